@@ -1,0 +1,26 @@
+"""No attack: the accuracy on clean images, evaluated like any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.attack import Attack, Passes
+from harness.threat import Threat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Natural(Attack):
+    """The images as they are: natural accuracy (section 5.2 of the LRAT paper)."""
+
+    budget: ClassVar[tuple[str, ...]] = ()
+    seeded: ClassVar[bool] = False
+
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        return x
+
+    def passes(self, threat: Threat) -> Passes:
+        return Passes(0, 0)

@@ -1,0 +1,61 @@
+"""What an evaluation attack is: it gives adversarial images; the evaluator alone decides whether they succeed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.settings import Plugin
+from harness.threat import Threat
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Forward and backward passes through the network, for one image or summed over many."""
+
+    forward: float = 0
+    backward: float = 0
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(self.forward + other.forward, self.backward + other.backward)
+
+    def times(self, count: float) -> Passes:
+        """The passes of ``count`` such images."""
+        return Passes(self.forward * count, self.backward * count)
+
+    @property
+    def total(self) -> float:
+        """Forward and backward passes together."""
+        return self.forward + self.backward
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(Plugin, ABC):
+    """Base of evaluation attacks. Subclass it as a frozen, keyword-only dataclass and write ``perturb``."""
+
+    budget: ClassVar[tuple[str, ...]] = ("epsilon", "steps", "step_size", "start")
+    """The parts of the threat that this attack reads; a change in another part does not change its results."""
+
+    seeded: ClassVar[bool] = True
+    """Whether the generator changes the result; an attack without randomness is evaluated once."""
+
+    @abstractmethod
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        """Adversarial images of the batch, in its shape.
+
+        The evaluator has put the model in evaluation mode and asserted x in [0, 1]; it projects what comes back onto
+        the ball and [0, 1], and scores it by a forward pass of its own. Python warnings raised here are stored with
+        the evaluation; records of the logger ``harness.attack`` go to the run's log.
+        """
+
+    @abstractmethod
+    def passes(self, threat: Threat) -> Passes:
+        """Passes for one image, at most, the evaluator's own forward pass not counted."""
+
+    def settings_under(self, threat: Threat) -> dict[str, Any]:
+        """What identifies the attack's results: its own fields and the parts of the budget that it reads."""
+        return self.resolved() | {name: getattr(threat, name) for name in self.budget}

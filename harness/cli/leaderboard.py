@@ -1,0 +1,54 @@
+"""``harness leaderboard``: the figures, ranked where they can be compared."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Literal
+
+import typer
+
+from harness.cli.options import Db
+
+Format = Literal["table", "json", "markdown", "csv"]
+
+
+def leaderboard(
+    dataset: Annotated[str | None, typer.Option(help="Show this data set's rows alone.")] = None,
+    arch: Annotated[str | None, typer.Option(help="Show this network's rows alone.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Show rows under this protocol alone: its name, or its fingerprint's beginning.")
+    ] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Show this checkpoint's rows alone: early or last.")] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Rank by this attack. [default: the last column]", show_default=False),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
+    db: Db = None,
+) -> None:
+    """Show the leaderboard: measured rows, and those that papers report, each in rankings of their own."""
+    from harness.leaderboard.document import render_json
+    from harness.leaderboard.markdown import render_markdown
+    from harness.leaderboard.ranking import Selection, boards
+    from harness.leaderboard.values import render_csv
+    from harness.store.store import Store
+
+    store = Store.read(db)
+    selection = Selection(dataset=dataset, arch=arch, protocol=protocol, checkpoint=checkpoint, sort=sort)
+    chosen = boards(store, selection)
+    if form == "json":
+        print(render_json(chosen))
+    elif form == "markdown":
+        print(render_markdown(chosen))
+    elif form == "csv":
+        print(render_csv(chosen))
+    else:
+        from harness.leaderboard.table import print_table
+
+        print_table(chosen)
+        if not chosen:
+            known = {board.dataset for board in boards(store)}
+            near = difflib.get_close_matches(dataset or "", known, n=1)
+            hint = f"did you mean --dataset {near[0]}?" if near else f"there are rows for {', '.join(sorted(known))}"
+            print(f"No row matches; {hint}")
+    store.close()

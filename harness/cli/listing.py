@@ -1,0 +1,108 @@
+"""``harness list``: what can be chosen, its source, and its settings."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.options import AsJson, Plugins
+from harness.errors import UnknownName
+
+KINDS = ("methods", "attacks", "datasets", "networks", "protocols")
+
+
+def list_plugins(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="methods, attacks, datasets, networks, or protocols.")],
+    as_json: AsJson = False,
+    plugin: Plugins = None,
+) -> None:
+    """List methods, attacks, datasets, networks, or protocols, with their sources and settings."""
+    if kind not in KINDS:
+        raise UnknownName("kind", kind, KINDS)
+    if kind == "protocols":
+        document = {"protocols": _protocols()}
+    else:
+        from harness.plugins import discover
+
+        catalogue = discover(kind, tuple(plugin or ()))
+        document = {
+            kind: [
+                {
+                    "name": found.name,
+                    "summary": found.cls.summary(),
+                    "where": found.where,
+                    "settings": [
+                        {"name": s.name, "type": s.type, "meaning": s.meaning}
+                        | ({} if s.required else {"default": s.default})
+                        for s in found.cls.describe()
+                    ],
+                }
+                for found in catalogue.found.values()
+            ],
+            "broken": [{"name": b.name, "where": b.where, "reason": b.reason} for b in catalogue.broken],
+        }
+    if as_json:
+        print(json.dumps(document, indent=2))
+    else:
+        _print(document)
+
+
+def _protocols() -> list[dict[str, Any]]:
+    from harness.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
+    from harness.settings import SettingInfo
+
+    parts = (("train", TrainProtocol), ("evaluation", EvaluationProtocol))
+    listed = []
+    for name in protocol_names():
+        protocol = load_protocol(name)
+        document = protocol.document()
+        settings: list[tuple[SettingInfo, str, Any]] = [
+            (info, f"{table}.{info.name}", document[table][info.name])
+            for table, cls in parts
+            for info in cls.describe()
+        ]
+        rows = [{"name": key, "type": i.type, "meaning": i.meaning, "default": value} for i, key, value in settings]
+        radius = {"name": "epsilon", "type": "float", "meaning": "radius of the L-infinity ball"}
+        rows.insert(0, radius | {"default": protocol.epsilon})
+        for attack, values in protocol.attack_settings.items():
+            for key, value in values.items():
+                meaning = f"see `harness list attacks`, {attack}"
+                rows.append({"name": f"{attack}.{key}", "type": "", "meaning": meaning, "default": value})
+        listed.append(
+            {
+                "name": name,
+                "summary": protocol.summary,
+                "where": f"harness/protocols/{name}.toml",
+                "fingerprint": protocol.fingerprint,
+                "settings": rows,
+            }
+        )
+    return listed
+
+
+def _print(document: dict[str, list[dict[str, Any]]]) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    broken = document.pop("broken", [])
+    for entry in (entry for entries in document.values() for entry in entries):
+        console.print(Text(entry["name"], style="bold"), Text(f"  {entry['summary']}  [{entry['where']}]"), sep="")
+        if entry["settings"]:
+            table = Table(box=None, show_header=False, pad_edge=False)
+            for setting in entry["settings"]:
+                default = _shown(setting["default"]) if "default" in setting else "(required)"
+                table.add_row(*(Text(text) for text in (setting["name"], default, setting["type"], setting["meaning"])))
+            console.print(Padding(table, (0, 0, 0, 4)))
+    for entry in broken:
+        console.print(Text(f"{entry['name']}  cannot be used: {entry['where']}: {entry['reason']}", style="red"))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ",".join(_shown(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

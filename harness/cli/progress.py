@@ -1,0 +1,81 @@
+"""Live progress on standard error: moving bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from harness.events import EpochDone, EvaluationProgress, Event, TrainingProgress
+
+PLAIN_INTERVAL_S = 10.0
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Watch:
+    """Hears events and tells how far the work is. A context manager."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bars = (
+            Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=console)
+            if console.is_terminal
+            else None
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._told: dict[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Tell of one event."""
+        if isinstance(event, TrainingProgress):
+            note = (
+                f"epoch {event.epoch}/{event.epochs} batch {event.batch}/{event.batches} loss {event.loss:.4f}"
+                f" {event.images_per_s:.0f} images/s, {duration(event.left_s)} left"
+            )
+            done = (event.epoch - 1 + event.batch / event.batches) / event.epochs
+            self._tell(event.label, done, note, PLAIN_INTERVAL_S)
+        elif isinstance(event, EpochDone):
+            record = event.record
+            rate = record.images / record.duration_s
+            note = f"epoch {record.epoch}/{event.epochs} loss {record.loss:.4f} {rate:.0f} images/s"
+            last = record.epoch == event.epochs
+            self._tell(event.label, record.epoch / event.epochs, note, 0.0 if last else PLAIN_INTERVAL_S)
+        elif isinstance(event, EvaluationProgress):
+            note = (
+                f"{event.label} {event.checkpoint}: {event.attack}, seed {event.seed};"
+                f" block {event.done}/{event.blocks}, {duration(event.left_s)} left"
+            )
+            last = event.done == event.blocks
+            self._tell("evaluation", event.done / event.blocks, note, 0.0 if last else PLAIN_INTERVAL_S / 2)
+
+    def _tell(self, label: str, done: float, note: str, interval_s: float) -> None:
+        if self._bars is None:
+            now = time.monotonic()
+            if now - self._told.get(label, -1e9) >= interval_s:
+                self._told[label] = now
+                print(f"{label}: {note}", file=sys.stderr, flush=True)
+            return
+        if label not in self._tasks:
+            self._tasks[label] = self._bars.add_task(label, total=1.0, note=note)
+        self._bars.update(self._tasks[label], completed=done, note=note)
+
+    def __enter__(self) -> Self:
+        if self._bars is not None:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()

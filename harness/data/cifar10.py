@@ -1,0 +1,45 @@
+"""CIFAR-10, fetched and checked by torchvision's published checksums."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.data._torchvision import Download, fetch_missing
+from harness.dataset import Augmentation, Dataset, DataSource, Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class CIFAR10(DataSource):
+    """60,000 colour 32x32 photographs of 10 kinds of things (Krizhevsky, technical report, Toronto 2009).
+
+    50,000 to train, 10,000 to test, as published. Training crops at random after padding by 4 and flips.
+    """
+
+    def load(self, data_dir: Path) -> Dataset:
+        from torchvision import datasets
+
+        published = datasets.CIFAR10
+        files = [*published.train_list, *published.test_list, (published.meta["filename"], published.meta["md5"])]
+        members = {f"{published.base_folder}/{name}": md5 for name, md5 in files}
+        fetch_missing(data_dir, [Download(published.url, published.filename, published.tgz_md5, members)])
+        with warnings.catch_warnings():
+            # the published pickles write a flag as 0 or 1; numpy 2.4.0 to 2.4.4 warn of it (numpy/numpy#31177)
+            warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
+            train, test = (published(data_dir, train=part) for part in (True, False))
+        return Dataset(
+            name="cifar10",
+            train=_split(train),
+            test=_split(test),
+            classes=tuple(train.classes),
+            augmentation=Augmentation(crop_padding=4, flip=True),
+        )
+
+
+def _split(part: Any) -> Split:
+    images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()  # torchvision gives channels last
+    return Split(images, torch.tensor(part.targets, dtype=torch.int64))

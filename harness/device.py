@@ -1,0 +1,66 @@
+"""Where a computation runs, and in which arithmetic."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from harness.errors import SettingError
+from harness.protocol import Precision
+
+
+def resolve_device(name: str | None) -> torch.device:
+    """The device of that name; CUDA where there is one, else the CPU, where none is named.
+
+    Raises:
+        SettingError: not a device, or one that this machine lacks.
+    """
+    if name is None:
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SettingError(f"--device {name} is not a device; write cpu, cuda, or cuda:0") from None
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if device.type != "cuda":
+        raise SettingError(f"--device {name} is not supported; write cpu, cuda, or cuda:0")
+    count = torch.cuda.device_count()
+    index = device.index or 0
+    if index >= count:
+        have = f"it has {count} CUDA device(s)" if count else "it has no CUDA device that torch can use"
+        raise SettingError(f"--device {name} is not on this machine: {have}; leave --device out, or write --device cpu")
+    return torch.device("cuda", index)
+
+
+def device_label(device: torch.device) -> str:
+    """What provenance records: the device's own name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "cpu"
+
+
+@contextlib.contextmanager
+def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Compute in the given precision inside; what was set before is put back.
+
+    ``float32`` switches TF32 off, which cuDNN would use for convolutions by default; ``tf32`` switches it on;
+    ``bfloat16`` runs under autocast, with float32 weights.
+
+    Raises:
+        SettingError: TF32 without a CUDA device.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise SettingError("precision=tf32 needs a CUDA device; choose float32 or bfloat16, or another --device")
+    parts = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    try:
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+            yield
+    finally:
+        for part, setting in zip(parts, before, strict=True):
+            part.fp32_precision = setting

@@ -1,0 +1,60 @@
+"""The evaluator: it alone decides whether an attack succeeded."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from harness.adversary import project
+from harness.attack import Attack
+from harness.device import arithmetic
+from harness.errors import PluginError
+from harness.threat import Threat
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The outcome of one attack on one block.
+
+    Attributes:
+        correct: ``(batch,)`` bool on the CPU, true where the network was right under the attack.
+        warnings: texts of what the attack warned of.
+    """
+
+    correct: Tensor
+    duration_s: float
+    warnings: tuple[str, ...]
+
+
+def evaluate(
+    model: nn.Module, attack: Attack, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator
+) -> Verdicts:
+    """Attack a block in evaluation mode and float32; project what comes back, and score it by a fresh forward pass.
+
+    A network whose logits are not finite is wrong on that example. The verdict on an example does not ask whether
+    the clean image was classified rightly: an attack may by chance repair an error, as in the papers' figures.
+
+    Raises:
+        PluginError: the attack gave another shape, or a value that is not a number; names the attack.
+    """
+    if not (bool((x >= 0).all()) and bool((x <= 1).all())):
+        raise AssertionError("images must lie in [0, 1]")
+    model.eval()
+    started = time.perf_counter()
+    with arithmetic(x.device, "float32"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        x_adv = attack.perturb(model, x, y, threat, generator).detach()
+        if x_adv.shape != x.shape:
+            shapes = f"{tuple(x_adv.shape)} for images of shape {tuple(x.shape)}"
+            raise PluginError(f"attack {attack.name!r} returned shape {shapes}; it must keep the shape")
+        if bool(x_adv.isnan().any()):
+            raise PluginError(f"attack {attack.name!r} returned NaN; adversarial images must be numbers")
+        with torch.no_grad():
+            logits = model(project(x_adv, x, threat.epsilon))
+            correct = (logits.argmax(1) == y) & logits.isfinite().all(1)
+    texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    return Verdicts(correct.cpu(), time.perf_counter() - started, texts)

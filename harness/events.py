@@ -1,0 +1,92 @@
+"""What a worker reports while it works; the same whether it is this process or another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of a training, as the store keeps it.
+
+    Attributes:
+        epoch: counted from 1.
+        loss: mean over batches.
+        images: images trained on in this epoch.
+        diagnostics: means over batches of what the method logged.
+    """
+
+    epoch: int
+    loss: float
+    lr: float
+    images: int
+    duration_s: float
+    diagnostics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Where a training is, a few times a second at most."""
+
+    label: str
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float
+    images_per_s: float
+    left_s: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch has ended and its resumable state is on the disk."""
+
+    run_id: int
+    label: str
+    epochs: int
+    record: EpochRecord
+
+
+@dataclass(frozen=True)
+class CheckpointDone:
+    """A checkpoint is on the disk."""
+
+    run_id: int
+    name: str
+    epoch: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class BlockDone:
+    """A block of examples has been attacked.
+
+    Attributes:
+        verdicts: one byte an example, 1 where the network was right under the attack.
+        warnings: what the attack warned of.
+    """
+
+    evaluation_id: int
+    start: int
+    verdicts: bytes
+    duration_s: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EvaluationProgress:
+    """How far the evaluations of a command are; told by the conductor after each block."""
+
+    label: str
+    checkpoint: str
+    attack: str
+    seed: int
+    done: int
+    blocks: int
+    left_s: float
+
+
+Event = TrainingProgress | EpochDone | CheckpointDone | BlockDone | EvaluationProgress
+Report = Callable[[Event], None]

@@ -1,0 +1,173 @@
+"""Work items: plain data that any process can perform, and how each is performed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from harness.attack import Attack
+from harness.dataset import Dataset, DataSource
+from harness.errors import DataError
+from harness.evaluation.evaluator import evaluate
+from harness.events import BlockDone, Report
+from harness.job import DatasetPlace
+from harness.method import Method
+from harness.network import Network
+from harness.plugins import discover
+from harness.seeds import generator
+from harness.spec import RunSpec
+from harness.threat import Threat
+from harness.training.checkpoints import load_weights, weights_file
+from harness.training.loop import Trainer, initial_model
+
+LOG_FILE = "log.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(ABC):
+    """One item: everything it needs is in it, and what it finds out it reports.
+
+    Attributes:
+        folder: the run's own folder, for weights, state, and log.
+        threads: CPU threads to compute with; fixed before the work starts, since it can change the last bit.
+    """
+
+    spec: RunSpec
+    run_id: int
+    place: DatasetPlace
+    folder: Path
+    device: torch.device
+    threads: int
+    plugins: tuple[Path, ...]
+
+    def perform(self, report: Report) -> None:
+        """Do it, in this process, with the run's log open."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            with _logging_to(self.folder / LOG_FILE):
+                self._perform(report)
+        finally:
+            torch.set_num_threads(before)
+
+    @abstractmethod
+    def _perform(self, report: Report) -> None: ...
+
+    def _dataset(self) -> Dataset:
+        dataset = _load(self.place.source, tuple(self.place.settings.items()), self.place.data_dir, self.plugins)
+        if dataset.fingerprint != self.spec.dataset_fingerprint:
+            raise DataError(f"the data set {dataset.name} changed while the command ran; run it again")
+        return _on_device(dataset, self.device)
+
+    def _network(self) -> Network:
+        cls = discover("networks", self.plugins).get(self.spec.network)
+        return cast(Network, cls.from_mapping(self.spec.network_settings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainWork(Work):
+    """Train one network, from its first epoch or its last state."""
+
+    def _perform(self, report: Report) -> None:
+        cls = discover("methods", self.plugins).get(self.spec.method)
+        method = cast(Method, cls.from_mapping(self.spec.method_settings))
+        Trainer(self.spec, self.run_id, method, self._network(), self._dataset(), self.folder).fit(report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockWork(Work):
+    """Attack one block of examples with one seed."""
+
+    evaluation_id: int
+    checkpoint: str
+    sha256: str
+    attack: str
+    attack_settings: dict[str, Any]
+    threat: Threat
+    seed: int
+    start: int
+    length: int
+
+    def _perform(self, report: Report) -> None:
+        dataset = self._dataset()
+        model = _trained_model(self)
+        cls = discover("attacks", self.plugins).get(self.attack)
+        attack = cast(Attack, cls.from_mapping(self.attack_settings))
+        chosen = slice(self.start, self.start + self.length)
+        x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
+        draws = generator(self.device, self.seed, "evaluation", self.attack, self.start)
+        log = logging.getLogger("harness.evaluation")
+        log.info("%s on %s, seed %d, images from %d", self.attack, self.checkpoint, self.seed, self.start)
+        verdicts = evaluate(model, attack, x, y, self.threat, draws)
+        for text in verdicts.warnings:
+            log.warning("%s: %s", self.attack, text)
+        report(
+            BlockDone(
+                evaluation_id=self.evaluation_id,
+                start=self.start,
+                verdicts=bytes(verdicts.correct.to(torch.uint8).tolist()),
+                duration_s=verdicts.duration_s,
+                warnings=verdicts.warnings,
+            )
+        )
+
+
+@lru_cache(maxsize=1)
+def _load(source: str, settings: tuple[tuple[str, Any], ...], data_dir: Path, plugins: tuple[Path, ...]) -> Dataset:
+    """The data set, once a process: many items of work share it."""
+    cls = discover("datasets", plugins).get(source)
+    return cast(DataSource, cls.from_mapping(dict(settings))).load(data_dir)
+
+
+_resident: dict[tuple[str, torch.device], Dataset] = {}
+
+
+def _on_device(dataset: Dataset, device: torch.device) -> Dataset:
+    key = (dataset.fingerprint, device)
+    if key not in _resident:
+        _resident.clear()
+        _resident[key] = dataset.to(device)
+    return _resident[key]
+
+
+_models: dict[tuple[str, torch.device], nn.Module] = {}
+
+
+def _trained_model(work: BlockWork) -> nn.Module:
+    """The checkpoint's model on the device; the last one is kept, since blocks of one come after another."""
+    key = (work.sha256, work.device)
+    if key not in _models:
+        _models.clear()
+        model = initial_model(work._network(), work._dataset(), work.spec.train_seed)
+        model.load_state_dict(load_weights(weights_file(work.folder, work.checkpoint), work.sha256))
+        _models[key] = model.to(work.device).eval().requires_grad_(False)
+    return _models[key]
+
+
+@contextlib.contextmanager
+def _logging_to(file: Path) -> Iterator[None]:
+    """Records of harness's loggers go to the run's log inside."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("harness")
+    handler = logging.FileHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    level, propagate = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+        logger.setLevel(level)
+        logger.propagate = propagate

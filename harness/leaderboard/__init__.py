@@ -1,0 +1,1 @@
+"""Ranking of what is comparable, and one renderer a format. Imports no torch."""

@@ -1,0 +1,1 @@
+"""The networks that come with harness, one a file; found by scanning, like any plugin."""

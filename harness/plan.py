@@ -1,0 +1,154 @@
+"""The plan: what a command asks for minus what the store already has, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.attack import Passes
+from harness.cost import Timings, timings, training_passes
+from harness.device import device_label
+from harness.identity import digest
+from harness.job import Job
+from harness.plugins import discover
+from harness.provenance import host
+from harness.spec import RunSpec
+from harness.store.records import RunRecord
+from harness.store.store import Store
+from harness.training.loop import checkpoint_epochs
+
+
+@dataclass(frozen=True)
+class EvaluationGap:
+    """One attack with one seed on one checkpoint, and the first images of its blocks that are missing."""
+
+    spec: RunSpec
+    checkpoint: str
+    attack: str
+    seed: int
+    starts: tuple[int, ...]
+    images: int
+
+
+@dataclass(frozen=True)
+class RunGap:
+    """One network: what it is, which attempt counts, and how many epochs it has."""
+
+    spec: RunSpec
+    attempt: int
+    record: RunRecord | None
+    epochs_done: int
+
+    @property
+    def trained(self) -> bool:
+        """Whether the training is done."""
+        return self.record is not None and self.record.status == "done"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the training failed before; the same would fail again, so only ``fresh`` tries."""
+        return self.record is not None and self.record.status == "failed"
+
+
+@dataclass
+class Plan:
+    """What is to be done for some jobs.
+
+    Attributes:
+        evaluations_done: how many evaluations that the jobs ask for are complete in the store.
+        training, evaluation: passes through the network, summed over images; the evaluation's is an upper bound.
+        seconds: estimated work of one worker; None where this machine has not timed the network.
+    """
+
+    runs: list[RunGap] = field(default_factory=list)
+    evaluations: list[EvaluationGap] = field(default_factory=list)
+    evaluations_done: int = 0
+    training: Passes = field(default_factory=Passes)
+    evaluation: Passes = field(default_factory=Passes)
+    seconds: float | None = 0.0
+
+    @property
+    def to_train(self) -> list[RunGap]:
+        """The networks that are not trained to their last epoch, and have not failed."""
+        return [run for run in self.runs if not (run.trained or run.failed)]
+
+
+def attempt_of(spec: RunSpec, store: Store, fresh: bool) -> tuple[int, RunRecord | None]:
+    """Which attempt at a run counts now, and its record if there is one; ``fresh`` opens another."""
+    newest = store.newest_attempt(spec.identity)
+    if newest is None:
+        return 1, None
+    return (newest.attempt + 1, None) if fresh else (newest.attempt, newest)
+
+
+def evaluation_gaps(job: Job, spec: RunSpec, record: RunRecord | None) -> Iterator[EvaluationGap]:
+    """Every evaluation of a run that the job asks for, with the blocks that are missing (none where it is complete)."""
+    for name in job.protocol.evaluation.checkpoints:
+        checkpoint = record.checkpoint(name) if record is not None else None
+        have = (
+            {(e.attack, e.settings_sha256, e.seed, e.examples): e.starts for e in checkpoint.evaluations}
+            if (checkpoint is not None)
+            else {}
+        )
+        for attack in job.attacks:
+            key = digest(job.attack_settings(attack))
+            for seed in job.attack_seeds(attack):
+                done = have.get((attack, key, seed, job.examples), frozenset())
+                starts = tuple(s for s in block_starts(job) if s not in done)
+                images = sum(block_length(job, start) for start in starts)
+                yield EvaluationGap(spec, name, attack, seed, starts, images)
+
+
+def block_starts(job: Job) -> range:
+    """The first image of each block."""
+    return range(0, job.examples, job.protocol.evaluation.block_size)
+
+
+def block_length(job: Job, start: int) -> int:
+    """How many images the block has that begins there."""
+    return min(job.protocol.evaluation.block_size, job.examples - start)
+
+
+def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan:
+    """Compare jobs with the store; nothing is written."""
+    plan = Plan()
+    for job in jobs:
+        timed = _timings(job, store)
+        passes = training_passes(job.method, job.protocol.train.threat(job.protocol.epsilon))
+        for spec in job.specs:
+            attempt, record = attempt_of(spec, store, fresh)
+            run = RunGap(spec, attempt, record, len(record.epochs) if record else 0)
+            plan.runs.append(run)
+            if run.failed:
+                continue
+            if not run.trained:
+                epochs = checkpoint_epochs(job.protocol.train)["last"] - run.epochs_done
+                whole = passes.times(epochs * len(job.dataset.train))
+                plan.training = plan.training + whole
+                plan.seconds = _plus(plan.seconds, timed.training(whole))
+            for gap in evaluation_gaps(job, spec, record):
+                if not gap.starts:
+                    plan.evaluations_done += 1
+                    continue
+                plan.evaluations.append(gap)
+                attack = job.attacks[gap.attack]
+                whole = (attack.passes(job.threat) + Passes(1, 0)).times(gap.images)
+                plan.evaluation = plan.evaluation + whole
+                plan.seconds = _plus(plan.seconds, timed.attack(gap.attack, gap.images, whole))
+    return plan
+
+
+def _timings(job: Job, store: Store) -> Timings:
+    """What this machine's runs of the job's network, on images of this shape and this device, have taken."""
+    shape = (job.dataset.shape.channels, job.dataset.shape.height, job.dataset.shape.width)
+    here = (job.specs[0].network, job.specs[0].network_settings, shape, host(), device_label(job.device))
+    return timings((run for run in store.runs() if _place(run) == here), discover("methods", job.plugins))
+
+
+def _place(run: RunRecord) -> tuple[object, ...]:
+    shape = (run.dataset.channels, run.dataset.height, run.dataset.width)
+    return run.network, run.network_settings, shape, run.provenance.get("host"), run.provenance.get("device")
+
+
+def _plus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a + b

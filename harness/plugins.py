@@ -1,0 +1,230 @@
+"""Discovery: built-in folders, entry points, ``HARNESS_PLUGINS``, and plugin files, all through one door.
+
+A plugin's name is its file's name, or its entry point's, with hyphens: ``gair_trades.py`` is ``gair-trades``. A broken
+plugin is kept with its reason and does not break the rest.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from harness.errors import HarnessError, PluginError, SettingError, UnknownName
+from harness.settings import Plugin
+
+PLUGIN_FOLDER_VARIABLE = "HARNESS_PLUGINS"
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+P = TypeVar("P", bound=Plugin)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[P]):
+    """One of the four things that can be added: what it is called, and where it is looked for."""
+
+    noun: str
+    package: str  # its modules are scanned
+    base: Callable[[], type[P]]  # deferred: importing a base may import torch
+
+    @property
+    def group(self) -> str:
+        """The entry-point group."""
+        return f"harness.{self.noun.replace(' ', '')}s"
+
+
+def _method() -> type[Plugin]:
+    from harness.method import Method
+
+    return Method
+
+
+def _attack() -> type[Plugin]:
+    from harness.attack import Attack
+
+    return Attack
+
+
+def _network() -> type[Plugin]:
+    from harness.network import Network
+
+    return Network
+
+
+def _dataset() -> type[Plugin]:
+    from harness.dataset import DataSource
+
+    return DataSource
+
+
+KINDS: dict[str, Kind[Plugin]] = {
+    "methods": Kind("method", "methods", _method),
+    "attacks": Kind("attack", "attacks", _attack),
+    "datasets": Kind("dataset", "harness.data", _dataset),
+    "networks": Kind("network", "harness.networks", _network),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plugin that can be used."""
+
+    name: str
+    cls: type[Plugin]
+    where: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that cannot be used, and why, in one line."""
+
+    name: str
+    where: str
+    reason: str
+
+
+class Catalogue:
+    """Everything of one kind that discovery came across."""
+
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+        self.found: dict[str, Found] = {}
+        self.broken: list[Broken] = []
+
+    def add(self, candidate: Found) -> None:
+        """Take a plugin, unless its name is malformed or taken."""
+        first = self.found.get(candidate.name)
+        if not _NAME.fullmatch(candidate.name):
+            self._refuse(candidate, "its name must be lower-case letters and digits, joined by hyphens")
+        elif first is not None and first.where != candidate.where:
+            self._refuse(candidate, f"the name {candidate.name!r} is already taken by {first.where}")
+        else:
+            candidate.cls.name = candidate.name
+            self.found[candidate.name] = candidate
+
+    def _refuse(self, candidate: Found, reason: str) -> None:
+        self.broken.append(Broken(candidate.name, candidate.where, reason))
+
+    def get(self, name: str) -> type[Plugin]:
+        """The class of that name.
+
+        Raises:
+            PluginError: it is there but broken.
+            UnknownName: nothing has that name; the message has near misses.
+        """
+        if name in self.found:
+            return self.found[name].cls
+        for broken in self.broken:
+            if broken.name == name:
+                raise PluginError(f"{self.noun} {name!r} cannot be used: {broken.where}: {broken.reason}")
+        raise UnknownName(self.noun, name, self.found)
+
+
+def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
+    """Find every plugin of a kind (``methods``, ``attacks``, ``datasets``, ``networks``).
+
+    Args:
+        files: plugin files beside the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.
+    """
+    spec = KINDS[kind]
+    base = spec.base()
+    catalogue = Catalogue(spec.noun)
+    for name, where, load in _sources(spec, files):
+        try:
+            classes = _classes(load(), base)
+        except Exception as error:  # whatever a stranger's module raises must not end the program
+            catalogue.broken.append(Broken(name, where, _one_line(error)))
+            continue
+        if len(classes) > 1:
+            catalogue.broken.append(Broken(name, where, f"one {spec.noun} a file; it has {len(classes)}"))
+        for cls in classes[:1] if len(classes) == 1 else []:
+            problem = _contract_problem(cls)
+            if problem:
+                catalogue.broken.append(Broken(name, where, problem))
+            else:
+                catalogue.add(Found(name, cls, where))
+    return catalogue
+
+
+def _sources(spec: Kind[Plugin], files: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """Name, place, and loader of each candidate, built-in ones first."""
+    package = importlib.import_module(spec.package)
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if not info.name.startswith("_"):
+            module = f"{spec.package}.{info.name}"
+            yield _plugin_name(info.name), module, partial(importlib.import_module, module)
+    for entry in importlib.metadata.entry_points(group=spec.group):
+        yield entry.name, f"{entry.value} (entry point)", entry.load
+    folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
+    dropped = sorted(Path(folder).glob("*.py")) if folder else []
+    for file in [*dropped, *files]:
+        if not file.name.startswith("_"):
+            yield _plugin_name(file.stem), str(file), partial(_import_file, file)
+
+
+def _plugin_name(stem: str) -> str:
+    return stem.replace("_", "-")
+
+
+def _import_file(file: Path) -> ModuleType:
+    """Import a file under a name of its own, once a process, so that its classes stay the same."""
+    file = file.resolve()
+    name = f"harness_plugin_{file.stem}_{abs(hash(str(file)))}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if not file.is_file():
+        raise PluginError("there is no such file")
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError("a plugin is a Python file, its name ending in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _classes(loaded: object, base: type[Plugin]) -> list[type[Plugin]]:
+    """The concrete classes of a kind that a module defines itself, or the one that an entry point names."""
+    if isinstance(loaded, ModuleType):
+        own = [value for value in vars(loaded).values() if getattr(value, "__module__", None) == loaded.__name__]
+    else:
+        own = [loaded]
+        if not (isinstance(loaded, type) and issubclass(loaded, base)):
+            raise PluginError(f"the entry point must name a subclass of {base.__name__}")
+    return [v for v in own if isinstance(v, type) and issubclass(v, base) and not inspect.isabstract(v)]
+
+
+def _contract_problem(cls: type[Plugin]) -> str | None:
+    """Why a class cannot be a plugin, or None. A data set's argument is the one field that may lack a default."""
+    if not cls.__dict__.get("__dataclass_params__") or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return f"{cls.__name__} must be decorated with @dataclass(frozen=True, kw_only=True)"
+    try:
+        settings = cls.describe()
+        required = {info.name for info in settings if info.required} - {getattr(cls, "argument", None)}
+        if required:
+            return f"setting {', '.join(sorted(required))} of {cls.__name__} has no default"
+        if not getattr(cls, "argument", None):
+            cls()
+    except (SettingError, NameError, TypeError) as error:
+        return f"{cls.__name__}: {_one_line(error)}"
+    return None
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, HarnessError) else f"{type(error).__name__}: {text}"

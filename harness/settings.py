@@ -1,0 +1,176 @@
+"""Settings: frozen dataclasses whose fields are typed, checked, and explained in one place.
+
+A field is declared once, ``alpha: Annotated[float, Gt(0), Doc("scale of g")] = 2.0``, and from that come its
+check on construction, its reading from text (``--set alpha=1/2``), and its line in ``harness list``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
+
+import annotated_types
+from typing_extensions import Doc
+
+from harness.errors import SettingError, UnknownName
+
+_FRACTION = re.compile(r"\s*([-+]?[\d.]+)\s*/\s*([\d.]+)\s*")
+
+
+@dataclass(frozen=True)
+class SettingInfo:
+    """One field as ``harness list`` shows it."""
+
+    name: str
+    type: str
+    default: Any  # dataclasses.MISSING where the caller must choose
+    meaning: str
+
+    @property
+    def required(self) -> bool:
+        """Whether the caller must choose a value."""
+        return self.default is MISSING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base of all settings: a frozen, keyword-only dataclass, validated when it is made.
+
+    Raises:
+        SettingError: a value of the wrong type or out of its declared range; one line that names the field.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = _checked(type(self), field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)  # the coerced value: "8/255" became a float
+        self.check()
+
+    def check(self) -> None:
+        """Rules that bind several fields; raise SettingError. Nothing by default."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Every field's value, defaults included, as JSON types."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    def departures(self) -> dict[str, Any]:
+        """The fields whose values differ from their defaults: what a reader must be told."""
+        return {
+            field.name: _plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if field.default is not MISSING and getattr(self, field.name) != field.default
+        }
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Make one from texts or plain values; an unknown key is refused with near misses."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for key in values:
+            if key not in known:
+                raise UnknownName("setting", key, known)
+        missing = [f.name for f in dataclasses.fields(cls) if _required(f) and f.name not in values]
+        if missing:
+            raise SettingError(f"{', '.join(missing)} must be given: {cls.__name__} has no default for it")
+        return cls(**values)
+
+    @classmethod
+    def describe(cls) -> tuple[SettingInfo, ...]:
+        """What ``harness list`` prints: name, type, default, and meaning of each field."""
+        hints = _hints(cls)  # type: ignore[arg-type]  # mypy takes a dataclass's __hash__ for its class's
+        return tuple(
+            SettingInfo(f.name, _type_name(hints[f.name]), f.default, _meaning(hints[f.name]))
+            for f in dataclasses.fields(cls)
+        )
+
+
+class Plugin(Settings):
+    """Base of what a registry holds; ``name`` is given at discovery, from the file's or the entry point's name."""
+
+    name: ClassVar[str] = ""
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring: what it is, and its source paper."""
+        return (cls.__doc__ or "").strip().split("\n")[0]
+
+
+def _required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+@functools.cache
+def _validator(hint: Any) -> Any:
+    from pydantic import TypeAdapter  # here, so that reading a stored leaderboard needs no pydantic
+
+    return TypeAdapter(hint)
+
+
+def _checked(cls: type, field: Field[Any], value: Any) -> Any:
+    from pydantic import ValidationError
+
+    hint = _hints(cls)[field.name]
+    try:
+        return _validator(hint).validate_python(_from_text(hint, value))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        rule = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+        raise SettingError(f"{field.name}={_plain(value)} is refused: {rule}{_advice(hint, value)}") from None
+
+
+def _from_text(hint: Any, value: Any) -> Any:
+    """Read a text for a hint that is not text: fractions ("8/255") and comma-separated tuples."""
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if not isinstance(value, str) or bare is str:
+        return value
+    if get_origin(bare) is tuple:
+        return tuple(_from_text(get_args(bare)[0], part.strip()) for part in value.split(",") if part.strip())
+    fraction = _FRACTION.fullmatch(value)
+    if fraction and bare is float and float(fraction[2]) != 0:
+        return float(fraction[1]) / float(fraction[2])
+    return value
+
+
+def _advice(hint: Any, value: Any) -> str:
+    """The next action for a length on the pixel scale that was given in 1/255 units."""
+    pixels = get_origin(hint) is Annotated and PIXELS in get_args(hint)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return ""
+    return f"; pixels are in [0, 1], so write {number:g}/255 rather than {number:g}" if pixels and number > 1 else ""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.resolved()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _type_name(hint: Any) -> str:
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(bare) is typing.Literal:
+        return " | ".join(str(option) for option in get_args(bare))
+    if get_origin(bare) is tuple:
+        return f"{_type_name(get_args(bare)[0])}, ..."
+    return str(getattr(bare, "__name__", bare))
+
+
+def _meaning(hint: Any) -> str:
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((note.documentation for note in notes if isinstance(note, Doc)), "")
+
+
+PIXELS = "on the [0, 1] pixel scale"
+Epsilon = Annotated[float, PIXELS, annotated_types.Interval(ge=0, le=1), Doc("radius of the L-infinity ball")]

@@ -1,0 +1,46 @@
+"""What a run is: one trained network, named by everything that decides its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from harness.identity import digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """All that decides a trained network, in plain JSON types, so that it crosses processes and sits in checkpoints.
+
+    Attributes:
+        method_settings, network_settings: resolved, defaults included.
+        dataset: its label, such as ``folder:flowers``; the fingerprint identifies it.
+        training: the training part of the protocol, epsilon included.
+    """
+
+    method: str
+    method_settings: dict[str, Any]
+    network: str
+    network_settings: dict[str, Any]
+    dataset: str
+    dataset_fingerprint: str
+    training: dict[str, Any]
+    train_seed: int
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over every field but the data set's label."""
+        document = dataclasses.asdict(self)
+        del document["dataset"]
+        return digest(document)
+
+    @property
+    def label(self) -> str:
+        """A short name for progress lines and folders."""
+        parts = (self.method, self.network, self.dataset.replace(":", "-"), f"s{self.train_seed}")
+        return "-".join(parts)
+
+    def document(self) -> dict[str, Any]:
+        """All fields, for checkpoints."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,133 @@
+"""Opening a database: one engine factory, the check of its schema, and its creation."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import StaticPool
+
+from harness.errors import StoreError
+from harness.store.schema import VERSION_TABLE, Base
+
+VARIABLE = "HARNESS_DB"
+DEFAULT = "leaderboard.db"
+REVISION = "0001"
+OLDER_REVISIONS: tuple[str, ...] = ()
+BUSY_TIMEOUT_MS = 60_000
+
+
+def locate(location: str | None) -> URL:
+    """The database that ``--db``, else ``HARNESS_DB``, else the working directory names: a path or a SQLAlchemy URL."""
+    name = location or os.environ.get(VARIABLE) or DEFAULT
+    if "://" not in name:
+        return URL.create("sqlite", database=str(Path(name).expanduser()))
+    try:
+        return make_url(name)
+    except ArgumentError:
+        raise StoreError(f"--db {name} is neither a path nor a URL such as sqlite:///file.db") from None
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of an SQLite URL; None for another database, or one in memory."""
+    in_memory = url.database in (None, "", ":memory:")
+    return None if url.get_backend_name() != "sqlite" or in_memory else Path(str(url.database))
+
+
+def open_for_reading(url: URL) -> Engine:
+    """An engine on a database that is not changed; where its file is missing, an empty one in memory.
+
+    Raises:
+        StoreError: not a database, not one of harness, or of another schema.
+    """
+    file = sqlite_file(url)
+    if file is None and url.get_backend_name() != "sqlite":
+        engine = _engine(url)
+    elif file is None or not file.exists() or file.stat().st_size == 0:
+        engine = _engine(URL.create("sqlite"), poolclass=StaticPool)
+        Base.metadata.create_all(engine)
+        return engine
+    else:
+        uri = URL.create("sqlite", database=f"file:{file.resolve()}", query={"mode": "ro", "uri": "true"})
+        engine = _engine(uri)
+    _check(engine, url)
+    return engine
+
+
+def open_for_writing(url: URL) -> Engine:
+    """An engine on a database of the newest schema, made if it is missing.
+
+    Raises:
+        StoreError: as for reading, or a place that cannot be written.
+    """
+    file = sqlite_file(url)
+    if file is not None:
+        _check_writable(file)
+    engine = _engine(url)
+    if _tables(engine, url):
+        _check(engine, url)
+        return engine
+    from harness.store.migrations import upgrade  # Alembic takes a third of a second: only to create or upgrade
+
+    with engine.execution_options(harness_begin="IMMEDIATE").begin() as connection:
+        upgrade(connection)
+    return engine
+
+
+def _engine(url: URL, **options: Any) -> Engine:
+    try:
+        engine = create_engine(url, **options)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise StoreError(f"no driver for the database {url.drivername!r}: {error}") from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes late and does not cover DDL; ours does
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+def _on_begin(connection: Connection) -> None:
+    # A deferred BEGIN that a write upgrades fails at once when another process wrote in between, whatever the timeout.
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('harness_begin', 'DEFERRED')}")
+
+
+def _check_writable(file: Path) -> None:
+    folder = file.parent
+    if not folder.is_dir():
+        raise StoreError(f"the database {file} cannot be made: there is no directory {folder}; give another --db")
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        raise StoreError(f"the database {file} cannot be written; give another --db, or set {VARIABLE}")
+
+
+def _tables(engine: Engine, url: URL) -> list[str]:
+    try:
+        return inspect(engine).get_table_names()
+    except OperationalError as error:
+        raise StoreError(f"the database {_shown(url)} cannot be opened: {error.orig}; give another --db") from None
+    except DatabaseError:
+        raise StoreError(f"{_shown(url)} is not a database; give another --db, or move the file away") from None
+
+
+def _check(engine: Engine, url: URL) -> None:
+    if VERSION_TABLE not in _tables(engine, url):
+        raise StoreError(f"{_shown(url)} is a database of another program; give another --db")
+    with engine.connect() as connection:
+        revision = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    if revision in OLDER_REVISIONS:
+        raise StoreError(f"{_shown(url)} has the older schema {revision}; `harness db upgrade` brings it to {REVISION}")
+    if revision != REVISION:
+        raise StoreError(f"{_shown(url)} has the schema {revision}, newer than {REVISION}: update harness")
+
+
+def _shown(url: URL) -> str:
+    file = sqlite_file(url)
+    return str(file) if file is not None else url.render_as_string(hide_password=True)

@@ -1,0 +1,121 @@
+"""What the store gives back: frozen dataclasses, free of sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from harness.events import EpochRecord
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """A data set's name, fingerprint, and sizes."""
+
+    name: str
+    fingerprint: str
+    train_examples: int
+    test_examples: int
+    channels: int
+    height: int
+    width: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """One attack with one seed, as far as its blocks are done."""
+
+    id: int
+    attack: str
+    settings: dict[str, Any]
+    settings_sha256: str
+    seed: int
+    examples: int
+    done: int
+    correct: int
+    starts: frozenset[int]
+    duration_s: float
+    warnings: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every example has its verdict."""
+        return self.done == self.examples
+
+    @property
+    def percent(self) -> float:
+        """The accuracy in percent."""
+        return 100.0 * self.correct / self.done
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """A run's weights after an epoch, and what they went through."""
+
+    id: int
+    name: str
+    epoch: int
+    sha256: str
+    evaluations: tuple[EvaluationRecord, ...]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, whole."""
+
+    id: int
+    identity: str
+    attempt: int
+    method: str
+    method_settings: dict[str, Any]
+    method_departures: dict[str, Any]
+    network: str
+    network_settings: dict[str, Any]
+    network_departures: dict[str, Any]
+    dataset: DatasetRecord
+    training: dict[str, Any]
+    training_sha256: str
+    train_seed: int
+    status: str
+    failure: str | None
+    folder: str
+    parameters: int
+    created_utc: datetime
+    finished_utc: datetime | None
+    provenance: dict[str, Any]
+    epochs: tuple[EpochRecord, ...]
+    checkpoints: tuple[CheckpointRecord, ...]
+
+    def checkpoint(self, name: str) -> CheckpointRecord | None:
+        """The checkpoint of that name, if the run has come to it."""
+        return next((c for c in self.checkpoints if c.name == name), None)
+
+
+@dataclass(frozen=True)
+class ProtocolRecord:
+    """A protocol under which something was run."""
+
+    fingerprint: str
+    name: str
+    training_sha256: str
+    attacks: dict[str, str]  # attack -> SHA-256 of its resolved settings, in the protocol's order
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ReportedFigure:
+    """One figure of a paper's table, in percent."""
+
+    paper: str
+    paper_table: str
+    dataset: str
+    network: str
+    method: str
+    checkpoint: str
+    metric: str
+    median_percent: float
+    std_percent: float | None
+    note: str

@@ -1,0 +1,187 @@
+"""The schema. Counts rather than percentages; the verdict of every example; constraints in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+VERSION_TABLE = "harness_schema_version"  # of our own name: tools that share Alembic's default break each other
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can change it on any database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012  # SQLAlchemy's own class-level hook
+
+
+class ProtocolRow(Base):
+    """A protocol that something was run under."""
+
+    __tablename__ = "protocols"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    training: Mapped[dict[str, Any]]  # what a run's identity takes from it
+    training_sha256: Mapped[str] = mapped_column(index=True)
+    attacks: Mapped[dict[str, Any]]  # attack -> SHA-256 of its resolved settings, in the protocol's order
+    document: Mapped[dict[str, Any]]
+
+
+class DatasetRow(Base):
+    """A data set that something was run on."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    train_examples: Mapped[int]
+    test_examples: Mapped[int]
+    channels: Mapped[int]
+    height: Mapped[int]
+    width: Mapped[int]
+    classes: Mapped[int]
+
+
+class RunRow(Base):
+    """One trained network, or the attempt at one."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        UniqueConstraint("identity", "attempt"),
+        CheckConstraint("status IN ('running', 'done', 'failed')", name="status_known"),
+        CheckConstraint("(status = 'failed') = (failure IS NOT NULL)", name="failure_explained"),
+        CheckConstraint("attempt >= 1", name="attempt_counted"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity: Mapped[str]
+    attempt: Mapped[int]  # --fresh makes another one; the newest counts
+    method: Mapped[str]
+    method_settings: Mapped[dict[str, Any]]
+    method_departures: Mapped[dict[str, Any]]  # the settings that are not the defaults of their day
+    network: Mapped[str]
+    network_settings: Mapped[dict[str, Any]]
+    network_departures: Mapped[dict[str, Any]]
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
+    training: Mapped[dict[str, Any]]
+    training_sha256: Mapped[str] = mapped_column(index=True)
+    train_seed: Mapped[int]
+    status: Mapped[str]
+    failure: Mapped[str | None]
+    folder: Mapped[str]  # below --runs-dir
+    parameters: Mapped[int]
+    created_utc: Mapped[datetime]
+    finished_utc: Mapped[datetime | None]
+    provenance: Mapped[dict[str, Any]]
+
+    dataset: Mapped[DatasetRow] = relationship()
+    epochs: Mapped[list[EpochRow]] = relationship(order_by="EpochRow.epoch", cascade="all, delete-orphan")
+    checkpoints: Mapped[list[CheckpointRow]] = relationship(
+        order_by="CheckpointRow.epoch", back_populates="run", cascade="all, delete-orphan"
+    )
+
+
+class EpochRow(Base):
+    """One epoch of a training."""
+
+    __tablename__ = "epochs"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    loss: Mapped[float]
+    lr: Mapped[float]
+    images: Mapped[int]
+    duration_s: Mapped[float]
+    diagnostics: Mapped[dict[str, Any]]
+
+
+class CheckpointRow(Base):
+    """The weights of a run after an epoch; the file lies in the run's folder."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (UniqueConstraint("run_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    epoch: Mapped[int]
+    sha256: Mapped[str]
+
+    run: Mapped[RunRow] = relationship(back_populates="checkpoints")
+    evaluations: Mapped[list[EvaluationRow]] = relationship(
+        order_by="EvaluationRow.id", back_populates="checkpoint", cascade="all, delete-orphan"
+    )
+
+
+class EvaluationRow(Base):
+    """One attack with one seed on the first ``examples`` test images; complete when its blocks cover them."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        UniqueConstraint("checkpoint_id", "attack", "settings_sha256", "seed", "examples"),
+        CheckConstraint("examples > 0", name="examples_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    checkpoint_id: Mapped[int] = mapped_column(ForeignKey("checkpoints.id", ondelete="CASCADE"))
+    attack: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+    settings_sha256: Mapped[str]
+    seed: Mapped[int]
+    examples: Mapped[int]
+    created_utc: Mapped[datetime]
+    provenance: Mapped[dict[str, Any]]
+
+    checkpoint: Mapped[CheckpointRow] = relationship(back_populates="evaluations")
+    blocks: Mapped[list[BlockRow]] = relationship(order_by="BlockRow.start", cascade="all, delete-orphan")
+
+
+class BlockRow(Base):
+    """The verdicts on the examples start ... start + examples - 1 of an evaluation, packed to bits."""
+
+    __tablename__ = "blocks"
+    __table_args__ = (
+        CheckConstraint("correct BETWEEN 0 AND examples", name="correct_in_range"),
+        CheckConstraint("start >= 0", name="start_counted"),
+    )
+
+    evaluation_id: Mapped[int] = mapped_column(ForeignKey("evaluations.id", ondelete="CASCADE"), primary_key=True)
+    start: Mapped[int] = mapped_column(primary_key=True)
+    examples: Mapped[int]
+    correct: Mapped[int]
+    verdicts: Mapped[bytes] = mapped_column(LargeBinary)  # bit i, most significant first: right under the attack
+    duration_s: Mapped[float]
+    warnings: Mapped[list[str]] = mapped_column(JSON)
+
+
+class ReportedRow(Base):
+    """One figure that a paper reports."""
+
+    __tablename__ = "reported"
+    __table_args__ = (UniqueConstraint("paper", "paper_table", "dataset", "network", "method", "checkpoint", "metric"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    paper: Mapped[str]
+    paper_table: Mapped[str]
+    dataset: Mapped[str]
+    network: Mapped[str]
+    method: Mapped[str]
+    checkpoint: Mapped[str]
+    metric: Mapped[str]
+    median_percent: Mapped[float]
+    std_percent: Mapped[float | None]
+    note: Mapped[str]

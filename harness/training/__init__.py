@@ -1,0 +1,1 @@
+"""Training one network: batches, the loop, checkpoints, resume."""

@@ -1,0 +1,87 @@
+"""What a training leaves on the disk: published weights, and the state that it resumes from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from harness.errors import HarnessError
+from harness.events import EpochRecord
+from harness.files import atomic_write_bytes
+from harness.spec import RunSpec
+
+METADATA_KEY = "harness"
+STATE_FILE = "state.pt"
+
+
+def weights_file(directory: Path, checkpoint: str) -> Path:
+    """Where a run keeps the weights of a checkpoint."""
+    return directory / f"{checkpoint}.safetensors"
+
+
+def save_weights(directory: Path, checkpoint: str, model: nn.Module, spec: RunSpec, epoch: int) -> str:
+    """Write a checkpoint's weights with the run's settings inside, atomically; give the file's SHA-256."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    settings = {"run": spec.document(), "identity": spec.identity, "checkpoint": checkpoint, "epoch": epoch}
+    content = safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(settings, sort_keys=True)})
+    atomic_write_bytes(weights_file(directory, checkpoint), content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_weights(file: Path, sha256: str) -> dict[str, Tensor]:
+    """Read a checkpoint's weights.
+
+    Raises:
+        HarnessError: the file is gone, or is not the one that the store recorded.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise HarnessError(
+            f"the weights {file} cannot be read ({error.strerror}); give the --runs-dir that holds them,"
+            " or train again with --fresh"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise HarnessError(f"the weights {file} are not those that the store recorded; train again with --fresh")
+    return safetensors.torch.load(content)
+
+
+@dataclass
+class TrainingState:
+    """What a training resumes from, at the end of an epoch. Random state is derived, so none is kept."""
+
+    identity: str
+    epoch: int
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    method: dict[str, Any]
+    records: list[EpochRecord] = field(default_factory=list)
+    checkpoints: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def save(self, directory: Path) -> None:
+        """Write the state, atomically: a crash leaves this state or the one before it."""
+        buffer = io.BytesIO()
+        document = {key: value for key, value in vars(self).items() if key != "records"}
+        torch.save(document | {"records": [asdict(record) for record in self.records]}, buffer)
+        atomic_write_bytes(directory / STATE_FILE, buffer.getvalue())
+
+    @classmethod
+    def load(cls, directory: Path, identity: str, device: torch.device) -> TrainingState | None:
+        """The state of an earlier start of the same run, or None where there is none."""
+        file = directory / STATE_FILE
+        if not file.exists():
+            return None
+        document = torch.load(file, map_location=device, weights_only=True)
+        if document["identity"] != identity:
+            raise HarnessError(f"{file} belongs to another run; move {directory} away, or choose another --runs-dir")
+        records = [EpochRecord(**record) for record in document.pop("records")]
+        return cls(**document, records=records)

@@ -1,0 +1,180 @@
+"""The training loop: one method, one network, one protocol, from the first epoch or the last state."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from harness.dataset import Dataset
+from harness.device import arithmetic
+from harness.errors import TrainingFailed
+from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
+from harness.method import Method, Step
+from harness.network import Network
+from harness.protocol import TrainProtocol
+from harness.seeds import derive_seed, generator, global_seed
+from harness.spec import RunSpec
+from harness.training.batches import epoch_batches
+from harness.training.checkpoints import TrainingState, save_weights
+
+log = logging.getLogger("harness.training")
+PROGRESS_INTERVAL_S = 0.5
+
+
+def initial_model(network: Network, dataset: Dataset, train_seed: int) -> nn.Module:
+    """The network before training, as the train seed decides it; built on the CPU, so the same on every device."""
+    with global_seed(torch.device("cpu"), derive_seed(train_seed, "initialisation")):
+        return network.build(dataset.shape)
+
+
+def learning_rate(protocol: TrainProtocol, epoch: int) -> float:
+    """The learning rate during an epoch (counted from 1); a drop at fraction f acts after round(f * epochs) epochs."""
+    drops = sum(epoch > round(fraction * protocol.epochs) for fraction in protocol.lr_drops)
+    return protocol.lr * protocol.lr_factor**drops
+
+
+def checkpoint_epochs(protocol: TrainProtocol) -> dict[str, int]:
+    """After which epoch each checkpoint is taken."""
+    return {"early": max(1, round(protocol.early * protocol.epochs)), "last": protocol.epochs}
+
+
+class Trainer:
+    """One run on one device. ``fit`` goes on from the state in the run's directory, if there is one."""
+
+    def __init__(
+        self, spec: RunSpec, run_id: int, method: Method, network: Network, dataset: Dataset, directory: Path
+    ) -> None:
+        self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
+        training = dict(spec.training)
+        epsilon = training.pop("epsilon")
+        self.protocol = TrainProtocol.from_mapping(training)
+        self.threat = self.protocol.threat(float(epsilon))
+        self.device = dataset.train.images.device
+        self.dataset = dataset
+        self.model = initial_model(network, dataset, spec.train_seed).to(self.device)
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=self.protocol.lr,
+            momentum=self.protocol.momentum,
+            weight_decay=self.protocol.weight_decay,
+        )
+
+    def fit(self, report: Report) -> None:
+        """Train to the last epoch, writing checkpoints and, after every epoch, the state to resume from.
+
+        Raises:
+            TrainingFailed: a loss or a weight is not finite; with the epoch and the batch.
+        """
+        state = TrainingState.load(self.directory, self.spec.identity, self.device) or TrainingState(
+            self.spec.identity, 0, {}, {}, {}
+        )
+        if state.epoch:
+            self.model.load_state_dict(state.model)
+            self.optimizer.load_state_dict(state.optimizer)
+            self.method.load_state_dict(state.method)
+            self._repeat(state, report)
+        with arithmetic(self.device, self.protocol.precision):
+            for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
+                record = self._epoch(epoch, report)
+                self._keep(state, record, report)
+
+    def _repeat(self, state: TrainingState, report: Report) -> None:
+        """Report what an earlier start did: the store may have missed it when that was stopped."""
+        log.info("resume after epoch %d", state.epoch)
+        for record in state.records:
+            report(EpochDone(self.run_id, self.spec.label, self.protocol.epochs, record))
+        for name, (epoch, sha256) in state.checkpoints.items():
+            report(CheckpointDone(self.run_id, name, epoch, sha256))
+
+    def _keep(self, state: TrainingState, record: EpochRecord, report: Report) -> None:
+        """Write the epoch's checkpoints, then its state, then tell: what is told is on the disk."""
+        for name, at in checkpoint_epochs(self.protocol).items():
+            if record.epoch == at:
+                sha256 = save_weights(self.directory, name, self.model, self.spec, at)
+                state.checkpoints[name] = (at, sha256)
+        state.epoch = record.epoch
+        state.model, state.optimizer = self.model.state_dict(), self.optimizer.state_dict()
+        state.method = self.method.state_dict()
+        state.records.append(record)
+        state.save(self.directory)
+        log.info("epoch %d: loss %.4f, lr %g, %.1f s", record.epoch, record.loss, record.lr, record.duration_s)
+        report(EpochDone(self.run_id, self.spec.label, self.protocol.epochs, record))
+        for name, (epoch, sha256) in state.checkpoints.items():
+            if epoch == record.epoch:
+                report(CheckpointDone(self.run_id, name, epoch, sha256))
+
+    def _epoch(self, epoch: int, report: Report) -> EpochRecord:
+        lr = learning_rate(self.protocol, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        images, batches = len(self.dataset.train), math.ceil(len(self.dataset.train) / self.protocol.batch_size)
+        means = Means(self.device)
+        attack_draws = generator(self.device, self.spec.train_seed, "attack", epoch)
+        self.model.train()
+        started = shown = time.perf_counter()
+        data = epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, epoch)
+        for index, (x, y) in enumerate(data, start=1):
+            progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
+            step = Step(x, y, self.model, self.threat, progress, attack_draws, means.add)
+            means.add_loss(self._update(step))
+            now = time.perf_counter()
+            if now - shown >= PROGRESS_INTERVAL_S:  # reading the loss waits for the device: rarely, by the clock
+                shown = now
+                rate = min(index * self.protocol.batch_size, images) / (now - started)
+                left = ((self.protocol.epochs - epoch + 1) * images - index * self.protocol.batch_size) / rate
+                means.raise_if_not_finite(epoch)
+                place = (self.spec.label, epoch, self.protocol.epochs, index, batches)
+                report(TrainingProgress(*place, loss=means.loss(), images_per_s=rate, left_s=left))
+        means.raise_if_not_finite(epoch)
+        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            raise TrainingFailed("a weight is not finite", epoch, None)
+        duration = time.perf_counter() - started
+        return EpochRecord(epoch, means.loss(), lr, images, duration, means.read())
+
+    def _update(self, step: Step) -> Tensor:
+        loss = self.method.loss(step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss.detach()
+
+
+class Means:
+    """Means over an epoch's batches, summed on the device: adding to them waits for nothing."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._loss = torch.zeros((), device=device)
+        self._batches = 0
+        self._first_bad = torch.zeros((), dtype=torch.int64, device=device)  # 0: none
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Take one batch's value of a diagnostic."""
+        total, count = self._sums.get(name, (torch.zeros_like(self._loss), 0))
+        self._sums[name] = (total + value.detach(), count + 1)
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Take one batch's loss, and note the first that is not finite."""
+        self._batches += 1
+        fresh = ~loss.isfinite() & (self._first_bad == 0)
+        self._first_bad = torch.where(fresh, self._batches, self._first_bad)
+        self._loss = self._loss + loss
+
+    def raise_if_not_finite(self, epoch: int) -> None:
+        """Raise TrainingFailed if a loss was not finite. Waits for the device."""
+        first = int(self._first_bad)
+        if first:
+            raise TrainingFailed("the loss is not finite", epoch, first)
+
+    def loss(self) -> float:
+        """The mean loss so far. Waits for the device."""
+        return float(self._loss) / self._batches
+
+    def read(self) -> dict[str, float]:
+        """The means of the diagnostics. Waits for the device."""
+        return {name: float(total) / count for name, (total, count) in self._sums.items()}

@@ -1,0 +1,53 @@
+"""The local weights of LRAT and LRAT-TRADES: vulnerability, g, and the normalisation of Eq. 17."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def vulnerability_pgd(logits: Tensor, y: Tensor) -> Tensor:
+    """p_y of each example's PGD variant, in [0, 1] (LRAT paper, Eq. 8); smaller is more vulnerable. No gradient."""
+    return logits.detach().float().softmax(1).gather(1, y[:, None]).squeeze(1)
+
+
+def vulnerability_cw(logits: Tensor, y: Tensor) -> Tensor:
+    """p_y - max_{i != y} p_i of each example's CW variant, in [-1, 1] (LRAT paper, Eq. 9). No gradient."""
+    probabilities = logits.detach().float().softmax(1)
+    true = probabilities.gather(1, y[:, None]).squeeze(1)
+    return true - probabilities.scatter(1, y[:, None], 0.0).amax(1)
+
+
+def decreasing(vulnerability: Tensor, alpha: float, beta: float) -> Tensor:
+    """g(V) = alpha (1 - V)^beta (LRAT paper, Eq. 10)."""
+    return alpha * (1 - vulnerability).clamp(min=0.0) ** beta  # a rounded V may lie a hair above 1
+
+
+def local_weights(raw: Sequence[Tensor], minimum: float) -> tuple[list[Tensor], Tensor]:
+    """Scale a batch's raw weights so that the mean total weight of an instance is one.
+
+    Args:
+        raw: for each simulated attack j, ``(batch,)`` values g(V_ij) >= 0, without gradient.
+        minimum: C in [0, 1), the least total weight of an instance; 0 for no floor.
+    Returns:
+        The weights omega_ij = s g(V_ij), one ``(batch,)`` tensor an attack, and the floor weights
+        ``[C - sum_j omega_ij]_+``; where every g of the batch is 0, omega is 0 and every floor weight is 1.
+    Source: LRAT paper, Eq. 5, 7 and 17. With G_i = sum_j g(V_ij), Eq. 17 asks for mean_i max(C, s G_i) = 1.
+        The left side is the largest, over k, of the lines (C (n - k) + s P_k) / n, P_k being the sum of the k
+        largest G: each line leaves out a floor or a gain, the right k neither. An increasing maximum of lines
+        reaches 1 at the least of the points where a line does, so s = min_k (n - C (n - k)) / P_k: exact, on the
+        device, without waiting for a value.
+    Departs: the paper does not say how the constraint is met; it is read literally, so that C keeps its meaning.
+    """
+    totals = torch.stack(list(raw)).double().sum(0)
+    n = len(totals)
+    largest = totals.sort(descending=True).values.cumsum(0)
+    k = torch.arange(1, n + 1, device=totals.device, dtype=totals.dtype)
+    candidates = (n - minimum * (n - k)) / largest  # P_k = 0 gives inf, which no minimum takes if any G is positive
+    degenerate = largest[-1] <= 0
+    scale = torch.where(degenerate, torch.zeros_like(largest[-1]), candidates.amin())
+    weights = [(scale * g.double()).to(g.dtype) for g in raw]
+    floor = (minimum - scale * totals).clamp(min=0.0)
+    return weights, torch.where(degenerate, torch.ones_like(floor), floor).to(raw[0].dtype)

@@ -1,0 +1,24 @@
+"""Standard adversarial training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.adversary import CrossEntropy
+from harness.method import Method, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAT(Method):
+    """Cross-entropy on the PGD variant (Madry et al., ICLR 2018, arXiv:1706.06083; Eq. 2 of the LRAT paper).
+
+    Departs: nothing. The mean is taken over per-example losses, as the reweighting methods take it, so that they
+    reduce to this one to the last bit.
+    """
+
+    def loss(self, step: Step) -> Tensor:
+        variant = step.perturb(CrossEntropy())
+        return F.cross_entropy(step.model(variant.x), step.y, reduction="none").mean()
