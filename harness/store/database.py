@@ -66,7 +66,7 @@ def open_for_writing(url: URL) -> Engine:
     """
     file = sqlite_file(url)
     if file is not None:
-        _check_writable(file)
+        _make_room(file)
     engine = _engine(url)
     if _tables(engine, url):
         _check(engine, url)
@@ -100,11 +100,13 @@ def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('harness_begin', 'DEFERRED')}")
 
 
-def _check_writable(file: Path) -> None:
-    folder = file.parent
-    if not folder.is_dir():
-        raise StoreError(f"the database {file} cannot be made: there is no directory {folder}; give another --db")
-    if not os.access(file if file.exists() else folder, os.W_OK):
+def _make_room(file: Path) -> None:
+    """Make the file's directory if it is missing, or say why the database cannot be there."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the database {file} cannot be made: {error.strerror}; give another --db") from None
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise StoreError(f"the database {file} cannot be written; give another --db, or set {VARIABLE}")
 
 

@@ -1,0 +1,50 @@
+# make demo          train and attack two networks on the bundled digits, in minutes; writes under demo/
+# make test          lint, types, tests
+# make leaderboard   train and attack what leaderboard.db publishes, again if anything changed
+# make slow          the tests that take minutes
+
+.PHONY: demo test slow leaderboard clean
+.DEFAULT_GOAL := demo
+
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first Python on this machine that harness runs on; `make demo PYTHON=...` names another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "harness needs Python 3.11, 3.12, or 3.13; name one: make PYTHON=/path/to/python"; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/user: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install -q -c constraints.txt -e .
+	@touch $@
+
+.venv/developer: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@ .venv/user
+
+demo: .venv/user
+	@mkdir -p demo
+	$(BIN)/harness run sat lrat --dataset digits --arch smallcnn --seeds 5 \
+		--db demo/leaderboard.db --runs-dir demo/runs --data-dir demo/data
+
+test: .venv/developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 -m "not slow"
+
+slow: .venv/developer
+	$(BIN)/pytest -m slow
+
+leaderboard: .venv/user
+	@mkdir -p runs
+	HARNESS_HOST=published $(BIN)/harness run sat lrat --dataset digits --arch smallcnn --seeds 5 --train-seeds 3 \
+		--db leaderboard.db --runs-dir runs/published
+	$(BIN)/python scripts/readme_table.py
+
+clean:
+	rm -rf demo
