@@ -10,14 +10,19 @@ from torch import Tensor
 
 def vulnerability_pgd(logits: Tensor, y: Tensor) -> Tensor:
     """p_y of each example's PGD variant, in [0, 1] (LRAT paper, Eq. 8); smaller is more vulnerable. No gradient."""
-    return logits.detach().float().softmax(1).gather(1, y[:, None]).squeeze(1)
+    return _probabilities(logits).gather(1, y[:, None]).squeeze(1)
 
 
 def vulnerability_cw(logits: Tensor, y: Tensor) -> Tensor:
     """p_y - max_{i != y} p_i of each example's CW variant, in [-1, 1] (LRAT paper, Eq. 9). No gradient."""
-    probabilities = logits.detach().float().softmax(1)
+    probabilities = _probabilities(logits)
     true = probabilities.gather(1, y[:, None]).squeeze(1)
     return true - probabilities.scatter(1, y[:, None], 0.0).amax(1)
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    """Softmax without gradient, in float32 or better: half precision would round robust examples to V = 1."""
+    return logits.detach().to(torch.promote_types(logits.dtype, torch.float32)).softmax(1)
 
 
 def decreasing(vulnerability: Tensor, alpha: float, beta: float) -> Tensor:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import settings
+
+# no deadline: a slow machine is no failure; the same examples every time: nor is bad luck
+settings.register_profile("harness", deadline=None, derandomize=True)
+settings.load_profile("harness")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,0 +1,80 @@
+"""The CUDA path, where there is a device: no waiting in the inner loop, the same results, generators on the device."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+import torch
+
+from harness.adversary import CrossEntropy, Margin, ascend
+from harness.device import arithmetic, resolve_device
+from harness.method import Method, Step
+from harness.plugins import discover
+from harness.seeds import generator
+from harness.training.loop import Means
+from tests.tiny import make_batch, make_threat, make_tiny_model
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+]
+METHODS = {name: found.cls for name, found in discover("methods").found.items()}
+
+
+@pytest.fixture
+def device() -> torch.device:
+    return resolve_device("cuda")
+
+
+def test_crafting_waits_for_nothing(device: torch.device) -> None:
+    model = make_tiny_model().to(device)
+    x, y = (t.to(device) for t in make_batch())
+    draws = generator(device, 0, "test")
+    ascend(model, x, y, [CrossEntropy()], make_threat(), draws)  # warms up: loading kernels waits
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        ascend(model, x, y, [CrossEntropy(), Margin()], make_threat(), draws)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_whole_update_waits_for_nothing(name: str, device: torch.device) -> None:
+    method = cast(Method, METHODS[name]())
+    model = make_tiny_model().to(device).train()
+    x, y = (t.to(device) for t in make_batch())
+    means = Means(device)
+    step = Step(x, y, model, make_threat(), 0.99, generator(device, 0, "test"), means.add)
+    method.loss(step).backward()  # type: ignore[no-untyped-call]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        loss = method.loss(step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        means.add_loss(loss.detach())
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    means.raise_if_not_finite(1)
+
+
+def test_crafting_agrees_with_the_cpu(device: torch.device) -> None:
+    x, y = make_batch(n=64)
+    threat = make_threat(start="none", steps=10)
+    (on_cpu,) = ascend(make_tiny_model(), x, y, [CrossEntropy()], threat, generator(torch.device("cpu"), 0))
+    with arithmetic(device, "float32"):
+        model = make_tiny_model().to(device)
+        (on_device,) = ascend(model, x.to(device), y.to(device), [CrossEntropy()], threat, generator(device, 0))
+    different = (on_cpu.x - on_device.x.cpu()).abs() > 1e-5
+    assert float(different.float().mean()) < 0.01  # a sign may flip where a gradient is almost zero
+    assert float((on_cpu.steps_to_flip != on_device.steps_to_flip.cpu()).float().mean()) < 0.05
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_every_precision_trains(precision: str, device: torch.device) -> None:
+    model = make_tiny_model().to(device).train()
+    x, y = (t.to(device) for t in make_batch())
+    step = Step(x, y, model, make_threat(), 0.99, generator(device, 0, "test"), lambda _name, _value: None)
+    with arithmetic(device, precision):  # type: ignore[arg-type]
+        loss = cast(Method, METHODS["lrat"]()).loss(step)
+        loss.backward()  # type: ignore[no-untyped-call]
+    assert bool(loss.isfinite())
