@@ -42,7 +42,8 @@ slow: .venv/developer
 
 leaderboard: .venv/user
 	@mkdir -p runs
-	HARNESS_HOST=published $(BIN)/harness run sat lrat --dataset digits --arch smallcnn --seeds 5 --train-seeds 3 \
+	HARNESS_HOST=published $(BIN)/harness run standard sat gairat lrat trades gair-trades lrat-trades \
+		--dataset digits --arch smallcnn --seeds 5 --train-seeds 5 \
 		--db leaderboard.db --runs-dir runs/published
 	$(BIN)/python scripts/readme_table.py
 

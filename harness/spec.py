@@ -17,6 +17,7 @@ class RunSpec:
         method_settings, network_settings: resolved, defaults included.
         dataset: its label, such as ``folder:flowers``; the fingerprint identifies it.
         training: the training part of the protocol, epsilon included.
+        wrappers: what wraps the update, outermost last: name, settings, and those that are not the defaults.
     """
 
     method: str
@@ -27,6 +28,7 @@ class RunSpec:
     dataset_fingerprint: str
     training: dict[str, Any]
     train_seed: int
+    wrappers: tuple[dict[str, Any], ...] = ()
 
     @property
     def identity(self) -> str:

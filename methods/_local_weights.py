@@ -2,10 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Interval
 from torch import Tensor
+from typing_extensions import Doc
+
+from harness.adversary import CrossEntropy, Margin, Objective
+from harness.method import Method, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocallyWeighted(Method):
+    """What LRAT and LRAT-TRADES share: the simulated attacks, g of each, the least total weight, and diagnostics."""
+
+    attacks: Annotated[Literal["pgd+cw", "pgd", "cw"], Doc("the attacks simulated in training")] = "pgd+cw"
+    alpha_pgd: Annotated[float, Ge(0), Doc("scale of g for the PGD variant (Eq. 10)")] = 2.0
+    beta_pgd: Annotated[float, Ge(0), Doc("exponent of g for the PGD variant (Eq. 10)")] = 0.5
+    alpha_cw: Annotated[float, Ge(0), Doc("scale of g for the CW variant (Eq. 10)")] = 2.0
+    beta_cw: Annotated[float, Ge(0), Doc("exponent of g for the CW variant (Eq. 10)")] = 0.5
+    minimum: Annotated[float, Interval(ge=0, lt=1), Doc("C, the least total weight of an instance (Eq. 5)")] = 0.1
+    kappa: Annotated[float, Ge(0), Doc("confidence at which the CW objective is capped (Eq. 12)")] = 50.0
+
+    def objectives(self) -> dict[str, Objective]:
+        """What each simulated attack ascends, by its name."""
+        known: dict[str, Objective] = {"pgd": CrossEntropy(), "cw": Margin(self.kappa)}
+        return {name: known[name] for name in self.attacks.split("+")}
+
+    def weights(self, step: Step, logits: Mapping[str, Tensor], minimum: float) -> tuple[list[Tensor], Tensor]:
+        """The weights omega_ij of each attack's variants and the floor weights, from the update's own logits."""
+        weights, floor = local_weights([self._gain(name, z, step.y) for name, z in logits.items()], minimum)
+        total = torch.stack(weights).sum(0)
+        step.log("weight_mean", total.mean())
+        step.log("weight_min", total.amin())
+        step.log("effective_sample_share", total.sum().square() / (len(total) * total.square().sum()))
+        if minimum > 0:
+            step.log("floor_share", (floor > 0).float().mean())
+        return weights, floor
+
+    def _gain(self, attack: str, logits: Tensor, y: Tensor) -> Tensor:
+        if attack == "pgd":
+            return decreasing(vulnerability_pgd(logits, y), self.alpha_pgd, self.beta_pgd)
+        return decreasing(vulnerability_cw(logits, y), self.alpha_cw, self.beta_cw)
 
 
 def vulnerability_pgd(logits: Tensor, y: Tensor) -> Tensor:

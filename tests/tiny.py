@@ -15,7 +15,7 @@ def draws(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def make_tiny_model(seed: int = 0, classes: int = 5, dtype: torch.dtype = torch.float32) -> nn.Module:
+def make_tiny_model(seed: int = 0, classes: int = 5, dtype: torch.dtype = torch.float32) -> nn.Sequential:
     """A convolution, a batch-norm with running statistics of its own, a linear layer; 3x6x6 images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -30,7 +30,7 @@ def make_tiny_model(seed: int = 0, classes: int = 5, dtype: torch.dtype = torch.
         assert isinstance(norm, nn.BatchNorm2d)
         norm.running_mean = torch.randn(8) * 0.1
         norm.running_var = torch.rand(8) + 0.5
-    return model.to(dtype)
+    return model.to(dtype=dtype)
 
 
 def make_batch(n: int = 12, seed: int = 0, classes: int = 5) -> tuple[Tensor, Tensor]:

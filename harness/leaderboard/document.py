@@ -18,6 +18,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "arch_settings": row.arch_settings,
         "method": row.method,
         "settings": row.settings,
+        "wrappers": list(row.wrappers),
         "checkpoint": row.checkpoint,
         "protocol": board.protocol,
         "protocol_fingerprint": board.fingerprint,

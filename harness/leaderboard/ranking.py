@@ -23,6 +23,7 @@ class Row:
 
     Attributes:
         settings, arch_settings: those that are not the defaults.
+        wrappers: what wraps the update, each with its settings that are not the defaults.
         train_seeds: networks behind the row.
         metrics: attack -> figure, in the protocol's order; None where there is none yet.
         rank: among the rows of its board; None without a figure to rank by.
@@ -31,6 +32,7 @@ class Row:
 
     method: str
     settings: dict[str, Any]
+    wrappers: tuple[str, ...]
     arch: str
     arch_settings: dict[str, Any]
     checkpoint: str
@@ -42,13 +44,17 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The method with what departs from its defaults."""
-        return self.method + "".join(f" {key}={value}" for key, value in self.settings.items())
+        """The method with what departs from its defaults, and what wraps it."""
+        return "+".join((_with(self.method, self.settings), *self.wrappers))
 
     @property
     def arch_label(self) -> str:
         """The network with what departs from its defaults."""
-        return self.arch + "".join(f" {key}={value}" for key, value in self.arch_settings.items())
+        return _with(self.arch, self.arch_settings)
+
+
+def _with(name: str, departures: dict[str, Any]) -> str:
+    return name + "".join(f" {key}={value}" for key, value in departures.items())
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,15 @@ def _counts(evaluation: Any, protocol: ProtocolRecord) -> bool:
 def _kinship(run: RunRecord, checkpoint: CheckpointRecord) -> str:
     """What networks of one row share: everything but the training seed."""
     return canonical_json(
-        [run.method, run.method_settings, run.network, run.network_settings, checkpoint.name, checkpoint.epoch]
+        [
+            run.method,
+            run.method_settings,
+            run.wrappers,
+            run.network,
+            run.network_settings,
+            checkpoint.name,
+            checkpoint.epoch,
+        ]
     )
 
 
@@ -182,6 +196,7 @@ def _row(members: Sequence[tuple[RunRecord, CheckpointRecord]], protocol: Protoc
     return Row(
         method=run.method,
         settings=run.method_departures,
+        wrappers=tuple(_with(wrapper["name"], wrapper["departures"]) for wrapper in run.wrappers),
         arch=run.network,
         arch_settings=run.network_departures,
         checkpoint=checkpoint.name,
@@ -201,6 +216,7 @@ def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
             Row(
                 method=method,
                 settings={},
+                wrappers=(),
                 arch=arch,
                 arch_settings={},
                 checkpoint=checkpoint,

@@ -72,6 +72,7 @@ class RunRecord:
     method: str
     method_settings: dict[str, Any]
     method_departures: dict[str, Any]
+    wrappers: list[dict[str, Any]]
     network: str
     network_settings: dict[str, Any]
     network_departures: dict[str, Any]

@@ -73,6 +73,7 @@ class RunRow(Base):
     method: Mapped[str]
     method_settings: Mapped[dict[str, Any]]
     method_departures: Mapped[dict[str, Any]]  # the settings that are not the defaults of their day
+    wrappers: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # of the update: name, settings, departures
     network: Mapped[str]
     network_settings: Mapped[dict[str, Any]]
     network_departures: Mapped[dict[str, Any]]

@@ -122,6 +122,7 @@ class Store:
                 method=spec.method,
                 method_settings=spec.method_settings,
                 method_departures=method_departures,
+                wrappers=list(spec.wrappers),
                 network=spec.network,
                 network_settings=spec.network_settings,
                 network_departures=network_departures,

@@ -185,7 +185,7 @@ class Explodes(Method):
     at: float = 0.3
 
     def loss(self, step: Step) -> Tensor:
-        loss = step.model(step.x).square().mean()
+        loss: Tensor = step.model(step.x).square().mean()
         step.log("progress", torch.tensor(step.progress))
         return loss * (torch.inf if step.progress >= self.at else 1.0)
 
@@ -216,7 +216,7 @@ class Remembers(Method):
 
     def loss(self, step: Step) -> Tensor:
         memory: Tensor = self._memory  # type: ignore[attr-defined]
-        loss = step.model(step.x).square().mean()
+        loss: Tensor = step.model(step.x).square().mean()
         memory.mul_(0.5).add_(0.5 * loss.detach())
         return loss * memory
 

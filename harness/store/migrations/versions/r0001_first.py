@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("method", sa.String(), nullable=False),
         sa.Column("method_settings", sa.JSON(), nullable=False),
         sa.Column("method_departures", sa.JSON(), nullable=False),
+        sa.Column("wrappers", sa.JSON(), nullable=False),
         sa.Column("network", sa.String(), nullable=False),
         sa.Column("network_settings", sa.JSON(), nullable=False),
         sa.Column("network_departures", sa.JSON(), nullable=False),

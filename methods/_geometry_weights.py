@@ -1,0 +1,78 @@
+"""The global weights of GAIRAT and GAIR-TRADES: by the geometric distance of each instance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Interval
+from torch import Tensor
+from typing_extensions import Doc
+
+from harness.errors import SettingError
+from harness.method import Method, Step
+
+Assignment = Literal["tanh", "sigmoid", "discrete"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeometryWeighted(Method):
+    """What the two geometry-aware methods share: the weight function's settings, burn-in, and diagnostics."""
+
+    shift: Annotated[float, Doc("lambda of Eq. 6; greater is more uniform, inf gives every instance weight 1")] = -1.0
+    assignment: Annotated[Assignment, Doc("the weight function: Eq. 6, or the official code's other two")] = "tanh"
+    burn_in: Annotated[
+        float, Interval(ge=0, le=1), Doc("fraction of the training with weights of 1 (the official ResNet setting)")
+    ] = 0.3
+
+    def check(self) -> None:
+        if math.isnan(self.shift) or self.shift == -math.inf:
+            raise SettingError(f"shift={self.shift} is refused: it must be a number or inf; the paper's is -1")
+
+    def weights(self, step: Step, steps_to_flip: Tensor) -> Tensor:
+        """Normalised ``(batch,)`` weights of the step, mean 1, all 1 during burn-in; logs what they do."""
+        raw = log_geometry_weights(steps_to_flip, step.threat.steps, self.shift, self.assignment)
+        step.log("steps_to_flip", steps_to_flip.double().mean())
+        if step.progress < self.burn_in:
+            return torch.ones_like(raw, dtype=torch.float32)
+        weights = normalised(raw)
+        step.log("weight_mean", raw.exp().mean())
+        step.log("weight_min", raw.exp().amin())
+        step.log("effective_sample_share", effective_sample_share(weights))
+        return weights
+
+
+def log_geometry_weights(steps_to_flip: Tensor, steps: int, shift: float, assignment: Assignment) -> Tensor:
+    """Logarithm of each instance's weight before normalisation; fragile instances weigh more.
+
+    Args:
+        steps_to_flip: ``(batch,)`` integers in [0, steps]: the geometric distance, kappa in the paper.
+        steps: attack length K, at least 1.
+        shift: the paper's lambda.
+    Returns:
+        ``(batch,)`` float64, at most 0, no gradient.
+    Source: LRAT paper, Eq. 6: omega = (1 + tanh(lambda + 5 (1 - 2 kappa / K))) / 2; the official GAIRAT code
+        (Zhang et al., ICLR 2021, arXiv:2010.01736) for ``sigmoid``, the logistic function of the same argument, and
+        ``discrete``, (K + 1 - kappa) / (K + 1).
+    Departs: (1 + tanh z) / 2 is computed as sigmoid(2 z): the sum cancels in float32 for robust instances. K / 2 is
+        not rounded to an integer as in the official code.
+    """
+    distance = steps_to_flip.double()
+    if assignment == "discrete":
+        return torch.log((steps + 1 - distance) / (steps + 1))
+    argument = shift + 5 * (1 - 2 * distance / steps)
+    return F.logsigmoid(2 * argument if assignment == "tanh" else argument)
+
+
+def normalised(log_weights: Tensor) -> Tensor:
+    """The weights n omega / sum(omega), float32: equal ones give exactly 1, and the sum cannot underflow to 0."""
+    weights = (log_weights - log_weights.amax()).exp()
+    return (weights * (len(weights) / weights.sum())).float()
+
+
+def effective_sample_share(weights: Tensor) -> Tensor:
+    """Kish's effective sample size over n: 1 for equal weights, 1/n where one instance has all (Kish 1965)."""
+    return weights.sum().square() / (len(weights) * weights.square().sum())

@@ -1,0 +1,32 @@
+"""TRADES with GAIRAT's weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor
+from typing_extensions import Doc
+
+from harness.adversary import KL, kl_divergence
+from harness.method import Step
+from methods._geometry_weights import GeometryWeighted
+
+
+@dataclass(frozen=True, kw_only=True)
+class GAIRTRADES(GeometryWeighted):
+    """TRADES whose KL term has one weight an instance (Zhang et al., ICLR 2021, arXiv:2010.01736; Eq. 6 and 13).
+
+    Departs: the geometric distance is counted along the KL attack itself, by the labels, without another attack.
+    """
+
+    inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of Eq. 13; the official code calls it beta")] = 6.0
+
+    def loss(self, step: Step) -> Tensor:
+        variant = step.perturb(KL(step.x))
+        clean, adversarial = step.model(step.x), step.model(variant.x)
+        natural = F.cross_entropy(clean, step.y, reduction="none")
+        weights = self.weights(step, variant.steps_to_flip)
+        return (natural + self.inverse_lambda * weights * kl_divergence(clean, adversarial)).mean()

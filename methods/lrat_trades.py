@@ -1,0 +1,47 @@
+"""TRADES with LRAT's weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor
+from typing_extensions import Doc
+
+from harness.adversary import KL, kl_divergence
+from harness.method import Step
+from methods._local_weights import LocallyWeighted
+
+
+@dataclass(frozen=True, kw_only=True)
+class LRATTRADES(LocallyWeighted):
+    """TRADES whose KL term is reweighted inside each pair (Gao et al., 2021, Algorithm 4, Eq. 7-10, 13, 17).
+
+    Departs: Algorithm 4 as printed gives an instance's label weight only while its total weight is below C, so that
+    almost no label enters the loss and nothing stops the network from predicting a constant. By default the natural
+    loss has its weight of 1, as in TRADES, and the floor weight is added to it; ``literal=true`` is Algorithm 4 as
+    printed, without 1/lambda.
+    """
+
+    inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of Eq. 13; the official code calls it beta")] = 6.0
+    first: Annotated[Literal["ce", "kl"], Doc("what the PGD variant ascends: the paper's cross-entropy, or KL")] = "ce"
+    literal: Annotated[bool, Doc("Algorithm 4 as printed: labels only under the floor, no 1/lambda")] = False
+
+    def loss(self, step: Step) -> Tensor:
+        objectives = self.objectives()
+        if self.first == "kl" and "pgd" in objectives:
+            objectives["pgd"] = KL(step.x)
+        variants = dict(zip(objectives, step.perturb_all(*objectives.values()), strict=True))
+        clean = step.model(step.x)
+        logits = {name: step.model(variant.x) for name, variant in variants.items()}
+        natural = F.cross_entropy(clean, step.y, reduction="none")
+
+        weights, floor = self.weights(step, logits, self.minimum)
+        divergences = [w * kl_divergence(clean, z) for w, z in zip(weights, logits.values(), strict=True)]
+        reweighted = torch.stack(divergences).sum(0)
+        if self.literal:
+            return (floor * natural + reweighted).mean()
+        return (natural + self.inverse_lambda * reweighted + floor * natural).mean()

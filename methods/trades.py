@@ -1,0 +1,33 @@
+"""TRADES: natural accuracy traded against stability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor
+from typing_extensions import Doc
+
+from harness.adversary import KL, kl_divergence
+from harness.method import Method, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class TRADES(Method):
+    """Natural cross-entropy and a KL term that ties the variant to the image (Zhang et al., ICML 2019; Eq. 13-16).
+
+    The gradient flows through both p(x) and p(x_adv), and each has a forward pass with batch statistics of its own, as
+    in the official code.
+
+    Departs: the start is uniform (section 5.2 of the LRAT paper); the official code's is ``train.start=gaussian``.
+    """
+
+    inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of Eq. 13; the official code calls it beta")] = 6.0
+
+    def loss(self, step: Step) -> Tensor:
+        variant = step.perturb(KL(step.x))
+        clean, adversarial = step.model(step.x), step.model(variant.x)
+        natural = F.cross_entropy(clean, step.y, reduction="none")
+        return (natural + self.inverse_lambda * kl_divergence(clean, adversarial)).mean()
