@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import signal
+import threading
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -129,6 +131,7 @@ class Processes(Executor):
 def _serve(tasks: Any, events: Any) -> None:
     """A worker's life: take an item, perform it, say how it ended. The parent ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         index, work = tasks.get()
         try:
@@ -139,3 +142,11 @@ def _serve(tasks: Any, events: Any) -> None:
             events.put(_Ended(index, traceback.format_exc()))
         else:
             events.put(_Ended(index, None))
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, killed perhaps: nobody would hear the results of its hours of work."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,129 @@
+"""Executors: the same outcomes from this process and from several; bugs, mistakes, and deaths told apart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.errors import HarnessError, TrainingFailed
+from harness.events import CheckpointDone, Event, Report
+from harness.execution.executor import Executor, InProcess, Outcome, Processes, WorkerBug
+from harness.execution.work import Work
+from harness.job import DatasetPlace
+from harness.spec import RunSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Work):
+    """Reports twice, then ends as it is told."""
+
+    end: str = "fine"
+
+    def _perform(self, report: Report) -> None:
+        for epoch in (1, 2):
+            report(CheckpointDone(self.run_id, "toy", epoch, f"{os.getpid()} {torch.get_num_threads()}"))
+        if self.end == "mistake":
+            raise TrainingFailed("the loss is not finite", 3, 4)
+        if self.end == "bug":
+            raise ZeroDivisionError("a bug")
+        if self.end == "death":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.end == "sleep":
+            time.sleep(600)
+
+
+def toy(folder: Path, run_id: int, end: str = "fine") -> Toy:
+    spec = RunSpec(
+        method="sat",
+        method_settings={},
+        network="smallcnn",
+        network_settings={},
+        dataset="digits",
+        dataset_fingerprint="",
+        training={},
+        train_seed=0,
+    )
+    return Toy(
+        spec=spec,
+        run_id=run_id,
+        place=DatasetPlace(source="digits", settings={}, data_dir=folder),
+        folder=folder / str(run_id),
+        device=torch.device("cpu"),
+        threads=1,
+        plugins=(),
+        end=end,
+    )
+
+
+def perform(executor: Executor, works: Sequence[Work]) -> tuple[list[Outcome], list[CheckpointDone]]:
+    events: list[Event] = []
+    with executor:
+        outcomes = list(executor.run(works, events.append))
+    return outcomes, [event for event in events if isinstance(event, CheckpointDone)]
+
+
+@pytest.mark.parametrize("workers", [0, 2], ids=["in process", "two processes"])
+def test_every_item_is_done_once_and_mistakes_are_outcomes(workers: int, tmp_path: Path) -> None:
+    works = [toy(tmp_path, i, "mistake" if i == 2 else "fine") for i in range(5)]
+    outcomes, events = perform(Processes(workers) if workers else InProcess(), works)
+    assert sorted(outcome.work.run_id for outcome in outcomes) == [0, 1, 2, 3, 4]
+    assert sorted((event.run_id, event.epoch) for event in events) == [(i, e) for i in range(5) for e in (1, 2)]
+    (failed,) = [outcome for outcome in outcomes if outcome.error is not None]
+    assert failed.work.run_id == 2
+    assert isinstance(failed.error, TrainingFailed)
+    assert (failed.error.epoch, failed.error.batch) == (3, 4)
+    elsewhere = {event.sha256.split()[0] for event in events} - {str(os.getpid())}
+    assert bool(elsewhere) == bool(workers)
+    assert {event.sha256.split()[1] for event in events} == {"1"}
+    assert all((tmp_path / str(i) / "log.txt").exists() for i in range(5))
+
+
+def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        perform(InProcess(), [toy(tmp_path, 0, "bug")])
+    with pytest.raises(WorkerBug, match=r'(?s)Traceback.*raise ZeroDivisionError\("a bug"\)'):
+        perform(Processes(1), [toy(tmp_path, 0, "bug")])
+
+
+def test_the_death_of_a_worker_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"ended with exit code -9 .* fewer --workers"):
+        perform(Processes(2), [toy(tmp_path, 0, "death"), toy(tmp_path, 1)])
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from harness.execution.executor import Processes\n"
+        "from tests.harness.test_executor import toy\n"
+        "if __name__ == '__main__':\n"
+        f"    works = [toy(Path({str(tmp_path)!r}), i, 'sleep') for i in range(2)]\n"
+        "    with Processes(2) as executor:\n"
+        "        list(executor.run(works, lambda event: print(event.sha256.split()[0], flush=True)))\n"
+    )
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        workers = {int(parent.stdout.readline()) for _ in range(4)}
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while any(_alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(_alive(pid) for pid in workers)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
