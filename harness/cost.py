@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,48 +11,59 @@ from torch import Tensor, nn
 
 from harness.attack import Passes
 from harness.method import Method, Step
+from harness.network import Network, Shape
 from harness.plugins import Catalogue
 from harness.protocol import TrainProtocol
-from harness.seeds import generator
+from harness.seeds import generator, global_seed
 from harness.settings import Plugin
+from harness.state import Stateful
 from harness.store.records import RunRecord
 from harness.threat import Threat
+from harness.training.loop import wrapped_backward
+from harness.wrapper import Wrapper
 
 _PROBE = 2  # images
+_TINY = Shape(channels=1, height=2, width=2, classes=4)
 
 
-class _Counting(nn.Module):
-    """A small linear network that counts the images that pass through it, forward and backward."""
-
-    def __init__(self, pixels: int, classes: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(pixels, classes)
-        self.forwards = self.backwards = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(x.flatten(1))
-        self.forwards += len(x)
-        if logits.requires_grad:
-            logits.register_hook(self._backward)  # type: ignore[no-untyped-call]
-        return logits
-
-    def _backward(self, gradient: Tensor) -> None:
-        self.backwards += len(gradient)
-
-
-def training_passes(method: Method, threat: Threat) -> Passes:
-    """Passes for one training image, late in the training, counted on one batch through a counting network.
+def training_passes(
+    method: Method,
+    threat: Threat,
+    wrappers: Sequence[Wrapper] = (),
+    network: Network | None = None,
+    shape: Shape = _TINY,
+) -> Passes:
+    """Passes for one training image, late in the training, counted on one update of two random images.
 
     Nothing is declared, so nothing can be declared wrongly: a new method's cost is known by running it.
+
+    Args:
+        network: the one that is trained, since a method may look into it; a linear layer where none is given.
     """
+    counted = {"forward": 0, "backward": 0}
+
+    def forward(_model: nn.Module, _inputs: object, logits: Tensor) -> None:
+        counted["forward"] += len(logits)
+        if logits.requires_grad:
+            logits.register_hook(backward)  # type: ignore[no-untyped-call]
+
+    def backward(gradient: Tensor) -> None:
+        counted["backward"] += len(gradient)
+
     cpu = torch.device("cpu")
     draws = generator(cpu, 0, "cost")
-    x = torch.rand(_PROBE, 1, 2, 2, generator=draws)
-    y = torch.tensor([0, 1])
-    with torch.random.fork_rng(devices=[]):
-        model = _Counting(pixels=4, classes=4)
-    method.loss(Step(x, y, model, threat, 0.99, draws, lambda _name, _value: None)).backward()  # type: ignore[no-untyped-call]
-    return Passes(model.forwards / _PROBE, model.backwards / _PROBE)
+    with global_seed(cpu, 0):
+        pixels = shape.channels * shape.height * shape.width
+        linear = nn.Sequential(nn.Flatten(), nn.Linear(pixels, shape.classes))
+        model = linear if network is None else network.build(shape)
+    parts = [type(part).from_mapping(part.resolved()) for part in (method, *wrappers)]  # theirs may have a memory
+    for part in parts:
+        cast(Stateful, part).prepare(model)
+    model.register_forward_hook(forward)
+    x = torch.rand(_PROBE, *shape[:3], generator=draws)
+    step = Step(x, torch.arange(_PROBE), model.train(), threat, 0.99, draws, lambda _name, _value: None)
+    wrapped_backward(cast(list[Wrapper], parts[1:]))(step, cast(Method, parts[0]).loss)
+    return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE)
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ def timings(runs: Iterable[RunRecord], methods: Catalogue) -> Timings:
     seconds = images = 0.0
     spent: dict[str, tuple[float, int]] = {}
     for run in runs:
-        if run.method in methods.found and run.epochs:
+        if run.method in methods.found and run.epochs and not run.wrappers:
             passes = _passes_of(run, methods.found[run.method].cls)
             seconds += sum(epoch.duration_s for epoch in run.epochs)
             images += sum(epoch.images for epoch in run.epochs) * passes.total
@@ -90,7 +101,11 @@ def timings(runs: Iterable[RunRecord], methods: Catalogue) -> Timings:
 
 
 def _passes_of(run: RunRecord, cls: type[Plugin]) -> Passes:
+    """What an image of an old run took; nothing, so that the run does not count, where its method has changed since."""
     training = dict(run.training)
     epsilon = float(training.pop("epsilon"))
-    method = cast(Method, cls.from_mapping(run.method_settings))
-    return training_passes(method, TrainProtocol.from_mapping(training).threat(epsilon))
+    try:
+        method = cast(Method, cls.from_mapping(run.method_settings))
+        return training_passes(method, TrainProtocol.from_mapping(training).threat(epsilon))
+    except Exception:
+        return Passes()

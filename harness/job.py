@@ -16,12 +16,13 @@ from harness.errors import SettingError, UnknownName
 from harness.identity import digest
 from harness.method import Method
 from harness.network import Network
-from harness.plugins import Catalogue, discover
+from harness.plugins import KINDS, Catalogue, discover
 from harness.protocol import Protocol, load_protocol
 from harness.settings import Plugin
 from harness.spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.threat import Threat
+from harness.wrapper import Wrapper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Request:
     """What a user may ask of ``harness run``, as given. Each field's part in identity is in ``FATE``."""
 
     methods: tuple[str, ...]
+    wrap: tuple[str, ...] = ()
     arch: str = "resnet18"
     dataset: str = "cifar10"
     image_size: int | None = None
@@ -45,7 +47,7 @@ class Request:
 
 
 FATE: dict[str, str] = {
-    **dict.fromkeys(("methods", "arch", "dataset", "image_size", "epochs", "precision", "values"), "identity"),
+    **dict.fromkeys(("methods", "wrap", "arch", "dataset", "image_size", "epochs", "precision", "values"), "identity"),
     "protocol": "identity",  # by its content: its name plays no part
     **dict.fromkeys(("seeds", "train_seeds", "limit"), "selection"),  # which identities, not what they are
     **dict.fromkeys(("device", "data_dir", "plugins"), "provenance"),
@@ -68,6 +70,7 @@ class Job:
 
     specs: tuple[RunSpec, ...]  # one a train seed
     method: Method
+    wrappers: tuple[Wrapper, ...]
     network: Network
     parameters: int
     dataset: Dataset
@@ -118,13 +121,14 @@ def resolve(request: Request) -> list[Job]:
         value = getattr(request, name)
         if value is not None and value < 1:
             raise SettingError(f"--{name.replace('_', '-')} {value} is refused: it must be 1 or more")
-    catalogues = {kind: discover(kind, request.plugins) for kind in ("methods", "networks", "datasets", "attacks")}
+    catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
     methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
+    wrappers = {name: catalogues["wrappers"].get(name) for name in dict.fromkeys(request.wrap)}
     network_class = catalogues["networks"].get(request.arch)
     source_class, source_values = _source(catalogues["datasets"], request)
     protocol = load_protocol(request.protocol or cast(type[DataSource], source_class).protocol)
 
-    owners = {request.arch: network_class, source_class.name: source_class, **methods}
+    owners = {request.arch: network_class, source_class.name: source_class, **wrappers, **methods}
     values = _assign(request.values, owners, protocol, catalogues["attacks"])
     shortcuts = {"train.epochs": request.epochs, "train.precision": request.precision}
     protocol = protocol.with_values(values.pop("") | {key: v for key, v in shortcuts.items() if v is not None})
@@ -134,6 +138,7 @@ def resolve(request: Request) -> list[Job]:
     }
     network = cast(Network, _make(network_class, request.arch, values[request.arch]))
     source = cast(DataSource, _make(source_class, source_class.name, source_values | values[source_class.name]))
+    wrapped = tuple(cast(Wrapper, _make(cls, name, values[name])) for name, cls in wrappers.items())
     made = {name: cast(Method, _make(cls, name, values[name])) for name, cls in methods.items()}
 
     device = resolve_device(request.device)
@@ -156,10 +161,14 @@ def resolve(request: Request) -> list[Job]:
                     dataset_fingerprint=dataset.fingerprint,
                     training=protocol.training_document,
                     train_seed=seed,
+                    wrappers=tuple(
+                        {"name": w.name, "settings": w.resolved(), "departures": w.departures()} for w in wrapped
+                    ),
                 )
                 for seed in range(request.train_seeds)
             ),
             method=method,
+            wrappers=wrapped,
             network=network,
             parameters=parameters,
             dataset=dataset,

@@ -6,15 +6,16 @@ A method gives a loss; the engine owns the device, the optimiser, checkpoints, r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, overload
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import overload
 
 import torch
 from torch import Tensor, nn
 
 from harness.adversary import Objective, Variant, ascend
 from harness.settings import Plugin
+from harness.state import Stateful
 from harness.threat import Threat
 
 Log = Callable[[str, Tensor], None]
@@ -56,18 +57,41 @@ class Step:
         """``perturb`` for a number of objectives that the caller does not know: always a tuple."""
         return ascend(self.model, self.x, self.y, objectives, self.threat, self.generator)
 
+    def replayable(self) -> ReplayableStep:
+        """The same step, whose variants can be had again without crafting; it logs nothing the first time."""
+        return ReplayableStep(**vars(self) | {"log": _silent}, logged=self.log)
+
+
+@dataclass(frozen=True)
+class ReplayableStep(Step):
+    """A step that remembers its variants, for wrappers that take a method's loss twice."""
+
+    logged: Log
+    crafted: list[tuple[Variant, ...]] = field(default_factory=list)
+    replays: Iterator[tuple[Variant, ...]] | None = None
+
+    def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
+        if self.replays is not None:
+            return next(self.replays)
+        self.crafted.append(super().perturb_all(*objectives))
+        return self.crafted[-1]
+
+    def rewound(self) -> ReplayableStep:
+        """The step from its beginning: what was crafted comes again, in the same order, and logs are kept."""
+        return replace(self, log=self.logged, replays=iter(self.crafted))
+
+
+def _silent(_name: str, _value: Tensor) -> None:
+    """Log nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Method(Plugin, ABC):
-    """Base of training methods. Subclass it as a frozen, keyword-only dataclass and write ``loss``."""
+class Method(Plugin, Stateful, ABC):
+    """Base of training methods. Subclass it as a frozen, keyword-only dataclass and write ``loss``.
+
+    One that remembers something, or has a second network, fills ``memory`` in ``prepare``.
+    """
 
     @abstractmethod
     def loss(self, step: Step) -> Tensor:
         """The scalar that the update descends, on this batch."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What else the method must keep in a resumable checkpoint (tensors, numbers, texts). Nothing by default."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what ``state_dict`` gave."""

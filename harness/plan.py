@@ -114,7 +114,8 @@ def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan
     plan = Plan()
     for job in jobs:
         timed = _timings(job, store)
-        passes = training_passes(job.method, job.protocol.train.threat(job.protocol.epsilon))
+        threat = job.protocol.train.threat(job.protocol.epsilon)
+        passes = training_passes(job.method, threat, job.wrappers, job.network, job.dataset.shape)
         for spec in job.specs:
             attempt, record = attempt_of(spec, store, fresh)
             run = RunGap(spec, attempt, record, len(record.epochs) if record else 0)

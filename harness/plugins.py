@@ -32,7 +32,7 @@ P = TypeVar("P", bound=Plugin)
 
 @dataclass(frozen=True)
 class Kind(Generic[P]):
-    """One of the four things that can be added: what it is called, and where it is looked for."""
+    """One of the things that can be added: what it is called, and where it is looked for."""
 
     noun: str
     package: str  # its modules are scanned
@@ -68,11 +68,18 @@ def _dataset() -> type[Plugin]:
     return DataSource
 
 
+def _wrapper() -> type[Plugin]:
+    from harness.wrapper import Wrapper
+
+    return Wrapper
+
+
 KINDS: dict[str, Kind[Plugin]] = {
     "methods": Kind("method", "methods", _method),
     "attacks": Kind("attack", "attacks", _attack),
     "datasets": Kind("dataset", "harness.data", _dataset),
     "networks": Kind("network", "harness.networks", _network),
+    "wrappers": Kind("wrapper", "harness.wrappers", _wrapper),
 }
 
 
@@ -132,7 +139,7 @@ class Catalogue:
 
 
 def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
-    """Find every plugin of a kind (``methods``, ``attacks``, ``datasets``, ``networks``).
+    """Find every plugin of a kind (``methods``, ``attacks``, ``datasets``, ``networks``, ``wrappers``).
 
     Args:
         files: plugin files beside the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.

@@ -32,15 +32,21 @@ class RunSpec:
 
     @property
     def identity(self) -> str:
-        """SHA-256 over every field but the data set's label."""
+        """SHA-256 over every field but the data set's label, and what of the wrappers departs from their defaults."""
         document = dataclasses.asdict(self)
         del document["dataset"]
+        document["wrappers"] = [{key: w[key] for key in ("name", "settings")} for w in self.wrappers]
         return digest(document)
 
     @property
     def label(self) -> str:
         """A short name for progress lines and folders."""
-        parts = (self.method, self.network, self.dataset.replace(":", "-"), f"s{self.train_seed}")
+        parts = (
+            "+".join((self.method, *(w["name"] for w in self.wrappers))),
+            self.network,
+            self.dataset.replace(":", "-"),
+            f"s{self.train_seed}",
+        )
         return "-".join(parts)
 
     def document(self) -> dict[str, Any]:

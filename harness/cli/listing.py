@@ -10,15 +10,17 @@ import typer
 from harness.cli.options import AsJson, Plugins
 from harness.errors import UnknownName
 
-KINDS = ("methods", "attacks", "datasets", "networks", "protocols")
+KINDS = ("methods", "attacks", "datasets", "networks", "wrappers", "protocols")
 
 
 def list_plugins(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="methods, attacks, datasets, networks, or protocols.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="methods, attacks, datasets, networks, wrappers, or protocols.")
+    ],
     as_json: AsJson = False,
     plugin: Plugins = None,
 ) -> None:
-    """List methods, attacks, datasets, networks, or protocols, with their sources and settings."""
+    """List methods, attacks, datasets, networks, wrappers, or protocols, with their sources and settings."""
     if kind not in KINDS:
         raise UnknownName("kind", kind, KINDS)
     if kind == "protocols":

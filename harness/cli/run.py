@@ -25,6 +25,9 @@ def run(
     methods: Annotated[list[str], typer.Argument(metavar="METHOD...", help="Training methods, by name.")],
     arch: Annotated[str, typer.Option(help="The network.")] = "resnet18",
     dataset: Annotated[str, typer.Option(help="The data set: a name, or folder:PATH.")] = "cifar10",
+    wrap: Annotated[
+        list[str] | None, typer.Option(help="A wrapper of the update, such as awp or ema; may be repeated.")
+    ] = None,
     image_size: Annotated[int | None, typer.Option(metavar="N", help="For folder:PATH: bring images to NxN.")] = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="Attack seeds of the evaluation.")] = 5,
     train_seeds: Annotated[int, typer.Option(metavar="M", help="Networks to train, from different seeds.")] = 1,
@@ -69,6 +72,7 @@ def run(
 
     request = Request(
         methods=tuple(methods),
+        wrap=tuple(wrap or ()),
         arch=arch,
         dataset=dataset,
         image_size=image_size,

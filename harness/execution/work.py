@@ -28,6 +28,7 @@ from harness.spec import RunSpec
 from harness.threat import Threat
 from harness.training.checkpoints import load_weights, weights_file
 from harness.training.loop import Trainer, initial_model
+from harness.wrapper import Wrapper
 
 LOG_FILE = "log.txt"
 
@@ -80,7 +81,14 @@ class TrainWork(Work):
     def _perform(self, report: Report) -> None:
         cls = discover("methods", self.plugins).get(self.spec.method)
         method = cast(Method, cls.from_mapping(self.spec.method_settings))
-        Trainer(self.spec, self.run_id, method, self._network(), self._dataset(), self.folder).fit(report)
+        known = discover("wrappers", self.plugins) if self.spec.wrappers else None
+        wrappers = [
+            cast(Wrapper, known.get(wrapper["name"]).from_mapping(wrapper["settings"]))
+            for wrapper in self.spec.wrappers
+            if known is not None
+        ]
+        trainer = Trainer(self.spec, self.run_id, method, self._network(), self._dataset(), self.folder, wrappers)
+        trainer.fit(report)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.errors import HarnessError
 from harness.events import EpochRecord
@@ -28,9 +28,9 @@ def weights_file(directory: Path, checkpoint: str) -> Path:
     return directory / f"{checkpoint}.safetensors"
 
 
-def save_weights(directory: Path, checkpoint: str, model: nn.Module, spec: RunSpec, epoch: int) -> str:
+def save_weights(directory: Path, checkpoint: str, weights: dict[str, Tensor], spec: RunSpec, epoch: int) -> str:
     """Write a checkpoint's weights with the run's settings inside, atomically; give the file's SHA-256."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     settings = {"run": spec.document(), "identity": spec.identity, "checkpoint": checkpoint, "epoch": epoch}
     content = safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(settings, sort_keys=True)})
     atomic_write_bytes(weights_file(directory, checkpoint), content)
@@ -64,6 +64,7 @@ class TrainingState:
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
     method: dict[str, Any]
+    wrappers: list[dict[str, Any]] = field(default_factory=list)
     records: list[EpochRecord] = field(default_factory=list)
     checkpoints: dict[str, tuple[int, str]] = field(default_factory=dict)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,8 +21,10 @@ from harness.network import Network
 from harness.protocol import TrainProtocol
 from harness.seeds import derive_seed, generator, global_seed
 from harness.spec import RunSpec
+from harness.state import Stateful
 from harness.training.batches import epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
+from harness.wrapper import Backward, Loss, Wrapper
 
 log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5
@@ -47,9 +51,17 @@ class Trainer:
     """One run on one device. ``fit`` goes on from the state in the run's directory, if there is one."""
 
     def __init__(
-        self, spec: RunSpec, run_id: int, method: Method, network: Network, dataset: Dataset, directory: Path
+        self,
+        spec: RunSpec,
+        run_id: int,
+        method: Method,
+        network: Network,
+        dataset: Dataset,
+        directory: Path,
+        wrappers: Sequence[Wrapper] = (),
     ) -> None:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
+        self.wrappers = wrappers
         training = dict(spec.training)
         epsilon = training.pop("epsilon")
         self.protocol = TrainProtocol.from_mapping(training)
@@ -73,10 +85,15 @@ class Trainer:
         state = TrainingState.load(self.directory, self.spec.identity, self.device) or TrainingState(
             self.spec.identity, 0, {}, {}, {}
         )
+        stateful: list[Stateful] = [self.method, *self.wrappers]
+        for part in stateful:
+            part.prepare(self.model)
         if state.epoch:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)
             self.method.load_state_dict(state.method)
+            for wrapper, saved in zip(self.wrappers, state.wrappers, strict=True):
+                wrapper.load_state_dict(saved)
             self._repeat(state, report)
         with arithmetic(self.device, self.protocol.precision):
             for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
@@ -95,11 +112,15 @@ class Trainer:
         """Write the epoch's checkpoints, then its state, then tell: what is told is on the disk."""
         for name, at in checkpoint_epochs(self.protocol).items():
             if record.epoch == at:
-                sha256 = save_weights(self.directory, name, self.model, self.spec, at)
+                weights = self.model.state_dict()
+                for wrapper in self.wrappers:
+                    weights = wrapper.published(weights)
+                sha256 = save_weights(self.directory, name, weights, self.spec, at)
                 state.checkpoints[name] = (at, sha256)
         state.epoch = record.epoch
         state.model, state.optimizer = self.model.state_dict(), self.optimizer.state_dict()
         state.method = self.method.state_dict()
+        state.wrappers = [wrapper.state_dict() for wrapper in self.wrappers]
         state.records.append(record)
         state.save(self.directory)
         log.info("epoch %d: loss %.4f, lr %g, %.1f s", record.epoch, record.loss, record.lr, record.duration_s)
@@ -137,11 +158,26 @@ class Trainer:
         return EpochRecord(epoch, means.loss(), lr, images, duration, means.read())
 
     def _update(self, step: Step) -> Tensor:
-        loss = self.method.loss(step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = wrapped_backward(self.wrappers)(step, self.method.loss)
         self.optimizer.step()
-        return loss.detach()
+        for wrapper in self.wrappers:
+            wrapper.after(self.model)
+        return loss
+
+
+def wrapped_backward(wrappers: Sequence[Wrapper]) -> Backward:
+    """How an update's gradient is taken: plainly, inside the wrappers, the last outermost."""
+    backward: Backward = _backward
+    for wrapper in wrappers:
+        backward = partial(wrapper.backward, inner=backward)
+    return backward
+
+
+def _backward(step: Step, loss: Loss) -> Tensor:
+    value = loss(step)
+    value.backward()  # type: ignore[no-untyped-call]
+    return value.detach()
 
 
 class Means:

@@ -18,6 +18,7 @@ from methods.gair_trades import GAIRTRADES
 from methods.gairat import GAIRAT
 from methods.lrat import LRAT
 from methods.lrat_trades import LRATTRADES
+from methods.mart import MART
 from methods.sat import SAT
 from methods.standard import Standard
 from methods.trades import TRADES
@@ -113,6 +114,19 @@ def slow_lrat_trades(method: LRATTRADES, step: Step) -> Tensor:
     return mean(losses)
 
 
+def slow_mart(method: MART, step: Step) -> Tensor:
+    variant = step.perturb(CrossEntropy())
+    p, q = step.model(step.x), step.model(variant.x)
+    losses = []
+    for i in range(len(p)):
+        y = int(step.y[i])
+        adversarial, clean = q[i].softmax(0), p[i].softmax(0)
+        others = [adversarial[k] for k in range(len(adversarial)) if k != y]
+        boosted = -torch.log(adversarial[y]) - torch.log(1 - torch.stack(others).max())
+        losses.append(boosted + method.weight * kl(p[i], q[i]) * (1 - clean[y]))
+    return mean(losses)
+
+
 CASES: list[tuple[Method, Slow]] = [
     (Standard(), slow_standard),
     (SAT(), slow_sat),
@@ -134,6 +148,8 @@ CASES: list[tuple[Method, Slow]] = [
     (LRAT(alpha_pgd=0.0, alpha_cw=0.0), slow_lrat),
     (LRAT(alpha_pgd=0.5, beta_pgd=2.0, alpha_cw=4.0, beta_cw=0.25, minimum=0.4), slow_lrat),
     (LRAT(kappa=0.05), slow_lrat),
+    (MART(), slow_mart),
+    (MART(weight=0.5), slow_mart),
     (LRATTRADES(), slow_lrat_trades),
     (LRATTRADES(literal=True, minimum=0.6), slow_lrat_trades),
     (LRATTRADES(literal=True, alpha_pgd=0.0, alpha_cw=0.0), slow_lrat_trades),
@@ -241,6 +257,7 @@ FORWARD = {  # of the update, after K for each attack that is crafted and one fo
     "sat": 5 + 1,
     "gairat": 5 + 1,
     "lrat": 5 + 3,
+    "mart": 5 + 2,
     "trades": 6 + 2,
     "gair-trades": 6 + 2,
     "lrat-trades": 5 + 3,

@@ -1,0 +1,170 @@
+"""Wrappers of the update: AWP by a slow formula, EMA by hand, both composed and resumed to the last bit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.adversary import CrossEntropy
+from harness.errors import HarnessError
+from harness.events import CheckpointDone, EpochDone, Event
+from harness.method import Method, Step
+from harness.networks.smallcnn import SmallCNN
+from harness.plugins import discover
+from harness.training.checkpoints import load_weights, weights_file
+from harness.training.loop import Trainer, wrapped_backward
+from harness.wrapper import Wrapper
+from harness.wrappers.awp import AWP
+from harness.wrappers.ema import EMA
+from methods.lrat import LRAT
+from methods.sat import SAT
+from tests.harness.test_training import dataset, spec
+from tests.tiny import make_batch, make_step, make_tiny_model
+
+WRAPPERS = {name: found.cls for name, found in discover("wrappers").found.items()}
+
+
+def gradients(wrappers: Sequence[Wrapper], method: Method, model: nn.Module, step: Step) -> tuple[Tensor, list[Tensor]]:
+    loss = wrapped_backward(wrappers)(step, method.loss)
+    return loss, [cast(Tensor, parameter.grad) for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("method", [SAT(), LRAT()], ids=["sat", "lrat"])
+def test_awp_of_length_zero_is_the_plain_update_to_the_last_bit(method: Method) -> None:
+    x, y = make_batch()
+    plain, wrapped = make_tiny_model(), make_tiny_model()
+    expected = gradients([], method, plain, make_step(plain, x, y))
+    ours = gradients([AWP(gamma=0.0)], method, wrapped, make_step(wrapped, x, y))
+    assert torch.equal(ours[0], expected[0])
+    assert all(torch.equal(a, b) for a, b in zip(ours[1], expected[1], strict=True))
+    for (name, a), b in zip(wrapped.state_dict().items(), plain.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name  # batch-norm's statistics moved once
+
+
+def test_awp_is_the_gradient_at_the_papers_perturbed_weights() -> None:
+    model, (x, y) = make_tiny_model(1, dtype=torch.float64), make_batch(seed=1)
+    x, slow = x.double(), copy.deepcopy(model)
+    before = copy.deepcopy(model.state_dict())
+    _, ours = gradients([AWP(gamma=0.05)], SAT(), model, make_step(model, x, y))
+
+    step = make_step(slow, x, y)
+    x_adv = step.perturb(CrossEntropy()).x
+    probe = copy.deepcopy(slow)
+    F.cross_entropy(probe(x_adv), y).backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for layer, direction in zip(slow.parameters(), probe.parameters(), strict=True):
+            if layer.dim() > 1:
+                assert direction.grad is not None
+                layer.add_(0.05 * layer.norm() / direction.grad.norm() * direction.grad)
+    F.cross_entropy(slow(x_adv), y).backward()  # type: ignore[no-untyped-call]
+    for a, parameter in zip(ours, slow.parameters(), strict=True):
+        torch.testing.assert_close(a, parameter.grad, rtol=1e-9, atol=1e-12)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name])  # put back to the last bit
+
+
+def test_awp_waits_for_its_warm_up_and_crafts_once() -> None:
+    model, (x, y) = make_tiny_model(), make_batch()
+    passes: list[int] = []
+    model.register_forward_pre_hook(lambda _model, inputs: passes.append(len(inputs[0])))
+    gradients([AWP(warm_up=0.5)], SAT(), model, make_step(model, x, y, progress=0.4))
+    assert len(passes) == 5 + 1
+    gradients([AWP(warm_up=0.5)], SAT(), model, make_step(model, x, y, progress=0.5))
+    assert len(passes) == 6 + 5 + 2  # the second loss crafts nothing
+
+
+def test_a_wrapped_method_logs_once() -> None:
+    logged: list[str] = []
+    model, (x, y) = make_tiny_model(), make_batch()
+    step = make_step(model, x, y, log=lambda name, _value: logged.append(name))
+    gradients([AWP()], LRAT(), model, step)
+    assert len(logged) == len(set(logged)) > 0
+
+
+def test_ema_by_hand() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    ema = EMA(decay=0.25)
+    values = [1.0, 2.0, 4.0]
+    with torch.no_grad():
+        model.weight.fill_(0.0)
+        ema.prepare(model)
+        for value in values:
+            model.weight.fill_(value)
+            ema.after(model)
+    # d: 2/11, 3/12, then at most 0.25
+    average = 0.0
+    for d, value in zip((2 / 11, 0.25, 0.25), values, strict=True):
+        average = d * average + (1 - d) * value
+    published = ema.published(model.state_dict())
+    assert float(published["weight"]) == pytest.approx(average)
+    assert model.weight.tolist() == [[4.0]]
+
+
+def trainer(directory: Path, wrappers: Sequence[Wrapper], epochs: int = 4) -> Trainer:
+    directory.mkdir(parents=True, exist_ok=True)
+    data = dataset()
+    return Trainer(spec(data, epochs), 1, SAT(), SmallCNN(width=4), data, directory, wrappers)
+
+
+def hashes(events: Sequence[Event]) -> dict[str, str]:
+    return {event.name: event.sha256 for event in events if isinstance(event, CheckpointDone)}
+
+
+def test_ema_publishes_the_average_and_leaves_the_training_as_it_was(tmp_path: Path) -> None:
+    weights: dict[str, dict[str, Tensor]] = {}
+    models = {}
+    for name, wrappers in (("plain", []), ("ema", [EMA()])):
+        events: list[Event] = []
+        busy = trainer(tmp_path / name, wrappers)
+        busy.fit(events.append)
+        models[name] = busy.model.state_dict()
+        weights[name] = load_weights(weights_file(tmp_path / name, "last"), hashes(events)["last"])
+    assert all(torch.equal(models["plain"][key], models["ema"][key]) for key in models["plain"])
+    assert all(torch.equal(weights["plain"][key], models["plain"][key]) for key in models["plain"])
+    assert not torch.equal(weights["ema"]["0.weight"], weights["plain"]["0.weight"])
+    assert torch.equal(weights["ema"]["1.running_mean"], weights["plain"]["1.running_mean"])
+
+
+def test_wrappers_compose_and_resume_to_the_last_bit(tmp_path: Path) -> None:
+    whole: list[Event] = []
+    trainer(tmp_path / "whole", [AWP(), EMA()]).fit(whole.append)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.record.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(tmp_path / "parts", [AWP(), EMA()]).fit(stop)
+    rest: list[Event] = []
+    trainer(tmp_path / "parts", [AWP(), EMA()]).fit(rest.append)
+    assert hashes(rest) == hashes(whole)
+    alone: list[Event] = []
+    trainer(tmp_path / "alone", [AWP()]).fit(alone.append)
+    assert hashes(alone)["last"] != hashes(whole)["last"]
+
+
+@pytest.mark.parametrize("name", sorted(WRAPPERS))
+@pytest.mark.parametrize("method", sorted(discover("methods").found))
+def test_every_wrapper_composes_with_every_method(name: str, method: str) -> None:
+    wrapper = cast(Wrapper, WRAPPERS[name]())
+    model, (x, y) = make_tiny_model(), make_batch()
+    wrapper.prepare(model)
+    made = cast(Method, discover("methods").found[method].cls())
+    loss, found = gradients([wrapper], made, model, make_step(model, x, y))
+    wrapper.after(model)
+    assert bool(loss.isfinite())
+    assert not loss.requires_grad
+    assert all(bool(gradient.isfinite().all()) for gradient in found)
+    assert set(wrapper.published(model.state_dict())) == set(model.state_dict())
+
+
+def test_an_unknown_wrapper_is_refused() -> None:
+    with pytest.raises(HarnessError, match="unknown wrapper 'apw'; did you mean 'awp'"):
+        discover("wrappers").get("apw")
