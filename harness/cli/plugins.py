@@ -1,0 +1,95 @@
+"""``harness new`` and ``harness check``: writing a plugin, and hearing what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import AsJson, Plugins
+from harness.errors import HarnessError, UnknownName
+
+KINDS = ("method", "attack", "dataset", "network", "wrapper")
+Kind = Annotated[str, typer.Argument(metavar="KIND", help="method, attack, dataset, network, or wrapper.")]
+
+
+def new(
+    kind: Kind,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower case, digits, hyphens.")],
+    folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
+) -> None:
+    """Write NAME.py, a working and commented plugin with one hyper-parameter, and its test."""
+    _check_kind(kind)
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise HarnessError(f"{name!r} is refused: a name is lower-case letters and digits, joined by hyphens")
+    from harness.plugins import discover
+
+    taken = discover(f"{kind}s").found.get(name)
+    if taken is not None:
+        raise HarnessError(f"the {kind} {name!r} is there already, in {taken.where}; choose another name")
+    stem = name.replace("-", "_")
+    words = {
+        "name": name,
+        "title": name.replace("-", " ").capitalize(),
+        "cls": "".join(part.capitalize() for part in name.split("-")),
+        "kind": kind,
+        "file": f"{stem}.py",
+    }
+    files = {folder / f"{stem}.py": kind, folder / f"test_{stem}.py": "test"}
+    for file in files:
+        if file.exists():
+            raise HarnessError(f"{file} is there already; choose another name or --dir")
+    if not folder.is_dir():
+        raise HarnessError(f"--dir {folder} is not a directory; make it first")
+    for file, template in files.items():
+        text = (resources.files("harness") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
+        file.write_text(Template(text).substitute(words), encoding="utf-8")
+    first, second = files
+    print(f"wrote {first} and {second}")
+    print(f"  harness check {kind} {name} --plugin {first}")
+    option = {"method": "", "attack": "", "dataset": "--dataset", "network": "--arch", "wrapper": "--wrap"}[kind]
+    if kind == "method":
+        print(f"  harness run {name} --plugin {first} --dataset digits --arch smallcnn")
+    elif option:
+        print(f"  harness run sat {option} {name} --plugin {first}")
+    else:
+        print(f"  harness run sat --set evaluation.attacks=natural,{name} --plugin {first}")
+
+
+def check(
+    kind: Kind,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The plugin's name.")],
+    plugin: Plugins = None,
+    argument: Annotated[
+        str | None,
+        typer.Option(help="For a dataset such as folder: what follows the colon in --dataset NAME:ARGUMENT."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the contract tests on a plugin, on a tiny network, in seconds; say what is wrong. Exit code 1 if anything is."""
+    _check_kind(kind)
+    from harness.contracts import run_checks
+    from harness.dataset import DataSource
+    from harness.plugins import discover
+
+    cls = discover(f"{kind}s", tuple(plugin or ())).get(name)
+    field = cls.argument if issubclass(cls, DataSource) else None
+    made = cls.from_mapping({field: argument} if field and argument else {})
+    findings = list(run_checks(kind, made))
+    if as_json:
+        print(json.dumps({"checks": [{"check": f.check, "problem": f.problem} for f in findings]}, indent=2))
+    else:
+        for finding in findings:
+            print(f"ok    {finding.check}" if finding.problem is None else f"FAIL  {finding.check}: {finding.problem}")
+    if any(finding.problem for finding in findings):
+        raise typer.Exit(1)
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise UnknownName("kind", kind, KINDS)

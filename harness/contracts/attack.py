@@ -1,0 +1,118 @@
+"""What every evaluation attack must do."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from harness.attack import Attack
+from harness.contracts import Check, require
+from harness.contracts.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
+from harness.seeds import generator
+from harness.threat import Threat
+
+CLASSES = 10
+IMAGES = 3
+
+
+def _perturb(attack: Attack, model: nn.Module, seed: int = 0, threat: Threat = THREAT) -> Tensor:
+    x, _ = probe_batch(IMAGES, CLASSES)
+    y = model.eval()(x).argmax(1)
+    return attack.perturb(model, x, y, threat, generator(CPU, seed, "check"))
+
+
+@cache
+def _result(attack: Attack, seed: int = 0, threat: Threat = THREAT) -> Tensor:
+    """What the attack gives; kept, since one such as AutoAttack takes seconds even here."""
+    return _perturb(attack, probe_model(CLASSES).requires_grad_(False), seed, threat)
+
+
+def images(attack: Attack) -> None:
+    x, _ = probe_batch(IMAGES, CLASSES)
+    x_adv = _result(attack)
+    require(isinstance(x_adv, Tensor), f"perturb returned a {type(x_adv).__name__}; return a tensor of images")
+    require(x_adv.shape == x.shape, f"it returned shape {tuple(x_adv.shape)} for images of {tuple(x.shape)}; keep it")
+    require(x_adv.dtype == x.dtype, f"it returned {x_adv.dtype} for images of {x.dtype}; keep the type")
+    require(not bool(x_adv.isnan().any()), "it returned NaN; adversarial images must be numbers")
+
+
+def inside(attack: Attack) -> None:
+    x, _ = probe_batch(IMAGES, CLASSES)
+    x_adv = _result(attack)
+    distance = float((x_adv - x).abs().max())
+    require(
+        distance <= THREAT.epsilon + 1e-5,
+        f"it points {distance:.4g} from the image, outside the ball of {THREAT.epsilon:g}: the evaluator would project"
+        " it, and judge something that the attack did not choose",
+    )
+    lowest, highest = float(x_adv.min()), float(x_adv.max())
+    require(lowest >= 0 and highest <= 1, f"its pixels reach from {lowest:.4g} to {highest:.4g}; stay in [0, 1]")
+
+
+def generator_alone(attack: Attack) -> None:
+    with global_generator_untouched():
+        again = _perturb(attack, probe_model(CLASSES).requires_grad_(False))
+    require(
+        torch.equal(again, _result(attack)), "equal generators gave different images: draw from the given one alone"
+    )
+
+
+def seeded(attack: Attack) -> None:
+    same = torch.equal(_result(attack, seed=1), _result(attack))
+    if attack.seeded:
+        require(not same, "another seed changes nothing; say seeded = False, so that it is evaluated once")
+    else:
+        require(same, "another seed changes the images; say seeded = True, so that it is evaluated with every seed")
+
+
+def network_as_it_was(attack: Attack) -> None:
+    model = probe_model(CLASSES)
+    before = copy.deepcopy(model.state_dict())
+    _perturb(attack, model)
+    changed = [name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])]
+    require(not changed, f"it changed {', '.join(changed)} of the network")
+    require(not any(m.training for m in model.modules()), "it left the network in training mode")
+    left = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
+    require(not left, f"it left a gradient in {', '.join(left)}: ask torch.autograd.grad for that of the images alone")
+
+
+def budget(attack: Attack) -> None:
+    others = {"epsilon": 0.05, "steps": 8, "step_size": 0.01, "start": "none"}
+    for name, value in others.items():
+        if name not in attack.budget:
+            same = torch.equal(_result(attack, threat=replace(THREAT, **{name: value})), _result(attack))  # type: ignore[arg-type]
+            require(same, f"another {name} of the threat changes its images: name {name!r} in budget")
+
+
+def cost(attack: Attack) -> None:
+    model = probe_model(CLASSES)
+    passed = 0
+
+    def count(_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal passed
+        passed += len(inputs[0])
+
+    x, _ = probe_batch(IMAGES, CLASSES)
+    y = model.eval()(x).argmax(1)
+    model.register_forward_pre_hook(count)
+    attack.perturb(model, x, y, THREAT, generator(CPU, 0, "check"))
+    declared = attack.passes(THREAT).forward
+    require(
+        passed / IMAGES <= declared + 1e-9,
+        f"it took {passed / IMAGES:g} forward passes an image, and passes() says at most {declared:g}",
+    )
+
+
+CHECKS: dict[str, Check] = {
+    "it returns images": images,
+    "they are inside the ball and [0, 1]": inside,
+    "the given generator alone decides": generator_alone,
+    "it says whether the seed matters": seeded,
+    "the network is left as it was": network_as_it_was,
+    "it names what it reads of the threat": budget,
+    "it costs no more passes than it says": cost,
+}

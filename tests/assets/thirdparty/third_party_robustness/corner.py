@@ -1,0 +1,26 @@
+"""One random corner of the ball."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.attack import Attack, Passes
+from harness.threat import Threat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corner(Attack):
+    """One random corner of the ball, without a look at the network."""
+
+    budget: ClassVar[tuple[str, ...]] = ("epsilon",)
+
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        sign = torch.rand(x.shape, generator=generator, device=x.device).round() * 2 - 1
+        return (x + threat.epsilon * sign).clamp(0, 1)
+
+    def passes(self, threat: Threat) -> Passes:
+        return Passes()

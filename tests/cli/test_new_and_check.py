@@ -1,0 +1,112 @@
+"""``harness new`` writes plugins that work through every door; ``harness check`` says what is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import methods
+from harness.cli.main import main
+from harness.plugins import discover
+
+Run = Callable[..., tuple[int, str, str]]
+KINDS = ("method", "attack", "dataset", "network", "wrapper")
+
+
+@pytest.fixture
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+        with pytest.raises(SystemExit) as exit_code:
+            main()
+        out, err = capsys.readouterr()
+        return int(exit_code.value.code or 0), out, err
+
+    return run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_passes_its_checks_and_shows_its_setting(kind: str, harness: Run, tmp_path: Path) -> None:
+    code, out, _ = harness("new", kind, f"my-{kind}")
+    assert code == 0
+    file = tmp_path / f"my_{kind}.py"
+    assert str(file.name) in out
+    assert (tmp_path / f"test_my_{kind}.py").exists()
+    code, out, _ = harness("check", kind, f"my-{kind}", "--plugin", file.name)
+    assert code == 0
+    assert "FAIL" not in out
+    (info,) = discover(f"{kind}s", (file,)).get(f"my-{kind}").describe()
+    assert info.meaning
+
+
+def test_the_test_that_is_written_passes(harness: Run, tmp_path: Path) -> None:
+    harness("new", "method", "half-way")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_half_way.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "10 passed" in done.stdout
+
+
+def test_it_works_when_dropped_into_methods(harness: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness("new", "method", "dropped-in")
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    (tmp_path / "test_dropped_in.py").unlink()
+    assert discover("methods").found["dropped-in"].where == "methods.dropped_in"
+
+
+def test_it_works_from_the_folder_that_the_variable_names(
+    harness: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    harness("new", "method", "half", "--dir", "plugins")
+    (folder / "test_half.py").rename(tmp_path / "test_half.py")
+    monkeypatch.setenv("HARNESS_PLUGINS", str(folder))
+    code, out, _ = harness("list", "methods")
+    assert code == 0
+    assert "half" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("new", "method", "Bad Name"), "lower-case letters and digits"),
+        (("new", "method", "sat"), "is there already, in methods.sat"),
+        (("new", "thing", "x"), "unknown kind 'thing'"),
+        (("new", "method", "x", "--dir", "nowhere"), "not a directory"),
+        (("check", "method", "satt"), "did you mean 'sat'"),
+        (("check", "method", "sat", "--plugin", "gone.py"), ""),
+    ],
+)
+def test_mistakes_get_one_line_and_write_nothing(
+    arguments: tuple[str, ...], words: str, harness: Run, tmp_path: Path
+) -> None:
+    code, _, err = harness(*arguments)
+    if words:
+        assert code == 2
+        assert words in err
+        assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(harness: Run, tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text("mine")
+    code, _, err = harness("new", "method", "mine")
+    assert code == 2
+    assert "test_mine.py is there already" in err
+    assert [file.name for file in tmp_path.iterdir()] == ["test_mine.py"]
+
+
+def test_a_broken_plugin_fails_its_check_with_words_and_exit_code_one(harness: Run, tmp_path: Path) -> None:
+    harness("new", "method", "vector")
+    file = tmp_path / "vector.py"
+    file.write_text(file.read_text().replace("return self.natural * natural", "return step.x * natural"))
+    code, out, _ = harness("check", "method", "vector", "--plugin", "vector.py")
+    assert code == 1
+    assert "FAIL  the loss is a scalar tensor: loss has shape (12, 3, 6, 6); return a scalar" in out

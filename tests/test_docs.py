@@ -1,0 +1,52 @@
+"""Every command of the docs runs, and every file that they show passes its checks: in order, in an empty folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main as entry
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "docs" / "plugins.md", ROOT / "docs" / "methods.md", ROOT / "docs" / "results.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_says_works(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = 0
+    for language, text in BLOCK.findall(page.read_text()):
+        if language == "python" and text.startswith("# file: "):
+            name, _, code = text.removeprefix("# file: ").partition("\n")
+            (tmp_path / name).write_text(code)
+        elif language == "console":
+            for line in text.splitlines():
+                assert line.startswith("$ harness "), line
+                monkeypatch.setattr(sys, "argv", shlex.split(line.removeprefix("$ "), comments=True))
+                with pytest.raises(SystemExit) as ended:
+                    entry.main()
+                out, err = capsys.readouterr()
+                assert ended.value.code == 0, f"{line}\n{out}\n{err}"
+                commands += 1
+    assert commands
+
+
+def test_every_command_is_in_the_docs() -> None:
+    texts = "\n".join(path.read_text() for path in (ROOT / "README.md", *PAGES))
+    for command in entry.app.registered_commands:
+        assert command.name is not None
+        assert f"harness {command.name}" in texts, command.name
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")], ids=str)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
