@@ -45,7 +45,7 @@ leaderboard: .venv/user
 	HARNESS_HOST=published $(BIN)/harness run standard sat gairat lrat trades gair-trades lrat-trades \
 		--dataset digits --arch smallcnn --seeds 5 --train-seeds 5 \
 		--db leaderboard.db --runs-dir runs/published
-	$(BIN)/python scripts/readme_table.py
+	$(BIN)/python scripts/publish_tables.py
 
 clean:
 	rm -rf demo

@@ -1,0 +1,55 @@
+"""What is published: leaderboard.db at the newest schema, and pages that say what it holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.leaderboard.ranking import MEASURED, REPORTED, boards
+from harness.store import database
+from harness.store.store import Store
+from scripts.publish_tables import PAGES, ROOT, between_markers
+
+PUBLISHED = ROOT / "leaderboard.db"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> str:
+    """A copy: nothing but `make leaderboard` may touch the published file."""
+    return str(shutil.copy(PUBLISHED, tmp_path / "leaderboard.db"))
+
+
+def test_the_published_database_is_at_the_newest_schema() -> None:
+    before = PUBLISHED.read_bytes()
+    database.open_for_reading(database.locate(str(PUBLISHED))).dispose()  # refuses any other schema
+    assert PUBLISHED.read_bytes() == before
+
+
+def test_it_holds_reported_rows_and_rows_of_complete_runs_alone(copy: str) -> None:
+    store = Store.read(copy)
+    assert len(store.reported()) == 104
+    assert {run.status for run in store.runs()} == {"done"}
+    assert {run.provenance["host"] for run in store.runs()} == {"published"}  # no machine's name
+    assert not any(run.provenance.get("dirty") for run in store.runs())
+    assert all(e.complete for run in store.runs() for c in run.checkpoints for e in c.evaluations)
+    assert {board.source for board in boards(store)} == {MEASURED, REPORTED}
+    store.close()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_says_what_the_database_holds(page: Path) -> None:
+    _, body, _ = between_markers(page.read_text())
+    assert body == PAGES[page]()
+
+
+def test_natural_training_falls_to_about_zero_or_the_attack_is_broken(copy: str) -> None:
+    store = Store.read(copy)
+    (board,) = [board for board in boards(store) if board.source == MEASURED]
+    store.close()
+    (row,) = [row for row in board.rows if row.method == "standard"]
+    natural, *attacked = (row.metrics[column] for column in board.columns)
+    assert natural is not None
+    assert natural.median > 95
+    assert all(figure is not None and figure.median < 2 for figure in attacked)
