@@ -71,16 +71,16 @@ class Timings:
     """Seconds that one image took on this machine, on one network; None where it was never timed."""
 
     training_pass: float | None  # a forward or a backward pass of the training
-    attacks: dict[str, float]  # a whole attack on one image, by its name
+    attacks: dict[str, float]  # a whole attack on one image, by the SHA-256 of its settings
 
     def training(self, passes: Passes) -> float | None:
         """Seconds of one worker for that many training passes."""
         return None if self.training_pass is None else self.training_pass * passes.total
 
-    def attack(self, name: str, images: int, passes: Passes) -> float | None:
+    def attack(self, settings_sha256: str, images: int, passes: Passes) -> float | None:
         """Seconds of one worker for an attack: as timed, or else by its passes, which is an upper bound."""
-        if name in self.attacks:
-            return images * self.attacks[name]
+        if settings_sha256 in self.attacks:
+            return images * self.attacks[settings_sha256]
         return self.training(passes)
 
 
@@ -91,12 +91,13 @@ def timings(runs: Iterable[RunRecord], methods: Catalogue) -> Timings:
     for run in runs:
         if run.method in methods.found and run.epochs and not run.wrappers:
             passes = _passes_of(run, methods.found[run.method].cls)
-            seconds += sum(epoch.duration_s for epoch in run.epochs)
-            images += sum(epoch.images for epoch in run.epochs) * passes.total
+            if passes.total:
+                seconds += sum(epoch.duration_s for epoch in run.epochs)
+                images += sum(epoch.images for epoch in run.epochs) * passes.total
         for evaluation in (e for checkpoint in run.checkpoints for e in checkpoint.evaluations):
-            before = spent.get(evaluation.attack, (0.0, 0))
-            spent[evaluation.attack] = (before[0] + evaluation.duration_s, before[1] + evaluation.done)
-    attacks = {name: total / done for name, (total, done) in spent.items() if done}
+            before = spent.get(evaluation.settings_sha256, (0.0, 0))
+            spent[evaluation.settings_sha256] = (before[0] + evaluation.duration_s, before[1] + evaluation.done)
+    attacks = {settings: total / done for settings, (total, done) in spent.items() if done}
     return Timings(seconds / images if images else None, attacks)
 
 

@@ -29,6 +29,22 @@ def atomic_write_bytes(path: Path, content: bytes) -> None:
     _sync_directory(path.parent)
 
 
+def require_writable(directory: Path) -> None:
+    """Raise OSError, with the reason in words, where a directory cannot be made, or nothing can be made in it.
+
+    Nothing is left behind; a file is made for a moment, since a system's answer about permissions may be no promise.
+    """
+    existing = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(f"{existing} is not a directory")
+    probe = existing / f".{secrets.token_hex(8)}.tmp"
+    try:
+        probe.touch(exist_ok=False)
+    except OSError as error:
+        raise OSError(f"nothing can be made in {existing} ({error.strerror})") from None
+    probe.unlink()
+
+
 @contextlib.contextmanager
 def writable_directory(path: Path) -> Iterator[None]:
     """Create a directory with its missing parents; if the block fails, remove what was created and is still empty."""

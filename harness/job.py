@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,13 +11,13 @@ import torch
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.device import arithmetic, resolve_device
-from harness.errors import SettingError, UnknownName
+from harness.errors import SettingError
 from harness.identity import digest
 from harness.method import Method
 from harness.network import Network
+from harness.overrides import assign, make, read_dataset
 from harness.plugins import KINDS, Catalogue, discover
 from harness.protocol import Protocol, load_protocol
-from harness.settings import Plugin
 from harness.spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.threat import Threat
@@ -109,46 +108,75 @@ class Job:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a request asks for, as far as it can be known without the images."""
+
+    methods: dict[str, Method]
+    wrappers: tuple[Wrapper, ...]
+    network: Network
+    source: DataSource
+    protocol: Protocol
+    attacks: dict[str, Attack]
+    device: torch.device
+
+
+def choose(request: Request) -> Choice:
+    """Check everything that a request asks for, but for what needs the images.
+
+    Raises:
+        HarnessError: anything that cannot be done, in one line.
+    """
+    for name in ("seeds", "train_seeds", "limit", "epochs", "image_size"):
+        value = getattr(request, name)
+        if value is not None and value < 1:
+            raise SettingError(f"--{name.replace('_', '-')} {value} is refused: it must be 1 or more")
+    catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
+    for catalogue in catalogues.values():
+        catalogue.refuse_broken(request.plugins)
+    methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
+    wrappers = {name: catalogues["wrappers"].get(name) for name in dict.fromkeys(request.wrap)}
+    network = catalogues["networks"].get(request.arch)
+    source, source_values = read_dataset(catalogues["datasets"], request.dataset, request.image_size)
+    protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
+
+    owners = {request.arch: network, source.name: source, **wrappers, **methods}
+    values = assign(request.values, owners, protocol, catalogues["attacks"])
+    shortcuts = {"train.epochs": request.epochs, "train.precision": request.precision}
+    protocol = protocol.with_values(values.pop("") | {key: v for key, v in shortcuts.items() if v is not None})
+    protocol, attacks = with_attacks(protocol, catalogues["attacks"])
+    device = resolve_device(request.device)
+    with arithmetic(device, protocol.train.precision):
+        pass  # refuses a precision that the device lacks
+    return Choice(
+        methods={name: cast(Method, make(cls, name, values[name])) for name, cls in methods.items()},
+        wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in wrappers.items()),
+        network=cast(Network, make(network, request.arch, values[request.arch])),
+        source=cast(DataSource, make(source, source.name, source_values | values[source.name])),
+        protocol=protocol,
+        attacks=attacks,
+        device=device,
+    )
+
+
 def resolve(request: Request) -> list[Job]:
-    """Check everything a request asks for, and load its data set.
+    """Check everything a request asks for, and load its data set: one job a method.
 
     Raises:
         HarnessError: anything that cannot be done, in one line. Nothing has been written.
     """
     if not request.methods:
         raise SettingError("no method is named; `harness list methods` shows those that are there")
-    for name in ("seeds", "train_seeds", "limit", "epochs", "image_size"):
-        value = getattr(request, name)
-        if value is not None and value < 1:
-            raise SettingError(f"--{name.replace('_', '-')} {value} is refused: it must be 1 or more")
-    catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
-    methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
-    wrappers = {name: catalogues["wrappers"].get(name) for name in dict.fromkeys(request.wrap)}
-    network_class = catalogues["networks"].get(request.arch)
-    source_class, source_values = _source(catalogues["datasets"], request)
-    protocol = load_protocol(request.protocol or cast(type[DataSource], source_class).protocol)
-
-    owners = {request.arch: network_class, source_class.name: source_class, **wrappers, **methods}
-    values = _assign(request.values, owners, protocol, catalogues["attacks"])
-    shortcuts = {"train.epochs": request.epochs, "train.precision": request.precision}
-    protocol = protocol.with_values(values.pop("") | {key: v for key, v in shortcuts.items() if v is not None})
-    attacks = {
-        name: cast(Attack, _make(catalogues["attacks"].get(name), name, protocol.attack_settings.get(name, {})))
-        for name in protocol.evaluation.attacks
-    }
-    network = cast(Network, _make(network_class, request.arch, values[request.arch]))
-    source = cast(DataSource, _make(source_class, source_class.name, source_values | values[source_class.name]))
-    wrapped = tuple(cast(Wrapper, _make(cls, name, values[name])) for name, cls in wrappers.items())
-    made = {name: cast(Method, _make(cls, name, values[name])) for name, cls in methods.items()}
-
-    device = resolve_device(request.device)
-    with arithmetic(device, protocol.train.precision):
-        pass  # refuses a precision that the device lacks
-    dataset = source.load(request.data_dir)
+    choice = choose(request)
+    dataset = choice.source.load(request.data_dir)
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in network.build(dataset.shape).parameters())
+        parameters = sum(p.numel() for p in choice.network.build(dataset.shape).parameters())
     if request.limit is not None and request.limit > len(dataset.test):
         raise SettingError(f"--limit {request.limit} is refused: {dataset.name} has {len(dataset.test)} test images")
+    wrappers = tuple(
+        {"name": wrapper.name, "settings": wrapper.resolved(), "departures": wrapper.departures()}
+        for wrapper in choice.wrappers
+    )
     return [
         Job(
             specs=tuple(
@@ -156,79 +184,43 @@ def resolve(request: Request) -> list[Job]:
                     method=name,
                     method_settings=method.resolved(),
                     network=request.arch,
-                    network_settings=network.resolved(),
+                    network_settings=choice.network.resolved(),
                     dataset=dataset.name,
                     dataset_fingerprint=dataset.fingerprint,
-                    training=protocol.training_document,
+                    training=choice.protocol.training_document,
                     train_seed=seed,
-                    wrappers=tuple(
-                        {"name": w.name, "settings": w.resolved(), "departures": w.departures()} for w in wrapped
-                    ),
+                    wrappers=wrappers,
                 )
                 for seed in range(request.train_seeds)
             ),
             method=method,
-            wrappers=wrapped,
-            network=network,
+            wrappers=choice.wrappers,
+            network=choice.network,
             parameters=parameters,
             dataset=dataset,
-            place=DatasetPlace(source=source.name, settings=source.resolved(), data_dir=request.data_dir),
-            protocol=protocol,
-            attacks=attacks,
-            threat=protocol.evaluation.threat(protocol.epsilon),
+            place=DatasetPlace(source=choice.source.name, settings=choice.source.resolved(), data_dir=request.data_dir),
+            protocol=choice.protocol,
+            attacks=choice.attacks,
+            threat=choice.protocol.evaluation.threat(choice.protocol.epsilon),
             seeds=request.seeds,
             examples=request.limit or len(dataset.test),
-            device=device,
+            device=choice.device,
             plugins=request.plugins,
         )
-        for name, method in made.items()
+        for name, method in choice.methods.items()
     ]
 
 
-def _source(catalogue: Catalogue, request: Request) -> tuple[type[Plugin], dict[str, Any]]:
-    """The class and the settings that ``--dataset NAME:ARGUMENT`` and ``--image-size`` name."""
-    name, colon, argument = request.dataset.partition(":")
-    cls = cast(type[DataSource], catalogue.get(name))
-    values: dict[str, Any] = {}
-    if cls.argument and not argument:
-        raise SettingError(f"--dataset {name} needs its {cls.argument}: write --dataset {name}:{cls.argument.upper()}")
-    if colon and not cls.argument:
-        raise SettingError(f"--dataset {name} takes nothing after the colon; write --dataset {name}")
-    if cls.argument:
-        values[cls.argument] = argument
-    if request.image_size is not None:
-        if "image_size" not in {info.name for info in cls.describe()}:
-            raise SettingError(f"--image-size is for folders of images; {name} has a size of its own")
-        values["image_size"] = request.image_size
-    return cls, values
+def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, dict[str, Attack]]:
+    """The protocol's attacks, and the protocol with all their settings resolved: what its fingerprint is taken of.
 
-
-def _assign(
-    texts: Sequence[str], owners: Mapping[str, type[Plugin]], protocol: Protocol, attacks: Catalogue
-) -> dict[str, dict[str, str]]:
-    """Sort ``key=value`` texts by what they belong to: '' for the protocol and its attacks, or an owner's name."""
-    places = {key: ("", key) for key in protocol.setting_names()}
-    for name in protocol.evaluation.attacks:
-        places |= {f"{name}.{info.name}": ("", f"{name}.{info.name}") for info in attacks.get(name).describe()}
-    for name, cls in owners.items():
-        places |= {f"{name}.{info.name}": (name, info.name) for info in cls.describe()}
-    values: dict[str, dict[str, str]] = {"": {}, **{name: {} for name in owners}}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise SettingError(f"--set {text} is refused: write --set key=value")
-        matches = [place for place in places if place == key] or [p for p in places if p.endswith(f".{key}")]
-        if not matches:
-            raise UnknownName("setting", key, {leaf for place in places for leaf in (place, place.split(".")[-1])})
-        if len(matches) > 1:
-            raise SettingError(f"--set {text} is refused: {key} could be {' or '.join(matches)}; write one of them")
-        owner, field = places[matches[0]]
-        values[owner][field] = value
-    return values
-
-
-def _make(cls: type[Plugin], name: str, values: Mapping[str, Any]) -> Plugin:
-    try:
-        return cls.from_mapping(values)
-    except SettingError as error:
-        raise SettingError(f"{name}: {error}") from None
+    Raises:
+        UnknownName: the protocol names, or has settings for, an attack that is not there.
+    """
+    for name in protocol.attack_settings:
+        catalogue.get(name)  # one that is there but not asked for is dropped below; a misspelt one is refused
+    attacks = {
+        name: cast(Attack, make(catalogue.get(name), name, protocol.attack_settings.get(name, {})))
+        for name in protocol.evaluation.attacks
+    }
+    return replace(protocol, attack_settings={name: a.resolved() for name, a in attacks.items()}), attacks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.attack import Passes
@@ -20,14 +20,18 @@ from harness.training.loop import checkpoint_epochs
 
 @dataclass(frozen=True)
 class EvaluationGap:
-    """One attack with one seed on one checkpoint, and the first images of its blocks that are missing."""
+    """One attack with one seed on one checkpoint, and the blocks that are missing: first image, number of images."""
 
     spec: RunSpec
     checkpoint: str
     attack: str
     seed: int
-    starts: tuple[int, ...]
-    images: int
+    blocks: tuple[tuple[int, int], ...]
+
+    @property
+    def images(self) -> int:
+        """How many images have no verdict yet."""
+        return sum(length for _, length in self.blocks)
 
 
 @dataclass(frozen=True)
@@ -86,27 +90,31 @@ def evaluation_gaps(job: Job, spec: RunSpec, record: RunRecord | None) -> Iterat
     for name in job.protocol.evaluation.checkpoints:
         checkpoint = record.checkpoint(name) if record is not None else None
         have = (
-            {(e.attack, e.settings_sha256, e.seed, e.examples): e.starts for e in checkpoint.evaluations}
-            if (checkpoint is not None)
+            {(e.attack, e.settings_sha256, e.seed, e.examples): e.blocks for e in checkpoint.evaluations}
+            if checkpoint is not None
             else {}
         )
         for attack in job.attacks:
             key = digest(job.attack_settings(attack))
             for seed in job.attack_seeds(attack):
-                done = have.get((attack, key, seed, job.examples), frozenset())
-                starts = tuple(s for s in block_starts(job) if s not in done)
-                images = sum(block_length(job, start) for start in starts)
-                yield EvaluationGap(spec, name, attack, seed, starts, images)
+                done = have.get((attack, key, seed, job.examples), ())
+                missing = missing_blocks(job.examples, job.protocol.evaluation.block_size, done)
+                yield EvaluationGap(spec, name, attack, seed, tuple(missing))
 
 
-def block_starts(job: Job) -> range:
-    """The first image of each block."""
-    return range(0, job.examples, job.protocol.evaluation.block_size)
+def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What lacks a verdict, as (first image, number of images), cut at the multiples of the block size.
 
-
-def block_length(job: Job, start: int) -> int:
-    """How many images the block has that begins there."""
-    return min(job.protocol.evaluation.block_size, job.examples - start)
+    Where random numbers are drawn by block, the done blocks are of the same size, so that whole blocks are missing or
+    none. An attack without randomness may have been run under another block size; then parts of blocks may be.
+    """
+    position = 0
+    for start, length in (*sorted(done), (examples, 0)):
+        while position < start:
+            end = min(start, (position // block_size + 1) * block_size)
+            yield position, end - position
+            position = end
+        position = max(position, start + length)
 
 
 def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan:
@@ -114,8 +122,7 @@ def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan
     plan = Plan()
     for job in jobs:
         timed = _timings(job, store)
-        threat = job.protocol.train.threat(job.protocol.epsilon)
-        passes = training_passes(job.method, threat, job.wrappers, job.network, job.dataset.shape)
+        passes: Passes | None = None
         for spec in job.specs:
             attempt, record = attempt_of(spec, store, fresh)
             run = RunGap(spec, attempt, record, len(record.epochs) if record else 0)
@@ -123,20 +130,32 @@ def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan
             if run.failed:
                 continue
             if not run.trained:
+                passes = passes or job_passes(job)
                 epochs = checkpoint_epochs(job.protocol.train)["last"] - run.epochs_done
                 whole = passes.times(epochs * len(job.dataset.train))
                 plan.training = plan.training + whole
                 plan.seconds = _plus(plan.seconds, timed.training(whole))
             for gap in evaluation_gaps(job, spec, record):
-                if not gap.starts:
+                if not gap.blocks:
                     plan.evaluations_done += 1
                     continue
                 plan.evaluations.append(gap)
                 attack = job.attacks[gap.attack]
                 whole = (attack.passes(job.threat) + Passes(1, 0)).times(gap.images)
                 plan.evaluation = plan.evaluation + whole
-                plan.seconds = _plus(plan.seconds, timed.attack(gap.attack, gap.images, whole))
+                plan.seconds = _plus(
+                    plan.seconds, timed.attack(digest(job.attack_settings(gap.attack)), gap.images, whole)
+                )
     return plan
+
+
+def job_passes(job: Job) -> Passes:
+    """Passes for one training image: by a linear layer, or by the job's network if the method looks into it."""
+    threat = job.protocol.train.threat(job.protocol.epsilon)
+    try:
+        return training_passes(job.method, threat, job.wrappers)
+    except Exception:  # a method that needs more than a linear layer may fail on it in any way
+        return training_passes(job.method, threat, job.wrappers, job.network, job.dataset.shape)
 
 
 def _timings(job: Job, store: Store) -> Timings:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
 
-from harness.errors import HarnessError, PluginError, SettingError, UnknownName
+from harness.errors import HarnessError, PluginError, UnknownName
 from harness.settings import Plugin
 
 PLUGIN_FOLDER_VARIABLE = "HARNESS_PLUGINS"
@@ -123,6 +123,13 @@ class Catalogue:
     def _refuse(self, candidate: Found, reason: str) -> None:
         self.broken.append(Broken(candidate.name, candidate.where, reason))
 
+    def refuse_broken(self, files: Sequence[Path]) -> None:
+        """Raise PluginError where one of these files, which a user named, cannot be used."""
+        named = {str(file.resolve()) for file in files}
+        for broken in self.broken:
+            if broken.where in named:
+                raise PluginError(f"the plugin file {broken.where} cannot be used: {broken.reason}")
+
     def get(self, name: str) -> type[Plugin]:
         """The class of that name.
 
@@ -150,7 +157,7 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     for name, where, load in _sources(spec, files):
         try:
             classes = _classes(load(), base)
-        except Exception as error:  # whatever a stranger's module raises must not end the program
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not end the program
             catalogue.broken.append(Broken(name, where, _one_line(error)))
             continue
         if len(classes) > 1:
@@ -177,7 +184,7 @@ def _sources(spec: Kind[Plugin], files: Sequence[Path]) -> Iterator[tuple[str, s
     dropped = sorted(Path(folder).glob("*.py")) if folder else []
     for file in [*dropped, *files]:
         if not file.name.startswith("_"):
-            yield _plugin_name(file.stem), str(file), partial(_import_file, file)
+            yield _plugin_name(file.stem), str(file.resolve()), partial(_import_file, file.resolve())
 
 
 def _plugin_name(stem: str) -> str:
@@ -186,7 +193,6 @@ def _plugin_name(stem: str) -> str:
 
 def _import_file(file: Path) -> ModuleType:
     """Import a file under a name of its own, once a process, so that its classes stay the same."""
-    file = file.resolve()
     name = f"harness_plugin_{file.stem}_{abs(hash(str(file)))}"
     if name in sys.modules:
         return sys.modules[name]
@@ -227,7 +233,7 @@ def _contract_problem(cls: type[Plugin]) -> str | None:
             return f"setting {', '.join(sorted(required))} of {cls.__name__} has no default"
         if not getattr(cls, "argument", None):
             cls()
-    except (SettingError, NameError, TypeError) as error:
+    except Exception as error:  # a stranger's annotations and checks may raise anything
         return f"{cls.__name__}: {_one_line(error)}"
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Interval
 from typing_extensions import Doc
 
 from harness.errors import SettingError, UnknownName
@@ -29,13 +30,15 @@ class TrainProtocol(Settings):
 
     epochs: Annotated[int, Ge(1), Doc("passes over the training images")]
     batch_size: Annotated[int, Ge(2), Doc("images a step; batch-norm needs two")]
-    lr: Annotated[float, Gt(0), Doc("initial learning rate of SGD")]
+    lr: Annotated[float, Interval(gt=0, lt=math.inf), Doc("initial learning rate of SGD")]
     lr_drops: Annotated[tuple[Fraction, ...], Doc("fractions of the epochs at which the learning rate drops")]
-    lr_factor: Annotated[float, Gt(0), Doc("what the learning rate is multiplied by at a drop")]
+    lr_factor: Annotated[float, Interval(gt=0, lt=math.inf), Doc("what the learning rate is multiplied by at a drop")]
     momentum: Annotated[float, Interval(ge=0, lt=1), Doc("momentum of SGD")]
-    weight_decay: Annotated[float, Ge(0), Doc("weight decay, on every parameter")]
+    weight_decay: Annotated[float, Interval(ge=0, lt=math.inf), Doc("weight decay, on every parameter")]
     steps: Annotated[int, Ge(1), Doc("steps K of the training attack")]
-    relative_step: Annotated[float, Gt(0), Doc("step size of the training attack, as a fraction of epsilon")]
+    relative_step: Annotated[
+        float, Interval(gt=0, lt=math.inf), Doc("step size of the training attack, as a fraction of epsilon")
+    ]
     start: Annotated[Start, Doc("start of the training attack")]
     early: Annotated[Fraction, Doc("fraction of the epochs after which the checkpoint `early` is taken")]
     precision: Annotated[Precision, Doc("arithmetic of the training; evaluations are always in float32")]
@@ -53,10 +56,16 @@ class EvaluationProtocol(Settings):
         tuple[Literal["early", "last"], ...], Doc("which checkpoints are evaluated; not part of the fingerprint")
     ]
     steps: Annotated[int, Ge(1), Doc("steps K of the evaluation attacks that take steps")]
-    relative_step: Annotated[float, Gt(0), Doc("their step size, as a fraction of epsilon")]
+    relative_step: Annotated[float, Interval(gt=0, lt=math.inf), Doc("their step size, as a fraction of epsilon")]
     start: Annotated[Start, Doc("their start")]
     block_size: Annotated[int, Ge(1), Doc("images attacked together, with random numbers of their own")]
     attacks: Annotated[tuple[str, ...], Doc("the attacks, weakest first; the board ranks by the last")]
+
+    def check(self) -> None:
+        for name in ("checkpoints", "attacks"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise SettingError(f"{name}={','.join(values)} is refused: name at least one, and each once")
 
     def threat(self, epsilon: float) -> Threat:
         """The evaluation budget in a ball of that radius."""
@@ -102,7 +111,11 @@ class Protocol(Settings):
         for key in document:
             if key not in known:
                 raise UnknownName("protocol key", key, known)
-        values: dict[str, Any] = {"name": name, "attack_settings": document.get("attacks", {})}
+        attacks = document.get("attacks", {})
+        for key, table in {"attacks": attacks, **(attacks if isinstance(attacks, Mapping) else {})}.items():
+            if not isinstance(table, Mapping):
+                raise SettingError(f"protocol {name!r}: {key}={table!r} is refused: it must be a table of settings")
+        values: dict[str, Any] = {"name": name, "attack_settings": dict(attacks)}
         for key in known - {"attacks"}:
             if key not in document:
                 raise SettingError(f"protocol {name!r} does not set {key}; see `harness list protocols`")
@@ -144,10 +157,12 @@ def _threat(part: TrainProtocol | EvaluationProtocol, epsilon: float) -> Threat:
     return Threat(epsilon=epsilon, steps=part.steps, step_size=epsilon * part.relative_step, start=part.start)
 
 
-def _table(name: str, key: str, cls: type[Settings], values: Mapping[str, Any]) -> Settings:
+def _table(name: str, key: str, cls: type[Settings], values: Any) -> Settings:
+    if not isinstance(values, Mapping):
+        raise SettingError(f"protocol {name!r}: {key} must be a table, and is {values!r}")
     try:
         return cls.from_mapping(values)
-    except UnknownName as error:
+    except (UnknownName, SettingError) as error:
         raise SettingError(f"protocol {name!r}, table {key}: {error}") from None
 
 
@@ -167,7 +182,10 @@ def load_protocol(name: str) -> Protocol:
     if name in protocol_names():
         text = (resources.files("harness") / "protocols" / f"{name}.toml").read_text()
     elif name.endswith(".toml") and Path(name).is_file():
-        text, name = Path(name).read_text(), Path(name).stem
+        try:
+            text, name = Path(name).read_text(encoding="utf-8"), Path(name).stem
+        except UnicodeDecodeError:
+            raise SettingError(f"the protocol file {name} is not a text in UTF-8") from None
     else:
         raise UnknownName("protocol", name, protocol_names())
     try:

@@ -6,8 +6,10 @@ check on construction, its reading from text (``--set alpha=1/2``), and its line
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import math
 import re
 import typing
 from collections.abc import Mapping
@@ -63,7 +65,7 @@ class Settings:
         return {
             field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
-            if field.default is not MISSING and getattr(self, field.name) != field.default
+            if not _required(field) and getattr(self, field.name) != _default(field)
         }
 
     @classmethod
@@ -83,7 +85,7 @@ class Settings:
         """What ``harness list`` prints: name, type, default, and meaning of each field."""
         hints = _hints(cls)  # type: ignore[arg-type]  # mypy takes a dataclass's __hash__ for its class's
         return tuple(
-            SettingInfo(f.name, _type_name(hints[f.name]), f.default, _meaning(hints[f.name]))
+            SettingInfo(f.name, _type_name(hints[f.name]), _default(f), _meaning(hints[f.name]))
             for f in dataclasses.fields(cls)
         )
 
@@ -101,6 +103,10 @@ class Plugin(Settings):
 
 def _required(field: Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 @functools.cache
@@ -130,13 +136,15 @@ def _checked(cls: type, field: Field[Any], value: Any) -> Any:
 def _from_text(hint: Any, value: Any) -> Any:
     """Read a text for a hint that is not text: fractions ("8/255") and comma-separated tuples."""
     bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(bare) is tuple and isinstance(value, (str, list, tuple)):
+        parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return tuple(_from_text(get_args(bare)[0], part) for part in parts)
     if not isinstance(value, str) or bare is str:
         return value
-    if get_origin(bare) is tuple:
-        return tuple(_from_text(get_args(bare)[0], part.strip()) for part in value.split(",") if part.strip())
     fraction = _FRACTION.fullmatch(value)
-    if fraction and bare is float and float(fraction[2]) != 0:
-        return float(fraction[1]) / float(fraction[2])
+    if fraction and bare is float:
+        with contextlib.suppress(ValueError, ZeroDivisionError):  # "1..2/3", "1/0": refused like any other text
+            return float(fraction[1]) / float(fraction[2])
     return value
 
 
@@ -155,7 +163,9 @@ def _plain(value: Any) -> Any:
         return value.resolved()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value  # JSON has no infinity
 
 
 def _type_name(hint: Any) -> str:

@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/results.md from leaderboard.db, between their markers. A test compares them."""
+"""Write the tables of README.md and docs/results.md from leaderboard.db; a test compares them."""
 
 from __future__ import annotations
 

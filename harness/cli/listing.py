@@ -52,13 +52,15 @@ def list_plugins(
 
 
 def _protocols() -> list[dict[str, Any]]:
+    from harness.job import with_attacks
+    from harness.plugins import discover
     from harness.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
     from harness.settings import SettingInfo
 
     parts = (("train", TrainProtocol), ("evaluation", EvaluationProtocol))
     listed = []
     for name in protocol_names():
-        protocol = load_protocol(name)
+        protocol, _ = with_attacks(load_protocol(name), discover("attacks"))
         document = protocol.document()
         settings: list[tuple[SettingInfo, str, Any]] = [
             (info, f"{table}.{info.name}", document[table][info.name])
@@ -96,6 +98,9 @@ def _print(document: dict[str, list[dict[str, Any]]]) -> None:
         console.print(Text(entry["name"], style="bold"), Text(f"  {entry['summary']}  [{entry['where']}]"), sep="")
         if entry["settings"]:
             table = Table(box=None, show_header=False, pad_edge=False)
+            table.add_column(no_wrap=True, min_width=max(len(setting["name"]) for setting in entry["settings"]))
+            for _ in range(3):
+                table.add_column(overflow="fold")
             for setting in entry["settings"]:
                 default = _shown(setting["default"]) if "default" in setting else "(required)"
                 table.add_row(*(Text(text) for text in (setting["name"], default, setting["type"], setting["meaning"])))

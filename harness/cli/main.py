@@ -7,11 +7,13 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import leaderboard, listing, run, runs
+from harness.cli import leaderboard, listing, plugins, reproduce, run, runs
 from harness.errors import HarnessError
 
 # Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+INTERRUPTED = 130
 
 FIRST_STEPS = """
 Three commands to start with:
@@ -34,8 +36,11 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("list")(listing.list_plugins)
+app.command("reproduce")(reproduce.reproduce)
 app.command("runs")(runs.runs)
 app.command("show")(runs.show)
+app.command("new")(plugins.new)
+app.command("check")(plugins.check)
 
 
 def _version(wanted: bool) -> None:
@@ -64,9 +69,15 @@ def main() -> None:
     except UsageError as error:
         _refuse(error.format_message())  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
-        print("harness: stopped; what was done is kept: the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+        _tell_stop()
+        sys.exit(INTERRUPTED)
+    if code == INTERRUPTED:  # newer typer makes this of Ctrl-C
+        _tell_stop()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell_stop() -> None:
+    print("harness: stopped; what was done is kept: the same command goes on from there", file=sys.stderr)
 
 
 def _refuse(message: str) -> None:

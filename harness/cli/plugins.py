@@ -71,13 +71,16 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the contract tests on a plugin, on a tiny network, in seconds; say what is wrong. Exit code 1 if anything is."""
+    """Run the contract tests on a plugin, in seconds, and say what is wrong; exit code 1 if anything is."""
     _check_kind(kind)
     from harness.contracts import run_checks
     from harness.dataset import DataSource
     from harness.plugins import discover
 
-    cls = discover(f"{kind}s", tuple(plugin or ())).get(name)
+    files = tuple(plugin or ())
+    catalogue = discover(f"{kind}s", files)
+    catalogue.refuse_broken(files)
+    cls = catalogue.get(name)
     field = cls.argument if issubclass(cls, DataSource) else None
     made = cls.from_mapping({field: argument} if field and argument else {})
     findings = list(run_checks(kind, made))

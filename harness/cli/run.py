@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +16,6 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from harness.execution.conduct import Summary
     from harness.job import Job
-    from harness.plan import Plan
     from harness.store.store import Store
 
 
@@ -62,10 +60,12 @@ def run(
     from harness.store.store import Store
 
     Store.read(db).close()  # refuses a file that is no store, before anything else is done
-    _check_writable(runs_dir)
+    if not dry_run:
+        check_places(db, runs_dir)
     if workers is not None and workers < 1:
         raise HarnessError(f"--workers {workers} is refused: it must be 1 or more")
 
+    from harness.cli.plan_text import plan_document, plan_lines, tell_device
     from harness.execution.conduct import Conductor, default_workers
     from harness.job import Request, resolve
     from harness.plan import make_plan
@@ -93,9 +93,10 @@ def run(
     plan = make_plan(jobs, store, fresh=fresh)
     store.close()
     if dry_run:
-        _print_plan(plan, jobs, count, as_json)
+        document = plan_document(plan, jobs, count)
+        print(json.dumps(document, indent=2) if as_json else "\n".join(plan_lines(plan, jobs, count)))
         return
-    _tell_device(jobs[0], plan, count, asked=device)
+    tell_device(jobs[0], plan, count, asked=device)
 
     from harness.cli.progress import Watch
 
@@ -104,81 +105,23 @@ def run(
         summary = Conductor(jobs, store, runs_dir, watch, count).conduct(fresh=fresh)
     _print_results(store, jobs, summary, as_json)
     store.close()
-    _print_times(summary, time.perf_counter() - started)
+    print_times(summary, time.perf_counter() - started)
     for number, reason in summary.failures.items():
         print(f"harness: run {number} failed: {reason}", file=sys.stderr)
     if summary.failures:
         raise typer.Exit(1)
 
 
-def _check_writable(directory: Path) -> None:
-    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise HarnessError(f"--runs-dir {directory} cannot be made: {existing} is not a directory; give another one")
-    if not os.access(existing, os.W_OK):
-        raise HarnessError(f"--runs-dir {directory} cannot be written; give another one")
+def check_places(db: str | None, runs_dir: Path) -> None:
+    """Refuse a database and a directory that could not be written to, before anything else is done."""
+    from harness.files import require_writable
+    from harness.store import database
 
-
-def _tell_device(job: Job, plan: Plan, workers: int, asked: str | None) -> None:
-    if job.device.type == "cpu" and asked is None and (plan.to_train or plan.evaluations):
-        from harness.cli.progress import duration
-
-        estimate = (
-            f"not timed yet on this machine: {job.specs[0].network}"
-            if plan.seconds is None
-            else f"about {duration(plan.seconds / workers)}"
-        )
-        print(f"no CUDA device: going on on the CPU ({estimate})", file=sys.stderr)
-
-
-def _plan_document(plan: Plan, workers: int) -> dict[str, Any]:
-    return {
-        "networks": [
-            {"run": gap.spec.label, "attempt": gap.attempt, "epochs_done": gap.epochs_done, "trained": gap.trained}
-            for gap in plan.runs
-        ],
-        "evaluations": [
-            {"run": gap.spec.label, "checkpoint": gap.checkpoint, "attack": gap.attack, "seed": gap.seed}
-            | {"blocks": len(gap.starts), "images": gap.images}
-            for gap in plan.evaluations
-        ],
-        "evaluations_done": plan.evaluations_done,
-        "training_passes": {"forward": plan.training.forward, "backward": plan.training.backward},
-        "evaluation_passes_at_most": {"forward": plan.evaluation.forward, "backward": plan.evaluation.backward},
-        "estimated_s": None if plan.seconds is None else plan.seconds / workers,
-        "workers": workers,
-    }
-
-
-def _print_plan(plan: Plan, jobs: list[Job], workers: int, as_json: bool) -> None:
-    from harness.cli.progress import duration
-
-    document = _plan_document(plan, workers)
-    if as_json:
-        print(json.dumps(document, indent=2))
-        return
-    print(f"device: {jobs[0].device}, {workers} worker(s); nothing is written")
-    print(f"networks: {len(plan.to_train)} to train, {sum(gap.trained for gap in plan.runs)} trained already")
-    for gap in plan.runs:
-        state = "trained" if gap.trained else f"{gap.epochs_done}/{gap.spec.training['epochs']} epochs done"
-        if gap.failed and gap.record is not None:
-            state = f"failed before, {gap.record.failure}; --fresh starts it over"
-        print(f"  {gap.spec.label} (attempt {gap.attempt}): {state}")
-    print(f"evaluations: {len(plan.evaluations)} to do, {plan.evaluations_done} done already")
-    counts: dict[tuple[str, str], int] = {}
-    for evaluation in plan.evaluations:
-        key = (f"{evaluation.spec.label} {evaluation.checkpoint}", evaluation.attack)
-        counts[key] = counts.get(key, 0) + 1
-    for (place, attack), number in counts.items():
-        print(f"  {place}: {attack}, {number} seed(s)")
-    print(f"training: {plan.training.forward:.3g} forward and {plan.training.backward:.3g} backward passes of an image")
-    print(
-        f"evaluation: at most {plan.evaluation.forward:.3g} forward and {plan.evaluation.backward:.3g} backward passes"
-    )
-    if plan.seconds is None:
-        print(f"time: unknown; this machine has not timed {jobs[0].specs[0].network} on such images yet")
-    else:
-        print(f"time: about {duration(plan.seconds / workers)}")
+    database.check_writable(database.locate(db))
+    try:
+        require_writable(runs_dir)
+    except OSError as error:
+        raise HarnessError(f"--runs-dir {runs_dir} cannot be written: {error}; give another one") from None
 
 
 def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: bool) -> None:
@@ -198,7 +141,8 @@ def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: boo
     print_table(chosen)
 
 
-def _print_times(summary: Summary, total_s: float) -> None:
+def print_times(summary: Summary, total_s: float) -> None:
+    """Say on standard error where the time went."""
     shares = {name: seconds for name, seconds in summary.shares().items() if seconds > 0}
     rest = total_s - sum(shares.values())
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in (shares | {"the rest": rest}).items())

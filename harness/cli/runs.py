@@ -85,9 +85,6 @@ def _whole(record: RunRecord) -> dict[str, Any]:
     document = asdict(record)
     for key in ("created_utc", "finished_utc"):
         document[key] = document[key].isoformat() if document[key] else None
-    for checkpoint in document["checkpoints"]:
-        for evaluation in checkpoint["evaluations"]:
-            evaluation["starts"] = sorted(evaluation["starts"])
     return document
 
 

@@ -18,7 +18,7 @@ from harness.events import BlockDone, CheckpointDone, EpochDone, EvaluationProgr
 from harness.execution.executor import Executor, InProcess, Processes
 from harness.execution.work import BlockWork, TrainWork, Work
 from harness.job import Job
-from harness.plan import Plan, RunGap, block_length, evaluation_gaps, make_plan
+from harness.plan import Plan, RunGap, evaluation_gaps, make_plan
 from harness.provenance import provenance
 from harness.store.records import RunRecord
 from harness.store.store import Store
@@ -95,7 +95,7 @@ class Conductor:
         return self.summary
 
     def _executor(self, plan: Plan) -> Executor:
-        items = len(plan.to_train) + sum(len(gap.starts) for gap in plan.evaluations)
+        items = len(plan.to_train) + sum(len(gap.blocks) for gap in plan.evaluations)
         parallel = self.workers > 1 and items > 1 and self.jobs[0].device.type == "cpu"
         return Processes(self.workers) if parallel else InProcess()
 
@@ -179,7 +179,7 @@ class Conductor:
         (spec,) = (spec for spec in job.specs if spec.identity == record.identity)
         for gap in evaluation_gaps(job, spec, record):
             checkpoint = record.checkpoint(gap.checkpoint)
-            if not gap.starts or checkpoint is None:
+            if not gap.blocks or checkpoint is None:
                 continue
             evaluation_id = self.store.open_evaluation(
                 checkpoint.id,
@@ -189,7 +189,7 @@ class Conductor:
                 job.examples,
                 provenance(device_label(job.device), threads=1),
             )
-            for start in gap.starts:
+            for start, length in gap.blocks:
                 yield BlockWork(
                     spec=spec,
                     run_id=record.id,
@@ -206,5 +206,5 @@ class Conductor:
                     threat=job.threat,
                     seed=gap.seed,
                     start=start,
-                    length=block_length(job, start),
+                    length=length,
                 )

@@ -141,22 +141,21 @@ def _measured(runs: Iterable[RunRecord], protocols: Sequence[ProtocolRecord]) ->
     for run in runs:  # in the order of their numbers: a later attempt replaces an earlier one
         if run.status == "done":
             newest[run.identity] = run
-    groups: dict[tuple[str, str, int], dict[str, list[tuple[RunRecord, CheckpointRecord]]]] = {}
-    for protocol in protocols:
+    distinct = {canonical_json([p.training_sha256, p.attacks]): p for p in protocols}  # the last of equal ones
+    for protocol in distinct.values():
+        groups: dict[tuple[str, int], dict[str, list[tuple[RunRecord, CheckpointRecord]]]] = {}
         for run in newest.values():
             if run.training_sha256 != protocol.training_sha256:
                 continue
             for checkpoint in run.checkpoints:
                 for examples in sorted({e.examples for e in checkpoint.evaluations if _counts(e, protocol)}):
-                    group = groups.setdefault((run.dataset.fingerprint, protocol.fingerprint, examples), {})
+                    group = groups.setdefault((run.dataset.fingerprint, examples), {})
                     group.setdefault(_kinship(run, checkpoint), []).append((run, checkpoint))
-    known = {protocol.fingerprint: protocol for protocol in protocols}
-    for (_, fingerprint, examples), kin in groups.items():
-        protocol = known[fingerprint]
-        rows = tuple(_row(members, protocol, examples) for members in kin.values())
-        dataset = next(iter(kin.values()))[0][0].dataset.name
-        columns = tuple(protocol.attacks)
-        yield Board(dataset, MEASURED, protocol.name, fingerprint, examples, columns, rows)
+        for (_, examples), kin in groups.items():
+            rows = tuple(_row(members, protocol, examples) for members in kin.values())
+            dataset = next(iter(kin.values()))[0][0].dataset.name
+            columns = tuple(protocol.attacks)
+            yield Board(dataset, MEASURED, protocol.name, protocol.fingerprint, examples, columns, rows)
 
 
 def _counts(evaluation: Any, protocol: ProtocolRecord) -> bool:

@@ -12,9 +12,10 @@ from rich.text import Text
 from harness.leaderboard.cells import LEGEND, cells, header, notes, spread_lines
 from harness.leaderboard.ranking import REPORTED, Board
 
-PIPE_WIDTH = 140  # where there is no terminal to fit, nothing is folded
+PIPE_WIDTH = 140  # where there is no terminal to fit
 _ALWAYS = ("rank", "method")  # shown even where all rows agree
 _WORDS = ("method", "network", "checkpoint")
+_WORD_WIDTH = 14
 
 
 def print_table(boards: Sequence[Board]) -> None:
@@ -22,42 +23,65 @@ def print_table(boards: Sequence[Board]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPE_WIDTH)
-    for part in render_table(boards):
+    for part in render_table(boards, console):
         console.print(part)
 
 
-def render_table(boards: Sequence[Board]) -> Iterator[RenderableType]:
+def render_table(boards: Sequence[Board], console: Console) -> Iterator[RenderableType]:
     """One table a board, what its figures are, and remarks.
 
-    A column in which all rows agree is told once, above the table, so that the figures fit a narrow terminal.
+    A column in which all rows agree is told once, above the table. Where the rest does not fit, what tells rows apart
+    goes below the method's name, since a figure that is cut is another figure.
     """
     for board in boards:
         names = header(board)[:-1]  # the source is in the heading
-        texts = [cells(board, row)[:-1] for row in board.rows]
+        rows = [dict(zip(names, cells(board, row), strict=False)) for row in board.rows]
         common = {
-            name: column[0]
-            for name, *column in zip(names, *texts, strict=True)
-            if len(set(column)) == 1 and name not in (*_ALWAYS, *board.columns)
+            name: rows[0][name]
+            for name in names
+            if len({row[name] for row in rows}) == 1 and name not in (*_ALWAYS, *board.columns)
         }
         heading = Text(board.heading, style="bold")
-        heading.append("".join(_told_once(name, value) for name, value in common.items()), style="not bold")
-        style = "dim italic" if board.source == REPORTED else ""
-        table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
-        shown = [index for index, name in enumerate(names) if name not in common]
-        for index in shown:
-            word = names[index] in _WORDS
-            table.add_column(names[index], justify="left" if word else "right", overflow="fold", no_wrap=not word)
-        for row in texts:
-            table.add_row(*(Text(row[index]) for index in shown), style=style)
-        yield table
+        heading.append("".join(_in_words(name, value, "; ") for name, value in common.items()), style="not bold")
+        yield heading
+        shown = [name for name in names if name not in common]
+        if sum(_least_widths(rows, shown)) + 3 * len(shown) + 1 > console.width:  # rich would cut figures
+            rows, shown = _folded(board, rows, shown), [*_ALWAYS, *board.columns]
+        yield _table(board, rows, shown)
         yield from (Text(line) for line in spread_lines(board))
     if boards:
         yield Text(LEGEND)
     yield from (Text(note, style="dim") for note in notes(boards))
 
 
-def _told_once(name: str, value: str) -> str:
+def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for name, least in zip(shown, _least_widths(rows, shown), strict=True):
+        word = name in _WORDS
+        table.add_column(name, justify="left" if word else "right", no_wrap=not word, overflow="fold", min_width=least)
+    style = "dim italic" if board.source == REPORTED else ""
+    for row in rows:
+        table.add_row(*(Text(row[name]) for name in shown), style=style)
+    return table
+
+
+def _least_widths(rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[int]:
+    """How narrow each column may become: words may be folded, figures may not."""
+    widest = [max(len(line) for row in rows for line in (name, *row[name].split("\n"))) for name in shown]
+    return [min(width, _WORD_WIDTH) if name in _WORDS else width for name, width in zip(shown, widest, strict=True)]
+
+
+def _folded(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[dict[str, str]]:
+    """The rows with all that is not a figure below the method's name."""
+    rest = [name for name in shown if name not in (*_ALWAYS, *board.columns)]
+    return [
+        row | {"method": "\n".join([row["method"], *(_in_words(name, row[name], "  ") for name in rest)])}
+        for row in rows
+    ]
+
+
+def _in_words(name: str, value: str, before: str) -> str:
     if value == "-":
         return ""
-    phrases = {"n": f"; n = {value} attack seeds", "networks": f"; {value} network(s) a row"}
-    return phrases.get(name, f"; {name} {value}")
+    phrases = {"n": f"n = {value} attack seeds", "networks": f"{value} network(s) a row"}
+    return before + phrases.get(name, f"{name} {value}")

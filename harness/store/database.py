@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -12,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 from sqlalchemy.pool import StaticPool
 
 from harness.errors import StoreError
+from harness.files import require_writable
 from harness.store.schema import VERSION_TABLE, Base
 
 VARIABLE = "HARNESS_DB"
@@ -52,7 +54,9 @@ def open_for_reading(url: URL) -> Engine:
         Base.metadata.create_all(engine)
         return engine
     else:
-        uri = URL.create("sqlite", database=f"file:{file.resolve()}", query={"mode": "ro", "uri": "true"})
+        # a writer that was killed leaves a journal, which must be rolled back before anyone reads: that writes
+        mode = "rw" if file.with_name(f"{file.name}-journal").exists() else "ro"
+        uri = URL.create("sqlite", database=f"file:{quote(str(file.resolve()))}", query={"mode": mode, "uri": "true"})
         engine = _engine(uri)
     _check(engine, url)
     return engine
@@ -65,8 +69,9 @@ def open_for_writing(url: URL) -> Engine:
         StoreError: as for reading, or a place that cannot be written.
     """
     file = sqlite_file(url)
+    check_writable(url)
     if file is not None:
-        _make_room(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
     engine = _engine(url)
     if _tables(engine, url):
         _check(engine, url)
@@ -100,14 +105,19 @@ def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('harness_begin', 'DEFERRED')}")
 
 
-def _make_room(file: Path) -> None:
-    """Make the file's directory if it is missing, or say why the database cannot be there."""
+def check_writable(url: URL) -> None:
+    """Raise StoreError where a database cannot be made or written there; nothing is made yet."""
+    file = sqlite_file(url)
+    if file is None:
+        return
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        require_writable(file.parent)
+        if file.exists() and not os.access(file, os.W_OK):
+            raise PermissionError("it is read-only")
     except OSError as error:
-        raise StoreError(f"the database {file} cannot be made: {error.strerror}; give another --db") from None
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise StoreError(f"the database {file} cannot be written; give another --db, or set {VARIABLE}")
+        raise StoreError(
+            f"the database {file} cannot be written: {error}; give another --db, or set {VARIABLE}"
+        ) from None
 
 
 def _tables(engine: Engine, url: URL) -> list[str]:

@@ -37,7 +37,7 @@ def _evaluation(row: EvaluationRow) -> EvaluationRecord:
         examples=row.examples,
         done=sum(block.examples for block in row.blocks),
         correct=sum(block.correct for block in row.blocks),
-        starts=frozenset(block.start for block in row.blocks),
+        blocks=tuple((block.start, block.examples) for block in row.blocks),
         duration_s=sum(block.duration_s for block in row.blocks),
         warnings=tuple(dict.fromkeys(text for block in row.blocks for text in block.warnings)),
         provenance=row.provenance,

@@ -35,7 +35,7 @@ class EvaluationRecord:
     examples: int
     done: int
     correct: int
-    starts: frozenset[int]
+    blocks: tuple[tuple[int, int], ...]  # first example and number of examples, in order
     duration_s: float
     warnings: tuple[str, ...]
     provenance: dict[str, Any]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
 
 from harness.errors import StoreError
@@ -85,9 +85,8 @@ class Store:
     def _add_reported(self) -> None:
         """Bring in the figures that this version of harness carries and the store lacks."""
         figures = list(reported_figures())
-        with self._reading() as session:
-            if session.scalar(select(func.count()).select_from(ReportedRow)) == len(figures):
-                return
+        if self.reported() == figures:
+            return
         with self._writing() as session:
             session.query(ReportedRow).delete()
             session.add_all(ReportedRow(**dataclasses.asdict(figure)) for figure in figures)

@@ -1,0 +1,249 @@
+"""``harness reproduce``: run the cells of the paper's tables, and show reported and measured side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.options import AsJson, Db, Plugins
+from harness.cli.run import check_places, print_times
+from harness.errors import SettingError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from harness.execution.conduct import Summary
+    from harness.job import Job
+    from harness.plan import Plan
+    from harness.reproduction import Comparison, Ordering
+
+LEGEND = (
+    "reported: median ± standard deviation over 5 attack seeds, one network, in % of test images classified rightly.",
+    "measured: likewise; of several networks the median of their medians ± their deviation over training seeds.",
+    "within: |difference| <= 2 sqrt(reported deviation² + measured deviation²). For one network the deviations are over"
+    " attack seeds and understate how far two trainings lie apart; natural accuracy has no reported one: no verdict.",
+    "tau: Kendall's tau-b of the orders of the medians, 1 where they agree, whatever their uncertainty. By chance one"
+    " order of 3 rows in 6 agrees, of 5 rows one in 120. Columns share their networks, and on other data or another"
+    " network so may tables: they are no independent evidence.",
+)
+
+
+def reproduce(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="table1, table2, table4, table5, or all.")],
+    arch: Annotated[
+        str | None, typer.Option(help="This network's cells alone; one that the tables lack replaces theirs.")
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="This data set's cells alone; digits, folder:PATH, and the like replace the tables' data."),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(metavar="N", help="For folder:PATH: bring images to NxN.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Attack seeds of the evaluation.")] = 5,
+    train_seeds: Annotated[int, typer.Option(min=1, metavar="M", help="Networks a row, from different seeds.")] = 1,
+    protocol: Annotated[
+        str | None, typer.Option(help="The protocol: a name, or a TOML file. [default: the data set's]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Short for --set train.epochs=N.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the protocol, a network.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, or cuda:N. [default: cuda where there is one]")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Evaluate the first N test images.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over, and keep the old.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and its cost.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Run nothing; show what is measured so far.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes side by side. [default: one a core; 1 on CUDA]")
+    ] = None,
+    runs_dir: Annotated[Path, typer.Option(help="Where weights, states, and logs are kept.")] = Path("runs"),
+    data_dir: Annotated[Path, typer.Option(help="Where downloaded data sets are kept.")] = Path("data"),
+    db: Db = None,
+    as_json: AsJson = False,
+    plugin: Plugins = None,
+) -> None:
+    """Run the cells of the paper's tables as ordinary runs, then show reported and measured side by side.
+
+    What is done already, by this command or by `harness run`, is not repeated.
+    """
+    from harness.reference.recipes import select
+    from harness.store.store import Store
+
+    cells = select(table, dataset, arch)
+    Store.read(db).close()  # refuses a file that is no store, before anything else is done
+    check_places(db, runs_dir)
+    if dry_run and report:
+        raise SettingError("--dry-run and --report exclude each other: the one shows what is to do, the other what is")
+
+    from harness import reproduction
+    from harness.cli.plan_text import print_plans
+    from harness.job import Request
+
+    base = Request(
+        methods=(),
+        image_size=image_size,
+        protocol=protocol,
+        epochs=epochs,
+        values=tuple(values or ()),
+        seeds=seeds,
+        train_seeds=train_seeds,
+        limit=limit,
+        device=device,
+        data_dir=data_dir,
+        plugins=tuple(plugin or ()),
+    )
+    summaries: list[Summary] = []
+    if not report:
+        parts = list(reproduction.parts(cells, base).values())
+        if dry_run:
+            print_plans(parts, [_plan(jobs, db, fresh) for jobs in parts], workers, as_json)
+            return
+        summaries = [_conduct(part, db, runs_dir, workers, fresh, device) for part in parts]
+    store = Store.read(db)
+    comparisons = reproduction.compare(cells, base, store)
+    store.close()
+    _print_report(comparisons, reproduction.orderings(comparisons), as_json)
+    failures = {number: reason for summary in summaries for number, reason in summary.failures.items()}
+    for number, reason in failures.items():
+        print(f"harness: run {number} failed: {reason}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _plan(jobs: Sequence[Job], db: str | None, fresh: bool) -> Plan:
+    from harness.plan import make_plan
+    from harness.store.store import Store
+
+    store = Store.read(db)
+    plan = make_plan(jobs, store, fresh=fresh)
+    store.close()
+    return plan
+
+
+def _conduct(
+    jobs: Sequence[Job], db: str | None, runs_dir: Path, workers: int | None, fresh: bool, device: str | None
+) -> Summary:
+    from harness.cli.plan_text import tell_device
+    from harness.cli.progress import Watch
+    from harness.execution.conduct import Conductor, default_workers
+    from harness.store.store import Store
+
+    started, count = time.perf_counter(), workers or default_workers(jobs[0])
+    plan, name = _plan(jobs, db, fresh), f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}"
+    if not (plan.to_train or plan.evaluations):
+        print(f"{name}: nothing to do", file=sys.stderr)
+    tell_device(jobs[0], plan, count, asked=device)
+    store = Store.write(db)
+    with Watch() as watch:
+        summary = Conductor(jobs, store, runs_dir, watch, count).conduct(fresh=fresh)
+    store.close()
+    print_times(summary, time.perf_counter() - started)
+    return summary
+
+
+def _print_report(comparisons: Sequence[Comparison], orders: Sequence[Ordering], as_json: bool) -> None:
+    if as_json:
+        cells = [_cell_document(comparison) for comparison in comparisons]
+        columns = [_panel_document(order.panel) | _ordering_document(order) for order in orders]
+        print(json.dumps({"cells": cells, "orderings": columns, "legend": LEGEND}, indent=2))
+        return
+    from rich.console import Console
+
+    from harness.leaderboard.table import PIPE_WIDTH
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
+    for part in _render(comparisons, orders):
+        console.print(part)
+
+
+def _panel_document(panel: tuple[str, str, str, str]) -> dict[str, Any]:
+    return dict(zip(("table", "dataset", "arch", "checkpoint"), panel, strict=True))
+
+
+def _ordering_document(order: Ordering) -> dict[str, Any]:
+    ranks = {"reported": order.reported, "measured": order.measured}
+    return {"metric": order.metric, **ranks, "n": order.n, "missing": order.missing, "tau": order.tau}
+
+
+def _cell_document(c: Comparison) -> dict[str, Any]:
+    """One cell: percentages, and null where there is no figure."""
+    figure, recipe, measured = c.cell.figure, c.cell.recipe, c.measured
+    run = {"method": recipe.method, "settings": dict(recipe.settings), "dataset": c.cell.dataset, "arch": c.cell.arch}
+    return {
+        **_panel_document(c.cell.panel),
+        "method": figure.method,
+        "metric": figure.metric,
+        "run": run,
+        "reported": {"median": figure.median_percent, "std": figure.std_percent},
+        "measured": measured
+        and {"median": measured.median, "std": c.spread, "n": measured.n, "train_seeds": c.networks},
+        "difference": c.difference,
+        "bound": c.bound,
+        "verdict": c.verdict,
+        "note": figure.note,
+    }
+
+
+def _render(comparisons: Sequence[Comparison], orders: Sequence[Ordering]) -> Iterator[RenderableType]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    panels: dict[tuple[str, str, str, str], list[Comparison]] = {}
+    for comparison in comparisons:
+        panels.setdefault(comparison.cell.panel, []).append(comparison)
+    for panel, rows in panels.items():
+        place = "" if rows[0].cell.at_home else f"; measured on {rows[0].cell.dataset} with {rows[0].cell.arch}"
+        title = Text(f"Table {panel[0]}: {panel[1]}, {panel[2]}, {panel[3]}{place}", style="bold")
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+        for name in _texts(rows[0]):
+            table.add_column(name, justify="left" if name in ("method", "attack", "verdict") else "right")
+        for row in rows:
+            table.add_row(*map(Text, _texts(row).values()), style="dim" if row.measured is None else "")
+        yield table
+        yield from map(Text, _order_lines([order for order in orders if order.panel == panel]))
+    counts = Counter(comparison.verdict for comparison in comparisons)
+    told = ", ".join(f"{verdict} {number}" for verdict, number in counts.items())
+    yield Text(f"{len(comparisons)} cells: {told}", style="bold")
+    yield from map(Text, LEGEND)
+    figures = [comparison.cell.figure for comparison in comparisons]
+    yield from (Text(f"{f.method} {f.network} {f.metric}: {f.note}", style="dim") for f in figures if f.note)
+
+
+def _texts(c: Comparison) -> dict[str, str]:
+    """One row by its columns; where figures do not compare, there is no difference to show."""
+    figure, measured = c.cell.figure, c.measured
+    texts = {"method": figure.method, "attack": figure.metric}
+    texts["reported"] = _plus_minus(figure.median_percent, figure.std_percent)
+    texts["measured"] = "-" if measured is None else _plus_minus(measured.median, c.spread)
+    texts |= {"n": str(measured.n) if measured else "-", "networks": str(c.networks) if measured else "-"}
+    if c.cell.at_home:
+        texts["difference"] = "-" if c.difference is None else f"{c.difference:+.2f}"
+        texts["bound"] = "-" if c.bound is None else f"{c.bound:.2f}"
+    return texts | {"verdict": c.verdict}
+
+
+def _plus_minus(median: float, std: float | None) -> str:
+    return f"{median:.2f}" + (f" ± {std:.2f}" if std is not None else "")
+
+
+def _order_lines(orders: Sequence[Ordering]) -> Iterator[str]:
+    """For each column of a table the two orders of its rows; columns without a claim together."""
+    for order in orders:
+        if order.measured is not None:
+            tau = "no tau, since all rows are equal" if order.tau is None else f"tau {order.tau:+.2f}"
+            yield f"  order by {order.metric}: {tau}, n = {order.n}"
+            for name, levels in (("reported", order.reported), ("measured", order.measured)):
+                yield f"    {name}  {' > '.join(' = '.join(level) for level in levels)}"
+    open_columns = [f"{order.metric} ({order.missing} of {order.n})" for order in orders if order.measured is None]
+    if open_columns:
+        yield f"  no claim on the order, for want of complete cells, by {', '.join(open_columns)}"
+    yield ""

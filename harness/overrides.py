@@ -1,0 +1,71 @@
+"""What the texts of the command line mean: ``--dataset NAME:ARGUMENT`` and ``--set key=value``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from harness.dataset import DataSource
+from harness.errors import SettingError, UnknownName
+from harness.plugins import Catalogue
+from harness.protocol import Protocol
+from harness.settings import Plugin
+
+
+def read_dataset(catalogue: Catalogue, text: str, image_size: int | None) -> tuple[type[Plugin], dict[str, Any]]:
+    """The class and the settings that ``--dataset NAME:ARGUMENT`` and ``--image-size`` name."""
+    name, colon, argument = text.partition(":")
+    cls = cast(type[DataSource], catalogue.get(name))
+    values: dict[str, Any] = {}
+    if cls.argument and not argument:
+        raise SettingError(f"--dataset {name} needs its {cls.argument}: write --dataset {name}:{cls.argument.upper()}")
+    if colon and not cls.argument:
+        raise SettingError(f"--dataset {name} takes nothing after the colon; write --dataset {name}")
+    if cls.argument:
+        values[cls.argument] = argument
+    if image_size is not None:
+        if "image_size" not in {info.name for info in cls.describe()}:
+            raise SettingError(f"--image-size is for folders of images; {name} has a size of its own")
+        values["image_size"] = image_size
+    return cls, values
+
+
+def assign(
+    texts: Sequence[str], owners: Mapping[str, type[Plugin]], protocol: Protocol, attacks: Catalogue
+) -> dict[str, dict[str, str]]:
+    """Sort ``key=value`` texts by what they belong to: '' for the protocol and its attacks, or an owner's name."""
+    places = {key: ("", key) for key in protocol.setting_names()}
+    for name in _attacks_asked_for(texts, protocol):
+        places |= {f"{name}.{info.name}": ("", f"{name}.{info.name}") for info in attacks.get(name).describe()}
+    for name, cls in owners.items():
+        places |= {f"{name}.{info.name}": (name, info.name) for info in cls.describe()}
+    values: dict[str, dict[str, str]] = {"": {}, **{name: {} for name in owners}}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SettingError(f"--set {text} is refused: write --set key=value")
+        matches = [place for place in places if place == key] or [p for p in places if p.endswith(f".{key}")]
+        if not matches:
+            raise UnknownName("setting", key, {leaf for place in places for leaf in (place, place.split(".")[-1])})
+        if len(matches) > 1:
+            raise SettingError(f"--set {text} is refused: {key} could be {' or '.join(matches)}; write one of them")
+        owner, field = places[matches[0]]
+        values[owner][field] = value
+    return values
+
+
+def _attacks_asked_for(texts: Sequence[str], protocol: Protocol) -> Sequence[str]:
+    """The attacks once ``evaluation.attacks=...`` among the texts is obeyed: their settings may be set as well."""
+    for text in texts:
+        key, _, value = text.partition("=")
+        if key == "evaluation.attacks":
+            return [name.strip() for name in value.split(",") if name.strip()]
+    return protocol.evaluation.attacks
+
+
+def make(cls: type[Plugin], name: str, values: Mapping[str, Any]) -> Plugin:
+    """A plugin of a class with some settings; a refused one is named with the plugin."""
+    try:
+        return cls.from_mapping(values)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from None

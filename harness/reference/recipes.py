@@ -1,0 +1,85 @@
+"""How the reported cells are measured: what a paper's table calls a row, as a method, its settings, and a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.errors import SettingError, UnknownName
+from harness.reference import reported_figures
+from harness.store.records import ReportedFigure
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method, and the settings in which a row departs from the method's defaults."""
+
+    method: str
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+RECIPES: dict[str, Recipe] = {
+    **{method: Recipe(method) for method in ("sat", "gairat", "lrat", "trades", "gair-trades", "lrat-trades")},
+    "lrat[P]": Recipe("lrat", (("attacks", "pgd"), ("floor", "none"))),
+    "lrat[C]": Recipe("lrat", (("attacks", "cw"), ("floor", "none"))),
+    "lrat[P+C]": Recipe("lrat", (("floor", "none"),)),
+    "lrat[N+P+C]": Recipe("lrat"),
+    "lrat[P,P+C]": Recipe("lrat", (("floor", "pgd"),)),
+}
+"""For each label of the reported tables, what trains it; two labels with one recipe are one network.
+
+``lrat[N+P+C]`` is Table 1's ``lrat``: appendix C says that its natural data term is the sum of the natural and the PGD
+loss, and the two rows print the same figures; Table 3 alone would read as ``floor=natural``. ``lrat[P,P+C]`` is
+([P]+P+C), whose floor weight weighs the PGD variant.
+"""
+
+STAND_IN_NETWORKS: dict[str, str] = {"digits": "smallcnn"}
+"""Data sets whose images the paper's networks do not take, and the network that is trained there instead."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One reported figure, and what is trained and attacked to measure it."""
+
+    figure: ReportedFigure
+    recipe: Recipe
+    dataset: str  # as --dataset takes it
+    arch: str
+
+    @property
+    def at_home(self) -> bool:
+        """Whether it is measured on the data and the network of its table."""
+        return (self.dataset, self.arch) == (self.figure.dataset, self.figure.network)
+
+    @property
+    def panel(self) -> tuple[str, str, str, str]:
+        """What rows that a table compares have in common: table, data set, network, checkpoint."""
+        return self.figure.paper_table, self.figure.dataset, self.figure.network, self.figure.checkpoint
+
+
+def select(table: str, dataset: str | None = None, arch: str | None = None) -> list[Cell]:
+    """The cells of a table, such as ``table1``, or of ``all``, in the order of the paper.
+
+    Args:
+        dataset, arch: one that the tables have narrows; another one takes the place of all of theirs.
+    Raises:
+        UnknownName: there is no such table.
+        SettingError: the table has no cell there.
+    """
+    figures = list(reported_figures())
+    names = {f"table{f.paper_table}" for f in figures} | {"all"}
+    if table not in names:
+        raise UnknownName("table", table, names)
+    arch = arch or STAND_IN_NETWORKS.get(dataset or "")
+    other_data = dataset not in {f.dataset for f in figures}
+    other_network = arch not in {f.network for f in figures}
+    inside = [f for f in figures if table in ("all", f"table{f.paper_table}")]
+    chosen = [
+        Cell(f, RECIPES[f.method], dataset or f.dataset, arch or f.network)
+        for f in inside
+        if (other_data or f.dataset == dataset) and (other_network or f.network == arch)
+    ]
+    if not chosen:
+        there = ", ".join(dict.fromkeys(f"{f.dataset} with {f.network}" for f in inside))
+        wanted = " with ".join(name for name in (dataset, arch) if name)
+        raise SettingError(f"{table} has no cell on {wanted}; it has {there}")
+    return chosen

@@ -1,0 +1,524 @@
+"""The ranking on hand-made records: what cannot be compared is never on one board, and figures equal a slow count."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UnknownName
+from harness.evaluation.statistics import Figure
+from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, Selection, boards
+from harness.store.records import (
+    CheckpointRecord,
+    DatasetRecord,
+    EvaluationRecord,
+    ProtocolRecord,
+    ReportedFigure,
+    RunRecord,
+)
+from harness.store.store import Store
+
+DIGITS = DatasetRecord("digits", "d" * 64, 1437, 360, 1, 8, 8, 10)
+ATTACKS = {"natural": "natural-0", "pgd": "pgd-20", "autoattack": "aa"}
+PROTOCOL = ProtocolRecord("1" * 64, "tiny", "training-a", ATTACKS, {})
+
+
+class Held(Store):
+    """A store that holds what it is given."""
+
+    def __init__(
+        self,
+        runs: Sequence[RunRecord],
+        protocols: Sequence[ProtocolRecord] = (PROTOCOL,),
+        reported: Sequence[ReportedFigure] = (),
+    ) -> None:
+        self._held = list(runs), list(protocols), list(reported)
+
+    def runs(self) -> list[RunRecord]:
+        return self._held[0]
+
+    def protocols(self) -> list[ProtocolRecord]:
+        return self._held[1]
+
+    def reported(self) -> list[ReportedFigure]:
+        return self._held[2]
+
+
+def evaluation(attack: str, correct: int, **changes: Any) -> EvaluationRecord:
+    """A complete evaluation of 200 images, under the settings of PROTOCOL."""
+    record = EvaluationRecord(
+        id=0,
+        attack=attack,
+        settings={},
+        settings_sha256=ATTACKS.get(attack, "?"),
+        seed=0,
+        examples=200,
+        done=200,
+        correct=correct,
+        blocks=((0, 200),),
+        duration_s=1.0,
+        warnings=(),
+        provenance={},
+    )
+    return replace(record, **changes)
+
+
+def checkpoint(*evaluations: EvaluationRecord, name: str = "last", epoch: int = 10) -> CheckpointRecord:
+    return CheckpointRecord(0, name, epoch, "c" * 64, evaluations)
+
+
+def run(number: int, *checkpoints: CheckpointRecord | EvaluationRecord, **changes: Any) -> RunRecord:
+    """A run that is done; evaluations given without a checkpoint are those of its last one."""
+    loose = [c for c in checkpoints if isinstance(c, EvaluationRecord)]
+    firm = [c for c in checkpoints if isinstance(c, CheckpointRecord)]
+    record = RunRecord(
+        id=number,
+        identity=f"identity-{number}",
+        attempt=1,
+        method="sat",
+        method_settings={},
+        method_departures={},
+        wrappers=[],
+        network="smallcnn",
+        network_settings={"width": 16},
+        network_departures={},
+        dataset=DIGITS,
+        training={"epochs": 10},
+        training_sha256="training-a",
+        train_seed=0,
+        status="done",
+        failure=None,
+        folder="",
+        parameters=1,
+        created_utc=datetime(2026, 1, 1),
+        finished_utc=datetime(2026, 1, 2),
+        provenance={},
+        epochs=(),
+        checkpoints=(*firm, *([checkpoint(*loose)] if loose else [])),
+    )
+    return replace(record, **changes)
+
+
+def seeds(attack: str, *correct: int) -> list[EvaluationRecord]:
+    return [evaluation(attack, count, seed=seed) for seed, count in enumerate(correct)]
+
+
+def close(expected: float) -> Any:
+    return pytest.approx(expected, rel=1e-12)
+
+
+def all_rows(store: Store, selection: Selection | None = None) -> list[tuple[Board, Row]]:
+    return [(board, row) for board in boards(store, selection) for row in board.rows]
+
+
+def median(row: Row, attack: str) -> float | None:
+    figure = row.metrics[attack]
+    return None if figure is None else figure.median
+
+
+class TestFigures:
+    def test_by_hand(self) -> None:
+        # 150, 152, 157 of 200 are 75, 76, 78.5 %: mean 76.5, variance (2.25 + 0.25 + 4) / 2
+        store = Held([run(7, evaluation("natural", 190), *seeds("pgd", 150, 157, 152))])
+        (board,) = boards(store)
+        assert (board.dataset, board.source, board.protocol) == ("digits", MEASURED, "tiny")
+        assert (board.fingerprint, board.examples, board.columns) == ("1" * 64, 200, tuple(ATTACKS))
+        (row,) = board.rows
+        assert row.metrics["natural"] == Figure(95.0, None, 1)
+        assert row.metrics["pgd"] == Figure(76.0, close(3.25**0.5), 3)
+        assert row.metrics["autoattack"] is None
+        assert (row.method, row.arch, row.checkpoint, row.train_seeds, row.runs) == ("sat", "smallcnn", "last", 1, (7,))
+
+    def test_what_departs_from_defaults_is_in_the_labels(self) -> None:
+        departing = run(
+            1,
+            evaluation("pgd", 1),
+            method="lrat",
+            method_settings={"kappa": 5.0, "minimum": 0.1},
+            method_departures={"kappa": 5.0},
+            wrappers=[{"name": "awp", "settings": {"gamma": 0.01, "warm": 1}, "departures": {"gamma": 0.01}}],
+            network_settings={"width": 4},
+            network_departures={"width": 4},
+        )
+        ((_, row),) = all_rows(Held([departing]))
+        assert (row.settings, row.arch_settings) == ({"kappa": 5.0}, {"width": 4})
+        assert (row.label, row.arch_label) == ("lrat kappa=5.0+awp gamma=0.01", "smallcnn width=4")
+
+    def test_an_incomplete_evaluation_does_not_count(self) -> None:
+        half = evaluation("autoattack", 100, done=199)
+        ((_, row),) = all_rows(Held([run(1, evaluation("pgd", 150), half)]))
+        assert row.metrics["autoattack"] is None
+        assert boards(Held([run(1, half)])) == []
+
+    def test_a_seed_whose_evaluation_is_incomplete_does_not_count(self) -> None:
+        ((_, row),) = all_rows(Held([run(1, *seeds("pgd", 150, 160), evaluation("pgd", 0, seed=2, done=10))]))
+        assert row.metrics["pgd"] == Figure(77.5, close(12.5**0.5), 2)
+
+    @pytest.mark.parametrize("status", ["running", "failed"])
+    def test_a_run_that_is_not_done_has_no_row(self, status: str) -> None:
+        assert boards(Held([run(1, evaluation("pgd", 150), status=status)])) == []
+
+
+class TestAttempts:
+    def test_the_newest_that_is_done_counts(self) -> None:
+        first = run(1, evaluation("pgd", 100), identity="same")
+        second = run(2, evaluation("pgd", 120), identity="same", attempt=2)
+        third = run(3, evaluation("pgd", 140), identity="same", attempt=3)
+        assert [row.runs for _, row in all_rows(Held([first, second, third]))] == [(3,)]
+        for status in ("running", "failed"):
+            ((_, row),) = all_rows(Held([first, second, replace(third, status=status)]))
+            assert (row.runs, median(row, "pgd")) == ((2,), 60.0)
+
+    def test_a_newer_attempt_without_figures_is_not_filled_up_from_an_older(self) -> None:
+        first = run(1, evaluation("pgd", 100), evaluation("natural", 190), identity="same")
+        second = run(2, evaluation("natural", 180), identity="same", attempt=2)
+        ((_, row),) = all_rows(Held([first, second]))
+        assert (median(row, "natural"), row.metrics["pgd"]) == (90.0, None)
+
+
+class TestRows:
+    def test_train_seeds_share_a_row_and_their_spread_is_told_apart(self) -> None:
+        runs = [run(i, *seeds("pgd", *counts), train_seed=i) for i, counts in enumerate([(100, 110), (120, 120)])]
+        ((_, row),) = all_rows(Held(runs))
+        figure = row.metrics["pgd"]
+        assert (row.train_seeds, row.runs) == (2, (0, 1))
+        assert figure is not None
+        assert figure.median == 56.25  # of 52.5 and 60
+        assert figure.train is not None
+        assert (figure.train.mean, figure.train.n) == (56.25, 2)
+
+    @pytest.mark.parametrize(
+        "difference",
+        [
+            {"method": "lrat"},
+            {"method_settings": {"kappa": 5.0}},
+            {"wrappers": [{"name": "awp", "settings": {}, "departures": {}}]},
+            {"network": "resnet18"},
+            {"network_settings": {"width": 32}},
+        ],
+        ids=str,
+    )
+    def test_other_differences_make_other_rows_of_the_same_board(self, difference: dict[str, Any]) -> None:
+        (board,) = boards(Held([run(1, evaluation("pgd", 1)), run(2, evaluation("pgd", 1), **difference)]))
+        assert [row.runs for row in board.rows] in ([(1,), (2,)], [(2,), (1,)])
+
+    @pytest.mark.parametrize("epoch", [6, 10])  # where the training is one epoch long, both are taken after it
+    def test_checkpoints_are_rows_of_their_own(self, epoch: int) -> None:
+        early = checkpoint(evaluation("pgd", 150), name="early", epoch=epoch)
+        last = checkpoint(evaluation("pgd", 140), name="last", epoch=10)
+        (board,) = boards(Held([run(1, early, last)]))
+        assert [(row.checkpoint, median(row, "pgd")) for row in board.rows] == [("early", 75.0), ("last", 70.0)]
+
+
+class TestNeverOnOneBoard:
+    def test_another_training(self) -> None:
+        other = replace(PROTOCOL, fingerprint="2" * 64, training_sha256="training-b")
+        runs = [run(1, evaluation("pgd", 150)), run(2, evaluation("pgd", 140), training_sha256="training-b")]
+        found = boards(Held(runs, [PROTOCOL, other]))
+        assert [(board.fingerprint[0], [row.runs for row in board.rows]) for board in found] == [
+            ("1", [(1,)]),
+            ("2", [(2,)]),
+        ]
+
+    def test_another_attack_setting_on_the_same_network(self) -> None:
+        other = replace(PROTOCOL, fingerprint="2" * 64, attacks=ATTACKS | {"pgd": "pgd-100"})
+        both = run(1, evaluation("pgd", 150), evaluation("pgd", 100, settings_sha256="pgd-100"))
+        found = all_rows(Held([both], [PROTOCOL, other]))
+        assert [(board.fingerprint[0], row.metrics["pgd"]) for board, row in found] == [
+            ("1", Figure(75.0, None, 1)),
+            ("2", Figure(50.0, None, 1)),
+        ]
+
+    def test_another_set_of_examples(self) -> None:
+        both = run(1, evaluation("pgd", 150), evaluation("pgd", 9, examples=10, done=10))
+        found = boards(Held([both, run(2, evaluation("pgd", 8, examples=10, done=10), method="lrat")]))
+        medians = {board.examples: {row.method: median(row, "pgd") for row in board.rows} for board in found}
+        assert medians == {200: {"sat": 75.0}, 10: {"sat": 90.0, "lrat": 80.0}}
+
+    def test_another_data_set_of_the_same_name(self) -> None:
+        other = replace(DIGITS, fingerprint="e" * 64)
+        found = boards(Held([run(1, evaluation("pgd", 1)), run(2, evaluation("pgd", 1), dataset=other)]))
+        assert [len(board.rows) for board in found] == [1, 1]
+
+    def test_what_is_reported_and_what_is_measured(self) -> None:
+        figure = ReportedFigure("Someone 2020", "1", "digits", "smallcnn", "sat", "last", "pgd", 75.0, 0.1, "")
+        found = boards(Held([run(1, evaluation("pgd", 150))], reported=[figure]))
+        assert [(board.source, len(board.rows)) for board in found] == [(MEASURED, 1), (REPORTED, 1)]
+
+    def test_what_two_papers_report(self) -> None:
+        figure = ReportedFigure("Someone 2020", "1", "digits", "smallcnn", "sat", "last", "pgd", 75.0, 0.1, "")
+        found = boards(Held([], reported=[figure, replace(figure, paper="Another 2021")]))
+        assert [board.protocol for board in found] == ["Someone 2020", "Another 2021"]
+
+    def test_a_run_under_no_known_protocol_has_no_board(self) -> None:
+        assert boards(Held([run(1, evaluation("pgd", 1), training_sha256="unheard of")])) == []
+
+
+@st.composite
+def stores(draw: st.DrawFn) -> Held:
+    """Runs, attempts, checkpoints, and evaluations drawn from small pools, so that many of them meet."""
+    protocols = [
+        ProtocolRecord("1" * 64, "one", "training-a", {"natural": "n", "pgd": "p"}, {}),
+        ProtocolRecord("2" * 64, "two", "training-a", {"pgd": "q", "cw": "c"}, {}),
+        ProtocolRecord("3" * 64, "three", "training-b", {"natural": "n", "pgd": "p"}, {}),
+    ]
+    runs: list[RunRecord] = []
+    for number in range(draw(st.integers(0, 7))):
+        key = (
+            draw(st.sampled_from(["sat", "lrat"])),
+            draw(st.sampled_from(["training-a", "training-b"])),
+            draw(st.sampled_from(["d", "e"])),
+            draw(st.integers(0, 2)),
+        )
+        identity = str(key)
+        held = draw(
+            st.lists(
+                st.tuples(
+                    st.sampled_from([("natural", "n"), ("pgd", "p"), ("pgd", "q"), ("cw", "c")]),
+                    st.integers(0, 1),
+                    st.sampled_from([10, 20]),
+                ),
+                unique=True,
+                max_size=6,
+            )
+        )
+        evaluations = [
+            evaluation(
+                attack,
+                draw(st.integers(0, 10)),
+                settings_sha256=sha,
+                seed=seed,
+                examples=examples,
+                done=draw(st.sampled_from([examples, 10])),
+            )
+            for (attack, sha), seed, examples in held
+        ]
+        runs.append(
+            run(
+                number,
+                *evaluations,
+                method=key[0],
+                training_sha256=key[1],
+                dataset=replace(DIGITS, fingerprint=key[2]),
+                train_seed=key[3],
+                identity=identity,
+                attempt=1 + sum(other.identity == identity for other in runs),
+                status=draw(st.sampled_from(["done", "done", "failed"])),
+            )
+        )
+    return Held(runs, protocols)
+
+
+@given(stores())
+def test_boards_equal_a_slow_count(store: Held) -> None:
+    expected: dict[tuple[Any, ...], dict[str, dict[int, list[float]]]] = {}
+    done = [r for r in store.runs() if r.status == "done"]
+    for record in done:
+        if any(other.identity == record.identity and other.attempt > record.attempt for other in done):
+            continue
+        for protocol in store.protocols():
+            for e in (e for c in record.checkpoints for e in c.evaluations):
+                same = protocol.attacks.get(e.attack) == e.settings_sha256
+                if record.training_sha256 == protocol.training_sha256 and same and e.done == e.examples:
+                    key = (record.dataset.fingerprint, protocol.fingerprint, e.examples, record.method)
+                    networks = expected.setdefault(key, defaultdict(lambda: defaultdict(list)))
+                    networks[e.attack][record.id].append(100 * e.correct / e.examples)
+    by_number = {record.id: record for record in store.runs()}
+    found: dict[tuple[Any, ...], Row] = {
+        (by_number[row.runs[0]].dataset.fingerprint, board.fingerprint, board.examples, row.method): row
+        for board, row in all_rows(store)
+    }
+    assert len(all_rows(store)) == len(found)
+    assert found.keys() == expected.keys()
+    for key, row in found.items():
+        assert {attack for attack, figure in row.metrics.items() if figure} == expected[key].keys()
+        assert set(row.runs) == {number for networks in expected[key].values() for number in networks}
+        for attack, measured in expected[key].items():
+            figure = row.metrics[attack]
+            assert figure is not None
+            assert figure.median == statistics.median(statistics.median(seeds) for seeds in measured.values())
+            assert figure.n == min(len(seeds) for seeds in measured.values())
+            assert (figure.train is None) == (len(measured) == 1)
+
+
+class TestRanks:
+    @pytest.fixture
+    def store(self) -> Held:
+        counts: dict[str, tuple[int, int | None]] = {  # pgd, autoattack
+            "weak": (199, 100),
+            "tied-b": (150, 140),
+            "tied-a": (150, 140),
+            "unfinished": (180, None),
+            "best": (100, 160),
+            "also-unfinished": (170, None),
+        }
+        return Held(
+            [
+                run(
+                    number,
+                    evaluation("pgd", pgd),
+                    *([] if autoattack is None else [evaluation("autoattack", autoattack)]),
+                    method=method,
+                )
+                for number, (method, (pgd, autoattack)) in enumerate(counts.items())
+            ]
+        )
+
+    def test_by_the_last_column_with_ties_and_missing_figures_last(self, store: Held) -> None:
+        assert [(row.rank, row.method) for _, row in all_rows(store)] == [
+            (1, "best"),
+            (2, "tied-a"),
+            (2, "tied-b"),
+            (4, "weak"),
+            (None, "also-unfinished"),
+            (None, "unfinished"),
+        ]
+
+    def test_by_another_column(self, store: Held) -> None:
+        assert [(row.rank, row.method) for _, row in all_rows(store, Selection(sort="pgd"))] == [
+            (1, "weak"),
+            (2, "unfinished"),
+            (3, "also-unfinished"),
+            (4, "tied-a"),
+            (4, "tied-b"),
+            (6, "best"),
+        ]
+
+    def test_a_column_that_no_board_has(self, store: Held) -> None:
+        with pytest.raises(UnknownName, match="unknown column 'autoatack'; did you mean 'autoattack'"):
+            boards(store, Selection(sort="autoatack"))
+
+    def test_a_board_without_the_column_is_ranked_by_its_last(self, store: Held) -> None:
+        figures = [
+            ReportedFigure("Someone 2020", "1", "digits", "smallcnn", method, "last", "cw", percent, 0.1, "")
+            for method, percent in (("low", 40.0), ("high", 50.0))
+        ]
+        (_, reported) = boards(Held(store.runs(), reported=figures), Selection(sort="pgd"))
+        assert [(row.rank, row.method) for row in reported.rows] == [(1, "high"), (2, "low")]
+
+    def test_ranks_are_among_the_rows_that_are_shown(self) -> None:
+        runs = [run(1, evaluation("pgd", 190), network="resnet18"), run(2, evaluation("pgd", 150))]
+        (board,) = boards(Held(runs), Selection(arch="smallcnn", sort="pgd"))
+        assert [(row.arch, row.rank) for row in board.rows] == [("smallcnn", 1)]
+
+    def test_zero_per_cent_is_a_figure(self) -> None:
+        ((_, row),) = all_rows(Held([run(1, evaluation("autoattack", 0))]))
+        assert (row.rank, row.metrics["autoattack"]) == (1, Figure(0.0, None, 1))
+
+
+class TestSelection:
+    @pytest.fixture
+    def store(self) -> Held:
+        other = ProtocolRecord("2" * 64, "other", "training-b", ATTACKS, {})
+        early = checkpoint(evaluation("pgd", 150), name="early", epoch=6)
+        letters = replace(DIGITS, name="letters", fingerprint="e" * 64)
+        runs = [
+            run(1, early, evaluation("pgd", 140)),
+            run(2, evaluation("pgd", 130), network="resnet18"),
+            run(3, evaluation("pgd", 120), dataset=letters),
+            run(4, evaluation("pgd", 110), training_sha256="training-b"),
+        ]
+        figure = ReportedFigure("Someone 2020", "1", "digits", "resnet18", "sat", "early", "pgd", 75.0, 0.1, "")
+        return Held(runs, [PROTOCOL, other], [figure])
+
+    @pytest.mark.parametrize(
+        ("selection", "medians"),
+        [
+            (Selection(), [55.0, 60.0, 65.0, 70.0, 75.0, 75.0]),
+            (Selection(dataset="digits"), [55.0, 65.0, 70.0, 75.0, 75.0]),
+            (Selection(dataset="letters"), [60.0]),
+            (Selection(arch="resnet18"), [65.0, 75.0]),
+            (Selection(checkpoint="early"), [75.0, 75.0]),
+            (Selection(protocol="tiny"), [60.0, 65.0, 70.0, 75.0]),
+            (Selection(protocol="2222"), [55.0]),
+            (Selection(protocol="Someone 2020"), [75.0]),
+            (Selection(runs=frozenset({2, 4})), [55.0, 65.0]),
+            (Selection(dataset="digits", arch="smallcnn", checkpoint="last", protocol="tiny"), [70.0]),
+            (Selection(dataset="nothing"), []),
+        ],
+        ids=str,
+    )
+    def test_takes_what_is_asked_for(self, store: Held, selection: Selection, medians: list[float]) -> None:
+        assert sorted(median(row, "pgd") or -1.0 for _, row in all_rows(store, selection)) == medians
+        assert all(board.rows for board in boards(store, selection))
+
+
+ReportedRows = dict[tuple[str, str, str, str], Row]
+
+
+@pytest.fixture(scope="module")
+def rows() -> ReportedRows:
+    found = all_rows(Store.read("sqlite://"))
+    assert {board.source for board, _ in found} == {REPORTED}
+    rows = {(board.dataset, row.arch, row.method, row.checkpoint): row for board, row in found}
+    assert len(rows) == len(found) == 26
+    return rows
+
+
+class TestReported:
+    @pytest.mark.parametrize(  # read off the paper's tables 1, 2, 4, and 5
+        ("row", "metric", "median", "std"),
+        [
+            (("svhn", "resnet18", "lrat", "early"), "cw", 55.47, 0.18),
+            (("svhn", "resnet18", "gairat", "early"), "pgd", 62.96, 0.10),
+            (("svhn", "resnet18", "sat", "early"), "natural", 92.38, None),
+            (("cifar10", "resnet18", "sat", "early"), "autoattack", 48.57, 0.11),
+            (("cifar10", "wrn-32-10", "lrat", "early"), "pgd", 55.01, 0.19),
+            (("cifar10", "resnet18", "lrat-trades", "early"), "autoattack", 48.24, 0.19),
+            (("cifar10", "wrn-32-10", "gair-trades", "last"), "autoattack", 35.88, 0.09),
+            (("cifar10", "resnet18", "lrat[P,P+C]", "early"), "autoattack", 48.90, 0.12),
+        ],
+        ids=str,
+    )
+    def test_a_cell_of_the_paper(
+        self,
+        rows: ReportedRows,
+        row: tuple[str, str, str, str],
+        metric: str,
+        median: float,
+        std: float | None,
+    ) -> None:
+        assert rows[row].metrics[metric] == Figure(median, std, 1 if std is None else 5)
+        assert rows[row].train_seeds is None
+
+    def test_every_cell_is_there_once(self, rows: ReportedRows) -> None:
+        names = {"natural": "natural", "pgd20": "pgd", "cw": "cw", "autoattack": "autoattack"}
+        carried = Path(__file__).parents[2] / "harness" / "reference" / "reported.csv"
+        with carried.open(encoding="utf-8", newline="") as file:
+            cells = list(csv.DictReader(file))
+        expected = {
+            (cell["dataset"], cell["arch"], cell["method"], cell["checkpoint"], names[cell["metric"]]): (
+                float(cell["median_percent"]),
+                float(cell["std_percent"]) if cell["std_percent"] else None,
+            )
+            for cell in cells
+        }
+        assert len(cells) == len(expected) == 104
+        found = {
+            (*key, metric): (figure.median, figure.std)
+            for key, row in rows.items()
+            for metric, figure in row.metrics.items()
+            if figure is not None
+        }
+        assert found == expected
+
+    def test_the_note_on_a_figure_is_on_its_row_alone(self, rows: ReportedRows) -> None:
+        (key,) = [key for key, row in rows.items() if row.notes]
+        assert key == ("cifar10", "wrn-32-10", "gairat", "early")
+        assert rows[key].notes[0].startswith("autoattack: printed equal to the CW cell")
+
+    def test_their_ranking_by_hand(self) -> None:
+        (svhn,) = boards(Store.read("sqlite://"), Selection(dataset="svhn"))
+        assert [(row.rank, row.method) for row in svhn.rows] == [(1, "sat"), (2, "lrat"), (3, "gairat")]
+        (by_pgd,) = boards(Store.read("sqlite://"), Selection(dataset="svhn", sort="pgd"))
+        assert [(row.rank, row.method) for row in by_pgd.rows] == [(1, "gairat"), (2, "lrat"), (3, "sat")]
