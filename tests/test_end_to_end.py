@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
+from harness.job import with_attacks
+from harness.plugins import discover
 from harness.protocol import load_protocol
 from harness.store.records import RunRecord
 from harness.store.store import Store
@@ -314,7 +316,8 @@ def test_an_interrupt_says_that_what_was_done_is_kept(place: Place) -> None:
 def test_autoattack_by_the_protocol_of_the_digits(place: Place) -> None:
     command = "run sat --dataset digits --arch smallcnn --set width=4 --epochs 2 --seeds 1 --limit 8 --json"
     row = json.loads(place.harness(str(HARNESS), *command.split()).stdout)
-    assert row["protocol_fingerprint"] == load_protocol("digits").with_values({"train.epochs": 2}).fingerprint
+    whole, _ = with_attacks(load_protocol("digits").with_values({"train.epochs": 2}), discover("attacks"))
+    assert row["protocol_fingerprint"] == whole.fingerprint
     assert list(row["metrics"]) == ["natural", "pgd", "cw", "autoattack"]
     assert {figure["n"] for figure in row["metrics"].values()} == {1}
     (run,) = place.runs()

@@ -10,7 +10,8 @@ from typing import Any
 from harness.errors import UnknownName
 from harness.evaluation.statistics import Figure, summarise
 from harness.identity import canonical_json
-from harness.store.records import CheckpointRecord, ProtocolRecord, ReportedFigure, RunRecord
+from harness.reference import ReportedFigure
+from harness.store.records import CheckpointRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
 
 MEASURED, REPORTED = "measured", "reported"

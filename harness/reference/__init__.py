@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import resources
 
-from harness.store.records import ReportedFigure
+
+@dataclass(frozen=True)
+class ReportedFigure:
+    """One figure of a paper's table, in percent."""
+
+    paper: str
+    paper_table: str
+    dataset: str
+    network: str
+    method: str
+    checkpoint: str
+    metric: str
+    median_percent: float
+    std_percent: float | None
+    note: str
+
 
 PAPER = "Gao et al. 2021"
 METRICS = {"natural": "natural", "pgd20": "pgd", "cw": "cw", "autoattack": "autoattack"}

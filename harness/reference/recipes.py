@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.errors import SettingError, UnknownName
-from harness.reference import reported_figures
-from harness.store.records import ReportedFigure
+from harness.reference import ReportedFigure, reported_figures
 
 
 @dataclass(frozen=True)

@@ -104,19 +104,3 @@ class ProtocolRecord:
     training_sha256: str
     attacks: dict[str, str]  # attack -> SHA-256 of its resolved settings, in the protocol's order
     document: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class ReportedFigure:
-    """One figure of a paper's table, in percent."""
-
-    paper: str
-    paper_table: str
-    dataset: str
-    network: str
-    method: str
-    checkpoint: str
-    metric: str
-    median_percent: float
-    std_percent: float | None
-    note: str

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session, selectinload
 from harness.errors import StoreError
 from harness.events import BlockDone, EpochRecord
 from harness.identity import digest
-from harness.reference import reported_figures
+from harness.reference import ReportedFigure, reported_figures
 from harness.spec import RunSpec
 from harness.store import database
 from harness.store.read import run_record
-from harness.store.records import DatasetRecord, ProtocolRecord, ReportedFigure, RunRecord
+from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
     BlockRow,
     CheckpointRow,

@@ -18,14 +18,8 @@ from hypothesis import strategies as st
 from harness.errors import UnknownName
 from harness.evaluation.statistics import Figure
 from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, Selection, boards
-from harness.store.records import (
-    CheckpointRecord,
-    DatasetRecord,
-    EvaluationRecord,
-    ProtocolRecord,
-    ReportedFigure,
-    RunRecord,
-)
+from harness.reference import ReportedFigure
+from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
 
 DIGITS = DatasetRecord("digits", "d" * 64, 1437, 360, 1, 8, 8, 10)

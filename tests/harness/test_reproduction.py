@@ -23,10 +23,11 @@ from harness.identity import digest
 from harness.job import Request, resolve, with_attacks
 from harness.plugins import discover
 from harness.protocol import load_protocol
+from harness.reference import ReportedFigure
 from harness.reference.recipes import RECIPES, Cell, select
 from harness.reproduction import Comparison, compare, orderings, parts, requests, standards
 from harness.spec import RunSpec
-from harness.store.records import DatasetRecord, ProtocolRecord, ReportedFigure, RunRecord
+from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
 
 BASE = Request(methods=(), device="cpu")
