@@ -258,6 +258,16 @@ class TestNeverOnOneBoard:
         assert boards(Held([run(1, evaluation("pgd", 1), training_sha256="unheard of")])) == []
 
 
+# BUG: ranking._measured keeps the last protocol of those with equal parts, whatever the order of their attacks: the
+# other's fingerprint finds nothing, so `harness run` under it prints {"rows": []}; and its ranking column is lost.
+def test_the_order_of_attacks_tells_protocols_apart() -> None:
+    turned = replace(PROTOCOL, fingerprint="2" * 64, attacks=dict(reversed(ATTACKS.items())))
+    runs = [run(1, evaluation("natural", 190), evaluation("autoattack", 100))]
+    for protocol in (PROTOCOL, turned):
+        (board,) = boards(Held(runs, [PROTOCOL, turned]), Selection(protocol=protocol.fingerprint))
+        assert (board.fingerprint, board.columns) == (protocol.fingerprint, tuple(protocol.attacks))
+
+
 @st.composite
 def stores(draw: st.DrawFn) -> Held:
     """Runs, attempts, checkpoints, and evaluations drawn from small pools, so that many of them meet."""
