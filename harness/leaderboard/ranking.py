@@ -142,7 +142,9 @@ def _measured(runs: Iterable[RunRecord], protocols: Sequence[ProtocolRecord]) ->
     for run in runs:  # in the order of their numbers: a later attempt replaces an earlier one
         if run.status == "done":
             newest[run.identity] = run
-    distinct = {canonical_json([p.training_sha256, p.attacks]): p for p in protocols}  # the last of equal ones
+    distinct = {
+        canonical_json([p.training_sha256, list(p.attacks.items())]): p for p in protocols
+    }  # the last of equal ones
     for protocol in distinct.values():
         groups: dict[tuple[str, int], dict[str, list[tuple[RunRecord, CheckpointRecord]]]] = {}
         for run in newest.values():

@@ -258,8 +258,6 @@ class TestNeverOnOneBoard:
         assert boards(Held([run(1, evaluation("pgd", 1), training_sha256="unheard of")])) == []
 
 
-# BUG: ranking._measured keeps the last protocol of those with equal parts, whatever the order of their attacks: the
-# other's fingerprint finds nothing, so `harness run` under it prints {"rows": []}; and its ranking column is lost.
 def test_the_order_of_attacks_tells_protocols_apart() -> None:
     turned = replace(PROTOCOL, fingerprint="2" * 64, attacks=dict(reversed(ATTACKS.items())))
     runs = [run(1, evaluation("natural", 190), evaluation("autoattack", 100))]
