@@ -45,6 +45,8 @@ class Request:
     plugins: tuple[Path, ...] = ()
 
 
+MOST = 1_000_000  # of anything that is counted on the command line: more is a slip of the keyboard
+
 FATE: dict[str, str] = {
     **dict.fromkeys(("methods", "wrap", "arch", "dataset", "image_size", "epochs", "precision", "values"), "identity"),
     "protocol": "identity",  # by its content: its name plays no part
@@ -129,8 +131,9 @@ def choose(request: Request) -> Choice:
     """
     for name in ("seeds", "train_seeds", "limit", "epochs", "image_size"):
         value = getattr(request, name)
-        if value is not None and value < 1:
-            raise SettingError(f"--{name.replace('_', '-')} {value} is refused: it must be 1 or more")
+        if value is not None and not 1 <= value <= MOST:
+            rule = "it must be 1 or more" if value < 1 else f"it must be {MOST:,} at most"
+            raise SettingError(f"--{name.replace('_', '-')} {value} is refused: {rule}")
     catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
     for catalogue in catalogues.values():
         catalogue.refuse_broken(request.plugins)

@@ -107,7 +107,7 @@ class Protocol(Settings):
             SettingError: a missing, unknown, or refused field; names it with its table.
         """
         tables = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
-        known = {"summary", "epsilon", "attacks", *tables}
+        known = ("summary", "epsilon", "attacks", *tables)
         for key in document:
             if key not in known:
                 raise UnknownName("protocol key", key, known)
@@ -116,7 +116,7 @@ class Protocol(Settings):
             if not isinstance(table, Mapping):
                 raise SettingError(f"protocol {name!r}: {key}={table!r} is refused: it must be a table of settings")
         values: dict[str, Any] = {"name": name, "attack_settings": dict(attacks)}
-        for key in known - {"attacks"}:
+        for key in ("summary", "epsilon", *tables):
             if key not in document:
                 raise SettingError(f"protocol {name!r} does not set {key}; see `harness list protocols`")
             values[key] = _table(name, key, tables[key], document[key]) if key in tables else document[key]

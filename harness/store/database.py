@@ -135,7 +135,9 @@ def _check(engine: Engine, url: URL) -> None:
     with engine.connect() as connection:
         revision = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
     if revision in OLDER_REVISIONS:
-        raise StoreError(f"{_shown(url)} has the older schema {revision}; `harness db upgrade` brings it to {REVISION}")
+        raise StoreError(
+            f"{_shown(url)} has the older schema {revision}; this version reads {REVISION}: give another --db"
+        )
     if revision != REVISION:
         raise StoreError(f"{_shown(url)} has the schema {revision}, newer than {REVISION}: update harness")
 

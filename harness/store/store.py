@@ -218,7 +218,7 @@ class Store:
             StoreError: there is none of that number.
         """
         with self._reading() as session:
-            row = session.get(RunRow, run_id, options=_WHOLE_RUN)
+            row = session.get(RunRow, run_id, options=_WHOLE_RUN) if 0 < run_id < 2**63 else None
             if row is None:
                 raise StoreError(f"there is no run {run_id}; `harness runs` lists those that are")
             return run_record(row)

@@ -76,6 +76,10 @@ def test_a_count_below_one_is_refused(field: str, value: int) -> None:
     assert refusal(SettingError, **{field: value}) == f"{option} {value} is refused: it must be 1 or more"
 
 
+def test_a_count_beyond_reason_is_refused() -> None:
+    assert refusal(SettingError, seeds=10**23) == f"--seeds {10**23} is refused: it must be 1,000,000 at most"
+
+
 def test_a_limit_beyond_the_test_images_is_refused() -> None:
     assert refusal(SettingError, limit=361) == "--limit 361 is refused: digits has 360 test images"
     assert job(limit=360).examples == job().examples == 360
