@@ -84,6 +84,8 @@ def check(
     field = cls.argument if issubclass(cls, DataSource) else None
     made = cls.from_mapping({field: argument} if field and argument else {})
     findings = list(run_checks(kind, made))
+    if not as_json:
+        print(f"{kind} {name}, from {catalogue.found[name].where}")
     if as_json:
         print(json.dumps({"checks": [{"check": f.check, "problem": f.problem} for f in findings]}, indent=2))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import warnings
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def evaluate(
     the clean image was classified rightly: an attack may by chance repair an error, as in the papers' figures.
 
     Raises:
-        PluginError: the attack gave another shape, or a value that is not a number; names the attack.
+        PluginError: the attack gave another shape, or a value that is not a number; names the attack and its file.
     """
     if not (bool((x >= 0).all()) and bool((x <= 1).all())):
         raise AssertionError("images must lie in [0, 1]")
@@ -50,11 +51,16 @@ def evaluate(
         x_adv = attack.perturb(model, x, y, threat, generator).detach()
         if x_adv.shape != x.shape:
             shapes = f"{tuple(x_adv.shape)} for images of shape {tuple(x.shape)}"
-            raise PluginError(f"attack {attack.name!r} returned shape {shapes}; it must keep the shape")
+            raise PluginError(f"{_named(attack)} returned shape {shapes}; it must keep the shape")
         if bool(x_adv.isnan().any()):
-            raise PluginError(f"attack {attack.name!r} returned NaN; adversarial images must be numbers")
+            raise PluginError(f"{_named(attack)} returned NaN; adversarial images must be numbers")
         with torch.no_grad():
             logits = model(project(x_adv, x, threat.epsilon))
             correct = (logits.argmax(1) == y) & logits.isfinite().all(1)
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return Verdicts(correct.cpu(), time.perf_counter() - started, texts)
+
+
+def _named(attack: Attack) -> str:
+    """The attack and the file that its author should look into."""
+    return f"attack {attack.name!r} ({inspect.getfile(type(attack))})"

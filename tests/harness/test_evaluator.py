@@ -84,7 +84,7 @@ def test_a_network_that_gives_nan_is_wrong() -> None:
 def test_what_is_no_image_is_refused_naming_the_attack(mode: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Given, "name", "given")
     x, y = make_batch()
-    with pytest.raises(PluginError, match=f"attack 'given' {words}"):
+    with pytest.raises(PluginError, match=rf"attack 'given' \(.*test_evaluator\.py\) {words}"):
         evaluate(make_tiny_model(), Given(mode=mode), x, y, make_threat(), draws())
 
 
