@@ -546,11 +546,11 @@ class TestRefused:
             Store.write(str(tmp_path / "notes" / "board.db"))
         assert snapshot(tmp_path).keys() == {"notes"}
 
-    def test_an_older_schema_names_the_command(self, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_older_schema_is_told_from_a_newer(self, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with contextlib.closing(sqlite3.connect(full)) as connection, connection:
             connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0000'")
         monkeypatch.setattr(database, "OLDER_REVISIONS", ("0000",))
-        with pytest.raises(StoreError, match="older schema 0000; `harness db upgrade`"):
+        with pytest.raises(StoreError, match="older schema 0000; this version reads 0001"):
             Store.read(str(full))
 
     @pytest.mark.parametrize("url", ["nonsense://x", "://x", "postgresql+nonsense://host/x"])
