@@ -43,7 +43,7 @@ slow: .venv/developer
 leaderboard: .venv/user
 	@mkdir -p runs
 	HARNESS_HOST=published $(BIN)/harness run standard sat gairat lrat trades gair-trades lrat-trades \
-		--dataset digits --arch smallcnn --seeds 3 --train-seeds 5 \
+		--dataset digits --arch smallcnn --seeds 5 --train-seeds 5 \
 		--db leaderboard.db --runs-dir runs/published
 	$(BIN)/python scripts/publish_tables.py
 
