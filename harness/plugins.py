@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Generic, TypeVar
 
 from harness.errors import HarnessError, PluginError, UnknownName
 from harness.settings import Plugin
@@ -27,59 +26,33 @@ from harness.settings import Plugin
 PLUGIN_FOLDER_VARIABLE = "HARNESS_PLUGINS"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
-P = TypeVar("P", bound=Plugin)
-
 
 @dataclass(frozen=True)
-class Kind(Generic[P]):
-    """One of the things that can be added: what it is called, and where it is looked for."""
+class Kind:
+    """One of the things that can be added: what it is called, where it is looked for, and its contract."""
 
     noun: str
     package: str  # its modules are scanned
-    base: Callable[[], type[P]]  # deferred: importing a base may import torch
+    contract: str  # module:class, imported only when it is needed: most of them import torch
 
     @property
     def group(self) -> str:
         """The entry-point group."""
-        return f"harness.{self.noun.replace(' ', '')}s"
+        return f"harness.{self.noun}s"
+
+    def base(self) -> type[Plugin]:
+        """The class that plugins of this kind derive from."""
+        module, _, name = self.contract.partition(":")
+        base: type[Plugin] = getattr(importlib.import_module(module), name)
+        return base
 
 
-def _method() -> type[Plugin]:
-    from harness.method import Method
-
-    return Method
-
-
-def _attack() -> type[Plugin]:
-    from harness.attack import Attack
-
-    return Attack
-
-
-def _network() -> type[Plugin]:
-    from harness.network import Network
-
-    return Network
-
-
-def _dataset() -> type[Plugin]:
-    from harness.dataset import DataSource
-
-    return DataSource
-
-
-def _wrapper() -> type[Plugin]:
-    from harness.wrapper import Wrapper
-
-    return Wrapper
-
-
-KINDS: dict[str, Kind[Plugin]] = {
-    "methods": Kind("method", "methods", _method),
-    "attacks": Kind("attack", "attacks", _attack),
-    "datasets": Kind("dataset", "harness.data", _dataset),
-    "networks": Kind("network", "harness.networks", _network),
-    "wrappers": Kind("wrapper", "harness.wrappers", _wrapper),
+KINDS: dict[str, Kind] = {
+    "methods": Kind("method", "methods", "harness.method:Method"),
+    "attacks": Kind("attack", "attacks", "harness.attack:Attack"),
+    "datasets": Kind("dataset", "harness.data", "harness.dataset:DataSource"),
+    "networks": Kind("network", "harness.networks", "harness.network:Network"),
+    "wrappers": Kind("wrapper", "harness.wrappers", "harness.wrapper:Wrapper"),
 }
 
 
@@ -171,7 +144,7 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     return catalogue
 
 
-def _sources(spec: Kind[Plugin], files: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], object]]]:
+def _sources(spec: Kind, files: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], object]]]:
     """Name, place, and loader of each candidate, built-in ones first."""
     package = importlib.import_module(spec.package)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):

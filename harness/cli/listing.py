@@ -9,8 +9,9 @@ import typer
 
 from harness.cli.options import AsJson, Plugins
 from harness.errors import UnknownName
+from harness.plugins import KINDS, discover
 
-KINDS = ("methods", "attacks", "datasets", "networks", "wrappers", "protocols")
+LISTED = (*KINDS, "protocols")
 
 
 def list_plugins(
@@ -21,13 +22,11 @@ def list_plugins(
     plugin: Plugins = None,
 ) -> None:
     """List methods, attacks, datasets, networks, wrappers, or protocols, with their sources and settings."""
-    if kind not in KINDS:
-        raise UnknownName("kind", kind, KINDS)
+    if kind not in LISTED:
+        raise UnknownName("kind", kind, LISTED)
     if kind == "protocols":
         document = {"protocols": _protocols()}
     else:
-        from harness.plugins import discover
-
         catalogue = discover(kind, tuple(plugin or ()))
         document = {
             kind: [
@@ -53,7 +52,6 @@ def list_plugins(
 
 def _protocols() -> list[dict[str, Any]]:
     from harness.job import with_attacks
-    from harness.plugins import discover
     from harness.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
     from harness.settings import SettingInfo
 

@@ -24,3 +24,27 @@ Plugins = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+# what `run` and `reproduce` ask of an experiment; values are checked where a request is resolved
+ImageSize = Annotated[int | None, typer.Option(metavar="N", help="For folder:PATH: bring images to NxN.")]
+Seeds = Annotated[int, typer.Option(metavar="N", help="Attack seeds of the evaluation.")]
+TrainSeeds = Annotated[int, typer.Option(metavar="M", help="Networks to train, from different seeds.")]
+ProtocolName = Annotated[
+    str | None, typer.Option(help="The protocol: a name, or a TOML file. [default: the data set's]")
+]
+Epochs = Annotated[int | None, typer.Option(metavar="N", help="Short for --set train.epochs=N.")]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the protocol, a method, a network."),
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, or cuda:N. [default: cuda where there is one]")]
+Limit = Annotated[
+    int | None, typer.Option(metavar="N", help="Evaluate the first N test images; another evaluation set.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, and keep the old.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run, and its cost.")]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", help="Processes side by side. [default: one a core; 1 on CUDA]")
+]
+RunsDir = Annotated[Path, typer.Option(help="Where weights, states, and logs are kept.")]
+DataDir = Annotated[Path, typer.Option(help="Where downloaded data sets are kept.")]

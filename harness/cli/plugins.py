@@ -13,8 +13,9 @@ import typer
 
 from harness.cli.options import AsJson, Plugins
 from harness.errors import HarnessError, UnknownName
+from harness.plugins import KINDS, discover
 
-KINDS = ("method", "attack", "dataset", "network", "wrapper")
+NOUNS = [kind.noun for kind in KINDS.values()]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="method, attack, dataset, network, or wrapper.")]
 
 
@@ -27,8 +28,6 @@ def new(
     _check_kind(kind)
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise HarnessError(f"{name!r} is refused: a name is lower-case letters and digits, joined by hyphens")
-    from harness.plugins import discover
-
     taken = discover(f"{kind}s").found.get(name)
     if taken is not None:
         raise HarnessError(f"the {kind} {name!r} is there already, in {taken.where}; choose another name")
@@ -75,7 +74,6 @@ def check(
     _check_kind(kind)
     from harness.contracts import run_checks
     from harness.dataset import DataSource
-    from harness.plugins import discover
 
     files = tuple(plugin or ())
     catalogue = discover(f"{kind}s", files)
@@ -96,5 +94,5 @@ def check(
 
 
 def _check_kind(kind: str) -> None:
-    if kind not in KINDS:
-        raise UnknownName("kind", kind, KINDS)
+    if kind not in NOUNS:
+        raise UnknownName("kind", kind, NOUNS)

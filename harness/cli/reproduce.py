@@ -12,7 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import AsJson, Db, Plugins
+from harness.cli.options import (
+    AsJson,
+    DataDir,
+    Db,
+    Device,
+    DryRun,
+    Epochs,
+    Fresh,
+    ImageSize,
+    Limit,
+    Plugins,
+    ProtocolName,
+    RunsDir,
+    Seeds,
+    TrainSeeds,
+    Values,
+    Workers,
+)
 from harness.cli.run import check_places, print_times
 from harness.errors import SettingError
 
@@ -44,26 +61,20 @@ def reproduce(
         str | None,
         typer.Option(help="This data set's cells alone; digits, folder:PATH, and the like replace the tables' data."),
     ] = None,
-    image_size: Annotated[int | None, typer.Option(metavar="N", help="For folder:PATH: bring images to NxN.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Attack seeds of the evaluation.")] = 5,
-    train_seeds: Annotated[int, typer.Option(min=1, metavar="M", help="Networks a row, from different seeds.")] = 1,
-    protocol: Annotated[
-        str | None, typer.Option(help="The protocol: a name, or a TOML file. [default: the data set's]")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Short for --set train.epochs=N.")] = None,
-    values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the protocol, a network.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, or cuda:N. [default: cuda where there is one]")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Evaluate the first N test images.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over, and keep the old.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and its cost.")] = False,
+    image_size: ImageSize = None,
+    seeds: Seeds = 5,
+    train_seeds: TrainSeeds = 1,
+    protocol: ProtocolName = None,
+    epochs: Epochs = None,
+    values: Values = None,
+    device: Device = None,
+    limit: Limit = None,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
     report: Annotated[bool, typer.Option("--report", help="Run nothing; show what is measured so far.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processes side by side. [default: one a core; 1 on CUDA]")
-    ] = None,
-    runs_dir: Annotated[Path, typer.Option(help="Where weights, states, and logs are kept.")] = Path("runs"),
-    data_dir: Annotated[Path, typer.Option(help="Where downloaded data sets are kept.")] = Path("data"),
+    workers: Workers = None,
+    runs_dir: RunsDir = Path("runs"),
+    data_dir: DataDir = Path("data"),
     db: Db = None,
     as_json: AsJson = False,
     plugin: Plugins = None,
@@ -76,8 +87,7 @@ def reproduce(
     from harness.store.store import Store
 
     cells = select(table, dataset, arch)
-    Store.read(db).close()  # refuses a file that is no store, before anything else is done
-    check_places(db, runs_dir)
+    check_places(db, runs_dir, workers, writing=not (dry_run or report))
     if dry_run and report:
         raise SettingError("--dry-run and --report exclude each other: the one shows what is to do, the other what is")
 

@@ -10,7 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import AsJson, Db, Plugins
+from harness.cli.options import (
+    AsJson,
+    DataDir,
+    Db,
+    Device,
+    DryRun,
+    Epochs,
+    Fresh,
+    ImageSize,
+    Limit,
+    Plugins,
+    ProtocolName,
+    RunsDir,
+    Seeds,
+    TrainSeeds,
+    Values,
+    Workers,
+)
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -26,31 +43,22 @@ def run(
     wrap: Annotated[
         list[str] | None, typer.Option(help="A wrapper of the update, such as awp or ema; may be repeated.")
     ] = None,
-    image_size: Annotated[int | None, typer.Option(metavar="N", help="For folder:PATH: bring images to NxN.")] = None,
-    seeds: Annotated[int, typer.Option(metavar="N", help="Attack seeds of the evaluation.")] = 5,
-    train_seeds: Annotated[int, typer.Option(metavar="M", help="Networks to train, from different seeds.")] = 1,
-    protocol: Annotated[
-        str | None, typer.Option(help="The protocol: a name, or a TOML file. [default: the data set's]")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(metavar="N", help="Short for --set train.epochs=N.")] = None,
-    values: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the protocol, a method, a network."),
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, or cuda:N. [default: cuda where there is one]")] = None,
+    image_size: ImageSize = None,
+    seeds: Seeds = 5,
+    train_seeds: TrainSeeds = 1,
+    protocol: ProtocolName = None,
+    epochs: Epochs = None,
+    values: Values = None,
+    device: Device = None,
     precision: Annotated[
         str | None, typer.Option(help="float32, tf32, or bfloat16. Short for --set train.precision=...")
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", help="Evaluate the first N test images; another evaluation set.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over, and keep the old.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and its cost.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes side by side. [default: one a core; 1 on CUDA]")
-    ] = None,
-    runs_dir: Annotated[Path, typer.Option(help="Where weights, states, and logs are kept.")] = Path("runs"),
-    data_dir: Annotated[Path, typer.Option(help="Where downloaded data sets are kept.")] = Path("data"),
+    limit: Limit = None,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
+    workers: Workers = None,
+    runs_dir: RunsDir = Path("runs"),
+    data_dir: DataDir = Path("data"),
     db: Db = None,
     as_json: AsJson = False,
     plugin: Plugins = None,
@@ -59,11 +67,7 @@ def run(
     started = time.perf_counter()
     from harness.store.store import Store
 
-    Store.read(db).close()  # refuses a file that is no store, before anything else is done
-    if not dry_run:
-        check_places(db, runs_dir)
-    if workers is not None and workers < 1:
-        raise HarnessError(f"--workers {workers} is refused: it must be 1 or more")
+    check_places(db, runs_dir, workers, writing=not dry_run)
 
     from harness.cli.plan_text import plan_document, plan_lines, tell_device
     from harness.execution.conduct import Conductor, default_workers
@@ -112,11 +116,17 @@ def run(
         raise typer.Exit(1)
 
 
-def check_places(db: str | None, runs_dir: Path) -> None:
-    """Refuse a database and a directory that could not be written to, before anything else is done."""
+def check_places(db: str | None, runs_dir: Path, workers: int | None, *, writing: bool) -> None:
+    """Refuse what would fail late, before anything else is done: a file that is no store, places that take nothing."""
     from harness.files import require_writable
     from harness.store import database
+    from harness.store.store import Store
 
+    Store.read(db).close()
+    if workers is not None and workers < 1:
+        raise HarnessError(f"--workers {workers} is refused: it must be 1 or more")
+    if not writing:
+        return
     database.check_writable(database.locate(db))
     try:
         require_writable(runs_dir)

@@ -16,8 +16,8 @@ def figure_text(figure: Figure | None) -> str:
 
 
 def seeds_text(row: Row) -> str:
-    """Attack seeds of each attacked figure: one number, or the range where they differ."""
-    counts = sorted({figure.n for figure in row.metrics.values() if figure is not None and figure.std is not None})
+    """Attack seeds of each figure that a seed can change: one number, or the range where they differ."""
+    counts = sorted({figure.n for name, figure in row.metrics.items() if figure and name not in row.unseeded})
     return "-".join(str(n) for n in dict.fromkeys((counts[0], counts[-1]))) if counts else "1"
 
 

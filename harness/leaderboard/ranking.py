@@ -29,6 +29,7 @@ class Row:
         metrics: attack -> figure, in the protocol's order; None where there is none yet.
         rank: among the rows of its board; None without a figure to rank by.
         runs: numbers of the runs behind it.
+        unseeded: attacks that draw nothing, so that one seed is all there is.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Row:
     metrics: dict[str, Figure | None]
     notes: tuple[str, ...] = ()
     runs: tuple[int, ...] = ()
+    unseeded: frozenset[str] = frozenset()
     rank: int | None = None
 
     @property
@@ -205,6 +207,12 @@ def _row(members: Sequence[tuple[RunRecord, CheckpointRecord]], protocol: Protoc
         train_seeds=len(members),
         metrics=metrics,
         runs=tuple(member.id for member, _ in members),
+        unseeded=frozenset(
+            e.attack
+            for _, c in members
+            for e in c.evaluations
+            if _counts(e, protocol) and "block_size" not in e.settings
+        ),
     )
 
 
@@ -225,6 +233,7 @@ def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
                 train_seeds=None,
                 metrics=dict.fromkeys(columns) | {f.metric: _paper_figure(f) for f in group},
                 notes=tuple(f"{f.metric}: {f.note}" for f in group if f.note),
+                unseeded=frozenset(f.metric for f in group if f.std_percent is None),
             )
             for (method, arch, checkpoint), group in groups.items()
         )

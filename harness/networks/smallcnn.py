@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Interval
 from torch import nn
 from typing_extensions import Doc
 
@@ -21,7 +21,9 @@ class SmallCNN(Network):
     channel and ten classes.
     """
 
-    width: Annotated[int, Ge(1), Doc("channels of the first convolution; the other two have twice as many")] = 16
+    width: Annotated[
+        int, Interval(ge=1, le=4096), Doc("channels of the first convolution; the other two have twice as many")
+    ] = 16
 
     def build(self, shape: Shape) -> nn.Module:
         if not (8 <= shape.height <= 32 and 8 <= shape.width <= 32):

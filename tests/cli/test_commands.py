@@ -8,7 +8,6 @@ import io
 import json
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from harness.protocol import load_protocol, protocol_names
 from harness.spec import RunSpec
 from harness.store.records import DatasetRecord
 from harness.store.store import Store
+from tests.cli.conftest import Harness
 
 KINDS = ("methods", "attacks", "datasets", "networks")
 TINY = "run sat --dataset digits --arch smallcnn --set width=1"
@@ -32,32 +32,6 @@ SVHN = {  # table 5 of the paper: method -> natural, PGD-20, CW, AutoAttack
     "gairat": ["90.31", "62.96 ± 0.10", "47.17 ± 0.17", "38.74 ± 0.19"],
     "lrat": ["92.30", "59.76 ± 0.14", "55.47 ± 0.18", "47.65 ± 0.27"],
 }
-
-Harness = Callable[[str], str]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, no variable of the user's, and an output wide enough that nothing is folded."""
-    for name in ("HARNESS_DB", "HARNESS_PLUGINS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Harness:
-    """Runs a command here that succeeds; gives its standard output."""
-
-    def call(command: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert ended.value.code == 0
-        return capsys.readouterr().out
-
-    return call
 
 
 class TestStart:

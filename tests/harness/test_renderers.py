@@ -40,6 +40,7 @@ def make_row(method: str = "sat", rank: int | None = 1, **changes: Any) -> Row:
             "autoattack": None,
         },
         "runs": (3,),
+        "unseeded": frozenset({"natural"}),
         "rank": rank,
     }
     return Row(**(values | changes))
@@ -124,7 +125,9 @@ def test_a_cell_by_hand(figure: Figure | None, text: str) -> None:
 
 
 def test_the_number_of_attack_seeds_is_a_range_where_figures_differ() -> None:
-    assert seeds_text(make_row()) == "5"  # natural accuracy has one, and no deviation to tell
+    assert seeds_text(make_row()) == "5"  # natural accuracy has one, which is all there is
+    one = {"natural": Figure(99.0, None, 1), "pgd": Figure(50.0, 0.1, 5), "autoattack": Figure(40.0, None, 1)}
+    assert seeds_text(make_row(metrics=one)) == "1-5"  # the figure that ranks has one
     assert seeds_text(make_row(metrics=SPREAD)) == "4-5"
     assert seeds_text(make_row(metrics={"pgd": Figure(50.0, None, 1)})) == "1"
     assert seeds_text(make_row(metrics={"pgd": None})) == "1"
