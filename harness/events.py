@@ -66,6 +66,7 @@ class BlockDone:
     Attributes:
         verdicts: one byte an example, 1 where the network was right under the attack.
         warnings: what the attack warned of.
+        margins: ``p_y(x_adv) - max_{i != y} p_i(x_adv)`` of each example; None where they were not kept.
     """
 
     evaluation_id: int
@@ -73,6 +74,7 @@ class BlockDone:
     verdicts: bytes
     duration_s: float
     warnings: tuple[str, ...]
+    margins: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

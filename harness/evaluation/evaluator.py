@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from harness.adversary import project
+from harness.adversary import logit_margin, project
 from harness.attack import Attack
 from harness.device import arithmetic
 from harness.errors import PluginError
@@ -23,10 +23,13 @@ class Verdicts:
 
     Attributes:
         correct: ``(batch,)`` bool on the CPU, true where the network was right under the attack.
+        margins: ``(batch,)`` float32 on the CPU in [-1, 1]: p_y - max_{i != y} p_i at the adversarial image, the
+            vulnerability of LRAT's Eq. 9 (smaller is more vulnerable); -1 where the logits are not finite.
         warnings: texts of what the attack warned of.
     """
 
     correct: Tensor
+    margins: Tensor
     duration_s: float
     warnings: tuple[str, ...]
 
@@ -56,9 +59,11 @@ def evaluate(
             raise PluginError(f"{_named(attack)} returned NaN; adversarial images must be numbers")
         with torch.no_grad():
             logits = model(project(x_adv, x, threat.epsilon))
-            correct = (logits.argmax(1) == y) & logits.isfinite().all(1)
+            finite = logits.isfinite().all(1)
+            correct = (logits.argmax(1) == y) & finite
+            margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    return Verdicts(correct.cpu(), time.perf_counter() - started, texts)
+    return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
 
 
 def _named(attack: Attack) -> str:

@@ -123,6 +123,7 @@ class BlockWork(Work):
                 evaluation_id=self.evaluation_id,
                 start=self.start,
                 verdicts=bytes(verdicts.correct.to(torch.uint8).tolist()),
+                margins=tuple(verdicts.margins.tolist()),
                 duration_s=verdicts.duration_s,
                 warnings=verdicts.warnings,
             )

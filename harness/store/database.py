@@ -18,8 +18,8 @@ from harness.store.schema import VERSION_TABLE, Base
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
-REVISION = "0001"
-OLDER_REVISIONS: tuple[str, ...] = ()
+REVISION = "0002"
+OLDER_REVISIONS: tuple[str, ...] = ("0001",)
 BUSY_TIMEOUT_MS = 60_000
 
 
@@ -83,7 +83,22 @@ def open_for_writing(url: URL) -> Engine:
     return engine
 
 
-def _engine(url: URL, **options: Any) -> Engine:
+def open_for_upgrade(url: URL) -> tuple[Engine, str]:
+    """An engine on a database of any schema that this version knows, and that schema; foreign keys are not enforced.
+
+    Altering a table of SQLite drops and remakes it; enforced keys would take all rows that refer to it along.
+
+    Raises:
+        StoreError: not a database, not one of harness, or of a newer schema.
+    """
+    engine = _engine(url, foreign_keys=False)
+    revision = _revision(engine, url)
+    if revision not in (*OLDER_REVISIONS, REVISION):
+        raise _newer(url, revision)
+    return engine, revision
+
+
+def _engine(url: URL, *, foreign_keys: bool = True, **options: Any) -> Engine:
     try:
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -91,6 +106,8 @@ def _engine(url: URL, **options: Any) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
+        if not foreign_keys:
+            event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = OFF"))
     return engine
 
 
@@ -124,24 +141,35 @@ def _tables(engine: Engine, url: URL) -> list[str]:
     try:
         return inspect(engine).get_table_names()
     except OperationalError as error:
-        raise StoreError(f"the database {_shown(url)} cannot be opened: {error.orig}; give another --db") from None
+        raise StoreError(f"the database {shown(url)} cannot be opened: {error.orig}; give another --db") from None
     except DatabaseError:
-        raise StoreError(f"{_shown(url)} is not a database; give another --db, or move the file away") from None
+        raise StoreError(f"{shown(url)} is not a database; give another --db, or move the file away") from None
+
+
+def _revision(engine: Engine, url: URL) -> str:
+    """The schema of a database of ours; StoreError where it is none."""
+    if VERSION_TABLE not in _tables(engine, url):
+        raise StoreError(f"{shown(url)} is a database of another program; give another --db")
+    with engine.connect() as connection:
+        return str(connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar())
 
 
 def _check(engine: Engine, url: URL) -> None:
-    if VERSION_TABLE not in _tables(engine, url):
-        raise StoreError(f"{_shown(url)} is a database of another program; give another --db")
-    with engine.connect() as connection:
-        revision = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    revision = _revision(engine, url)
     if revision in OLDER_REVISIONS:
         raise StoreError(
-            f"{_shown(url)} has the older schema {revision}; this version reads {REVISION}: give another --db"
+            f"{shown(url)} has the older schema {revision}; this version reads {REVISION}:"
+            " `harness upgrade` brings it there, and keeps a copy"
         )
     if revision != REVISION:
-        raise StoreError(f"{_shown(url)} has the schema {revision}, newer than {REVISION}: update harness")
+        raise _newer(url, revision)
 
 
-def _shown(url: URL) -> str:
+def _newer(url: URL, revision: str) -> StoreError:
+    return StoreError(f"{shown(url)} has the schema {revision}, newer than {REVISION}: update harness")
+
+
+def shown(url: URL) -> str:
+    """A database as messages name it: its path, or its URL without the password."""
     file = sqlite_file(url)
     return str(file) if file is not None else url.render_as_string(hide_password=True)

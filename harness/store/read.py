@@ -5,26 +5,54 @@ from __future__ import annotations
 import dataclasses
 
 from harness.events import EpochRecord
-from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, RunRecord
-from harness.store.schema import CheckpointRow, EvaluationRow, RunRow
+from harness.store.records import (
+    CheckpointRecord,
+    DatasetRecord,
+    EvaluationRecord,
+    ExaminationRecord,
+    Finding,
+    ModelRecord,
+    RunRecord,
+)
+from harness.store.schema import CheckpointRow, DatasetRow, EvaluationRow, ExaminationRow, ModelRow, RunRow
 
 
 def run_record(row: RunRow) -> RunRecord:
     """A run with all that hangs on it."""
     names = {f.name for f in dataclasses.fields(RunRecord)} - {"dataset", "epochs", "checkpoints"}
-    dataset = {f.name: getattr(row.dataset, f.name) for f in dataclasses.fields(DatasetRecord)}
     epochs = [{f.name: getattr(e, f.name) for f in dataclasses.fields(EpochRecord)} for e in row.epochs]
     return RunRecord(
         **{name: getattr(row, name) for name in names},
-        dataset=DatasetRecord(**dataset),
+        dataset=_dataset(row.dataset),
         epochs=tuple(EpochRecord(**epoch) for epoch in epochs),
         checkpoints=tuple(_checkpoint(c) for c in row.checkpoints),
     )
 
 
+def model_record(row: ModelRow) -> ModelRecord:
+    """A model from elsewhere with all that hangs on it."""
+    names = {f.name for f in dataclasses.fields(ModelRecord)} - {"dataset", "checkpoint"}
+    return ModelRecord(
+        **{name: getattr(row, name) for name in names},
+        dataset=_dataset(row.dataset),
+        checkpoint=_checkpoint(row.checkpoint),
+    )
+
+
+def _dataset(row: DatasetRow) -> DatasetRecord:
+    return DatasetRecord(**{f.name: getattr(row, f.name) for f in dataclasses.fields(DatasetRecord)})
+
+
 def _checkpoint(row: CheckpointRow) -> CheckpointRecord:
     evaluations = tuple(_evaluation(e) for e in row.evaluations)
-    return CheckpointRecord(row.id, row.name, row.epoch, row.sha256, evaluations)
+    examinations = tuple(_examination(e) for e in row.examinations)
+    return CheckpointRecord(row.id, row.name, row.epoch, row.sha256, evaluations, examinations)
+
+
+def _examination(row: ExaminationRow) -> ExaminationRecord:
+    names = [f.name for f in dataclasses.fields(Finding)]
+    findings = tuple(Finding(**{name: getattr(finding, name) for name in names}) for finding in row.findings)
+    return ExaminationRecord(row.settings, row.created_utc, row.duration_s, row.provenance, findings)
 
 
 def _evaluation(row: EvaluationRow) -> EvaluationRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from harness.events import EpochRecord
 
@@ -52,14 +52,45 @@ class EvaluationRecord:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What one check of rigour found, in plain JSON types.
+
+    Attributes:
+        mark: one character for the board, the check's own.
+        value, threshold: what was measured, and from where on it is flagged; None where a number does not say it.
+        reason: one line for a human.
+    """
+
+    check: str
+    status: Literal["passed", "flagged", "not-applicable"]
+    mark: str
+    value: float | None
+    threshold: float | None
+    reason: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ExaminationRecord:
+    """The checks of rigour on some weights; the settings say what was examined."""
+
+    settings: dict[str, Any]
+    created_utc: datetime
+    duration_s: float
+    provenance: dict[str, Any]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class CheckpointRecord:
-    """A run's weights after an epoch, and what they went through."""
+    """Weights, and what they went through; ``epoch`` is None for a model from elsewhere."""
 
     id: int
     name: str
-    epoch: int
+    epoch: int | None
     sha256: str
     evaluations: tuple[EvaluationRecord, ...]
+    examinations: tuple[ExaminationRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +124,26 @@ class RunRecord:
     def checkpoint(self, name: str) -> CheckpointRecord | None:
         """The checkpoint of that name, if the run has come to it."""
         return next((c for c in self.checkpoints if c.name == name), None)
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """A model that harness did not train, as it stands on one data set.
+
+    Attributes:
+        provenance: where it came from, and what was put around it; device and versions are its evaluations'.
+    """
+
+    id: int
+    identity: str
+    name: str
+    network: str
+    network_settings: dict[str, Any]
+    dataset: DatasetRecord
+    parameters: int
+    created_utc: datetime
+    provenance: dict[str, Any]
+    checkpoint: CheckpointRecord
 
 
 @dataclass(frozen=True)

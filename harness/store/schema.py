@@ -110,21 +110,51 @@ class EpochRow(Base):
     diagnostics: Mapped[dict[str, Any]]
 
 
-class CheckpointRow(Base):
-    """The weights of a run after an epoch; the file lies in the run's folder."""
+class ModelRow(Base):
+    """A model that harness did not train, as it stands on one data set."""
 
-    __tablename__ = "checkpoints"
-    __table_args__ = (UniqueConstraint("run_id", "name"),)
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("dataset_id", "name"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    name: Mapped[str]
-    epoch: Mapped[int]
-    sha256: Mapped[str]
+    identity: Mapped[str] = mapped_column(unique=True)  # of its weights and the data set
+    name: Mapped[str]  # what the board calls it
+    network: Mapped[str]
+    network_settings: Mapped[dict[str, Any]]
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
+    parameters: Mapped[int]
+    created_utc: Mapped[datetime]
+    provenance: Mapped[dict[str, Any]]  # where it came from, and what was put around it
 
-    run: Mapped[RunRow] = relationship(back_populates="checkpoints")
+    dataset: Mapped[DatasetRow] = relationship()
+    checkpoint: Mapped[CheckpointRow] = relationship(back_populates="model", cascade="all, delete-orphan")
+
+
+class CheckpointRow(Base):
+    """Weights that are attacked: a run's after an epoch, in a file of its folder, or a model's from elsewhere."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (
+        UniqueConstraint("run_id", "name"),
+        UniqueConstraint("model_id"),
+        CheckConstraint("(run_id IS NULL) != (model_id IS NULL)", name="one_owner"),
+        CheckConstraint("(run_id IS NULL) = (epoch IS NULL)", name="epoch_of_a_run"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    epoch: Mapped[int | None]
+    sha256: Mapped[str]
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+
+    run: Mapped[RunRow | None] = relationship(back_populates="checkpoints")
+    model: Mapped[ModelRow | None] = relationship(back_populates="checkpoint")
     evaluations: Mapped[list[EvaluationRow]] = relationship(
         order_by="EvaluationRow.id", back_populates="checkpoint", cascade="all, delete-orphan"
+    )
+    examinations: Mapped[list[ExaminationRow]] = relationship(
+        order_by="ExaminationRow.id", cascade="all, delete-orphan"
     )
 
 
@@ -167,6 +197,41 @@ class BlockRow(Base):
     verdicts: Mapped[bytes] = mapped_column(LargeBinary)  # bit i, most significant first: right under the attack
     duration_s: Mapped[float]
     warnings: Mapped[list[str]] = mapped_column(JSON)
+    margins: Mapped[bytes | None] = mapped_column(LargeBinary)  # float16, little-endian; None in older blocks
+
+
+class ExaminationRow(Base):
+    """The checks of rigour on a checkpoint, once a setting; examined again, what was found is replaced."""
+
+    __tablename__ = "examinations"
+    __table_args__ = (UniqueConstraint("checkpoint_id", "settings_sha256"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    checkpoint_id: Mapped[int] = mapped_column(ForeignKey("checkpoints.id", ondelete="CASCADE"))
+    settings: Mapped[dict[str, Any]]  # what was examined, at which radius, on how many images
+    settings_sha256: Mapped[str]
+    created_utc: Mapped[datetime]
+    duration_s: Mapped[float]
+    provenance: Mapped[dict[str, Any]]
+
+    findings: Mapped[list[FindingRow]] = relationship(order_by="FindingRow.position", cascade="all, delete-orphan")
+
+
+class FindingRow(Base):
+    """What one check found."""
+
+    __tablename__ = "findings"
+    __table_args__ = (CheckConstraint("status IN ('passed', 'flagged', 'not-applicable')", name="status_known"),)
+
+    examination_id: Mapped[int] = mapped_column(ForeignKey("examinations.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    check: Mapped[str]
+    status: Mapped[str]
+    mark: Mapped[str]  # one character for the board
+    value: Mapped[float | None]
+    threshold: Mapped[float | None]
+    reason: Mapped[str]
+    details: Mapped[dict[str, Any]]
 
 
 class ReportedRow(Base):

@@ -1,4 +1,4 @@
-"""The store: each method is one unit of work; what comes back are frozen dataclasses."""
+"""The store: each method is one unit of work; what can be asked of it is in ``Queries``, what it is told is here."""
 
 from __future__ import annotations
 
@@ -9,44 +9,42 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from harness.errors import StoreError
 from harness.events import BlockDone, EpochRecord
 from harness.identity import digest
-from harness.reference import ReportedFigure, reported_figures
+from harness.reference import reported_figures
 from harness.spec import RunSpec
 from harness.store import database
-from harness.store.read import run_record
-from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
+from harness.store.queries import Queries
+from harness.store.read import model_record, run_record
+from harness.store.records import DatasetRecord, ExaminationRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
     BlockRow,
     CheckpointRow,
     DatasetRow,
     EpochRow,
     EvaluationRow,
+    ExaminationRow,
+    FindingRow,
+    ModelRow,
     ProtocolRow,
     ReportedRow,
     RunRow,
 )
-from harness.store.verdicts import pack, unpack
-
-_WHOLE_RUN = (
-    selectinload(RunRow.dataset),
-    selectinload(RunRow.epochs),
-    selectinload(RunRow.checkpoints).selectinload(CheckpointRow.evaluations).selectinload(EvaluationRow.blocks),
-)
+from harness.store.verdicts import pack, pack_margins
 
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-class Store:
+class Store(Queries):
     """All results. ``Store.read`` opens it without touching the file; ``Store.write`` makes it if it is missing."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._writer = engine.execution_options(harness_begin="IMMEDIATE")
 
     @classmethod
@@ -71,16 +69,9 @@ class Store:
         self._engine.dispose()
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with Session(self._engine) as session, session.begin():
-            yield session
-
-    @contextlib.contextmanager
     def _writing(self) -> Iterator[Session]:
         with Session(self._writer) as session, session.begin():
             yield session
-
-    # ---- writing
 
     def _add_reported(self) -> None:
         """Bring in the figures that this version of harness carries and the store lacks."""
@@ -200,52 +191,69 @@ class Store:
                         verdicts=pack(block.verdicts),
                         duration_s=block.duration_s,
                         warnings=list(block.warnings),
+                        margins=None if block.margins is None else pack_margins(block.margins),
                     )
                 )
 
-    # ---- reading
-
-    def runs(self) -> list[RunRecord]:
-        """Every run, in the order of their numbers."""
-        with self._reading() as session:
-            rows = session.scalars(select(RunRow).options(*_WHOLE_RUN).order_by(RunRow.id))
-            return [run_record(row) for row in rows]
-
-    def run(self, run_id: int) -> RunRecord:
-        """One run.
+    def see_model(
+        self,
+        name: str,
+        dataset: DatasetRecord,
+        *,
+        sha256: str,
+        network: str,
+        network_settings: dict[str, Any],
+        parameters: int,
+        provenance: dict[str, Any],
+    ) -> ModelRecord:
+        """The model from elsewhere with these weights on this data set; made if it is not there, called ``name``.
 
         Raises:
-            StoreError: there is none of that number.
+            StoreError: another model on this data set has the name.
         """
-        with self._reading() as session:
-            row = session.get(RunRow, run_id, options=_WHOLE_RUN) if 0 < run_id < 2**63 else None
+        identity = digest({"sha256": sha256, "dataset": dataset.fingerprint})
+        with self._writing() as session:
+            data = self._dataset(session, dataset)
+            session.add(data)
+            session.flush()
+            same_name = select(ModelRow.identity).where(ModelRow.dataset_id == data.id, ModelRow.name == name)
+            if session.scalar(same_name) not in (None, identity):
+                raise StoreError(f"another model on {dataset.name} is called {name!r}; give this one another --name")
+            row = session.scalar(select(ModelRow).where(ModelRow.identity == identity))
             if row is None:
-                raise StoreError(f"there is no run {run_id}; `harness runs` lists those that are")
-            return run_record(row)
+                row = ModelRow(
+                    identity=identity,
+                    name=name,
+                    network=network,
+                    network_settings=network_settings,
+                    dataset=data,
+                    parameters=parameters,
+                    created_utc=_now(),
+                    provenance=provenance,
+                    checkpoint=CheckpointRow(name="given", epoch=None, sha256=sha256),
+                )
+                session.add(row)
+            row.name = name
+            session.flush()
+            return model_record(row)
 
-    def newest_attempt(self, identity: str) -> RunRecord | None:
-        """The newest run of an identity."""
-        with self._reading() as session:
-            newest = select(RunRow).where(RunRow.identity == identity).order_by(RunRow.attempt.desc()).limit(1)
-            row = session.scalar(newest.options(*_WHOLE_RUN))
-            return run_record(row) if row is not None else None
-
-    def protocols(self) -> list[ProtocolRecord]:
-        """Every protocol that something was run under, in the order they were seen."""
-        names = [field.name for field in dataclasses.fields(ProtocolRecord)]
-        with self._reading() as session:
-            rows = session.scalars(select(ProtocolRow).order_by(ProtocolRow.id))
-            return [ProtocolRecord(**{name: getattr(row, name) for name in names}) for row in rows]
-
-    def reported(self) -> list[ReportedFigure]:
-        """Every figure that a paper reports, in the order of its tables."""
-        names = [field.name for field in dataclasses.fields(ReportedFigure)]
-        with self._reading() as session:
-            rows = session.scalars(select(ReportedRow).order_by(ReportedRow.id))
-            return [ReportedFigure(**{name: getattr(row, name) for name in names}) for row in rows]
-
-    def verdicts(self, evaluation_id: int) -> bytes:
-        """The verdicts of an evaluation's examples in order, one byte each, as far as they are done."""
-        with self._reading() as session:
-            blocks = select(BlockRow).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
-            return b"".join(unpack(block.verdicts, block.examples) for block in session.scalars(blocks))
+    def add_examination(self, checkpoint_id: int, examination: ExaminationRecord) -> None:
+        """Keep what the checks of rigour found; what the same examination found before is replaced."""
+        key = {"checkpoint_id": checkpoint_id, "settings_sha256": digest(examination.settings)}
+        with self._writing() as session:
+            old = session.scalar(select(ExaminationRow).filter_by(**key))
+            if old is not None:
+                session.delete(old)
+                session.flush()
+            row = ExaminationRow(
+                **key,
+                settings=examination.settings,
+                created_utc=examination.created_utc,
+                duration_s=examination.duration_s,
+                provenance=examination.provenance,
+                findings=[
+                    FindingRow(position=position, **dataclasses.asdict(finding))
+                    for position, finding in enumerate(examination.findings)
+                ],
+            )
+            session.add(row)

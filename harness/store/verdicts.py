@@ -1,6 +1,10 @@
-"""Verdicts of examples as bits."""
+"""Verdicts of examples as bits, margins as half floats."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+_MARGIN = "<f2"  # little-endian on every machine: four digits, which order examples well enough
 
 
 def pack(verdicts: bytes) -> bytes:
@@ -15,3 +19,18 @@ def unpack(packed: bytes, examples: int) -> bytes:
     import numpy as np
 
     return np.unpackbits(np.frombuffer(packed, np.uint8), count=examples).tobytes()
+
+
+def pack_margins(margins: Sequence[float]) -> bytes:
+    """Margins in [-1, 1] to two bytes each."""
+    import numpy as np
+
+    return np.asarray(margins, _MARGIN).tobytes()
+
+
+def unpack_margins(packed: bytes) -> list[float]:
+    """The inverse of ``pack_margins``, to its precision."""
+    import numpy as np
+
+    margins: list[float] = np.frombuffer(packed, _MARGIN).astype(float).tolist()
+    return margins

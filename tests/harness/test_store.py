@@ -28,7 +28,14 @@ from harness.events import BlockDone, EpochRecord
 from harness.reference import reported_figures
 from harness.spec import RunSpec
 from harness.store import database, migrations
-from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
+from harness.store.records import (
+    DatasetRecord,
+    ExaminationRecord,
+    Finding,
+    ModelRecord,
+    ProtocolRecord,
+    RunRecord,
+)
 from harness.store.schema import VERSION_TABLE, Base
 from harness.store.store import Store
 from harness.store.verdicts import pack, unpack
@@ -71,6 +78,22 @@ def start_evaluation(store: Store, run: RunRecord, **changes: Any) -> int:
     return store.open_evaluation(**(key | {"examples": 10} | changes), provenance={"device": "cpu"})
 
 
+def see_model(store: Store, name: str = "theirs", **changes: Any) -> ModelRecord:
+    """A model from elsewhere, evaluated on nothing yet."""
+    facts: dict[str, Any] = {"network": "resnet", "network_settings": {"depth": 2}, "parameters": 99}
+    facts |= {"sha256": "d" * 64, "provenance": {"file": "theirs.pt"}}
+    return store.see_model(name, DIGITS, **(facts | changes))
+
+
+def make_examination(**changes: Any) -> ExaminationRecord:
+    findings = (
+        Finding("logits", "passed", "", None, None, "the outputs are logits", {}),
+        Finding("zero-gradient", "flagged", "g", 0.5, 0.01, "half the gradients are zero", {"ce": 0.5}),
+    )
+    values: dict[str, Any] = {"settings": {"epsilon": 0.2}, "created_utc": datetime(2026, 1, 2), "duration_s": 1.5}
+    return ExaminationRecord(**(values | {"provenance": {"device": "cpu"}, "findings": findings} | changes))
+
+
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Content and modification time of every file below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
@@ -104,7 +127,9 @@ def full(store: Store, file: Path) -> Path:
     run = start(store)
     store.see_protocol(ProtocolRecord("p" * 64, "tiny", "t" * 64, {"pgd": "a"}, {"epsilon": 0.1}), {"epochs": 2})
     store.add_epoch(run.id, EpochRecord(1, 2.5, 0.1, 1437, 0.5, {"weight": 1.0}))
-    store.add_block(BlockDone(start_evaluation(store, run), 0, bytes(10), 0.1, ()))
+    store.add_block(BlockDone(start_evaluation(store, run), 0, bytes(10), 0.1, (), (0.5,) * 10))
+    model = see_model(store)
+    store.add_examination(model.checkpoint.id, make_examination())
     return file
 
 
@@ -198,6 +223,53 @@ class TestRoundTrips:
         assert packed == (int(digits, 2).to_bytes(len(packed)) if packed else b"")
         assert unpack(packed, len(verdicts)) == verdicts
 
+    def test_a_model_from_elsewhere(self, store: Store) -> None:
+        seen = see_model(store)
+        (found,) = store.models()
+        assert found == seen
+        assert (found.name, found.network, found.network_settings, found.parameters) == (
+            *("theirs", "resnet", {"depth": 2}, 99),
+        )
+        assert (found.dataset, found.provenance) == (DIGITS, {"file": "theirs.pt"})
+        checkpoint = found.checkpoint
+        assert (checkpoint.sha256, checkpoint.epoch, checkpoint.evaluations) == ("d" * 64, None, ())
+
+    def test_the_same_weights_on_the_same_data_are_one_model_and_take_the_newest_name(self, store: Store) -> None:
+        first = see_model(store)
+        assert see_model(store, "renamed").id == first.id
+        assert [model.name for model in store.models()] == ["renamed"]
+        assert see_model(store, "another", sha256="e" * 64).id != first.id
+
+    def test_two_models_on_one_data_set_cannot_share_a_name(self, store: Store) -> None:
+        see_model(store)
+        with pytest.raises(StoreError, match="on digits is called 'theirs'; give this one another --name"):
+            see_model(store, sha256="e" * 64)
+        assert len(store.models()) == 1
+
+    def test_an_examination_comes_back_in_the_order_of_its_findings_and_replaces_the_same(self, store: Store) -> None:
+        model = see_model(store)
+        whole = make_examination()
+        store.add_examination(model.checkpoint.id, whole)
+        assert store.models()[0].checkpoint.examinations == (whole,)
+        again = make_examination(findings=whole.findings[1:], duration_s=2.0)
+        store.add_examination(model.checkpoint.id, again)
+        assert store.models()[0].checkpoint.examinations == (again,)
+        other = make_examination(settings={"epsilon": 0.1})
+        store.add_examination(model.checkpoint.id, other)
+        assert store.models()[0].checkpoint.examinations == (again, other)
+
+    def test_margins_come_back_to_half_precision_in_the_order_of_the_examples(self, store: Store) -> None:
+        evaluation = start_evaluation(store, start(store), examples=5)
+        store.add_block(BlockDone(evaluation, 2, bytes(3), 0.5, (), (-1.0, 0.1234567, 1.0)))
+        store.add_block(BlockDone(evaluation, 0, bytes(2), 0.5, (), (0.5, -0.25)))
+        assert store.margins(evaluation) == [0.5, -0.25, -1.0, 0.12347412109375, 1.0]  # the nearest half to 0.1234567
+
+    def test_margins_that_one_block_lacks_are_none(self, store: Store) -> None:
+        evaluation = start_evaluation(store, start(store), examples=5)
+        store.add_block(BlockDone(evaluation, 0, bytes(2), 0.5, (), (0.5, -0.25)))
+        store.add_block(BlockDone(evaluation, 2, bytes(3), 0.5, ()))
+        assert store.margins(evaluation) is None
+
     def test_no_run_of_that_number(self, store: Store) -> None:
         with pytest.raises(StoreError, match=r"no run 7; `harness runs`"):
             store.run(7)
@@ -249,8 +321,29 @@ NONSENSE = {
         " created_utc, provenance FROM evaluations",
         "UNIQUE",
     ),
-    "a checkpoint of no run": ("UPDATE checkpoints SET run_id = 99", "FOREIGN KEY"),
-    "a checkpoint twice": ("INSERT INTO checkpoints SELECT 99, run_id, name, 3, sha256 FROM checkpoints", "UNIQUE"),
+    "a checkpoint of no run": ("UPDATE checkpoints SET run_id = 99 WHERE run_id = 1", "FOREIGN KEY"),
+    "a checkpoint of a run and of a model": ("UPDATE checkpoints SET model_id = 1 WHERE run_id = 1", "one_owner"),
+    "a checkpoint of nothing": ("UPDATE checkpoints SET model_id = NULL", "one_owner"),
+    "a checkpoint of a run after no epoch": ("UPDATE checkpoints SET epoch = NULL WHERE run_id = 1", "epoch_of_a_run"),
+    "a checkpoint twice": (
+        "INSERT INTO checkpoints SELECT 99, run_id, name, 3, sha256, NULL FROM checkpoints WHERE run_id = 1",
+        "UNIQUE",
+    ),
+    "a model with two checkpoints": (
+        "INSERT INTO checkpoints SELECT 99, NULL, 'x', NULL, sha256, model_id FROM checkpoints WHERE model_id = 1",
+        "UNIQUE",
+    ),
+    "two models of one name": (
+        "INSERT INTO models SELECT 99, 'x', name, network, network_settings, dataset_id, parameters, created_utc,"
+        " provenance FROM models",
+        "UNIQUE",
+    ),
+    "an examination twice": (
+        "INSERT INTO examinations SELECT 99, checkpoint_id, settings, settings_sha256, created_utc, duration_s,"
+        " provenance FROM examinations",
+        "UNIQUE",
+    ),
+    "a finding of an unknown status": ("UPDATE findings SET status = 'odd'", "status_known"),
     "an epoch of no run": ("UPDATE epochs SET run_id = 99", "FOREIGN KEY"),
     "a run on no data set": ("UPDATE runs SET dataset_id = 99", "FOREIGN KEY"),
     "a data set that a run is on goes": ("DELETE FROM datasets", "FOREIGN KEY"),
@@ -284,7 +377,10 @@ class TestTheDatabaseItselfRefuses:
         engine = database.open_for_writing(URL.create("sqlite", database=str(full)))
         with engine.begin() as connection:
             connection.execute(text("DELETE FROM runs"))
-            for table in ("epochs", "checkpoints", "evaluations", "blocks"):
+            for table, left in {"epochs": 0, "checkpoints": 1, "evaluations": 0, "blocks": 0, "findings": 2}.items():
+                assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == left
+            connection.execute(text("DELETE FROM models"))
+            for table in ("checkpoints", "examinations", "findings"):
                 assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0
         engine.dispose()
 
@@ -550,7 +646,7 @@ class TestRefused:
         with contextlib.closing(sqlite3.connect(full)) as connection, connection:
             connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0000'")
         monkeypatch.setattr(database, "OLDER_REVISIONS", ("0000",))
-        with pytest.raises(StoreError, match="older schema 0000; this version reads 0001"):
+        with pytest.raises(StoreError, match=f"older schema 0000; .* {database.REVISION}: `harness upgrade`"):
             Store.read(str(full))
 
     @pytest.mark.parametrize("url", ["nonsense://x", "://x", "postgresql+nonsense://host/x"])

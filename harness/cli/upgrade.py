@@ -1,0 +1,27 @@
+"""``harness upgrade``: a database of an older version to the newest schema."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import Db
+
+
+def upgrade(
+    db: Db = None,
+    backup: Annotated[
+        bool, typer.Option("--backup/--no-backup", help="Copy the file first, beside it: FILE.schema-NNNN.db.")
+    ] = True,
+) -> None:
+    """Bring a database of an older version of harness to the schema that this version reads."""
+    from harness.store import database
+    from harness.store.upgrade import upgrade_database
+
+    before, copy = upgrade_database(db, backup=backup)
+    if before == database.REVISION:
+        print(f"the database has the newest schema, {before}, already")
+        return
+    kept = f"; the old one is kept as {copy}" if copy is not None else ""
+    print(f"upgraded from schema {before} to {database.REVISION}{kept}")

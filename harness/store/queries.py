@@ -1,0 +1,119 @@
+"""What can be asked of the store: each method is one unit of work, and gives frozen dataclasses."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session, defer, selectinload
+
+from harness.errors import StoreError
+from harness.reference import ReportedFigure
+from harness.store.read import model_record, run_record
+from harness.store.records import ModelRecord, ProtocolRecord, RunRecord
+from harness.store.schema import (
+    BlockRow,
+    CheckpointRow,
+    EvaluationRow,
+    ExaminationRow,
+    ModelRow,
+    ProtocolRow,
+    ReportedRow,
+    RunRow,
+)
+from harness.store.verdicts import unpack, unpack_margins
+
+# margins and verdicts stay where they are until someone asks for them
+_BLOCKS = selectinload(EvaluationRow.blocks).options(defer(BlockRow.margins), defer(BlockRow.verdicts))
+_FINDINGS = selectinload(ExaminationRow.findings)
+
+
+def _checkpoints(owner: Any) -> tuple[Any, ...]:
+    """How all that hangs on an owner's checkpoints is read: one query a table."""
+    checkpoints = selectinload(owner)
+    return (
+        checkpoints.selectinload(CheckpointRow.evaluations).options(_BLOCKS),
+        checkpoints.selectinload(CheckpointRow.examinations).options(_FINDINGS),
+    )
+
+
+_WHOLE_RUN = (selectinload(RunRow.dataset), selectinload(RunRow.epochs), *_checkpoints(RunRow.checkpoints))
+_WHOLE_MODEL = (selectinload(ModelRow.dataset), *_checkpoints(ModelRow.checkpoint))
+
+
+class Queries:
+    """The reading half of the store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with Session(self._engine) as session, session.begin():
+            yield session
+
+    def runs(self) -> list[RunRecord]:
+        """Every run, in the order of their numbers."""
+        with self._reading() as session:
+            rows = session.scalars(select(RunRow).options(*_WHOLE_RUN).order_by(RunRow.id))
+            return [run_record(row) for row in rows]
+
+    def run(self, run_id: int) -> RunRecord:
+        """One run.
+
+        Raises:
+            StoreError: there is none of that number.
+        """
+        with self._reading() as session:
+            row = session.get(RunRow, run_id, options=_WHOLE_RUN) if 0 < run_id < 2**63 else None
+            if row is None:
+                raise StoreError(f"there is no run {run_id}; `harness runs` lists those that are")
+            return run_record(row)
+
+    def newest_attempt(self, identity: str) -> RunRecord | None:
+        """The newest run of an identity."""
+        with self._reading() as session:
+            newest = select(RunRow).where(RunRow.identity == identity).order_by(RunRow.attempt.desc()).limit(1)
+            row = session.scalar(newest.options(*_WHOLE_RUN))
+            return run_record(row) if row is not None else None
+
+    def models(self) -> list[ModelRecord]:
+        """Every model from elsewhere, in the order of their numbers."""
+        with self._reading() as session:
+            rows = session.scalars(select(ModelRow).options(*_WHOLE_MODEL).order_by(ModelRow.id))
+            return [model_record(row) for row in rows]
+
+    def protocols(self) -> list[ProtocolRecord]:
+        """Every protocol that something was run under, in the order they were seen."""
+        names = [field.name for field in dataclasses.fields(ProtocolRecord)]
+        with self._reading() as session:
+            rows = session.scalars(select(ProtocolRow).order_by(ProtocolRow.id))
+            return [ProtocolRecord(**{name: getattr(row, name) for name in names}) for row in rows]
+
+    def reported(self) -> list[ReportedFigure]:
+        """Every figure that a paper reports, in the order of its tables."""
+        names = [field.name for field in dataclasses.fields(ReportedFigure)]
+        with self._reading() as session:
+            rows = session.scalars(select(ReportedRow).order_by(ReportedRow.id))
+            return [ReportedFigure(**{name: getattr(row, name) for name in names}) for row in rows]
+
+    def verdicts(self, evaluation_id: int) -> bytes:
+        """The verdicts of an evaluation's examples in order, one byte each, as far as they are done."""
+        with self._reading() as session:
+            blocks = select(BlockRow).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
+            return b"".join(unpack(block.verdicts, block.examples) for block in session.scalars(blocks))
+
+    def margins(self, evaluation_id: int) -> list[float] | None:
+        """The margins of an evaluation's examples in order, as far as they are done; None where they were not kept.
+
+        A margin is ``p_y(x_adv) - max_{i != y} p_i(x_adv)``, in [-1, 1], to three digits or four.
+        """
+        with self._reading() as session:
+            query = select(BlockRow.margins).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
+            packed = list(session.scalars(query))
+        if any(part is None for part in packed):
+            return None
+        return [margin for part in packed if part is not None for margin in unpack_margins(part)]

@@ -1,0 +1,139 @@
+"""Upgrading: a database of every released schema comes to the newest one, whole, after a copy was made."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import StoreError
+from harness.events import BlockDone
+from harness.leaderboard.ranking import MEASURED, boards
+from harness.store import database, migrations
+from harness.store.store import Store
+from harness.store.upgrade import upgrade_database
+
+ASSETS = Path(__file__).parent.parent / "assets"
+OLD = sorted(ASSETS.glob("schema-*.db"))
+
+
+def rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, by the columns of the old schema."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: connection.execute(f"SELECT * FROM {table}").fetchall()
+            for table in tables
+            if table != "harness_schema_version"
+        }
+
+
+@pytest.fixture(params=OLD, ids=lambda file: file.stem)
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return Path(shutil.copy(request.param, tmp_path / "board.db"))
+
+
+def test_there_is_a_database_of_every_older_schema() -> None:
+    assert [file.stem.removeprefix("schema-") for file in OLD] == list(database.OLDER_REVISIONS)
+
+
+def test_no_row_is_lost_and_the_copy_holds_the_old_rows(old: Path) -> None:
+    before = rows(old)
+    revision, copy = upgrade_database(str(old))
+    assert revision in database.OLDER_REVISIONS
+    assert copy == old.with_name(f"board.schema-{revision}.db")
+    assert rows(copy) == before
+    after = rows(old)
+    for table, lines in before.items():
+        kept = [line[: len(lines[0])] for line in after[table]] if lines else after[table]
+        assert kept == lines, table
+    assert before["blocks"]  # else nothing was shown
+    assert len(before["evaluations"]) == 3
+
+
+def test_what_was_upgraded_can_be_read_and_written(old: Path) -> None:
+    upgrade_database(str(old))
+    store = Store.write(str(old))
+    (run,) = store.runs()
+    checkpoint = run.checkpoint("last")
+    assert checkpoint is not None
+    assert [(e.attack, e.seed, e.complete) for e in checkpoint.evaluations] == [
+        ("natural", 0, True),
+        ("pgd", 0, True),
+        ("pgd", 1, True),
+    ]
+    assert store.margins(checkpoint.evaluations[0].id) is None  # they were not kept then
+    (board,) = [board for board in boards(store) if board.source == MEASURED]
+    assert board.rows[0].metrics["pgd"] is not None
+    number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 1}, 0, 2, {})
+    store.add_block(BlockDone(number, 0, bytes([1, 0]), 0.1, (), (0.5, -0.5)))
+    assert store.margins(number) == [0.5, -0.5]
+    store.close()
+
+
+def test_the_newest_schema_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "board.db"
+    Store.write(str(file)).close()
+    before = file.read_bytes()
+    assert upgrade_database(str(file)) == (database.REVISION, None)
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["board.db"]
+
+
+def test_a_step_that_fails_leaves_the_old_database(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows(old)
+    whole = migrations.upgrade
+
+    def interrupted(connection: object) -> None:
+        whole(connection)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "upgrade", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            upgrade_database(str(old), backup=False)
+    assert rows(old) == before
+    upgrade_database(str(old))
+
+
+def make_nothing(file: Path) -> None:
+    pass
+
+
+def make_other(file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE runs (id INTEGER)")
+
+
+def make_newer(file: Path) -> None:
+    Store.write(str(file)).close()
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE harness_schema_version SET version_num = '9999'")
+
+
+def make_taken(file: Path) -> None:
+    shutil.copy(OLD[0], file)
+    file.with_name(f"{file.stem}.{OLD[0].stem}.db").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (make_nothing, "there is no database"),
+        (make_other, "of another program"),
+        (make_newer, "newer than .*: update harness"),
+        (make_taken, "is taken; move that file away"),
+    ],
+)
+def test_what_cannot_be_upgraded_is_refused_and_left(make: Callable[[Path], None], reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "board.db"
+    make(file)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(StoreError, match=reason) as caught:
+        upgrade_database(str(file))
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
