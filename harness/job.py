@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 
+from harness.assessment import Assessment, DatasetPlace, with_attacks
 from harness.attack import Attack
-from harness.dataset import Dataset, DataSource
+from harness.dataset import DataSource
 from harness.device import arithmetic, resolve_device
 from harness.errors import SettingError
-from harness.identity import digest
 from harness.method import Method
 from harness.network import Network
 from harness.overrides import assign, make, read_dataset
-from harness.plugins import KINDS, Catalogue, discover
+from harness.plugins import KINDS, discover
 from harness.protocol import Protocol, load_protocol
 from harness.spec import RunSpec
-from harness.store.records import DatasetRecord, ProtocolRecord
-from harness.threat import Threat
 from harness.wrapper import Wrapper
 
 
@@ -57,57 +55,14 @@ FATE: dict[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetPlace:
-    """How a worker finds the data set again: its source, and where downloads are kept."""
-
-    source: str
-    settings: dict[str, Any]
-    data_dir: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A method's runs and their evaluations, ready to be planned."""
+class Job(Assessment):
+    """A method's runs and how they are assessed, ready to be planned."""
 
     specs: tuple[RunSpec, ...]  # one a train seed
     method: Method
     wrappers: tuple[Wrapper, ...]
     network: Network
     parameters: int
-    dataset: Dataset
-    place: DatasetPlace
-    protocol: Protocol
-    attacks: dict[str, Attack]
-    threat: Threat
-    seeds: int
-    examples: int
-    device: torch.device
-    plugins: tuple[Path, ...]
-
-    def attack_settings(self, attack: str) -> dict[str, Any]:
-        """What identifies an attack's results; the block size too, where random numbers are drawn by block."""
-        plugin = self.attacks[attack]
-        blocks = {"block_size": self.protocol.evaluation.block_size} if plugin.seeded else {}
-        return plugin.settings_under(self.threat) | blocks
-
-    def attack_seeds(self, attack: str) -> range:
-        """The seeds an attack is run with: one, where it draws nothing."""
-        return range(self.seeds if self.attacks[attack].seeded else 1)
-
-    def dataset_record(self) -> DatasetRecord:
-        """The data set as the store keeps it."""
-        shape, data = self.dataset.shape, self.dataset
-        return DatasetRecord(data.name, data.fingerprint, len(data.train), len(data.test), *shape)
-
-    def protocol_record(self) -> ProtocolRecord:
-        """The protocol as the store keeps it."""
-        return ProtocolRecord(
-            fingerprint=self.protocol.fingerprint,
-            name=self.protocol.name,
-            training_sha256=digest(self.protocol.training_document),
-            attacks={name: digest(self.attack_settings(name)) for name in self.attacks},
-            document=self.protocol.document(),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +159,7 @@ def resolve(request: Request) -> list[Job]:
             place=DatasetPlace(source=choice.source.name, settings=choice.source.resolved(), data_dir=request.data_dir),
             protocol=choice.protocol,
             attacks=choice.attacks,
+            chosen=tuple(choice.attacks),
             threat=choice.protocol.evaluation.threat(choice.protocol.epsilon),
             seeds=request.seeds,
             examples=request.limit or len(dataset.test),
@@ -212,18 +168,3 @@ def resolve(request: Request) -> list[Job]:
         )
         for name, method in choice.methods.items()
     ]
-
-
-def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, dict[str, Attack]]:
-    """The protocol's attacks, and the protocol with all their settings resolved: what its fingerprint is taken of.
-
-    Raises:
-        UnknownName: the protocol names, or has settings for, an attack that is not there.
-    """
-    for name in protocol.attack_settings:
-        catalogue.get(name)  # one that is there but not asked for is dropped below; a misspelt one is refused
-    attacks = {
-        name: cast(Attack, make(catalogue.get(name), name, protocol.attack_settings.get(name, {})))
-        for name in protocol.evaluation.attacks
-    }
-    return replace(protocol, attack_settings={name: a.resolved() for name, a in attacks.items()}), attacks

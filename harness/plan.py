@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from harness.assessment import AttackGap
 from harness.attack import Passes
 from harness.cost import Timings, timings, training_passes
 from harness.device import device_label
@@ -19,19 +20,11 @@ from harness.training.loop import checkpoint_epochs
 
 
 @dataclass(frozen=True)
-class EvaluationGap:
-    """One attack with one seed on one checkpoint, and the blocks that are missing: first image, number of images."""
+class EvaluationGap(AttackGap):
+    """An attack's missing blocks on one checkpoint of one run."""
 
     spec: RunSpec
     checkpoint: str
-    attack: str
-    seed: int
-    blocks: tuple[tuple[int, int], ...]
-
-    @property
-    def images(self) -> int:
-        """How many images have no verdict yet."""
-        return sum(length for _, length in self.blocks)
 
 
 @dataclass(frozen=True)
@@ -89,32 +82,8 @@ def evaluation_gaps(job: Job, spec: RunSpec, record: RunRecord | None) -> Iterat
     """Every evaluation of a run that the job asks for, with the blocks that are missing (none where it is complete)."""
     for name in job.protocol.evaluation.checkpoints:
         checkpoint = record.checkpoint(name) if record is not None else None
-        have = (
-            {(e.attack, e.settings_sha256, e.seed, e.examples): e.blocks for e in checkpoint.evaluations}
-            if checkpoint is not None
-            else {}
-        )
-        for attack in job.attacks:
-            key = digest(job.attack_settings(attack))
-            for seed in job.attack_seeds(attack):
-                done = have.get((attack, key, seed, job.examples), ())
-                missing = missing_blocks(job.examples, job.protocol.evaluation.block_size, done)
-                yield EvaluationGap(spec, name, attack, seed, tuple(missing))
-
-
-def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """What lacks a verdict, as (first image, number of images), cut at the multiples of the block size.
-
-    Where random numbers are drawn by block, the done blocks are of the same size, so that whole blocks are missing or
-    none. An attack without randomness may have been run under another block size; then parts of blocks may be.
-    """
-    position = 0
-    for start, length in (*sorted(done), (examples, 0)):
-        while position < start:
-            end = min(start, (position // block_size + 1) * block_size)
-            yield position, end - position
-            position = end
-        position = max(position, start + length)
+        for gap in job.gaps(checkpoint.evaluations if checkpoint is not None else ()):
+            yield EvaluationGap(gap.attack, gap.seed, gap.blocks, spec, name)
 
 
 def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan:

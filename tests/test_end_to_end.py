@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from harness.job import with_attacks
+from harness.assessment import with_attacks
 from harness.plugins import discover
 from harness.protocol import load_protocol
 from harness.store.records import RunRecord

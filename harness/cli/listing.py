@@ -51,7 +51,7 @@ def list_plugins(
 
 
 def _protocols() -> list[dict[str, Any]]:
-    from harness.job import with_attacks
+    from harness.assessment import with_attacks
     from harness.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
     from harness.settings import SettingInfo
 

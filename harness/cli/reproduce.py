@@ -36,7 +36,7 @@ from harness.errors import SettingError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.execution.conduct import Summary
+    from harness.execution.summary import Summary
     from harness.job import Job
     from harness.plan import Plan
     from harness.reproduction import Comparison, Ordering

@@ -31,7 +31,7 @@ from harness.cli.options import (
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from harness.execution.conduct import Summary
+    from harness.execution.summary import Summary
     from harness.job import Job
     from harness.store.store import Store
 

@@ -7,47 +7,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.device import device_label
 from harness.errors import TrainingFailed
-from harness.events import BlockDone, CheckpointDone, EpochDone, EvaluationProgress, Event, Report
-from harness.execution.executor import Executor, InProcess, Processes
-from harness.execution.work import BlockWork, TrainWork, Work
+from harness.events import CheckpointDone, EpochDone, Event, Report
+from harness.execution.attacking import Attacking
+from harness.execution.executor import Executor, executor_for
+from harness.execution.subject import TrainedWeights
+from harness.execution.summary import Summary
+from harness.execution.work import TrainWork
 from harness.job import Job
-from harness.plan import Plan, RunGap, evaluation_gaps, make_plan
+from harness.plan import RunGap, make_plan
 from harness.provenance import provenance
 from harness.store.records import RunRecord
 from harness.store.store import Store
 
 LARGE_NETWORK = 1_000_000  # parameters; below it a second CPU thread costs more than it gives
-
-
-@dataclass
-class Summary:
-    """What a command did, and where its time went.
-
-    Attributes:
-        failures: for each failed run its number and the reason.
-        training_s, evaluation_s: wall time of the two parts.
-        busy_s: for each attack the seconds that workers were busy with it, summed over workers.
-    """
-
-    run_ids: list[int] = field(default_factory=list)
-    trained: int = 0
-    blocks: int = 0
-    failures: dict[int, str] = field(default_factory=dict)
-    training_s: float = 0.0
-    evaluation_s: float = 0.0
-    busy_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    def shares(self) -> dict[str, float]:
-        """Wall seconds of the training and of each attack; the evaluation's are divided by what kept workers busy."""
-        busy = sum(self.busy_s.values()) or 1.0
-        return {"training": self.training_s} | {k: self.evaluation_s * v / busy for k, v in self.busy_s.items()}
 
 
 def default_workers(job: Job) -> int:
@@ -89,15 +66,11 @@ class Conductor:
         for record in records.values():
             if record.status == "failed":
                 self.summary.failures[record.id] = f"{record.failure} (before; --fresh starts it over)"
-        with self._executor(plan) as executor:
+        items = len(plan.to_train) + sum(len(gap.blocks) for gap in plan.evaluations)
+        with executor_for(items, self.workers, self.jobs[0].device) as executor:
             self._train([self._train_work(gap, records[gap.spec.identity]) for gap in plan.to_train], executor)
             self._evaluate([record.id for record in records.values()], executor)
         return self.summary
-
-    def _executor(self, plan: Plan) -> Executor:
-        items = len(plan.to_train) + sum(len(gap.blocks) for gap in plan.evaluations)
-        parallel = self.workers > 1 and items > 1 and self.jobs[0].device.type == "cpu"
-        return Processes(self.workers) if parallel else InProcess()
 
     def _open_run(self, gap: RunGap) -> RunRecord:
         job = self._owner[gap.spec.identity]
@@ -119,6 +92,7 @@ class Conductor:
             spec=gap.spec,
             run_id=record.id,
             place=job.place,
+            dataset_fingerprint=job.dataset.fingerprint,
             folder=self.runs_dir / record.folder,
             device=job.device,
             threads=training_threads(job),
@@ -151,60 +125,17 @@ class Conductor:
     # ---- evaluation
 
     def _evaluate(self, run_ids: Sequence[int], executor: Executor) -> None:
-        started = time.perf_counter()
-        works: list[Work] = [work for run_id in run_ids for work in self._block_works(self.store.run(run_id))]
-        by_id = {work.evaluation_id: work for work in works if isinstance(work, BlockWork)}
-
-        def hear(event: Event) -> None:
-            if not isinstance(event, BlockDone):
-                return self._tell(event)
-            self.store.add_block(event)
-            work = by_id[event.evaluation_id]
-            self.summary.busy_s[work.attack] += event.duration_s
-            self.summary.blocks += 1
-            left = (time.perf_counter() - started) / self.summary.blocks * (len(works) - self.summary.blocks)
-            place = (work.spec.label, work.checkpoint, work.attack, work.seed)
-            self._tell(EvaluationProgress(*place, self.summary.blocks, len(works), left))
-
-        for outcome in executor.run(works, hear):
-            if outcome.error is not None:
-                raise outcome.error
-        self.summary.evaluation_s = time.perf_counter() - started
-
-    def _block_works(self, record: RunRecord) -> Iterator[BlockWork]:
-        """The missing blocks of a trained network, each opened in the store first."""
-        job = self._owner[record.identity]
-        if record.status != "done":
-            return
-        (spec,) = (spec for spec in job.specs if spec.identity == record.identity)
-        for gap in evaluation_gaps(job, spec, record):
-            checkpoint = record.checkpoint(gap.checkpoint)
-            if not gap.blocks or checkpoint is None:
-                continue
-            evaluation_id = self.store.open_evaluation(
-                checkpoint.id,
-                gap.attack,
-                job.attack_settings(gap.attack),
-                gap.seed,
-                job.examples,
-                provenance(device_label(job.device), threads=1),
-            )
-            for start, length in gap.blocks:
-                yield BlockWork(
-                    spec=spec,
-                    run_id=record.id,
-                    place=job.place,
-                    folder=self.runs_dir / record.folder,
-                    device=job.device,
-                    threads=1,
-                    plugins=job.plugins,
-                    evaluation_id=evaluation_id,
-                    checkpoint=gap.checkpoint,
-                    sha256=checkpoint.sha256,
-                    attack=gap.attack,
-                    attack_settings=job.attacks[gap.attack].resolved(),
-                    threat=job.threat,
-                    seed=gap.seed,
-                    start=start,
-                    length=length,
-                )
+        attacking = Attacking(self.store, executor, self._tell, self.summary)
+        for record in (self.store.run(run_id) for run_id in run_ids):
+            if record.status == "done":
+                job = self._owner[record.identity]
+                (spec,) = (spec for spec in job.specs if spec.identity == record.identity)
+                folder = self.runs_dir / record.folder
+                for name in job.protocol.evaluation.checkpoints:
+                    checkpoint = record.checkpoint(name)
+                    if checkpoint is not None:
+                        subject = TrainedWeights(
+                            label=spec.label, checkpoint=name, sha256=checkpoint.sha256, spec=spec, folder=folder
+                        )
+                        attacking.add(job, subject, checkpoint.id, folder)
+        attacking.attack()

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
+
+import torch
 
 from harness.errors import HarnessError
 from harness.events import Event, Report
@@ -21,12 +23,14 @@ from harness.execution.work import Work
 
 _POLL_S = 0.5
 
+W = TypeVar("W", bound=Work)
+
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[W]):
     """How an item ended; ``error`` is a user's mistake or a failed training. A bug is raised instead."""
 
-    work: Work
+    work: W
     error: HarnessError | None
 
 
@@ -38,7 +42,7 @@ class Executor(ABC):
     """Performs work items. A context manager, so that an executor may hold processes."""
 
     @abstractmethod
-    def run(self, works: Sequence[Work], listen: Report) -> Iterator[Outcome]:
+    def run(self, works: Sequence[W], listen: Report) -> Iterator[Outcome[W]]:
         """Perform the items; each item's events come to ``listen`` before its outcome is given."""
 
     def __enter__(self) -> Self:
@@ -53,7 +57,7 @@ class Executor(ABC):
 class InProcess(Executor):
     """One item after the other, in this process: for one worker, and for a CUDA device."""
 
-    def run(self, works: Sequence[Work], listen: Report) -> Iterator[Outcome]:
+    def run(self, works: Sequence[W], listen: Report) -> Iterator[Outcome[W]]:
         for work in works:
             try:
                 work.perform(listen)
@@ -84,7 +88,7 @@ class Processes(Executor):
         self._events: Any = self._context.Queue()
         self._processes: list[BaseProcess] = []
 
-    def run(self, works: Sequence[Work], listen: Report) -> Iterator[Outcome]:
+    def run(self, works: Sequence[W], listen: Report) -> Iterator[Outcome[W]]:
         for index, work in enumerate(works):
             self._tasks.put((index, work))
         while len(self._processes) < min(self._wanted, len(works)):
@@ -126,6 +130,12 @@ class Processes(Executor):
         for channel in (self._tasks, self._events):
             channel.close()
             channel.cancel_join_thread()
+
+
+def executor_for(items: int, workers: int, device: torch.device) -> Executor:
+    """Several processes where there are several items for them, on the CPU; else this one."""
+    parallel = workers > 1 and items > 1 and device.type == "cpu"
+    return Processes(workers) if parallel else InProcess()
 
 
 def _serve(tasks: Any, events: Any) -> None:

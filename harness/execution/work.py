@@ -14,20 +14,20 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from harness.assessment import DatasetPlace
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.errors import DataError
 from harness.evaluation.evaluator import evaluate
 from harness.events import BlockDone, Report
-from harness.job import DatasetPlace
+from harness.execution.subject import Subject, network_of
 from harness.method import Method
-from harness.network import Network
+from harness.network import Shape
 from harness.plugins import discover
 from harness.seeds import generator
 from harness.spec import RunSpec
 from harness.threat import Threat
-from harness.training.checkpoints import load_weights, weights_file
-from harness.training.loop import Trainer, initial_model
+from harness.training.loop import Trainer
 from harness.wrapper import Wrapper
 
 LOG_FILE = "log.txt"
@@ -38,13 +38,12 @@ class Work(ABC):
     """One item: everything it needs is in it, and what it finds out it reports.
 
     Attributes:
-        folder: the run's own folder, for weights, state, and log.
+        folder: where the log goes; a training's weights and states too.
         threads: CPU threads to compute with; fixed before the work starts, since it can change the last bit.
     """
 
-    spec: RunSpec
-    run_id: int
     place: DatasetPlace
+    dataset_fingerprint: str
     folder: Path
     device: torch.device
     threads: int
@@ -65,18 +64,17 @@ class Work(ABC):
 
     def _dataset(self) -> Dataset:
         dataset = _load(self.place.source, tuple(self.place.settings.items()), self.place.data_dir, self.plugins)
-        if dataset.fingerprint != self.spec.dataset_fingerprint:
+        if dataset.fingerprint != self.dataset_fingerprint:
             raise DataError(f"the data set {dataset.name} changed while the command ran; run it again")
         return _on_device(dataset, self.device)
-
-    def _network(self) -> Network:
-        cls = discover("networks", self.plugins).get(self.spec.network)
-        return cast(Network, cls.from_mapping(self.spec.network_settings))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainWork(Work):
     """Train one network, from its first epoch or its last state."""
+
+    spec: RunSpec
+    run_id: int
 
     def _perform(self, report: Report) -> None:
         cls = discover("methods", self.plugins).get(self.spec.method)
@@ -87,7 +85,8 @@ class TrainWork(Work):
             for wrapper in self.spec.wrappers
             if known is not None
         ]
-        trainer = Trainer(self.spec, self.run_id, method, self._network(), self._dataset(), self.folder, wrappers)
+        network = network_of(self.spec, self.plugins)
+        trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
         trainer.fit(report)
 
 
@@ -95,9 +94,8 @@ class TrainWork(Work):
 class BlockWork(Work):
     """Attack one block of examples with one seed."""
 
+    subject: Subject
     evaluation_id: int
-    checkpoint: str
-    sha256: str
     attack: str
     attack_settings: dict[str, Any]
     threat: Threat
@@ -107,14 +105,14 @@ class BlockWork(Work):
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
-        model = _trained_model(self)
+        model = _model(self.subject, dataset.shape, self.device, self.plugins)
         cls = discover("attacks", self.plugins).get(self.attack)
         attack = cast(Attack, cls.from_mapping(self.attack_settings))
         chosen = slice(self.start, self.start + self.length)
         x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
         draws = generator(self.device, self.seed, "evaluation", self.attack, self.start)
         log = logging.getLogger("harness.evaluation")
-        log.info("%s on %s, seed %d, images from %d", self.attack, self.checkpoint, self.seed, self.start)
+        log.info("%s on %s, seed %d, images from %d", self.attack, self.subject.checkpoint, self.seed, self.start)
         verdicts = evaluate(model, attack, x, y, self.threat, draws)
         for text in verdicts.warnings:
             log.warning("%s: %s", self.attack, text)
@@ -151,14 +149,12 @@ def _on_device(dataset: Dataset, device: torch.device) -> Dataset:
 _models: dict[tuple[str, torch.device], nn.Module] = {}
 
 
-def _trained_model(work: BlockWork) -> nn.Module:
-    """The checkpoint's model on the device; the last one is kept, since blocks of one come after another."""
-    key = (work.sha256, work.device)
+def _model(subject: Subject, shape: Shape, device: torch.device, plugins: tuple[Path, ...]) -> nn.Module:
+    """The subject's model on the device; the last one is kept, since blocks of one come after another."""
+    key = (subject.sha256, device)
     if key not in _models:
         _models.clear()
-        model = initial_model(work._network(), work._dataset(), work.spec.train_seed)
-        model.load_state_dict(load_weights(weights_file(work.folder, work.checkpoint), work.sha256))
-        _models[key] = model.to(work.device).eval().requires_grad_(False)
+        _models[key] = subject.model(shape, plugins).to(device).eval().requires_grad_(False)
     return _models[key]
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, defer, selectinload
 
 from harness.errors import StoreError
 from harness.reference import ReportedFigure
-from harness.store.read import model_record, run_record
-from harness.store.records import ModelRecord, ProtocolRecord, RunRecord
+from harness.store.read import checkpoint_record, model_record, run_record
+from harness.store.records import CheckpointRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
     BlockRow,
     CheckpointRow,
@@ -31,17 +30,16 @@ _BLOCKS = selectinload(EvaluationRow.blocks).options(defer(BlockRow.margins), de
 _FINDINGS = selectinload(ExaminationRow.findings)
 
 
-def _checkpoints(owner: Any) -> tuple[Any, ...]:
-    """How all that hangs on an owner's checkpoints is read: one query a table."""
-    checkpoints = selectinload(owner)
-    return (
-        checkpoints.selectinload(CheckpointRow.evaluations).options(_BLOCKS),
-        checkpoints.selectinload(CheckpointRow.examinations).options(_FINDINGS),
-    )
-
-
-_WHOLE_RUN = (selectinload(RunRow.dataset), selectinload(RunRow.epochs), *_checkpoints(RunRow.checkpoints))
-_WHOLE_MODEL = (selectinload(ModelRow.dataset), *_checkpoints(ModelRow.checkpoint))
+_WHOLE_CHECKPOINT = (
+    selectinload(CheckpointRow.evaluations).options(_BLOCKS),
+    selectinload(CheckpointRow.examinations).options(_FINDINGS),
+)
+_WHOLE_RUN = (
+    selectinload(RunRow.dataset),
+    selectinload(RunRow.epochs),
+    selectinload(RunRow.checkpoints).options(*_WHOLE_CHECKPOINT),
+)
+_WHOLE_MODEL = (selectinload(ModelRow.dataset), selectinload(ModelRow.checkpoint).options(*_WHOLE_CHECKPOINT))
 
 
 class Queries:
@@ -72,6 +70,11 @@ class Queries:
             if row is None:
                 raise StoreError(f"there is no run {run_id}; `harness runs` lists those that are")
             return run_record(row)
+
+    def checkpoint(self, checkpoint_id: int) -> CheckpointRecord:
+        """The weights of that number, and what they went through; of a run or of a model from elsewhere."""
+        with self._reading() as session:
+            return checkpoint_record(session.get_one(CheckpointRow, checkpoint_id, options=_WHOLE_CHECKPOINT))
 
     def newest_attempt(self, identity: str) -> RunRecord | None:
         """The newest run of an identity."""

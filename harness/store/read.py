@@ -25,7 +25,7 @@ def run_record(row: RunRow) -> RunRecord:
         **{name: getattr(row, name) for name in names},
         dataset=_dataset(row.dataset),
         epochs=tuple(EpochRecord(**epoch) for epoch in epochs),
-        checkpoints=tuple(_checkpoint(c) for c in row.checkpoints),
+        checkpoints=tuple(checkpoint_record(c) for c in row.checkpoints),
     )
 
 
@@ -35,7 +35,7 @@ def model_record(row: ModelRow) -> ModelRecord:
     return ModelRecord(
         **{name: getattr(row, name) for name in names},
         dataset=_dataset(row.dataset),
-        checkpoint=_checkpoint(row.checkpoint),
+        checkpoint=checkpoint_record(row.checkpoint),
     )
 
 
@@ -43,7 +43,8 @@ def _dataset(row: DatasetRow) -> DatasetRecord:
     return DatasetRecord(**{f.name: getattr(row, f.name) for f in dataclasses.fields(DatasetRecord)})
 
 
-def _checkpoint(row: CheckpointRow) -> CheckpointRecord:
+def checkpoint_record(row: CheckpointRow) -> CheckpointRecord:
+    """Weights with all that hangs on them."""
     evaluations = tuple(_evaluation(e) for e in row.evaluations)
     examinations = tuple(_examination(e) for e in row.examinations)
     return CheckpointRecord(row.id, row.name, row.epoch, row.sha256, evaluations, examinations)

@@ -17,7 +17,7 @@ from harness.device import arithmetic
 from harness.errors import TrainingFailed
 from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
 from harness.method import Method, Step
-from harness.network import Network
+from harness.network import Network, Shape
 from harness.protocol import TrainProtocol
 from harness.seeds import derive_seed, generator, global_seed
 from harness.spec import RunSpec
@@ -30,10 +30,10 @@ log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5
 
 
-def initial_model(network: Network, dataset: Dataset, train_seed: int) -> nn.Module:
+def initial_model(network: Network, shape: Shape, train_seed: int) -> nn.Module:
     """The network before training, as the train seed decides it; built on the CPU, so the same on every device."""
     with global_seed(torch.device("cpu"), derive_seed(train_seed, "initialisation")):
-        return network.build(dataset.shape)
+        return network.build(shape)
 
 
 def learning_rate(protocol: TrainProtocol, epoch: int) -> float:
@@ -68,7 +68,7 @@ class Trainer:
         self.threat = self.protocol.threat(float(epsilon))
         self.device = dataset.train.images.device
         self.dataset = dataset
-        self.model = initial_model(network, dataset, spec.train_seed).to(self.device)
+        self.model = initial_model(network, dataset.shape, spec.train_seed).to(self.device)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=self.protocol.lr,

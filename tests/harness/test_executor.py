@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.assessment import DatasetPlace
 from harness.errors import HarnessError, TrainingFailed
 from harness.events import CheckpointDone, Event, Report
 from harness.execution.executor import Executor, InProcess, Outcome, Processes, WorkerBug
 from harness.execution.work import Work
-from harness.job import DatasetPlace
-from harness.spec import RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(Work):
     """Reports twice, then ends as it is told."""
 
+    run_id: int
     end: str = "fine"
 
     def _perform(self, report: Report) -> None:
@@ -42,19 +42,9 @@ class Toy(Work):
 
 
 def toy(folder: Path, run_id: int, end: str = "fine") -> Toy:
-    spec = RunSpec(
-        method="sat",
-        method_settings={},
-        network="smallcnn",
-        network_settings={},
-        dataset="digits",
-        dataset_fingerprint="",
-        training={},
-        train_seed=0,
-    )
     return Toy(
-        spec=spec,
         run_id=run_id,
+        dataset_fingerprint="",
         place=DatasetPlace(source="digits", settings={}, data_dir=folder),
         folder=folder / str(run_id),
         device=torch.device("cpu"),
@@ -64,7 +54,7 @@ def toy(folder: Path, run_id: int, end: str = "fine") -> Toy:
     )
 
 
-def perform(executor: Executor, works: Sequence[Work]) -> tuple[list[Outcome], list[CheckpointDone]]:
+def perform(executor: Executor, works: Sequence[Toy]) -> tuple[list[Outcome[Toy]], list[CheckpointDone]]:
     events: list[Event] = []
     with executor:
         outcomes = list(executor.run(works, events.append))

@@ -12,9 +12,10 @@ import torch
 from attacks.cw import CW
 from attacks.natural import Natural
 from attacks.pgd import PGD
+from harness.assessment import with_attacks
 from harness.errors import DataError, HarnessError, SettingError, UnknownName
 from harness.identity import digest
-from harness.job import Job, Request, resolve, with_attacks
+from harness.job import Job, Request, resolve
 from harness.network import Shape
 from harness.plugins import discover
 from harness.protocol import load_protocol

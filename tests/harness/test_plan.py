@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.assessment import missing_blocks
 from harness.attack import Passes
 from harness.events import BlockDone, EpochRecord
 from harness.identity import digest
 from harness.job import Job, Request, resolve
-from harness.plan import EvaluationGap, Plan, evaluation_gaps, make_plan, missing_blocks
+from harness.plan import EvaluationGap, Plan, evaluation_gaps, make_plan
 from harness.provenance import host
 from harness.spec import RunSpec
 from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from harness.assessment import with_attacks
 from harness.data.cifar10 import CIFAR10
 from harness.data.svhn import SVHN
 from harness.dataset import Dataset, DataSource, Split
@@ -20,7 +21,7 @@ from harness.errors import SettingError, UnknownName
 from harness.evaluation.statistics import Figure
 from harness.events import BlockDone
 from harness.identity import digest
-from harness.job import Request, resolve, with_attacks
+from harness.job import Request, resolve
 from harness.plugins import discover
 from harness.protocol import load_protocol
 from harness.reference import ReportedFigure

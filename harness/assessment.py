@@ -1,0 +1,128 @@
+"""How models are attacked: by what, in which ball, with how many seeds, on which images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from harness.attack import Attack
+from harness.dataset import Dataset
+from harness.identity import digest
+from harness.overrides import make
+from harness.plugins import Catalogue
+from harness.protocol import Protocol
+from harness.store.records import DatasetRecord, EvaluationRecord, ProtocolRecord
+from harness.threat import Threat
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetPlace:
+    """How a worker finds the data set again: its source, and where downloads are kept."""
+
+    source: str
+    settings: dict[str, Any]
+    data_dir: Path
+
+
+@dataclass(frozen=True)
+class AttackGap:
+    """One attack with one seed, and the blocks that have no verdicts: first image, number of images."""
+
+    attack: str
+    seed: int
+    blocks: tuple[tuple[int, int], ...]
+
+    @property
+    def images(self) -> int:
+        """How many images have no verdict yet."""
+        return sum(length for _, length in self.blocks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """How some models are attacked.
+
+    Attributes:
+        attacks: the protocol's, and any others that are wanted.
+        chosen: the attacks to run, of those.
+    """
+
+    dataset: Dataset
+    place: DatasetPlace
+    protocol: Protocol
+    attacks: dict[str, Attack]
+    chosen: tuple[str, ...]
+    threat: Threat
+    seeds: int
+    examples: int
+    device: torch.device
+    plugins: tuple[Path, ...]
+
+    def attack_settings(self, attack: str) -> dict[str, Any]:
+        """What identifies an attack's results; the block size too, where random numbers are drawn by block."""
+        plugin = self.attacks[attack]
+        blocks = {"block_size": self.protocol.evaluation.block_size} if plugin.seeded else {}
+        return plugin.settings_under(self.threat) | blocks
+
+    def attack_seeds(self, attack: str) -> range:
+        """The seeds an attack is run with: one, where it draws nothing."""
+        return range(self.seeds if self.attacks[attack].seeded else 1)
+
+    def gaps(self, done: Iterable[EvaluationRecord]) -> Iterator[AttackGap]:
+        """Every evaluation that is wanted of one model, with its missing blocks (none where it is complete)."""
+        have = {(e.attack, e.settings_sha256, e.seed, e.examples): e.blocks for e in done}
+        for attack in self.chosen:
+            key = digest(self.attack_settings(attack))
+            for seed in self.attack_seeds(attack):
+                blocks = have.get((attack, key, seed, self.examples), ())
+                missing = missing_blocks(self.examples, self.protocol.evaluation.block_size, blocks)
+                yield AttackGap(attack, seed, tuple(missing))
+
+    def dataset_record(self) -> DatasetRecord:
+        """The data set as the store keeps it."""
+        shape, data = self.dataset.shape, self.dataset
+        return DatasetRecord(data.name, data.fingerprint, len(data.train), len(data.test), *shape)
+
+    def protocol_record(self) -> ProtocolRecord:
+        """The protocol as the store keeps it."""
+        return ProtocolRecord(
+            fingerprint=self.protocol.fingerprint,
+            name=self.protocol.name,
+            training_sha256=digest(self.protocol.training_document),
+            attacks={name: digest(self.attack_settings(name)) for name in self.protocol.evaluation.attacks},
+            document=self.protocol.document(),
+        )
+
+
+def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What lacks a verdict, as (first image, number of images), cut at the multiples of the block size.
+
+    Where random numbers are drawn by block, the done blocks are of the same size, so that whole blocks are missing or
+    none. An attack without randomness may have been run under another block size; then parts of blocks may be.
+    """
+    position = 0
+    for start, length in (*sorted(done), (examples, 0)):
+        while position < start:
+            end = min(start, (position // block_size + 1) * block_size)
+            yield position, end - position
+            position = end
+        position = max(position, start + length)
+
+
+def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, dict[str, Attack]]:
+    """The protocol's attacks, and the protocol with all their settings resolved: what its fingerprint is taken of.
+
+    Raises:
+        UnknownName: the protocol names, or has settings for, an attack that is not there.
+    """
+    for name in protocol.attack_settings:
+        catalogue.get(name)  # one that is there but not asked for is dropped below; a misspelt one is refused
+    attacks = {
+        name: cast(Attack, make(catalogue.get(name), name, protocol.attack_settings.get(name, {})))
+        for name in protocol.evaluation.attacks
+    }
+    return replace(protocol, attack_settings={name: a.resolved() for name, a in attacks.items()}), attacks

@@ -1,0 +1,53 @@
+"""What is attacked: a model that any process can build, the same to the last bit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from torch import nn
+
+from harness.network import Network, Shape
+from harness.plugins import discover
+from harness.spec import RunSpec
+from harness.training.checkpoints import load_weights, weights_file
+from harness.training.loop import initial_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject(ABC):
+    """A model, as plain data.
+
+    Attributes:
+        label, checkpoint: what progress lines call it.
+        sha256: identifies its weights; where they are no longer those, ``model`` raises a HarnessError.
+    """
+
+    label: str
+    checkpoint: str
+    sha256: str
+
+    @abstractmethod
+    def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        """The model on the CPU: images in [0, 1] to logits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedWeights(Subject):
+    """A checkpoint of a run."""
+
+    spec: RunSpec
+    folder: Path
+
+    def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        model = initial_model(network_of(self.spec, plugins), shape, self.spec.train_seed)
+        model.load_state_dict(load_weights(weights_file(self.folder, self.checkpoint), self.sha256))
+        return model
+
+
+def network_of(spec: RunSpec, plugins: tuple[Path, ...]) -> Network:
+    """The network that a run trains, with its settings."""
+    cls = discover("networks", plugins).get(spec.network)
+    return cast(Network, cls.from_mapping(spec.network_settings))
