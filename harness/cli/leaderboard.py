@@ -21,7 +21,11 @@ def leaderboard(
     checkpoint: Annotated[str | None, typer.Option(help="Show this checkpoint's rows alone: early or last.")] = None,
     sort: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Rank by this attack. [default: the last column]", show_default=False),
+        typer.Option(
+            metavar="COLUMN",
+            help="Rank by this attack, or by worst_case. [default: the last attack]",
+            show_default=False,
+        ),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
     db: Db = None,

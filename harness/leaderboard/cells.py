@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.evaluation.intervals import Interval, t_interval, wilson
 from harness.evaluation.statistics import Figure
+from harness.leaderboard.columns import TITLES, WORST_CASE
+from harness.leaderboard.pairs import RULE
 from harness.leaderboard.ranking import Board, Row
+
+TIED = "≈"  # beside the rank of a row that is not told apart from the best
 
 
 def figure_text(figure: Figure | None) -> str:
@@ -13,6 +18,17 @@ def figure_text(figure: Figure | None) -> str:
     if figure is None:
         return "-"
     return f"{figure.median:.2f}" + (f" ± {figure.std:.2f}" if figure.std is not None else "")
+
+
+def interval_text(interval: Interval | None, *, sign: bool = False) -> str:
+    """``[77.1, 80.7]``; empty where there is none."""
+    form = "+.1f" if sign else ".1f"
+    return "" if interval is None else f"[{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def wilson_text(board: Board, figure: Figure | None) -> str:
+    """Wilson's interval of a figure on the board's images; empty where it is not known how many they were."""
+    return interval_text(wilson(figure.median, board.examples)) if figure and board.examples else ""
 
 
 def seeds_text(row: Row) -> str:
@@ -23,13 +39,23 @@ def seeds_text(row: Row) -> str:
 
 def header(board: Board) -> list[str]:
     """The names of the columns."""
-    return ["rank", "method", "network", "checkpoint", *board.columns, "n", "networks", "source"]
+    return ["rank", "method", "network", "checkpoint", *titles(board), "n", "networks", "source"]
+
+
+def titles(board: Board) -> list[str]:
+    """The names of the columns that hold figures."""
+    return [TITLES.get(column, column) for column in board.columns]
+
+
+def rank_text(row: Row) -> str:
+    """The rank, and the mark of a row that is not told apart from the best."""
+    return "-" if row.rank is None else f"{row.rank} {TIED}" if row.tied else str(row.rank)
 
 
 def cells(board: Board, row: Row) -> list[str]:
     """One row's texts, as ``header`` names them."""
     return [
-        "-" if row.rank is None else str(row.rank),
+        rank_text(row),
         row.label,
         row.arch_label,
         row.checkpoint,
@@ -41,17 +67,54 @@ def cells(board: Board, row: Row) -> list[str]:
 
 
 def spread_lines(board: Board) -> list[str]:
-    """For rows of several networks: mean and standard deviation over training seeds, told apart from the table's."""
+    """For rows of several networks: what holds over training seeds, told apart from the table's figures."""
     lines = []
     for row in board.rows:
         spreads = {name: figure.train for name, figure in row.metrics.items() if figure is not None and figure.train}
         if spreads:
-            told = ", ".join(f"{name} {s.mean:.2f} ± {s.std or 0:.2f}" for name, s in spreads.items())
+            told = ", ".join(
+                f"{TITLES.get(name, name)} {s.mean:.2f} ± {s.std or 0:.2f}"
+                f" {interval_text(t_interval(s.mean, s.std, s.n))}".rstrip()
+                for name, s in spreads.items()
+            )
             lines.append(f"{row.label} over {row.train_seeds} training seeds: {told}")
     return lines
 
 
 LEGEND = "% of test images classified rightly: median ± standard deviation over n attack seeds"
+
+
+def legend(boards: Sequence[Board]) -> list[str]:
+    """What the figures are, each with its n and its kind of interval; what does not occur is not explained."""
+    rows = [row for board in boards for row in board.rows]
+    figures = [figure for row in rows for figure in row.metrics.values() if figure]
+    examples = sorted({board.examples for board in boards if board.examples})
+    lines = [LEGEND] if boards else []
+    if examples:
+        images = " or ".join(map(str, examples))
+        lines.append(f"[low, high] of a median: 95 % Wilson interval over the n = {images} test images, networks given")
+    if any(figure.train for figure in figures):
+        lines.append(
+            "over training seeds: mean ± standard deviation and 95 % t-interval over n networks, test images given"
+        )
+    if any(row.metrics.get(WORST_CASE) for row in rows):
+        lines.append(
+            f"worst case: right under every attack of the protocol with every attack seed ({_worst_case_seeds(rows)});"
+            " it falls with more seeds"
+        )
+    if any(row.versus_best for row in rows):
+        lines.append(f"{TIED} not told apart from the best row in the column that ranks: {RULE}")
+    return lines
+
+
+def _worst_case_seeds(rows: Sequence[Row]) -> str:
+    """Seeds behind the worst case, attack by attack: ``natural 1, pgd 5``, or the range over rows."""
+    counts: dict[str, list[int]] = {}
+    for row in rows:
+        for attack, n in row.worst_case_seeds.items():
+            counts.setdefault(attack, []).append(n)
+    ranges = {attack: dict.fromkeys((min(ns), max(ns))) for attack, ns in counts.items()}
+    return ", ".join(f"{attack} {'-'.join(map(str, ends))}" for attack, ends in ranges.items())
 
 
 def notes(boards: Sequence[Board]) -> list[str]:

@@ -6,12 +6,19 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from harness.evaluation.intervals import LEVEL, Interval, t_interval, wilson
 from harness.evaluation.statistics import Figure
-from harness.leaderboard.ranking import Board, Row
+from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.pairs import Decision
+from harness.leaderboard.ranking import REPORTED, Board, Row
 
 
 def row_document(board: Board, row: Row) -> dict[str, Any]:
     """One row: percentages, null where there is no figure."""
+    metrics = {name: _figure(figure, board.examples) for name, figure in row.metrics.items()}
+    worst_case = metrics.get(WORST_CASE)
+    if worst_case is not None:
+        worst_case["seeds"] = row.worst_case_seeds
     return {
         "dataset": board.dataset,
         "arch": row.arch,
@@ -26,19 +33,49 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "source": board.source,
         "train_seeds": row.train_seeds,
         "rank": row.rank,
-        "metrics": {name: _figure(figure) for name, figure in row.metrics.items()},
+        "ranked_by": board.ranked_by,
+        "tied": None if board.source == REPORTED or row.rank is None else row.tied,
+        "versus_best": decision_document(row.versus_best),
+        "metrics": metrics,
         "notes": list(row.notes),
         "runs": list(row.runs),
     }
 
 
-def _figure(figure: Figure | None) -> dict[str, Any] | None:
+def _figure(figure: Figure | None, examples: int | None) -> dict[str, Any] | None:
     if figure is None:
         return None
     document: dict[str, Any] = {"median": figure.median, "std": figure.std, "n": figure.n}
+    if examples:
+        document["interval"] = interval_document(wilson(figure.median, examples), "wilson", "test images", examples)
     if figure.train is not None:
-        document["train"] = {"mean": figure.train.mean, "std": figure.train.std, "n": figure.train.n}
+        mean, std, n = figure.train.mean, figure.train.std, figure.train.n
+        document["train"] = {"mean": mean, "std": std, "n": n}
+        document["train"]["interval"] = interval_document(t_interval(mean, std, n), "t", "training seeds", n)
     return document
+
+
+def interval_document(interval: Interval | None, kind: str, unit: str, n: int) -> dict[str, Any] | None:
+    """An interval with its kind, and what it is over: n of a unit."""
+    if interval is None:
+        return None
+    return {"kind": kind, "level": LEVEL, "unit": unit, "n": n, "low": interval.low, "high": interval.high}
+
+
+def decision_document(decision: Decision | None) -> dict[str, Any] | None:
+    """How two rows compare, first minus second in points."""
+    if decision is None:
+        return None
+    return {
+        "test": decision.test,
+        "unit": decision.unit,
+        "n": decision.n,
+        "difference": decision.difference,
+        "interval": interval_document(decision.interval, "t", decision.unit, decision.n),
+        "p": decision.p,
+        "p_holm": decision.p_holm,
+        "significant": decision.significant,
+    }
 
 
 def row_documents(boards: Iterable[Board]) -> Iterator[dict[str, Any]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.leaderboard.cells import LEGEND, cells, header, notes, spread_lines
-from harness.leaderboard.ranking import Board
+from harness.leaderboard.cells import cells, header, legend, notes, spread_lines, wilson_text
+from harness.leaderboard.ranking import Board, Row
 
 
 def render_markdown(boards: Sequence[Board]) -> str:
@@ -13,10 +13,18 @@ def render_markdown(boards: Sequence[Board]) -> str:
     parts = []
     for board in boards:
         names = header(board)
-        lines = [_line(names), _line(["---"] * len(names)), *(_line(cells(board, row)) for row in board.rows)]
+        lines = [_line(names), _line(["---"] * len(names)), *(_line(_with_intervals(board, row)) for row in board.rows)]
         parts.append("\n".join([f"**{board.heading}**", "", *lines]))
         parts.extend(spread_lines(board))
-    return "\n\n".join([*parts, *([LEGEND] if boards else []), *notes(boards)])
+    return "\n\n".join([*parts, *legend(boards), *notes(boards)])
+
+
+def _with_intervals(board: Board, row: Row) -> list[str]:
+    """The row's cells, each figure with its Wilson interval."""
+    texts = cells(board, row)
+    for place, column in enumerate(board.columns, start=header(board).index("checkpoint") + 1):
+        texts[place] = f"{texts[place]} {wilson_text(board, row.metrics[column])}".rstrip()
+    return texts
 
 
 def _line(texts: Sequence[str]) -> str:

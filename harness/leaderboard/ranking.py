@@ -10,8 +10,11 @@ from typing import Any
 from harness.errors import UnknownName
 from harness.evaluation.statistics import Figure, summarise
 from harness.identity import canonical_json
+from harness.leaderboard.columns import WORST_CASE, Column, Verdicts
+from harness.leaderboard.contestants import Contestant, contestants, label, newest, with_departures
+from harness.leaderboard.pairs import Decision, against_best
 from harness.reference import ReportedFigure
-from harness.store.records import CheckpointRecord, ProtocolRecord, RunRecord
+from harness.store.records import EvaluationRecord, ProtocolRecord
 from harness.store.store import Store
 
 MEASURED, REPORTED = "measured", "reported"
@@ -26,10 +29,13 @@ class Row:
         settings, arch_settings: those that are not the defaults.
         wrappers: what wraps the update, each with its settings that are not the defaults.
         train_seeds: networks behind the row.
-        metrics: attack -> figure, in the protocol's order; None where there is none yet.
+        metrics: attack -> figure, in the protocol's order, and the worst case; None where there is none yet.
         rank: among the rows of its board; None without a figure to rank by.
         runs: numbers of the runs behind it.
         unseeded: attacks that draw nothing, so that one seed is all there is.
+        networks: what the row was made of.
+        worst_case_seeds: attack -> seeds in the worst case, of the network that has fewest.
+        versus_best: the comparison with the board's best row; None for that row, and where there is none.
     """
 
     method: str
@@ -44,20 +50,24 @@ class Row:
     runs: tuple[int, ...] = ()
     unseeded: frozenset[str] = frozenset()
     rank: int | None = None
+    networks: tuple[Contestant, ...] = ()
+    worst_case_seeds: dict[str, int] = field(default_factory=dict)
+    versus_best: Decision | None = None
+
+    @property
+    def tied(self) -> bool:
+        """Whether the row is not told apart from the best one."""
+        return self.versus_best is not None and not self.versus_best.significant
 
     @property
     def label(self) -> str:
         """The method with what departs from its defaults, and what wraps it."""
-        return "+".join((_with(self.method, self.settings), *self.wrappers))
+        return label(self.method, self.settings, self.wrappers)
 
     @property
     def arch_label(self) -> str:
         """The network with what departs from its defaults."""
-        return _with(self.arch, self.arch_settings)
-
-
-def _with(name: str, departures: dict[str, Any]) -> str:
-    return name + "".join(f" {key}={value}" for key, value in departures.items())
+        return with_departures(self.arch, self.arch_settings)
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,9 @@ class Board:
     Attributes:
         fingerprint: of the protocol; for reported rows the paper's name stands for it.
         examples: how many test images were attacked; None where a paper does not say.
+        columns: what the rows have figures of: the protocol's attacks, and for measured rows the worst case.
+        attacks: attack -> SHA-256 of its settings, of measured rows.
+        ranked_by: the column that the ranks are of.
     """
 
     dataset: str
@@ -76,6 +89,13 @@ class Board:
     examples: int | None
     columns: tuple[str, ...]
     rows: tuple[Row, ...] = field(default=())
+    attacks: dict[str, str] = field(default_factory=dict)
+    ranked_by: str = ""
+
+    def column(self, name: str) -> Column:
+        """A column of a measured board."""
+        attacks = self.attacks if name == WORST_CASE else {name: self.attacks[name]}
+        return Column(name, attacks, self.examples or 0)
 
     @property
     def heading(self) -> str:
@@ -89,7 +109,7 @@ class Board:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which rows to show, and by which column to rank them; None: all, and each board's last column."""
+    """Which rows to show, and by which column to rank them; None: all, and each board's last attack."""
 
     dataset: str | None = None
     arch: str | None = None
@@ -116,17 +136,27 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
         UnknownName: ``sort`` is no column of any board.
     """
     selection = selection or Selection()
-    everything = [*_measured(store.runs(), store.protocols()), *_reported(store.reported())]
+    networks = list(contestants(newest(store.runs())))
+    verdicts = read_verdicts(store, networks)
+    everything = [*_measured(networks, store.protocols(), verdicts), *_reported(store.reported())]
     columns = {column for board in everything for column in board.columns}
     if selection.sort is not None and selection.sort not in columns:
         raise UnknownName("column", selection.sort, columns)
     chosen = []
     for board in everything:
         rows = [row for row in board.rows if selection.takes(board, row)]
-        column = selection.sort if selection.sort in board.columns else board.columns[-1]
+        attacks = [column for column in board.columns if column != WORST_CASE]
+        column = selection.sort if selection.sort in board.columns else attacks[-1]
         if rows:
-            chosen.append(replace(board, rows=_ranked(rows, column)))
+            ranked = replace(board, rows=_ranked(rows, column), ranked_by=column)
+            chosen.append(_with_ties(ranked, verdicts) if board.source == MEASURED else ranked)
     return chosen
+
+
+def read_verdicts(store: Store, networks: Iterable[Contestant]) -> Verdicts:
+    """The verdicts of every complete evaluation of some networks."""
+    wanted = {e.id for network in networks for e in network.checkpoint.evaluations if e.complete}
+    return store.verdicts_of(wanted) if wanted else {}
 
 
 def _ranked(rows: Sequence[Row], column: str) -> tuple[Row, ...]:
@@ -139,80 +169,76 @@ def _ranked(rows: Sequence[Row], column: str) -> tuple[Row, ...]:
     return tuple(sorted(ranked, key=lambda row: (row.rank is None, row.rank, row.label)))
 
 
-def _measured(runs: Iterable[RunRecord], protocols: Sequence[ProtocolRecord]) -> Iterator[Board]:
-    newest: dict[str, RunRecord] = {}
-    for run in runs:  # in the order of their numbers: a later attempt replaces an earlier one
-        if run.status == "done":
-            newest[run.identity] = run
+def _with_ties(board: Board, verdicts: Verdicts) -> Board:
+    """The board with each row's comparison with the first of its rows; rows without a rank have none."""
+    placed = [row for row in board.rows if row.rank is not None]
+    if len(placed) < 2:
+        return board
+    decisions = against_best([row.networks for row in placed], board.column(board.ranked_by), verdicts)
+    compared = [replace(row, versus_best=decision) for row, decision in zip(placed, decisions, strict=True)]
+    return replace(board, rows=(*compared, *board.rows[len(placed) :]))
+
+
+def _measured(
+    networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord], verdicts: Verdicts
+) -> Iterator[Board]:
     distinct = {
         canonical_json([p.training_sha256, list(p.attacks.items())]): p for p in protocols
     }  # the last of equal ones
     for protocol in distinct.values():
-        groups: dict[tuple[str, int], dict[str, list[tuple[RunRecord, CheckpointRecord]]]] = {}
-        for run in newest.values():
-            if run.training_sha256 != protocol.training_sha256:
+        groups: dict[tuple[str, int], dict[str, list[Contestant]]] = {}
+        for network in networks:
+            if network.training_sha256 != protocol.training_sha256:
                 continue
-            for checkpoint in run.checkpoints:
-                for examples in sorted({e.examples for e in checkpoint.evaluations if _counts(e, protocol)}):
-                    group = groups.setdefault((run.dataset.fingerprint, examples), {})
-                    group.setdefault(_kinship(run, checkpoint), []).append((run, checkpoint))
+            counted = (e.examples for e in network.checkpoint.evaluations if _counts(e, protocol))
+            for examples in sorted(set(counted)):
+                group = groups.setdefault((network.dataset.fingerprint, examples), {})
+                group.setdefault(network.kin, []).append(network)
         for (_, examples), kin in groups.items():
-            rows = tuple(_row(members, protocol, examples) for members in kin.values())
-            dataset = next(iter(kin.values()))[0][0].dataset.name
-            columns = tuple(protocol.attacks)
-            yield Board(dataset, MEASURED, protocol.name, protocol.fingerprint, examples, columns, rows)
+            name = next(iter(kin.values()))[0].dataset.name
+            columns = (*protocol.attacks, WORST_CASE)
+            attacks = dict(protocol.attacks)
+            board = Board(name, MEASURED, protocol.name, protocol.fingerprint, examples, columns, attacks=attacks)
+            yield replace(board, rows=tuple(_row(members, board, verdicts) for members in kin.values()))
 
 
-def _counts(evaluation: Any, protocol: ProtocolRecord) -> bool:
-    return bool(evaluation.complete and protocol.attacks.get(evaluation.attack) == evaluation.settings_sha256)
+def _counts(evaluation: EvaluationRecord, protocol: ProtocolRecord) -> bool:
+    return evaluation.complete and protocol.attacks.get(evaluation.attack) == evaluation.settings_sha256
 
 
-def _kinship(run: RunRecord, checkpoint: CheckpointRecord) -> str:
-    """What networks of one row share: everything but the training seed."""
-    return canonical_json(
-        [
-            run.method,
-            run.method_settings,
-            run.wrappers,
-            run.network,
-            run.network_settings,
-            checkpoint.name,
-            checkpoint.epoch,
-        ]
-    )
-
-
-def _row(members: Sequence[tuple[RunRecord, CheckpointRecord]], protocol: ProtocolRecord, examples: int) -> Row:
-    run, checkpoint = members[0]
-    metrics = {
-        attack: summarise(
-            [
-                [
-                    e.percent
-                    for e in c.evaluations
-                    if e.attack == attack and e.examples == examples and _counts(e, protocol)
-                ]
-                for _, c in members
-            ]
-        )
-        for attack in protocol.attacks
-    }
+def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Row:
+    """The row of networks that share all but the training seed."""
+    one = networks[0]
+    metrics: dict[str, Figure | None] = {}
+    unseeded = set()
+    for attack in board.attacks:
+        held = [board.column(attack).evaluations(network)[attack] for network in networks]
+        metrics[attack] = summarise([[e.percent for e in evaluations] for evaluations in held])
+        if any("block_size" not in e.settings for evaluations in held for e in evaluations):
+            unseeded.add(attack)
+    column = board.column(WORST_CASE)
+    worst = [column.accuracy(network, verdicts) for network in networks]
+    complete = [network for network, percent in zip(networks, worst, strict=True) if percent is not None]
+    counts = [{attack: len(es) for attack, es in column.evaluations(network).items()} for network in complete]
+    fewest = {attack: min(count[attack] for count in counts) for attack in board.attacks if counts}
+    summary = summarise([[percent] for percent in worst if percent is not None])
+    drawing = [n for attack, n in fewest.items() if attack not in unseeded]
+    metrics[WORST_CASE] = replace(summary, n=min(drawing, default=1)) if summary else None
+    uneven = any(count != fewest for count in counts)
     return Row(
-        method=run.method,
-        settings=run.method_departures,
-        wrappers=tuple(_with(wrapper["name"], wrapper["departures"]) for wrapper in run.wrappers),
-        arch=run.network,
-        arch_settings=run.network_departures,
-        checkpoint=checkpoint.name,
-        train_seeds=len(members),
+        method=one.method,
+        settings=one.settings,
+        wrappers=one.wrappers,
+        arch=one.arch,
+        arch_settings=one.arch_settings,
+        checkpoint=one.checkpoint.name,
+        train_seeds=len(networks),
         metrics=metrics,
-        runs=tuple(member.id for member, _ in members),
-        unseeded=frozenset(
-            e.attack
-            for _, c in members
-            for e in c.evaluations
-            if _counts(e, protocol) and "block_size" not in e.settings
-        ),
+        notes=("worst case: its networks differ in their attack seeds, and it falls with more",) if uneven else (),
+        runs=tuple(network.number for network in networks),
+        unseeded=frozenset(unseeded),
+        networks=tuple(networks),
+        worst_case_seeds=fewest,
     )
 
 

@@ -9,8 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.leaderboard.cells import LEGEND, cells, header, notes, spread_lines
-from harness.leaderboard.ranking import REPORTED, Board
+from harness.leaderboard.cells import cells, header, legend, notes, spread_lines, titles, wilson_text
+from harness.leaderboard.ranking import REPORTED, Board, Row
 
 PIPE_WIDTH = 140  # where there is no terminal to fit
 _ALWAYS = ("rank", "method")  # shown even where all rows agree
@@ -35,22 +35,21 @@ def render_table(boards: Sequence[Board], console: Console) -> Iterator[Renderab
     """
     for board in boards:
         names = header(board)[:-1]  # the source is in the heading
-        rows = [dict(zip(names, cells(board, row), strict=False)) for row in board.rows]
+        rows = [dict(zip(names, cells(board, row), strict=False)) | _figures(board, row) for row in board.rows]
         common = {
             name: rows[0][name]
             for name in names
-            if len({row[name] for row in rows}) == 1 and name not in (*_ALWAYS, *board.columns)
+            if len({row[name] for row in rows}) == 1 and name not in (*_ALWAYS, *titles(board))
         }
         heading = Text(board.heading, style="bold")
         heading.append("".join(_in_words(name, value, "; ") for name, value in common.items()), style="not bold")
         yield heading
         shown = [name for name in names if name not in common]
         if sum(_least_widths(rows, shown)) + 3 * len(shown) + 1 > console.width:  # rich would cut figures
-            rows, shown = _folded(board, rows, shown), [*_ALWAYS, *board.columns]
+            rows, shown = _folded(board, rows, shown), [*_ALWAYS, *titles(board)]
         yield _table(board, rows, shown)
         yield from (Text(line) for line in spread_lines(board))
-    if boards:
-        yield Text(LEGEND)
+    yield from (Text(line) for line in legend(boards))
     yield from (Text(note, style="dim") for note in notes(boards))
 
 
@@ -61,8 +60,24 @@ def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -
         table.add_column(name, justify="left" if word else "right", no_wrap=not word, overflow="fold", min_width=least)
     style = "dim italic" if board.source == REPORTED else ""
     for row in rows:
-        table.add_row(*(Text(row[name]) for name in shown), style=style)
+        table.add_row(*(_cell(row[name], name in titles(board)) for name in shown), style=style)
     return table
+
+
+def _figures(board: Board, row: Row) -> dict[str, str]:
+    """The figures, each with its Wilson interval in a line below it."""
+    texts = dict(zip(header(board), cells(board, row), strict=True))
+    return {
+        title: f"{texts[title]}\n{wilson_text(board, row.metrics[column])}".rstrip()
+        for title, column in zip(titles(board), board.columns, strict=True)
+    }
+
+
+def _cell(text: str, figure: bool) -> Text:
+    if not figure:
+        return Text(text)
+    median, _, interval = text.partition("\n")
+    return Text.assemble(median, ("\n" + interval, "dim")) if interval else Text(median)
 
 
 def _least_widths(rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[int]:
@@ -73,7 +88,7 @@ def _least_widths(rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[
 
 def _folded(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[dict[str, str]]:
     """The rows with all that is not a figure below the method's name."""
-    rest = [name for name in shown if name not in (*_ALWAYS, *board.columns)]
+    rest = [name for name in shown if name not in (*_ALWAYS, *titles(board))]
     return [
         row | {"method": "\n".join([row["method"], *(_in_words(name, row[name], "  ") for name in rest)])}
         for row in rows

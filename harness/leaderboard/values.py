@@ -6,11 +6,14 @@ import csv
 import io
 from collections.abc import Sequence
 
+from harness.evaluation.intervals import t_interval, wilson
+from harness.evaluation.statistics import Figure
 from harness.leaderboard.ranking import Board
 
 COLUMNS = (
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
     *("attack", "median_percent", "std_percent", "n", "networks", "train_mean_percent", "train_std_percent"),
+    *("wilson_low_percent", "wilson_high_percent", "train_t_low_percent", "train_t_high_percent", "tied"),
 )
 
 
@@ -22,9 +25,22 @@ def render_csv(boards: Sequence[Board]) -> str:
     for board in boards:
         common = (board.dataset, board.source, board.protocol, board.fingerprint, board.examples)
         for row in board.rows:
+            place = (row.rank, row.label, row.arch_label, row.checkpoint)
             for attack, figure in row.metrics.items():
                 if figure is not None:
-                    spread = (figure.train.mean, figure.train.std) if figure.train else (None, None)
-                    place = (row.rank, row.label, row.arch_label, row.checkpoint, attack)
-                    writer.writerow((*common, *place, figure.median, figure.std, figure.n, row.train_seeds, *spread))
+                    line = (attack, figure.median, figure.std, figure.n, row.train_seeds)
+                    writer.writerow(
+                        (*common, *place, *line, *_intervals(figure, board.examples), row.tied if row.rank else None)
+                    )
     return text.getvalue().rstrip("\n")
+
+
+def _intervals(figure: Figure, examples: int | None) -> tuple[float | None, ...]:
+    """What the header promises between ``networks`` and ``tied``; None where there is none."""
+    train, over_seeds = figure.train, None
+    if train is not None:
+        over_seeds = t_interval(train.mean, train.std, train.n)
+    over_images = wilson(figure.median, examples) if examples else None
+    spread = (train.mean, train.std) if train else (None, None)
+    ends = ((i.low, i.high) if i else (None, None) for i in (over_images, over_seeds))
+    return (*spread, *(end for pair in ends for end in pair))

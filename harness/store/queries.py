@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, defer, selectinload
@@ -24,6 +24,8 @@ from harness.store.schema import (
     RunRow,
 )
 from harness.store.verdicts import unpack, unpack_margins
+
+IDS_A_QUERY = 30_000  # SQLite takes 32,766 parameters
 
 # margins and verdicts stay where they are until someone asks for them
 _BLOCKS = selectinload(EvaluationRow.blocks).options(defer(BlockRow.margins), defer(BlockRow.verdicts))
@@ -109,6 +111,17 @@ class Queries:
             blocks = select(BlockRow).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
             return b"".join(unpack(block.verdicts, block.examples) for block in session.scalars(blocks))
 
+    def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
+        """The verdicts of many evaluations at once: evaluation -> one byte an example, in order, as far as done."""
+        found: dict[int, list[bytes]] = {number: [] for number in evaluation_ids}
+        columns = (BlockRow.evaluation_id, BlockRow.verdicts, BlockRow.examples)
+        with self._reading() as session:
+            for some in _batches(sorted(found), IDS_A_QUERY):
+                blocks = select(*columns).where(BlockRow.evaluation_id.in_(some)).order_by(BlockRow.start)
+                for number, verdicts, examples in session.execute(blocks):
+                    found[number].append(unpack(verdicts, examples))
+        return {number: b"".join(blocks) for number, blocks in found.items()}
+
     def margins(self, evaluation_id: int) -> list[float] | None:
         """The margins of an evaluation's examples in order, as far as they are done; None where they were not kept.
 
@@ -120,3 +133,7 @@ class Queries:
         if any(part is None for part in packed):
             return None
         return [margin for part in packed if part is not None for margin in unpack_margins(part)]
+
+
+def _batches(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (numbers[start : start + size] for start in range(0, len(numbers), size))

@@ -1,0 +1,85 @@
+"""What can be ranked and compared: networks at a checkpoint, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.identity import canonical_json
+from harness.store.records import CheckpointRecord, DatasetRecord, RunRecord
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One network at one checkpoint, and the words for it.
+
+    Attributes:
+        settings, arch_settings: those that are not the defaults.
+        wrappers: what wraps the update, each with its settings that are not the defaults.
+        kin: equal for networks of one row, which share everything but the training seed.
+        number: of the run.
+        train_seed: None where it is not known, as of a network that was not trained here.
+        training_sha256: of the training protocol.
+    """
+
+    method: str
+    settings: dict[str, Any]
+    wrappers: tuple[str, ...]
+    arch: str
+    arch_settings: dict[str, Any]
+    kin: str
+    number: int
+    train_seed: int | None
+    dataset: DatasetRecord
+    training_sha256: str
+    checkpoint: CheckpointRecord
+
+    @property
+    def label(self) -> str:
+        """The method with what departs from its defaults, and what wraps it."""
+        return label(self.method, self.settings, self.wrappers)
+
+    @property
+    def arch_label(self) -> str:
+        """The network with what departs from its defaults."""
+        return with_departures(self.arch, self.arch_settings)
+
+
+def label(method: str, settings: dict[str, Any], wrappers: Iterable[str]) -> str:
+    """A row's name."""
+    return "+".join((with_departures(method, settings), *wrappers))
+
+
+def with_departures(name: str, departures: dict[str, Any]) -> str:
+    """A name with the settings that are not the defaults."""
+    return name + "".join(f" {key}={value}" for key, value in departures.items())
+
+
+def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """The newest attempt that is done of every identity, given the runs in the order of their numbers."""
+    found: dict[str, RunRecord] = {}
+    for run in runs:
+        if run.status == "done":
+            found[run.identity] = run
+    return list(found.values())
+
+
+def contestants(runs: Iterable[RunRecord]) -> Iterator[Contestant]:
+    """Every checkpoint of some runs."""
+    for run in runs:
+        for checkpoint in run.checkpoints:
+            shared = [run.method, run.method_settings, run.wrappers, run.network, run.network_settings]
+            yield Contestant(
+                method=run.method,
+                settings=run.method_departures,
+                wrappers=tuple(with_departures(wrapper["name"], wrapper["departures"]) for wrapper in run.wrappers),
+                arch=run.network,
+                arch_settings=run.network_departures,
+                kin=canonical_json([*shared, checkpoint.name, checkpoint.epoch]),
+                number=run.id,
+                train_seed=run.train_seed,
+                dataset=run.dataset,
+                training_sha256=run.training_sha256,
+                checkpoint=checkpoint,
+            )

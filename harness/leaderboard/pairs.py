@@ -1,0 +1,109 @@
+"""Two rows of a board against each other, and which rows are not told apart from the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.evaluation.intervals import Interval
+from harness.evaluation.paired import cross, mcnemar
+from harness.evaluation.significance import ALPHA, holm, paired_t
+from harness.leaderboard.columns import Column, Verdicts
+from harness.leaderboard.contestants import Contestant
+
+PAIRED_T: Literal["paired t"] = "paired t"
+MCNEMAR: Literal["McNemar"] = "McNemar"
+
+RULE = (
+    f"paired t over training seeds where both rows have 2 or more in common, else McNemar on the images of one network"
+    f" each; Holm over the family, alpha {ALPHA:g}"
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether two rows differ.
+
+    Attributes:
+        test: paired t, whose unit is the training seed; or McNemar, whose unit is the test image.
+        n: training seeds; or test images.
+        difference: first minus second, in points.
+        interval: of the difference, 95 %; None beside McNemar.
+        p, p_holm: before and after Holm's correction over the family that the decision belongs to.
+    """
+
+    test: Literal["paired t", "McNemar"]
+    n: int
+    difference: float
+    interval: Interval | None
+    p: float
+    p_holm: float
+
+    @property
+    def unit(self) -> str:
+        """What n counts, and what the conclusion is about: the methods, trained anew; or two networks."""
+        return "training seeds" if self.test == PAIRED_T else "test images"
+
+    @property
+    def significant(self) -> bool:
+        """Whether the rows are told apart."""
+        return self.p_holm < ALPHA
+
+
+def common_seeds(first: Sequence[Contestant], second: Sequence[Contestant]) -> list[tuple[Contestant, Contestant]]:
+    """Pairs of networks that were trained from the same seed, in the order of the seeds."""
+    others = {network.train_seed: network for network in second if network.train_seed is not None}
+    pairs = [(network, others[network.train_seed]) for network in first if network.train_seed in others]
+    return sorted(pairs, key=lambda pair: pair[0].train_seed or 0)
+
+
+def decide(
+    first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: Verdicts
+) -> Decision | None:
+    """Compare the networks of two rows; None where one of them has no figure in the column.
+
+    Where both rows have two or more training seeds in common: Student's paired test over these, of what the column
+    says of each network (the median over attack seeds). Else, or where all seeds differ by the same amount other than
+    0, which Student's test cannot judge: McNemar's exact test between the networks of the first common training seed,
+    or the first network of each, on the verdict "right under every attack seed". An image has more chances to fall
+    under more attack seeds, so that only as many of the seeds count as both networks have.
+    """
+    first, second = (
+        [network for network in row if column.accuracy(network, verdicts) is not None] for row in (first, second)
+    )
+    if not (first and second):
+        return None
+    pairs = common_seeds(first, second)
+    if len(pairs) > 1:
+        accuracies = [
+            [column.accuracy(network, verdicts) or 0.0 for network in row] for row in zip(*pairs, strict=True)
+        ]
+        t = paired_t(*accuracies)
+        if t.p is not None:
+            return Decision(PAIRED_T, t.n, t.difference, t.interval, t.p, t.p)
+    one, other = pairs[0] if pairs else (first[0], second[0])
+    ours, theirs = column.evaluations(one), column.evaluations(other)
+    seeds = {attack: min(len(ours[attack]), len(theirs[attack])) for attack in column.attacks}
+    robust = [column.robust(network, verdicts, seeds) for network in (one, other)]
+    assert robust[0] is not None
+    assert robust[1] is not None
+    table = cross(robust[0], robust[1])
+    p = mcnemar(table)
+    return Decision(MCNEMAR, table.examples, table.difference, None, p, p)
+
+
+def corrected(decisions: Sequence[Decision | None]) -> list[Decision | None]:
+    """A family's decisions with Holm's correction over those that could be made."""
+    adjusted = iter(holm([decision.p for decision in decisions if decision is not None]))
+    return [None if decision is None else replace(decision, p_holm=next(adjusted)) for decision in decisions]
+
+
+def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts: Verdicts) -> list[Decision | None]:
+    """Compare each row with the first, which is the best; Holm over all of them. The first gets None.
+
+    The best row is chosen by the same data, which favours it: a row that is told apart by a hair may still be its
+    equal. A row that is not told apart is not shown to be equal either: there may be too few seeds or images.
+    """
+    decisions = [decide(row, rows[0], column, verdicts) for row in rows[1:]]
+    return [None, *corrected(decisions)]
