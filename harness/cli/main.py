@@ -7,7 +7,7 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import leaderboard, listing, plugins, reproduce, run, runs
+from harness.cli import export, leaderboard, listing, plugins, reproduce, run, runs
 from harness.errors import HarnessError
 
 # Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
@@ -41,6 +41,7 @@ app.command("runs")(runs.runs)
 app.command("show")(runs.show)
 app.command("new")(plugins.new)
 app.command("check")(plugins.check)
+app.add_typer(export.app, name="export")
 
 
 def _version(wanted: bool) -> None:
