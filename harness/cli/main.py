@@ -7,7 +7,7 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import leaderboard, listing, plugins, reproduce, run, runs, upgrade
+from harness.cli import export, leaderboard, listing, plugins, reproduce, run, runs, upgrade
 from harness.errors import HarnessError
 
 # Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
@@ -42,6 +42,7 @@ app.command("show")(runs.show)
 app.command("new")(plugins.new)
 app.command("check")(plugins.check)
 app.command("upgrade")(upgrade.upgrade)
+app.add_typer(export.app, name="export")
 
 
 def _version(wanted: bool) -> None:

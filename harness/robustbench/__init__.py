@@ -1,0 +1,1 @@
+"""RobustBench's leaderboard entries: read, written, and made of runs."""

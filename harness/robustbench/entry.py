@@ -1,0 +1,132 @@
+"""An entry of RobustBench's leaderboard: one JSON object a model, in the spellings that its files have.
+
+RobustBench 1.1.1 keeps them in ``model_info/DATASET/THREAT_MODEL/NAME.json``. Files written by hand spell epsilon
+"8/255" or "0.031" and accuracies "91.08"; its own ``update_json`` writes epsilon as a number, and null for what it
+does not know; some files have keys that its ``ModelInfo`` lacks, such as ``external`` and ``unreliable``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+
+KEYS = (  # in the order of RobustBench's files
+    *("link", "name", "authors", "additional_data", "number_forward_passes", "dataset", "venue", "architecture"),
+    *("eps", "clean_acc", "reported", "autoattack_acc", "footnote"),
+)
+_ACCURACIES = ("clean_acc", "reported", "autoattack_acc", "external", "corruptions_acc", "corruptions_acc_3d")
+_NUMBER = re.compile(r"\s*(\d+\.?\d*|\.\d+)(?:[eE]([-+]?\d+))?\s*(?:/\s*(\d+\.?\d*))?\s*")
+_LEVELS = 255
+
+
+class EntryError(HarnessError):
+    """A document that is no entry of RobustBench's leaderboard; names the key."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry; the document stays as it was spelled, and the properties read it.
+
+    Raises:
+        EntryError: epsilon or an accuracy that is no number, or out of range.
+    """
+
+    document: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.epsilon is not None and not math.isfinite(self.epsilon):
+            raise EntryError(f"eps={self.document['eps']!r} is refused: write 8/255 or a decimal")
+        for key in _ACCURACIES:
+            percent = self.percent(key)
+            if percent is not None and not 0 <= percent <= 100:
+                raise EntryError(f"{key}={self.document[key]!r} is refused: accuracies are percentages, such as 91.08")
+
+    @property
+    def epsilon(self) -> float | None:
+        """The radius of the ball, on the [0, 1] pixel scale; None for common corruptions."""
+        return self._number("eps")
+
+    def percent(self, key: str) -> float | None:
+        """An accuracy in percent, such as ``clean_acc``; None where there is none."""
+        return self._number(key)
+
+    def _number(self, key: str) -> float | None:
+        value = self.document.get(key)
+        if value is None:
+            return None
+        number = _read_number(value)
+        if number is None:
+            raise EntryError(f'{key}={value!r} is refused: it must be a number, such as "8/255", "0.5", or 0.0314')
+        return number
+
+    def updated(self, values: Mapping[str, Any]) -> Entry:
+        """With other values for some keys; every other key stays as it is spelled, as in RobustBench's update."""
+        return Entry({**self.document, **values})
+
+
+def _read_number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return float(value)
+    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    above = float(match[1] + (f"e{match[2]}" if match[2] else ""))
+    below = float(match[3]) if match[3] else 1.0
+    return above / below if below else None
+
+
+def spell_epsilon(epsilon: float) -> str:
+    """As RobustBench's files have it: a short decimal where it is one ("0.5"), else "8/255" where it is one."""
+    decimal = f"{epsilon:.4g}"
+    levels = round(epsilon * _LEVELS)
+    if float(decimal) != epsilon and levels / _LEVELS == epsilon:
+        return f"{levels}/{_LEVELS}"
+    return decimal if float(decimal) == epsilon else repr(float(epsilon))
+
+
+def spell_percent(percent: float) -> str:
+    """An accuracy as a text in percent, two decimals."""
+    return f"{percent:.2f}"
+
+
+def read_entry(source: str | Path) -> Entry:
+    """Read an entry, from its JSON text or from a file.
+
+    Raises:
+        EntryError: it cannot be read, is not a JSON object, or has a value that is no number where one belongs.
+    """
+    if isinstance(source, Path):
+        try:
+            text = source.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise EntryError(f"{source} cannot be read as an entry of RobustBench: {error}") from None
+    else:
+        text = source
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise EntryError(f"{_named(source)} is not JSON ({error}); an entry is one JSON object") from None
+    if not isinstance(document, dict) or not document.keys() & set(KEYS):
+        raise EntryError(f"{_named(source)} is no entry of RobustBench: it must be an object with keys such as eps")
+    try:
+        return Entry(document)
+    except EntryError as error:
+        raise EntryError(f"{_named(source)}: {error}") from None
+
+
+def _named(source: str | Path) -> str:
+    return str(source) if isinstance(source, Path) else "the entry"
+
+
+def write_entry(entry: Entry) -> str:
+    """The entry as RobustBench writes it: two spaces, its own keys in its own order and spelling, a final newline."""
+    return json.dumps(dict(entry.document), indent=2) + "\n"

@@ -1,0 +1,199 @@
+"""A run's entry for RobustBench's leaderboard, from its stored verdicts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.robustbench.entry import KEYS, Entry, spell_epsilon, spell_percent
+from harness.store.records import CheckpointRecord, EvaluationRecord, ProtocolRecord, RunRecord
+
+LEADERBOARDS = ("cifar10", "cifar100", "imagenet")  # the data sets that RobustBench ranks
+ARCHITECTURES = {"resnet18": "ResNet-18", "wrn-32-10": "WideResNet-34-10"}  # as RobustBench writes them
+_ATTACKS = ("natural", "autoattack")
+# what a person fills in: its values until someone does
+_UNKNOWN: dict[str, Any] = {"link": "", "name": "", "authors": "", "additional_data": False, "venue": "N/A"}
+
+
+class ExportError(HarnessError):
+    """A run that has no entry: what is missing, and the command that measures it."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one checkpoint, on the same images and with the same radius.
+
+    Attributes:
+        natural, autoattack: accuracies in percent, medians over attack seeds.
+        seeds: of AutoAttack.
+        examples: the first so many test images.
+    """
+
+    natural: float
+    autoattack: float
+    epsilon: float
+    seeds: int
+    examples: int
+    protocol: str | None
+
+
+def measured(
+    run: RunRecord, checkpoint: str, protocols: Sequence[ProtocolRecord], epsilon: float | None = None
+) -> Measured:
+    """The figures of a checkpoint, on as many images as both attacks saw.
+
+    Args:
+        epsilon: of AutoAttack, where there are several; None: the one that there is, or the run's own.
+    Raises:
+        ExportError: natural or AutoAttack accuracy is missing or unfinished, or there are several radii.
+    """
+    found = run.checkpoint(checkpoint)
+    if found is None:
+        known = ", ".join(c.name for c in run.checkpoints) or "none"
+        raise ExportError(f"run {run.id} has no checkpoint {checkpoint!r}; it has: {known}; give --checkpoint NAME")
+    complete = {name: [e for e in found.evaluations if e.attack == name and e.complete] for name in _ATTACKS}
+    for name in _ATTACKS:
+        if not complete[name]:
+            raise ExportError(_missing(run, found, name))
+    radius = _radius(run, complete["autoattack"], epsilon)
+    attacked = [e for e in complete["autoattack"] if e.settings["epsilon"] == radius]
+    sizes = {e.examples for e in attacked} & {e.examples for e in complete["natural"]}
+    if not sizes:
+        raise ExportError(
+            f"run {run.id}, {checkpoint}: natural accuracy and AutoAttack are of different numbers of test images;"
+            " the same `harness run` command again measures what is missing"
+        )
+    examples = max(sizes)
+    natural = [e.percent for e in complete["natural"] if e.examples == examples]
+    attacked = [e for e in attacked if e.examples == examples]
+    newest = attacked[-1].settings_sha256  # settings other than epsilon changed between releases: never mixed
+    attacked = [e for e in attacked if e.settings_sha256 == newest]
+    return Measured(
+        natural=statistics.median(natural),
+        autoattack=statistics.median(e.percent for e in attacked),
+        epsilon=radius,
+        seeds=len({e.seed for e in attacked}),
+        examples=examples,
+        protocol=_protocol(run, attacked[-1], protocols),
+    )
+
+
+def _missing(run: RunRecord, checkpoint: CheckpointRecord, attack: str) -> str:
+    begun = any(e.attack == attack for e in checkpoint.evaluations)
+    what = {"natural": "natural accuracy", "autoattack": "AutoAttack's accuracy"}[attack]
+    state = f"{what} is not finished" if begun else f"{what} was not measured"
+    return (
+        f"run {run.id}, {checkpoint.name}: {state}, and an entry needs it;"
+        f" `harness evaluate {run.id} --attacks {','.join(_ATTACKS)}` measures it"
+    )
+
+
+def _radius(run: RunRecord, evaluations: Sequence[EvaluationRecord], asked: float | None) -> float:
+    there = sorted({float(e.settings["epsilon"]) for e in evaluations})
+    told = ", ".join(spell_epsilon(radius) for radius in there)
+    if asked is not None:
+        if asked not in there:
+            raise ExportError(
+                f"run {run.id} was not attacked by AutoAttack at {spell_epsilon(asked)}; there is: {told}"
+            )
+        return asked
+    own = (run.training or {}).get("epsilon")
+    if len(there) == 1:
+        return there[0]
+    if own in there:
+        return float(own)
+    raise ExportError(f"run {run.id} was attacked by AutoAttack at {told}; say which one with --epsilon")
+
+
+def _protocol(run: RunRecord, attacked: EvaluationRecord, protocols: Sequence[ProtocolRecord]) -> str | None:
+    """The protocol that trained the run and asks for this evaluation, by name and fingerprint."""
+    for protocol in protocols:
+        same = protocol.training_sha256 == run.training_sha256
+        if same and protocol.attacks.get(attacked.attack) == attacked.settings_sha256:
+            return f"{protocol.name} [{protocol.fingerprint[:8]}]"
+    return None
+
+
+def make_entry(
+    run: RunRecord, checkpoint: str, figures: Measured, given: Mapping[str, Any], before: Entry | None = None
+) -> Entry:
+    """The entry of a run.
+
+    Args:
+        given: keys that the user states, such as ``authors``.
+        before: an entry of the same run that was filled in since; what is not measured stays.
+    """
+    settings = ", ".join(f"{key}={value}" for key, value in run.network_departures.items())
+    robust = spell_percent(figures.autoattack)
+    facts = {
+        "number_forward_passes": 1,
+        "dataset": run.dataset.name,
+        "architecture": ARCHITECTURES.get(run.network, run.network) + (f" ({settings})" if settings else ""),
+        "eps": spell_epsilon(figures.epsilon),
+        "clean_acc": spell_percent(figures.natural),
+        "reported": robust,
+        "autoattack_acc": robust,
+        "footnote": footnote(run, checkpoint, figures),
+    }
+    if before is None:
+        first = {**_UNKNOWN, "name": f"{run.method}, trained by harness", **facts, **given}
+        return Entry({key: first[key] for key in KEYS})
+    for key in ("dataset", "architecture"):
+        if before.document.get(key) not in (None, facts[key]):
+            raise ExportError(
+                f"the entry that is there has {key} {before.document[key]!r}, and run {run.id} has {facts[key]!r};"
+                " choose another --out"
+            )
+    return before.updated({**facts, **given})
+
+
+def footnote(run: RunRecord, checkpoint: str, figures: Measured) -> str:
+    """How the figures came about: seeds, networks, images, protocol."""
+    seeds = f"{figures.seeds} attack seed{'s' if figures.seeds > 1 else ''}"
+    images = "" if figures.examples == run.dataset.test_examples else f"the first {figures.examples} of "
+    departures = "".join(f" {key}={value}" for key, value in run.method_departures.items())
+    wrappers = "".join(f"+{wrapper['name']}" for wrapper in run.wrappers)
+    network = f"{run.method}{wrappers}{departures}, training seed {run.train_seed}, checkpoint {checkpoint}"
+    protocol = f"under harness's protocol {figures.protocol}" if figures.protocol else "under no protocol of harness"
+    return (
+        f"Robust accuracy is the median over {seeds} of standard AutoAttack on 1 network ({network}), on"
+        f" {images}{run.dataset.test_examples} test images, {protocol}."
+    )
+
+
+def loader(run: RunRecord, checkpoint: CheckpointRecord, weights: Path) -> str:
+    """A Python file that loads a checkpoint's weights into its network."""
+    shape = (run.dataset.channels, run.dataset.height, run.dataset.width, run.dataset.classes)
+    size = "x".join(str(extent) for extent in shape[:3])
+    return f'''{HEADER.format(run=run.id, checkpoint=checkpoint.name)}
+
+import hashlib
+from pathlib import Path
+
+import safetensors.torch
+from torch import nn
+
+from harness.network import Shape
+from harness.plugins import discover
+
+WEIGHTS = Path({str(weights)!r})
+SHA256 = {checkpoint.sha256!r}
+
+
+def load_model(weights: Path = WEIGHTS) -> nn.Module:
+    """Images {size} in [0, 1] to logits of {shape[3]} classes, in evaluation mode."""
+    content = Path(weights).read_bytes()
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise ValueError(f"{{weights}} is not the checkpoint of this entry")
+    network = discover("networks").get({run.network!r}).from_mapping({run.network_settings!r})
+    model = network.build(Shape{shape!r})
+    model.load_state_dict(safetensors.torch.load(content))
+    return model.eval()
+'''
+
+
+HEADER = '"""Load run {run}, checkpoint {checkpoint}; written by `harness export robustbench {run}`."""'

@@ -1,0 +1,129 @@
+"""Opening a target: which kind it is, what model it gives, and whether that can be evaluated."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from harness.errors import SettingError
+from harness.network import Shape
+from harness.targets.conformity import check_conformity
+from harness.targets.errors import TargetError
+from harness.targets.factory import FactoryTarget, open_factory
+from harness.targets.preprocessing import Preprocessing, find_normalisation
+from harness.targets.target import Opened, Target, conversions
+from harness.targets.weights import WeightsTarget, open_weights, split_key
+from harness.targets.weights_file import SUFFIXES
+from harness.targets.zoo import PREFIX, open_zoo
+
+KINDS = f"a weights file (*{', *'.join(SUFFIXES)}), module:factory, FILE.py:factory, or robustbench:NAME"
+
+
+def open_target(
+    text: str,
+    *,
+    dataset: str,
+    shape: Shape,
+    images: Tensor,
+    data_dir: Path,
+    arch: str | None = None,
+    network_values: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    plugins: tuple[Path, ...] = (),
+) -> Opened:
+    """Open a model that harness did not train, pass images through it, and say what it is.
+
+    Args:
+        text: a weights file, one of its state dicts as FILE:KEY, ``module:factory``, or ``robustbench:NAME``.
+        dataset: its name, by which RobustBench's zoo is searched.
+        images: some of its test images, ``(n, channels, height, width)`` float32 in [0, 1], on the CPU.
+        arch, network_values: the registered network of a weights file, and settings of it; None: recognised.
+        preprocessing: what is put inside the model.
+    Raises:
+        HarnessError: it cannot be opened, or is no classifier of these images into these classes; one line.
+    """
+    asked = preprocessing or Preprocessing()
+    values = network_values or {}
+    asked.check_channels(shape.channels)
+    target, provenance = _open(text, dataset, shape, data_dir, arch, values, asked, plugins)
+    network = target.build(shape, plugins)
+    target = target.seen(network)
+    converted = conversions(network)
+    model = target.prepare(network)
+    if not isinstance(target, WeightsTarget):
+        _refuse_second_normalisation(asked, network, text, shape.channels)
+    check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
+    name, settings = target.architecture(network)
+    if converted:
+        provenance["converted_to_float32"] = converted
+    if isinstance(target, FactoryTarget):
+        provenance |= {"class": type(network).__name__, "source_sha256": target.source_sha256}
+    return Opened(
+        target=target,
+        sha256=target.fingerprint(model),
+        network=name,
+        network_settings=settings,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        provenance=provenance | {"preprocessing": target.preprocessing.resolved()},
+    )
+
+
+def _open(
+    text: str,
+    dataset: str,
+    shape: Shape,
+    data_dir: Path,
+    arch: str | None,
+    values: Mapping[str, Any],
+    asked: Preprocessing,
+    plugins: tuple[Path, ...],
+) -> tuple[Target, dict[str, Any]]:
+    """The target and its provenance."""
+    file = None if text.startswith(PREFIX) else split_key(text)
+    if "://" in text:
+        raise TargetError(f"{text} is refused: nothing is fetched from an address; download it, and name the file")
+    if file is not None:
+        return open_weights(text, *file, shape, arch=arch, values=values, preprocessing=asked, plugins=plugins)
+    if arch is not None or values:
+        what = f"--arch {arch}" if arch is not None else f"--set {next(iter(values))}=..."
+        raise SettingError(f"{what} is refused: {text} brings its own network; it is for weights files")
+    if text.startswith(PREFIX):
+        return open_zoo(text, dataset, data_dir, asked)
+    if ":" in text:
+        return open_factory(text, asked)
+    raise TargetError(_unknown(text))
+
+
+def _unknown(text: str) -> str:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        inside = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+        return f"{text} is a directory; name a weights file" + (f", such as {path / inside[0]}" if inside else "")
+    if path.is_file():
+        return f"{text} is not known to be a weights file by its ending; a TARGET is {KINDS}"
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, [n for n in names if Path(n).suffix in SUFFIXES], n=2, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
+    return f"{text} is no target{hint}; a TARGET is a run's number, {KINDS}"
+
+
+def _refuse_second_normalisation(asked: Preprocessing, network: nn.Module, text: str, channels: int) -> None:
+    """A network that normalises by itself must not be given normalised images."""
+    if not asked.mean:
+        return
+    tensors = dict(network.named_buffers()) | dict(network.named_parameters())
+    inside = find_normalisation(tensors, channels) is not None or any(_normalises(m) for m in network.modules())
+    if inside:
+        raise SettingError(
+            f"--mean and --std are refused: {text} has a normalising layer of its own, and images would be normalised"
+            " twice; leave them out"
+        )
+
+
+def _normalises(module: nn.Module) -> bool:
+    """A layer such as torchvision's Normalize, which keeps its values outside of buffers."""
+    return "normaliz" in type(module).__name__.lower() and all(hasattr(module, name) for name in ("mean", "std"))

@@ -1,0 +1,153 @@
+"""What stands between images in [0, 1] and a stranger's network, and between its outputs and logits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Doc
+
+from harness.errors import SettingError
+from harness.settings import Settings
+from harness.targets.errors import TargetError
+
+Outputs = Literal["logits", "probabilities"]
+
+# a normalising layer's buffers, by the names that published code gives them
+PAIRS = (("mean", "std"), ("mu", "sigma"), ("new_mean", "new_std"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing(Settings):
+    """What is put inside the model, so that epsilon stays on the [0, 1] pixel scale."""
+
+    mean: Annotated[tuple[float, ...], Doc("subtracted from images in [0, 1]: one value a channel; empty: none")] = ()
+    std: Annotated[tuple[float, ...], Doc("what they are divided by then: one value a channel; empty: none")] = ()
+    outputs: Annotated[Outputs, Doc("what the network returns; a logarithm is put on probabilities")] = "logits"
+
+    def check(self) -> None:
+        if bool(self.mean) != bool(self.std):
+            given, lacking = ("mean", "std") if self.mean else ("std", "mean")
+            raise SettingError(
+                f"--{given} without --{lacking} is refused: a normalisation is (x - mean) / std; give both"
+            )
+        if self.mean and len(self.mean) != len(self.std):
+            raise SettingError(
+                f"--mean has {len(self.mean)} values and --std has {len(self.std)}; give one a channel to each"
+            )
+        for value in self.mean:
+            if not 0 <= value <= 1:
+                raise SettingError(f"--mean {value:g} is refused: it must be in [0, 1]{_advice(value)}")
+        for value in self.std:
+            if not 0 < value <= 1:
+                raise SettingError(f"--std {value:g} is refused: it must be above 0 and at most 1{_advice(value)}")
+
+    def check_channels(self, channels: int) -> None:
+        """Raise SettingError where there is neither one value nor one for each channel."""
+        if self.mean and len(self.mean) not in (1, channels):
+            raise SettingError(
+                f"--mean and --std have {len(self.mean)} values and the images have {channels} channel(s);"
+                " give one value a channel"
+            )
+
+
+def _advice(value: float) -> str:
+    pixels = 1 < value <= 255 and math.isfinite(value)
+    return f"; pixels are in [0, 1], so write {value:g}/255 rather than {value:g}" if pixels else ""
+
+
+class Prepared(nn.Module):
+    """A network with its preprocessing inside: images in [0, 1] to float32 logits ``(batch, classes)``.
+
+    Probabilities p become log p, whose softmax is p again, and whose margins and losses are those of the logits.
+    What float32 lost before they were returned does not come back: where p_y rounds to 1 (the others together below
+    6e-8) the cross-entropy and its gradient are 0, and where another p underflows to 0 (below 1e-38, a gap of 87
+    between logits) its logarithm is held at -87.3 and has no gradient. Attacks are blind there, so the robust
+    accuracy may be overestimated: the network's own logits are always to be preferred.
+    """
+
+    mean: Tensor | None
+    std: Tensor | None
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self._outputs: Outputs = preprocessing.outputs
+        for name in ("mean", "std"):
+            values = getattr(preprocessing, name)
+            self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1) if values else None)
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """What the network itself returns."""
+        normalised = x if self.mean is None or self.std is None else (x - self.mean) / self.std
+        outputs: Tensor = self.network(normalised)  # a stranger's may return anything; it is looked at when opened
+        return outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = self.outputs(x).float()
+        return outputs if self._outputs == "logits" else outputs.clamp_min(torch.finfo(torch.float32).tiny).log()
+
+
+def find_normalisation(tensors: dict[str, Tensor], channels: int) -> tuple[Preprocessing, tuple[str, ...]] | None:
+    """The normalisation that buffers named as a normalising layer's describe, and those names; None without any.
+
+    Args:
+        tensors: by their dotted names; ``mean`` and ``std``, ``mu`` and ``sigma``, at any depth, one value a channel.
+    Raises:
+        TargetError: two layers that differ, or values that are not on the [0, 1] pixel scale.
+    """
+    found: dict[tuple[str, str], Preprocessing] = {}
+    for name, tensor in tensors.items():
+        stem, _, leaf = name.rpartition(".")
+        for first, second in PAIRS:
+            partner = f"{stem}.{second}" if stem else second
+            if leaf == first and partner in tensors and {tensor.numel(), tensors[partner].numel()} <= {1, channels}:
+                found[name, partner] = _normalisation(name, tensor, tensors[partner])
+    if len(set(found.values())) > 1:
+        raise TargetError(
+            f"two normalisations that differ, {' and '.join(name for name, _ in found)}: which one comes first cannot"
+            " be told from their names; bring the model as module:factory"
+        )
+    if not found:
+        return None
+    return next(iter(found.values())), tuple(name for pair in found for name in pair)
+
+
+def _normalisation(name: str, mean: Tensor, std: Tensor) -> Preprocessing:
+    # the shortest decimals that are these float32 numbers, as the author wrote them: 0.4914, not 0.49140000343
+    means, stds = ([float(str(value)) for value in t.detach().float().flatten().numpy()] for t in (mean, std))
+    size = max(len(means), len(stds))
+    try:
+        return Preprocessing(mean=tuple(means * (size // len(means))), std=tuple(stds * (size // len(stds))))
+    except SettingError:
+        raise TargetError(
+            f"the normalisation {name} = {_brief(means)}, {_brief(stds)} is not one of images in [0, 1], so the scale"
+            " of epsilon would be unknown; bring the model as module:factory, taking images in [0, 1]"
+        ) from None
+
+
+def _brief(values: list[float]) -> str:
+    return f"({', '.join(f'{value:.4g}' for value in values)})"
+
+
+def merge(asked: Preprocessing, found: Preprocessing | None) -> Preprocessing:
+    """What was asked for with the normalisation that a file carries.
+
+    Raises:
+        SettingError: they contradict one another.
+    """
+    if found is None:
+        return asked
+    for name in ("mean", "std"):
+        given, carried = getattr(asked, name), getattr(found, name)
+        carried = carried if len(carried) != 1 else carried * len(given)
+        close = len(given) == len(carried) and all(abs(g - c) < 1e-4 for g, c in zip(given, carried, strict=True))
+        if given and not close:
+            raise SettingError(
+                f"--{name} {','.join(f'{g:g}' for g in given)} contradicts the normalisation in the file,"
+                f" {name} = {_brief(list(carried))}; leave --mean and --std out"
+            )
+    return Preprocessing(mean=found.mean, std=found.std, outputs=asked.outputs)

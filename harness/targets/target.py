@@ -1,0 +1,121 @@
+"""What a target is: a model that was not trained here, and how it is built again in any process."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from harness.network import Shape
+from harness.seeds import derive_seed, global_seed
+from harness.targets.errors import TargetError
+from harness.targets.fingerprint import fingerprint
+from harness.targets.preprocessing import Prepared, Preprocessing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target(ABC):
+    """A model that can be built again anywhere: plain data, so that it crosses processes.
+
+    Attributes:
+        label: how the target is shown.
+        preprocessing: what is put inside the model.
+    """
+
+    label: str
+    preprocessing: Preprocessing
+
+    @abstractmethod
+    def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        """The network alone, with its weights, as it comes.
+
+        Raises:
+            TargetError: it cannot be built, or is not what it was when it was opened.
+        """
+
+    @abstractmethod
+    def context(self) -> dict[str, Any]:
+        """What identifies the model beside its tensors, in JSON types."""
+
+    def architecture(self, network: nn.Module) -> tuple[str, dict[str, Any]]:
+        """The name of a network that was built, and its settings: its class's name, without settings."""
+        return type(network).__name__, {}
+
+    def seen(self, network: nn.Module) -> Self:
+        """The target with what is only known once its network was built: nothing more."""
+        return self
+
+    def build(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        """The network alone, built while torch's global generator is seeded.
+
+        So one that was never trained is the same in each process.
+        """
+        with global_seed(torch.device("cpu"), derive_seed(0, "target")):
+            return self.network(shape, plugins)
+
+    def prepare(self, network: nn.Module) -> Prepared:
+        """A built network with its preprocessing: on the CPU, in float32 and evaluation mode, no parameter gradients."""
+        return Prepared(network, self.preprocessing).cpu().float().eval().requires_grad_(False)
+
+    def model(self, shape: Shape, plugins: tuple[Path, ...]) -> Prepared:
+        """Images in [0, 1] to float32 logits; see ``prepare``."""
+        return self.prepare(self.build(shape, plugins))
+
+    def fingerprint(self, model: Prepared) -> str:
+        """The SHA-256 that identifies a model of this target."""
+        return fingerprint(model, {**self.context(), "preprocessing": self.preprocessing.resolved()})
+
+    def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str) -> Prepared:
+        """The model, where it is still the one that was opened.
+
+        Raises:
+            TargetError: its fingerprint is another one now.
+        """
+        model = self.model(shape, plugins)
+        if self.fingerprint(model) != sha256:
+            raise TargetError(
+                f"{self.label} gave another model than when it was opened; it must give the same weights each time,"
+                " and its files must not change while the command runs"
+            )
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A target that passed every check.
+
+    Attributes:
+        sha256: identifies the model: weights, preprocessing, and for a user's own code its name and source.
+        network: the registered network's name, else the name of the class, or of the function, that makes it.
+        network_settings: resolved, for a registered network.
+        parameters: how many numbers are in the network's parameters.
+        provenance: where it came from and what was done to it, in JSON types.
+    """
+
+    target: Target
+    sha256: str
+    network: str
+    network_settings: dict[str, Any]
+    parameters: int
+    provenance: dict[str, Any]
+
+
+def conversions(network: nn.Module) -> list[str]:
+    """The floating types of a network's tensors that are brought to float32, by name."""
+    tensors = [*network.parameters(), *network.buffers()]
+    types = {str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()} - {"float32"}
+    return sorted(types)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Standard output is for results: what a stranger's code prints goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

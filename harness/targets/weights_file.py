@@ -1,0 +1,128 @@
+"""Reading a weights file: tensors alone, never code."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import io
+import json
+import pickle
+import re
+import struct
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from harness.targets.errors import TargetError, told
+from harness.training.checkpoints import METADATA_KEY
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
+_GLOBAL = re.compile(r"(?:GLOBAL|global:?|class) ([A-Za-z_][\w.]*\.[\w.]+)")
+_SAVE = "save the state dict alone, torch.save(model.state_dict(), FILE)"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a weights file holds.
+
+    Attributes:
+        content: tensors by name, or mappings that hold them.
+        sha256: of the file.
+        run: what harness wrote into it about the run that trained it; empty in a stranger's file.
+    """
+
+    content: Any
+    sha256: str
+    run: dict[str, Any] = field(default_factory=dict)
+
+
+def read_weights_file(path: Path) -> WeightsFile:
+    """Read a safetensors file, or what ``torch.save`` wrote; what it is is told by its content.
+
+    ``torch.load`` reads with ``weights_only=True``: an unpickler that knows tensors and plain containers, and calls
+    nothing else.
+
+    Raises:
+        TargetError: missing, empty, damaged, not weights, or a pickle that asks for anything else than tensors.
+    """
+    content = _bytes(path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if _is_safetensors(content):
+        return _read_safetensors(path, content, sha256)
+    if path.suffix == ".safetensors":
+        raise TargetError(f"the weights file {path} is not a safetensors file, or it is damaged; copy it again")
+    if content[257:262] == b"ustar":
+        raise TargetError(
+            f"the weights file {path} is a tar archive, and it cannot be read without running code from it;"
+            f" unpack it, or {_SAVE}"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files make its readers raise anything
+        raise TargetError(_refusal(path, error)) from error
+    return WeightsFile(loaded, sha256)
+
+
+def _bytes(path: Path) -> bytes:
+    if path.is_dir():
+        inside = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+        hint = f"such as {path / inside[0]}" if inside else f"one that ends in {', '.join(SUFFIXES)}"
+        raise TargetError(f"{path} is a directory; name a weights file, {hint}")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise TargetError(f"there is no weights file {path}{_near(path)}") from None
+    except OSError as error:
+        raise TargetError(f"the weights file {path} cannot be read: {error.strerror}; make it readable") from None
+    if not content:
+        raise TargetError(f"the weights file {path} is empty; copy it again")
+    return content
+
+
+def _near(path: Path) -> str:
+    """Files of about that name in its folder, as the end of a sentence."""
+    if not path.parent.is_dir():
+        return f": there is no folder {path.parent}; check the path"
+    names = [file.name for file in path.parent.iterdir() if file.suffix in SUFFIXES]
+    near = difflib.get_close_matches(path.name, names, n=2, cutoff=0.5)
+    return f"; did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else "; check the path"
+
+
+def _is_safetensors(content: bytes) -> bool:
+    """Eight bytes of length, then a JSON object of that length."""
+    return len(content) > 9 and content[8:9] == b"{" and struct.unpack("<Q", content[:8])[0] + 8 <= len(content)
+
+
+def _read_safetensors(path: Path, content: bytes, sha256: str) -> WeightsFile:
+    try:
+        tensors = safetensors.torch.load(content)
+        header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
+        run = json.loads(header.get("__metadata__", {}).get(METADATA_KEY, "{}"))
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise TargetError(f"the weights file {path} is damaged ({told(error)}); copy it again") from error
+    return WeightsFile(tensors, sha256, run if isinstance(run, dict) else {})
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    text = str(error)
+    if "TorchScript" in text:
+        return f"the weights file {path} is a TorchScript program, which is code and is not run; {_SAVE}"
+    wanted = _GLOBAL.search(text)
+    if wanted and isinstance(error, pickle.UnpicklingError):
+        return (
+            f"the weights file {path} is refused: its pickle asks for {wanted[1]}, which is not a tensor, and no code"
+            f" from a file is ever run; {_SAVE}, or name the code yourself as module:factory"
+        )
+    short = text.split("WeightsUnpickler error:")[-1].split("Please file")[0].split("Check the documentation")[0]
+    reason = " ".join(short.split())[:160]
+    return (
+        f"the weights file {path} cannot be read as weights ({type(error).__name__}: {reason}); it is damaged,"
+        f" truncated, or no state dict: copy it again, or {_SAVE}"
+    )

@@ -1,0 +1,142 @@
+"""A target from RobustBench's zoo, by RobustBench's own package: ``robustbench:NAME``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from harness.files import writable_directory
+from harness.network import Shape
+from harness.targets.errors import TargetError, told
+from harness.targets.preprocessing import Preprocessing
+from harness.targets.target import Target, quiet
+
+PREFIX = "robustbench:"
+THREAT_MODEL = "Linf"  # the ball of every protocol here
+_INSTALL = "pip install 'robustness-harness[robustbench]'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooTarget(Target):
+    """A model of the zoo: its code and its weights are RobustBench's.
+
+    Attributes:
+        name: as the zoo's dictionaries have it.
+        dataset: as RobustBench and harness both call it.
+        model_dir: where RobustBench keeps what it downloads; absolute.
+    """
+
+    name: str
+    dataset: str
+    model_dir: Path
+
+    def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        utils = _import_robustbench("robustbench.utils")
+        folder = self.model_dir / self.dataset / THREAT_MODEL
+        file = folder / f"{self.name}.pt"
+        try:
+            with writable_directory(folder), quiet(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of its and timm's older code
+                model = utils.load_model(
+                    model_name=self.name, model_dir=self.model_dir, dataset=self.dataset, threat_model=THREAT_MODEL
+                )
+        except Exception as error:  # its downloaders raise what their libraries do
+            raise TargetError(_load_refusal(self.label, file, error)) from error
+        if not isinstance(model, nn.Module):
+            raise TargetError(
+                f"RobustBench gave a {type(model).__name__} for {self.label}; another release may do better"
+            )
+        return model
+
+    def context(self) -> dict[str, Any]:
+        return {"robustbench": self.name, "dataset": self.dataset, "threat_model": THREAT_MODEL}
+
+
+def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessing) -> tuple[ZooTarget, dict[str, Any]]:
+    """Find a name in the zoo; the target and its provenance. Its weights are downloaded when it is first built.
+
+    Raises:
+        TargetError: no package, no such name, no network for this data set.
+    """
+    if preprocessing.mean:
+        raise TargetError(f"--mean and --std are refused: {text} takes images in [0, 1]; leave them out")
+    name = text.removeprefix(PREFIX)
+    model_dir = (data_dir / "robustbench").absolute()
+    _check_name(name, dataset)
+    target = ZooTarget(label=text, preprocessing=preprocessing, name=name, dataset=dataset, model_dir=model_dir)
+    provenance = {"kind": "RobustBench zoo", "target": text, "threat_model": THREAT_MODEL, "robustbench": _version()}
+    return target, provenance
+
+
+def _version() -> str:
+    try:
+        return metadata.version("robustbench")
+    except metadata.PackageNotFoundError:
+        return "not installed as a distribution"
+
+
+def _check_name(name: str, dataset: str) -> None:
+    zoo = _import_robustbench("robustbench.model_zoo").model_dicts
+    enums = _import_robustbench("robustbench.model_zoo.enums")
+    datasets = {key.value: models for key, models in zoo.items() if enums.ThreatModel(THREAT_MODEL) in models}
+    if dataset not in datasets:
+        raise TargetError(
+            f"RobustBench has no networks for the data set {dataset}; it has some for {', '.join(datasets)}:"
+            f" give --dataset {next(iter(datasets), 'cifar10')}"
+        )
+    known = list(datasets[dataset][enums.ThreatModel(THREAT_MODEL)])
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(f'{PREFIX}{n}' for n in near)}?" if near else f"such as {PREFIX}{known[0]}"
+        raise TargetError(
+            f"RobustBench's zoo has no {name!r} for {dataset}, {THREAT_MODEL}; {hint} {len(known)} are listed on"
+            " https://robustbench.github.io"
+        )
+
+
+def _load_refusal(label: str, file: Path, error: Exception) -> str:
+    if file.is_file():
+        return f"{label} could not be loaded from {file} ({told(error)}); delete that file to download it again"
+    return (
+        f"{label} could not be downloaded ({told(error)}); it is fetched once: try again with a connection, or put the"
+        f" file that RobustBench offers at {file}"
+    )
+
+
+def _import_robustbench(module: str) -> Any:
+    """A module of RobustBench, whose import takes seconds: never at start-up.
+
+    RobustBench 1.1.1 imports AutoAttack by the module name ``autoattack``, of the authors' repository; the package on
+    the registry, which harness and RobustBench both require, is named ``pyautoattack``. It gets the other name here.
+
+    Raises:
+        TargetError: it, or something that it needs, is not installed.
+    """
+    if importlib.util.find_spec("robustbench") is None:
+        raise TargetError(f"{PREFIX}NAME needs the package robustbench, which is not installed: {_INSTALL}")
+    try:
+        with quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations in what it imports
+            if "autoattack" not in sys.modules and importlib.util.find_spec("autoattack") is None:
+                sys.modules["autoattack"] = importlib.import_module("pyautoattack")
+                sys.modules["autoattack.state"] = importlib.import_module("pyautoattack.state")
+            return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        lacking = error.name or str(error)
+        if lacking.split(".")[0] == "pkg_resources":
+            raise TargetError(
+                f"robustbench imports pkg_resources, which setuptools 81 and newer do not have: {_INSTALL}, or"
+                " pip install 'setuptools<81'"
+            ) from error
+        raise TargetError(f"robustbench cannot be imported, since {lacking} is missing: {_INSTALL}") from error
+    except Exception as error:  # an import of many packages, in versions that may not fit
+        raise TargetError(f"robustbench cannot be imported ({told(error)}): {_INSTALL}") from error
