@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 
@@ -17,6 +17,9 @@ from harness.plugins import Catalogue
 from harness.protocol import Protocol
 from harness.store.records import DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.threat import Threat
+
+Examined = Literal["model", "verdicts"]
+EDITION = 1  # of the checks of rigour: raised when one changes, so that models are examined anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,7 @@ class Assessment:
     Attributes:
         attacks: the protocol's, and any others that are wanted.
         chosen: the attacks to run, of those.
+        checks: whether the checks of rigour are wanted, too.
     """
 
     dataset: Dataset
@@ -61,6 +65,7 @@ class Assessment:
     examples: int
     device: torch.device
     plugins: tuple[Path, ...]
+    checks: bool = True
 
     def attack_settings(self, attack: str) -> dict[str, Any]:
         """What identifies an attack's results; the block size too, where random numbers are drawn by block."""
@@ -81,6 +86,11 @@ class Assessment:
                 blocks = have.get((attack, key, seed, self.examples), ())
                 missing = missing_blocks(self.examples, self.protocol.evaluation.block_size, blocks)
                 yield AttackGap(attack, seed, tuple(missing))
+
+    def examination(self, kind: Examined) -> dict[str, Any]:
+        """What identifies an examination of that kind: of the model itself, or of its verdicts."""
+        ball = {"epsilon": self.threat.epsilon, "examples": self.examples, "kind": kind, "edition": EDITION}
+        return ball | ({"threat": self.threat.resolved()} if kind == "model" else {})
 
     def dataset_record(self) -> DatasetRecord:
         """The data set as the store keeps it."""

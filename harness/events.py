@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+from harness.rigour.finding import Finding
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,17 @@ class BlockDone:
 
 
 @dataclass(frozen=True)
+class Examined:
+    """The checks of rigour on a model are done."""
+
+    checkpoint_id: int
+    label: str
+    settings: dict[str, Any]
+    findings: tuple[Finding, ...]
+    duration_s: float
+
+
+@dataclass(frozen=True)
 class EvaluationProgress:
     """How far the evaluations of a command are; told by the conductor after each block."""
 
@@ -90,5 +104,5 @@ class EvaluationProgress:
     left_s: float
 
 
-Event = TrainingProgress | EpochDone | CheckpointDone | BlockDone | EvaluationProgress
+Event = TrainingProgress | EpochDone | CheckpointDone | BlockDone | Examined | EvaluationProgress
 Report = Callable[[Event], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,7 +11,7 @@ import torch
 
 from harness.assessment import Assessment, DatasetPlace, with_attacks
 from harness.attack import Attack
-from harness.dataset import DataSource
+from harness.dataset import Dataset, DataSource
 from harness.device import arithmetic, resolve_device
 from harness.errors import SettingError
 from harness.method import Method
@@ -38,6 +39,7 @@ class Request:
     seeds: int = 5
     train_seeds: int = 1
     limit: int | None = None
+    checks: bool = True
     device: str | None = None
     data_dir: Path = Path("data")
     plugins: tuple[Path, ...] = ()
@@ -48,7 +50,7 @@ MOST = 1_000_000  # of anything that is counted on the command line: more is a s
 FATE: dict[str, str] = {
     **dict.fromkeys(("methods", "wrap", "arch", "dataset", "image_size", "epochs", "precision", "values"), "identity"),
     "protocol": "identity",  # by its content: its name plays no part
-    **dict.fromkeys(("seeds", "train_seeds", "limit"), "selection"),  # which identities, not what they are
+    **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which identities, not what they are
     **dict.fromkeys(("device", "data_dir", "plugins"), "provenance"),
 }
 """For each field of a request: part of a run's identity, a choice of how many, or provenance alone."""
@@ -84,11 +86,7 @@ def choose(request: Request) -> Choice:
     Raises:
         HarnessError: anything that cannot be done, in one line.
     """
-    for name in ("seeds", "train_seeds", "limit", "epochs", "image_size"):
-        value = getattr(request, name)
-        if value is not None and not 1 <= value <= MOST:
-            rule = "it must be 1 or more" if value < 1 else f"it must be {MOST:,} at most"
-            raise SettingError(f"--{name.replace('_', '-')} {value} is refused: {rule}")
+    check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size"))
     catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
     for catalogue in catalogues.values():
         catalogue.refuse_broken(request.plugins)
@@ -129,8 +127,7 @@ def resolve(request: Request) -> list[Job]:
     dataset = choice.source.load(request.data_dir)
     with torch.device("meta"):
         parameters = sum(p.numel() for p in choice.network.build(dataset.shape).parameters())
-    if request.limit is not None and request.limit > len(dataset.test):
-        raise SettingError(f"--limit {request.limit} is refused: {dataset.name} has {len(dataset.test)} test images")
+    check_limit(request.limit, dataset)
     wrappers = tuple(
         {"name": wrapper.name, "settings": wrapper.resolved(), "departures": wrapper.departures()}
         for wrapper in choice.wrappers
@@ -160,11 +157,27 @@ def resolve(request: Request) -> list[Job]:
             protocol=choice.protocol,
             attacks=choice.attacks,
             chosen=tuple(choice.attacks),
-            threat=choice.protocol.evaluation.threat(choice.protocol.epsilon),
+            threat=choice.protocol.evaluation_threat,
             seeds=request.seeds,
             examples=request.limit or len(dataset.test),
             device=choice.device,
             plugins=request.plugins,
+            checks=request.checks,
         )
         for name, method in choice.methods.items()
     ]
+
+
+def check_counts(request: object, names: Iterable[str]) -> None:
+    """Refuse a count that is below 1 or beyond reason, named as its option."""
+    for name in names:
+        value = getattr(request, name)
+        if value is not None and not 1 <= value <= MOST:
+            rule = "it must be 1 or more" if value < 1 else f"it must be {MOST:,} at most"
+            raise SettingError(f"--{name.replace('_', '-')} {value} is refused: {rule}")
+
+
+def check_limit(limit: int | None, dataset: Dataset) -> None:
+    """Refuse more test images than there are."""
+    if limit is not None and limit > len(dataset.test):
+        raise SettingError(f"--limit {limit} is refused: {dataset.name} has {len(dataset.test)} test images")

@@ -31,11 +31,15 @@ def read_dataset(catalogue: Catalogue, text: str, image_size: int | None) -> tup
 
 
 def assign(
-    texts: Sequence[str], owners: Mapping[str, type[Plugin]], protocol: Protocol, attacks: Catalogue
+    texts: Sequence[str],
+    owners: Mapping[str, type[Plugin]],
+    protocol: Protocol,
+    attacks: Catalogue,
+    more_attacks: Sequence[str] = (),
 ) -> dict[str, dict[str, str]]:
-    """Sort ``key=value`` texts by what they belong to: '' for the protocol and its attacks, or an owner's name."""
+    """Sort ``key=value`` texts by what they belong to: '' for the protocol and the attacks, or an owner's name."""
     places = {key: ("", key) for key in protocol.setting_names()}
-    for name in _attacks_asked_for(texts, protocol):
+    for name in (*_attacks_asked_for(texts, protocol), *more_attacks):
         places |= {f"{name}.{info.name}": ("", f"{name}.{info.name}") for info in attacks.get(name).describe()}
     for name, cls in owners.items():
         places |= {f"{name}.{info.name}": (name, info.name) for info in cls.describe()}

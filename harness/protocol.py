@@ -17,7 +17,7 @@ from typing_extensions import Doc
 
 from harness.errors import SettingError, UnknownName
 from harness.identity import digest
-from harness.settings import Epsilon, Settings
+from harness.settings import LATER, Epsilon, Settings
 from harness.threat import Start, Threat
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -58,6 +58,7 @@ class EvaluationProtocol(Settings):
     steps: Annotated[int, Ge(1), Doc("steps K of the evaluation attacks that take steps")]
     relative_step: Annotated[float, Interval(gt=0, lt=math.inf), Doc("their step size, as a fraction of epsilon")]
     start: Annotated[Start, Doc("their start")]
+    epsilon: Annotated[Epsilon | None, LATER, Doc("radius of the attacks' ball; none: that of the training")] = None
     block_size: Annotated[int, Ge(1), Doc("images attacked together, with random numbers of their own")]
     attacks: Annotated[tuple[str, ...], Doc("the attacks, weakest first; the board ranks by the last")]
 
@@ -91,6 +92,12 @@ class Protocol(Settings):
     def training_document(self) -> dict[str, Any]:
         """What a run's identity takes from the protocol."""
         return {"epsilon": self.epsilon, **self.train.resolved()}
+
+    @property
+    def evaluation_threat(self) -> Threat:
+        """The budget of the evaluation, in its own ball."""
+        own = self.evaluation.epsilon
+        return self.evaluation.threat(self.epsilon if own is None else own)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import math
 import re
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass
@@ -57,8 +58,13 @@ class Settings:
         """Rules that bind several fields; raise SettingError. Nothing by default."""
 
     def resolved(self) -> dict[str, Any]:
-        """Every field's value, defaults included, as JSON types."""
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        """Every field's value, defaults included, as JSON types; but for ``LATER`` ones at their defaults."""
+        hints = _hints(type(self))
+        return {
+            field.name: _plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if LATER not in _notes(hints[field.name]) or getattr(self, field.name) != _default(field)
+        }
 
     def departures(self) -> dict[str, Any]:
         """The fields whose values differ from their defaults: what a reader must be told."""
@@ -135,7 +141,7 @@ def _checked(cls: type, field: Field[Any], value: Any) -> Any:
 
 def _from_text(hint: Any, value: Any) -> Any:
     """Read a text for a hint that is not text: fractions ("8/255") and comma-separated tuples."""
-    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    bare = _bare(hint)
     if get_origin(bare) is tuple and isinstance(value, (str, list, tuple)):
         parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         return tuple(_from_text(get_args(bare)[0], part) for part in parts)
@@ -150,7 +156,7 @@ def _from_text(hint: Any, value: Any) -> Any:
 
 def _advice(hint: Any, value: Any) -> str:
     """The next action for a length on the pixel scale that was given in 1/255 units."""
-    pixels = get_origin(hint) is Annotated and PIXELS in get_args(hint)
+    pixels = PIXELS in _notes(hint)
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -169,7 +175,7 @@ def _plain(value: Any) -> Any:
 
 
 def _type_name(hint: Any) -> str:
-    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    bare = _bare(hint)
     if get_origin(bare) is typing.Literal:
         return " | ".join(str(option) for option in get_args(bare))
     if get_origin(bare) is tuple:
@@ -178,9 +184,30 @@ def _type_name(hint: Any) -> str:
 
 
 def _meaning(hint: Any) -> str:
-    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return next((note.documentation for note in notes if isinstance(note, Doc)), "")
+    return next((note.documentation for note in _notes(hint) if isinstance(note, Doc)), "")
 
+
+def _bare(hint: Any) -> Any:
+    """A hint without its notes, and without its None."""
+    if get_origin(hint) is Annotated:
+        return _bare(get_args(hint)[0])
+    some = [part for part in get_args(hint) if part is not types.NoneType]
+    return _bare(some[0]) if _optional(hint) and len(some) == 1 else hint
+
+
+def _notes(hint: Any) -> tuple[Any, ...]:
+    """What a hint is annotated with, outermost first, the notes below a None included."""
+    if get_origin(hint) is Annotated:
+        return (*get_args(hint)[1:], *_notes(get_args(hint)[0]))
+    return tuple(note for part in get_args(hint) for note in _notes(part)) if _optional(hint) else ()
+
+
+def _optional(hint: Any) -> bool:
+    return get_origin(hint) in (types.UnionType, typing.Union)
+
+
+LATER = "added after results were kept"
+"""Marks a field whose default is what was done before it was there: at it, identities do not name the field."""
 
 PIXELS = "on the [0, 1] pixel scale"
 Epsilon = Annotated[float, PIXELS, annotated_types.Interval(ge=0, le=1), Doc("radius of the L-infinity ball")]

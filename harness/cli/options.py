@@ -41,6 +41,7 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, or cuda:N. [default
 Limit = Annotated[
     int | None, typer.Option(metavar="N", help="Evaluate the first N test images; another evaluation set.")
 ]
+Checks = Annotated[bool, typer.Option("--checks/--no-checks", help="End with checks of rigour on every model.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, and keep the old.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run, and its cost.")]
 Workers = Annotated[

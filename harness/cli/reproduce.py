@@ -14,6 +14,7 @@ import typer
 
 from harness.cli.options import (
     AsJson,
+    Checks,
     DataDir,
     Db,
     Device,
@@ -69,6 +70,7 @@ def reproduce(
     values: Values = None,
     device: Device = None,
     limit: Limit = None,
+    checks: Checks = True,
     fresh: Fresh = False,
     dry_run: DryRun = False,
     report: Annotated[bool, typer.Option("--report", help="Run nothing; show what is measured so far.")] = False,
@@ -104,6 +106,7 @@ def reproduce(
         seeds=seeds,
         train_seeds=train_seeds,
         limit=limit,
+        checks=checks,
         device=device,
         data_dir=data_dir,
         plugins=tuple(plugin or ()),

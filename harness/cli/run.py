@@ -12,6 +12,7 @@ import typer
 
 from harness.cli.options import (
     AsJson,
+    Checks,
     DataDir,
     Db,
     Device,
@@ -54,6 +55,7 @@ def run(
         str | None, typer.Option(help="float32, tf32, or bfloat16. Short for --set train.precision=...")
     ] = None,
     limit: Limit = None,
+    checks: Checks = True,
     fresh: Fresh = False,
     dry_run: DryRun = False,
     workers: Workers = None,
@@ -87,6 +89,7 @@ def run(
         seeds=seeds,
         train_seeds=train_seeds,
         limit=limit,
+        checks=checks,
         device=device,
         data_dir=data_dir,
         plugins=tuple(plugin or ()),

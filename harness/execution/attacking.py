@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.assessment import Assessment, AttackGap
 from harness.device import device_label
-from harness.events import BlockDone, EvaluationProgress, Event, Report
+from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
 from harness.execution.executor import Executor
-from harness.execution.subject import Subject
 from harness.execution.summary import Summary
-from harness.execution.work import BlockWork
+from harness.execution.weights import Weights
+from harness.execution.work import BlockWork, ExamineWork, Work
+from harness.identity import digest
 from harness.provenance import provenance
+from harness.rigour.checks import examine_verdicts
+from harness.store.records import EvaluationRecord
 from harness.store.store import Store
 
 
@@ -23,7 +27,7 @@ class _Contestant:
     """A model, how it is attacked, and where its results and its log go."""
 
     assessment: Assessment
-    subject: Subject
+    weights: Weights
     checkpoint_id: int
     folder: Path
 
@@ -40,9 +44,9 @@ class Attacking:
         self._store, self._executor, self._tell, self._summary = store, executor, listen, summary
         self._contestants: list[_Contestant] = []
 
-    def add(self, assessment: Assessment, subject: Subject, checkpoint_id: int, folder: Path) -> None:
+    def add(self, assessment: Assessment, weights: Weights, checkpoint_id: int, folder: Path) -> None:
         """A model to attack: what the store calls its weights, and the folder of its log."""
-        self._contestants.append(_Contestant(assessment, subject, checkpoint_id, folder))
+        self._contestants.append(_Contestant(assessment, weights, checkpoint_id, folder))
 
     def attack(self) -> None:
         """Run every attack's missing blocks.
@@ -51,23 +55,28 @@ class Attacking:
             HarnessError: a plugin, a data set, or weights that cannot be used; what was done before is kept.
         """
         started = time.perf_counter()
-        works = [work for contestant in self._contestants for work in self._blocks(contestant)]
-        by_id = {work.evaluation_id: work for work in works}
+        blocks = [work for contestant in self._contestants for work in self._blocks(contestant)]
+        by_id = {work.evaluation_id: work for work in blocks}
+        works: list[Work] = [*(work for c in self._contestants for work in self._examination(c)), *blocks]
 
         def hear(event: Event) -> None:
+            if isinstance(event, Examined):
+                return self._keep(event)
             if not isinstance(event, BlockDone):
                 return self._tell(event)
             self._store.add_block(event)
             work = by_id[event.evaluation_id]
             self._summary.busy_s[work.attack] += event.duration_s
             self._summary.blocks += 1
-            left = (time.perf_counter() - started) / self._summary.blocks * (len(works) - self._summary.blocks)
-            place = (work.subject.label, work.subject.checkpoint, work.attack, work.seed)
-            self._tell(EvaluationProgress(*place, self._summary.blocks, len(works), left))
+            left = (time.perf_counter() - started) / self._summary.blocks * (len(blocks) - self._summary.blocks)
+            place = (work.weights.label, work.weights.checkpoint, work.attack, work.seed)
+            self._tell(EvaluationProgress(*place, self._summary.blocks, len(blocks), left))
 
         for outcome in self._executor.run(works, hear):
             if outcome.error is not None:
                 raise outcome.error
+        for contestant in self._contestants:
+            self._examine_verdicts(contestant)
         self._summary.evaluation_s = time.perf_counter() - started
 
     def _blocks(self, contestant: _Contestant) -> Iterator[BlockWork]:
@@ -95,7 +104,7 @@ class Attacking:
                 device=assessment.device,
                 threads=1,
                 plugins=assessment.plugins,
-                subject=contestant.subject,
+                weights=contestant.weights,
                 evaluation_id=evaluation_id,
                 attack=gap.attack,
                 attack_settings=assessment.attacks[gap.attack].resolved(),
@@ -104,3 +113,64 @@ class Attacking:
                 start=start,
                 length=length,
             )
+
+    # ---- checks of rigour
+
+    def _examination(self, contestant: _Contestant) -> Iterator[ExamineWork]:
+        """The examination of the model itself, where it is wanted and not there yet."""
+        assessment = contestant.assessment
+        settings = assessment.examination("model")
+        there = self._store.checkpoint(contestant.checkpoint_id).examinations
+        if assessment.checks and settings not in [examination.settings for examination in there]:
+            yield ExamineWork(
+                place=assessment.place,
+                dataset_fingerprint=assessment.dataset.fingerprint,
+                folder=contestant.folder,
+                device=assessment.device,
+                threads=1,
+                plugins=assessment.plugins,
+                weights=contestant.weights,
+                checkpoint_id=contestant.checkpoint_id,
+                threat=assessment.threat,
+                examples=assessment.examples,
+                settings=settings,
+            )
+
+    def _examine_verdicts(self, contestant: _Contestant) -> None:
+        """What the stored verdicts give away; kept where it says something new."""
+        assessment = contestant.assessment
+        if not assessment.checks:
+            return
+        checkpoint = self._store.checkpoint(contestant.checkpoint_id)
+        evaluations = list(_comparable(checkpoint.evaluations, assessment))
+        verdicts = self._store.verdicts_of([e.id for e in evaluations])
+        by_attack: dict[str, list[EvaluationRecord]] = defaultdict(list)
+        for evaluation in evaluations:
+            by_attack[evaluation.attack].append(evaluation)
+        started = time.perf_counter()
+        findings = examine_verdicts(
+            {attack: [verdicts[e.id] for e in several] for attack, several in by_attack.items()},
+            assessment.dataset.test.labels[: assessment.examples].cpu(),
+            {attack: [text for e in several for text in e.warnings] for attack, several in by_attack.items()},
+        )
+        settings = assessment.examination("verdicts")
+        known = [examination.findings for examination in checkpoint.examinations if examination.settings == settings]
+        if known != [tuple(findings)]:
+            duration = time.perf_counter() - started
+            self._keep(Examined(checkpoint.id, contestant.weights.label, settings, tuple(findings), duration))
+
+    def _keep(self, event: Examined) -> None:
+        device = self._contestants[0].assessment.device
+        where = provenance(device_label(device), threads=1)
+        self._store.add_examination(event.checkpoint_id, event.settings, event.findings, event.duration_s, where)
+        self._summary.busy_s["checks"] += event.duration_s
+
+
+def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment) -> Iterator[EvaluationRecord]:
+    """Complete evaluations on the same images in the same ball; of the protocol's attacks, those under its settings."""
+    for e in evaluations:
+        known = e.attack in assessment.attacks
+        same = not known or e.settings_sha256 == digest(assessment.attack_settings(e.attack))
+        ball = e.settings.get("epsilon", assessment.threat.epsilon) == assessment.threat.epsilon
+        if e.complete and e.examples == assessment.examples and same and ball:
+            yield e

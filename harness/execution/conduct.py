@@ -10,24 +10,26 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.assessment import Assessment
 from harness.device import device_label
 from harness.errors import TrainingFailed
 from harness.events import CheckpointDone, EpochDone, Event, Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import Executor, executor_for
-from harness.execution.subject import TrainedWeights
 from harness.execution.summary import Summary
+from harness.execution.weights import RunWeights
 from harness.execution.work import TrainWork
 from harness.job import Job
 from harness.plan import RunGap, make_plan
 from harness.provenance import provenance
 from harness.store.records import RunRecord
 from harness.store.store import Store
+from harness.training.checkpoints import weights_file
 
 LARGE_NETWORK = 1_000_000  # parameters; below it a second CPU thread costs more than it gives
 
 
-def default_workers(job: Job) -> int:
+def default_workers(job: Assessment) -> int:
     """One worker a core on the CPU; one on a CUDA device."""
     return (os.cpu_count() or 1) if job.device.type == "cpu" else 1
 
@@ -134,8 +136,9 @@ class Conductor:
                 for name in job.protocol.evaluation.checkpoints:
                     checkpoint = record.checkpoint(name)
                     if checkpoint is not None:
-                        subject = TrainedWeights(
-                            label=spec.label, checkpoint=name, sha256=checkpoint.sha256, spec=spec, folder=folder
+                        file = weights_file(folder, name)
+                        weights = RunWeights(
+                            label=spec.label, checkpoint=name, sha256=checkpoint.sha256, spec=spec, file=file
                         )
-                        attacking.add(job, subject, checkpoint.id, folder)
+                        attacking.add(job, weights, checkpoint.id, folder)
         attacking.attack()

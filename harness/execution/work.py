@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +18,15 @@ from torch import nn
 from harness.assessment import DatasetPlace
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
+from harness.device import arithmetic
 from harness.errors import DataError
 from harness.evaluation.evaluator import evaluate
-from harness.events import BlockDone, Report
-from harness.execution.subject import Subject, network_of
+from harness.events import BlockDone, Examined, Report
+from harness.execution.weights import Weights, network_of
 from harness.method import Method
 from harness.network import Shape
 from harness.plugins import discover
+from harness.rigour.checks import examine_model
 from harness.seeds import generator
 from harness.spec import RunSpec
 from harness.threat import Threat
@@ -94,7 +97,7 @@ class TrainWork(Work):
 class BlockWork(Work):
     """Attack one block of examples with one seed."""
 
-    subject: Subject
+    weights: Weights
     evaluation_id: int
     attack: str
     attack_settings: dict[str, Any]
@@ -105,14 +108,14 @@ class BlockWork(Work):
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
-        model = _model(self.subject, dataset.shape, self.device, self.plugins)
+        model = _model(self.weights, dataset.shape, self.device, self.plugins)
         cls = discover("attacks", self.plugins).get(self.attack)
         attack = cast(Attack, cls.from_mapping(self.attack_settings))
         chosen = slice(self.start, self.start + self.length)
         x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
         draws = generator(self.device, self.seed, "evaluation", self.attack, self.start)
         log = logging.getLogger("harness.evaluation")
-        log.info("%s on %s, seed %d, images from %d", self.attack, self.subject.checkpoint, self.seed, self.start)
+        log.info("%s on %s, seed %d, images from %d", self.attack, self.weights.checkpoint, self.seed, self.start)
         verdicts = evaluate(model, attack, x, y, self.threat, draws)
         for text in verdicts.warnings:
             log.warning("%s: %s", self.attack, text)
@@ -126,6 +129,31 @@ class BlockWork(Work):
                 warnings=verdicts.warnings,
             )
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamineWork(Work):
+    """Check a model for signs that its figures cannot be trusted, on some of the images that it is attacked on."""
+
+    weights: Weights
+    checkpoint_id: int
+    threat: Threat
+    examples: int
+    settings: dict[str, Any]
+
+    def _perform(self, report: Report) -> None:
+        dataset = self._dataset()
+        model = _model(self.weights, dataset.shape, self.device, self.plugins)
+        x, y = dataset.pixels(dataset.test.images[: self.examples]), dataset.test.labels[: self.examples]
+        log = logging.getLogger("harness.rigour")
+        log.info("checks of rigour on %s", self.weights.checkpoint)
+        started = time.perf_counter()
+        with arithmetic(self.device, "float32"):
+            findings = examine_model(model, x, y, self.threat)
+        for finding in (finding for finding in findings if finding.status == "flagged"):
+            log.warning("%s: %s", finding.check, finding.reason)
+        duration = time.perf_counter() - started
+        report(Examined(self.checkpoint_id, self.weights.label, self.settings, tuple(findings), duration))
 
 
 @lru_cache(maxsize=1)
@@ -149,12 +177,12 @@ def _on_device(dataset: Dataset, device: torch.device) -> Dataset:
 _models: dict[tuple[str, torch.device], nn.Module] = {}
 
 
-def _model(subject: Subject, shape: Shape, device: torch.device, plugins: tuple[Path, ...]) -> nn.Module:
-    """The subject's model on the device; the last one is kept, since blocks of one come after another."""
-    key = (subject.sha256, device)
+def _model(weights: Weights, shape: Shape, device: torch.device, plugins: tuple[Path, ...]) -> nn.Module:
+    """The model on the device; the last one is kept, since blocks of one come after another."""
+    key = (weights.sha256, device)
     if key not in _models:
         _models.clear()
-        _models[key] = subject.model(shape, plugins).to(device).eval().requires_grad_(False)
+        _models[key] = weights.model(shape, plugins).to(device).eval().requires_grad_(False)
     return _models[key]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from harness.events import EpochRecord
+from harness.rigour.finding import Finding
 from harness.store.records import (
     CheckpointRecord,
     DatasetRecord,
     EvaluationRecord,
     ExaminationRecord,
-    Finding,
     ModelRecord,
     RunRecord,
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from harness.events import EpochRecord
+from harness.rigour.finding import Finding
 
 
 @dataclass(frozen=True)
@@ -52,25 +53,6 @@ class EvaluationRecord:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one check of rigour found, in plain JSON types.
-
-    Attributes:
-        mark: one character for the board, the check's own.
-        value, threshold: what was measured, and from where on it is flagged; None where a number does not say it.
-        reason: one line for a human.
-    """
-
-    check: str
-    status: Literal["passed", "flagged", "not-applicable"]
-    mark: str
-    value: float | None
-    threshold: float | None
-    reason: str
-    details: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class ExaminationRecord:
     """The checks of rigour on some weights; the settings say what was examined."""
 
@@ -91,6 +73,12 @@ class CheckpointRecord:
     sha256: str
     evaluations: tuple[EvaluationRecord, ...]
     examinations: tuple[ExaminationRecord, ...] = ()
+
+    def findings(self, epsilon: float, examples: int) -> tuple[Finding, ...]:
+        """What was found in that ball and on so many test images; of each kind of examination, the newest."""
+        alike = [e for e in self.examinations if (e.settings["epsilon"], e.settings["examples"]) == (epsilon, examples)]
+        newest = {e.settings["kind"]: e for e in sorted(alike, key=lambda e: e.created_utc)}
+        return tuple(finding for _, examination in sorted(newest.items()) for finding in examination.findings)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +15,12 @@ from harness.errors import StoreError
 from harness.events import BlockDone, EpochRecord
 from harness.identity import digest
 from harness.reference import reported_figures
+from harness.rigour.finding import Finding
 from harness.spec import RunSpec
 from harness.store import database
 from harness.store.queries import Queries
 from harness.store.read import model_record, run_record
-from harness.store.records import DatasetRecord, ExaminationRecord, ModelRecord, ProtocolRecord, RunRecord
+from harness.store.records import DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
     BlockRow,
     CheckpointRow,
@@ -237,23 +238,22 @@ class Store(Queries):
             session.flush()
             return model_record(row)
 
-    def add_examination(self, checkpoint_id: int, examination: ExaminationRecord) -> None:
+    def add_examination(
+        self,
+        checkpoint_id: int,
+        settings: dict[str, Any],
+        findings: Sequence[Finding],
+        duration_s: float,
+        provenance: dict[str, Any],
+    ) -> None:
         """Keep what the checks of rigour found; what the same examination found before is replaced."""
-        key = {"checkpoint_id": checkpoint_id, "settings_sha256": digest(examination.settings)}
+        key = {"checkpoint_id": checkpoint_id, "settings_sha256": digest(settings)}
+        rows = [FindingRow(position=i, **dataclasses.asdict(finding)) for i, finding in enumerate(findings)]
         with self._writing() as session:
             old = session.scalar(select(ExaminationRow).filter_by(**key))
             if old is not None:
                 session.delete(old)
                 session.flush()
-            row = ExaminationRow(
-                **key,
-                settings=examination.settings,
-                created_utc=examination.created_utc,
-                duration_s=examination.duration_s,
-                provenance=examination.provenance,
-                findings=[
-                    FindingRow(position=position, **dataclasses.asdict(finding))
-                    for position, finding in enumerate(examination.findings)
-                ],
-            )
+            row = ExaminationRow(**key, settings=settings, created_utc=_now(), duration_s=duration_s)
+            row.provenance, row.findings = provenance, rows
             session.add(row)

@@ -28,10 +28,10 @@ from harness.events import BlockDone, EpochRecord
 from harness.reference import reported_figures
 from harness.spec import RunSpec
 from harness.store import database, migrations
+from harness.rigour.finding import Finding
 from harness.store.records import (
     DatasetRecord,
     ExaminationRecord,
-    Finding,
     ModelRecord,
     ProtocolRecord,
     RunRecord,

@@ -12,12 +12,13 @@ from torch import nn
 from harness.network import Network, Shape
 from harness.plugins import discover
 from harness.spec import RunSpec
-from harness.training.checkpoints import load_weights, weights_file
+from harness.targets.target import Target
+from harness.training.checkpoints import load_weights
 from harness.training.loop import initial_model
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject(ABC):
+class Weights(ABC):
     """A model, as plain data.
 
     Attributes:
@@ -35,16 +36,26 @@ class Subject(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedWeights(Subject):
+class RunWeights(Weights):
     """A checkpoint of a run."""
 
     spec: RunSpec
-    folder: Path
+    file: Path
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         model = initial_model(network_of(self.spec, plugins), shape, self.spec.train_seed)
-        model.load_state_dict(load_weights(weights_file(self.folder, self.checkpoint), self.sha256))
+        model.load_state_dict(load_weights(self.file, self.sha256))
         return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetWeights(Weights):
+    """A model from elsewhere."""
+
+    target: Target
+
+    def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        return self.target.verified(shape, plugins, self.sha256)
 
 
 def network_of(spec: RunSpec, plugins: tuple[Path, ...]) -> Network:

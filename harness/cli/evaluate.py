@@ -1,0 +1,167 @@
+"""``harness evaluate``: attack any model, and show what is left of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.cli.options import (
+    AsJson,
+    Checks,
+    DataDir,
+    Db,
+    Device,
+    ImageSize,
+    Limit,
+    Plugins,
+    ProtocolName,
+    RunsDir,
+    Seeds,
+    Values,
+    Workers,
+)
+from harness.cli.run import check_places, print_times
+from harness.errors import SettingError
+
+if TYPE_CHECKING:
+    from harness.evaluate import Evaluation
+    from harness.store.records import ModelRecord
+    from harness.store.store import Store
+
+Channels = Annotated[
+    str | None, typer.Option(metavar="C,C,C", help="Put (x - mean) / std inside the model; pixels are in [0, 1].")
+]
+
+
+def evaluate(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="A run's number (12, 12:early), a weights file, module:factory, or robustbench:NAME.",
+        ),
+    ],
+    attacks: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The attacks. [default: the protocol's]", show_default=False)
+    ] = None,
+    seeds: Seeds = 5,
+    dataset: Annotated[
+        str | None, typer.Option(help="The data set: a name, or folder:PATH. [default: the run's, or cifar10]")
+    ] = None,
+    image_size: ImageSize = None,
+    arch: Annotated[
+        str | None, typer.Option(help="The network of a weights file. [default: recognised by its tensors]")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="What the leaderboard calls a model from elsewhere.")
+    ] = None,
+    protocol: ProtocolName = None,
+    epsilon: Annotated[
+        str | None, typer.Option(metavar="E", help="Radius of the ball, such as 4/255. [default: the protocol's]")
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(metavar="0,2,4,...", help="Robust accuracy against the radius, in 1/255."),
+    ] = None,
+    values: Values = None,
+    mean: Channels = None,
+    std: Channels = None,
+    outputs: Annotated[
+        Literal["logits", "probabilities"],
+        typer.Option(help="What the model returns; of probabilities, logs are taken."),
+    ] = "logits",
+    limit: Limit = None,
+    checks: Checks = True,
+    device: Device = None,
+    workers: Workers = None,
+    runs_dir: RunsDir = Path("runs"),
+    data_dir: DataDir = Path("data"),
+    db: Db = None,
+    as_json: AsJson = False,
+    plugin: Plugins = None,
+) -> None:
+    """Attack TARGET, a run or any model, keep the verdict of every example, and show the figures."""
+    started = time.perf_counter()
+    check_places(db, runs_dir, workers, writing=True)
+    from harness.evaluate import EvaluateRequest, resolve_evaluation
+    from harness.execution.conduct import default_workers
+    from harness.execution.evaluation import conduct_evaluation
+    from harness.store.store import Store
+    from harness.targets.preprocessing import Preprocessing
+
+    request = EvaluateRequest(
+        target=target,
+        attacks=None if attacks is None else _listed(attacks, "--attacks"),
+        seeds=seeds,
+        dataset=dataset,
+        image_size=image_size,
+        arch=arch,
+        protocol=protocol,
+        epsilon=epsilon,
+        sweep=None if sweep is None else _radii(sweep),
+        values=tuple(values or ()),
+        preprocessing=Preprocessing.from_mapping(
+            {k: v for k, v in (("mean", mean), ("std", std), ("outputs", outputs)) if v is not None}
+        ),
+        limit=limit,
+        checks=checks,
+        device=device,
+        data_dir=data_dir,
+        runs_dir=runs_dir,
+        plugins=tuple(plugin or ()),
+    )
+    store = Store.read(db)
+    evaluation = resolve_evaluation(request, store)
+    store.close()
+    from harness.cli.progress import Watch
+
+    store = Store.write(db)
+    count = workers or default_workers(evaluation.assessment)
+    with Watch() as watch:
+        summary, model = conduct_evaluation(evaluation, store, runs_dir, watch, count, name=name)
+    _print(evaluation, model, store, as_json)
+    store.close()
+    print_times(summary, time.perf_counter() - started)
+
+
+def _print(evaluation: Evaluation, model: ModelRecord | None, store: Store, as_json: bool) -> None:
+    from harness.cli.report_text import report_lines, sweep_lines
+    from harness.evaluation.report import report, report_document
+    from harness.execution.evaluation import checkpoint_of
+
+    documents = []
+    for weights in evaluation.weights:
+        checkpoint = store.checkpoint(checkpoint_of(evaluation, model, weights).id)
+        verdicts = store.verdicts_of([e.id for e in checkpoint.evaluations if e.complete])
+        label = (
+            model.name if model is not None else f"run {evaluation.run.id if evaluation.run else ''}, {weights.label}"
+        )
+        reports = [report(label, checkpoint, each, verdicts) for each in evaluation.sweep or (evaluation.assessment,)]
+        documents += [report_document(each) for each in reports]
+        if not as_json:
+            print("\n".join(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0])))
+    if as_json:
+        print(json.dumps({"dataset": evaluation.assessment.dataset.name, "reports": documents}, indent=2))
+
+
+def _listed(text: str, option: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not parts:
+        raise SettingError(f"{option} {text!r} is refused: name at least one, such as {option} pgd,cw")
+    return parts
+
+
+def _radii(text: str) -> tuple[float, ...]:
+    """The radii of a sweep, in 1/255."""
+    parts = _listed(text, "--sweep")
+    for part in parts:
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", part) or float(part) > 255:
+            raise SettingError(
+                f"--sweep {text} is refused: {part!r} is no radius; give numbers from 0 to 255, in units of 1/255"
+            )
+    return tuple(dict.fromkeys(float(part) for part in parts))

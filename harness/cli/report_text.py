@@ -1,0 +1,75 @@
+"""Reports of models as text: a table of attacks, the worst case, what was flagged; and the curve of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.evaluation.intervals import Interval
+    from harness.evaluation.report import ModelReport, Result
+
+BAR = 40  # characters for 100 %
+LEGEND = (
+    "% of test images classified rightly: median ± standard deviation over n attack seeds; in brackets Wilson's 95 %"
+    " interval over the images"
+)
+
+
+def report_lines(report: ModelReport) -> Iterator[str]:
+    """One model, line by line."""
+    yield f"{report.label}, checkpoint {report.checkpoint}: epsilon {radius(report.epsilon)}, {report.examples} images"
+    rows = [("attack", "robust %", "95 %", "n")]
+    for result in report.results:
+        figure = result.figure
+        shown = f"{figure.median:.2f}" + (f" ± {figure.std:.2f}" if figure.std is not None else "")
+        rows.append((_name(result), shown, _interval(result.interval), str(figure.n)))
+    if report.worst_case is not None and len(report.results) > 1:
+        rows.append(("worst case", f"{report.worst_case:.2f}", _interval(report.worst_case_interval), ""))
+    yield from _aligned(rows)
+    yield LEGEND
+    flagged = [finding for finding in report.findings if finding.status == "flagged"]
+    if report.findings:
+        made = sum(finding.status != "not-applicable" for finding in report.findings)
+        yield f"checks of rigour: {made} made, {len(flagged)} flagged" + (":" if flagged else "")
+    for finding in flagged:
+        yield f"  {finding.mark} {finding.check}: {finding.reason}"
+
+
+def sweep_lines(reports: Sequence[ModelReport]) -> Iterator[str]:
+    """The accuracy under each attack against the radius."""
+    first = reports[0]
+    for attack in dict.fromkeys(result.attack for report in reports for result in report.results):
+        yield f"{first.label}, checkpoint {first.checkpoint}: {attack} on {first.examples} images"
+        rows = [("epsilon", "robust %", "95 %", "n", "")]
+        for report in reports:
+            for result in (result for result in report.results if result.attack == attack):
+                bar = "█" * round(BAR * result.figure.median / 100)
+                percent = f"{result.figure.median:.2f}"
+                rows.append((radius(report.epsilon), percent, _interval(result.interval), str(result.figure.n), bar))
+        yield from _aligned(rows)
+    yield LEGEND
+
+
+def radius(epsilon: float) -> str:
+    """``8/255`` where that is what a person would write; else the number."""
+    levels = round(epsilon * 255)
+    decimal = f"{epsilon:.6g}"
+    return f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
+
+
+def _name(result: Result) -> str:
+    return result.attack + "".join(f" {key}={value}" for key, value in result.settings.items())
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns below each other, the first to the left, figures to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        last = cells.pop().strip() if len(row) == 5 else None  # the bar
+        yield "  ".join(["", row[0].ljust(widths[0]), *cells, *([last] if last else [])]).rstrip()

@@ -1,0 +1,66 @@
+"""Conducts ``harness evaluate``: enters the model in the store, attacks it, and gives what the store then knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.evaluate import Evaluation
+from harness.events import Report
+from harness.execution.attacking import Attacking
+from harness.execution.executor import executor_for
+from harness.execution.summary import Summary
+from harness.execution.weights import Weights
+from harness.provenance import provenance
+from harness.store.records import CheckpointRecord, ModelRecord
+from harness.store.store import Store
+
+
+def conduct_evaluation(
+    evaluation: Evaluation, store: Store, runs_dir: Path, listen: Report, workers: int, *, name: str | None = None
+) -> tuple[Summary, ModelRecord | None]:
+    """Attack a target's models, by every attack that is asked for and not there yet.
+
+    Args:
+        name: what the board calls a model from elsewhere; its target's label where none is given.
+    Returns:
+        What was done; and the model, where it came from elsewhere.
+    Raises:
+        HarnessError: the name is taken; a plugin or weights cannot be used. What was done before is kept.
+    """
+    assessment = evaluation.assessment
+    model = _enter(evaluation, store, name)
+    store.see_protocol(assessment.protocol_record(), assessment.protocol.training_document)
+    summary = Summary()
+    with executor_for(2, workers, assessment.device) as executor:
+        attacking = Attacking(store, executor, listen, summary)
+        for weights in evaluation.weights:
+            checkpoint = checkpoint_of(evaluation, model, weights)
+            folder = runs_dir / (evaluation.run.folder if evaluation.run else f"model-{weights.sha256[:8]}")
+            for each in evaluation.sweep or (assessment,):
+                attacking.add(each, weights, checkpoint.id, folder)
+        attacking.attack()
+    return summary, model
+
+
+def checkpoint_of(evaluation: Evaluation, model: ModelRecord | None, weights: Weights) -> CheckpointRecord:
+    """What the store has of some weights."""
+    if model is not None:
+        return model.checkpoint
+    checkpoint = evaluation.run.checkpoint(weights.checkpoint) if evaluation.run is not None else None
+    assert checkpoint is not None  # resolved from this very run
+    return checkpoint
+
+
+def _enter(evaluation: Evaluation, store: Store, name: str | None) -> ModelRecord | None:
+    opened = evaluation.opened
+    if opened is None:
+        return None
+    return store.see_model(
+        name or opened.target.label,
+        evaluation.assessment.dataset_record(),
+        sha256=opened.sha256,
+        network=opened.network,
+        network_settings=opened.network_settings,
+        parameters=opened.parameters,
+        provenance=opened.provenance | {"opened_with": provenance(str(evaluation.assessment.device), threads=1)},
+    )
