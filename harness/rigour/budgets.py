@@ -1,0 +1,69 @@
+"""The budgets that a model is attacked with, each run once, and what they cost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from harness.attack import Passes
+from harness.threat import Threat
+
+RESTARTS = 2
+LONGER = 2.5  # times the steps of the figure's own attack
+GREY = 0.5  # the radius at which every image can be turned into the same grey one
+SWEEP_STEPS, SWEEP_STEP = 20, 0.25  # of the radius: five radii of travel, whatever the protocol's attack does
+NOISE_DRAWS = 10
+
+Way = tuple[float, float, str, int]
+"""What decides an attack's iterates but for how many there are: radius, length of a step, start, restart."""
+
+
+def longer(threat: Threat) -> Threat:
+    """The figure's own attack with more steps of the same length."""
+    return replace(threat, steps=math.ceil(LONGER * threat.steps))
+
+
+def one_step(threat: Threat) -> Threat:
+    """FGSM: one step of the whole radius from the image (Goodfellow et al. 2015, arXiv:1412.6572)."""
+    return Threat(epsilon=threat.epsilon, steps=1, step_size=threat.epsilon, start="none")
+
+
+def radii(epsilon: float) -> tuple[float, ...]:
+    """A quarter of the radius and its doubles up to 16 times, then one half (or the radius, if that is more).
+
+    For 8/255 these are 2, 4, 8, 16, 32, 64 and 127.5 of 255. The end does not depend on the data: with radius 1/2
+    every image can be turned into the same grey one, so that no classifier is right on more than one class.
+    """
+    end = max(GREY, epsilon)
+    doubles = {epsilon * 2.0**k for k in range(-2, 5)} if epsilon > 0 else set()
+    return (*sorted(r for r in doubles if r < end), end)
+
+
+def at_radius(radius: float) -> Threat:
+    """The sweep's attack at one radius."""
+    return Threat(epsilon=radius, steps=SWEEP_STEPS, step_size=SWEEP_STEP * radius, start="uniform")
+
+
+def way(threat: Threat, restart: int = 0) -> Way:
+    """What an attack under this budget shares with a longer one."""
+    return threat.epsilon, threat.step_size, threat.start, restart
+
+
+def planned(threat: Threat) -> dict[Way, Threat]:
+    """Every attack that the checks look at, the longest of each way: a shorter one is its beginning."""
+    plan: dict[Way, Threat] = {}
+    sweep = [at_radius(radius) for radius in radii(threat.epsilon)]
+    runs = [(longer(threat), restart) for restart in range(RESTARTS)] + [(t, 0) for t in (one_step(threat), *sweep)]
+    for budget, restart in runs if threat.epsilon > 0 else [(t, 0) for t in sweep]:
+        known = plan.get(way(budget, restart))
+        if known is None or known.steps < budget.steps:
+            plan[way(budget, restart)] = budget
+    return plan
+
+
+def passes(threat: Threat) -> Passes:
+    """Passes for one image, at most, of all checks of a model."""
+    looks = Passes(3, 0) + Passes(1, 2)  # the image thrice; the gradients of two objectives
+    noise = Passes(NOISE_DRAWS if threat.epsilon > 0 else 0, 0)
+    attacks = [Passes(budget.steps + 1, budget.steps) for budget in planned(threat).values()]
+    return sum(attacks, looks + noise)

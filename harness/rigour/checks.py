@@ -1,0 +1,115 @@
+"""All checks of rigour in one table, and the two ways to run them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from harness.device import arithmetic
+from harness.rigour import autoattack, baselines, classes, consistency, convergence, forward, gap, gradients, radii
+from harness.rigour.finding import Check, Finding
+from harness.rigour.record import Record
+from harness.rigour.subject import Subject
+from harness.seeds import derive_seed, global_seed
+from harness.threat import Threat
+
+EXAMPLES = 500
+"""At most so many images are examined: a block, enough to tell 1 % from 3 %."""
+
+MODEL_CHECKS: tuple[Check[Subject], ...] = (
+    Check("random-forward", "R", forward.random_forward, forward.SAME),
+    Check("training-mode", "T", forward.training_mode, None),
+    Check("not-logits", "L", forward.not_logits, 0.0),
+    Check("class-collapse", "C", classes.class_collapse, classes.CROWDED),
+    Check("zero-gradient", "Z", gradients.zero_gradient, gradients.SHARE),
+    Check("robust-everywhere", "E", radii.robust_everywhere, radii.LEFT),
+    Check("larger-ball-helps", "B", radii.larger_ball_helps, radii.RISE),
+    Check("more-steps-help", "K", convergence.more_steps_help, convergence.STEPS_RISE),
+    Check("not-converged", "N", convergence.not_converged, convergence.UNCONVERGED),
+    Check("loss-rising", "P", convergence.loss_rising, convergence.STILL_RISING),
+    Check("loss-falls", "D", convergence.loss_falls, convergence.FALLEN),
+    Check("fgsm-stronger", "G", baselines.fgsm_stronger, baselines.FGSM_MARGIN),
+    Check("noise-as-strong", "U", baselines.noise_as_strong, baselines.NOISE_RATIO),
+    Check("catastrophic-overfitting", "O", baselines.catastrophic_overfitting, baselines.OVERFITTED),
+)
+
+VERDICT_CHECKS: tuple[Check[Record], ...] = (
+    Check("autoattack-gap", "A", gap.autoattack_gap, gap.BROKEN),
+    Check("autoattack-misses", "M", consistency.autoattack_misses, consistency.MISSED),
+    Check("square-stronger", "S", consistency.square_stronger, consistency.ALONE),
+    Check("robust-above-clean", "X", consistency.robust_above_clean, consistency.ABOVE),
+    Check("class-left-behind", "Y", classes.class_left_behind, None),
+    Check("autoattack-random", "W", autoattack.random, None),
+    Check("autoattack-probabilities", "W", autoattack.probabilities, None),
+    Check("autoattack-dynamic", "W", autoattack.dynamic, None),
+    Check("autoattack-zero-gradient", "W", autoattack.zero_gradient, autoattack.ZERO_GRADIENT),
+    Check("autoattack-square", "W", autoattack.square, autoattack.SQUARE),
+    Check("autoattack-other", "W", autoattack.other, None),
+)
+
+
+def examine_model(
+    model: nn.Module, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0, batch: int = EXAMPLES
+) -> list[Finding]:
+    """Run every check that needs the model, in float32, on at most EXAMPLES images; ``passes`` says what it costs.
+
+    The model's modes and buffers, and torch's global generators, are put back.
+
+    Args:
+        x: ``(n, channels, height, width)`` in [0, 1], ``y``: ``(n,)`` labels; both on the model's device.
+        threat: the budget that the stored figures of PGD were measured with.
+        batch: images that go through the model together.
+    """
+    chosen = subset(y)
+    draws = derive_seed(seed, "rigour", "global")  # for a model that draws at test time: it must, to be caught
+    with arithmetic(x.device, "float32"), global_seed(x.device, draws), _left_as_it_was(model):
+        subject = Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch)
+        return [check(subject) for check in MODEL_CHECKS]
+
+
+def examine_verdicts(
+    verdicts: Mapping[str, Sequence[bytes]],
+    labels: Tensor | Sequence[int],
+    warnings: Mapping[str, Sequence[str]],
+    block: int | None = None,
+) -> list[Finding]:
+    """Run every check that reads stored verdicts: no pass through a model, and all images.
+
+    Args:
+        verdicts: for each attack, for each of its seeds one byte an image: 1 where right under attack.
+        warnings: for each attack, the texts that it warned with.
+        block: images of a block of the evaluation, which one warning is about; all where it is not given.
+    Raises:
+        ValueError: an attack has verdicts of another number of images than there are labels.
+    """
+    record = Record.of(verdicts, labels, warnings, block)
+    return [check(record) for check in VERDICT_CHECKS]
+
+
+def subset(y: Tensor) -> Tensor:
+    """Which images are examined: all, or EXAMPLES of them, evenly spaced in the order of their labels.
+
+    So every class has its share, however the images are sorted; nothing is drawn. In ascending order.
+    """
+    if len(y) <= EXAMPLES:
+        return torch.arange(len(y), device=y.device)
+    places = torch.arange(EXAMPLES, device=y.device) * len(y) // EXAMPLES
+    return y.argsort(stable=True)[places].sort().values
+
+
+@contextlib.contextmanager
+def _left_as_it_was(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                if name in buffers and buffer.shape == buffers[name].shape:
+                    buffer.copy_(buffers[name])
+        for module, training in modes:
+            module.training = training

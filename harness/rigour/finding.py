@@ -1,0 +1,82 @@
+"""What a check of rigour gives, and what a check is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+Status = Literal["passed", "flagged", "not-applicable"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result, in JSON types alone: it crosses processes and is stored.
+
+    Attributes:
+        check: the check's name, such as ``zero-gradient``.
+        mark: one character for the board, the check's own; empty unless flagged.
+        value: what was measured and compared with the threshold; None where that is not one number.
+        threshold: what the value may not exceed; None where the check has no number.
+        reason: one line: what was seen, and what it suggests.
+        details: what the value came from, such as the curve of a sweep.
+    """
+
+    check: str
+    status: Status
+    mark: str
+    value: float | None
+    threshold: float | None
+    reason: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check's function gives; the check's name, mark, and threshold are added to it."""
+
+    status: Status
+    reason: str
+    value: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def judged(flagged: bool, seen: str, suggests: str, value: float | None = None, **details: Any) -> Outcome:
+    """Flagged or passed; what it suggests is told only of what is flagged."""
+    reason = f"{seen}: {suggests}" if flagged else seen
+    return Outcome("flagged" if flagged else "passed", reason, value, details)
+
+
+def not_applicable(why: str) -> Outcome:
+    """The check has nothing to look at; ``why`` says what is missing."""
+    return Outcome("not-applicable", why)
+
+
+Evidence = TypeVar("Evidence")
+
+
+@dataclass(frozen=True)
+class Check(Generic[Evidence]):
+    """One check: how it is named, marked on the board, and judged.
+
+    Attributes:
+        threshold: what its docstring gives the source of.
+    """
+
+    name: str
+    mark: str
+    judge: Callable[[Evidence], Outcome]
+    threshold: float | None
+
+    def __call__(self, evidence: Evidence) -> Finding:
+        """Judge the evidence."""
+        outcome = self.judge(evidence)
+        mark = self.mark if outcome.status == "flagged" else ""
+        value = outcome.value if outcome.value is not None and math.isfinite(outcome.value) else None
+        return Finding(self.name, outcome.status, mark, value, self.threshold, outcome.reason, outcome.details)
+
+    @property
+    def asks(self) -> str:
+        """What it asks: the first line of its function's docstring."""
+        return (self.judge.__doc__ or "").strip().split("\n")[0]

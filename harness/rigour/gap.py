@@ -1,0 +1,58 @@
+"""Check of the gap between plain PGD and AutoAttack: the GAIRAT alarm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from harness.rigour.evidence import lower_bound, points
+from harness.rigour.finding import Outcome, judged, not_applicable
+from harness.rigour.record import Record
+
+BROKEN = 0.15
+LEAST = 0.02
+PLAIN = ("pgd", "cw")
+STRONG = "autoattack"
+
+
+def autoattack_gap(record: Record) -> Outcome:
+    """Of the images that PGD (or CW) leaves, how many does AutoAttack break?
+
+    The value is that share, the larger of both attacks', each over all pairs of seeds. Flagged where its lower bound
+    exceeds 15 %, and the gap is at least 2 points. A share travels between data sets, where points do not: 2.6 points
+    of 51 and 7 of 73 are both what adversarial training shows.
+    Source: the highest share of plain adversarial training (SAT, TRADES) is 14.5 % of the LRAT paper's tables (SAT on
+        SVHN), and 14.2 % of the 10 networks measured here; GAIRAT and GAIR-TRADES show 38 to 43 % there, and 19 to
+        24 % here. The usual "2 to 4 points, 5 are suspect" (CIFAR-10) is 4 to 10 % of 50.
+    """
+    if STRONG not in record.verdicts or not any(attack in record.verdicts for attack in PLAIN):
+        return not_applicable(f"it needs verdicts under {STRONG} and under {' or '.join(PLAIN)}")
+    gaps = {a: _gap(record.verdicts[a], record.verdicts[STRONG]) for a in PLAIN if a in record.verdicts}
+    flagged = [attack for attack, gap in gaps.items() if gap["lower_bound"] > BROKEN and gap["points"] >= 100 * LEAST]
+    told = flagged[0] if flagged else max(gaps, key=lambda attack: gaps[attack]["share"])
+    gap = gaps[told]
+    if gap["left"] == 0:
+        return not_applicable(f"{told} leaves nothing to break")
+    return judged(
+        bool(flagged),
+        f"AutoAttack breaks {points(gap['share'])} % of the {gap['left']} images that {told} leaves"
+        f" ({gap['points']:.1f} points)",
+        f"more than adversarial training shows; the figure under {told} flatters this network (as GAIRAT's does)",
+        gap["share"],
+        **gaps,
+    )
+
+
+def _gap(plain: Tensor, strong: Tensor) -> dict[str, Any]:
+    """Means over all pairs of seeds, as whole images."""
+    pairs = len(plain) * len(strong)
+    lost = sum(int((p & ~s).sum()) for p in plain for s in strong) / pairs
+    left = float(plain.sum()) / len(plain)
+    return {
+        "share": lost / left if left else 0.0,
+        "lower_bound": lower_bound(min(round(lost), round(left)), round(left)),
+        "points": 100 * (float(plain.float().mean()) - float(strong.float().mean())),
+        "broken": round(lost),
+        "left": round(left),
+    }

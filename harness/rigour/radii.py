@@ -1,0 +1,62 @@
+"""Checks of robust accuracy against the radius."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from harness.rigour.budgets import at_radius, radii
+from harness.rigour.evidence import excess, lower_bound, points
+from harness.rigour.finding import Outcome, judged, not_applicable
+from harness.rigour.subject import Subject
+
+LEFT = 0.01
+RISE = 0.005
+
+
+def robust_everywhere(subject: Subject) -> Outcome:
+    """Does PGD at radius 1/2, where every image can be turned into the same grey one, break everything?
+
+    Source: arXiv:1902.06705, "increasing the perturbation budget strictly increases attack success"; 1 % allowed for
+        images on which PGD fails by chance (35 honest networks: 0).
+    """
+    if subject.nothing_right is not None:
+        return not_applicable(subject.nothing_right)
+    end = radii(subject.threat.epsilon)[-1]
+    left = int(subject.path(at_radius(end)).last.sum())
+    return judged(
+        lower_bound(left, subject.n) > LEFT,
+        f"{points(left / subject.n)} % are right under PGD at radius {end:g}",
+        "the attack fails there, so it may fail at the radius of the figures; or the answer does not depend on the image",
+        left / subject.n,
+        **_curve(subject),
+    )
+
+
+def larger_ball_helps(subject: Subject) -> Outcome:
+    """Is the network anywhere more accurate under a larger radius than under the next smaller one?
+
+    The value is the largest rise of the curve, the clean accuracy its start. A rise is flagged beyond 0.5 points, and
+    beyond chance: exact McNemar test on the same images, at 1 %.
+    Source: arXiv:1902.06705; threshold from the project's list of checks (35 honest networks: no rise).
+    """
+    if subject.unattacked is not None:
+        return not_applicable(subject.unattacked)
+    steps = [0.0, *radii(subject.threat.epsilon)]
+    verdicts = [subject.right, *(subject.path(at_radius(radius)).last for radius in steps[1:])]
+    rises = [excess(larger, smaller) for smaller, larger in pairwise(verdicts)]
+    worst = max(range(len(rises)), key=lambda i: (rises[i].beyond(RISE), rises[i].share))
+    return judged(
+        rises[worst].beyond(RISE),
+        f"accuracy rises by at most {points(max(0.0, rises[worst].share))} points with the radius"
+        f" (from {steps[worst]:g} to {steps[worst + 1]:g})",
+        "the larger ball holds the smaller one, so the attack at the larger one fails",
+        rises[worst].share,
+        **_curve(subject),
+    )
+
+
+def _curve(subject: Subject) -> dict[str, Any]:
+    radius = radii(subject.threat.epsilon)
+    accuracies = [subject.right, *(subject.path(at_radius(r)).last for r in radius)]
+    return {"radius": [0.0, *radius], "accuracy": [int(a.sum()) / subject.n for a in accuracies]}

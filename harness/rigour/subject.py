@@ -1,0 +1,231 @@
+"""The model under examination: what several checks need is measured once, when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.adversary import CrossEntropy, Objective, ascend, project
+from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
+from harness.seeds import generator
+from harness.threat import Threat
+
+
+@dataclass(frozen=True)
+class Path:
+    """An attack's way, seen from every iterate: the start, and each of the K steps.
+
+    Attributes:
+        losses: ``(K + 1, n)`` the cross-entropy.
+        right: ``(K + 1, n)`` bool, whether the network was right.
+    """
+
+    losses: Tensor
+    right: Tensor
+
+    @property
+    def last(self) -> Tensor:
+        """``(n,)`` bool: right at the last iterate, as PGD is judged by."""
+        return self.right[-1]
+
+    @property
+    def always(self) -> Tensor:
+        """``(n,)`` bool: right at every iterate, so judged by the worst one."""
+        return self.right.all(0)
+
+
+class Subject:
+    """A model, images, and a budget; each measurement is made in batches when it is first asked for, and kept.
+
+    Attributes:
+        x: ``(n, channels, height, width)`` in [0, 1]; ``y``: ``(n,)`` labels.
+        threat: the budget that the stored figures were measured with.
+    """
+
+    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, seed: int, batch: int) -> None:
+        self.model, self.x, self.y, self.threat, self.seed, self.batch = model, x, y, threat, seed, batch
+        self._guarded = Guarded(model)
+        self._plan = planned(threat)
+        self._paths: dict[Way, Path] = {}
+
+    @property
+    def n(self) -> int:
+        """How many images."""
+        return len(self.y)
+
+    def forward(self, x: Tensor, batch: int | None = None) -> Tensor:
+        """The model's own outputs, without gradient."""
+        with torch.no_grad():
+            return torch.cat([self.model(part) for part in x.split(batch or self.batch)])
+
+    @cached_property
+    def first_look(self) -> FirstLook:
+        """The first pass over the images, and what it does to the model."""
+        before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        logits = self.forward(self.x)
+        after = dict(self.model.named_buffers())
+        changed = [name for name, old in before.items() if name not in after or not _same(old, after[name])]
+        return FirstLook(logits, [name for name, module in self.model.named_modules() if module.training], changed)
+
+    @property
+    def logits(self) -> Tensor:
+        """Outputs on the clean images, as the model gives them."""
+        return self.first_look.logits
+
+    @cached_property
+    def looked_again(self) -> tuple[Tensor, Tensor]:
+        """Outputs of a second pass; and of a third in reversed order and batches of another size, order put back."""
+        other = max(1, min(self.batch, self.n) // 3)
+        return self.forward(self.x), self.forward(self.x.flip(0), other).flip(0)
+
+    @cached_property
+    def misshapen(self) -> str | None:
+        """Why the outputs are no logits of these labels, or None."""
+        shape = tuple(self.logits.shape)
+        if len(shape) != 2 or shape[0] != self.n:
+            return f"{self.n} images give outputs of shape {shape}, not (images, classes)"
+        if shape[1] <= int(self.y.max()):
+            return f"it has {shape[1]} outputs, and labels reach {int(self.y.max())}"
+        return None
+
+    @cached_property
+    def right(self) -> Tensor:
+        """``(n,)`` bool: clean images classified rightly."""
+        return right(self.logits, self.y)
+
+    @cached_property
+    def nothing_right(self) -> str | None:
+        """Why there is nothing to attack, or None."""
+        if self.misshapen is not None:
+            return self.misshapen
+        return None if bool(self.right.any()) else "no clean image is classified rightly"
+
+    @property
+    def unattacked(self) -> str | None:
+        """Why an attack within the radius shows nothing, or None."""
+        return self.nothing_right or ("the radius is 0" if self.threat.epsilon == 0 else None)
+
+    def path(self, threat: Threat, restart: int = 0) -> Path:
+        """Projected gradient ascent on the cross-entropy, every iterate seen; it must be one that is planned."""
+        key = way(threat, restart)
+        if key not in self._paths:
+            self._paths[key] = self._ascend(self._plan[key], restart)
+        whole = self._paths[key]
+        return Path(whole.losses[: threat.steps + 1], whole.right[: threat.steps + 1])
+
+    def _ascend(self, threat: Threat, restart: int) -> Path:
+        losses, rights = [], []
+        for start, x, y in self._batches():
+            seen = Seen(CrossEntropy())
+            draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
+            ascend(self._guarded, x, y, [seen], threat, draws, keep="worst")  # which looks at the last iterate too
+            losses.append(torch.stack(seen.values))
+            rights.append(torch.stack(seen.right))
+        return Path(torch.cat(losses, 1), torch.cat(rights, 1))
+
+    @cached_property
+    def under_noise(self) -> Tensor:
+        """``(n,)`` bool: right under each of NOISE_DRAWS uniform draws from the ball."""
+        epsilon, parts = self.threat.epsilon, []
+        for start, x, y in self._batches():
+            draws = generator(x.device, self.seed, "rigour", "noise", start)
+            kept = torch.ones_like(y, dtype=torch.bool)
+            for _ in range(NOISE_DRAWS):
+                noise = torch.rand(x.shape, generator=draws, device=x.device, dtype=x.dtype)
+                kept &= right(self.forward(project(x + epsilon * (2 * noise - 1), x, epsilon)), y)
+            parts.append(kept)
+        return torch.cat(parts)
+
+    def gradients(self, *objectives: Objective) -> list[Tensor]:
+        """``(n,)`` for each objective: the largest absolute entry of its gradient by the clean image; NaN is kept."""
+        found: list[list[Tensor]] = [[] for _ in objectives]
+        for _, images, y in self._batches():
+            x = images.detach().clone().requires_grad_()
+            with torch.enable_grad():
+                logits = self.model(x)
+                for values, objective in zip(found, objectives, strict=True):
+                    values.append(_input_gradient(objective(logits, y), x).flatten(1).abs().amax(1))
+        return [torch.cat(values) for values in found]
+
+    def _batches(self) -> list[tuple[int, Tensor, Tensor]]:
+        starts = range(0, self.n, self.batch)
+        return [(s, self.x[s : s + self.batch], self.y[s : s + self.batch]) for s in starts]
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """The first pass in evaluation mode.
+
+    Attributes:
+        training: names of modules that were in training mode after it.
+        changed: names of buffers that it changed.
+    """
+
+    logits: Tensor
+    training: list[str]
+    changed: list[str]
+
+
+def right(logits: Tensor, y: Tensor) -> Tensor:
+    """``(n,)`` bool, as the evaluator judges: a network whose logits are not finite is wrong."""
+    return (logits.argmax(1) == y) & logits.isfinite().all(1)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
+
+
+def _input_gradient(values: Tensor, x: Tensor) -> Tensor:
+    if not values.requires_grad:
+        return torch.zeros_like(x)  # the network cut the graph itself
+    (gradient,) = torch.autograd.grad(values.sum(), x, retain_graph=True, allow_unused=True)
+    return torch.zeros_like(x) if gradient is None else gradient
+
+
+@dataclass
+class Seen(Objective):
+    """An objective that keeps what the attack sees with it, one entry for each pass."""
+
+    objective: Objective
+    values: list[Tensor] = field(default_factory=list)
+    right: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        values = self.objective(logits, y)
+        self.values.append(values.detach())
+        self.right.append(right(logits.detach(), y))
+        return values
+
+
+class Guarded(nn.Module):
+    """The model, so wrapped that an attack on it runs to its end: no gradient is one of zeros, and so is NaN.
+
+    What a network without gradient does to an attack is then measured, rather than an error of autograd.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = _finite_gradient(x)
+        logits: Tensor = self.model(x)
+        return logits + 0.0 * x.flatten(1).sum(1, keepdim=True)
+
+
+class _FiniteGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(_context: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        return gradient.nan_to_num(0.0, 0.0, 0.0)
+
+
+_finite_gradient: Callable[[Tensor], Tensor] = _FiniteGradient.apply
