@@ -184,6 +184,32 @@ class _Worst:
         self.flipped |= flipped
 
 
+def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, attempt: Callable[[], Tensor]) -> Tensor:
+    """Of several attempts at a batch, for each example the first that broke it, else that of the highest objective.
+
+    An attempt breaks an example as the evaluator judges it: misclassified, or given logits that are not finite. So
+    the example counts as robust only where every attempt failed. Nothing here waits for a value of the device.
+
+    Args:
+        attempt: gives ``(batch, channels, height, width)`` images, other ones at each call.
+        attempts: how often it is called, at least 1; each costs one forward pass more than its own.
+    """
+    with _evaluation_mode(model), torch.no_grad():
+        bound = objective.bind(model)
+
+        def judged(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            logits = model(images)
+            return images, (logits.argmax(1) != y) | ~logits.isfinite().all(1), bound(logits, y)
+
+        worst, broken, highest = judged(attempt())
+        for _ in range(attempts - 1):
+            images, wrong, values = judged(attempt())
+            better = ~broken & (wrong | (values > highest))
+            worst = torch.where(better[:, None, None, None], images, worst)
+            highest, broken = torch.where(better, values, highest), broken | wrong
+    return worst
+
+
 @contextlib.contextmanager
 def _evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode inside, each module's own mode again afterwards (a frozen batch-norm stays frozen)."""

@@ -2,6 +2,9 @@
 
 A field is declared once, ``alpha: Annotated[float, Gt(0), Doc("scale of g")] = 2.0``, and from that come its
 check on construction, its reading from text (``--set alpha=1/2``), and its line in ``harness list``.
+
+Resolved settings are hashed into identities and fingerprints. A field that comes to a released class is therefore
+marked ``LATER``: at its default, which must mean what the class did before, it leaves every stored hash as it was.
 """
 
 from __future__ import annotations
@@ -58,8 +61,8 @@ class Settings:
         """Rules that bind several fields; raise SettingError. Nothing by default."""
 
     def resolved(self) -> dict[str, Any]:
-        """Every field's value, defaults included, as JSON types; but for ``LATER`` ones at their defaults."""
-        hints = _hints(type(self))
+        """Every field's value, defaults included, as JSON types; a field added later only where it departs."""
+        hints = _hints(type(self))  # type: ignore[arg-type]  # as below
         return {
             field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
@@ -140,13 +143,15 @@ def _checked(cls: type, field: Field[Any], value: Any) -> Any:
 
 
 def _from_text(hint: Any, value: Any) -> Any:
-    """Read a text for a hint that is not text: fractions ("8/255") and comma-separated tuples."""
-    bare = _bare(hint)
+    """Read a text for a hint that is not text: fractions ("8/255"), comma-separated tuples, "none" where allowed."""
+    bare, optional = _bare(hint)
     if get_origin(bare) is tuple and isinstance(value, (str, list, tuple)):
         parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         return tuple(_from_text(get_args(bare)[0], part) for part in parts)
     if not isinstance(value, str) or bare is str:
         return value
+    if optional and value.strip().lower() == "none":
+        return None
     fraction = _FRACTION.fullmatch(value)
     if fraction and bare is float:
         with contextlib.suppress(ValueError, ZeroDivisionError):  # "1..2/3", "1/0": refused like any other text
@@ -156,12 +161,37 @@ def _from_text(hint: Any, value: Any) -> Any:
 
 def _advice(hint: Any, value: Any) -> str:
     """The next action for a length on the pixel scale that was given in 1/255 units."""
-    pixels = PIXELS in _notes(hint)
     try:
         number = float(value)
     except (TypeError, ValueError):
         return ""
+    pixels = PIXELS in _notes(hint)
     return f"; pixels are in [0, 1], so write {number:g}/255 rather than {number:g}" if pixels and number > 1 else ""
+
+
+def _bare(hint: Any) -> tuple[Any, bool]:
+    """The type inside ``Annotated[...]`` and ``... | None``, and whether None is allowed."""
+    if get_origin(hint) is Annotated:
+        return _bare(get_args(hint)[0])
+    one = _but_none(hint)
+    return (hint, False) if one is None else (_bare(one)[0], True)
+
+
+def _notes(hint: Any) -> tuple[Any, ...]:
+    """What annotates a hint, outermost last: of ``Annotated[Epsilon | None, LATER]``, what Epsilon has, then LATER."""
+    if get_origin(hint) is Annotated:
+        inner, *notes = get_args(hint)
+        return (*_notes(inner), *notes)
+    one = _but_none(hint)
+    return () if one is None else _notes(one)
+
+
+def _but_none(hint: Any) -> Any:
+    """X for a hint ``X | None``; None for any other."""
+    if get_origin(hint) not in (typing.Union, types.UnionType):
+        return None
+    members = [member for member in get_args(hint) if member is not types.NoneType]
+    return members[0] if len(members) == 1 else None
 
 
 def _plain(value: Any) -> Any:
@@ -175,39 +205,21 @@ def _plain(value: Any) -> Any:
 
 
 def _type_name(hint: Any) -> str:
-    bare = _bare(hint)
+    bare, optional = _bare(hint)
     if get_origin(bare) is typing.Literal:
-        return " | ".join(str(option) for option in get_args(bare))
-    if get_origin(bare) is tuple:
-        return f"{_type_name(get_args(bare)[0])}, ..."
-    return str(getattr(bare, "__name__", bare))
+        name = " | ".join(str(option) for option in get_args(bare))
+    elif get_origin(bare) is tuple:
+        name = f"{_type_name(get_args(bare)[0])}, ..."
+    else:
+        name = str(getattr(bare, "__name__", bare))
+    return f"{name} or none" if optional else name
 
 
 def _meaning(hint: Any) -> str:
-    return next((note.documentation for note in _notes(hint) if isinstance(note, Doc)), "")
-
-
-def _bare(hint: Any) -> Any:
-    """A hint without its notes, and without its None."""
-    if get_origin(hint) is Annotated:
-        return _bare(get_args(hint)[0])
-    some = [part for part in get_args(hint) if part is not types.NoneType]
-    return _bare(some[0]) if _optional(hint) and len(some) == 1 else hint
-
-
-def _notes(hint: Any) -> tuple[Any, ...]:
-    """What a hint is annotated with, outermost first, the notes below a None included."""
-    if get_origin(hint) is Annotated:
-        return (*get_args(hint)[1:], *_notes(get_args(hint)[0]))
-    return tuple(note for part in get_args(hint) for note in _notes(part)) if _optional(hint) else ()
-
-
-def _optional(hint: Any) -> bool:
-    return get_origin(hint) in (types.UnionType, typing.Union)
+    """The field's own words, which stand outside those of a type such as Epsilon."""
+    return next((note.documentation for note in reversed(_notes(hint)) if isinstance(note, Doc)), "")
 
 
 LATER = "added after results were kept"
-"""Marks a field whose default is what was done before it was there: at it, identities do not name the field."""
-
 PIXELS = "on the [0, 1] pixel scale"
 Epsilon = Annotated[float, PIXELS, annotated_types.Interval(ge=0, le=1), Doc("radius of the L-infinity ball")]

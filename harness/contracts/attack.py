@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import replace
 from functools import cache
 
@@ -17,6 +18,7 @@ from harness.threat import Threat
 
 CLASSES = 10
 IMAGES = 3
+RADII = (0.0, 1 / 255, 1.0)  # no ball at all, a small one, one that holds every image
 
 
 def _perturb(attack: Attack, model: nn.Module, seed: int = 0, threat: Threat = THREAT) -> Tensor:
@@ -41,12 +43,26 @@ def images(attack: Attack) -> None:
 
 
 def inside(attack: Attack) -> None:
+    _require_inside(_result(attack), THREAT.epsilon)
+
+
+def any_radius(attack: Attack) -> None:
+    for epsilon in RADII:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            x_adv = _result(attack, threat=replace(THREAT, epsilon=epsilon, step_size=epsilon / 4))
+        require(bool(x_adv.isfinite().all()), f"with an epsilon of {epsilon:g} it returns what is not finite")
+        _require_inside(x_adv, epsilon)
+        told = "; ".join(str(warning.message) for warning in caught)
+        require(not caught, f"with an epsilon of {epsilon:g} it warns: {told}")
+
+
+def _require_inside(x_adv: Tensor, epsilon: float) -> None:
     x, _ = probe_batch(IMAGES, CLASSES)
-    x_adv = _result(attack)
     distance = float((x_adv - x).abs().max())
     require(
-        distance <= THREAT.epsilon + 1e-5,
-        f"it points {distance:.4g} from the image, outside the ball of {THREAT.epsilon:g}: the evaluator would project"
+        distance <= epsilon + 1e-5,
+        f"it points {distance:.4g} from the image, outside the ball of {epsilon:g}: the evaluator would project"
         " it, and judge something that the attack did not choose",
     )
     lowest, highest = float(x_adv.min()), float(x_adv.max())
@@ -110,6 +126,7 @@ def cost(attack: Attack) -> None:
 CHECKS: dict[str, Check] = {
     "it returns images": images,
     "they are inside the ball and [0, 1]": inside,
+    "it respects any radius from 0 to 1": any_radius,
     "the given generator alone decides": generator_alone,
     "it says whether the seed matters": seeded,
     "the network is left as it was": network_as_it_was,

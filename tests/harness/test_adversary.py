@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from harness.adversary import KL, CrossEntropy, Margin, Objective, ascend, kl_divergence, logit_margin, project
+from harness.adversary import (
+    KL,
+    CrossEntropy,
+    Margin,
+    Objective,
+    ascend,
+    kl_divergence,
+    logit_margin,
+    project,
+    worst_of,
+)
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 STARTS = ("uniform", "gaussian", "none")
@@ -207,6 +217,41 @@ def test_the_worst_iterate_is_never_better_for_the_defender_than_the_last() -> N
     same = right_last == right_worst
     assert bool((loss_worst[same] >= loss_last[same] - 1e-6).all())
     assert bool((loss_worst > loss_last + 1e-3).any())
+
+
+def test_of_several_attempts_the_first_that_breaks_counts_else_the_highest_objective() -> None:
+    """One pixel; right while x > 0.5, and the cross-entropy falls with x. By hand, attempt by attempt."""
+    model = Linear(torch.ones(1), -0.5)
+    attempts = torch.tensor(
+        [
+            [0.9, 0.6, 0.7, 0.4, 0.6],
+            [0.8, 0.4, 0.6, 0.3, 0.6],
+            [0.7, 0.1, 0.9, 0.2, 0.6],
+        ]
+    ).view(3, 5, 1, 1, 1)
+    given, y = iter(attempts), torch.zeros(5, dtype=torch.int64)
+    worst = worst_of(model, y, CrossEntropy(), 3, lambda: next(given))
+    torch.testing.assert_close(worst.flatten(), torch.tensor([0.7, 0.4, 0.6, 0.4, 0.6]), rtol=0, atol=0)
+
+
+def test_an_attempt_that_the_network_answers_with_nan_has_broken_the_example() -> None:
+    class Fragile(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            score = torch.where(x.flatten(1).amax(1) > 0.95, torch.nan, x.flatten(1)[:, 0])
+            return torch.stack([score, -score], 1)
+
+    given = iter(torch.tensor([0.3, 0.99, 0.2]).view(3, 1, 1, 1, 1))
+    worst = worst_of(Fragile(), torch.tensor([0]), CrossEntropy(), 3, lambda: next(given))
+    assert float(worst) == pytest.approx(0.99)
+
+
+def test_attempts_are_judged_in_evaluation_mode_without_gradient_for_one_pass_each() -> None:
+    model, (x, y) = Counting(make_tiny_model()).train(), make_batch()
+    statistics = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert not worst_of(model, y, Margin(), 4, lambda: x).requires_grad
+    assert model.passes == 4
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(tensor, statistics[name]) for name, tensor in model.state_dict().items())
 
 
 def test_epsilon_zero_changes_nothing() -> None:

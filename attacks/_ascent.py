@@ -1,0 +1,58 @@
+"""Attacks that ascend one objective step by step: which iterate is judged, and how many starts they have."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Interval
+from torch import Tensor, nn
+from typing_extensions import Doc
+
+from harness.adversary import Objective, ascend, worst_of
+from harness.attack import Attack, Passes
+from harness.errors import SettingError
+from harness.settings import LATER
+from harness.threat import Threat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ascent(Attack):
+    """Base of PGD and CW: sign-gradient ascent of the objective that a subclass names.
+
+    With several restarts an example is broken if the judged iterate of any of them is misclassified. The first
+    restart is the attack without restarts, to the last bit, so that restarts only ever strengthen it.
+    """
+
+    keep: Annotated[Literal["last", "worst"], Doc("the iterate that is judged")] = "last"
+    restarts: Annotated[
+        int, LATER, Interval(ge=1, le=1000), Doc("random starts; an example is broken if one of them breaks it")
+    ] = 1
+
+    @property
+    @abstractmethod
+    def objective(self) -> Objective:
+        """What is ascended."""
+
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        self._refuse_equal_starts(threat)
+
+        def once() -> Tensor:
+            return ascend(model, x, y, [self.objective], threat, generator, keep=self.keep)[0].x
+
+        return once() if self.restarts == 1 else worst_of(model, y, self.objective, self.restarts, once)
+
+    def passes(self, threat: Threat) -> Passes:
+        self._refuse_equal_starts(threat)
+        judging = (self.keep == "worst") + (self.restarts > 1)  # the last iterate's pass, and the choice's
+        return Passes(threat.steps + judging, threat.steps).times(self.restarts)
+
+    def _refuse_equal_starts(self, threat: Threat) -> None:
+        """A plan counts passes before anything is trained or written: there the mistake is told."""
+        if self.restarts > 1 and threat.start == "none":
+            raise SettingError(
+                f"restarts={self.restarts} is refused with start=none: every restart would be the same;"
+                " choose start=uniform, or one restart"
+            )

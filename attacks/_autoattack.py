@@ -1,0 +1,123 @@
+"""The authors' package for AutoAttack, run as it is: what the ensemble and each of its parts share."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.attack import Attack, Passes
+from harness.errors import HarnessError
+from harness.seeds import global_seed
+from harness.threat import Threat
+
+TARGETS = 9  # the standard version's number of target classes
+_ITERATIONS, _QUERIES = 100, 5000  # of each gradient attack, and of Square: the standard version's
+_ASCENT = Passes(_ITERATIONS + 1, _ITERATIONS + 1)  # one run of APGD
+_BOUNDARY = Passes(2 * _ITERATIONS + 2, _ITERATIONS)  # one run of FAB
+_ONE = Passes(1, 0)  # a look at the prediction
+
+PARTS = {
+    "apgd-ce": _ONE + _ASCENT,
+    "apgd-t": _ONE + (_ONE + _ASCENT).times(TARGETS),
+    "fab-t": _ONE + (_BOUNDARY + _ONE).times(TARGETS),
+    "square": Passes(_QUERIES + 3, 0),
+}
+"""The standard version's parts in its order, and what each costs an example that it attacks in full."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package(Attack):
+    """Base of AutoAttack and its parts: the authors' package, untouched, in its standard version.
+
+    It is seeded from the evaluator's generator; the whole block is one batch. torch's global generators, which the
+    package reseeds, and the trace function, which it clears, are put back. Its log lines go to the run's log; its
+    warnings are raised as Python warnings, which the evaluator stores. FAB's backward passes reach no parameter. A
+    ball of radius 0 holds the image alone: that is given back, without thousands of queries.
+
+    Departs: with fewer than ten classes the targeted attacks have as many targets as there are other classes.
+    """
+
+    budget: ClassVar[tuple[str, ...]] = ("epsilon",)
+
+    parts: ClassVar[tuple[str, ...]]
+    """Which of the standard version's parts are run, in its order."""
+
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        with torch.no_grad():
+            classes = model(x[:1]).shape[1]
+        if classes < 4 and "apgd-t" in self.parts:  # the loss needs the four highest logits
+            raise HarnessError(
+                f"APGD's targeted loss needs 4 classes or more, and this data set has {classes}; choose"
+                " apgd-ce, fab-t, square, which do not use it"
+            )
+        if threat.epsilon == 0:
+            return x.clone()
+        import pyautoattack
+
+        seed = int(torch.randint(2**31 - 1, (), generator=generator, device=x.device))
+        with global_seed(x.device, seed), _trace_kept(), _log_forwarded(), _frozen(model):
+            package = pyautoattack.AutoAttack(model, norm="Linf", eps=threat.epsilon, seed=seed, device=x.device)
+            package.attacks_to_run = list(self.parts)  # as its own run_standard_evaluation_individual does
+            if classes <= TARGETS:
+                package.apgd_targeted.n_target_classes = package.fab.n_target_classes = classes - 1
+            x_adv: Tensor = package.run_standard_evaluation(x, y, batch_size=len(x))[0]
+        return x_adv
+
+    def passes(self, threat: Threat) -> Passes:
+        """For an example that every part attacks in full; one that breaks early costs less."""
+        own = Passes(9 + len(self.parts), 0)  # the package's checks, its scoring before and after each part; the probe
+        return sum((PARTS[part] for part in self.parts), own) if threat.epsilon > 0 else _ONE
+
+
+@contextlib.contextmanager
+def _trace_kept() -> Iterator[None]:
+    trace = sys.gettrace()  # a debugger's or coverage's, which the package sets to None
+    try:
+        yield
+    finally:
+        sys.settrace(trace)
+
+
+@contextlib.contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """No parameter asks for a gradient inside: FAB would add to those that are there."""
+    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in asking:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)
+
+
+class _Forward(logging.Handler):
+    """Passes the package's records on: warnings as Python warnings, everything to the attacks' log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger("harness.attack").info(record.getMessage())
+        if record.levelno >= logging.WARNING:
+            warnings.warn(record.getMessage(), stacklevel=2)
+
+
+@contextlib.contextmanager
+def _log_forwarded() -> Iterator[None]:
+    logger, handler = logging.getLogger("auto-attack"), _Forward()
+    level, propagate = logger.level, logger.propagate
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate

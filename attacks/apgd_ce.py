@@ -1,0 +1,18 @@
+"""The first part of AutoAttack, alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from attacks._autoattack import Package
+
+
+@dataclass(frozen=True, kw_only=True)
+class APGDCE(Package):
+    """APGD on the cross-entropy, 100 steps from one random start (Croce and Hein, ICML 2020, arXiv:2003.01690).
+
+    As AutoAttack's standard version runs it, on every example that is classified rightly. Departs: nothing.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("apgd-ce",)

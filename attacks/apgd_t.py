@@ -1,0 +1,19 @@
+"""The second part of AutoAttack, alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from attacks._autoattack import Package
+
+
+@dataclass(frozen=True, kw_only=True)
+class APGDT(Package):
+    """Targeted APGD on the difference-of-logits ratio, 9 targets (Croce and Hein, ICML 2020, arXiv:2003.01690).
+
+    As AutoAttack's standard version runs it, on every example that is classified rightly; it needs four classes.
+    Departs: with fewer than ten classes there are as many targets as other classes.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("apgd-t",)

@@ -1,0 +1,37 @@
+"""Random noise, the weakest attack that draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Interval
+from torch import Tensor, nn
+from typing_extensions import Doc
+
+from harness.adversary import CrossEntropy, project, worst_of
+from harness.attack import Attack, Passes
+from harness.threat import Threat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(Attack):
+    """Uniform noise in the ball: the worst of some draws (a sanity check of Carlini et al. 2019, arXiv:1902.06705).
+
+    A baseline, not an evaluation: where it breaks as much as PGD does, the gradients mislead PGD.
+    """
+
+    budget: ClassVar[tuple[str, ...]] = ("epsilon",)
+
+    draws: Annotated[int, Interval(ge=1, le=100_000), Doc("points tried for each image")] = 10
+
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        def once() -> Tensor:
+            noise = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            return project(x + threat.epsilon * (2 * noise - 1), x, threat.epsilon)
+
+        return worst_of(model, y, CrossEntropy(), self.draws, once)
+
+    def passes(self, threat: Threat) -> Passes:
+        return Passes(self.draws, 0)

@@ -1,0 +1,19 @@
+"""The fourth part of AutoAttack, alone: without gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from attacks._autoattack import Package
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square(Package):
+    """Square, random search by 5000 queries, without gradients (Andriushchenko et al., ECCV 2020, arXiv:1912.00049).
+
+    As AutoAttack's standard version runs it, on every example that is classified rightly. Where it breaks what the
+    gradient attacks did not, the gradients mislead them. Departs: nothing.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("square",)
