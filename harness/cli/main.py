@@ -7,7 +7,7 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import evaluate, export, leaderboard, listing, plugins, reproduce, run, runs, upgrade
+from harness.cli import evaluate, export, leaderboard, listing, plugins, reproduce, run, runs, show, upgrade
 from harness.errors import HarnessError
 
 # Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
@@ -39,7 +39,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("list")(listing.list_plugins)
 app.command("reproduce")(reproduce.reproduce)
 app.command("runs")(runs.runs)
-app.command("show")(runs.show)
+app.command("show")(show.show)
 app.command("new")(plugins.new)
 app.command("check")(plugins.check)
 app.command("upgrade")(upgrade.upgrade)

@@ -16,7 +16,7 @@ import pytest
 from harness import __version__
 from harness.assessment import with_attacks
 from harness.cli.main import main
-from harness.cli.runs import curve
+from harness.cli.show import curve
 from harness.events import BlockDone, EpochRecord
 from harness.plugins import discover
 from harness.protocol import load_protocol, protocol_names

@@ -65,7 +65,12 @@ def test_every_bundled_protocol_is_complete_and_summarised() -> None:
 # ---- the fingerprint
 
 FIELDS = {"train": dataclasses.fields(TrainProtocol), "evaluation": dataclasses.fields(EvaluationProtocol)}
-TEXTS = {"train.start": "none", "train.precision": "bfloat16", "evaluation.start": "gaussian", "evaluation.epsilon": "1/8"}
+TEXTS = {
+    "train.start": "none",
+    "train.precision": "bfloat16",
+    "evaluation.start": "gaussian",
+    "evaluation.epsilon": "1/8",
+}
 
 
 def other(key: str, value: Any) -> Any:

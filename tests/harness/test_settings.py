@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import Doc
 
+from harness.assessment import with_attacks
 from harness.attack import Attack
 from harness.errors import HarnessError, SettingError
 from harness.identity import digest
-from harness.job import with_attacks
 from harness.plugins import KINDS, discover
 from harness.protocol import load_protocol
 from harness.settings import LATER, Epsilon, Plugin, SettingInfo, Settings

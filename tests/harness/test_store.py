@@ -26,12 +26,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from harness.errors import StoreError
 from harness.events import BlockDone, EpochRecord
 from harness.reference import reported_figures
+from harness.rigour.finding import Finding
 from harness.spec import RunSpec
 from harness.store import database, migrations
-from harness.rigour.finding import Finding
 from harness.store.records import (
     DatasetRecord,
-    ExaminationRecord,
     ModelRecord,
     ProtocolRecord,
     RunRecord,
@@ -85,13 +84,10 @@ def see_model(store: Store, name: str = "theirs", **changes: Any) -> ModelRecord
     return store.see_model(name, DIGITS, **(facts | changes))
 
 
-def make_examination(**changes: Any) -> ExaminationRecord:
-    findings = (
-        Finding("logits", "passed", "", None, None, "the outputs are logits", {}),
-        Finding("zero-gradient", "flagged", "g", 0.5, 0.01, "half the gradients are zero", {"ce": 0.5}),
-    )
-    values: dict[str, Any] = {"settings": {"epsilon": 0.2}, "created_utc": datetime(2026, 1, 2), "duration_s": 1.5}
-    return ExaminationRecord(**(values | {"provenance": {"device": "cpu"}, "findings": findings} | changes))
+FINDINGS = (
+    Finding("logits", "passed", "", None, None, "the outputs are logits", {}),
+    Finding("zero-gradient", "flagged", "g", 0.5, 0.01, "half the gradients are zero", {"ce": 0.5}),
+)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -129,7 +125,7 @@ def full(store: Store, file: Path) -> Path:
     store.add_epoch(run.id, EpochRecord(1, 2.5, 0.1, 1437, 0.5, {"weight": 1.0}))
     store.add_block(BlockDone(start_evaluation(store, run), 0, bytes(10), 0.1, (), (0.5,) * 10))
     model = see_model(store)
-    store.add_examination(model.checkpoint.id, make_examination())
+    store.add_examination(model.checkpoint.id, {"epsilon": 0.2}, FINDINGS, 1.5, {"device": "cpu"})
     return file
 
 
@@ -247,16 +243,34 @@ class TestRoundTrips:
         assert len(store.models()) == 1
 
     def test_an_examination_comes_back_in_the_order_of_its_findings_and_replaces_the_same(self, store: Store) -> None:
-        model = see_model(store)
-        whole = make_examination()
-        store.add_examination(model.checkpoint.id, whole)
-        assert store.models()[0].checkpoint.examinations == (whole,)
-        again = make_examination(findings=whole.findings[1:], duration_s=2.0)
-        store.add_examination(model.checkpoint.id, again)
-        assert store.models()[0].checkpoint.examinations == (again,)
-        other = make_examination(settings={"epsilon": 0.1})
-        store.add_examination(model.checkpoint.id, other)
-        assert store.models()[0].checkpoint.examinations == (again, other)
+        number = see_model(store).checkpoint.id
+
+        def examinations() -> list[tuple[dict[str, Any], tuple[Finding, ...], float, dict[str, Any]]]:
+            found = store.models()[0].checkpoint.examinations
+            return [(e.settings, e.findings, e.duration_s, e.provenance) for e in found]
+
+        here, there = {"epsilon": 0.2}, {"device": "cpu"}
+        store.add_examination(number, here, FINDINGS, 1.5, there)
+        assert examinations() == [(here, FINDINGS, 1.5, there)]
+        store.add_examination(number, here, FINDINGS[1:], 2.0, there)
+        assert examinations() == [(here, FINDINGS[1:], 2.0, there)]
+        store.add_examination(number, {"epsilon": 0.1}, FINDINGS, 1.0, there)
+        assert [settings for settings, *_ in examinations()] == [here, {"epsilon": 0.1}]
+
+    def test_findings_are_those_of_the_newest_examination_of_each_kind_in_that_ball(self, store: Store) -> None:
+        number = see_model(store).checkpoint.id
+        base = {"epsilon": 0.2, "examples": 10}
+        for settings, findings in (
+            (base | {"kind": "verdicts"}, FINDINGS[:1]),
+            (base | {"kind": "model", "edition": 1}, FINDINGS),
+            (base | {"kind": "model", "edition": 2}, FINDINGS[1:]),
+            (base | {"kind": "model", "epsilon": 0.1}, ()),
+            (base | {"kind": "model", "examples": 9}, ()),
+        ):
+            store.add_examination(number, settings, findings, 1.0, {})
+        checkpoint = store.checkpoint(number)
+        assert checkpoint.findings(0.2, 10) == (FINDINGS[1], FINDINGS[0])
+        assert checkpoint.findings(0.3, 10) == ()
 
     def test_margins_come_back_to_half_precision_in_the_order_of_the_examples(self, store: Store) -> None:
         evaluation = start_evaluation(store, start(store), examples=5)

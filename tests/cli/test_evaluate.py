@@ -1,0 +1,338 @@
+"""``harness evaluate`` from the command line to the store: runs, models from elsewhere, other balls, sweeps, stops."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from attacks.pgd import PGD
+from harness.cli.main import main
+from harness.data.digits import Digits
+from harness.evaluation.evaluator import evaluate
+from harness.events import BlockDone
+from harness.leaderboard.ranking import MEASURED, Board, boards
+from harness.networks.smallcnn import SmallCNN
+from harness.seeds import generator
+from harness.store.records import ModelRecord, RunRecord
+from harness.store.store import Store
+from harness.threat import Threat
+from tests.cli.conftest import Harness
+
+PROTOCOL = """
+summary = "seconds"
+epsilon = 0.2
+[train]
+epochs = 4
+batch_size = 64
+lr = 0.1
+lr_drops = []
+lr_factor = 0.1
+momentum = 0.9
+weight_decay = 0.0
+steps = 2
+relative_step = 0.6
+start = "uniform"
+early = 0.5
+precision = "float32"
+[evaluation]
+checkpoints = ["last"]
+steps = 3
+relative_step = 0.5
+start = "uniform"
+block_size = 16
+attacks = ["natural", "pgd", "cw"]
+"""
+N = 40  # images: three blocks
+TRAIN = f"run sat --dataset digits --arch smallcnn --set width=4 --protocol quick.toml --limit {N} --workers 1"
+HERE = "--db leaderboard.db --runs-dir runs --workers 1"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one run, evaluated with one attack seed, and its protocol."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "quick.toml").write_text(PROTOCOL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("HARNESS_DB", raising=False)
+        patch.setattr(sys, "argv", ["harness", *shlex.split(f"{TRAIN} --seeds 1 --no-checks")])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 0
+    return folder
+
+
+@pytest.fixture
+def place(elsewhere: Path, trained: Path) -> Path:
+    """A copy of it, which is the working directory."""
+    shutil.copytree(trained, elsewhere, dirs_exist_ok=True)
+    return elsewhere
+
+
+def store_of(place: Path) -> tuple[list[RunRecord], list[ModelRecord], dict[int, bytes], list[Board]]:
+    store = Store.read(str(place / "leaderboard.db"))
+    runs, models = store.runs(), store.models()
+    owners = [c for run in runs for c in run.checkpoints] + [model.checkpoint for model in models]
+    verdicts = store.verdicts_of([e.id for c in owners for e in c.evaluations])
+    measured = [board for board in boards(store) if board.source == MEASURED]
+    store.close()
+    return runs, models, verdicts, measured
+
+
+def the_run(place: Path) -> RunRecord:
+    (run,) = store_of(place)[0]
+    return run
+
+
+def weights(place: Path) -> Path:
+    (file,) = place.glob("runs/*/last.safetensors")
+    return file
+
+
+def refused(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command says that must be refused: one line."""
+    monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    return line
+
+
+class TestRuns:
+    def test_more_seeds_and_other_attacks_are_added_to_the_run(self, harness: Harness, place: Path) -> None:
+        document = json.loads(harness(f"evaluate 1 --attacks pgd,fgsm --seeds 2 --limit {N} --no-checks --json {HERE}"))
+        last = the_run(place).checkpoint("last")
+        assert last is not None
+        assert [(e.attack, e.seed, e.complete) for e in last.evaluations] == [
+            *(("natural", 0, True), ("pgd", 0, True), ("cw", 0, True)),
+            *(("pgd", 1, True), ("fgsm", 0, True)),
+        ]
+        (report,) = document["reports"]
+        assert list(report["metrics"]) == ["natural", "pgd", "fgsm"]  # natural accuracy costs nothing
+        percents = [e.percent for e in last.evaluations if e.attack == "pgd"]
+        assert report["metrics"]["pgd"]["median"] == pytest.approx(sum(percents) / 2)
+        assert report["metrics"]["pgd"]["n"] == 2
+        low, high = (report["metrics"]["pgd"]["wilson"][end] for end in ("low", "high"))
+        assert low < report["metrics"]["pgd"]["median"] < high
+
+    def test_the_worst_case_counts_images_that_every_attack_leaves(self, harness: Harness, place: Path) -> None:
+        (report,) = json.loads(harness(f"evaluate 1 --seeds 2 --limit {N} --no-checks --json {HERE}"))["reports"]
+        (run,), _, verdicts, _ = store_of(place)
+        evaluations = run.checkpoints[-1].evaluations
+        assert len(evaluations) == 5
+        robust = [all(verdicts[e.id][i] for e in evaluations) for i in range(N)]
+        assert report["worst_case"]["percent"] == 100 * sum(robust) / N
+        assert report["worst_case"]["attacks"] == {"natural": 1, "pgd": 2, "cw": 2}
+        assert 0 < sum(robust) < N
+
+    def test_a_checkpoint_and_the_file_of_its_weights_name_the_run(self, harness: Harness, place: Path) -> None:
+        shutil.copy(weights(place), place / "copy.safetensors")
+        for target in ("1:early", "copy.safetensors"):
+            harness(f"evaluate {target} --attacks fgsm --limit {N} --no-checks {HERE}")
+        (run,), models, _, _ = store_of(place)
+        assert models == []
+        found = {c.name: [e.attack for e in c.evaluations] for c in run.checkpoints}
+        assert found == {"early": ["natural", "fgsm"], "last": ["natural", "pgd", "cw", "fgsm"]}
+
+    def test_what_is_there_is_not_repeated(self, harness: Harness, place: Path) -> None:
+        command = f"evaluate 1 --seeds 1 --limit {N} --no-checks {HERE}"
+        first = harness(command)
+        before = (place / "leaderboard.db").read_bytes()
+        assert harness(command) == first
+        assert (place / "leaderboard.db").read_bytes() == before
+
+    def test_another_ball_is_another_board_and_leaves_the_first(self, harness: Harness, place: Path) -> None:
+        harness(f"evaluate 1 --epsilon 4/255 --seeds 1 --limit {N} --no-checks {HERE}")
+        (run,), _, _, measured = store_of(place)
+        radii = [e.settings.get("epsilon") for e in run.checkpoints[-1].evaluations]
+        assert radii == [None, 0.2, 0.2, 4 / 255, 4 / 255]  # natural accuracy knows no ball, and is shared
+        assert len(measured) == 2
+        wide, narrow = (board.rows[0].metrics["pgd"] for board in measured)
+        assert wide is not None
+        assert narrow is not None
+        assert narrow.median > wide.median
+        again = json.loads(harness(f"evaluate 1 --seeds 1 --limit {N} --no-checks --json {HERE}"))
+        assert again["reports"][0]["epsilon"] == 0.2  # the ball it was trained in is still the default
+
+    def test_the_verdicts_are_those_of_the_evaluator_on_each_block(self, harness: Harness, place: Path) -> None:
+        harness(f"evaluate 1 --attacks pgd --set pgd.restarts=2 --epsilon 0.1 --seeds 1 --limit {N} --no-checks {HERE}")
+        (run,), _, verdicts, _ = store_of(place)
+        (stored,) = [e for e in run.checkpoints[-1].evaluations if e.settings.get("restarts") == 2]
+        data = Digits().load(place)
+        model = SmallCNN(width=4).build(data.shape)
+        model.load_state_dict(load_file(weights(place)))
+        threat = Threat(epsilon=0.1, steps=3, step_size=0.05, start="uniform")
+        expected = b""
+        for start in (0, 16, 32):
+            part = slice(start, min(start + 16, N))
+            x, y = data.pixels(data.test.images[part]), data.test.labels[part]
+            draws = generator(torch.device("cpu"), 0, "evaluation", "pgd", start)
+            expected += bytes(evaluate(model, PGD(restarts=2), x, y, threat, draws).correct.tolist())
+        assert verdicts[stored.id] == expected
+
+
+class TestSweep:
+    def test_accuracy_against_the_radius(self, harness: Harness, place: Path) -> None:
+        command = f"evaluate 1 --sweep 0,4,16,128 --seeds 1 --limit {N} {HERE}"
+        reports = json.loads(harness(f"{command} --json"))["reports"]
+        assert [report["epsilon"] for report in reports] == [0, 4 / 255, 16 / 255, 128 / 255]
+        accuracies = [report["metrics"]["pgd"]["median"] for report in reports]
+        natural = the_run(place).checkpoints[-1].evaluations[0]
+        assert accuracies[0] == natural.percent  # a ball of radius 0 is the image itself
+        assert accuracies == sorted(accuracies, reverse=True)
+        assert accuracies[-1] < accuracies[0]
+        lines = harness(command).splitlines()
+        bars = {line.split()[0]: line.count("█") for line in lines if "[" in line and "Wilson" not in line}
+        assert bars == {
+            name: round(40 * value / 100)
+            for name, value in zip(("0", "4/255", "16/255", "128/255"), accuracies, strict=True)
+        }
+
+    def test_it_keeps_no_protocol_of_its_own(self, harness: Harness, place: Path) -> None:
+        harness(f"evaluate 1 --sweep 0,64 --seeds 1 --limit {N} {HERE}")
+        assert len(store_of(place)[3]) == 1
+
+    @pytest.mark.parametrize("text", ["", "a", "1,-2", "256", "1/255"])
+    def test_what_is_no_radius_is_refused(
+        self, text: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert "--sweep" in refused(f"evaluate 1 '--sweep={text}' {HERE}", monkeypatch, capsys)
+
+
+class TestModelsFromElsewhere:
+    def test_a_state_dict_is_on_the_board_beside_the_run_and_marked(self, harness: Harness, place: Path) -> None:
+        state = {f"module.{name}": tensor for name, tensor in load_file(weights(place)).items()}
+        torch.save({"state_dict": state, "epoch": 3}, place / "theirs.pt")
+        protocol = f"--dataset digits --protocol quick.toml --limit {N} --no-checks {HERE}"
+        harness(f"evaluate theirs.pt --seeds 1 --name theirs {protocol}")
+        (run,), (model,), verdicts, (board,) = store_of(place)
+        assert (model.name, model.network, model.network_settings) == ("theirs", "smallcnn", {"width": 4})
+        ours = {(e.attack, e.seed): verdicts[e.id] for e in run.checkpoints[-1].evaluations}
+        assert {(e.attack, e.seed): verdicts[e.id] for e in model.checkpoint.evaluations} == ours  # the same weights
+        by_label = {row.label: row for row in board.rows}
+        assert by_label["theirs"].metrics == by_label["sat"].metrics
+        assert [by_label[label].trained_here for label in ("theirs", "sat")] == [False, True]
+        shown = json.loads(harness("leaderboard --format json --db leaderboard.db"))["rows"]
+        told = {row["method"]: row["trained_under_protocol"] for row in shown if row["source"] == MEASURED}
+        assert told == {"theirs": False, "sat": True}
+        assert "not trained under the protocol" in harness("leaderboard --dataset digits --db leaderboard.db")
+
+    def test_show_and_runs_know_it(self, harness: Harness, place: Path) -> None:
+        save_file(load_file(weights(place)), place / "bare.safetensors")
+        harness(f"evaluate bare.safetensors --attacks pgd --dataset digits --protocol quick.toml --limit 8 {HERE}")
+        shown = json.loads(harness("show bare.safetensors --json --db leaderboard.db"))
+        assert shown["provenance"]["target"] == "bare.safetensors"
+        assert shown["checkpoint"]["examinations"]
+        assert "not trained by harness" in harness("show bare.safetensors --db leaderboard.db")
+        listed = json.loads(harness("runs --json --db leaderboard.db"))["models"]
+        assert [(entry["model"], entry["evaluations"]) for entry in listed] == [("bare.safetensors", 2 + 4)]
+
+    def test_a_users_own_network(self, harness: Harness, place: Path) -> None:
+        (place / "mynet.py").write_text(
+            "import torch\nfrom torch import nn\n"
+            "def make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+        )
+        harness(f"evaluate mynet.py:make --seeds 1 --dataset digits --protocol quick.toml --limit 8 --no-checks {HERE}")
+        (model,) = store_of(place)[1]
+        assert model.parameters == 650
+        assert all(e.complete for e in model.checkpoint.evaluations)
+
+
+class TestStops:
+    @pytest.mark.parametrize("after", [1, 3, 4])
+    def test_a_stop_loses_at_most_one_block_and_the_rest_gives_the_same_verdicts(
+        self, after: int, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        command = f"evaluate 1 --epsilon 0.1 --seeds 2 --limit {N} --no-checks {HERE}"
+        whole = place / "whole"
+        shutil.copytree(place / "runs", whole / "runs")
+        shutil.copy(place / "leaderboard.db", whole)
+        monkeypatch.chdir(whole)
+        harness(command)
+        monkeypatch.chdir(place)
+        add, told = Store.add_block, []
+
+        def stopping(self: Store, block: BlockDone) -> None:
+            if len(told) == after:
+                raise KeyboardInterrupt
+            add(self, block)
+            told.append(block)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "add_block", stopping)
+            patch.setattr(sys, "argv", ["harness", *shlex.split(command)])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert ended.value.code == 130
+        assert sum(len(e.blocks) for e in new(place)) == after
+        harness(command)
+        assert by_identity(place) == by_identity(whole)
+        assert len(by_identity(place)) == 4
+
+
+def new(place: Path) -> list[Any]:
+    """The evaluations in the ball of radius 0.1."""
+    return [e for e in the_run(place).checkpoints[-1].evaluations if e.settings.get("epsilon") == 0.1]
+
+
+def by_identity(place: Path) -> dict[tuple[str, int], bytes]:
+    verdicts = store_of(place)[2]
+    return {(e.attack, e.seed): verdicts[e.id] for e in new(place)}
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("command", "told"),
+        [
+            ("evaluate 7", "there is no run 7"),
+            ("evaluate 1:best", "run 1 has no checkpoint 'best'; write 1:early or 1:last"),
+            ("evaluate 1 --epsilon 8", "write 8/255 rather than 8"),
+            ("evaluate 1 --epsilon=-1/255", "epsilon"),
+            ("evaluate 1 --attacks pdg", "unknown attack 'pdg'; did you mean 'pgd'"),
+            ("evaluate 1 --attacks ,", "--attacks ',' is refused"),
+            ("evaluate 1 --seeds 0", "--seeds 0 is refused"),
+            ("evaluate 1 --limit 999999", "360 test images"),
+            ("evaluate 1 --protocol quick.toml", "--protocol is refused: 1 is a run"),
+            ("evaluate 1 --mean 0.5 --std 0.5", "--mean is refused: 1 is a run"),
+            ("evaluate 1 --arch smallcnn", "--arch is refused: 1 is a run"),
+            ("evaluate 1 --set train.lr=1", "--set train.lr is refused: nothing is trained"),
+            ("evaluate 1 --set epsilon=0.1", "--epsilon changes the ball of the attacks"),
+            ("evaluate nothing.pt --dataset digits", "nothing.pt"),
+            ("evaluate no.such.module:make --dataset digits", "no.such.module"),
+        ],
+    )
+    def test_in_one_line_and_nothing_is_written(
+        self,
+        command: str,
+        told: str,
+        place: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
+        assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+    def test_a_name_that_another_model_has(
+        self, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for scale in (1.0, 2.0):
+            state = {name: tensor * scale for name, tensor in load_file(weights(place)).items()}
+            save_file(state, place / f"times{scale:g}.safetensors")
+        options = (
+            f"--attacks pgd --seeds 1 --name same --dataset digits --protocol quick.toml --limit 8 --no-checks {HERE}"
+        )
+        harness(f"evaluate times1.safetensors {options}")
+        line = refused(f"evaluate times2.safetensors {options}", monkeypatch, capsys)
+        assert "another model on digits is called 'same'; give this one another --name" in line
