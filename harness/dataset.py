@@ -91,6 +91,9 @@ class DataSource(Plugin, ABC):
     protocol: ClassVar[str] = "paper"
     """The protocol that is used where the user names none."""
 
+    bundled: ClassVar[bool] = False
+    """Whether it comes with an installed package: ``load`` fetches nothing and leaves the data directory alone."""
+
     argument: ClassVar[str | None] = None
     """The field that takes what follows the colon in ``--dataset NAME:ARGUMENT``."""
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from scipy import stats
-
-from harness.leaderboard.cells import LEGEND, figure_text
-from harness.leaderboard.ranking import MEASURED, Board, Selection, boards
+from harness.evaluation.intervals import t_interval
+from harness.leaderboard.cells import TIED, figure_text, interval_text, legend, titles
+from harness.leaderboard.columns import Verdicts
+from harness.leaderboard.pairs import common_seeds, over_training_seeds
+from harness.leaderboard.ranking import MEASURED, Board, Row, Selection, boards, read_verdicts
 from harness.store.records import RunRecord
 from harness.store.store import Store
 
@@ -20,78 +19,79 @@ BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
 BASELINE = "sat"
 
 
-def published() -> tuple[list[Board], list[RunRecord]]:
-    """The measured boards of the published database, and their runs."""
+def published() -> tuple[list[Board], list[RunRecord], Verdicts]:
+    """The measured boards of the published database, their runs, and the verdicts of every image."""
     store = Store.read(str(ROOT / "leaderboard.db"))
     chosen = [board for board in boards(store, Selection()) if board.source == MEASURED]
     runs = store.runs()
+    verdicts = read_verdicts(store, [n for board in chosen for row in board.rows for n in row.networks])
     store.close()
-    return chosen, runs
+    return chosen, runs, verdicts
 
 
 def readme_table() -> str:
     """Medians and deviations over attack seeds, and where they were measured."""
-    chosen, runs = published()
+    chosen, runs, _ = published()
     parts = []
     for board in chosen:
         rows = [
-            ["method", *board.columns],
-            *([row.label, *(figure_text(row.metrics[c]) for c in board.columns)] for row in board.rows),
+            ["method", *titles(board)],
+            *([_marked(row), *(figure_text(row.metrics[c]) for c in board.columns)] for row in board.rows),
         ]
         parts.append(f"**{board.heading}, {board.rows[0].arch}**\n\n{_markdown(rows)}")
     seeds = sorted({row.train_seeds for board in chosen for row in board.rows if row.train_seeds})
     attacks = sorted({f.n for board in chosen for row in board.rows for f in row.metrics.values() if f and f.std})
     counted = f"n = {_range(attacks)} attack seeds on each of {_range(seeds)} networks, trained from different seeds"
-    return "\n\n".join([*parts, f"{LEGEND}; {counted}. {_place(runs)}"])
+    tied = any(row.tied for board in chosen for row in board.rows)
+    absent = ("[", "over", *([] if tied else [TIED]))  # beginnings of what is not shown here
+    medians, *rest = [line for line in legend(chosen) if not line.startswith(absent)]
+    return "\n\n".join([*parts, ". ".join([f"{medians}; {counted}", *map(_sentence, rest), _place(runs)])])
+
+
+def _marked(row: Row) -> str:
+    return f"{row.label} {TIED}" if row.tied else row.label
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def results_tables() -> str:
     """Means over training seeds with 95 % t-intervals, and differences from the baseline, paired by training seed."""
-    chosen, runs = published()
+    chosen, runs, verdicts = published()
     parts = []
     for board in chosen:
-        medians = {
-            row.label: {column: _by_seed(row.runs, runs, column, board) for column in board.columns}
-            for row in board.rows
-        }
-        table = [["method", *board.columns]]
-        table += [[label, *(_interval(list(m[c].values())) for c in board.columns)] for label, m in medians.items()]
+        table = [["method", *titles(board)]]
+        table += [[row.label, *(_mean(row, column) for column in board.columns)] for row in board.rows]
         parts.append(f"**{board.heading}, {board.rows[0].arch}.** Mean over training seeds, 95 % t-interval:")
         parts.append(_markdown(table))
-        base = medians.get(BASELINE)
+        base = next((row for row in board.rows if row.label == BASELINE), None)
         if base is not None:
-            table = [[f"difference from {BASELINE}", *board.columns]]
-            for label, metrics in medians.items():
-                if label != BASELINE:
-                    pairs = [_paired(metrics[column], base[column]) for column in board.columns]
-                    table.append([label, *(_interval(pair, sign=True) for pair in pairs)])
+            table = [[f"difference from {BASELINE}", *titles(board)]]
+            for row in (row for row in board.rows if row is not base):
+                table.append([row.label, *(_difference(row, base, board, c, verdicts) for c in board.columns)])
             parts.append("Difference, paired by training seed (the same initial weights and the same order of images):")
             parts.append(_markdown(table))
     return "\n\n".join([*parts, _place(runs)])
 
 
-def _by_seed(numbers: Sequence[int], runs: Sequence[RunRecord], attack: str, board: Board) -> dict[int, float]:
-    """For each training seed the median accuracy over attack seeds."""
-    medians = {}
-    for run in (run for run in runs if run.id in numbers):
-        evaluations = [e for c in run.checkpoints for e in c.evaluations if e.attack == attack and e.complete]
-        chosen = [e.percent for e in evaluations if e.examples == board.examples]
-        medians[run.train_seed] = statistics.median(chosen)
-    return medians
+def _mean(row: Row, column: str) -> str:
+    """``78.9 [77.1, 80.7]``: the mean over training seeds and its interval; of one network its median."""
+    figure = row.metrics[column]
+    if figure is None:
+        return "-"
+    if figure.train is None:
+        return f"{figure.median:.1f}"
+    spread = figure.train
+    return f"{spread.mean:.1f} {interval_text(t_interval(spread.mean, spread.std, spread.n))}"
 
 
-def _paired(one: dict[int, float], other: dict[int, float]) -> list[float]:
-    return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]
-
-
-def _interval(values: Sequence[float], *, sign: bool = False) -> str:
-    """``78.9 [77.1, 80.7]``: the mean and the 95 % interval of Student's t."""
-    mean = statistics.fmean(values)
-    form = "+.1f" if sign else ".1f"
-    if len(values) < 2:
-        return f"{mean:{form}}"
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:{form}} [{mean - half:{form}}, {mean + half:{form}}]"
+def _difference(row: Row, base: Row, board: Board, name: str, verdicts: Verdicts) -> str:
+    """``+2.2 [+0.6, +3.9]``: over the training seeds that both have; without two of them nothing is told."""
+    column = board.column(name)
+    shared = [column.in_common(*pair) for pair in common_seeds(row.networks, base.networks)]
+    t = over_training_seeds([together for together in shared if together], column, verdicts)
+    return "-" if t is None else f"{t.difference:+.1f} {interval_text(t.interval, sign=True)}"
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

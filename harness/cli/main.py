@@ -7,7 +7,7 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import evaluate, export, leaderboard, listing, plugins, reproduce, run, runs, show, upgrade
+from harness.cli import compare, evaluate, export, leaderboard, listing, plugins, reproduce, run, runs, show, upgrade
 from harness.errors import HarnessError
 
 # Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
@@ -36,6 +36,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("list")(listing.list_plugins)
 app.command("reproduce")(reproduce.reproduce)
 app.command("runs")(runs.runs)

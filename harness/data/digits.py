@@ -23,6 +23,7 @@ class Digits(DataSource):
     """
 
     protocol: ClassVar[str] = "digits"
+    bundled: ClassVar[bool] = True
 
     def load(self, data_dir: Path) -> Dataset:
         from sklearn.datasets import load_digits

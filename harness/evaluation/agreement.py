@@ -1,4 +1,4 @@
-"""Do two attacks, or two networks, find the same images vulnerable? (Figures 2 and 4 of Gao et al. 2021)
+"""Whether two attacks, or two networks, find the same images vulnerable (Figures 2 and 4 of Gao et al. 2021).
 
 The vulnerability of an image is V = p_y(x_adv) - max over i != y of p_i(x_adv) (Eq. 9); smaller is more vulnerable.
 """

@@ -32,7 +32,8 @@ def wilson(percent: float, examples: int) -> Interval:
     shrink = 1 + z * z / examples
     centre = (share + z * z / (2 * examples)) / shrink
     half = z / shrink * math.sqrt(share * (1 - share) / examples + (z / (2 * examples)) ** 2)
-    return Interval(100 * max(0.0, centre - half), 100 * min(1.0, centre + half))
+    # at the ends the halves cancel: exactly, not but for rounding
+    return Interval(100 * (centre - half) if share > 0 else 0.0, 100 * (centre + half) if share < 1 else 100.0)
 
 
 def t_interval(mean: float, std: float | None, n: int) -> Interval | None:

@@ -29,7 +29,7 @@ class PairedT:
 
 
 def paired_t(first: Sequence[float], second: Sequence[float]) -> PairedT:
-    """Student's paired test over training seeds: is the mean of the differences 0?
+    """Student's paired test over training seeds, of the hypothesis that the mean difference is 0.
 
     Its unit is the training seed: it asks whether *the methods* differ, trained anew, on these images. Networks of one
     seed share their initial weights and the order of images, so they are paired.

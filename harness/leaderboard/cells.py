@@ -31,6 +31,17 @@ def wilson_text(board: Board, figure: Figure | None) -> str:
     return interval_text(wilson(figure.median, board.examples)) if figure and board.examples else ""
 
 
+def wilson_lines(board: Board) -> list[str]:
+    """Each row's Wilson intervals, for where they do not fit beside the figures."""
+    lines = []
+    for row in board.rows:
+        texts = {TITLES.get(name, name): wilson_text(board, figure) for name, figure in row.metrics.items()}
+        if any(texts.values()):
+            told = ", ".join(f"{name} {text}" for name, text in texts.items() if text)
+            lines.append(f"{row.label} over test images: {told}")
+    return lines
+
+
 def seeds_text(row: Row) -> str:
     """Attack seeds of each figure that a seed can change: one number, or the range where they differ."""
     counts = sorted({figure.n for name, figure in row.metrics.items() if figure and name not in row.unseeded})
@@ -92,7 +103,7 @@ def legend(boards: Sequence[Board]) -> list[str]:
     lines = [LEGEND] if boards else []
     if examples:
         images = " or ".join(map(str, examples))
-        lines.append(f"[low, high] of a median: 95 % Wilson interval over the n = {images} test images, networks given")
+        lines.append(f"[low, high] of a median, over test images: 95 % Wilson interval, n = {images}, networks given")
     if any(figure.train for figure in figures):
         lines.append(
             "over training seeds: mean ± standard deviation and 95 % t-interval over n networks, test images given"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.evaluation.paired import robust_under_every
@@ -15,6 +15,9 @@ TITLES = {WORST_CASE: "worst case"}
 
 Verdicts = Mapping[int, bytes]
 """Evaluation -> one byte a test image: 1 where the network is right under the attack."""
+
+Shared = Sequence[tuple[EvaluationRecord, EvaluationRecord]]
+"""Evaluations of two networks, in pairs of the same attack and attack seed."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +47,25 @@ class Column:
             for attack, sha256 in self.attacks.items()
         }
 
-    def robust(self, network: Contestant, verdicts: Verdicts, seeds: Mapping[str, int] | None = None) -> bytes | None:
-        """Which images the network has right under every attack of the column and every attack seed.
-
-        Args:
-            seeds: attack -> how many of its seeds count, the first ones; None: all.
-        Returns:
-            one byte an image; None where an attack has no complete evaluation.
-        """
-        held = self.evaluations(network)
-        if not all(held.values()):
-            return None
-        chosen = [e for attack, es in held.items() for e in es[: seeds[attack] if seeds else None]]
-        return robust_under_every([verdicts[e.id] for e in chosen])
-
     def accuracy(self, network: Contestant, verdicts: Verdicts) -> float | None:
-        """One network's figure in percent: the median over attack seeds, or the share that is robust in the worst case.
+        """One network's figure in percent; None where it lacks an attack."""
+        held = self.evaluations(network).values()
+        return self.figure([e for several in held for e in several], verdicts) if all(held) else None
+
+    def figure(self, evaluations: Sequence[EvaluationRecord], verdicts: Verdicts) -> float:
+        """The median over attack seeds, or for the worst case the share that is right under every evaluation.
 
         The worst case falls with every attack and every seed that is added: it compares between equal numbers alone.
         """
-        if self.name == WORST_CASE:
-            robust = self.robust(network, verdicts)
-            return None if robust is None else 100 * robust.count(1) / len(robust)
-        percents = [e.percent for evaluations in self.evaluations(network).values() for e in evaluations]
-        return statistics.median(percents) if percents else None
+        if self.name != WORST_CASE:
+            return statistics.median(e.percent for e in evaluations)
+        return 100 * robust_under_every([verdicts[e.id] for e in evaluations]).count(1) / self.examples
+
+    def in_common(self, one: Contestant, other: Contestant) -> Shared:
+        """Evaluations of two networks by the same attack with the same seed; none where they lack an attack."""
+        ours, theirs = self.evaluations(one), self.evaluations(other)
+        pairs = {
+            attack: [(e, f) for e in ours[attack] for f in theirs[attack] if e.seed == f.seed]
+            for attack in self.attacks
+        }
+        return [pair for several in pairs.values() for pair in several] if all(pairs.values()) else []

@@ -10,7 +10,7 @@ from harness.evaluation.intervals import LEVEL, Interval, t_interval, wilson
 from harness.evaluation.statistics import Figure
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.pairs import Decision
-from harness.leaderboard.ranking import REPORTED, Board, Row
+from harness.leaderboard.ranking import Board, Row
 
 
 def row_document(board: Board, row: Row) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "train_seeds": row.train_seeds,
         "rank": row.rank,
         "ranked_by": board.ranked_by,
-        "tied": None if board.source == REPORTED or row.rank is None else row.tied,
+        "tied": board.tied(row),
         "versus_best": decision_document(row.versus_best),
         "metrics": metrics,
         "notes": list(row.notes),

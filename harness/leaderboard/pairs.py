@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 from harness.evaluation.intervals import Interval
-from harness.evaluation.paired import cross, mcnemar
-from harness.evaluation.significance import ALPHA, holm, paired_t
-from harness.leaderboard.columns import Column, Verdicts
+from harness.evaluation.paired import cross, mcnemar, robust_under_every
+from harness.evaluation.significance import ALPHA, PairedT, holm, paired_t
+from harness.leaderboard.columns import Column, Shared, Verdicts
 from harness.leaderboard.contestants import Contestant
 
 PAIRED_T: Literal["paired t"] = "paired t"
@@ -61,36 +62,42 @@ def common_seeds(first: Sequence[Contestant], second: Sequence[Contestant]) -> l
 def decide(
     first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: Verdicts
 ) -> Decision | None:
-    """Compare the networks of two rows; None where one of them has no figure in the column.
+    """Compare the networks of two rows of a board in a column.
 
-    Where both rows have two or more training seeds in common: Student's paired test over these, of what the column
-    says of each network (the median over attack seeds). Else, or where all seeds differ by the same amount other than
-    0, which Student's test cannot judge: McNemar's exact test between the networks of the first common training seed,
-    or the first network of each, on the verdict "right under every attack seed". An image has more chances to fall
-    under more attack seeds, so that only as many of the seeds count as both networks have.
+    Where both rows have two or more training seeds in common: Student's paired test over these, of each network's
+    figure (the median over attack seeds, or the worst case). Else, or where all seeds differ by the same amount other
+    than 0, which Student's test cannot judge: McNemar's exact test between the networks of the first common training
+    seed, or the first network of each, on the verdict "right under every attack seed". Of the attack seeds only those
+    count that both networks have: an image has more chances to fall under more of them.
+
+    Returns:
+        first minus second; None where a row has no figure in the column, or they have no attack seed in common.
     """
-    first, second = (
-        [network for network in row if column.accuracy(network, verdicts) is not None] for row in (first, second)
-    )
-    if not (first and second):
+    first, second = ([n for n in row if all(column.evaluations(n).values())] for row in (first, second))
+    pairs = common_seeds(first, second) or list(zip(first[:1], second[:1], strict=False))
+    shared = [together for together in (column.in_common(*pair) for pair in pairs) if together]
+    if not shared:
         return None
-    pairs = common_seeds(first, second)
-    if len(pairs) > 1:
-        accuracies = [
-            [column.accuracy(network, verdicts) or 0.0 for network in row] for row in zip(*pairs, strict=True)
-        ]
-        t = paired_t(*accuracies)
-        if t.p is not None:
-            return Decision(PAIRED_T, t.n, t.difference, t.interval, t.p, t.p)
-    one, other = pairs[0] if pairs else (first[0], second[0])
-    ours, theirs = column.evaluations(one), column.evaluations(other)
-    seeds = {attack: min(len(ours[attack]), len(theirs[attack])) for attack in column.attacks}
-    robust = [column.robust(network, verdicts, seeds) for network in (one, other)]
-    assert robust[0] is not None
-    assert robust[1] is not None
-    table = cross(robust[0], robust[1])
+    t = over_training_seeds(shared, column, verdicts)
+    if t is not None and t.p is not None:
+        return Decision(PAIRED_T, t.n, t.difference, t.interval, t.p, t.p)
+    table = cross(*robust_sides(shared[0], verdicts))
     p = mcnemar(table)
     return Decision(MCNEMAR, table.examples, table.difference, None, p, p)
+
+
+def over_training_seeds(shared: Sequence[Shared], column: Column, verdicts: Verdicts) -> PairedT | None:
+    """Student's paired test of two rows' figures, given what each pair of networks shares; None for one pair."""
+    if len(shared) < 2:
+        return None
+    figures = [[column.figure(side, verdicts) for side in zip(*pair, strict=True)] for pair in shared]
+    return paired_t(*zip(*figures, strict=True))
+
+
+def robust_sides(shared: Shared, verdicts: Verdicts) -> tuple[bytes, bytes]:
+    """For each of two networks its verdicts "right under every one of the evaluations that they share"."""
+    ours = robust_under_every([verdicts[e.id] for e, _ in shared])
+    return ours, robust_under_every([verdicts[f.id] for _, f in shared])
 
 
 def corrected(decisions: Sequence[Decision | None]) -> list[Decision | None]:
@@ -107,3 +114,12 @@ def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts:
     """
     decisions = [decide(row, rows[0], column, verdicts) for row in rows[1:]]
     return [None, *corrected(decisions)]
+
+
+def all_pairs(
+    rows: Sequence[Sequence[Contestant]], column: Column, verdicts: Verdicts
+) -> dict[tuple[int, int], Decision | None]:
+    """Compare every two rows, by their places; Holm over all of these comparisons."""
+    places = list(combinations(range(len(rows)), 2))
+    decisions = [decide(rows[one], rows[other], column, verdicts) for one, other in places]
+    return dict(zip(places, corrected(decisions), strict=True))

@@ -97,6 +97,11 @@ class Board:
         attacks = self.attacks if name == WORST_CASE else {name: self.attacks[name]}
         return Column(name, attacks, self.examples or 0)
 
+    def tied(self, row: Row) -> bool | None:
+        """Whether the row is not told apart from the best one; None where that is not known."""
+        compared = row is self.rows[0] or row.versus_best is not None
+        return row.tied if self.source == MEASURED and row.rank is not None and compared else None
+
     @property
     def heading(self) -> str:
         """What the rows have in common, in one line."""

@@ -9,7 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.leaderboard.cells import cells, header, legend, notes, spread_lines, titles, wilson_text
+from harness.leaderboard.cells import cells, header, legend, notes, spread_lines, titles, wilson_lines, wilson_text
+from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.ranking import REPORTED, Board, Row
 
 PIPE_WIDTH = 140  # where there is no terminal to fit
@@ -30,12 +31,12 @@ def print_table(boards: Sequence[Board]) -> None:
 def render_table(boards: Sequence[Board], console: Console) -> Iterator[RenderableType]:
     """One table a board, what its figures are, and remarks.
 
-    A column in which all rows agree is told once, above the table. Where the rest does not fit, what tells rows apart
-    goes below the method's name, since a figure that is cut is another figure.
+    A column in which all rows agree is told once, above the table. Where the rest does not fit, first the intervals go
+    below the table, then what tells rows apart goes below the method's name, since a figure that is cut is another.
     """
     for board in boards:
         names = header(board)[:-1]  # the source is in the heading
-        rows = [dict(zip(names, cells(board, row), strict=False)) | _figures(board, row) for row in board.rows]
+        rows = [dict(zip(names, cells(board, row), strict=False)) for row in board.rows]
         common = {
             name: rows[0][name]
             for name in names
@@ -45,12 +46,22 @@ def render_table(boards: Sequence[Board], console: Console) -> Iterator[Renderab
         heading.append("".join(_in_words(name, value, "; ") for name, value in common.items()), style="not bold")
         yield heading
         shown = [name for name in names if name not in common]
-        if sum(_least_widths(rows, shown)) + 3 * len(shown) + 1 > console.width:  # rich would cut figures
-            rows, shown = _folded(board, rows, shown), [*_ALWAYS, *titles(board)]
-        yield _table(board, rows, shown)
+        with_intervals = [texts | _figures(board, row) for texts, row in zip(rows, board.rows, strict=True)]
+        if _fits(with_intervals, shown, console):
+            yield _table(board, with_intervals, shown)
+        else:
+            if not _fits(rows, shown, console):  # rich would cut figures
+                attacks = [column for column in board.columns if column != WORST_CASE]
+                rows, shown = _folded(rows, shown, [*_ALWAYS, *attacks]), [*_ALWAYS, *attacks]
+            yield _table(board, rows, shown)
+            yield from (Text(line) for line in wilson_lines(board))
         yield from (Text(line) for line in spread_lines(board))
     yield from (Text(line) for line in legend(boards))
     yield from (Text(note, style="dim") for note in notes(boards))
+
+
+def _fits(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console) -> bool:
+    return sum(_least_widths(rows, shown)) + 3 * len(shown) + 1 <= console.width
 
 
 def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -> Table:
@@ -86,9 +97,9 @@ def _least_widths(rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[
     return [min(width, _WORD_WIDTH) if name in _WORDS else width for name, width in zip(shown, widest, strict=True)]
 
 
-def _folded(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[dict[str, str]]:
-    """The rows with all that is not a figure below the method's name."""
-    rest = [name for name in shown if name not in (*_ALWAYS, *titles(board))]
+def _folded(rows: Sequence[dict[str, str]], shown: Sequence[str], kept: Sequence[str]) -> list[dict[str, str]]:
+    """The rows with all that is not kept as a column below the method's name."""
+    rest = [name for name in shown if name not in kept]
     return [
         row | {"method": "\n".join([row["method"], *(_in_words(name, row[name], "  ") for name in rest)])}
         for row in rows
@@ -98,5 +109,9 @@ def _folded(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) 
 def _in_words(name: str, value: str, before: str) -> str:
     if value == "-":
         return ""
-    phrases = {"n": f"n = {value} attack seeds", "networks": f"{value} network(s) a row"}
+    phrases = {
+        "worst case": f"worst {value}",
+        "n": f"n = {value} attack seeds",
+        "networks": f"{value} network(s) a row",
+    }
     return before + phrases.get(name, f"{name} {value}")

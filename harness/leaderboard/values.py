@@ -29,9 +29,7 @@ def render_csv(boards: Sequence[Board]) -> str:
             for attack, figure in row.metrics.items():
                 if figure is not None:
                     line = (attack, figure.median, figure.std, figure.n, row.train_seeds)
-                    writer.writerow(
-                        (*common, *place, *line, *_intervals(figure, board.examples), row.tied if row.rank else None)
-                    )
+                    writer.writerow((*common, *place, *line, *_intervals(figure, board.examples), board.tied(row)))
     return text.getvalue().rstrip("\n")
 
 

@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.evaluation.intervals import Interval, wilson
 from harness.evaluation.statistics import Figure, Spread
 from harness.leaderboard.cells import figure_text, seeds_text
 from harness.leaderboard.document import render_json
 from harness.leaderboard.markdown import render_markdown
+from harness.leaderboard.pairs import Decision
 from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, boards
 from harness.leaderboard.table import PIPE_WIDTH, render_table
 from harness.leaderboard.values import render_csv
 from harness.store.store import Store
 
-COLUMNS = ("natural", "pgd", "cw", "autoattack")
+COLUMNS = ("natural", "pgd", "cw", "autoattack", "worst_case")
+TITLES = [*COLUMNS[:-1], "worst case"]
 
 
 def make_row(method: str = "sat", rank: int | None = 1, **changes: Any) -> Row:
@@ -38,6 +41,7 @@ def make_row(method: str = "sat", rank: int | None = 1, **changes: Any) -> Row:
             "pgd": Figure(55.5, 0.125, 5),
             "cw": Figure(54.25, 0.0, 5),
             "autoattack": None,
+            "worst_case": None,
         },
         "runs": (3,),
         "unseeded": frozenset({"natural"}),
@@ -51,6 +55,7 @@ SPREAD = {
     "pgd": Figure(100.0, 100 / 7, 5, Spread(99.5, 0.35, 3)),
     "cw": Figure(0.0, 0.0, 4, Spread(0.25, 0.5, 3)),
     "autoattack": Figure(66.6, 0.07, 5, Spread(66.5, 0.1, 3)),
+    "worst_case": Figure(40.0, None, 4, Spread(40.5, 0.5, 3)),
 }
 MEASURED_BOARD = Board(
     "digits",
@@ -68,9 +73,11 @@ MEASURED_BOARD = Board(
             train_seeds=3,
             metrics=SPREAD,
             runs=(1, 2, 4),
+            worst_case_seeds={"natural": 1, "pgd": 5, "cw": 4, "autoattack": 5},
         ),
         make_row("sat", None),
     ),
+    ranked_by="autoattack",
 )
 REPORTED_BOARD = Board(
     "svhn",
@@ -89,6 +96,19 @@ REPORTED_BOARD = Board(
     ),
 )
 BOARDS = [MEASURED_BOARD, REPORTED_BOARD]
+
+
+def over_images(percent: float) -> dict[str, Any]:
+    """Wilson's interval over the 360 images as JSON."""
+    found = wilson(percent, 360)
+    return {"kind": "wilson", "level": 0.95, "unit": "test images", "n": 360, "low": found.low, "high": found.high}
+
+
+def over_seeds(mean: float, std: float) -> dict[str, Any]:
+    """The t-interval over three seeds as JSON: the 97.5 % point with 2 degrees of freedom is 4.3026527."""
+    half = 4.302652729911275 * std / 3**0.5
+    ends = {"low": pytest.approx(mean - half), "high": pytest.approx(mean + half)}
+    return {"kind": "t", "level": 0.95, "unit": "training seeds", "n": 3, **ends}
 
 
 def paper() -> list[Board]:
@@ -145,10 +165,11 @@ class TestJson:
             "source": "measured",
             "train_seeds": 1,
             "metrics": {
-                "natural": {"median": 100 / 3, "std": None, "n": 1},
-                "pgd": {"median": 55.5, "std": 0.125, "n": 5},
-                "cw": {"median": 54.25, "std": 0.0, "n": 5},
+                "natural": {"median": 100 / 3, "std": None, "n": 1, "interval": over_images(100 / 3)},
+                "pgd": {"median": 55.5, "std": 0.125, "n": 5, "interval": over_images(55.5)},
+                "cw": {"median": 54.25, "std": 0.0, "n": 5, "interval": over_images(54.25)},
                 "autoattack": None,
+                "worst_case": None,
             },
         }
         assert {key: second[key] for key in promised} == promised
@@ -160,6 +181,9 @@ class TestJson:
             "protocol_fingerprint": "0123456789abcdef" * 4,
             "examples": 360,
             "rank": None,
+            "ranked_by": "autoattack",
+            "tied": None,
+            "versus_best": None,
             "notes": [],
             "runs": [3],
         }
@@ -167,8 +191,19 @@ class TestJson:
             "median": 100.0,
             "std": 100 / 7,
             "n": 5,
-            "train": {"mean": 99.5, "std": 0.35, "n": 3},
+            "interval": over_images(100.0),
+            "train": {"mean": 99.5, "std": 0.35, "n": 3, "interval": over_seeds(99.5, 0.35)},
         }
+        assert first["metrics"]["worst_case"] == {
+            "median": 40.0,
+            "std": None,
+            "n": 4,
+            "interval": over_images(40.0),
+            "train": {"mean": 40.5, "std": 0.5, "n": 3, "interval": over_seeds(40.5, 0.5)},
+            "seeds": {"natural": 1, "pgd": 5, "cw": 4, "autoattack": 5},
+        }
+        assert (first["tied"], first["versus_best"], third["tied"]) == (False, None, None)
+        assert "interval" not in third["metrics"]["pgd"]  # the paper does not say of how many images
         assert (first["settings"], first["wrappers"]) == ({"kappa": 5.0, "floor": "natural"}, ["awp gamma=0.01"])
         assert (first["arch_settings"], first["train_seeds"]) == ({"width": 4}, 3)
         assert (third["source"], third["train_seeds"], third["examples"]) == ("reported", None, None)
@@ -237,8 +272,8 @@ class TestMarkdown:
         for rows in (first, second):
             assert {len(row) for row in rows} == {len(rows[0])}
             assert set(rows[1]) == {"---"}
-        assert first[0] == ["rank", "method", "network", "checkpoint", *COLUMNS, "n", "networks", "source"]
-        figures = ["33.33", "55.50 ± 0.12", "54.25 ± 0.00", "-"]
+        assert first[0] == ["rank", "method", "network", "checkpoint", *TITLES, "n", "networks", "source"]
+        figures = ["33.33 [28.7, 38.4]", "55.50 ± 0.12 [50.3, 60.5]", "54.25 ± 0.00 [49.1, 59.3]", "-", "-"]
         assert first[3] == ["-", "sat", "smallcnn", "last", *figures, "5", "1", "measured"]
         assert second[2][-1] == "reported"
 
@@ -258,7 +293,10 @@ class TestMarkdown:
 
     def test_spreads_notes_and_what_the_figures_are(self) -> None:
         text = render_markdown(BOARDS)
-        told = "over 3 training seeds: natural 98.10 ± 0.20, pgd 99.50 ± 0.35, cw 0.25 ± 0.50, autoattack 66.50 ± 0.10"
+        told = (
+            "over 3 training seeds: natural 98.10 ± 0.20 [97.6, 98.6], pgd 99.50 ± 0.35 [98.6, 100.4],"
+            " cw 0.25 ± 0.50 [-1.0, 1.5], autoattack 66.50 ± 0.10 [66.3, 66.7], worst case 40.50 ± 0.50 [39.3, 41.7]"
+        )
         assert f"lrat kappa=5.0 floor=natural+awp gamma=0.01 {told}" in text
         assert "sat over" not in text
         assert text.count("sat smallcnn: pgd: probably a misprint") == 1
@@ -288,7 +326,7 @@ class TestTable:
 
     def test_each_row_shows_its_own_figures(self) -> None:
         (line,) = [line for line in printed([MEASURED_BOARD], PIPE_WIDTH).splitlines() if " sat " in line]
-        assert " ".join(line.split()) == "- sat smallcnn 33.33 55.50 ± 0.12 54.25 ± 0.00 - 5 1"
+        assert " ".join(line.split()) == "- sat smallcnn 33.33 55.50 ± 0.12 54.25 ± 0.00 - - 5 1"
 
     def test_what_all_rows_share_is_told_once_above(self) -> None:
         text = " ".join(printed([REPORTED_BOARD], PIPE_WIDTH).split())
@@ -324,3 +362,88 @@ def tables_alone(text: str) -> str:
         if inside:
             lines.append(line)
     return "\n".join(lines)
+
+
+TIED_BOARD = Board(
+    "digits",
+    MEASURED,
+    "tiny",
+    "f" * 64,
+    200,
+    ("pgd",),
+    (
+        make_row("best", 1, metrics={"pgd": Figure(60.0, None, 1)}),
+        make_row(
+            "near",
+            2,
+            metrics={"pgd": Figure(58.0, None, 1)},
+            versus_best=Decision("McNemar", 200, -2.0, None, 0.25, 0.5),
+        ),
+        make_row(
+            "far",
+            3,
+            metrics={"pgd": Figure(40.0, None, 1)},
+            versus_best=Decision("paired t", 3, -20.0, Interval(-22.0, -18.0), 0.001, 0.002),
+        ),
+        make_row("unlike", 4, metrics={"pgd": Figure(30.0, None, 1)}),
+    ),
+    ranked_by="pgd",
+)
+
+
+class TestTies:
+    def test_a_tied_row_is_marked_in_words(self) -> None:
+        rule = "≈ not told apart from the best row in the column that ranks: paired t over training seeds"
+        for text in (printed([TIED_BOARD], PIPE_WIDTH), render_markdown([TIED_BOARD])):
+            assert "2 ≈" in text
+            assert text.count("≈") == 2  # the row, and the legend
+            assert rule in " ".join(text.split())
+        assert "≈" not in printed(BOARDS, PIPE_WIDTH)
+
+    def test_json_has_the_test_behind_the_mark(self) -> None:
+        rows = json.loads(render_json([TIED_BOARD]))["rows"]
+        assert [row["tied"] for row in rows] == [False, True, False, None]
+        shared = {"test": "McNemar", "unit": "test images", "n": 200, "difference": -2.0, "interval": None}
+        assert rows[1]["versus_best"] == {**shared, "p": 0.25, "p_holm": 0.5, "significant": False}
+        interval = {"kind": "t", "level": 0.95, "unit": "training seeds", "n": 3, "low": -22.0, "high": -18.0}
+        assert rows[2]["versus_best"]["interval"] == interval
+        assert [row["rank"] for row in rows] == [1, 2, 3, 4]
+
+    def test_csv(self) -> None:
+        lines = list(csv.DictReader(io.StringIO(render_csv([TIED_BOARD]))))
+        assert [line["tied"] for line in lines] == ["False", "True", "False", ""]
+
+
+class TestIntervals:
+    def test_csv_has_both_kinds_under_their_names(self) -> None:
+        lines = {
+            (line["method"].split()[0], line["attack"]): line
+            for line in csv.DictReader(io.StringIO(render_csv(BOARDS)))
+        }
+        pgd, natural, reported = lines["lrat", "pgd"], lines["sat", "natural"], lines["sat", "pgd"]
+        expected = wilson(100.0, 360)
+        assert (float(pgd["wilson_low_percent"]), float(pgd["wilson_high_percent"])) == (expected.low, expected.high)
+        half = 4.302652729911275 * 0.35 / 3**0.5
+        assert float(pgd["train_t_low_percent"]) == pytest.approx(99.5 - half)
+        assert float(pgd["train_t_high_percent"]) == pytest.approx(99.5 + half)
+        assert natural["train_t_low_percent"] == ""
+        assert reported["wilson_low_percent"] == ""  # the last line of that name is the paper's
+
+    @pytest.mark.parametrize("width", [80, 100, PIPE_WIDTH])
+    def test_a_table_tells_every_interval_at_every_width(self, width: int) -> None:
+        text = " ".join(printed([MEASURED_BOARD], width).split())
+        for row in MEASURED_BOARD.rows:
+            for figure in row.metrics.values():
+                if figure is not None:
+                    found = wilson(figure.median, 360)
+                    assert f"[{found.low:.1f}, {found.high:.1f}]" in text
+
+    def test_the_legend_says_n_and_kind(self) -> None:
+        for text in (printed(BOARDS, PIPE_WIDTH), render_markdown(BOARDS)):
+            words = " ".join(text.split())
+            assert "95 % Wilson interval, n = 360" in words
+            assert "mean ± standard deviation and 95 % t-interval over n networks" in words
+            assert "with every attack seed (natural 1, pgd 5, cw 4, autoattack 5); it falls with more seeds" in words
+        reported = render_markdown([REPORTED_BOARD])
+        assert "Wilson" not in reported
+        assert "worst case" not in reported

@@ -1,0 +1,117 @@
+"""``harness compare``: two methods, networks, or attacks on the same test images, with the tests that fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.options import AsJson, Db, ImageSize, Plugins
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def compare(
+    first: Annotated[
+        str | None, typer.Argument(metavar="[A]", help="A run's number, or a row's label such as 'lrat floor=pgd'.")
+    ] = None,
+    second: Annotated[str | None, typer.Argument(metavar="[B]", help="What to compare it with, likewise.")] = None,
+    attack: Annotated[
+        str | None,
+        typer.Option(help="Under this attack, or worst_case. [default: the last that both have]", show_default=False),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="On this data set; folder:PATH is read, for the classes of its images.")
+    ] = None,
+    arch: Annotated[str | None, typer.Option(help="Of this network.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="At this checkpoint: early or last.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Trained under this protocol: its name, or its fingerprint's beginning.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All pairs of rows of each board, Holm-corrected.")] = False,
+    vulnerable: Annotated[
+        bool, typer.Option("--vulnerable", help="Compare which test images are the most vulnerable.")
+    ] = False,
+    attacks: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="With --vulnerable and A alone: two attacks on it.")
+    ] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(help="With --vulnerable: the share of images. [default: 0.2]", show_default=False),
+    ] = None,
+    image_size: ImageSize = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Read the classes of a data set that is not bundled from here.")
+    ] = None,
+    plugin: Plugins = None,
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two methods, networks, or attacks on the same test images: differences, intervals, paired tests."""
+    names = [name for name in (first, second) if name is not None]
+    _check(names, everything, vulnerable, attacks, attack, share)
+    from harness.evaluation.agreement import SHARE
+    from harness.leaderboard import comparison_document as documents
+    from harness.leaderboard import comparison_text as texts
+    from harness.leaderboard.classes import known_labels, labels_of, load
+    from harness.leaderboard.comparison import compare as compare_entrants
+    from harness.leaderboard.families import families
+    from harness.leaderboard.finding import Where, find_one, find_two
+    from harness.leaderboard.ranking import Selection
+    from harness.leaderboard.vulnerable import attacks_agree, networks_agree
+    from harness.store.store import Store
+
+    images = load(dataset, image_size, data_dir, tuple(plugin or ())) if ":" in (dataset or "") and dataset else None
+    dataset = images.name if images else dataset
+    fingerprint = images.fingerprint if images else None
+    store = Store.read(db)
+    where = Where(dataset=dataset, fingerprint=fingerprint, arch=arch, checkpoint=checkpoint, protocol=protocol)
+    if everything:
+        selection = Selection(dataset=dataset, arch=arch, checkpoint=checkpoint, protocol=protocol, sort=attack)
+        found = families(store, selection)
+        _emit(documents.family_document(found), texts.family_parts(found), as_json)
+    elif attacks is not None:
+        pairs = attacks_agree(store, find_one(store, names[0], where), attacks.split(","), share or SHARE)
+        _emit(documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs), as_json)
+    elif vulnerable:
+        pairs = networks_agree(store, *find_two(store, names[0], names[1], where), attack, share or SHARE)
+        _emit(documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs), as_json)
+    else:
+        one, other = find_two(store, names[0], names[1], where)
+        record = one.networks[0].dataset
+        labels = labels_of(images, record) if images else known_labels(record, data_dir, tuple(plugin or ()))
+        result = compare_entrants(store, one, other, attack, labels)
+        _emit(documents.comparison_document(result), texts.comparison_parts(result), as_json)
+    store.close()
+
+
+def _check(
+    names: list[str], everything: bool, vulnerable: bool, attacks: str | None, attack: str | None, share: float | None
+) -> None:
+    """Refuse what does not go together."""
+    if everything and (names or vulnerable):
+        raise HarnessError("--all compares every two rows of each board: give no names and no --vulnerable beside it")
+    if not vulnerable and (attacks is not None or share is not None):
+        raise HarnessError("--attacks and --share are about vulnerable images: add --vulnerable")
+    if share is not None and not 0 < share <= 1:
+        raise HarnessError(f"--share {share:g} is refused: it is a share of the images, above 0 and at most 1")
+    if attacks is not None and attack is not None:
+        raise HarnessError("--attacks compares two attacks on one network, --attack is one for two: give one of them")
+    wanted = 0 if everything else 1 if attacks is not None else 2
+    if len(names) != wanted:
+        form = ("--all", "A --attacks X,Y --vulnerable", "A B")[wanted]
+        raise HarnessError(f"{len(names)} name(s) where {wanted} belong: write harness compare {form}")
+
+
+def _emit(document: dict[str, Any], parts: Iterator[RenderableType], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(document, indent=2))
+        return
+    from harness.leaderboard.comparison_text import print_parts
+
+    print_parts(parts)

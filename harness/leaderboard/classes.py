@@ -1,0 +1,62 @@
+"""The classes of a data set's test images: the store keeps verdicts, and not labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from harness.errors import UnknownName
+from harness.store.records import DatasetRecord
+
+if TYPE_CHECKING:
+    from harness.dataset import Dataset, DataSource
+
+DEFAULT_DATA_DIR = Path("data")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The class of each test image, in order, and the classes' names."""
+
+    labels: Sequence[int]
+    names: Sequence[str]
+
+
+def load(text: str, image_size: int | None, data_dir: Path | None, plugins: Sequence[Path]) -> Dataset:
+    """Read the data set that ``--dataset`` names, from ``data_dir`` if need be.
+
+    Raises:
+        HarnessError: there is no such data set, or it cannot be read.
+    """
+    from harness.overrides import make, read_dataset
+    from harness.plugins import discover
+
+    cls, values = read_dataset(discover("datasets", plugins), text, image_size)
+    return cast("DataSource", make(cls, text, values)).load(data_dir or DEFAULT_DATA_DIR)
+
+
+def known_labels(record: DatasetRecord, data_dir: Path | None, plugins: Sequence[Path]) -> Labels | str:
+    """The labels of a data set that was evaluated; or why they are not known, in a line.
+
+    Nothing is fetched unasked: without ``data_dir`` only a data set that comes with an installed package is read.
+    """
+    from harness.plugins import discover
+
+    if ":" in record.name:
+        return f"the labels are not in the store: give --dataset {record.name.partition(':')[0]}:PATH"
+    try:
+        cls = cast("type[DataSource]", discover("datasets", plugins).get(record.name))
+    except UnknownName:
+        return f"the labels are not in the store, and there is no data set {record.name}: give its --plugin"
+    if not (cls.bundled or data_dir):
+        return f"the labels are not in the store: give --data-dir, the folder in which {record.name} lies"
+    return labels_of(load(record.name, None, data_dir, plugins), record)
+
+
+def labels_of(dataset: Dataset, record: DatasetRecord) -> Labels | str:
+    """The labels of a data set in memory, if it is the one that was evaluated."""
+    if dataset.fingerprint != record.fingerprint:
+        return f"the labels are not known: {dataset.name} is here [{dataset.fingerprint[:8]}], not as it was evaluated"
+    return Labels(dataset.test.labels.tolist(), dataset.classes)

@@ -1,0 +1,59 @@
+"""All pairs of a board's rows: a family of comparisons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.leaderboard.columns import Column
+from harness.leaderboard.pairs import Decision, all_pairs
+from harness.leaderboard.ranking import MEASURED, Board, Row, Selection, boards, read_verdicts
+from harness.store.store import Store
+
+
+@dataclass(frozen=True)
+class Family:
+    """Every two rows of a board in one column, best first; p-values are Holm's over all of them.
+
+    Attributes:
+        pairs: the two rows' names -> their comparison; None where they cannot be compared.
+    """
+
+    board: Board
+    column: Column
+    pairs: dict[tuple[str, str], Decision | None]
+
+
+def families(store: Store, selection: Selection) -> list[Family]:
+    """One family for each measured board of two or more ranked rows, in the column that ranks it.
+
+    Raises:
+        UnknownName: ``selection.sort`` is no column of any board.
+    """
+    found = []
+    for board in boards(store, selection):
+        rows = [row for row in board.rows if row.rank is not None]
+        if board.source != MEASURED or len(rows) < 2:
+            continue
+        verdicts = read_verdicts(store, [network for row in rows for network in row.networks])
+        column = board.column(board.ranked_by)
+        pairs = all_pairs([row.networks for row in rows], column, verdicts)
+        names = _names(rows)
+        found.append(Family(board, column, {(names[i], names[j]): decision for (i, j), decision in pairs.items()}))
+    return found
+
+
+def _names(rows: list[Row]) -> list[str]:
+    """Labels, with the network and the checkpoint where rows differ in these."""
+    several = [len({words(row) for row in rows}) > 1 for words in (_arch, _checkpoint)]
+    return [
+        " ".join([row.label, *(words(row) for words, told in zip((_arch, _checkpoint), several, strict=True) if told)])
+        for row in rows
+    ]
+
+
+def _arch(row: Row) -> str:
+    return row.arch_label
+
+
+def _checkpoint(row: Row) -> str:
+    return row.checkpoint

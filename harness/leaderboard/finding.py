@@ -1,0 +1,156 @@
+"""What a name on the command line stands for: a run's number, or a row's label as the leaderboard shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from harness.errors import HarnessError, UnknownName
+from harness.leaderboard.contestants import Contestant, contestants, newest
+from harness.store.records import RunRecord
+from harness.store.store import Store
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Networks that share everything but the training seed.
+
+    Attributes:
+        name: as the user wrote it, with the row's label where that was a number.
+    """
+
+    name: str
+    networks: tuple[Contestant, ...]
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Data set, network, and training protocol, in words that tell them apart."""
+        one = self.networks[0]
+        return (f"{one.dataset.name} [{one.dataset.fingerprint[:8]}]", one.arch_label, one.training_sha256[:8])
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the checkpoint."""
+        return self.networks[0].checkpoint.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """What narrows a name down; None: anything.
+
+    Attributes:
+        fingerprint: of the data set.
+        protocol: its name, or its fingerprint's beginning.
+    """
+
+    dataset: str | None = None
+    fingerprint: str | None = None
+    arch: str | None = None
+    checkpoint: str | None = None
+    protocol: str | None = None
+
+    def takes(self, store: Store) -> Callable[[Contestant], bool]:
+        """Whether a network is wanted."""
+        asked = str(self.protocol)
+        trainings = {p.training_sha256 for p in store.protocols() if p.name == asked or p.fingerprint.startswith(asked)}
+        return lambda network: (
+            self.dataset in (None, network.dataset.name)
+            and self.fingerprint in (None, network.dataset.fingerprint)
+            and self.arch in (None, network.arch)
+            and self.checkpoint in (None, network.checkpoint.name)
+            and (self.protocol is None or network.training_sha256 in trainings)
+        )
+
+
+def find(store: Store, name: str, where: Where) -> list[Entrant]:
+    """All that a name may stand for.
+
+    Raises:
+        StoreError: a number that no run has.
+        UnknownName: a label that no row has; its message has near misses.
+        HarnessError: a run that is not done, or nothing of that name where it was looked for.
+    """
+    if name.isdecimal():
+        run = store.run(int(name))
+        if run.status != "done":
+            raise HarnessError(
+                f"run {run.id} is {run.status}; only a run that is done can be compared: see `harness runs`"
+            )
+        known = _measured([run])
+        if not known:
+            raise HarnessError(f"run {run.id} has no complete evaluation; see `harness show {run.id}`")
+    else:
+        everything = _measured(newest(store.runs()))
+        known = [network for network in everything if network.label == name]
+        if not known:
+            raise UnknownName("row", name, {network.label for network in everything})
+    takes = where.takes(store)
+    groups: dict[tuple[str, str, str], list[Contestant]] = {}
+    for network in filter(takes, known):
+        groups.setdefault((network.kin, network.dataset.fingerprint, network.training_sha256), []).append(network)
+    entrants = [Entrant(_full(name, networks[0]), tuple(networks)) for networks in groups.values()]
+    if not entrants:
+        there = _places(Entrant(name, (network,)) for network in known)
+        raise HarnessError(
+            f"{name} was not measured there, but on {there}; see --dataset, --arch, --checkpoint, --protocol"
+        )
+    return entrants
+
+
+def _measured(runs: Iterable[RunRecord]) -> list[Contestant]:
+    """The checkpoints that have something to compare."""
+    return [n for n in contestants(runs) if any(e.complete for e in n.checkpoint.evaluations)]
+
+
+def _full(name: str, network: Contestant) -> str:
+    return f"run {name} ({network.label})" if name.isdecimal() else name
+
+
+def find_one(store: Store, name: str, where: Where) -> Entrant:
+    """The one thing that a name stands for; of several checkpoints the last.
+
+    Raises:
+        HarnessError: as ``find``, or the name stands for several.
+    """
+    entrants = find(store, name, where)
+    if len({entrant.place for entrant in entrants}) > 1:
+        raise HarnessError(
+            f"{name} was measured on {_places(entrants)}; say which, by --dataset, --arch, or --protocol"
+        )
+    return max(entrants, key=_epoch)
+
+
+def find_two(store: Store, first: str, second: str, where: Where) -> tuple[Entrant, Entrant]:
+    """Two entrants that agree in as much as possible: data set, network, training protocol; of checkpoints the last.
+
+    Raises:
+        HarnessError: as ``find``; the names stand for several such pairs, or for the same networks.
+    """
+    pairs = list(product(find(store, first, where), find(store, second, where)))
+    least = min(_differences(one, other) for one, other in pairs)
+    closest = [(one, other) for one, other in pairs if _differences(one, other) == least]
+    if len({(one.place, other.place) for one, other in closest}) > 1:
+        there = _places(one for one, _ in closest)
+        raise HarnessError(
+            f"{first} and {second} were measured on {there}; say which, by --dataset, --arch, or --protocol"
+        )
+    one, other = max(closest, key=lambda pair: (_epoch(pair[0]), _epoch(pair[1])))
+    if {n.checkpoint.id for n in one.networks} & {n.checkpoint.id for n in other.networks}:
+        raise HarnessError(f"{first} and {second} are the same network; give two that differ")
+    return one, other
+
+
+def _differences(one: Entrant, other: Entrant) -> int:
+    return sum(a != b for a, b in zip((*one.place, one.checkpoint), (*other.place, other.checkpoint), strict=True))
+
+
+def _epoch(entrant: Entrant) -> int:
+    return entrant.networks[0].checkpoint.epoch
+
+
+def _places(entrants: Iterable[Entrant]) -> str:
+    found: Sequence[str] = list(
+        dict.fromkeys(f"{e.place[0]} {e.place[1]} {e.checkpoint}, training {e.place[2]}" for e in entrants)
+    )
+    return "; ".join(found)
