@@ -15,42 +15,10 @@ from torch import Tensor, nn
 from attacks.autoattack import AutoAttack
 from harness.errors import HarnessError
 from harness.evaluation.evaluator import evaluate
+from tests.attacks.package import EPSILON, Net, block
 from tests.tiny import draws, make_threat
 
-EPSILON = 0.08
-
-
-@pytest.fixture(autouse=True)
-def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package with 5 iterations and 20 queries: its code, at a hundredth of its time."""
-    original = pyautoattack.AutoAttack._set_version
-
-    def short(self: Any, version: str = "standard") -> None:
-        original(self, version)
-        for attack in (self.apgd, self.apgd_targeted, self.fab):
-            attack.n_iter = 5
-        self.square.n_queries = 20
-
-    monkeypatch.setattr(pyautoattack.AutoAttack, "_set_version", short)
-
-
-class Net(nn.Module):
-    """A fixed random network of ten classes, labelled by itself, so that every example starts right."""
-
-    def __init__(self, classes: int = 10) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            self.net = nn.Sequential(nn.Flatten(), nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, classes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.net(x)
-        return logits
-
-
-def block(model: nn.Module, n: int = 24) -> tuple[Tensor, Tensor]:
-    x = torch.rand(n, 3, 4, 4, generator=draws(1))
-    return x, model(x).argmax(1)
+pytestmark = pytest.mark.usefixtures("few_iterations")
 
 
 def perturb(model: nn.Module, x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
@@ -116,6 +84,16 @@ def test_fewer_than_ten_classes_have_fewer_targets_and_no_warning() -> None:
     x, y = block(model, n=6)
     verdicts = evaluate(model, AutoAttack(), x, y, make_threat(epsilon=EPSILON), draws())
     assert not any("target" in text for text in verdicts.warnings)
+
+
+def test_parameters_that_ask_for_gradients_get_none_and_ask_again() -> None:
+    model = Net().eval()
+    next(model.parameters()).requires_grad_(False)
+    asking = [parameter.requires_grad for parameter in model.parameters()]
+    x, y = block(model, n=6)
+    perturb(model, x, y)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert [parameter.requires_grad for parameter in model.parameters()] == asking
 
 
 def test_three_classes_are_refused() -> None:

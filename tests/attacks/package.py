@@ -1,0 +1,70 @@
+"""The authors' package at a hundredth of its time, a network for it, and its plain calls."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pyautoattack
+import torch
+from torch import Tensor, nn
+
+from harness.evaluation.evaluator import evaluate
+from harness.plugins import discover
+from harness.seeds import generator
+from tests.tiny import draws, make_threat
+
+CPU = torch.device("cpu")
+EPSILON = 0.08
+STANDARD: Callable[..., None] = pyautoattack.AutoAttack._set_version
+
+
+def short(self: Any, version: str = "standard") -> None:
+    """In place of the package's ``_set_version``: 5 iterations and 20 queries, by its own code."""
+    STANDARD(self, version)
+    for attack in (self.apgd, self.apgd_targeted, self.fab):
+        attack.n_iter = 5
+    self.square.n_queries = 20
+
+
+class Net(nn.Module):
+    """A fixed random network of ten classes, labelled by itself, so that every example starts right."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.net = nn.Sequential(nn.Flatten(), nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(x)
+        return logits
+
+
+def block(model: nn.Module, n: int = 24) -> tuple[Tensor, Tensor]:
+    x = torch.rand(n, 3, 4, 4, generator=draws(1))
+    return x, model(x).argmax(1)
+
+
+def plain(model: nn.Module, x: Tensor, y: Tensor, draws: torch.Generator, epsilon: float = EPSILON) -> Any:
+    """The package as a user calls it: one standard AutoAttack object, with the seed that the generator gives."""
+    seed = int(torch.randint(2**31 - 1, (), generator=draws))
+    torch.manual_seed(seed)
+    return pyautoattack.AutoAttack(model, norm="Linf", eps=epsilon, seed=seed)
+
+
+def verdicts(start: int, length: int, seed: int = 0, attack: str = "autoattack") -> list[bool]:
+    """Verdicts of one block of images, as a work item gets them."""
+    model = Net().eval().requires_grad_(False)
+    x, y = (tensor[start : start + length] for tensor in block(model))
+    made: Any = discover("attacks").get(attack)()
+    draws = generator(CPU, seed, "evaluation", attack, start)
+    correct: list[bool] = evaluate(model, made, x, y, make_threat(epsilon=EPSILON), draws).correct.tolist()
+    return correct
+
+
+if __name__ == "__main__":  # python -m tests.attacks.package autoattack 16: one block, in a process of its own
+    pyautoattack.AutoAttack._set_version = short
+    print(json.dumps(verdicts(int(sys.argv[2]), 8, attack=sys.argv[1])))
