@@ -65,35 +65,35 @@ def kind_of(text: str) -> str:
 
 
 random = _told("random", None)
-random.__doc__ = """Did AutoAttack find the network randomised?
+random.__doc__ = """AutoAttack did not find the network randomised.
 
 Source: pyautoattack, checks.check_randomized: five passes, normalised logits differ by more than 1e-4.
 """
 probabilities = _told("probabilities", None)
-probabilities.__doc__ = """Did AutoAttack find probabilities in place of logits?
+probabilities.__doc__ = """AutoAttack did not find probabilities in place of logits.
 
 Source: pyautoattack, checks.check_range_output.
 """
 dynamic = _told("dynamic", None)
-dynamic.__doc__ = """Did AutoAttack find gradients taken inside the forward pass?
+dynamic.__doc__ = """AutoAttack did not find gradients taken inside the forward pass.
 
 Source: pyautoattack, checks.check_dynamic.
 """
 zero_gradient = _told("zero-gradient", ZERO_GRADIENT)
-zero_gradient.__doc__ = """On how many images of a block did AutoAttack find no gradient?
+zero_gradient.__doc__ = """AutoAttack found a gradient on every image of a block.
 
 The package warns of one; here it takes more than 1 % of a block, beyond chance, as of the check ``zero-gradient``.
 Source: pyautoattack, checks.check_zero_gradients.
 """
 square = _told("square", SQUARE)
-square.__doc__ = """How many images of a block did AutoAttack's Square break, after its gradient attacks?
+square.__doc__ = """AutoAttack's Square broke few images of a block that its gradient attacks had left.
 
-The package warns beyond 0.2 points, which one image of a block is: 28 of 35 honest networks on the digits have such
-a warning, of at most 3 of 360 images. So here it takes more than 1 % of a block, beyond chance.
+The package warns beyond 0.2 points, which one image of a block is: 23 of 35 honest networks on the digits have such
+a warning, of 1 to 3 of 360 images. So here it takes more than 1 % of a block, beyond chance.
 Source: pyautoattack, checks.check_square_sr.
 """
 other = _told("other", None)
-other.__doc__ = """Did AutoAttack warn of anything else?
+other.__doc__ = """AutoAttack did not warn of anything else.
 
 Source: a text that this version of harness does not know.
 """

@@ -14,10 +14,11 @@ OVERFITTED = 0.20
 
 
 def fgsm_stronger(subject: Subject) -> Outcome:
-    """Does one step break more than the iterated attack?
+    """One step does not break more than the iterated attack.
 
     The value is accuracy under PGD minus accuracy under FGSM; flagged beyond 0.5 points and beyond chance.
-    Source: arXiv:1902.06705, "iterative attacks are stronger than single-step ones"; 0.5 from the list of checks.
+    Source: Carlini et al. 2019, arXiv:1902.06705 (compare iterated with one-step attacks); 0.5 is this project's
+        (35 honest networks: FGSM is weaker by 1.9 to 11.7 points).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -34,12 +35,12 @@ def fgsm_stronger(subject: Subject) -> Outcome:
 
 
 def noise_as_strong(subject: Subject) -> Outcome:
-    """Does uniform noise break nearly as many images as PGD?
+    """PGD breaks far more images than uniform noise.
 
     The value is the ratio: rightly classified images that the worst of ten draws breaks, to those that PGD breaks.
     Not asked where both break fewer than five images.
-    Source: arXiv:1902.06705 (random noise as baseline). The ratio is this project's: a drop of 5 points, which the
-        list of checks proposes, honest networks show at a large radius (35 networks: drops to 7, ratios to 0.22).
+    Source: Carlini et al. 2019, arXiv:1902.06705 (random noise as a baseline). The ratio is this project's (35 honest
+        networks: 0.05 to 0.31). A drop by some points is no sign of it: at a large radius honest networks show one.
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -59,11 +60,11 @@ def noise_as_strong(subject: Subject) -> Outcome:
 
 
 def catastrophic_overfitting(subject: Subject) -> Outcome:
-    """Does the network withstand one large step and not several small ones?
+    """What withstands one large step withstands several small ones.
 
     The value is accuracy under FGSM minus accuracy under PGD.
-    Source: Wong et al. 2020, arXiv:2001.03994 (catastrophic overfitting of FGSM training); 20 points from the list of
-        checks (35 honest networks: 3 to 13, natural training 3 to 5).
+    Source: Wong et al. 2020, arXiv:2001.03994 (catastrophic overfitting of FGSM training); 20 points are
+        this project's (35 honest networks: 1.9 to 11.7).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)

@@ -14,21 +14,25 @@ NATURAL_PART, ATTACKED_PART = 0.5, 0.2
 
 
 def class_collapse(subject: Subject) -> Outcome:
-    """Do clean predictions crowd into one class?
+    """Clean predictions do not crowd into one class.
 
     The value is the share of predictions of a class minus the share of its images, the largest over classes: 0.9 for
     a constant answer to ten even classes.
-    Source: this project's; 35 honest networks: to 0.02.
+    Source: this project's (35 honest networks: to 0.03; after a few epochs of adversarial training 0.18).
     """
     if subject.misshapen is not None:
         return not_applicable(subject.misshapen)
     classes = subject.logits.shape[1]
-    predicted = torch.bincount(subject.logits.nan_to_num().argmax(1), minlength=classes)
-    excess = (predicted - torch.bincount(subject.y, minlength=classes)).tolist()
+    answered = subject.logits.isfinite().all(1)
+    of = int(answered.sum())
+    if of == 0:
+        return not_applicable("no output is a number")
+    predicted = torch.bincount(subject.logits[answered].argmax(1), minlength=classes)
+    excess = (predicted - torch.bincount(subject.y[answered], minlength=classes)).tolist()
     most = max(range(classes), key=lambda c: excess[c])
-    value = excess[most] / subject.n
+    value = excess[most] / of
     return judged(
-        lower_bound(max(excess[most], 0), subject.n) > CROWDED,
+        lower_bound(excess[most], of) > CROWDED,
         f"class {most} is predicted {points(value)} points more often than it occurs",
         "the network tends to a constant answer, which no attack can change and no image decides",
         value,
@@ -37,12 +41,12 @@ def class_collapse(subject: Subject) -> Outcome:
 
 
 def class_left_behind(record: Record) -> Outcome:
-    """Is a class far less accurate than the whole: clean below half of it, under an attack below a fifth?
+    """No class is left far behind the whole: clean below half of its accuracy, under an attack below a fifth.
 
     The value is the least ratio of a class's accuracy to the whole; flagged by the upper bound of the class's
     accuracy. Attacks under which less than 20 % are right are not asked.
-    Source: this project's. Adversarially trained networks have weak classes (measured on the digits: sat's weakest
-        has 0.2 of the whole under AutoAttack, lrat's 0.1), so only what chance and they do not explain is flagged.
+    Source: this project's. Adversarially trained networks have weak classes: on the digits the weakest has 0.22 to
+        0.30 of the whole with SAT, and down to 0.09 with LRAT (3 of 35 images), which chance may explain.
     """
     worst: tuple[bool, float, str, int] | None = None
     table: dict[str, list[float | None]] = {}

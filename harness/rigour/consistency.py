@@ -13,11 +13,12 @@ ABOVE = 0.005
 
 
 def square_stronger(record: Record) -> Outcome:
-    """How many images does Square, which sees no gradient, break alone?
+    """Square, which sees no gradient, breaks few images that gradient attacks leave.
 
     The value is the share of all images that every gradient attack with every seed leaves, and Square breaks.
-    Source: arXiv:1902.06705, "black-box attacks are no stronger than white-box ones". AutoAttack's own 0.2 points come
-        after three converged attacks; PGD-20 and CW of one seed leave Square up to 2.8 points on 35 honest networks.
+    Source: Carlini et al. 2019, arXiv:1902.06705 (black-box attacks are weaker than white-box ones). AutoAttack's own
+        0.2 points come after three converged attacks; 20 steps of PGD and CW leave Square up to 2.8 points of one
+        seed, and 1.4 of five, on 35 honest networks. So the threshold is 5.
     """
     gradient = [attack for attack in GRADIENT_ATTACKS if attack in record.verdicts]
     if BLACK_BOX not in record.verdicts or not gradient:
@@ -33,7 +34,7 @@ def square_stronger(record: Record) -> Outcome:
 
 
 def autoattack_misses(record: Record) -> Outcome:
-    """How many images does AutoAttack leave that another attack breaks?
+    """AutoAttack leaves hardly an image that another attack breaks.
 
     The value is the share of all images that AutoAttack with every seed leaves, and another attack breaks.
     Source: AutoAttack holds stronger forms of these attacks; 1 % is this project's (35 honest networks, five seeds of
@@ -46,7 +47,7 @@ def autoattack_misses(record: Record) -> Outcome:
     all_missed = int((record.always(STRONG) & ~record.always(*others)).sum())
     return judged(
         lower_bound(all_missed, record.n) > MISSED,
-        f"{points(all_missed / record.n)} % of the images are right under AutoAttack and wrong under {', '.join(others)}",
+        f"AutoAttack leaves {points(all_missed / record.n)} % of the images, which {', '.join(others)} break",
         "AutoAttack is unreliable here; take the worst case over attacks",
         all_missed / record.n,
         **missed,
@@ -54,7 +55,7 @@ def autoattack_misses(record: Record) -> Outcome:
 
 
 def robust_above_clean(record: Record) -> Outcome:
-    """Is an attacked accuracy above the clean one?
+    """No accuracy under attack is above the clean one.
 
     The value is the largest excess over attacks; flagged beyond 0.5 points and beyond chance.
     Source: the image itself lies in the ball. An attack may repair an error by chance, hence 0.5 points.

@@ -10,17 +10,18 @@ from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Path, Subject
 
 STEPS_RISE = 0.005
-UNCONVERGED = 0.10
+UNCONVERGED, LEAST = 0.10, 0.02
 STILL_RISING = 0.10
 FALLEN = 0.10
 PART = 0.10  # of an image's whole rise: what counts as rising, or as falling
 
 
 def more_steps_help(subject: Subject) -> Outcome:
-    """Is the network more accurate after more steps of the same attack from the same start?
+    """More steps of the same attack from the same start do not help the network.
 
     The value is the rise in accuracy; flagged beyond 0.5 points and beyond chance.
-    Source: arXiv:1902.06705, "more iterations must not make an attack weaker"; 0.5 from the list of checks.
+    Source: Carlini et al. 2019, arXiv:1902.06705 (more iterations make an attack stronger); 0.5 is this project's (35
+        honest networks: -0.6 to 0.3).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -37,11 +38,12 @@ def more_steps_help(subject: Subject) -> Outcome:
 
 
 def not_converged(subject: Subject) -> Outcome:
-    """Of the images that PGD leaves, how many does a longer PGD with restarts break?
+    """A longer PGD with restarts breaks few of the images that PGD leaves.
 
-    Longer: 2.5 times the steps, 2 starts, every iterate judged. The value is the share of images robust to PGD.
-    Source: arXiv:1902.06705 (attacks must converge). The list of checks proposes 1.5 points on CIFAR-10; as a share,
-        10 % is this project's: plain PGD-20 is judged by its last iterate, and 35 honest networks lose up to 8.3 %.
+    Longer: 2.5 times the steps, 2 starts, every iterate judged. The value is the share of the images that PGD leaves;
+    flagged beyond 10 %, beyond chance, and where it is at least 2 points of all images.
+    Source: Carlini et al. 2019, arXiv:1902.06705 (an attack must have converged); 10 % is this project's, since plain
+        PGD is judged by its last iterate alone (35 honest networks: 2.0 to 8.5 %).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -53,7 +55,7 @@ def not_converged(subject: Subject) -> Outcome:
     if of == 0:
         return not_applicable(f"PGD-{subject.threat.steps} leaves nothing to break")
     return judged(
-        lower_bound(lost, of) > UNCONVERGED,
+        lower_bound(lost, of) > UNCONVERGED and lost >= LEAST * subject.n,
         f"PGD-{long.steps} with {RESTARTS} starts breaks {points(lost / of)} % of the {of} images that"
         f" PGD-{subject.threat.steps} leaves",
         "the figure under PGD is of an attack that was stopped too early",
@@ -64,12 +66,12 @@ def not_converged(subject: Subject) -> Outcome:
 
 
 def loss_rising(subject: Subject) -> Outcome:
-    """On how many images is the loss still rising when PGD ends?
+    """The loss has stopped rising when PGD ends.
 
     An image counts if the mean loss of the last quarter of the steps exceeds that of the quarter before by more than
     10 % of the whole rise from the start to the best.
-    Source: arXiv:2106.09947 (indicator of attack failure 'non-converging attack'); 10 % of the images from the list
-        of checks (35 honest networks: to 5.8 %).
+    Source: Pintor et al. 2022, arXiv:2106.09947 (an optimisation that has not converged indicates a failed attack);
+        10 % of the images is this project's (35 honest networks: to 7.5 %).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -86,10 +88,10 @@ def loss_rising(subject: Subject) -> Outcome:
 
 
 def loss_falls(subject: Subject) -> Outcome:
-    """On how many images does PGD's last iterate fall short of its best one?
+    """PGD's last iterate does not fall short of its best one.
 
     An image counts if the loss of the last iterate is below the best by more than 10 % of the whole rise.
-    Source: as of ``loss_rising`` (35 honest networks: to 6.1 %).
+    Source: as of ``loss_rising`` (35 honest networks: to 3.6 %).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)

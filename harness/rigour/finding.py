@@ -77,6 +77,6 @@ class Check(Generic[Evidence]):
         return Finding(self.name, outcome.status, mark, value, self.threshold, outcome.reason, outcome.details)
 
     @property
-    def asks(self) -> str:
-        """What it asks: the first line of its function's docstring."""
+    def claim(self) -> str:
+        """What holds where it passes: the first line of its function's docstring."""
         return (self.judge.__doc__ or "").strip().split("\n")[0]

@@ -15,7 +15,7 @@ _SHOWN = 3  # names in a reason
 
 
 def random_forward(subject: Subject) -> Outcome:
-    """Does one image get one answer, twice, and in other batches?
+    """One image gets one answer: twice, in another order, and in other batches.
 
     The value is the largest difference between logits, as a share of the largest logit: a network whose logits are
     large differs by more, by rounding alone.
@@ -42,9 +42,9 @@ def random_forward(subject: Subject) -> Outcome:
 
 
 def training_mode(subject: Subject) -> Outcome:
-    """Are all modules in evaluation mode after .eval(), and does a pass leave the buffers alone?
+    """After .eval() all modules are in evaluation mode, and a pass leaves the buffers alone.
 
-    Source: arXiv:1902.06705, section on common flaws: dropout or batch statistics at test time. No number: any.
+    Source: this project's: dropout and batch statistics at test time look like robustness. No number: any module.
     """
     training, changed = subject.first_look.training, subject.first_look.changed
     problems = []
@@ -62,7 +62,7 @@ def training_mode(subject: Subject) -> Outcome:
 
 
 def not_logits(subject: Subject) -> Outcome:
-    """Are the outputs finite logits, one for each class, and not probabilities?
+    """The outputs are finite logits, one for each class, and not probabilities.
 
     The value is the share of images with an output that is not a finite number.
     Source: AutoAttack's check of the output range: in [0, 1] and summing to 1, each to 1e-5.

@@ -17,14 +17,14 @@ STRONG = "autoattack"
 
 
 def autoattack_gap(record: Record) -> Outcome:
-    """Of the images that PGD (or CW) leaves, how many does AutoAttack break?
+    """AutoAttack breaks few of the images that PGD, or CW, leaves.
 
     The value is that share, the larger of both attacks', each over all pairs of seeds. Flagged where its lower bound
     exceeds 15 %, and the gap is at least 2 points. A share travels between data sets, where points do not: 2.6 points
     of 51 and 7 of 73 are both what adversarial training shows.
-    Source: the highest share of plain adversarial training (SAT, TRADES) is 14.5 % of the LRAT paper's tables (SAT on
-        SVHN), and 14.2 % of the 10 networks measured here; GAIRAT and GAIR-TRADES show 38 to 43 % there, and 19 to
-        24 % here. The usual "2 to 4 points, 5 are suspect" (CIFAR-10) is 4 to 10 % of 50.
+    Source: plain adversarial training (SAT, TRADES) shows up to 14.5 % in the tables of the LRAT paper (SAT on SVHN),
+        and up to 14.0 % on the 10 networks measured here; GAIRAT and GAIR-TRADES show 38 to 43 % there (without a
+        misprinted cell), 19 to 24 % here. On CIFAR-10 the usual 2 to 4 points of about 50 are 4 to 8 %.
     """
     if STRONG not in record.verdicts or not any(attack in record.verdicts for attack in PLAIN):
         return not_applicable(f"it needs verdicts under {STRONG} and under {' or '.join(PLAIN)}")

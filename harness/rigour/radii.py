@@ -15,10 +15,10 @@ RISE = 0.005
 
 
 def robust_everywhere(subject: Subject) -> Outcome:
-    """Does PGD at radius 1/2, where every image can be turned into the same grey one, break everything?
+    """PGD breaks everything at radius 1/2, where every image can be turned into the same grey one.
 
-    Source: arXiv:1902.06705, "increasing the perturbation budget strictly increases attack success"; 1 % allowed for
-        images on which PGD fails by chance (35 honest networks: 0).
+    Source: Carlini et al. 2019, arXiv:1902.06705 (with a large budget every attack must succeed); 1 % is allowed, for
+        images on which PGD fails by chance (35 honest networks: none).
     """
     if subject.nothing_right is not None:
         return not_applicable(subject.nothing_right)
@@ -27,18 +27,18 @@ def robust_everywhere(subject: Subject) -> Outcome:
     return judged(
         lower_bound(left, subject.n) > LEFT,
         f"{points(left / subject.n)} % are right under PGD at radius {end:g}",
-        "the attack fails there, so it may fail at the radius of the figures; or the answer does not depend on the image",
+        "the attack fails there, and so perhaps at the radius of the figures, or the answer ignores the image",
         left / subject.n,
         **_curve(subject),
     )
 
 
 def larger_ball_helps(subject: Subject) -> Outcome:
-    """Is the network anywhere more accurate under a larger radius than under the next smaller one?
+    """A larger radius never helps the network.
 
     The value is the largest rise of the curve, the clean accuracy its start. A rise is flagged beyond 0.5 points, and
     beyond chance: exact McNemar test on the same images, at 1 %.
-    Source: arXiv:1902.06705; threshold from the project's list of checks (35 honest networks: no rise).
+    Source: Carlini et al. 2019, arXiv:1902.06705; 0.5 is this project's (35 honest networks: no rise).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)

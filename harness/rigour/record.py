@@ -65,7 +65,7 @@ class Record:
     @property
     def classes(self) -> list[int]:
         """The labels that occur, in order."""
-        return [int(c) for c in self.labels.unique()]
+        return sorted(set(self.labels.tolist()))
 
     def median_seed(self, attack: str) -> Tensor:
         """``(n,)`` the verdicts of the seed of median accuracy (the lower one of two)."""

@@ -61,7 +61,7 @@ class Subject:
     def forward(self, x: Tensor, batch: int | None = None) -> Tensor:
         """The model's own outputs, without gradient."""
         with torch.no_grad():
-            return torch.cat([self.model(part) for part in x.split(batch or self.batch)])
+            return torch.cat([self.model(part) for part in torch.split(x, batch or self.batch)])
 
     @cached_property
     def first_look(self) -> FirstLook:
