@@ -61,7 +61,7 @@ class Target(ABC):
             return self.network(shape, plugins)
 
     def prepare(self, network: nn.Module) -> Prepared:
-        """A built network with its preprocessing: on the CPU, in float32 and evaluation mode, no parameter gradients."""
+        """A built network with its preprocessing: on the CPU, float32, evaluation mode, no parameter gradients."""
         return Prepared(network, self.preprocessing).cpu().float().eval().requires_grad_(False)
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> Prepared:
