@@ -45,7 +45,8 @@ def trained(width: int = 4, shape: Shape = DIGITS, seed: int = 0) -> nn.Module:
 def logits(opened: Opened, images: Tensor, shape: Shape = DIGITS) -> Tensor:
     """What the model gives once it is built again from the target."""
     with torch.no_grad():
-        return opened.target.verified(shape, (), opened.sha256)(images)
+        result: Tensor = opened.target.verified(shape, (), opened.sha256)(images)
+    return result
 
 
 @pytest.fixture(autouse=True)

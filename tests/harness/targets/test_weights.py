@@ -40,7 +40,8 @@ def parallel() -> dict[str, Tensor]:
 
 
 def compiled() -> dict[str, Tensor]:
-    return dict(torch.compile(trained()).state_dict())
+    wrapped: Any = torch.compile(trained())
+    return dict(wrapped.state_dict())
 
 
 def averaged() -> dict[str, Tensor]:
@@ -105,7 +106,17 @@ class TestOwnFiles:
         assert "shape of 0.weight (8, 1, 3, 3) expected, (4, 1, 3, 3) found" in refusal("last.safetensors")
 
 
-NESTED = ["state_dict", "model_state_dict", "model", "net", "network", "ema", "model_ema", "state_dict_ema", "generator"]
+NESTED = [
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "ema",
+    "model_ema",
+    "state_dict_ema",
+    "generator",
+]
 
 
 class TestNested:
