@@ -68,6 +68,8 @@ class Target(ABC):
                 f"{self.label} has lazy layers without weights; pass one image through it in the factory, and load the"
                 " weights then"
             )
+        if isinstance(network, nn.DataParallel):
+            network = network.module  # it would ask for its own devices
         return Prepared(network, self.preprocessing).cpu().float().eval().requires_grad_(False)
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> Prepared:

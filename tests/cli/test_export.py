@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 
+from harness.cli import export
 from harness.cli.main import main
 from harness.events import BlockDone
 from harness.identity import digest
@@ -24,6 +26,7 @@ from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.store.store import Store
 from harness.training.checkpoints import save_weights
 from tests.cli.conftest import Harness
+from tests.cli.test_imports import HEAVY, modules
 
 EXAMPLES = 40
 CIFAR = DatasetRecord("cifar10", "c" * 64, 50_000, EXAMPLES, 3, 8, 8, 10)  # of a size that smallcnn takes
@@ -194,6 +197,12 @@ class TestTheEntry:
         assert "it has no leaderboard for digits" in err
 
 
+def test_nothing_heavy_is_imported(results: Results, elsewhere: Path) -> None:
+    results.natural()
+    results.attacked(20)
+    assert modules(elsewhere, "export", "robustbench", "1") & set(HEAVY) == set()
+
+
 class TestTheLoader:
     @pytest.fixture(autouse=True)
     def measured(self, results: Results) -> None:
@@ -215,7 +224,6 @@ class TestTheLoader:
     def test_it_refuses_other_weights(self, results: Results, harness: Harness) -> None:
         code = self.load(harness("export robustbench 1 --loader"))
         file = code["WEIGHTS"]
-        file.write_bytes(file.read_bytes()[:-1] + b"\x00\x01"[:1])
         file.write_bytes(file.read_bytes() + b"x")
         with pytest.raises(ValueError, match="is not the checkpoint of this entry"):
             code["load_model"]()
@@ -285,6 +293,11 @@ class TestRefused:
         (elsewhere / "wrn.json").write_text('{"eps": "8/255", "dataset": "cifar10", "architecture": "WRN"}')
         assert "has architecture 'WRN'" in refusal("export robustbench 1 --out wrn.json")
         assert not (elsewhere / "wrn.py").exists()
+
+    def test_every_option_says_what_it_is_for(self) -> None:
+        group: Any = typer.main.get_command(export.app)
+        for parameter in group.commands["robustbench"].params:
+            assert len(parameter.help or "") >= 8, parameter.name
 
     def test_a_command_without_a_form(self, refusal: Refusal) -> None:
         assert "Missing command" in refusal("export")

@@ -31,6 +31,8 @@ RETURNS = {
     "logits.softmax(1)": ["returns probabilities", "--outputs probabilities"],
     "logits.softmax(1).half()": ["returns probabilities", "--outputs probabilities"],
     "nn.functional.one_hot(logits.argmax(1), 10).float()": ["returns probabilities"],
+    "logits.double() * 1e300": ["returns NaN or infinity on 6 of 6 images"],
+    "[logits, x.sub_(0.5)][0]": ["changes its input in place", "x = x - mean"],
     "undefined": ["does not take the data set's images, 1x8x8", "NameError: name 'undefined' is not defined"],
 }
 
@@ -105,6 +107,13 @@ def test_a_network_in_half_precision_is_brought_to_float32_and_told(opens: Opens
     assert opened.provenance["converted_to_float32"] == ["float16"]
     model = opened.target.model(Shape(1, 8, 8, 10), ())
     assert {t.dtype for t in model.parameters()} == {torch.float32}
+
+
+def test_of_a_data_parallel_model_the_model_is_taken(module: WriteModule, opens: Opens) -> None:
+    plain = "nn.Sequential(nn.Flatten(), nn.Linear(64, 10))"
+    name = module(f"def make():\n    return nn.DataParallel({plain})\n")
+    model = opens(f"{name}:make").target.model(Shape(1, 8, 8, 10), ())
+    assert isinstance(model.network, nn.Sequential)
 
 
 def test_images_of_one_are_enough(returning: WriteModule, opens: Opens) -> None:
