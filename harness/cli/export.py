@@ -79,8 +79,8 @@ def _radius(text: str | None) -> float | None:
         return None
     from harness.threat import Threat
 
-    # the check and the reading of every other epsilon: 8 is told to be written 8/255
-    return Threat.from_mapping({"epsilon": text, "steps": 1, "step_size": 1.0}).epsilon
+    # read and checked as every other epsilon is: of 8 it says to write 8/255
+    return Threat.from_mapping({"epsilon": text, "steps": 1, "step_size": 1, "start": "none"}).epsilon
 
 
 def _before(out: Path | None) -> Entry | None:

@@ -110,8 +110,11 @@ def _radius(run: RunRecord, evaluations: Sequence[EvaluationRecord], asked: floa
 
 
 def _protocol(run: RunRecord, attacked: EvaluationRecord, protocols: Sequence[ProtocolRecord]) -> str | None:
-    """The protocol that trained the run and asks for this evaluation, by name and fingerprint."""
-    for protocol in protocols:
+    """The protocol that trained the run and asks for this evaluation, by name and fingerprint.
+
+    The last of several, as on the board: they differ in what changes neither.
+    """
+    for protocol in reversed(protocols):
         same = protocol.training_sha256 == run.training_sha256
         if same and protocol.attacks.get(attacked.attack) == attacked.settings_sha256:
             return f"{protocol.name} [{protocol.fingerprint[:8]}]"

@@ -38,16 +38,15 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
             f"--outputs probabilities is refused: {label} returns values of {float(returned.min()):.3g} to"
             f" {float(returned.max()):.3g} whose rows do not sum to 1; leave it out where they are logits"
         )
-    if not bool(model(images).isfinite().all()):
-        raise AssertionError("logits are finite where outputs are")
 
 
 def _checked(model: Prepared, label: str, shape: Shape, images: Tensor) -> Tensor:
     """What the network returns for some images, where that has the shape and the values of scores."""
     size = f"{shape.channels}x{shape.height}x{shape.width}"
+    given = images.clone()
     try:
         with torch.no_grad(), arithmetic(torch.device("cpu"), "float32"):
-            returned = model.outputs(images)
+            returned = model.outputs(given)
     except Exception as error:  # a stranger's network may raise anything
         batch = "" if len(images) > 1 else " one at a time"
         raise TargetError(
@@ -65,11 +64,17 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor) -> Tenso
             " (batch, classes): class numbers cannot be attacked by gradients"
         )
     _check_shape(returned, label, shape, len(images))
-    if not bool(returned.isfinite().all()):
-        bad = int((~returned.isfinite().all(1)).sum())
+    finite = returned.float().isfinite().all(1)
+    if not bool(finite.all()):
+        bad = int((~finite).sum())
         raise TargetError(
             f"{label} returns NaN or infinity on {bad} of {len(images)} images; look into its weights, and whether it"
             " takes pixels in [0, 1]"
+        )
+    if not torch.equal(given, images):
+        raise TargetError(
+            f"{label} changes its input in place, so attacks would lose track of the images and of epsilon;"
+            " write x = x - mean rather than x -= mean in its forward"
         )
     return returned
 

@@ -20,7 +20,7 @@ from torch import nn
 from harness.network import Shape
 from harness.targets.errors import TargetError, told
 from harness.targets.preprocessing import Preprocessing
-from harness.targets.target import Target, quiet
+from harness.targets.target import Target, quiet, seeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +90,10 @@ class FactoryTarget(Target):
 
     def _imported(self) -> ModuleType:
         try:
-            if self.module.endswith(".py"):
-                return _import_file(Path(self.module))
-            return importlib.import_module(self.module)
+            with seeded():  # of its own: what an import draws must not depend on whether it happened before
+                if self.module.endswith(".py"):
+                    return _import_file(Path(self.module))
+                return importlib.import_module(self.module)
         except (Exception, SystemExit) as error:
             raise TargetError(self._import_refusal(error)) from error
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from harness.network import Shape
 from harness.seeds import derive_seed, global_seed
@@ -57,11 +58,18 @@ class Target(ABC):
 
         So one that was never trained is the same in each process.
         """
-        with global_seed(torch.device("cpu"), derive_seed(0, "target")):
+        with seeded():
             return self.network(shape, plugins)
 
     def prepare(self, network: nn.Module) -> Prepared:
-        """A built network with its preprocessing: on the CPU, in float32 and evaluation mode, no parameter gradients."""
+        """A built network with its preprocessing: on the CPU, float32, evaluation mode, no parameter gradients."""
+        if any(isinstance(p, UninitializedParameter) for p in network.parameters()):
+            raise TargetError(
+                f"{self.label} has lazy layers without weights; pass one image through it in the factory, and load the"
+                " weights then"
+            )
+        if isinstance(network, nn.DataParallel):
+            network = network.module  # it would ask for its own devices
         return Prepared(network, self.preprocessing).cpu().float().eval().requires_grad_(False)
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> Prepared:
@@ -112,6 +120,13 @@ def conversions(network: nn.Module) -> list[str]:
     tensors = [*network.parameters(), *network.buffers()]
     types = {str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()} - {"float32"}
     return sorted(types)
+
+
+@contextlib.contextmanager
+def seeded() -> Iterator[None]:
+    """Code that draws from torch's global generator draws the same each time; the generator is put back."""
+    with global_seed(torch.device("cpu"), derive_seed(0, "target")):
+        yield
 
 
 @contextlib.contextmanager

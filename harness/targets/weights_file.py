@@ -66,7 +66,7 @@ def read_weights_file(path: Path) -> WeightsFile:
             warnings.simplefilter("ignore")
             loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make its readers raise anything
-        raise TargetError(_refusal(path, error)) from error
+        raise TargetError(_refusal(path, content, error)) from error
     return WeightsFile(loaded, sha256)
 
 
@@ -110,7 +110,7 @@ def _read_safetensors(path: Path, content: bytes, sha256: str) -> WeightsFile:
     return WeightsFile(tensors, sha256, run if isinstance(run, dict) else {})
 
 
-def _refusal(path: Path, error: Exception) -> str:
+def _refusal(path: Path, content: bytes, error: Exception) -> str:
     text = str(error)
     if "TorchScript" in text:
         return f"the weights file {path} is a TorchScript program, which is code and is not run; {_SAVE}"
@@ -119,6 +119,11 @@ def _refusal(path: Path, error: Exception) -> str:
         return (
             f"the weights file {path} is refused: its pickle asks for {wanted[1]}, which is not a tensor, and no code"
             f" from a file is ever run; {_SAVE}, or name the code yourself as module:factory"
+        )
+    if content[:1] == b"\x80" and ("Unsupported operand" in text or "magic number" in text):
+        return (
+            f"the weights file {path} is refused: it is a plain pickle, not what torch.save writes, and no code from a"
+            f" file is ever run; {_SAVE}"
         )
     short = text.split("WeightsUnpickler error:")[-1].split("Please file")[0].split("Check the documentation")[0]
     reason = " ".join(short.split())[:160]

@@ -1,0 +1,304 @@
+"""``harness export robustbench``: the entry by hand from known verdicts, the loader run as it is, the refusals."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import typer
+
+from harness.cli import export
+from harness.cli.main import main
+from harness.events import BlockDone
+from harness.identity import digest
+from harness.network import Shape
+from harness.networks.smallcnn import SmallCNN
+from harness.robustbench.entry import read_entry
+from harness.seeds import global_seed
+from harness.spec import RunSpec
+from harness.store.records import DatasetRecord, ProtocolRecord
+from harness.store.store import Store
+from harness.training.checkpoints import save_weights
+from tests.cli.conftest import Harness
+from tests.cli.test_imports import HEAVY, modules
+
+EXAMPLES = 40
+CIFAR = DatasetRecord("cifar10", "c" * 64, 50_000, EXAMPLES, 3, 8, 8, 10)  # of a size that smallcnn takes
+TRAINING = {"epsilon": 8 / 255, "epochs": 2}
+AUTOATTACK = {"epsilon": 8 / 255}
+
+
+class Results:
+    """A store with one run, to which evaluations of its checkpoint ``last`` are added."""
+
+    def __init__(self, folder: Path, dataset: DatasetRecord = CIFAR, **changes: Any) -> None:
+        fields: dict[str, Any] = {
+            "method": "trades",
+            "method_settings": {"beta": 6.0},
+            "network": "smallcnn",
+            "network_settings": {"width": 2},
+            "dataset": dataset.name,
+            "dataset_fingerprint": dataset.fingerprint,
+            "training": TRAINING,
+            "train_seed": 3,
+        }
+        spec = RunSpec(**(fields | changes))
+        self.store = Store.write(str(folder / "leaderboard.db"))
+        record = ProtocolRecord(
+            "a1b2c3d4" * 8, "paper", digest(TRAINING), {"natural": digest({}), "autoattack": digest(AUTOATTACK)}, {}
+        )
+        self.store.see_protocol(record, TRAINING)
+        self.run = self.store.start_run(
+            spec, dataset, method_departures={}, network_departures={"width": 2}, parameters=1, provenance={}
+        )
+        with global_seed(torch.device("cpu"), 0):
+            self.model = SmallCNN(width=2).build(Shape(*(dataset.channels, 8, 8, 10))).eval()
+        directory = folder / "runs" / self.run.folder
+        directory.mkdir(parents=True)
+        sha256 = save_weights(directory, "last", dict(self.model.state_dict()), spec, 2)
+        self.store.add_checkpoint(self.run.id, "last", 2, sha256)
+
+    def add(
+        self, attack: str, correct: Sequence[int], settings: dict[str, Any], examples: int = EXAMPLES, done: bool = True
+    ) -> None:
+        """One evaluation a seed, with so many right."""
+        checkpoint = self.store.run(self.run.id).checkpoint("last")
+        assert checkpoint is not None
+        for seed, right in enumerate(correct):
+            number = self.store.open_evaluation(checkpoint.id, attack, settings, seed, examples, {})
+            size = examples if done else examples - 1
+            self.store.add_block(BlockDone(number, 0, bytes([1] * right + [0] * (size - right)), 0.1, ()))
+
+    def natural(self, correct: int = 34, **changes: Any) -> None:
+        self.add("natural", [correct], {}, **changes)
+
+    def attacked(self, *correct: int, epsilon: float = 8 / 255, **changes: Any) -> None:
+        self.add("autoattack", correct, {"epsilon": epsilon}, **changes)
+
+
+@pytest.fixture
+def results(elsewhere: Path) -> Results:
+    return Results(elsewhere)
+
+
+Refusal = Callable[[str], str]
+
+
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refusal:
+    """Runs a command that must be refused; gives the line."""
+
+    def call(command: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert ended.value.code == 2
+        assert out == ""
+        assert err.startswith("harness: ")
+        assert err.count("\n") == 1
+        return err
+
+    return call
+
+
+class TestTheEntry:
+    def test_by_hand(self, results: Results, harness: Harness) -> None:
+        results.natural(34)  # 34 of 40: 85 %
+        results.attacked(21, 19, 20)  # median 20 of 40: 50 %
+        options = "--authors 'A. B, C. D' --title 'On it' --link https://x.org --venue 'ICML 2021' --additional-data"
+        assert json.loads(harness(f"export robustbench 1 {options}")) == {
+            "link": "https://x.org",
+            "name": "On it",
+            "authors": "A. B, C. D",
+            "additional_data": True,
+            "number_forward_passes": 1,
+            "dataset": "cifar10",
+            "venue": "ICML 2021",
+            "architecture": "smallcnn (width=2)",
+            "eps": "8/255",
+            "clean_acc": "85.00",
+            "reported": "50.00",
+            "autoattack_acc": "50.00",
+            "footnote": (
+                "Robust accuracy is the median over 3 attack seeds of standard AutoAttack on 1 network (trades,"
+                " training seed 3, checkpoint last), on 40 test images, under harness's protocol paper [a1b2c3d4]."
+            ),
+        }
+
+    def test_what_nobody_filled_in_yet(self, results: Results, harness: Harness) -> None:
+        results.natural()
+        results.attacked(20)
+        entry = json.loads(harness("export robustbench 1"))
+        assert (entry["link"], entry["authors"], entry["venue"]) == ("", "", "N/A")
+        assert entry["additional_data"] is False
+        assert entry["name"] == "trades, trained by harness"
+        assert "over 1 attack seed of" in entry["footnote"]
+
+    @pytest.mark.parametrize(
+        ("network", "spelled"), [("resnet18", "ResNet-18 (width=2)"), ("wrn-32-10", "WideResNet-34-10 (width=2)")]
+    )
+    def test_architectures_are_spelled_as_theirs(
+        self, network: str, spelled: str, elsewhere: Path, harness: Harness
+    ) -> None:
+        results = Results(elsewhere, network=network)
+        results.natural()
+        results.attacked(20)
+        assert json.loads(harness("export robustbench 1"))["architecture"] == spelled
+
+    def test_wrappers_and_a_limit_are_told(self, elsewhere: Path, harness: Harness) -> None:
+        results = Results(elsewhere, wrappers=({"name": "awp", "settings": {}, "departures": {}},))
+        results.natural(10, examples=20)
+        results.attacked(5, examples=20)
+        entry = json.loads(harness("export robustbench 1"))
+        assert (entry["clean_acc"], entry["autoattack_acc"]) == ("50.00", "25.00")
+        assert "(trades+awp, training seed 3" in entry["footnote"]
+        assert "on the first 20 of 40 test images" in entry["footnote"]
+
+    def test_of_two_evaluation_sets_the_larger(self, results: Results, harness: Harness) -> None:
+        results.natural(10, examples=20)
+        results.attacked(5, examples=20)
+        results.natural(34)
+        results.attacked(20)
+        assert json.loads(harness("export robustbench 1"))["autoattack_acc"] == "50.00"
+
+    def test_of_several_radii_the_runs_own_or_the_one_that_is_named(self, results: Results, harness: Harness) -> None:
+        results.natural()
+        results.attacked(30, epsilon=4 / 255)
+        results.attacked(20)
+        assert json.loads(harness("export robustbench 1"))["eps"] == "8/255"
+        other = json.loads(harness("export robustbench 1 --epsilon 4/255"))
+        assert (other["eps"], other["autoattack_acc"]) == ("4/255", "75.00")
+        assert "under no protocol of harness" in other["footnote"]
+
+    def test_a_decimal_radius(self, results: Results, harness: Harness) -> None:
+        results.natural()
+        results.attacked(20, epsilon=0.031)
+        assert json.loads(harness("export robustbench 1"))["eps"] == "0.031"
+
+    def test_a_data_set_that_robustbench_does_not_rank(
+        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        results = Results(elsewhere, DatasetRecord("digits", "d" * 64, 100, EXAMPLES, 1, 8, 8, 10))
+        results.natural()
+        results.attacked(20)
+        monkeypatch.setattr(sys, "argv", ["harness", "export", "robustbench", "1"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert ended.value.code == 0
+        assert json.loads(out)["dataset"] == "digits"
+        assert "it has no leaderboard for digits" in err
+
+
+def test_nothing_heavy_is_imported(results: Results, elsewhere: Path) -> None:
+    results.natural()
+    results.attacked(20)
+    assert modules(elsewhere, "export", "robustbench", "1") & set(HEAVY) == set()
+
+
+class TestTheLoader:
+    @pytest.fixture(autouse=True)
+    def measured(self, results: Results) -> None:
+        results.natural()
+        results.attacked(20)
+
+    def load(self, code: str) -> Any:
+        names: dict[str, Any] = {}
+        exec(compile(code, "loader.py", "exec"), names)
+        return names
+
+    def test_it_gives_the_runs_model(self, results: Results, harness: Harness) -> None:
+        code = self.load(harness("export robustbench 1 --loader"))
+        model = code["load_model"]()
+        x = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        assert not model.training
+        torch.testing.assert_close(model(x), results.model(x), rtol=0, atol=0)
+
+    def test_it_refuses_other_weights(self, results: Results, harness: Harness) -> None:
+        code = self.load(harness("export robustbench 1 --loader"))
+        file = code["WEIGHTS"]
+        file.write_bytes(file.read_bytes() + b"x")
+        with pytest.raises(ValueError, match="is not the checkpoint of this entry"):
+            code["load_model"]()
+
+    def test_both_files_are_written(self, harness: Harness, elsewhere: Path) -> None:
+        assert harness("export robustbench 1 --out entry.json") == ""
+        assert read_entry(elsewhere / "entry.json").percent("clean_acc") == 85.0
+        assert "load_model" in self.load((elsewhere / "entry.py").read_text())
+
+    def test_what_a_person_filled_in_stays(self, harness: Harness, elsewhere: Path, results: Results) -> None:
+        harness("export robustbench 1 --out entry.json --link https://x.org")
+        entry = json.loads((elsewhere / "entry.json").read_text())
+        filled = entry | {"authors": "A. B", "unreliable": False, "clean_acc": "1.00"}
+        (elsewhere / "entry.json").write_text(json.dumps(filled))
+        harness("export robustbench 1 --out entry.json --venue 'ICML 2021'")
+        again = json.loads((elsewhere / "entry.json").read_text())
+        assert again == entry | {"authors": "A. B", "unreliable": False, "venue": "ICML 2021"}
+
+
+class TestRefused:
+    def test_autoattack_was_not_measured(self, results: Results, refusal: Refusal) -> None:
+        results.natural()
+        line = refusal("export robustbench 1")
+        assert "AutoAttack's accuracy was not measured, and an entry needs it" in line
+        assert "`harness evaluate 1 --attacks natural,autoattack` measures it" in line
+
+    def test_natural_accuracy_was_not_measured(self, results: Results, refusal: Refusal) -> None:
+        results.attacked(20)
+        assert "natural accuracy was not measured" in refusal("export robustbench 1")
+
+    def test_autoattack_is_not_finished(self, results: Results, refusal: Refusal) -> None:
+        results.natural()
+        results.attacked(20, done=False)
+        assert "AutoAttack's accuracy is not finished" in refusal("export robustbench 1")
+
+    def test_they_are_of_different_images(self, results: Results, refusal: Refusal) -> None:
+        results.natural()
+        results.attacked(10, examples=20)
+        assert "are of different numbers of test images" in refusal("export robustbench 1")
+
+    def test_radii_of_which_none_is_the_runs_own(self, results: Results, refusal: Refusal) -> None:
+        results.natural()
+        results.attacked(20, epsilon=4 / 255)
+        results.attacked(10, epsilon=16 / 255)
+        assert "was attacked by AutoAttack at 4/255, 16/255; say which one with --epsilon" in refusal(
+            "export robustbench 1"
+        )
+        assert "was not attacked by AutoAttack at 8/255; there is: 4/255, 16/255" in refusal(
+            "export robustbench 1 --epsilon 8/255"
+        )
+        assert "write 8/255 rather than 8" in refusal("export robustbench 1 --epsilon 8")
+
+    def test_no_such_run_and_no_such_checkpoint(self, results: Results, refusal: Refusal) -> None:
+        assert "there is no run 9" in refusal("export robustbench 9")
+        line = refusal("export robustbench 1 --checkpoint early")
+        assert "run 1 has no checkpoint 'early'; it has: last; give --checkpoint NAME" in line
+
+    def test_places(self, results: Results, refusal: Refusal, elsewhere: Path) -> None:
+        results.natural()
+        results.attacked(20)
+        assert "write --out entry.json" in refusal("export robustbench 1 --out entry.txt")
+        assert "choose another place" in refusal("export robustbench 1 --out nowhere/entry.json")
+        (elsewhere / "mine.py").write_text("print()")
+        assert "mine.py is there and is not a loader" in refusal("export robustbench 1 --out mine.json")
+        (elsewhere / "other.json").write_text("{}")
+        assert "other.json is no entry of RobustBench" in refusal("export robustbench 1 --out other.json")
+        (elsewhere / "wrn.json").write_text('{"eps": "8/255", "dataset": "cifar10", "architecture": "WRN"}')
+        assert "has architecture 'WRN'" in refusal("export robustbench 1 --out wrn.json")
+        assert not (elsewhere / "wrn.py").exists()
+
+    def test_every_option_says_what_it_is_for(self) -> None:
+        group: Any = typer.main.get_command(export.app)
+        for parameter in group.commands["robustbench"].params:
+            assert len(parameter.help or "") >= 8, parameter.name
+
+    def test_a_command_without_a_form(self, refusal: Refusal) -> None:
+        assert "Missing command" in refusal("export")
+        assert "autobench" in refusal("export autobench 1")

@@ -1,0 +1,342 @@
+"""Weights files: every form that the field saves them in gives the network that was saved."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from harness.errors import UnknownName
+from harness.network import Shape
+from harness.networks.smallcnn import SmallCNN
+from harness.spec import RunSpec
+from harness.targets.preprocessing import Preprocessing
+from harness.training.checkpoints import save_weights
+from tests.harness.targets.conftest import DIGITS, Opens, Refusal, logits, pixels, trained
+
+
+def state() -> dict[str, Tensor]:
+    return dict(trained().state_dict())
+
+
+def expected(width: int = 4) -> Tensor:
+    with torch.no_grad():
+        result: Tensor = trained(width)(pixels())
+    return result
+
+
+def prefixed(prefix: str) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in state().items()}
+
+
+def parallel() -> dict[str, Tensor]:
+    return dict(nn.DataParallel(trained()).state_dict())
+
+
+def compiled() -> dict[str, Tensor]:
+    wrapped: Any = torch.compile(trained())
+    return dict(wrapped.state_dict())
+
+
+def averaged() -> dict[str, Tensor]:
+    return dict(torch.optim.swa_utils.AveragedModel(trained()).state_dict())
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth", "ckpt", "bin", "tar", "pth.tar"])
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before-1.6"])
+def test_a_state_dict_is_recognised_with_its_width(suffix: str, legacy: bool, opens: Opens) -> None:
+    torch.save(state(), f"net.{suffix}", _use_new_zipfile_serialization=not legacy)
+    opened = opens(f"net.{suffix}")
+    assert (opened.network, opened.network_settings) == ("smallcnn", {"width": 4})
+    assert opened.parameters == sum(p.numel() for p in trained().parameters())
+    torch.testing.assert_close(logits(opened, pixels()), expected(), rtol=0, atol=0)
+
+
+def test_safetensors_of_a_stranger(opens: Opens) -> None:
+    safetensors.torch.save_file(state(), "net.safetensors")
+    opened = opens("net.safetensors")
+    assert opened.network_settings == {"width": 4}
+    assert opened.provenance["kind"] == "weights file"
+    torch.testing.assert_close(logits(opened, pixels()), expected(), rtol=0, atol=0)
+
+
+def spec(**changes: Any) -> RunSpec:
+    fields: dict[str, Any] = {
+        "method": "sat",
+        "method_settings": {},
+        "network": "smallcnn",
+        "network_settings": {"width": 4},
+        "dataset": "digits",
+        "dataset_fingerprint": "f" * 64,
+        "training": {"epsilon": 0.2},
+        "train_seed": 3,
+    }
+    return RunSpec(**(fields | changes))
+
+
+class TestOwnFiles:
+    def test_they_say_what_they_hold(self, opens: Opens, elsewhere: Path) -> None:
+        sha256 = save_weights(elsewhere, "last", state(), spec(), epoch=20)
+        opened = opens("last.safetensors")
+        assert (opened.network, opened.network_settings) == ("smallcnn", {"width": 4})
+        assert opened.provenance["file_sha256"] == sha256
+        assert opened.provenance["trained_by_harness"]["run"]["train_seed"] == 3
+        torch.testing.assert_close(logits(opened, pixels()), expected(), rtol=0, atol=0)
+
+    def test_another_arch_contradicts_them(self, refusal: Refusal, elsewhere: Path) -> None:
+        save_weights(elsewhere, "last", state(), spec(), epoch=20)
+        line = refusal("last.safetensors", arch="resnet18")
+        assert "--arch resnet18 contradicts" in line
+        assert "smallcnn" in line
+
+    def test_a_network_of_a_plugin_that_is_not_given(self, refusal: Refusal, elsewhere: Path) -> None:
+        save_weights(elsewhere, "last", state(), spec(network="mynet"), epoch=20)
+        line = refusal("last.safetensors")
+        assert "unknown network 'mynet'" in line
+        assert "--plugin" in line
+
+    def test_settings_that_the_tensors_belie(self, refusal: Refusal, elsewhere: Path) -> None:
+        save_weights(elsewhere, "last", state(), spec(network_settings={"width": 8}), epoch=20)
+        assert "shape of 0.weight (8, 1, 3, 3) expected, (4, 1, 3, 3) found" in refusal("last.safetensors")
+
+
+NESTED = [
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "ema",
+    "model_ema",
+    "state_dict_ema",
+    "generator",
+]
+
+
+class TestNested:
+    @pytest.mark.parametrize("key", NESTED)
+    def test_under_a_key_beside_other_things(self, key: str, opens: Opens) -> None:
+        optimizer = torch.optim.SGD(trained().parameters(), lr=0.1, momentum=0.9).state_dict()
+        torch.save({key: state(), "epoch": 7, "best_acc": torch.tensor(0.5), "optimizer": optimizer}, "net.pt")
+        opened = opens("net.pt")
+        assert opened.provenance["nested_under"] == key
+        torch.testing.assert_close(logits(opened, pixels()), expected(), rtol=0, atol=0)
+
+    def test_two_levels_down(self, opens: Opens) -> None:
+        torch.save({"net": {"state_dict": state()}}, "net.pt")
+        assert opens("net.pt").provenance["nested_under"] == "net.state_dict"
+
+    def test_of_several_the_user_says_which(self, opens: Opens, refusal: Refusal) -> None:
+        other = dict(trained(seed=1).state_dict())
+        torch.save({"model": other, "ema": state()}, "net.pt")
+        line = refusal("net.pt")
+        assert line.endswith("holds 2 state dicts; say which one: net.pt:model or net.pt:ema")
+        torch.testing.assert_close(logits(opens("net.pt:ema"), pixels()), expected(), rtol=0, atol=0)
+        assert opens("net.pt:model").sha256 != opens("net.pt:ema").sha256
+
+    def test_a_key_that_is_not_there(self, refusal: Refusal) -> None:
+        torch.save({"model": state()}, "net.pt")
+        assert "has no state dict under the key 'emma'; it has: model" in refusal("net.pt:emma")
+
+    def test_a_dictionary_of_settings_named_model_is_passed_over(self, opens: Opens) -> None:
+        torch.save({"model": {"name": "x", "width": 4}, "weights": state()}, "net.pt")
+        assert opens("net.pt").provenance["nested_under"] == "weights"
+
+
+class TestPrefixes:
+    @pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module.model.", "net.module.", "encoder."])
+    def test_what_all_names_share_is_stripped(self, prefix: str, opens: Opens) -> None:
+        torch.save(prefixed(prefix), "net.pt")
+        opened = opens("net.pt")
+        if prefix != "_orig_mod.":
+            assert opened.provenance["prefix_stripped"] == prefix
+        torch.testing.assert_close(logits(opened, pixels()), expected(), rtol=0, atol=0)
+
+    @pytest.mark.parametrize("wrap", [parallel, compiled, averaged])
+    def test_what_torch_itself_writes(self, wrap: Any, opens: Opens) -> None:
+        torch.save(wrap(), "net.pt")
+        torch.testing.assert_close(logits(opens("net.pt"), pixels()), expected(), rtol=0, atol=0)
+
+    def test_bookkeeping_is_dropped_and_told(self, opens: Opens) -> None:
+        torch.save({**state(), "total_ops": torch.zeros(1), "0.total_params": torch.zeros(1)}, "net.pt")
+        assert opens("net.pt").provenance["dropped"] == ["total_ops", "0.total_params"]
+
+    def test_files_from_before_batch_norm_counted_batches(self, opens: Opens) -> None:
+        torch.save({k: v for k, v in state().items() if not k.endswith("num_batches_tracked")}, "net.pt")
+        torch.testing.assert_close(logits(opens("net.pt"), pixels()), expected(), rtol=0, atol=0)
+
+
+class Normalised(nn.Module):
+    """A user's normalising layer: the reference that the file's network is compared with."""
+
+    def __init__(self, first: str, second: str, mean: float, std: float, dimensions: int) -> None:
+        super().__init__()
+        self.names = (first, second)
+        for name, value in ((first, mean), (second, std)):
+            self.register_buffer(name, torch.full((1, 1, 1, 1) if dimensions == 4 else (1,) * dimensions, value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, std = (getattr(self, name) for name in self.names)
+        result: Tensor = (x - mean) / std
+        return result
+
+
+class TestNormalisation:
+    @pytest.mark.parametrize(("first", "second"), [("mean", "std"), ("mu", "sigma"), ("new_mean", "new_std")])
+    @pytest.mark.parametrize("dimensions", [1, 4])
+    def test_a_layer_before_the_network_is_put_inside(
+        self, first: str, second: str, dimensions: int, opens: Opens
+    ) -> None:
+        model = nn.Sequential(Normalised(first, second, 0.3, 0.25, dimensions), trained()).eval()
+        torch.save(model.state_dict(), "net.pt")
+        opened = opens("net.pt")
+        assert opened.provenance["preprocessing"] == {"mean": [0.3], "std": [0.25], "outputs": "logits"}
+        assert opened.provenance["prefix_stripped"] == "1."
+        assert opened.provenance["normalisation"] == "from the file's buffers, put inside the model"
+        with torch.no_grad():
+            torch.testing.assert_close(logits(opened, pixels()), model(pixels()))
+
+    @pytest.mark.parametrize("place", ["", "normalize.", "0."])
+    def test_three_channels_at_the_top_or_in_a_layer(self, place: str, opens: Opens) -> None:
+        shape = Shape(3, 8, 8, 10)
+        net = trained(shape=shape)
+        mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2471, 0.2435, 0.2616])
+        inner = {f"model.{name}": tensor for name, tensor in net.state_dict().items()}
+        torch.save({f"{place}mean": mean.view(1, 3, 1, 1), f"{place}std": std.view(1, 3, 1, 1), **inner}, "net.pt")
+        opened = opens("net.pt", shape=shape)
+        assert opened.provenance["preprocessing"]["mean"] == [0.4914, 0.4822, 0.4465]
+        with torch.no_grad():
+            right = net((pixels(shape) - mean[:, None, None]) / std[:, None, None])
+        torch.testing.assert_close(logits(opened, pixels(shape), shape), right)
+
+    def test_the_users_own_is_put_inside(self, opens: Opens) -> None:
+        torch.save(state(), "net.pt")
+        opened = opens("net.pt", preprocessing=Preprocessing(mean=(0.5,), std=(0.25,)))
+        with torch.no_grad():
+            torch.testing.assert_close(logits(opened, pixels()), trained()((pixels() - 0.5) / 0.25))
+        assert opened.sha256 != opens("net.pt").sha256
+
+    def test_the_users_own_may_agree_with_the_files_but_not_contradict_it(self, opens: Opens, refusal: Refusal) -> None:
+        torch.save({**prefixed("1."), "0.mean": torch.tensor([0.3]), "0.std": torch.tensor([0.25])}, "net.pt")
+        agreeing = opens("net.pt", preprocessing=Preprocessing(mean=(0.3,), std=(0.25,)))
+        assert agreeing.sha256 == opens("net.pt").sha256
+        line = refusal("net.pt", preprocessing=Preprocessing(mean=(0.5,), std=(0.25,)))
+        assert "--mean 0.5 contradicts the normalisation in the file, mean = (0.3)" in line
+        assert "leave --mean and --std out" in line
+
+    def test_one_on_the_scale_of_bytes_is_refused(self, refusal: Refusal) -> None:
+        torch.save({**prefixed("1."), "0.mean": torch.tensor([125.3]), "0.std": torch.tensor([63.0])}, "net.pt")
+        line = refusal("net.pt")
+        assert "(125.3), (63) is not one of images in [0, 1]" in line
+        assert "module:factory" in line
+
+    def test_two_that_differ_are_refused(self, refusal: Refusal) -> None:
+        layers = {"0.mean": torch.tensor([0.3]), "0.std": torch.tensor([0.25])}
+        layers |= {"9.mu": torch.tensor([0.5]), "9.sigma": torch.tensor([0.25])}
+        torch.save({**prefixed("1."), **layers}, "net.pt")
+        assert "two normalisations that differ, 0.mean and 9.mu" in refusal("net.pt")
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+    def test_other_floats_become_float32_and_it_is_told(self, dtype: torch.dtype, opens: Opens) -> None:
+        lower = {k: t.to(dtype) if t.is_floating_point() else t for k, t in state().items()}
+        torch.save(lower, "net.pt")
+        opened = opens("net.pt")
+        assert opened.provenance["converted_to_float32"] == [str(dtype).removeprefix("torch.")]
+        reference = trained()
+        reference.load_state_dict({k: t.float() if t.is_floating_point() else t for k, t in lower.items()})
+        with torch.no_grad():
+            torch.testing.assert_close(logits(opened, pixels()), reference(pixels()), rtol=0, atol=0)
+
+    def test_float32_is_not_told(self, opens: Opens) -> None:
+        torch.save(state(), "net.pt")
+        assert "converted_to_float32" not in opens("net.pt").provenance
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_weights_that_are_not_finite(self, value: float, refusal: Refusal) -> None:
+        weights = state()
+        weights["3.weight"][0, 0, 0, 0] = value
+        torch.save(weights, "net.pt")
+        assert "3.weight has NaN or infinity in it; take another checkpoint" in refusal("net.pt")
+
+
+class TestArch:
+    def test_given_with_settings(self, opens: Opens) -> None:
+        torch.save(state(), "net.pt")
+        opened = opens("net.pt", arch="smallcnn", network_values={"width": "4"})
+        assert opened.network_settings == {"width": 4}
+        assert opened.sha256 == opens("net.pt").sha256
+
+    def test_settings_alone(self, opens: Opens) -> None:
+        torch.save(state(), "net.pt")
+        assert opens("net.pt", network_values={"width": 4}).network == "smallcnn"
+
+    def test_unknown(self, opens: Opens) -> None:
+        torch.save(state(), "net.pt")
+        with pytest.raises(UnknownName, match="did you mean 'smallcnn'"):
+            opens("net.pt", arch="smalcnn")
+
+    def test_a_refused_value(self, refusal: Refusal) -> None:
+        torch.save(state(), "net.pt")
+        assert "smallcnn: width=0 is refused" in refusal("net.pt", arch="smallcnn", network_values={"width": 0})
+
+    def test_a_plugins_network(self, opens: Opens, elsewhere: Path) -> None:
+        plugin = elsewhere / "flat_net.py"
+        plugin.write_text(
+            "from dataclasses import dataclass\nfrom torch import nn\nfrom harness.network import Network, Shape\n"
+            "@dataclass(frozen=True, kw_only=True)\nclass Flat(Network):\n    'A linear network.'\n"
+            "    hidden: int = 7\n    deep: int = 1\n"
+            "    def build(self, shape: Shape) -> nn.Module:\n"
+            "        size = shape.channels * shape.height * shape.width\n"
+            "        middle = [nn.Linear(self.hidden, self.hidden) for _ in range(self.deep)]\n"
+            "        first, last = nn.Linear(size, self.hidden), nn.Linear(self.hidden, shape.classes)\n"
+            "        return nn.Sequential(nn.Flatten(), first, *middle, last)\n"
+        )
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Linear(5, 5), nn.Linear(5, 10))
+        torch.save(model.state_dict(), "net.pt")
+        opened = opens("net.pt", plugins=(plugin,))
+        assert (opened.network, opened.network_settings) == ("flat-net", {"hidden": 5, "deep": 1})
+        rebuilt = opened.target.verified(DIGITS, (plugin,), opened.sha256)
+        torch.testing.assert_close(rebuilt(pixels()), model(pixels()).detach())
+
+
+class TestTheModel:
+    def test_is_ready_to_be_attacked(self, opens: Opens) -> None:
+        torch.save(OrderedDict(state()), "net.pt")
+        model = opens("net.pt").target.model(DIGITS, ())
+        assert not any(module.training for module in model.modules())
+        assert not any(parameter.requires_grad for parameter in model.parameters())
+        assert {t.device.type for t in model.parameters()} == {"cpu"}
+        x = pixels().requires_grad_()
+        model(x).sum().backward()
+        assert x.grad is not None
+        assert bool(x.grad.abs().sum() > 0)
+
+    def test_a_file_that_changes_afterwards_is_noticed(self, opens: Opens) -> None:
+        torch.save(state(), "net.pt")
+        opened = opens("net.pt")
+        torch.save(dict(trained(seed=1).state_dict()), "net.pt")
+        with pytest.raises(Exception, match="changed since it was opened"):
+            opened.target.model(DIGITS, ())
+
+    def test_provenance_is_json(self, opens: Opens) -> None:
+        torch.save({"model": prefixed("module.")}, "net.pt")
+        opened = opens("net.pt")
+        assert json.loads(json.dumps(opened.provenance)) == opened.provenance
+
+    def test_the_same_weights_in_another_file_are_the_same_model(self, opens: Opens) -> None:
+        torch.save(state(), "one.pt")
+        torch.save({"state_dict": prefixed("module.")}, "two.ckpt")
+        safetensors.torch.save_file(state(), "three.safetensors")
+        assert len({opens(text).sha256 for text in ("one.pt", "two.ckpt", "three.safetensors")}) == 1
+
+    def test_smallcnn_is_not_taken_for_a_prefixed_network(self, opens: Opens) -> None:
+        torch.save(SmallCNN(width=16).build(DIGITS).state_dict(), "net.pt")
+        assert "prefix_stripped" not in opens("net.pt").provenance
