@@ -11,6 +11,7 @@ from harness.leaderboard.pairs import RULE
 from harness.leaderboard.ranking import Board, Row
 
 TIED = "≈"  # beside the rank of a row that is not told apart from the best
+ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol
 
 
 def figure_text(figure: Figure | None) -> str:
@@ -50,7 +51,33 @@ def seeds_text(row: Row) -> str:
 
 def header(board: Board) -> list[str]:
     """The names of the columns."""
-    return ["rank", "method", "network", "checkpoint", *titles(board), "n", "networks", "source"]
+    return ["rank", "method", "network", "checkpoint", *titles(board), "n", "networks", *_flags(board), "source"]
+
+
+def _flags(board: Board) -> list[str]:
+    """The column of the flags, where checks of rigour were made."""
+    return ["flags"] if any(row.flags is not None for row in board.rows) else []
+
+
+def name_text(row: Row) -> str:
+    """The row's label, and the mark of a model from elsewhere."""
+    return row.label if row.trained_here else f"{row.label} {ELSEWHERE}"
+
+
+def flags_text(row: Row) -> str:
+    """One character a flag; ``none`` where checks were made and raised none, ``-`` where none were made."""
+    return "-" if row.flags is None else "".join(flag.mark for flag in row.flags) or "none"
+
+
+def flag_lines(board: Board) -> list[str]:
+    """Each flag with its reason."""
+    return [
+        f"{flag.mark} {name_text(row)}: {flag.check}"
+        + (f" on {flag.networks} of {flag.of} networks, such as" if flag.of > 1 else "")
+        + f": {flag.reason}"
+        for row in board.rows
+        for flag in row.flags or ()
+    ]
 
 
 def titles(board: Board) -> list[str]:
@@ -67,12 +94,13 @@ def cells(board: Board, row: Row) -> list[str]:
     """One row's texts, as ``header`` names them."""
     return [
         rank_text(row),
-        row.label,
+        name_text(row),
         row.arch_label,
         row.checkpoint,
         *(figure_text(row.metrics[column]) for column in board.columns),
         seeds_text(row),
         "-" if row.train_seeds is None else str(row.train_seeds),
+        *(flags_text(row) for _ in _flags(board)),
         board.source,
     ]
 
@@ -115,6 +143,10 @@ def legend(boards: Sequence[Board]) -> list[str]:
         )
     if any(row.versus_best for row in rows):
         lines.append(f"{TIED} not told apart from the best row in the column that ranks: {RULE}")
+    if any(not row.trained_here for row in rows):
+        lines.append(f"{ELSEWHERE} not trained under the protocol: a model from elsewhere")
+    if any(row.flags for row in rows):
+        lines.append("flags: warning signs that a figure may not be what it seems; none is a proof (docs/rigour.md)")
     return lines
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.identity import canonical_json
-from harness.store.records import CheckpointRecord, DatasetRecord, RunRecord
+from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, RunRecord
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,8 @@ class Contestant:
         settings, arch_settings: those that are not the defaults.
         wrappers: what wraps the update, each with its settings that are not the defaults.
         kin: equal for networks of one row, which share everything but the training seed.
-        number: of the run.
-        train_seed: None where it is not known, as of a network that was not trained here.
-        training_sha256: of the training protocol.
+        number: of the run; None for a model from elsewhere, whose method is its name.
+        train_seed, training_sha256: of the training, and of its protocol; None for a model from elsewhere.
     """
 
     method: str
@@ -29,10 +28,10 @@ class Contestant:
     arch: str
     arch_settings: dict[str, Any]
     kin: str
-    number: int
+    number: int | None
     train_seed: int | None
     dataset: DatasetRecord
-    training_sha256: str
+    training_sha256: str | None
     checkpoint: CheckpointRecord
 
     @property
@@ -65,8 +64,8 @@ def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
     return list(found.values())
 
 
-def contestants(runs: Iterable[RunRecord]) -> Iterator[Contestant]:
-    """Every checkpoint of some runs."""
+def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> Iterator[Contestant]:
+    """Every checkpoint of some runs, and some models from elsewhere."""
     for run in runs:
         for checkpoint in run.checkpoints:
             shared = [run.method, run.method_settings, run.wrappers, run.network, run.network_settings]
@@ -83,3 +82,17 @@ def contestants(runs: Iterable[RunRecord]) -> Iterator[Contestant]:
                 training_sha256=run.training_sha256,
                 checkpoint=checkpoint,
             )
+    for model in models:
+        yield Contestant(
+            method=model.name,
+            settings={},
+            wrappers=(),
+            arch=model.network,
+            arch_settings=model.network_settings,
+            kin=canonical_json(["model", model.identity]),
+            number=None,
+            train_seed=None,
+            dataset=model.dataset,
+            training_sha256=None,
+            checkpoint=model.checkpoint,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 from harness.evaluation.intervals import LEVEL, Interval, t_interval, wilson
@@ -32,11 +33,14 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "examples": board.examples,
         "source": board.source,
         "train_seeds": row.train_seeds,
+        "trained_under_protocol": row.trained_here,
+        "epsilon": board.epsilon,
         "rank": row.rank,
         "ranked_by": board.ranked_by,
         "tied": board.tied(row),
         "versus_best": decision_document(row.versus_best),
         "metrics": metrics,
+        "flags": None if row.flags is None else [asdict(flag) for flag in row.flags],
         "notes": list(row.notes),
         "runs": list(row.runs),
     }

@@ -8,7 +8,7 @@ from itertools import product
 
 from harness.errors import HarnessError, UnknownName
 from harness.leaderboard.contestants import Contestant, contestants, newest
-from harness.store.records import RunRecord
+from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
 
 
@@ -27,7 +27,8 @@ class Entrant:
     def place(self) -> tuple[str, str, str]:
         """Data set, network, and training protocol, in words that tell them apart."""
         one = self.networks[0]
-        return (f"{one.dataset.name} [{one.dataset.fingerprint[:8]}]", one.arch_label, one.training_sha256[:8])
+        training = one.training_sha256[:8] if one.training_sha256 is not None else "elsewhere"
+        return (f"{one.dataset.name} [{one.dataset.fingerprint[:8]}]", one.arch_label, training)
 
     @property
     def checkpoint(self) -> str:
@@ -81,12 +82,12 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
         if not known:
             raise HarnessError(f"run {run.id} has no complete evaluation; see `harness show {run.id}`")
     else:
-        everything = _measured(newest(store.runs()))
+        everything = _measured(newest(store.runs()), store.models())
         known = [network for network in everything if network.label == name]
         if not known:
             raise UnknownName("row", name, {network.label for network in everything})
     takes = where.takes(store)
-    groups: dict[tuple[str, str, str], list[Contestant]] = {}
+    groups: dict[tuple[str, str, str | None], list[Contestant]] = {}
     for network in filter(takes, known):
         groups.setdefault((network.kin, network.dataset.fingerprint, network.training_sha256), []).append(network)
     entrants = [Entrant(_full(name, networks[0]), tuple(networks)) for networks in groups.values()]
@@ -98,9 +99,9 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
     return entrants
 
 
-def _measured(runs: Iterable[RunRecord]) -> list[Contestant]:
+def _measured(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> list[Contestant]:
     """The checkpoints that have something to compare."""
-    return [n for n in contestants(runs) if any(e.complete for e in n.checkpoint.evaluations)]
+    return [n for n in contestants(runs, models) if any(e.complete for e in n.checkpoint.evaluations)]
 
 
 def _full(name: str, network: Contestant) -> str:
@@ -146,7 +147,7 @@ def _differences(one: Entrant, other: Entrant) -> int:
 
 
 def _epoch(entrant: Entrant) -> int:
-    return entrant.networks[0].checkpoint.epoch
+    return entrant.networks[0].checkpoint.epoch or 0  # a model from elsewhere has one checkpoint alone
 
 
 def _places(entrants: Iterable[Entrant]) -> str:

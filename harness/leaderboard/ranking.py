@@ -12,9 +12,11 @@ from harness.evaluation.statistics import Figure, summarise
 from harness.identity import canonical_json
 from harness.leaderboard.columns import WORST_CASE, Column, Verdicts
 from harness.leaderboard.contestants import Contestant, contestants, label, newest, with_departures
+from harness.leaderboard.flags import Flag, flags
 from harness.leaderboard.pairs import Decision, against_best
+from harness.leaderboard.places import places
 from harness.reference import ReportedFigure
-from harness.store.records import EvaluationRecord, ProtocolRecord
+from harness.store.records import ProtocolRecord
 from harness.store.store import Store
 
 MEASURED, REPORTED = "measured", "reported"
@@ -34,6 +36,8 @@ class Row:
         runs: numbers of the runs behind it.
         unseeded: attacks that draw nothing, so that one seed is all there is.
         networks: what the row was made of.
+        trained_here: False for a model from elsewhere, which was not trained under the protocol.
+        flags: what checks of rigour raised; None where none were made.
         worst_case_seeds: attack -> seeds in the worst case, of the network that has fewest.
         versus_best: the comparison with the board's best row; None for that row, and where there is none.
     """
@@ -51,6 +55,8 @@ class Row:
     unseeded: frozenset[str] = frozenset()
     rank: int | None = None
     networks: tuple[Contestant, ...] = ()
+    trained_here: bool = True
+    flags: tuple[Flag, ...] | None = None
     worst_case_seeds: dict[str, int] = field(default_factory=dict)
     versus_best: Decision | None = None
 
@@ -79,6 +85,7 @@ class Board:
         examples: how many test images were attacked; None where a paper does not say.
         columns: what the rows have figures of: the protocol's attacks, and for measured rows the worst case.
         attacks: attack -> SHA-256 of its settings, of measured rows.
+        epsilon: radius of the attacks' ball; None where a paper does not say.
         ranked_by: the column that the ranks are of.
     """
 
@@ -90,6 +97,7 @@ class Board:
     columns: tuple[str, ...]
     rows: tuple[Row, ...] = field(default=())
     attacks: dict[str, str] = field(default_factory=dict)
+    epsilon: float | None = None
     ranked_by: str = ""
 
     def column(self, name: str) -> Column:
@@ -141,7 +149,7 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
         UnknownName: ``sort`` is no column of any board.
     """
     selection = selection or Selection()
-    networks = list(contestants(newest(store.runs())))
+    networks = list(contestants(newest(store.runs()), store.models()))
     verdicts = read_verdicts(store, networks)
     everything = [*_measured(networks, store.protocols(), verdicts), *_reported(store.reported())]
     columns = {column for board in everything for column in board.columns}
@@ -190,25 +198,30 @@ def _measured(
     distinct = {
         canonical_json([p.training_sha256, list(p.attacks.items())]): p for p in protocols
     }  # the last of equal ones
-    for protocol in distinct.values():
-        groups: dict[tuple[str, int], dict[str, list[Contestant]]] = {}
-        for network in networks:
-            if network.training_sha256 != protocol.training_sha256:
-                continue
-            counted = (e.examples for e in network.checkpoint.evaluations if _counts(e, protocol))
-            for examples in sorted(set(counted)):
-                group = groups.setdefault((network.dataset.fingerprint, examples), {})
-                group.setdefault(network.kin, []).append(network)
-        for (_, examples), kin in groups.items():
-            name = next(iter(kin.values()))[0].dataset.name
-            columns = (*protocol.attacks, WORST_CASE)
-            attacks = dict(protocol.attacks)
-            board = Board(name, MEASURED, protocol.name, protocol.fingerprint, examples, columns, attacks=attacks)
-            yield replace(board, rows=tuple(_row(members, board, verdicts) for members in kin.values()))
+    known = {protocol.fingerprint: protocol for protocol in distinct.values()}
+    for (fingerprint, _, examples), members in places(networks, list(known.values())).items():
+        protocol = known[fingerprint]
+        board = Board(
+            dataset=members[0].dataset.name,
+            source=MEASURED,
+            protocol=protocol.name,
+            fingerprint=fingerprint,
+            examples=examples,
+            columns=(*protocol.attacks, WORST_CASE),
+            attacks=dict(protocol.attacks),
+            epsilon=_epsilon(protocol),
+        )
+        kin: dict[str, list[Contestant]] = defaultdict(list)
+        for network in members:
+            kin[network.kin].append(network)
+        yield replace(board, rows=tuple(_row(alike, board, verdicts) for alike in kin.values()))
 
 
-def _counts(evaluation: EvaluationRecord, protocol: ProtocolRecord) -> bool:
-    return evaluation.complete and protocol.attacks.get(evaluation.attack) == evaluation.settings_sha256
+def _epsilon(protocol: ProtocolRecord) -> float | None:
+    """The radius of the attacks' ball."""
+    own = protocol.document.get("evaluation", {}).get("epsilon")
+    epsilon: float | None = protocol.document.get("epsilon") if own is None else own
+    return epsilon
 
 
 def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Row:
@@ -237,12 +250,14 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Ro
         arch=one.arch,
         arch_settings=one.arch_settings,
         checkpoint=one.checkpoint.name,
-        train_seeds=len(networks),
+        train_seeds=len(networks) if one.number is not None else None,
         metrics=metrics,
         notes=("worst case: its networks differ in their attack seeds, and it falls with more",) if uneven else (),
-        runs=tuple(network.number for network in networks),
+        runs=tuple(network.number for network in networks if network.number is not None),
         unseeded=frozenset(unseeded),
         networks=tuple(networks),
+        trained_here=one.training_sha256 is not None,
+        flags=flags(networks, board.epsilon, board.examples or 0),
         worst_case_seeds=fewest,
     )
 

@@ -9,7 +9,17 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.leaderboard.cells import cells, header, legend, notes, spread_lines, titles, wilson_lines, wilson_text
+from harness.leaderboard.cells import (
+    cells,
+    flag_lines,
+    header,
+    legend,
+    notes,
+    spread_lines,
+    titles,
+    wilson_lines,
+    wilson_text,
+)
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.ranking import REPORTED, Board, Row
 
@@ -55,7 +65,7 @@ def render_table(boards: Sequence[Board], console: Console) -> Iterator[Renderab
                 rows, shown = _folded(rows, shown, [*_ALWAYS, *attacks]), [*_ALWAYS, *attacks]
             yield _table(board, rows, shown)
             yield from (Text(line) for line in wilson_lines(board))
-        yield from (Text(line) for line in spread_lines(board))
+        yield from (Text(line) for line in (*spread_lines(board), *flag_lines(board)))
     yield from (Text(line) for line in legend(boards))
     yield from (Text(note, style="dim") for note in notes(boards))
 

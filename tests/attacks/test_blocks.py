@@ -95,7 +95,7 @@ def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_i
         folder.mkdir()
     assert run(whole, monkeypatch) == 0
 
-    add_block, missing_blocks, calls = Store.add_block, harness.plan.missing_blocks, []
+    add_block, missing_blocks, calls = Store.add_block, harness.assessment.missing_blocks, []
 
     def interrupted(store: Store, event: Any) -> None:
         add_block(store, event)

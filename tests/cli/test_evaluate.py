@@ -261,7 +261,8 @@ class TestStops:
         monkeypatch.chdir(whole)
         harness(command)
         monkeypatch.chdir(place)
-        add, told = Store.add_block, []
+        add = Store.add_block
+        told: list[BlockDone] = []
 
         def stopping(self: Store, block: BlockDone) -> None:
             if len(told) == after:
