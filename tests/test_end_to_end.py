@@ -161,15 +161,18 @@ def test_the_row_it_prints_is_the_one_that_other_programs_rely_on(base: Base) ->
         "runs": [run.id],
     }
     assert {key: row[key] for key in promised} == promised
-    assert list(row["metrics"]) == ["natural", "pgd", "cw"]
+    assert list(row["metrics"]) == ["natural", "pgd", "cw", "worst_case"]
     verdicts = base.place.verdicts(run)
+    worst_case = row["metrics"].pop("worst_case")
+    assert worst_case["median"] == pytest.approx(100 * sum(map(all, zip(*verdicts.values(), strict=True))) / 60)
+    assert worst_case["seeds"] == {"natural": 1, "pgd": 2, "cw": 2}
     for attack, figure in row["metrics"].items():
         counts = [sum(bits) for (_, name, _, _), bits in verdicts.items() if name == attack]
         assert figure["n"] == len(counts) == (1 if attack == "natural" else 2)
         assert figure["median"] == pytest.approx(100 * sum(counts) / len(counts) / 60)
         assert (figure["std"] is None) == (attack == "natural")
     leaderboard = base.place.harness(str(HARNESS), "leaderboard", "--dataset", "digits", "--format", "json")
-    assert json.loads(leaderboard.stdout)["rows"] == [row]
+    assert json.loads(leaderboard.stdout)["rows"] == [row | {"metrics": row["metrics"] | {"worst_case": worst_case}}]
 
 
 def test_what_the_store_keeps(base: Base) -> None:
@@ -318,7 +321,7 @@ def test_autoattack_by_the_protocol_of_the_digits(place: Place) -> None:
     row = json.loads(place.harness(str(HARNESS), *command.split()).stdout)
     whole, _ = with_attacks(load_protocol("digits").with_values({"train.epochs": 2}), discover("attacks"))
     assert row["protocol_fingerprint"] == whole.fingerprint
-    assert list(row["metrics"]) == ["natural", "pgd", "cw", "autoattack"]
+    assert list(row["metrics"]) == ["natural", "pgd", "cw", "autoattack", "worst_case"]
     assert {figure["n"] for figure in row["metrics"].values()} == {1}
     (run,) = place.runs()
     verdicts = place.verdicts(run)

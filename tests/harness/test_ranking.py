@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from harness.errors import UnknownName
 from harness.evaluation.statistics import Figure
@@ -468,6 +469,187 @@ class TestSelection:
     def test_takes_what_is_asked_for(self, store: Held, selection: Selection, medians: list[float]) -> None:
         assert sorted(median(row, "pgd") or -1.0 for _, row in all_rows(store, selection)) == medians
         assert all(board.rows for board in boards(store, selection))
+
+
+def right(attack: str, *verdicts: str, **changes: Any) -> list[EvaluationRecord]:
+    """Evaluations of as many images as there are digits; 1 is right. One a seed."""
+    return [
+        evaluation(
+            attack,
+            digits.count("1"),
+            seed=seed,
+            examples=len(digits),
+            done=len(digits),
+            settings={} if attack == "natural" else {"block_size": 4},
+            provenance={"right": bytes(map(int, digits))},
+            **changes,
+        )
+        for seed, digits in enumerate(verdicts)
+    ]
+
+
+class TestWorstCase:
+    def test_by_hand(self) -> None:
+        # right under all: images 0 and 5; image 2 is misclassified without an attack, and right under all others
+        evaluations = [
+            *right("natural", "1101110111"),
+            *right("pgd", "1111010010", "1110110010"),
+            *right("autoattack", "1011010100", "1111011000"),
+        ]
+        ((board, row),) = all_rows(Held([run(1, *evaluations)]))
+        assert board.columns[-1] == "worst_case"
+        assert row.metrics["worst_case"] == Figure(20.0, None, 2)
+        assert row.worst_case_seeds == {"natural": 1, "pgd": 2, "autoattack": 2}
+        assert row.notes == ()
+
+    @pytest.mark.parametrize("missing", list(ATTACKS))
+    def test_it_needs_every_attack_of_the_protocol(self, missing: str) -> None:
+        held = [e for attack in ATTACKS for e in right(attack, "1100") if attack != missing]
+        for more in (
+            [],
+            right(missing, "1111", settings_sha256="another"),
+            [evaluation(missing, 1, examples=4, done=3)],
+        ):
+            ((_, row),) = all_rows(Held([run(1, *held, *more)]))
+            assert (row.metrics["worst_case"], row.worst_case_seeds) == (None, {})
+
+    def test_an_attack_outside_the_protocol_plays_no_part(self) -> None:
+        held = [e for attack in ATTACKS for e in right(attack, "1100")]
+        ((_, row),) = all_rows(Held([run(1, *held, *right("cw", "0000", settings_sha256="cw"))]))
+        assert median(row, "worst_case") == 50.0
+
+    def test_it_falls_with_more_seeds_and_never_exceeds_its_parts(self) -> None:
+        held = [*right("natural", "1111"), *right("autoattack", "1110")]
+        seeds_of_pgd = ["1101", "0111", "1011"]
+        found = []
+        for n in (1, 2, 3):
+            ((_, row),) = all_rows(Held([run(1, *held, *right("pgd", *seeds_of_pgd[:n]))]))
+            found.append(median(row, "worst_case"))
+        assert found == [50.0, 25.0, 0.0]
+
+    def test_networks_are_summed_up_as_in_other_columns(self) -> None:
+        parts = [("1111", "1110"), ("1111", "1000"), ("1110", "1111")]  # natural, and both attacks
+        runs = [
+            run(i, *right("natural", nat), *right("pgd", att), *right("autoattack", att), train_seed=i)
+            for i, (nat, att) in enumerate(parts)
+        ]
+        ((_, row),) = all_rows(Held(runs))
+        figure = row.metrics["worst_case"]  # of 75, 25, 75
+        assert figure is not None
+        assert (figure.median, figure.std, figure.n) == (75.0, None, 1)
+        assert figure.train is not None
+        assert (figure.train.mean, figure.train.n) == (close(175 / 3), 3)
+
+    def test_networks_with_other_numbers_of_seeds_are_told(self) -> None:
+        held = [*right("natural", "11"), *right("autoattack", "11")]
+        runs = [
+            run(0, *held, *right("pgd", "11"), train_seed=0),
+            run(1, *held, *right("pgd", "11", "01"), train_seed=1),
+        ]
+        ((_, row),) = all_rows(Held(runs))
+        assert row.worst_case_seeds["pgd"] == 1
+        assert row.notes == ("worst case: its networks differ in their attack seeds, and it falls with more",)
+
+    def test_it_ranks_where_it_is_asked_for_alone(self) -> None:
+        def whole(number: int, pgd: str, autoattack: str, method: str) -> RunRecord:
+            parts = (*right("natural", "1111"), *right("pgd", pgd), *right("autoattack", autoattack))
+            return run(number, *parts, method=method)
+
+        # a: autoattack 75, worst 25; b: autoattack 50, worst 50
+        store = Held([whole(1, "1100", "0111", "a"), whole(2, "1110", "1100", "b")])
+        assert [(row.rank, row.method) for _, row in all_rows(store)] == [(1, "a"), (2, "b")]
+        asked = all_rows(store, Selection(sort="worst_case"))
+        assert [(row.rank, row.method, median(row, "worst_case")) for _, row in asked] == [
+            (1, "b", 50.0),
+            (2, "a", 25.0),
+        ]
+        assert {board.ranked_by for board, _ in asked} == {"worst_case"}
+
+    def test_no_verdicts_are_read_where_nothing_is_complete(self) -> None:
+        class Closed(Held):
+            def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
+                raise AssertionError("read")
+
+        assert boards(Closed([run(1, evaluation("pgd", 1, done=10))])) == []
+
+
+def many(method: str, first: int, *counts: int) -> list[RunRecord]:
+    """Networks of one method, trained from seeds 0, 1, …, with these many of 200 images right under AutoAttack."""
+    return [
+        run(first + seed, evaluation("autoattack", count), method=method, train_seed=seed)
+        for seed, count in enumerate(counts)
+    ]
+
+
+class TestTies:
+    def test_by_training_seeds_where_both_have_two_or_more(self) -> None:
+        runs = [*many("best", 0, 150, 152, 157), *many("near", 10, 149, 155, 151), *many("far", 20, 100, 103, 106)]
+        best, near, far = (row for _, row in all_rows(Held(runs)))
+        # near - best: -0.5, +1.5, -3 points
+        ours, theirs = [75.0, 76.0, 78.5], [74.5, 77.5, 75.5]
+        p_near = stats.ttest_rel(theirs, ours).pvalue
+        p_far = stats.ttest_rel([50.0, 51.5, 53.0], ours).pvalue
+        assert (best.versus_best, best.tied) == (None, False)
+        assert near.versus_best is not None
+        assert far.versus_best is not None
+        assert (near.versus_best.test, near.versus_best.n, near.tied) == ("paired t", 3, True)
+        assert (near.versus_best.p, near.versus_best.p_holm) == (close(p_near), close(p_near))
+        assert (far.versus_best.p, far.versus_best.p_holm, far.tied) == (close(p_far), close(2 * p_far), False)
+        assert near.versus_best.difference == close(-2 / 3)
+
+    def test_by_images_where_a_row_has_one_network(self) -> None:
+        runs = [run(1, *right("autoattack", "1" * 30 + "0" * 10), method="best")]
+        runs.append(run(2, *right("autoattack", "1" * 28 + "0" * 12), method="near"))
+        runs.append(run(3, *right("autoattack", "1" * 15 + "0" * 25), method="far"))
+        _, near, far = (row for _, row in all_rows(Held(runs)))
+        assert near.versus_best is not None
+        assert far.versus_best is not None
+        assert (near.versus_best.test, near.versus_best.n) == ("McNemar", 40)
+        assert (near.versus_best.p, near.versus_best.p_holm, near.tied) == (2 / 2**2, 0.5, True)
+        assert (far.versus_best.p, far.versus_best.p_holm, far.tied) == (2 / 2**15, 4 / 2**15, False)
+        assert (near.versus_best.difference, far.versus_best.difference) == (-5.0, -37.5)
+
+    def test_images_count_under_every_attack_seed_that_both_have(self) -> None:
+        # under seed 0 alone the two differ on 8 images one way; both seeds break the same images of the best too
+        best = right("autoattack", "1" * 40, "1" * 40)
+        other = right("autoattack", "1" * 32 + "0" * 8)
+        _, row = (row for _, row in all_rows(Held([run(1, *best, method="best"), run(2, *other, method="other")])))
+        assert row.versus_best is not None
+        assert row.versus_best.p == 2 / 2**8
+        assert row.versus_best.difference == -20.0
+        unlike = [replace(e, seed=7) for e in other]
+        _, row = (row for _, row in all_rows(Held([run(1, *best, method="best"), run(2, *unlike, method="other")])))
+        assert (row.versus_best, row.tied) == (None, False)  # no seed in common: nothing is tested
+
+    def test_where_all_seeds_differ_alike_the_images_decide(self) -> None:
+        _, row = (row for _, row in all_rows(Held([*many("best", 0, 150, 151), *many("other", 9, 149, 150)])))
+        assert row.versus_best is not None
+        assert (row.versus_best.test, row.versus_best.p, row.tied) == ("McNemar", 1.0, True)
+
+    def test_equal_rows_are_tied(self) -> None:
+        _, row = (row for _, row in all_rows(Held([*many("a", 0, 150, 151), *many("b", 9, 150, 151)])))
+        assert row.versus_best is not None
+        assert (row.rank, row.versus_best.test, row.versus_best.p, row.tied) == (1, "paired t", 1.0, True)
+
+    def test_by_the_column_that_ranks(self) -> None:
+        def whole(number: int, method: str, pgd: int, autoattack: int) -> RunRecord:
+            return run(number, evaluation("pgd", pgd), evaluation("autoattack", autoattack), method=method)
+
+        store = Held([whole(1, "a", 150, 100), whole(2, "b", 100, 101)])
+        assert {row.method: row.tied for _, row in all_rows(store)} == {"a": True, "b": False}
+        assert {row.method: row.tied for _, row in all_rows(store, Selection(sort="pgd"))} == {"a": False, "b": False}
+
+    def test_rows_without_a_figure_and_reported_rows_are_not_compared(self) -> None:
+        figure = ReportedFigure("Someone 2020", "1", "digits", "smallcnn", "sat", "last", "pgd", 75.0, 0.1, "")
+        runs = [run(1, evaluation("autoattack", 150)), run(2, evaluation("pgd", 150), method="lrat")]
+        found = all_rows(Held(runs, reported=[figure, replace(figure, method="lrat")]))
+        assert [(row.method, board.tied(row)) for board, row in found] == [
+            ("sat", False),
+            ("lrat", None),
+            ("lrat", None),
+            ("sat", None),
+        ]
+        assert all(row.versus_best is None for _, row in found)
 
 
 ReportedRows = dict[tuple[str, str, str, str], Row]

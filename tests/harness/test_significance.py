@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,14 +17,18 @@ from harness.evaluation.significance import PairedT, holm, paired_t
 ps = st.lists(st.floats(0, 1), max_size=12)
 
 
+def close(expected: Any, abs: float | None = None) -> Any:
+    return pytest.approx(expected, abs=abs)
+
+
 def test_paired_t_by_hand() -> None:
     # differences 1, 2, 3: mean 2, std 1, t = 2 sqrt(3) with 2 degrees: p = 1 - t / sqrt(2 + t^2)
     found = paired_t([51.0, 62.0, 73.0], [50.0, 60.0, 70.0])
     t, half = 2 * math.sqrt(3), 4.30265273 / math.sqrt(3)
     assert found == PairedT(
-        pytest.approx(2.0),
-        Interval(pytest.approx(2 - half), pytest.approx(2 + half)),
-        pytest.approx(1 - t / math.sqrt(2 + t * t)),
+        close(2.0),
+        Interval(close(2 - half), close(2 + half)),
+        close(1 - t / math.sqrt(2 + t * t)),
         3,
     )
 
@@ -38,8 +43,8 @@ def test_paired_t_equals_scipy(counts: list[tuple[int, int]]) -> None:
         return
     expected = stats.ttest_rel(first, second)
     interval = expected.confidence_interval(0.95)
-    assert found.p == pytest.approx(expected.pvalue, abs=1e-12)
-    assert found.interval == Interval(pytest.approx(interval.low, abs=1e-9), pytest.approx(interval.high, abs=1e-9))
+    assert found.p == close(expected.pvalue, abs=1e-12)
+    assert found.interval == Interval(close(interval.low, abs=1e-9), close(interval.high, abs=1e-9))
 
 
 def test_what_is_no_pair_is_refused() -> None:
@@ -50,7 +55,7 @@ def test_what_is_no_pair_is_refused() -> None:
 
 def test_holm_by_hand() -> None:
     # 0.01 * 4, 0.02 * 3, then 0.03 * 2 = 0.06, and 0.04 * 1, which may not fall below 0.06
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.04, 0.01, 0.03, 0.02]) == close([0.06, 0.04, 0.06, 0.06])
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([]) == []
 
@@ -79,7 +84,7 @@ def test_holm_is_the_closed_test_of_bonferroni(p_values: list[float]) -> None:
         bonferroni = min(1.0, len(members) * min(p_values[i] for i in members))
         for i in members:
             expected[i] = max(expected[i], bonferroni)
-    assert holm(p_values) == pytest.approx(expected, abs=1e-15)
+    assert holm(p_values) == close(expected, abs=1e-15)
 
 
 @given(ps)

@@ -1,0 +1,231 @@
+"""``harness compare``, through the entry point: what it prints, what it refuses, and that it only looks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.cli.main import main
+from harness.data.digits import Digits
+from harness.data.folder import Folder
+from harness.events import BlockDone
+from harness.identity import digest
+from harness.spec import RunSpec
+from harness.store.records import DatasetRecord, ProtocolRecord
+from harness.store.store import Store
+from tests.cli.conftest import Harness
+
+TRAINING = {"epochs": 3}
+ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"block_size": 4}, "cw": {"block_size": 2}}
+VERDICTS = {  # method -> attack -> one a training seed
+    "sat": {"natural": ["111111", "111111"], "pgd": ["111100", "111110"], "cw": ["111100", "111100"]},
+    "lrat": {"natural": ["111111", "111011"], "pgd": ["110000", "111100"], "cw": ["111000", "100100"]},
+    "trades": {"natural": ["111111"], "pgd": ["011000"], "cw": ["000000"]},
+}
+
+
+def fill(location: str, dataset: DatasetRecord) -> None:
+    store = Store.write(location)
+    attacks = {name: digest(settings) for name, settings in ATTACKS.items()}
+    store.see_protocol(ProtocolRecord("1" * 64, "tiny", digest(TRAINING), attacks, {}), TRAINING)
+    for method, held in VERDICTS.items():
+        for seed in range(len(held["pgd"])):
+            spec = RunSpec(
+                method=method,
+                method_settings={},
+                network="smallcnn",
+                network_settings={},
+                dataset=dataset.name,
+                dataset_fingerprint=dataset.fingerprint,
+                training=TRAINING,
+                train_seed=seed,
+            )
+            words: dict[str, Any] = {"method_departures": {}, "network_departures": {}, "provenance": {}}
+            run = store.start_run(spec, dataset, parameters=1, **words)
+            store.add_checkpoint(run.id, "last", 3, digest(run.id))
+            (kept,) = store.run(run.id).checkpoints
+            for attack, verdicts in held.items():
+                number = store.open_evaluation(kept.id, attack, ATTACKS[attack], 0, 6, {})
+                store.add_block(BlockDone(number, 0, bytes(map(int, verdicts[seed])), 1.0, ()))
+            store.end_run(run.id)
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database of five networks on the digits."""
+    file = tmp_path_factory.mktemp("filled") / "leaderboard.db"
+    fingerprint = Digits().load(Path("nowhere")).fingerprint
+    fill(str(file), DatasetRecord("digits", fingerprint, 1437, 360, 1, 8, 8, 10))
+    return file.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def database(filled: bytes, elsewhere: Path) -> Path:
+    (elsewhere / "leaderboard.db").write_bytes(filled)
+    return elsewhere / "leaderboard.db"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written(database: Path, filled: bytes, request: pytest.FixtureRequest) -> Any:
+    yield
+    assert database.read_bytes() == filled
+    if "folder" not in request.node.name:
+        assert [path.name for path in database.parent.iterdir()] == ["leaderboard.db"]
+
+
+def test_two_rows_as_json(harness: Harness) -> None:
+    document = json.loads(harness("compare sat lrat --json"))
+    assert (document["first"], document["second"], document["attack"]) == ("sat", "lrat", "cw")
+    assert (document["dataset"], document["examples"], document["notes"]) == ("digits", 6, [])
+    methods = document["methods"]  # differences 1/6 and 2/6 in points
+    assert (methods["test"], methods["unit"], methods["n"]) == ("paired t", "training seeds", 2)
+    assert methods["difference"] == pytest.approx(25.0)
+    assert (methods["interval"]["kind"], methods["interval"]["unit"]) == ("t", "training seeds")
+    first, second = document["networks"]
+    assert [pair["first"]["run"] for pair in (first, second)] == [1, 2]
+    assert [pair["second"]["train_seed"] for pair in (first, second)] == [0, 1]
+    assert second["every_seed"]["table"] == {"both": 2, "first_only": 2, "second_only": 0, "neither": 2}
+    assert (second["every_seed"]["p"], second["unit"]) == (0.5, "test images")
+    assert second["every_seed"]["interval"]["kind"] == "bootstrap"
+    assert [(seed["seed"], seed["p"]) for seed in second["by_seed"]] == [(0, 0.5)]
+    labels = Digits().load(Path("nowhere")).test.labels[:6].tolist()
+    assert {c["class"]: c["n"] for c in first["classes"]} == {str(label): labels.count(label) for label in labels}
+
+
+def test_two_rows_as_text(harness: Harness) -> None:
+    text = harness("compare sat lrat --attack pgd")
+    assert "sat and lrat, pgd: digits [" in text
+    assert "the first 6 test images, smallcnn, last" in text
+    assert "(unit: the training seed)" in text
+    assert "(unit: the test image, n = 6)" in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    # seed 0: sat is right on 4, lrat on 2 of them: 2 discordant images, all one way
+    (line,) = [line for line in lines if line.startswith("1, 3 0, 0 0 2 2 0 2 66.67 33.33 +33.33 [")]
+    assert line.endswith("0.500")
+
+
+def test_the_worst_case(harness: Harness) -> None:
+    pair = json.loads(harness("compare sat lrat --attack worst_case --json"))["networks"][0]
+    assert pair["attack_seeds"] == {"natural": [0], "pgd": [0], "cw": [0]}
+    assert pair["every_seed"]["table"] == {"both": 2, "first_only": 2, "second_only": 0, "neither": 2}
+
+
+def test_all_pairs(harness: Harness) -> None:
+    (board,) = json.loads(harness("compare --all --dataset digits --json"))["boards"]
+    assert (board["column"], board["correction"]) == ("cw", {"method": "Holm", "comparisons": 3})
+    tests = {(pair["first"], pair["second"]): pair["comparison"]["test"] for pair in board["pairs"]}
+    assert tests == {("sat", "lrat"): "paired t", ("sat", "trades"): "McNemar", ("lrat", "trades"): "McNemar"}
+    lines = [" ".join(line.split()) for line in harness("compare --all").splitlines()]
+    assert any("cw, 3 pairs" in line for line in lines)
+    (line,) = [line for line in lines if line.startswith("sat trades +66.67 McNemar 6 test images 0.125 ")]
+    assert line.endswith("no")
+    assert "No board of two or more measured rows matches" in harness("compare --all --dataset svhn")
+
+
+@pytest.mark.parametrize("names", ["sat lrat", "sat --attacks pgd,cw"])
+def test_vulnerable_images(harness: Harness, monkeypatch: pytest.MonkeyPatch, names: str) -> None:
+    # an image of a higher number is more vulnerable for even evaluations, and less for odd ones
+    def margins(self: Store, evaluation_id: int) -> list[float]:
+        values = [0.1 * i - 0.25 for i in range(6)]
+        return values if evaluation_id % 2 else values[::-1]
+
+    monkeypatch.setattr(Store, "margins", margins)
+    document = json.loads(harness(f"compare {names} --vulnerable --share 0.5 --json"))
+    seed = document["pairs"][0]["seeds"][0]
+    records = {e.id: e for r in Store.read().runs() for c in r.checkpoints for e in c.evaluations}
+    wanted = {(1, "cw"), (3, "cw")} if "lrat" in names else {(1, "pgd"), (1, "cw")}
+    runs = {e: run.id for run in Store.read().runs() for c in run.checkpoints for e in (x.id for x in c.evaluations)}
+    one, other = sorted(number for number in records if (runs[number], records[number].attack) in wanted)
+    expected = 3 if one % 2 == other % 2 else 0
+    assert (seed["most_vulnerable"], seed["in_both"], seed["overlap"]) == (3, expected, expected / 3)
+    assert seed["overlap_if_independent"] == 0.5
+    assert [image["first"] for image in seed["images"]] == margins(Store.read(), one)
+    assert [image["in_first"] for image in seed["images"]].count(True) == 3
+    text = harness(f"compare {names} --vulnerable --share 0.5")
+    assert "the 3 most vulnerable of the first 6 test images of digits" in text
+    assert f"{expected / 3:.3f}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("", "0 name(s) where 2 belong: write harness compare A B"),
+        ("sat", "1 name(s) where 2 belong"),
+        ("sat lrat --attacks pgd,cw --vulnerable", "write harness compare A --attacks X,Y --vulnerable"),
+        ("sat --attacks pgd,cw", "add --vulnerable"),
+        ("sat lrat --share 0.2", "add --vulnerable"),
+        ("sat lrat --vulnerable --share 20", "--share 20 is refused"),
+        ("sat lrat --vulnerable --share 0", "--share 0 is refused"),
+        ("sat --attacks pgd,cw --attack pgd --vulnerable", "give one of them"),
+        ("--all sat lrat", "--all compares every two rows"),
+        ("--all --attack nonsense", "unknown column 'nonsense'"),
+        ("sat lart", "unknown row 'lart'; did you mean 'lrat'"),
+        ("sat 77", "there is no run 77"),
+        ("sat sat", "are the same network"),
+        ("sat lrat --attack autoattack", "sat has no complete evaluation by autoattack; it has cw, natural, pgd"),
+        ("sat lrat --dataset svhn", "sat was not measured there, but on digits"),
+        ("sat lrat --dataset nothing:here", "unknown dataset 'nothing'"),
+        ("sat lrat --vulnerable", "before the vulnerability of each image was kept"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["harness", "compare", *shlex.split(arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    (line,) = err.splitlines()
+    assert line.startswith("harness: ")
+    assert told in line
+
+
+def test_a_folder_of_images_is_read_for_its_classes(harness: Harness, elsewhere: Path) -> None:
+    random = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (elsewhere / "pets" / part / name).mkdir(parents=True)
+            for i in range(3):
+                pixels = random.integers(0, 256, (8, 8, 3), np.uint8)
+                Image.fromarray(pixels).save(elsewhere / "pets" / part / name / f"{i}.png")
+    pets = Folder(path="pets").load(elsewhere / "data")
+    fill("pets.db", DatasetRecord(pets.name, pets.fingerprint, 6, 6, 3, 8, 8, 2))
+    read = json.loads(harness("compare sat lrat --dataset folder:pets --db pets.db --json"))
+    # sat is right on the first four images, lrat on the first three: they differ on a dog
+    classes = {c["class"]: (c["n"], c["table"]["first_only"]) for c in read["networks"][0]["classes"]}
+    assert classes == {"cat": (3, 0), "dog": (3, 1)}
+    bare = json.loads(harness("compare sat lrat --db pets.db --json"))
+    assert bare["networks"][0]["classes"] is None
+    assert "give --dataset folder:PATH" in bare["notes"][0]
+
+
+PROGRAM = """
+import sys
+from harness.cli.main import main
+sys.argv = ["harness", *sys.argv[1:]]
+try:
+    main()
+except SystemExit:
+    pass
+print(" ".join(name for name in sys.modules if name in ("torch", "sklearn", "scipy.stats")))
+"""
+
+
+@pytest.mark.parametrize("arguments", [["leaderboard"], ["compare", "--all"]], ids=" ".join)
+def test_ties_and_families_need_no_torch(elsewhere: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    ended = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
+    *table, imported = ended.stdout.splitlines()
+    assert re.search(r"sat +.*lrat|sat", "\n".join(table))
+    assert imported == "scipy.stats"
