@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-import harness.plan
+import harness.assessment
 from harness.cli.main import main
 from harness.protocol import load_protocol
 from harness.seeds import generator
@@ -105,7 +105,9 @@ def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_i
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "add_block", interrupted)
-        patch.setattr(harness.plan, "missing_blocks", lambda *a: iter([*missing_blocks(*a)][::-1]))  # from the end
+        patch.setattr(
+            harness.assessment, "missing_blocks", lambda *a: iter([*missing_blocks(*a)][::-1])
+        )  # from the end
         assert run(stopped, monkeypatch) == 130
     assert "what was done is kept" in capsys.readouterr().err
     assert calls == [30, 20]
