@@ -49,12 +49,12 @@ def training_mode(subject: Subject) -> Outcome:
     training, changed = subject.first_look.training, subject.first_look.changed
     problems = []
     if training:
-        problems.append(f"{_listed(training)} in training mode after .eval()")
+        problems.append(f"in training mode after .eval(): {_listed(training)}")
     if changed:
-        problems.append(f"a pass changes {_listed(changed)}")
+        problems.append(f"changed by a pass: {_listed(changed)}")
     return judged(
         bool(problems),
-        " and ".join(problems) or "all modules are in evaluation mode, and a pass changes no buffer",
+        "; ".join(problems) or "all modules are in evaluation mode, and a pass changes no buffer",
         "its answers depend on what it was asked before, or on chance",
         training=training,
         changed=changed,

@@ -1,0 +1,131 @@
+"""Each broken model raises its flag and no false one; networks trained here raise none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.data.digits import Digits
+from harness.dataset import Dataset
+from harness.method import Method
+from harness.networks.smallcnn import SmallCNN
+from harness.protocol import load_protocol
+from harness.rigour import Finding, examine_model
+from harness.spec import RunSpec
+from harness.threat import Threat
+from harness.training.loop import Trainer
+from methods.sat import SAT
+from methods.standard import Standard
+from methods.trades import TRADES
+from tests import broken_models as bank
+
+PROTOCOL = load_protocol("digits").with_values({"train.epochs": 6})
+THREAT = Threat(epsilon=0.2, steps=20, step_size=0.05, start="uniform")
+NETWORK = SmallCNN(width=8)
+
+
+def trained(method: Method, name: str, data: Dataset, directory: Path) -> nn.Module:
+    spec = RunSpec(
+        method=name,
+        method_settings=method.resolved(),
+        network="smallcnn",
+        network_settings=NETWORK.resolved(),
+        dataset=data.name,
+        dataset_fingerprint=data.fingerprint,
+        training=PROTOCOL.training_document,
+        train_seed=0,
+    )
+    trainer = Trainer(spec, 1, method, NETWORK, data, directory)
+    trainer.fit(lambda _event: None)
+    return trainer.model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return Digits().load(Path())
+
+
+@pytest.fixture(scope="module")
+def images(digits: Dataset) -> tuple[Tensor, Tensor]:
+    return digits.pixels(digits.test.images), digits.test.labels
+
+
+@pytest.fixture(scope="module")
+def sound(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> nn.Module:
+    """A network of adversarial training, which each broken model is made from."""
+    return trained(SAT(), "sat", digits, tmp_path_factory.mktemp("sat"))
+
+
+def half(images: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Every other one: enough for a flag that must be raised."""
+    return images[0][::2], images[1][::2]
+
+
+def marks(findings: list[Finding]) -> str:
+    return "".join(sorted(finding.mark for finding in findings))
+
+
+NO_GRADIENT = "EUZ"  # and so PGD at radius 1/2 fails, and is no better than noise
+CHANCE = "BDEGKNOPU"  # what comparing attacks on a network that draws its answers may show; all of it is true
+
+
+@pytest.mark.parametrize(
+    ("break_it", "must", "may"),
+    [
+        (bank.quantised, NO_GRADIENT, ""),
+        (bank.rounded_features, NO_GRADIENT, ""),
+        (bank.detached, NO_GRADIENT, ""),
+        (bank.scaled, NO_GRADIENT, ""),
+        (bank.softmax, "L", ""),
+        (bank.random_resize, "R", CHANCE),
+        (bank.functional_dropout, "R", CHANCE),
+        (bank.dropout_left_on, "RT", CHANCE),
+        (bank.batch_statistics, "RT", CHANCE),
+        (bank.constant, "CEZ", ""),
+        (bank.not_a_number, "L", ""),
+        (bank.five_outputs, "L", ""),
+        (bank.a_map, "L", ""),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_broken_model_raises_its_flag_and_no_false_one(
+    break_it: Callable[[nn.Module], nn.Module], must: str, may: str, sound: nn.Module, images: tuple[Tensor, Tensor]
+) -> None:
+    raised = set(marks(examine_model(break_it(sound), *half(images), THREAT)))
+    assert set(must) <= raised
+    assert raised <= set(must + may)
+
+
+@pytest.mark.parametrize("method", [SAT(), TRADES(), Standard()], ids=lambda m: type(m).__name__)
+def test_networks_trained_here_raise_none(
+    method: Method, sound: nn.Module, digits: Dataset, images: tuple[Tensor, Tensor], tmp_path: Path
+) -> None:
+    model = sound if isinstance(method, SAT) else trained(method, type(method).__name__.lower(), digits, tmp_path)
+    findings = examine_model(model, *images, THREAT)
+    assert [finding for finding in findings if finding.status == "flagged"] == []
+    curve = next(f for f in findings if f.check == "robust-everywhere").details
+    assert curve["accuracy"][0] > 0.8  # it learned something, so that there is something to raise a flag about
+    assert curve["accuracy"][-1] == 0
+
+
+def test_why_is_told_in_one_line(sound: nn.Module, images: tuple[Tensor, Tensor]) -> None:
+    reasons = {f.check: f.reason for f in examine_model(bank.scaled(sound), *half(images), THREAT)}
+    assert reasons["zero-gradient"].startswith("no gradient on 100.0 % (cross-entropy), 0.0 % (margin)")
+    assert reasons["zero-gradient"].endswith("the cross-entropy saturates, so that PGD on it is blind")
+    reasons = {f.check: f.reason for f in examine_model(bank.dropout_left_on(sound), *half(images), THREAT)}
+    assert reasons["training-mode"].startswith("in training mode after .eval(): 0:")
+    assert not any("\n" in reason for reason in reasons.values())
+
+
+def test_statistics_that_a_pass_moved_are_put_back(sound: nn.Module, images: tuple[Tensor, Tensor]) -> None:
+    model = bank.batch_statistics(sound).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    findings = examine_model(model, *half(images), THREAT)
+    assert next(f for f in findings if f.check == "training-mode").details["changed"][0] == "0.running_mean"
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert [module.training for module in model.modules()] == modes
