@@ -15,7 +15,7 @@ from harness.identity import digest
 from harness.overrides import make
 from harness.plugins import Catalogue
 from harness.protocol import Protocol
-from harness.store.records import DatasetRecord, EvaluationRecord, ProtocolRecord
+from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.threat import Threat
 
 Examined = Literal["model", "verdicts"]
@@ -91,6 +91,11 @@ class Assessment:
         """What identifies an examination of that kind: of the model itself, or of its verdicts."""
         ball = {"epsilon": self.threat.epsilon, "examples": self.examples, "kind": kind, "edition": EDITION}
         return ball | ({"threat": self.threat.resolved()} if kind == "model" else {})
+
+    def unexamined(self, checkpoint: CheckpointRecord | None) -> bool:
+        """Whether the checks of rigour on the model itself are wanted, and not there yet."""
+        done = [examination.settings for examination in checkpoint.examinations] if checkpoint is not None else []
+        return self.checks and self.examination("model") not in done
 
     def dataset_record(self) -> DatasetRecord:
         """The data set as the store keeps it."""

@@ -13,6 +13,7 @@ from harness.identity import digest
 from harness.job import Job
 from harness.plugins import discover
 from harness.provenance import host
+from harness.rigour import budgets as rigour
 from harness.spec import RunSpec
 from harness.store.records import RunRecord
 from harness.store.store import Store
@@ -53,6 +54,7 @@ class Plan:
 
     Attributes:
         evaluations_done: how many evaluations that the jobs ask for are complete in the store.
+        examinations: how many checkpoints are to be examined for warning signs.
         training, evaluation: passes through the network, summed over images; the evaluation's is an upper bound.
         seconds: estimated work of one worker; None where this machine has not timed the network.
     """
@@ -60,6 +62,7 @@ class Plan:
     runs: list[RunGap] = field(default_factory=list)
     evaluations: list[EvaluationGap] = field(default_factory=list)
     evaluations_done: int = 0
+    examinations: int = 0
     training: Passes = field(default_factory=Passes)
     evaluation: Passes = field(default_factory=Passes)
     seconds: float | None = 0.0
@@ -104,6 +107,12 @@ def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan
                 whole = passes.times(epochs * len(job.dataset.train))
                 plan.training = plan.training + whole
                 plan.seconds = _plus(plan.seconds, timed.training(whole))
+            for name in job.protocol.evaluation.checkpoints:
+                if job.unexamined(record.checkpoint(name) if record is not None else None):
+                    plan.examinations += 1
+                    whole = rigour.passes(job.threat).times(min(job.examples, rigour.EXAMPLES))
+                    plan.evaluation = plan.evaluation + whole
+                    plan.seconds = _plus(plan.seconds, timed.training(whole))
             for gap in evaluation_gaps(job, spec, record):
                 if not gap.blocks:
                     plan.evaluations_done += 1

@@ -31,6 +31,7 @@ def plan_document(plan: Plan, jobs: Sequence[Job], workers: int) -> dict[str, An
             for gap in plan.evaluations
         ],
         "evaluations_done": plan.evaluations_done,
+        "examinations": plan.examinations,
         "training_passes": {"forward": plan.training.forward, "backward": plan.training.backward},
         "evaluation_passes_at_most": {"forward": plan.evaluation.forward, "backward": plan.evaluation.backward},
         "estimated_s": None if plan.seconds is None else plan.seconds / workers,
@@ -56,6 +57,7 @@ def plan_lines(plan: Plan, jobs: Sequence[Job], workers: int) -> Iterator[str]:
     counts = Counter((f"{name(gap.spec)} {gap.checkpoint}", gap.attack) for gap in plan.evaluations)
     for (place, attack), number in counts.items():
         yield f"  {place}: {attack}, {number} seed(s)"
+    yield f"checks of rigour: {plan.examinations} checkpoint(s) to examine"
     yield f"training: {plan.training.forward:.3g} forward and {plan.training.backward:.3g} backward passes of an image"
     most = plan.evaluation
     yield f"evaluation: at most {most.forward:.3g} forward and {most.backward:.3g} backward passes"

@@ -119,9 +119,7 @@ class Attacking:
     def _examination(self, contestant: _Contestant) -> Iterator[ExamineWork]:
         """The examination of the model itself, where it is wanted and not there yet."""
         assessment = contestant.assessment
-        settings = assessment.examination("model")
-        there = self._store.checkpoint(contestant.checkpoint_id).examinations
-        if assessment.checks and settings not in [examination.settings for examination in there]:
+        if assessment.unexamined(self._store.checkpoint(contestant.checkpoint_id)):
             yield ExamineWork(
                 place=assessment.place,
                 dataset_fingerprint=assessment.dataset.fingerprint,
@@ -133,7 +131,7 @@ class Attacking:
                 checkpoint_id=contestant.checkpoint_id,
                 threat=assessment.threat,
                 examples=assessment.examples,
-                settings=settings,
+                settings=assessment.examination("model"),
             )
 
     def _examine_verdicts(self, contestant: _Contestant) -> None:
@@ -152,6 +150,7 @@ class Attacking:
             {attack: [verdicts[e.id] for e in several] for attack, several in by_attack.items()},
             assessment.dataset.test.labels[: assessment.examples].cpu(),
             {attack: [text for e in several for text in e.warnings] for attack, several in by_attack.items()},
+            assessment.protocol.evaluation.block_size,
         )
         settings = assessment.examination("verdicts")
         known = [examination.findings for examination in checkpoint.examinations if examination.settings == settings]

@@ -10,6 +10,7 @@ from harness.execution.attacking import Attacking
 from harness.execution.executor import executor_for
 from harness.execution.summary import Summary
 from harness.execution.weights import Weights
+from harness.plugins import discover
 from harness.provenance import provenance
 from harness.store.records import CheckpointRecord, ModelRecord
 from harness.store.store import Store
@@ -55,12 +56,15 @@ def _enter(evaluation: Evaluation, store: Store, name: str | None) -> ModelRecor
     opened = evaluation.opened
     if opened is None:
         return None
+    found = discover("networks", evaluation.assessment.plugins).found.get(opened.network)
+    departures = found.cls.from_mapping(opened.network_settings).departures() if found is not None else {}
     return store.see_model(
         name or opened.target.label,
         evaluation.assessment.dataset_record(),
         sha256=opened.sha256,
         network=opened.network,
         network_settings=opened.network_settings,
+        network_departures=departures,
         parameters=opened.parameters,
         provenance=opened.provenance | {"opened_with": provenance(str(evaluation.assessment.device), threads=1)},
     )

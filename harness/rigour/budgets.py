@@ -8,6 +8,7 @@ from dataclasses import replace
 from harness.attack import Passes
 from harness.threat import Threat
 
+EXAMPLES = 500  # images at most: a block, enough to tell 1 % from 3 %
 RESTARTS = 2
 LONGER = 2.5  # times the steps of the figure's own attack
 GREY = 0.5  # the radius at which every image can be turned into the same grey one

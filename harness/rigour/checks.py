@@ -10,14 +10,12 @@ from torch import Tensor, nn
 
 from harness.device import arithmetic
 from harness.rigour import autoattack, baselines, classes, consistency, convergence, forward, gap, gradients, radii
+from harness.rigour.budgets import EXAMPLES
 from harness.rigour.finding import Check, Finding
 from harness.rigour.record import Record
 from harness.rigour.subject import Subject
 from harness.seeds import derive_seed, global_seed
 from harness.threat import Threat
-
-EXAMPLES = 500
-"""At most so many images are examined: a block, enough to tell 1 % from 3 %."""
 
 MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("random-forward", "R", forward.random_forward, forward.SAME),

@@ -127,6 +127,7 @@ class ModelRecord:
     name: str
     network: str
     network_settings: dict[str, Any]
+    network_departures: dict[str, Any]
     dataset: DatasetRecord
     parameters: int
     created_utc: datetime

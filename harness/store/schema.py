@@ -121,6 +121,7 @@ class ModelRow(Base):
     name: Mapped[str]  # what the board calls it
     network: Mapped[str]
     network_settings: Mapped[dict[str, Any]]
+    network_departures: Mapped[dict[str, Any]]
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     parameters: Mapped[int]
     created_utc: Mapped[datetime]

@@ -204,6 +204,7 @@ class Store(Queries):
         sha256: str,
         network: str,
         network_settings: dict[str, Any],
+        network_departures: dict[str, Any],
         parameters: int,
         provenance: dict[str, Any],
     ) -> ModelRecord:
@@ -227,6 +228,7 @@ class Store(Queries):
                     name=name,
                     network=network,
                     network_settings=network_settings,
+                    network_departures=network_departures,
                     dataset=data,
                     parameters=parameters,
                     created_utc=_now(),

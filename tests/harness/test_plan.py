@@ -33,7 +33,7 @@ VALUES = (
     "evaluation.attacks=natural,pgd,cw",
 )
 HERE: dict[str, Any] = {"host": host(), "device": "cpu"}
-REQUEST = Request(methods=("sat",), arch="smallcnn", dataset="digits", device="cpu", seeds=2)
+REQUEST = Request(methods=("sat",), arch="smallcnn", dataset="digits", device="cpu", seeds=2, checks=False)
 
 
 def jobs(*values: str, **changes: Any) -> list[Job]:
@@ -461,3 +461,30 @@ def test_a_run_of_another_version_of_a_method_does_not_stop_the_planning(store: 
     foreign = dataclasses.replace(job.specs[0], **{field: getattr(job.specs[0], field) | {"gone_since": 1}})
     add_epochs(store, start(store, job, foreign), 4)
     assert len(make_plan([job], store).to_train) == 1
+
+
+# ---- checks of rigour
+
+
+def test_every_checkpoint_is_examined_once(done: Store) -> None:
+    asked = jobs(checks=True, train_seeds=2)
+    plan = make_plan(asked, done)
+    assert plan.examinations == 2  # the trained network, and the one to train
+    without = make_plan(jobs(train_seeds=2), done)
+    assert without.examinations == 0
+    # an image: three looks, a gradient, ten draws of noise; two attacks of 50 steps, one of 1, four of 20
+    forward = (3 + 1 + 10) + 2 * (50 + 1) + (1 + 1) + 4 * (20 + 1)
+    assert plan.evaluation.forward - without.evaluation.forward == 2 * 360 * forward
+    record = done.runs()[0]
+    (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
+    done.add_examination(checkpoint.id, asked[0].examination("model"), (), 1.0, {})
+    assert make_plan(asked, done).examinations == 1
+
+
+@pytest.mark.parametrize("value", ["evaluation.steps=10", "evaluation.epsilon=0.1"])
+def test_another_threat_is_another_examination(done: Store, value: str) -> None:
+    record = done.runs()[0]
+    (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
+    done.add_examination(checkpoint.id, jobs(checks=True)[0].examination("model"), (), 1.0, {})
+    assert make_plan(jobs(checks=True), done).examinations == 0
+    assert make_plan(jobs(value, checks=True), done).examinations == 1

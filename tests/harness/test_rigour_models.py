@@ -14,7 +14,8 @@ from harness.dataset import Dataset
 from harness.method import Method
 from harness.networks.smallcnn import SmallCNN
 from harness.protocol import load_protocol
-from harness.rigour import Finding, examine_model
+from harness.rigour.checks import examine_model
+from harness.rigour.finding import Finding
 from harness.spec import RunSpec
 from harness.threat import Threat
 from harness.training.loop import Trainer

@@ -14,8 +14,9 @@ import torch
 
 from harness.data.digits import Digits
 from harness.reference import reported_figures
-from harness.rigour import Finding, examine_verdicts
 from harness.rigour.autoattack import KINDS, kind_of
+from harness.rigour.checks import examine_verdicts
+from harness.rigour.finding import Finding
 from harness.store.store import Store
 
 ROOT = Path(__file__).parents[2]

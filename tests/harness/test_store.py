@@ -80,6 +80,7 @@ def start_evaluation(store: Store, run: RunRecord, **changes: Any) -> int:
 def see_model(store: Store, name: str = "theirs", **changes: Any) -> ModelRecord:
     """A model from elsewhere, evaluated on nothing yet."""
     facts: dict[str, Any] = {"network": "resnet", "network_settings": {"depth": 2}, "parameters": 99}
+    facts |= {"network_departures": {"depth": 2}}
     facts |= {"sha256": "d" * 64, "provenance": {"file": "theirs.pt"}}
     return store.see_model(name, DIGITS, **(facts | changes))
 
@@ -348,8 +349,8 @@ NONSENSE = {
         "UNIQUE",
     ),
     "two models of one name": (
-        "INSERT INTO models SELECT 99, 'x', name, network, network_settings, dataset_id, parameters, created_utc,"
-        " provenance FROM models",
+        "INSERT INTO models SELECT 99, 'x', name, network, network_settings, network_departures, dataset_id,"
+        " parameters, created_utc, provenance FROM models",
         "UNIQUE",
     ),
     "an examination twice": (

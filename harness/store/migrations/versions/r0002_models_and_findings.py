@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("network", sa.String(), nullable=False),
         sa.Column("network_settings", sa.JSON(), nullable=False),
+        sa.Column("network_departures", sa.JSON(), nullable=False),
         sa.Column("dataset_id", sa.Integer(), nullable=False),
         sa.Column("parameters", sa.Integer(), nullable=False),
         sa.Column("created_utc", sa.DateTime(), nullable=False),
