@@ -163,16 +163,16 @@ def test_the_row_it_prints_is_the_one_that_other_programs_rely_on(base: Base) ->
     assert {key: row[key] for key in promised} == promised
     assert list(row["metrics"]) == ["natural", "pgd", "cw", "worst_case"]
     verdicts = base.place.verdicts(run)
-    worst_case = row["metrics"].pop("worst_case")
+    *attacked, (_, worst_case) = row["metrics"].items()
     assert worst_case["median"] == pytest.approx(100 * sum(map(all, zip(*verdicts.values(), strict=True))) / 60)
     assert worst_case["seeds"] == {"natural": 1, "pgd": 2, "cw": 2}
-    for attack, figure in row["metrics"].items():
+    for attack, figure in attacked:
         counts = [sum(bits) for (_, name, _, _), bits in verdicts.items() if name == attack]
         assert figure["n"] == len(counts) == (1 if attack == "natural" else 2)
         assert figure["median"] == pytest.approx(100 * sum(counts) / len(counts) / 60)
         assert (figure["std"] is None) == (attack == "natural")
     leaderboard = base.place.harness(str(HARNESS), "leaderboard", "--dataset", "digits", "--format", "json")
-    assert json.loads(leaderboard.stdout)["rows"] == [row | {"metrics": row["metrics"] | {"worst_case": worst_case}}]
+    assert json.loads(leaderboard.stdout)["rows"] == [row]
 
 
 def test_what_the_store_keeps(base: Base) -> None:
