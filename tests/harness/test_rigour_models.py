@@ -117,6 +117,7 @@ def test_why_is_told_in_one_line(sound: nn.Module, images: tuple[Tensor, Tensor]
     assert reasons["zero-gradient"].startswith("no gradient on 100.0 % (cross-entropy), 0.0 % (margin)")
     assert reasons["zero-gradient"].endswith("the cross-entropy saturates, so that PGD on it is blind")
     reasons = {f.check: f.reason for f in examine_model(bank.dropout_left_on(sound), *half(images), THREAT)}
+    assert reasons["random-forward"].endswith("attacks must average over it (EOT), and these do not")
     assert reasons["training-mode"].startswith("in training mode after .eval(): 0:")
     assert not any("\n" in reason for reason in reasons.values())
 
@@ -126,6 +127,9 @@ def test_statistics_that_a_pass_moved_are_put_back(sound: nn.Module, images: tup
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
     findings = examine_model(model, *half(images), THREAT)
-    assert next(f for f in findings if f.check == "training-mode").details["changed"][0] == "0.running_mean"
+    found = {finding.check: finding for finding in findings}
+    assert found["training-mode"].details["changed"][0] == "0.running_mean"
+    assert found["random-forward"].details["equal_passes"] == 0
+    assert found["random-forward"].reason.startswith("in other batches logits differ by ")
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert [module.training for module in model.modules()] == modes
