@@ -88,8 +88,8 @@ Source: pyautoattack, checks.check_zero_gradients.
 square = _told("square", SQUARE)
 square.__doc__ = """AutoAttack's Square broke few images of a block that its gradient attacks had left.
 
-The package warns beyond 0.2 points, which one image of a block is: 23 of 35 honest networks on the digits have such
-a warning, of 1 to 3 of 360 images. So here it takes more than 1 % of a block, beyond chance.
+The package warns beyond 0.2 points, which one image of a block is: 23 of 35 networks trained here have such a warning,
+of 1 to 3 of 360 images. So here it takes more than 1 % of a block, beyond chance.
 Source: pyautoattack, checks.check_square_sr.
 """
 other = _told("other", None)

@@ -18,7 +18,7 @@ def fgsm_stronger(subject: Subject) -> Outcome:
 
     The value is accuracy under PGD minus accuracy under FGSM; flagged beyond 0.5 points and beyond chance.
     Source: Carlini et al. 2019, arXiv:1902.06705 (compare iterated with one-step attacks); 0.5 is this project's
-        (35 honest networks: FGSM is weaker by 1.9 to 11.7 points).
+        (35 networks trained here: FGSM is weaker by 1.9 to 11.7 points).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -39,8 +39,9 @@ def noise_as_strong(subject: Subject) -> Outcome:
 
     The value is the ratio: rightly classified images that the worst of ten draws breaks, to those that PGD breaks.
     Not asked where both break fewer than five images.
-    Source: Carlini et al. 2019, arXiv:1902.06705 (random noise as a baseline). The ratio is this project's (35 honest
-        networks: 0.05 to 0.31). A drop by some points is no sign of it: at a large radius honest networks show one.
+    Source: Carlini et al. 2019, arXiv:1902.06705 (random noise as a baseline). The ratio is this project's (35
+        networks trained here: 0.05 to 0.31). A drop by some points is no sign of it: at a large radius sound
+        networks show one.
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -64,7 +65,7 @@ def catastrophic_overfitting(subject: Subject) -> Outcome:
 
     The value is accuracy under FGSM minus accuracy under PGD.
     Source: Wong et al. 2020, arXiv:2001.03994 (catastrophic overfitting of FGSM training); 20 points are
-        this project's (35 honest networks: 1.9 to 11.7).
+        this project's (35 networks trained here: 1.9 to 11.7).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)

@@ -18,7 +18,7 @@ def class_collapse(subject: Subject) -> Outcome:
 
     The value is the share of predictions of a class minus the share of its images, the largest over classes: 0.9 for
     a constant answer to ten even classes.
-    Source: this project's (35 honest networks: to 0.03; after a few epochs of adversarial training 0.18).
+    Source: this project's (35 networks trained here: to 0.03; after a few epochs of adversarial training 0.18).
     """
     if subject.misshapen is not None:
         return not_applicable(subject.misshapen)
@@ -46,7 +46,7 @@ def class_left_behind(record: Record) -> Outcome:
     The value is the least ratio of a class's accuracy to the whole; flagged by the upper bound of the class's
     accuracy. Attacks under which less than 20 % are right are not asked.
     Source: this project's. Adversarially trained networks have weak classes: on the digits the weakest has 0.22 to
-        0.30 of the whole with SAT, and down to 0.09 with LRAT (3 of 35 images), which chance may explain.
+        0.30 of the whole with SAT, and down to 0.09 with LRAT (2 of 35 images), which chance may explain.
     """
     worst: tuple[bool, float, str, int] | None = None
     table: dict[str, list[float | None]] = {}

@@ -18,7 +18,7 @@ def square_stronger(record: Record) -> Outcome:
     The value is the share of all images that every gradient attack with every seed leaves, and Square breaks.
     Source: Carlini et al. 2019, arXiv:1902.06705 (black-box attacks are weaker than white-box ones). AutoAttack's own
         0.2 points come after three converged attacks; 20 steps of PGD and CW leave Square up to 2.8 points of one
-        seed, and 1.4 of five, on 35 honest networks. So the threshold is 5.
+        seed, and 1.4 of five, on 35 networks trained here. So the threshold is 5.
     """
     gradient = [attack for attack in GRADIENT_ATTACKS if attack in record.verdicts]
     if BLACK_BOX not in record.verdicts or not gradient:
@@ -37,8 +37,8 @@ def autoattack_misses(record: Record) -> Outcome:
     """AutoAttack leaves hardly an image that another attack breaks.
 
     The value is the share of all images that AutoAttack with every seed leaves, and another attack breaks.
-    Source: AutoAttack holds stronger forms of these attacks; 1 % is this project's (35 honest networks, five seeds of
-        PGD and CW: to 0.3 %).
+    Source: AutoAttack holds stronger forms of these attacks; 1 % is this project's (35 networks trained here: to
+        0.3 %, with five seeds of each).
     """
     others = [attack for attack in record.attacks if attack not in (CLEAN, STRONG)]
     if STRONG not in record.verdicts or not others:

@@ -21,7 +21,7 @@ def more_steps_help(subject: Subject) -> Outcome:
 
     The value is the rise in accuracy; flagged beyond 0.5 points and beyond chance.
     Source: Carlini et al. 2019, arXiv:1902.06705 (more iterations make an attack stronger); 0.5 is this project's (35
-        honest networks: -0.6 to 0.3).
+        networks trained here: -0.6 to 0.3).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -43,7 +43,7 @@ def not_converged(subject: Subject) -> Outcome:
     Longer: 2.5 times the steps, 2 starts, every iterate judged. The value is the share of the images that PGD leaves;
     flagged beyond 10 %, beyond chance, and where it is at least 2 points of all images.
     Source: Carlini et al. 2019, arXiv:1902.06705 (an attack must have converged); 10 % is this project's, since plain
-        PGD is judged by its last iterate alone (35 honest networks: 2.0 to 8.5 %).
+        PGD is judged by its last iterate alone (35 networks trained here: 2.0 to 8.5 %).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -71,7 +71,7 @@ def loss_rising(subject: Subject) -> Outcome:
     An image counts if the mean loss of the last quarter of the steps exceeds that of the quarter before by more than
     10 % of the whole rise from the start to the best.
     Source: Pintor et al. 2022, arXiv:2106.09947 (an optimisation that has not converged indicates a failed attack);
-        10 % of the images is this project's (35 honest networks: to 7.5 %).
+        10 % of the images is this project's (35 networks trained here: to 7.5 %).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
@@ -91,7 +91,7 @@ def loss_falls(subject: Subject) -> Outcome:
     """PGD's last iterate does not fall short of its best one.
 
     An image counts if the loss of the last iterate is below the best by more than 10 % of the whole rise.
-    Source: as of ``loss_rising`` (35 honest networks: to 3.6 %).
+    Source: as of ``loss_rising`` (35 networks trained here: to 3.6 %).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)

@@ -17,7 +17,7 @@ def zero_gradient(subject: Subject) -> Outcome:
     An image counts if the largest entry of its gradient is below 1e-12, or NaN; of the cross-entropy, and of the
     logit margin, which does not saturate. The value is the larger share.
     Source: Pintor et al. 2022, arXiv:2106.09947 (no gradient indicates a failed attack); AutoAttack warns of one such
-        point. 1 % and 1e-12 are this project's (35 honest networks: none).
+        point. 1 % and 1e-12 are this project's (35 networks trained here: none).
     """
     if subject.nothing_right is not None:
         return not_applicable(subject.nothing_right)

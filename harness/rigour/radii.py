@@ -18,7 +18,7 @@ def robust_everywhere(subject: Subject) -> Outcome:
     """PGD breaks everything at radius 1/2, where every image can be turned into the same grey one.
 
     Source: Carlini et al. 2019, arXiv:1902.06705 (with a large budget every attack must succeed); 1 % is allowed, for
-        images on which PGD fails by chance (35 honest networks: none).
+        images on which PGD fails by chance (35 networks trained here: none).
     """
     if subject.nothing_right is not None:
         return not_applicable(subject.nothing_right)
@@ -38,7 +38,7 @@ def larger_ball_helps(subject: Subject) -> Outcome:
 
     The value is the largest rise of the curve, the clean accuracy its start. A rise is flagged beyond 0.5 points, and
     beyond chance: exact McNemar test on the same images, at 1 %.
-    Source: Carlini et al. 2019, arXiv:1902.06705; 0.5 is this project's (35 honest networks: no rise).
+    Source: Carlini et al. 2019, arXiv:1902.06705; 0.5 is this project's (35 networks trained here: no rise).
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)

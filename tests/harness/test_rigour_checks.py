@@ -72,6 +72,14 @@ def test_a_network_that_nothing_moves_within_the_radius_is_not_accused() -> None
     assert {name for name, f in findings.items() if f.status == "flagged"} == set()
 
 
+def test_two_images_that_a_longer_attack_breaks_are_no_sign() -> None:
+    x, y = landscape_images(150)
+    x[2:] += torch.where(y[2:] == 1, -0.0035, 0.0035)[:, None, None, None]  # nearer: 20 small steps break them
+    findings = {f.check: f for f in examine_model(FAR_SLOPE, x, y, SMALL_STEPS)}
+    assert findings["not-converged"].details == {"broken": 2, "left": 2}
+    assert findings["not-converged"].status == "passed"
+
+
 def test_a_radius_of_0_leaves_the_checks_that_need_none() -> None:
     findings = examined(SLOPE, replace(THREAT, epsilon=0.0, step_size=0.0))
     idle = {name for name, f in findings.items() if f.status == "not-applicable"}

@@ -205,7 +205,7 @@ SQUARE = "Square Attack has decreased the robust accuracy of {:.2%}. This might 
     ("share", "n", "block", "value", "status"),
     [
         pytest.param(1 / 360, 360, None, 1 / 360, "passed", id="one image"),
-        pytest.param(3 / 360, 360, None, 3 / 360, "passed", id="three: what honest networks show"),
+        pytest.param(3 / 360, 360, None, 3 / 360, "passed", id="three: what sound networks show"),
         pytest.param(12 / 360, 360, None, 12 / 360, "flagged", id="twelve"),
         pytest.param(0.02, 10_000, 500, 0.02, "flagged", id="ten of a block"),
         pytest.param(0.014, 10_000, 500, 0.014, "passed", id="seven of a block: the text is of the block alone"),
