@@ -1,0 +1,259 @@
+"""What harness's evaluator adds to a plain call of AutoAttack's own package: time and peak memory, side by side.
+
+Both sides attack the same block of the digits' test images with the same network (smallcnn, trained adversarially for
+a few epochs, so that examples survive to every part), the same seed, the same radius, the same device, one thread:
+
+    harness   ``harness.evaluation.evaluator.evaluate`` with the attack ``autoattack``
+    package   ``pyautoattack.AutoAttack(...).run_standard_evaluation`` on the block as one batch
+
+Expected before measuring: less than 3 % more time, and less than 3 % more memory. The evaluator adds two looks at the
+range of the pixels, a forward pass of one image, a projection, one forward pass of the block, and log lines to what
+takes some ten thousand passes.
+
+Each measurement is a process of its own, since a peak is a process's; the sides alternate, and which is first
+alternates too, so that another load on the machine meets both. The processor's time is told beside the wall's, since
+it feels that load less; and the wall time that the evaluator spends beside the package's own run is told as a share
+of that same run, which another load stretches alike. Memory is the peak of the process during the attack, and how
+much more that is than before. Both sides are warmed up in both processes. Neither side's network asks for gradients
+of its parameters.
+
+    python benchmarks/autoattack_overhead.py            # about 6 minutes on one core
+    python benchmarks/autoattack_overhead.py --device cuda
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pyautoattack
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attacks.autoattack import AutoAttack
+from harness.adversary import CrossEntropy, ascend
+from harness.data.digits import Digits
+from harness.device import arithmetic, device_label, resolve_device
+from harness.evaluation.evaluator import evaluate
+from harness.networks.smallcnn import SmallCNN
+from harness.seeds import generator, global_seed
+from harness.threat import Threat
+from harness.training.batches import epoch_batches
+
+RESULTS = Path(__file__).parent / "results"
+SIDES = ("harness", "package")
+QUANTITIES = {
+    "wall_s": "wall time",
+    "processor_s": "processor time",
+    "peak_bytes": "peak memory",
+    "growth_bytes": "peak memory beyond what was in use before",
+}
+EPSILON, SEED = 0.2, 0
+THREAT = Threat(epsilon=EPSILON, steps=5, step_size=EPSILON / 2, start="uniform")
+CPU = torch.device("cpu")
+
+
+def network() -> nn.Module:
+    """The digits' network before training."""
+    with global_seed(CPU, SEED):
+        return SmallCNN().build(Digits().load(Path()).shape)
+
+
+def train(epochs: int = 5) -> nn.Module:
+    """A network on which some test images survive AutoAttack: SAT with five steps, on the CPU."""
+    dataset, model = Digits().load(Path()), network()
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    for epoch in range(epochs):
+        draws = generator(CPU, SEED, "perturb", epoch)
+        for x, y in epoch_batches(dataset, 64, SEED, epoch):
+            (variant,) = ascend(model, x, y, [CrossEntropy()], THREAT, draws)
+            optimiser.zero_grad()
+            F.cross_entropy(model.train()(variant.x), y).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    return model.eval()
+
+
+def by_harness(model: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor:
+    """Verdicts of the evaluator, ``(batch,)`` bool."""
+    threat = replace(THREAT, epsilon=epsilon)
+    return evaluate(model, AutoAttack(), x, y, threat, generator(x.device, SEED, "benchmark")).correct
+
+
+def by_package(model: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor:
+    """The same by a plain call: what a user of the package writes."""
+    seed = int(torch.randint(2**31 - 1, (), generator=generator(x.device, SEED, "benchmark"), device=x.device))
+    torch.manual_seed(seed)
+    with arithmetic(x.device, "float32"):
+        attack = pyautoattack.AutoAttack(model, norm="Linf", eps=epsilon, seed=seed, device=x.device)
+        _, predicted = attack.run_standard_evaluation(x, y, batch_size=len(x))
+    correct: Tensor = predicted == y
+    return correct.cpu()
+
+
+def measure(side: str, weights: Path, images: int, device: torch.device) -> dict[str, Any]:
+    """One side, in this process: wall and processor seconds, peak memory and its growth in bytes, verdicts."""
+    torch.set_num_threads(1)
+    dataset, model = Digits().load(Path()), network()
+    model.load_state_dict(torch.load(weights, weights_only=True))
+    model = model.to(device).eval().requires_grad_(False)
+    x, y = dataset.pixels(dataset.test.images[:images]).to(device), dataset.test.labels[:images].to(device)
+    sides = {"harness": by_harness, "package": by_package}
+    for warm_up in sides.values():  # in a ball that holds every image, so that it is over at once
+        warm_up(model, x, y, 1.0)
+    inside = timed_inside()
+    before = reset_peak(device)
+    wall, processor = time.perf_counter(), time.process_time()
+    correct = sides[side](model, x, y, EPSILON)  # on the CPU: it has waited
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    peak = peak_memory(device)
+    verdicts = bytes(correct.to(torch.uint8).tolist())
+    return {
+        "wall_s": wall,
+        "processor_s": processor,
+        "beside_share": (wall - sum(inside)) / sum(inside),
+        "peak_bytes": peak,
+        "growth_bytes": peak - before,
+        "robust": sum(verdicts),
+        "verdicts_sha256": hashlib.sha256(verdicts).hexdigest(),
+    }
+
+
+def timed_inside() -> list[float]:
+    """From now on, the seconds of each run of the package's own evaluation, in whichever way it is called."""
+    spent: list[float] = []
+    original = pyautoattack.AutoAttack.run_standard_evaluation
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return original(*arguments, **named)
+        finally:
+            spent.append(time.perf_counter() - started)
+
+    pyautoattack.AutoAttack.run_standard_evaluation = timed
+    return spent
+
+
+def reset_peak(device: torch.device) -> int:
+    """Forget the peak so far; gives the memory that is in use, in bytes."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak of the resident set becomes what it is now
+    return peak_memory(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Peak since ``reset_peak``, in bytes: of what torch took of a CUDA device, of this process's resident set else."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
+
+def in_a_process_of_its_own(side: str, weights: Path, images: int, device: str) -> dict[str, Any]:
+    """``measure``, in a fresh process."""
+    command = [sys.executable, __file__, "--side", side, "--weights", str(weights)]
+    command += ["--images", str(images), "--device", device]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def compared(pairs: list[dict[str, dict[str, Any]]], key: str) -> dict[str, Any]:
+    """One quantity over the repeats: both sides, and their ratio (harness over package) pair by pair."""
+    ratios = [pair["harness"][key] / pair["package"][key] for pair in pairs]
+    draws = random.Random(0)
+    medians = sorted(statistics.median(draws.choices(ratios, k=len(ratios))) for _ in range(2000))
+    return {
+        **{side: [pair[side][key] for pair in pairs] for side in SIDES},
+        "ratio_median": statistics.median(ratios),
+        "ratio_median_bootstrap95": [medians[50], medians[1949]],
+        "ratio_quartiles": statistics.quantiles(ratios, n=4, method="inclusive")[::2],
+        "ratio_range": [min(ratios), max(ratios)],
+    }
+
+
+def processor_name() -> str:
+    """The processor's own name where the system tells it."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def benchmark(images: int, repeats: int, device: torch.device) -> dict[str, Any]:
+    """Everything measured, with what it was measured on."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "weights.pt"
+        torch.set_num_threads(1)
+        torch.save(train().state_dict(), weights)
+        pairs = []
+        for repeat in range(repeats):
+            order = SIDES if repeat % 2 == 0 else SIDES[::-1]
+            pair = {side: in_a_process_of_its_own(side, weights, images, str(device)) for side in order}
+            pairs.append(pair)
+            ratio = pair["harness"]["wall_s"] / pair["package"]["wall_s"]
+            print(f"{repeat + 1}/{repeats}: {pair['package']['wall_s']:.1f} s, ratio {ratio:.4f}", file=sys.stderr)
+    return {
+        "benchmark": "autoattack_overhead",
+        "n": images,
+        "repeats": repeats,
+        "robust": pairs[0]["package"]["robust"],
+        "epsilon": EPSILON,
+        "network": "smallcnn width=16, digits",
+        "device": device_label(device) if device.type == "cuda" else processor_name(),
+        "threads": 1,
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in ("torch", "pyautoattack")},
+        "verdicts_equal": len({found["verdicts_sha256"] for pair in pairs for found in pair.values()}) == 1,
+        "beside_share": {
+            **{side: [pair[side]["beside_share"] for pair in pairs] for side in SIDES},
+            **{f"{side}_median": statistics.median(pair[side]["beside_share"] for pair in pairs) for side in SIDES},
+        },
+        **{key: compared(pairs, key) for key in QUANTITIES},
+    }
+
+
+def main() -> None:
+    """Measure, print, and write ``results/autoattack_overhead-DEVICE.json``."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--images", type=int, default=32, help="images in the block")
+    parser.add_argument("--repeats", type=int, default=20, help="pairs of measurements")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, or cuda:0")
+    parser.add_argument("--out", type=Path, help="the file to write")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)  # one measurement, for this program itself
+    parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    device = resolve_device(chosen.device)
+    if chosen.side:
+        print(json.dumps(measure(chosen.side, chosen.weights, chosen.images, device)))
+        return
+    found = benchmark(chosen.images, chosen.repeats, device)
+    file = chosen.out or RESULTS / f"autoattack_overhead-{device.type}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(found, indent=2) + "\n")
+    for key, what in QUANTITIES.items():
+        (low, high), (least, most) = found[key]["ratio_median_bootstrap95"], found[key]["ratio_range"]
+        median = f"{found[key]['ratio_median']:.4f} (median; bootstrap 95 % {low:.4f} to {high:.4f})"
+        print(f"{what}: harness / package {median}, single pairs {least:.4f} to {most:.4f}")
+    share = max(found["beside_share"]["harness"])
+    print(f"wall time beside the package's own run: at most {100 * share:.3f} % of it")
+    print(f"n = {found['n']} images, {found['repeats']} repeats, verdicts equal: {found['verdicts_equal']}; {file}")
+
+
+if __name__ == "__main__":
+    main()
