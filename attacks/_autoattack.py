@@ -38,9 +38,9 @@ class Package(Attack):
     """Base of AutoAttack and its parts: the authors' package, untouched, in its standard version.
 
     It is seeded from the evaluator's generator; the whole block is one batch. torch's global generators, which the
-    package reseeds, and the trace function, which it clears, are put back. Its log lines go to the run's log; its
-    warnings are raised as Python warnings, which the evaluator stores. FAB's backward passes reach no parameter. A
-    ball of radius 0 holds the image alone: that is given back, without thousands of queries.
+    package reseeds, the trace function, which it clears, and its count of suspicious calls are put back. Its log lines
+    go to the run's log; its warnings are raised as Python warnings, which the evaluator stores. FAB's backward passes
+    reach no parameter. A ball of radius 0 holds the image alone: that is given back, without thousands of queries.
 
     Departs: with fewer than ten classes the targeted attacks have as many targets as there are other classes.
     """
@@ -63,7 +63,7 @@ class Package(Attack):
         import pyautoattack
 
         seed = int(torch.randint(2**31 - 1, (), generator=generator, device=x.device))
-        with global_seed(x.device, seed), _trace_kept(), _log_forwarded(), _frozen(model):
+        with global_seed(x.device, seed), _trace_kept(), _calls_counted_anew(), _log_forwarded(), _frozen(model):
             package = pyautoattack.AutoAttack(model, norm="Linf", eps=threat.epsilon, seed=seed, device=x.device)
             package.attacks_to_run = list(self.parts)  # as its own run_standard_evaluation_individual does
             if classes <= TARGETS:
@@ -84,6 +84,19 @@ def _trace_kept() -> Iterator[None]:
         yield
     finally:
         sys.settrace(trace)
+
+
+@contextlib.contextmanager
+def _calls_counted_anew() -> Iterator[None]:
+    """The package counts calls that ask for gradients for good: one dynamic model would taint all that come after."""
+    from pyautoattack.checks import funcs
+
+    before = dict(funcs)
+    funcs.update(dict.fromkeys(funcs, 0))
+    try:
+        yield
+    finally:
+        funcs.update(before)
 
 
 @contextlib.contextmanager

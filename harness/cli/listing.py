@@ -61,7 +61,7 @@ def _protocols() -> list[dict[str, Any]]:
         protocol, _ = with_attacks(load_protocol(name), discover("attacks"))
         document = protocol.document()
         settings: list[tuple[SettingInfo, str, Any]] = [
-            (info, f"{table}.{info.name}", document[table][info.name])
+            (info, f"{table}.{info.name}", document[table].get(info.name))
             for table, cls in parts
             for info in cls.describe()
         ]
@@ -110,4 +110,4 @@ def _print(document: dict[str, list[dict[str, Any]]]) -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(_shown(item) for item in value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

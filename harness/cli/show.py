@@ -35,7 +35,7 @@ def show(
     store = Store.read(db)
     models = {model.name: model for model in store.models()}
     if what not in models and not what.isdecimal():
-        raise UnknownName("model from elsewhere", what, models)
+        raise UnknownName("run or model", what, models)
     record = models.get(what) or store.run(int(what))
     store.close()
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from types import FrameType
 from typing import Any
 
@@ -101,3 +102,23 @@ def test_three_classes_are_refused() -> None:
     x, y = block(model, n=6)
     with pytest.raises(HarnessError, match="needs 4 classes or more"):
         perturb(model, x, y)
+
+
+class Dynamic(Net):
+    """A network that asks for a gradient in its forward pass, as a defence that adapts to its input does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            inner = x.detach().clone().requires_grad_()
+            torch.autograd.grad(super().forward(inner).sum(), inner)
+        return super().forward(x)
+
+
+def test_a_dynamic_model_is_told_and_does_not_taint_the_next() -> None:
+    suspicious, sound = Dynamic().eval(), Net().eval()
+    x, y = block(sound, n=6)
+    with pytest.warns(UserWarning, match="dynamic defense"):
+        perturb(suspicious, x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        perturb(sound, x, y)

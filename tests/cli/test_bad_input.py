@@ -92,7 +92,9 @@ NAMES = {  # command -> what must be in the line
     "leaderboard --sort autoatack": ["unknown column 'autoatack'", "did you mean 'autoattack'"],
     "leaderboard --format xml": ["--format", "xml", "markdown"],
     "show 99": ["there is no run 99", "harness runs"],
-    "show ninety": ["RUN", "integer"],
+    "show ninety": ["unknown run or model 'ninety'"],
+    "compare sat trade --dataset digits": ["unknown row 'sat'"],
+    "evaluate 99": ["there is no run 99"],
     "list": ["KIND"],
     "run": ["METHOD"],
 }

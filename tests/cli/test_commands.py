@@ -114,7 +114,7 @@ class TestLeaderboardWithoutADatabase:
 
     def test_runs_and_what_to_do(self, harness: Harness) -> None:
         assert "No run yet; `harness run sat --dataset digits --arch smallcnn`" in harness("runs")
-        assert json.loads(harness("runs --json")) == {"runs": []}
+        assert json.loads(harness("runs --json")) == {"runs": [], "models": []}
 
 
 def text(figure: dict[str, Any]) -> str:
@@ -126,7 +126,7 @@ def shown(value: object) -> str:
     """A default as a person writes it."""
     if isinstance(value, (list, tuple)):
         return ",".join(shown(item) for item in value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 class TestList:
@@ -166,7 +166,7 @@ class TestList:
         document = whole.document()
         tables = {"train": document["train"], "evaluation": document["evaluation"], **document["attacks"]}
         expected = {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
-        expected["epsilon"] = document["epsilon"]
+        expected |= {"epsilon": document["epsilon"], "evaluation.epsilon": None}  # not in documents while it is unset
         assert {setting["name"]: setting["default"] for setting in entry["settings"]} == expected
         assert all(setting["meaning"] for setting in entry["settings"])
         _, _, below = harness("list protocols").partition(f"{name}  {protocol.summary}")

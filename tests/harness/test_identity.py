@@ -200,6 +200,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "seeds": [1, 7],
         "train_seeds": [1, 4],
         "limit": [3],
+        "checks": [False],
         "device": [None],
         "data_dir": [tmp_path / "other"],
         "plugins": [(plugin(tmp_path),)],

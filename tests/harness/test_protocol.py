@@ -73,6 +73,9 @@ TEXTS = {
 }
 
 
+LATER_FIELDS = ("epsilon",)  # of the evaluation: fingerprints of protocols without it must stay
+
+
 def other(key: str, value: Any) -> Any:
     """Another valid value of a field."""
     if key in TEXTS:
@@ -201,8 +204,10 @@ def test_a_missing_key_is_named(key: str) -> None:
     assert refusal(lacking) == f"protocol 'mine' does not set {key}; see `harness list protocols`"
 
 
-@pytest.mark.parametrize("key", [(t, f.name) for t, fields in FIELDS.items() for f in fields], ids=".".join)
-def test_no_field_of_a_table_has_a_default(key: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "key", [(t, f.name) for t, fields in FIELDS.items() for f in fields if f.name not in LATER_FIELDS], ids=".".join
+)
+def test_no_field_of_a_table_has_a_default_but_those_that_came_later(key: tuple[str, str]) -> None:
     name, field = key
     assert f"table {name}: {field} must be given: " in refusal(table(name, **{field: None}))
 

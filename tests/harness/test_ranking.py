@@ -18,9 +18,21 @@ from scipy import stats
 
 from harness.errors import UnknownName
 from harness.evaluation.statistics import Figure
+from harness.identity import digest
+from harness.leaderboard.cells import flags_text
+from harness.leaderboard.flags import Flag
 from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, Selection, boards
 from harness.reference import ReportedFigure
-from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord, RunRecord
+from harness.rigour.finding import Finding
+from harness.store.records import (
+    CheckpointRecord,
+    DatasetRecord,
+    EvaluationRecord,
+    ExaminationRecord,
+    ModelRecord,
+    ProtocolRecord,
+    RunRecord,
+)
 from harness.store.store import Store
 
 DIGITS = DatasetRecord("digits", "d" * 64, 1437, 360, 1, 8, 8, 10)
@@ -36,13 +48,17 @@ class Held(Store):
         runs: Sequence[RunRecord],
         protocols: Sequence[ProtocolRecord] = (PROTOCOL,),
         reported: Sequence[ReportedFigure] = (),
+        models: Sequence[ModelRecord] = (),
     ) -> None:
         self._verdicts: dict[int, bytes] = {}
         self._held = [self._numbered(run) for run in runs], list(protocols), list(reported)
+        self._models = [replace(model, checkpoint=self._counted(model.checkpoint)) for model in models]
 
     def _numbered(self, run: RunRecord) -> RunRecord:
-        checkpoints = [replace(c, evaluations=tuple(map(self._kept, c.evaluations))) for c in run.checkpoints]
-        return replace(run, checkpoints=tuple(checkpoints))
+        return replace(run, checkpoints=tuple(map(self._counted, run.checkpoints)))
+
+    def _counted(self, checkpoint: CheckpointRecord) -> CheckpointRecord:
+        return replace(checkpoint, evaluations=tuple(map(self._kept, checkpoint.evaluations)))
 
     def _kept(self, evaluation: EvaluationRecord) -> EvaluationRecord:
         number = len(self._verdicts) + 1
@@ -58,6 +74,9 @@ class Held(Store):
 
     def protocols(self) -> list[ProtocolRecord]:
         return self._held[1]
+
+    def models(self) -> list[ModelRecord]:
+        return self._models
 
     def reported(self) -> list[ReportedFigure]:
         return self._held[2]
@@ -721,3 +740,122 @@ class TestReported:
         assert [(row.rank, row.method) for row in svhn.rows] == [(1, "sat"), (2, "lrat"), (3, "gairat")]
         (by_pgd,) = boards(Store.read("sqlite://"), Selection(dataset="svhn", sort="pgd"))
         assert [(row.rank, row.method) for row in by_pgd.rows] == [(1, "gairat"), (2, "lrat"), (3, "sat")]
+
+
+# ---- models from elsewhere, and flags
+
+
+def model(name: str, *evaluations: EvaluationRecord, **changes: Any) -> ModelRecord:
+    record = ModelRecord(
+        id=1,
+        identity=f"identity-of-{name}",
+        name=name,
+        network="resnet18",
+        network_settings={},
+        network_departures={},
+        dataset=DIGITS,
+        parameters=1,
+        created_utc=datetime(2026, 1, 1),
+        provenance={},
+        checkpoint=CheckpointRecord(0, "given", None, "e" * 64, evaluations),
+    )
+    return replace(record, **changes)
+
+
+def labels(store: Store) -> list[list[str]]:
+    """The rows of each measured board."""
+    return [[row.label for row in board.rows] for board in boards(store) if board.source == MEASURED]
+
+
+class TestModelsFromElsewhere:
+    def test_one_is_ranked_among_the_runs_and_marked(self) -> None:
+        runs = [run(1, evaluation("autoattack", 80)), run(2, evaluation("autoattack", 40), method="lrat")]
+        store = Held(runs, models=[model("theirs", evaluation("autoattack", 60))])
+        (board,) = boards(store)
+        assert [(row.label, row.rank, row.trained_here, row.runs) for row in board.rows] == [
+            ("sat", 1, True, (1,)),
+            ("theirs", 2, False, ()),
+            ("lrat", 3, True, (2,)),
+        ]
+        assert board.rows[1].train_seeds is None
+        assert board.rows[1].versus_best is not None  # McNemar: it has no training seed
+
+    def test_it_stands_beside_every_run_that_went_through_the_same_attacks(self) -> None:
+        other_training = replace(PROTOCOL, fingerprint="2" * 64, training_sha256="training-b")
+        runs = [
+            run(1, evaluation("autoattack", 80)),
+            run(2, evaluation("autoattack", 40), training_sha256="training-b", method="lrat"),
+        ]
+        store = Held(runs, [PROTOCOL, other_training], models=[model("theirs", evaluation("autoattack", 60))])
+        assert labels(store) == [["sat", "theirs"], ["theirs", "lrat"]]  # 80, 60, and 40 images
+
+    def test_where_no_run_is_it_stands_on_one_board(self) -> None:
+        other_training = replace(PROTOCOL, fingerprint="2" * 64, training_sha256="training-b")
+        store = Held([], [PROTOCOL, other_training], models=[model("theirs", evaluation("pgd", 60))])
+        (board,) = boards(store)
+        assert board.fingerprint == "2" * 64
+
+    def test_other_images_or_attacks_are_other_boards(self) -> None:
+        theirs = model("theirs", evaluation("pgd", 60, examples=100, done=100))
+        store = Held([run(1, evaluation("pgd", 80))], models=[theirs])
+        assert sorted(labels(store)) == [["sat"], ["theirs"]]
+        strangers = model("theirs", evaluation("pgd", 60, settings_sha256="another ball"))
+        assert labels(Held([run(1, evaluation("pgd", 80))], models=[strangers])) == [["sat"]]
+
+    def test_an_attack_without_settings_alone_puts_nothing_on_a_board(self) -> None:
+        natural = digest({})  # belongs to every protocol
+        protocol = replace(PROTOCOL, attacks={"natural": natural, "pgd": "pgd-20"})
+        clean = evaluation("natural", 90, settings_sha256=natural)
+        assert labels(Held([run(1, clean)], [protocol])) == []
+        assert labels(Held([run(1, clean, evaluation("pgd", 50))], [protocol])) == [["sat"]]
+        alone = replace(PROTOCOL, attacks={"natural": natural})
+        assert labels(Held([run(1, clean)], [alone])) == [["sat"]]
+
+
+def finding(check: str, status: str = "flagged", mark: str = "Z") -> Finding:
+    flagged = status == "flagged"
+    return Finding(check, status, mark if flagged else "", 0.5, 0.1, f"why {check}", {})  # type: ignore[arg-type]
+
+
+def examined(number: int, *findings: Finding, epsilon: float = 0.2, examples: int = 200, **changes: Any) -> RunRecord:
+    """A run whose last checkpoint was examined."""
+    settings = {"kind": "model", "epsilon": epsilon, "examples": examples}
+    examination = ExaminationRecord(settings, datetime(2026, 1, 3), 1.0, {}, findings)
+    last = replace(checkpoint(evaluation("autoattack", 50)), examinations=(examination,))
+    return run(number, last, train_seed=number, **changes)
+
+
+class TestFlags:
+    PROTOCOL = replace(PROTOCOL, document={"epsilon": 0.2, "evaluation": {"steps": 20}})
+
+    def row(self, *runs: RunRecord, protocol: ProtocolRecord | None = None) -> Row:
+        (board,) = boards(Held(runs, [protocol or self.PROTOCOL]))
+        (row,) = board.rows
+        return row
+
+    def test_they_are_counted_over_networks_in_the_order_of_the_checks(self) -> None:
+        good = finding("zero-gradient", "passed")
+        row = self.row(
+            examined(1, finding("zero-gradient"), finding("gap", mark="A")),
+            examined(2, good, finding("gap", mark="A")),
+            examined(3, good, finding("gap", "not-applicable")),
+        )
+        assert row.flags == (
+            Flag("Z", "zero-gradient", 1, 3, "why zero-gradient"),
+            Flag("A", "gap", 2, 3, "why gap"),
+        )
+        assert flags_text(row) == "ZA"
+
+    def test_none_raised_is_told_from_none_looked_for(self) -> None:
+        row = self.row(examined(1, finding("zero-gradient", "passed")))
+        assert (row.flags, flags_text(row)) == ((), "none")
+        row = self.row(run(1, evaluation("autoattack", 50)))
+        assert (row.flags, flags_text(row)) == (None, "-")
+
+    @pytest.mark.parametrize("elsewhere", [{"epsilon": 0.1}, {"examples": 100}])
+    def test_what_was_found_in_another_ball_or_on_other_images_is_not_told(self, elsewhere: dict[str, Any]) -> None:
+        assert self.row(examined(1, finding("zero-gradient"), **elsewhere)).flags is None
+
+    def test_the_ball_is_the_evaluations_own_where_it_has_one(self) -> None:
+        own = replace(self.PROTOCOL, document={"epsilon": 0.2, "evaluation": {"epsilon": 0.1}})
+        assert self.row(examined(1, finding("zero-gradient"), epsilon=0.1), protocol=own).flags

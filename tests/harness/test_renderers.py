@@ -186,6 +186,9 @@ class TestJson:
             "versus_best": None,
             "notes": [],
             "runs": [3],
+            "trained_under_protocol": True,
+            "epsilon": None,
+            "flags": None,
         }
         assert first["metrics"]["pgd"] == {
             "median": 100.0,
