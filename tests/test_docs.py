@@ -13,7 +13,7 @@ from harness.cli import main as entry
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [ROOT / "docs" / "plugins.md", ROOT / "docs" / "methods.md", ROOT / "docs" / "results.md"]
+PAGES = [ROOT / "docs" / f"{name}.md" for name in ("plugins", "methods", "results", "evaluation")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
