@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from harness.events import EpochDone, EvaluationProgress, Event, TrainingProgress
+from harness.events import EpochDone, EvaluationProgress, Event, Examined, TrainingProgress
 
 PLAIN_INTERVAL_S = 10.0
 
@@ -50,6 +50,9 @@ class Watch:
             note = f"epoch {record.epoch}/{event.epochs} loss {record.loss:.4f} {rate:.0f} images/s"
             last = record.epoch == event.epochs
             self._tell(event.label, record.epoch / event.epochs, note, 0.0 if last else PLAIN_INTERVAL_S)
+        elif isinstance(event, Examined):
+            flagged = sum(finding.status == "flagged" for finding in event.findings)
+            self._tell(f"checks of {event.label}", 1.0, f"{len(event.findings)} made, {flagged} flagged", 0.0)
         elif isinstance(event, EvaluationProgress):
             note = (
                 f"{event.label} {event.checkpoint}: {event.attack}, seed {event.seed};"

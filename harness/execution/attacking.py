@@ -40,16 +40,25 @@ class Attacking:
         summary: takes what was done, and how long it took.
     """
 
-    def __init__(self, store: Store, executor: Executor, listen: Report, summary: Summary) -> None:
-        self._store, self._executor, self._tell, self._summary = store, executor, listen, summary
+    def __init__(self, store: Store, listen: Report, summary: Summary) -> None:
+        self._store, self._tell, self._summary = store, listen, summary
         self._contestants: list[_Contestant] = []
 
     def add(self, assessment: Assessment, weights: Weights, checkpoint_id: int, folder: Path) -> None:
         """A model to attack: what the store calls its weights, and the folder of its log."""
         self._contestants.append(_Contestant(assessment, weights, checkpoint_id, folder))
 
-    def attack(self) -> None:
-        """Run every attack's missing blocks.
+    def items(self) -> int:
+        """How many items of work there are; nothing is written."""
+        count = 0
+        for contestant in self._contestants:
+            checkpoint = self._store.checkpoint(contestant.checkpoint_id)
+            count += contestant.assessment.unexamined(checkpoint)
+            count += sum(len(gap.blocks) for gap in contestant.assessment.gaps(checkpoint.evaluations))
+        return count
+
+    def attack(self, executor: Executor) -> None:
+        """Run every attack's missing blocks, and the checks of rigour.
 
         Raises:
             HarnessError: a plugin, a data set, or weights that cannot be used; what was done before is kept.
@@ -59,20 +68,24 @@ class Attacking:
         by_id = {work.evaluation_id: work for work in blocks}
         works: list[Work] = [*(work for c in self._contestants for work in self._examination(c)), *blocks]
 
+        done = 0
+
         def hear(event: Event) -> None:
+            nonlocal done
+            done += isinstance(event, (BlockDone, Examined))
             if isinstance(event, Examined):
-                return self._keep(event)
+                self._keep(event)
             if not isinstance(event, BlockDone):
                 return self._tell(event)
             self._store.add_block(event)
             work = by_id[event.evaluation_id]
             self._summary.busy_s[work.attack] += event.duration_s
             self._summary.blocks += 1
-            left = (time.perf_counter() - started) / self._summary.blocks * (len(blocks) - self._summary.blocks)
+            left = (time.perf_counter() - started) / done * (len(works) - done)
             place = (work.weights.label, work.weights.checkpoint, work.attack, work.seed)
             self._tell(EvaluationProgress(*place, self._summary.blocks, len(blocks), left))
 
-        for outcome in self._executor.run(works, hear):
+        for outcome in executor.run(works, hear):
             if outcome.error is not None:
                 raise outcome.error
         for contestant in self._contestants:

@@ -127,7 +127,7 @@ class Conductor:
     # ---- evaluation
 
     def _evaluate(self, run_ids: Sequence[int], executor: Executor) -> None:
-        attacking = Attacking(self.store, executor, self._tell, self.summary)
+        attacking = Attacking(self.store, self._tell, self.summary)
         for record in (self.store.run(run_id) for run_id in run_ids):
             if record.status == "done":
                 job = self._owner[record.identity]
@@ -141,4 +141,4 @@ class Conductor:
                             label=spec.label, checkpoint=name, sha256=checkpoint.sha256, spec=spec, file=file
                         )
                         attacking.add(job, weights, checkpoint.id, folder)
-        attacking.attack()
+        attacking.attack(executor)

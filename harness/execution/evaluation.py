@@ -32,14 +32,14 @@ def conduct_evaluation(
     model = _enter(evaluation, store, name)
     store.see_protocol(assessment.protocol_record(), assessment.protocol.training_document)
     summary = Summary()
-    with executor_for(2, workers, assessment.device) as executor:
-        attacking = Attacking(store, executor, listen, summary)
-        for weights in evaluation.weights:
-            checkpoint = checkpoint_of(evaluation, model, weights)
-            folder = runs_dir / (evaluation.run.folder if evaluation.run else f"model-{weights.sha256[:8]}")
-            for each in evaluation.sweep or (assessment,):
-                attacking.add(each, weights, checkpoint.id, folder)
-        attacking.attack()
+    attacking = Attacking(store, listen, summary)
+    for weights in evaluation.weights:
+        checkpoint = checkpoint_of(evaluation, model, weights)
+        folder = runs_dir / (evaluation.run.folder if evaluation.run else f"model-{weights.sha256[:8]}")
+        for each in evaluation.sweep or (assessment,):
+            attacking.add(each, weights, checkpoint.id, folder)
+    with executor_for(attacking.items(), workers, assessment.device) as executor:
+        attacking.attack(executor)
     return summary, model
 
 
