@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.evaluation.intervals import t_interval
-from harness.leaderboard.cells import TIED, figure_text, interval_text, legend, titles
+from harness.leaderboard.cells import TIED, figure_text, flags_text, interval_text, legend, titles
 from harness.leaderboard.columns import Verdicts
 from harness.leaderboard.pairs import common_seeds, over_training_seeds
 from harness.leaderboard.ranking import MEASURED, Board, Row, Selection, boards, read_verdicts
@@ -35,8 +35,11 @@ def readme_table() -> str:
     parts = []
     for board in chosen:
         rows = [
-            ["method", *titles(board)],
-            *([_marked(row), *(figure_text(row.metrics[c]) for c in board.columns)] for row in board.rows),
+            ["method", *titles(board), "flags"],
+            *(
+                [_marked(row), *(figure_text(row.metrics[c]) for c in board.columns), flags_text(row)]
+                for row in board.rows
+            ),
         ]
         parts.append(f"**{board.heading}, {board.rows[0].arch}**\n\n{_markdown(rows)}")
     seeds = sorted({row.train_seeds for board in chosen for row in board.rows if row.train_seeds})
