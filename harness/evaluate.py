@@ -12,7 +12,6 @@ from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.device import resolve_device
 from harness.errors import SettingError
-from harness.execution.weights import TargetWeights, Weights
 from harness.job import check_counts, check_limit
 from harness.overrides import assign, make, read_dataset
 from harness.own_target import own_target, own_weights, stored_protocol
@@ -24,6 +23,7 @@ from harness.store.store import Store
 from harness.targets.open import open_target
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened
+from harness.weights import TargetWeights, Weights
 
 _PROBES = 8  # images that a model from elsewhere is tried on
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import SettingError
-from harness.execution.weights import RunWeights, Weights
 from harness.protocol import Protocol
 from harness.spec import RunSpec
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.training.checkpoints import weights_file
+from harness.weights import RunWeights, Weights
 
 RUN = re.compile(r"([0-9]+)(?::([a-z]+))?")
 

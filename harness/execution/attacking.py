@@ -13,13 +13,13 @@ from harness.device import device_label
 from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
 from harness.execution.executor import Executor
 from harness.execution.summary import Summary
-from harness.execution.weights import Weights
 from harness.execution.work import BlockWork, ExamineWork, Work
 from harness.identity import digest
 from harness.provenance import provenance
 from harness.rigour.checks import examine_verdicts
 from harness.store.records import EvaluationRecord
 from harness.store.store import Store
+from harness.weights import Weights
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from harness.events import CheckpointDone, EpochDone, Event, Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import Executor, executor_for
 from harness.execution.summary import Summary
-from harness.execution.weights import RunWeights
 from harness.execution.work import TrainWork
 from harness.job import Job
 from harness.plan import RunGap, make_plan
@@ -25,6 +24,7 @@ from harness.provenance import provenance
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.training.checkpoints import weights_file
+from harness.weights import RunWeights
 
 LARGE_NETWORK = 1_000_000  # parameters; below it a second CPU thread costs more than it gives
 

@@ -9,11 +9,11 @@ from harness.events import Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import executor_for
 from harness.execution.summary import Summary
-from harness.execution.weights import Weights
 from harness.plugins import discover
 from harness.provenance import provenance
 from harness.store.records import CheckpointRecord, ModelRecord
 from harness.store.store import Store
+from harness.weights import Weights
 
 
 def conduct_evaluation(

@@ -22,7 +22,6 @@ from harness.device import arithmetic
 from harness.errors import DataError
 from harness.evaluation.evaluator import evaluate
 from harness.events import BlockDone, Examined, Report
-from harness.execution.weights import Weights, network_of
 from harness.method import Method
 from harness.network import Shape
 from harness.plugins import discover
@@ -31,6 +30,7 @@ from harness.seeds import generator
 from harness.spec import RunSpec
 from harness.threat import Threat
 from harness.training.loop import Trainer
+from harness.weights import Weights, network_of
 from harness.wrapper import Wrapper
 
 LOG_FILE = "log.txt"
