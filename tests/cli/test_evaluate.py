@@ -249,6 +249,48 @@ class TestModelsFromElsewhere:
         assert all(e.complete for e in model.checkpoint.evaluations)
 
 
+class TestChecks:
+    """What the checks find is tested beside them; here: that it reaches the store, the board, and the user."""
+
+    MODEL = "import torch\nfrom torch import nn\n\n\nclass Constant(nn.Module):\n    def forward(self, x):\n"
+    MODEL += "        return 5 * torch.eye(10)[3].repeat(len(x), 1) + 0 * x.sum()\n"
+    COMMAND = f"evaluate broken.py:Constant --name broken --dataset digits --protocol quick.toml --limit {N} {HERE}"
+
+    def test_a_broken_model_is_flagged_wherever_it_is_shown(self, harness: Harness, place: Path) -> None:
+        (place / "broken.py").write_text(self.MODEL)
+        told = harness(self.COMMAND)
+        assert "class-collapse" in told
+        (model,) = store_of(place)[1]
+        flagged = {f.check: f for f in model.checkpoint.findings(0.2, N) if f.status == "flagged"}
+        assert {"class-collapse", "robust-everywhere"} <= flagged.keys()
+        assert {e.settings["kind"] for e in model.checkpoint.examinations} == {"model", "verdicts"}
+        shown = harness("show broken --db leaderboard.db")
+        board = harness("leaderboard --dataset digits --db leaderboard.db")
+        for finding in flagged.values():
+            assert f"{finding.mark} {finding.check}: {finding.reason[:20]}" in shown
+            assert f"{finding.mark} broken †: {finding.check}" in board
+        rows = {r["method"]: r for r in json.loads(harness("leaderboard --format json --db leaderboard.db"))["rows"]}
+        assert {flag["check"] for flag in rows["broken"]["flags"]} == flagged.keys()
+        assert rows["sat"]["flags"] is None or rows["sat"]["source"] == "reported"  # the run was not examined
+
+    def test_they_are_not_made_again_and_can_be_left_out(self, harness: Harness, place: Path) -> None:
+        (place / "broken.py").write_text(self.MODEL)
+        harness(f"{self.COMMAND} --no-checks")
+        assert store_of(place)[1][0].checkpoint.examinations == ()
+        harness(self.COMMAND)
+        examined = store_of(place)[1][0].checkpoint.examinations
+        assert len(examined) == 2
+        harness(self.COMMAND)
+        assert store_of(place)[1][0].checkpoint.examinations == examined
+
+    def test_a_run_ends_with_them_too(self, harness: Harness, place: Path) -> None:
+        assert the_run(place).checkpoints[-1].examinations == ()
+        harness(f"{TRAIN} --seeds 1")  # nothing else is missing
+        (model, verdicts) = the_run(place).checkpoints[-1].examinations
+        assert {finding.check for finding in model.findings} >= {"zero-gradient", "not-logits", "fgsm-stronger"}
+        assert "autoattack-gap" in {finding.check for finding in verdicts.findings}
+
+
 class TestStops:
     @pytest.mark.parametrize("after", [1, 3, 4])
     def test_a_stop_loses_at_most_one_block_and_the_rest_gives_the_same_verdicts(
