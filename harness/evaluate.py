@@ -17,7 +17,6 @@ from harness.overrides import assign, make, read_dataset
 from harness.own_target import own_target, own_weights, stored_protocol
 from harness.plugins import Catalogue, discover
 from harness.protocol import Protocol, load_protocol
-from harness.settings import Plugin
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.open import open_target
@@ -128,6 +127,15 @@ def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
             raise SettingError(f"{option} is refused: {request.target} is a run, whose own is used; leave it out")
 
 
+def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
+    name = request.dataset or (run.dataset.name if run is not None else "cifar10")
+    if run is not None and request.dataset is None and ":" in name:
+        kind = name.partition(":")[0]
+        raise SettingError(f"run {run.id} was trained on {name}; say where it is: --dataset {kind}:PATH")
+    cls, values = read_dataset(discover("datasets", request.plugins), name, request.image_size)
+    return cast(DataSource, make(cls, cls.name, values))
+
+
 def _open(request: EvaluateRequest, dataset: Dataset) -> Opened:
     return open_target(
         request.target,
@@ -143,21 +151,9 @@ def _open(request: EvaluateRequest, dataset: Dataset) -> Opened:
 
 
 def _network_values(texts: Sequence[str]) -> dict[str, str]:
-    """The settings of the network: those texts whose key names no part of the protocol or of an attack."""
+    """The settings of a weights file's network: the texts that begin with ``network.``."""
     pairs = (text.partition("=") for text in texts)
     return {key.removeprefix("network."): value for key, _, value in pairs if key.startswith("network.")}
-
-
-# ---- attacks
-
-
-def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
-    name = request.dataset or (run.dataset.name if run is not None else "cifar10")
-    if run is not None and request.dataset is None and ":" in name:
-        kind = name.partition(":")[0]
-        raise SettingError(f"run {run.id} was trained on {name}; say where it is: --dataset {kind}:PATH")
-    cls, values = read_dataset(discover("datasets", request.plugins), name, request.image_size)
-    return cast(DataSource, make(cls, cls.name, values))
 
 
 def _attacks(
@@ -171,7 +167,7 @@ def _attacks(
     for name in named:
         catalogue.get(name)
     texts = [text for text in request.values if not text.startswith("network.")]
-    values = assign(texts, _no_owners(), protocol, catalogue, named)[""]
+    values = assign(texts, {}, protocol, catalogue, named)[""]
     if request.epsilon is not None:
         values["evaluation.epsilon"] = request.epsilon
     for key in values:
@@ -191,10 +187,6 @@ def _attacks(
     free = [name for name, attack in attacks.items() if not attack.passes(threat).total]
     chosen = tuple(dict.fromkeys((*free, *named))) if named else tuple(attacks)
     return changed, everything, chosen
-
-
-def _no_owners() -> dict[str, type[Plugin]]:
-    return {}
 
 
 def _at(assessment: Assessment, radius: float) -> Assessment:

@@ -12,6 +12,7 @@ import pytest
 from harness.errors import HarnessError, SettingError, UnknownName
 from harness.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol, protocol_names
 from harness.training.loop import checkpoint_epochs, learning_rate
+from tests.tiny import make_threat
 
 PAPER = load_protocol("paper")
 
@@ -350,3 +351,17 @@ def test_what_is_neither_a_name_nor_a_file_is_refused_with_near_misses(tmp_path:
     for missing in (tmp_path / "missing.toml", tmp_path / "folder.toml"):
         with pytest.raises(UnknownName, match="unknown protocol"):
             load_protocol(str(missing))
+
+
+def test_the_evaluations_ball_is_the_trainings_unless_it_has_its_own() -> None:
+    assert PAPER.evaluation_threat.epsilon == PAPER.epsilon == 8 / 255
+    own = PAPER.with_values({"evaluation.epsilon": "4/255"})
+    assert own.evaluation_threat == make_threat(4 / 255, steps=20, step_size=1 / 255)
+    assert own.training_document == PAPER.training_document  # a run is the same under either
+    assert own.fingerprint != PAPER.fingerprint
+
+
+def test_a_ball_of_its_own_that_is_the_same_is_none_of_its_own() -> None:
+    same = PAPER.with_values({"evaluation.epsilon": "8/255"})
+    assert same.evaluation.epsilon is None
+    assert same.fingerprint == PAPER.fingerprint
