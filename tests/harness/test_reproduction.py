@@ -334,6 +334,16 @@ def close(value: float) -> Any:
     return pytest.approx(value, abs=1e-12)
 
 
+def test_a_model_from_elsewhere_on_the_board_is_no_cell(store: Store) -> None:
+    put(store, "sat", {"natural": [830], "pgd": [510] * 5})
+    alone = row(store, "sat")
+    fields: dict[str, Any] = {"network": "resnet18", "network_settings": {}, "network_departures": {}}
+    model = store.see_model("sat", CIFAR, sha256="d" * 64, parameters=1, provenance={}, **fields)
+    number = store.open_evaluation(model.checkpoint.id, "pgd", {"attack": "pgd"}, 0, IMAGES, {})
+    store.add_block(BlockDone(number, 0, bytes([1] * IMAGES), 1.0, ()))
+    assert row(store, "sat") == alone
+
+
 def test_difference_and_verdict_by_hand(store: Store) -> None:
     # reported: natural 82.88; PGD 51.16 ± 0.13; CW 49.74 ± 0.17; AutoAttack 48.57 ± 0.11
     counts = {"pgd": [510, 512, 511, 513, 514], "cw": [480] * 5, "autoattack": [484, 485, 486]}
