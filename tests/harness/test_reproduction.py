@@ -30,6 +30,7 @@ from harness.reproduction import Comparison, compare, orderings, parts, requests
 from harness.spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
+from tests.tiny import PROTOCOL_DOCUMENT
 
 BASE = Request(methods=(), device="cpu")
 
@@ -291,7 +292,7 @@ def put(
     """A run on CIFAR-10 with ResNet-18, and how many images it had right, for each attack and seed."""
     digests = {attack: digest({"attack": attack}) for attack in ATTACKS}
     training = PAPER.training_document
-    store.see_protocol(ProtocolRecord(protocol, "paper", digest(training), digests, {}), training)
+    store.see_protocol(ProtocolRecord(protocol, "paper", digest(training), digests, PROTOCOL_DOCUMENT), training)
     made = discover("methods").get(method).from_mapping(settings)
     spec = RunSpec(
         method=method,
