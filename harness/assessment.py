@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 
@@ -15,10 +15,10 @@ from harness.identity import digest
 from harness.overrides import make
 from harness.plugins import Catalogue
 from harness.protocol import Protocol
+from harness.rigour.scope import Kind, Scope
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.threat import Threat
 
-Examined = Literal["model", "verdicts"]
 EDITION = 1  # of the checks of rigour: raised when one changes, so that models are examined anew
 
 
@@ -87,10 +87,19 @@ class Assessment:
                 missing = missing_blocks(self.examples, self.protocol.evaluation.block_size, blocks)
                 yield AttackGap(attack, seed, tuple(missing))
 
-    def examination(self, kind: Examined) -> dict[str, Any]:
+    @property
+    def scope(self) -> Scope:
+        """What the checks of rigour depend on."""
+        return Scope(
+            threat=self.threat.resolved(),
+            attacks={name: digest(self.attack_settings(name)) for name in self.protocol.evaluation.attacks},
+            block_size=self.protocol.evaluation.block_size,
+            examples=self.examples,
+        )
+
+    def examination(self, kind: Kind) -> dict[str, Any]:
         """What identifies an examination of that kind: of the model itself, or of its verdicts."""
-        ball = {"epsilon": self.threat.epsilon, "examples": self.examples, "kind": kind, "edition": EDITION}
-        return ball | ({"threat": self.threat.resolved()} if kind == "model" else {})
+        return self.scope.settings(kind) | {"edition": EDITION}
 
     def unexamined(self, checkpoint: CheckpointRecord | None) -> bool:
         """Whether the checks of rigour on the model itself are wanted, and not there yet."""
@@ -108,7 +117,7 @@ class Assessment:
             fingerprint=self.protocol.fingerprint,
             name=self.protocol.name,
             training_sha256=digest(self.protocol.training_document),
-            attacks={name: digest(self.attack_settings(name)) for name in self.protocol.evaluation.attacks},
+            attacks=dict(self.scope.attacks),
             document=self.protocol.document(),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +46,21 @@ def _by_file(file: Path, store: Store) -> OwnTarget | None:
     if file.suffix != ".safetensors" or not file.is_file():
         return None
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    known = ((run, c) for run in store.runs() for c in run.checkpoints if c.sha256 == sha256 and run.status == "done")
+    newest_first = reversed(store.runs())  # a training that is repeated gives the same file; the newest attempt counts
+    known = ((run, c) for run in newest_first for c in run.checkpoints if c.sha256 == sha256 and run.status == "done")
     return next((OwnTarget(run, checkpoint.name, file) for run, checkpoint in known), None)
 
 
 def stored_protocol(run: RunRecord, store: Store) -> Protocol:
-    """The protocol under which runs like this one were first asked for; others came of changes to the evaluation."""
-    first = next(record for record in store.protocols() if record.training_sha256 == run.training_sha256)
+    """The protocol whose attacks the run went through first; others of its training are changes to the evaluation.
+
+    Of a run that went through none of them whole, the one that the store heard of first.
+    """
+    entered: dict[tuple[str, str], int] = {}
+    for evaluation in sorted((e for c in run.checkpoints for e in c.evaluations), key=lambda e: e.id):
+        entered.setdefault((evaluation.attack, evaluation.settings_sha256), evaluation.id)
+    alike = [record for record in store.protocols() if record.training_sha256 == run.training_sha256]
+    first = min(alike, key=lambda record: max(entered.get(item, math.inf) for item in record.attacks.items()))
     return Protocol.from_document(first.name, first.document)
 
 

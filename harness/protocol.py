@@ -88,6 +88,10 @@ class Protocol(Settings):
     evaluation: EvaluationProtocol
     attack_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def check(self) -> None:
+        if self.evaluation.epsilon == self.epsilon:  # the ball of the training, said twice: one protocol, not two
+            object.__setattr__(self, "evaluation", dataclasses.replace(self.evaluation, epsilon=None))
+
     @property
     def training_document(self) -> dict[str, Any]:
         """What a run's identity takes from the protocol."""

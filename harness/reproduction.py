@@ -186,11 +186,14 @@ def compare(cells: Sequence[Cell], base: Request, store: Store) -> list[Comparis
 
 
 def _rows(standard: Standard, limit: int | None, store: Store) -> dict[tuple[str, str, str], Row]:
-    """The leaderboard's rows under a standard, by method, resolved settings, and checkpoint."""
+    """The leaderboard's rows under a standard, by method, resolved settings, and checkpoint.
+
+    A model from elsewhere may stand on the same board; it is no cell's.
+    """
     runs = {run.id: run for run in store.runs()}
     found = {}
     for board in boards(store, Selection(dataset=standard.dataset, protocol=standard.protocol.fingerprint)):
-        for row in board.rows if board.source == MEASURED else ():
+        for row in (row for row in board.rows if board.source == MEASURED and row.trained_here):
             run = runs[row.runs[0]]
             if (
                 board.examples == (limit or run.dataset.test_examples)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.method import Step
 from harness.threat import Threat
+
+PROTOCOL_DOCUMENT: dict[str, Any] = {
+    "epsilon": 0.2,
+    "evaluation": {"steps": 20, "relative_step": 0.25, "start": "uniform", "block_size": 100},
+}
+"""What the store keeps of a protocol, as far as a leaderboard reads it."""
 
 
 def draws(seed: int = 0) -> torch.Generator:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.assessment import Assessment
-from harness.evaluation.intervals import Interval, wilson
+from harness.evaluation.intervals import LEVEL, Interval, wilson
 from harness.evaluation.paired import robust_under_every
 from harness.evaluation.statistics import Figure, summarise
 from harness.identity import digest
@@ -75,7 +75,7 @@ def report(
         results=tuple(results),
         worst_case=worst,
         worst_case_interval=None if worst is None else wilson(worst, assessment.examples),
-        findings=checkpoint.findings(assessment.threat.epsilon, assessment.examples),
+        findings=checkpoint.findings(assessment.scope),
     )
 
 
@@ -119,4 +119,4 @@ def report_document(report: ModelReport) -> dict[str, Any]:
 
 
 def _interval(interval: Interval | None) -> dict[str, float] | None:
-    return None if interval is None else {"low": interval.low, "high": interval.high, "level": 0.95}
+    return None if interval is None else {"low": interval.low, "high": interval.high, "level": LEVEL}

@@ -144,6 +144,7 @@ class Attacking:
                 checkpoint_id=contestant.checkpoint_id,
                 threat=assessment.threat,
                 examples=assessment.examples,
+                block_size=assessment.protocol.evaluation.block_size,
                 settings=assessment.examination("model"),
             )
 

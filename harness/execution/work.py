@@ -18,14 +18,14 @@ from torch import nn
 from harness.assessment import DatasetPlace
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
-from harness.device import arithmetic
 from harness.errors import DataError
 from harness.evaluation.evaluator import evaluate
 from harness.events import BlockDone, Examined, Report
 from harness.method import Method
 from harness.network import Shape
 from harness.plugins import discover
-from harness.rigour.checks import examine_model
+from harness.rigour.budgets import EXAMPLES
+from harness.rigour.checks import examine_model, subset
 from harness.seeds import generator
 from harness.spec import RunSpec
 from harness.threat import Threat
@@ -133,23 +133,28 @@ class BlockWork(Work):
 
 @dataclass(frozen=True, kw_only=True)
 class ExamineWork(Work):
-    """Check a model for signs that its figures cannot be trusted, on some of the images that it is attacked on."""
+    """Check a model for signs that its figures cannot be trusted, on some of the images that it is attacked on.
+
+    Attributes:
+        block_size: images that an attack takes together, so that the checks need no more memory than it does.
+    """
 
     weights: Weights
     checkpoint_id: int
     threat: Threat
     examples: int
+    block_size: int
     settings: dict[str, Any]
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
         model = _model(self.weights, dataset.shape, self.device, self.plugins)
-        x, y = dataset.pixels(dataset.test.images[: self.examples]), dataset.test.labels[: self.examples]
+        chosen = subset(dataset.test.labels[: self.examples])
+        x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
         log = logging.getLogger("harness.rigour")
         log.info("checks of rigour on %s", self.weights.checkpoint)
         started = time.perf_counter()
-        with arithmetic(self.device, "float32"):
-            findings = examine_model(model, x, y, self.threat)
+        findings = examine_model(model, x, y, self.threat, batch=min(self.block_size, EXAMPLES))
         for finding in (finding for finding in findings if finding.status == "flagged"):
             log.warning("%s: %s", finding.check, finding.reason)
         duration = time.perf_counter() - started

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.leaderboard.contestants import Contestant
+from harness.rigour.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,9 @@ class Flag:
     reason: str
 
 
-def flags(networks: Sequence[Contestant], epsilon: float | None, examples: int) -> tuple[Flag, ...] | None:
-    """The flags of some networks in a ball, in the order of the checks; None where no network was examined there."""
-    if epsilon is None:
-        return None
-    examined = [found for n in networks if (found := n.checkpoint.findings(epsilon, examples))]
+def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | None:
+    """The flags of some networks under an evaluation, in the order of the checks; None where none was examined so."""
+    examined = [found for n in networks if (found := n.checkpoint.findings(scope))]
     if not examined:
         return None
     raised = [[finding for finding in findings if finding.status == "flagged"] for findings in examined]

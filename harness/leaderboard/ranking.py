@@ -16,6 +16,7 @@ from harness.leaderboard.flags import Flag, flags
 from harness.leaderboard.pairs import Decision, against_best
 from harness.leaderboard.places import places
 from harness.reference import ReportedFigure
+from harness.rigour.scope import Scope
 from harness.store.records import ProtocolRecord
 from harness.store.store import Store
 
@@ -82,10 +83,12 @@ class Board:
 
     Attributes:
         fingerprint: of the protocol; for reported rows the paper's name stands for it.
+        aliases: fingerprints of other protocols of the same training and attacks, such as one with more steps for
+            attacks that take none.
         examples: how many test images were attacked; None where a paper does not say.
         columns: what the rows have figures of: the protocol's attacks, and for measured rows the worst case.
         attacks: attack -> SHA-256 of its settings, of measured rows.
-        epsilon: radius of the attacks' ball; None where a paper does not say.
+        scope: what checks of rigour depend on; None for reported rows.
         ranked_by: the column that the ranks are of.
     """
 
@@ -97,8 +100,14 @@ class Board:
     columns: tuple[str, ...]
     rows: tuple[Row, ...] = field(default=())
     attacks: dict[str, str] = field(default_factory=dict)
-    epsilon: float | None = None
+    scope: Scope | None = None
     ranked_by: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def epsilon(self) -> float | None:
+        """The radius of the attacks' ball; None where a paper does not say."""
+        return None if self.scope is None else self.scope.epsilon
 
     def column(self, name: str) -> Column:
         """A column of a measured board."""
@@ -137,9 +146,12 @@ class Selection:
             self.dataset in (None, board.dataset)
             and self.arch in (None, row.arch)
             and self.checkpoint in (None, row.checkpoint)
-            and (self.protocol in (None, board.protocol) or board.fingerprint.startswith(str(self.protocol)))
+            and (self.protocol in (None, board.protocol) or self._fingerprint_of(board))
             and (self.runs is None or not self.runs.isdisjoint(row.runs))
         )
+
+    def _fingerprint_of(self, board: Board) -> bool:
+        return any(known.startswith(str(self.protocol)) for known in (board.fingerprint, *board.aliases))
 
 
 def boards(store: Store, selection: Selection | None = None) -> list[Board]:
@@ -195,12 +207,12 @@ def _with_ties(board: Board, verdicts: Verdicts) -> Board:
 def _measured(
     networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord], verdicts: Verdicts
 ) -> Iterator[Board]:
-    distinct = {
-        canonical_json([p.training_sha256, list(p.attacks.items())]): p for p in protocols
-    }  # the last of equal ones
-    known = {protocol.fingerprint: protocol for protocol in distinct.values()}
-    for (fingerprint, _, examples), members in places(networks, list(known.values())).items():
-        protocol = known[fingerprint]
+    equal: dict[str, list[ProtocolRecord]] = defaultdict(list)
+    for record in protocols:
+        equal[canonical_json([record.training_sha256, list(record.attacks.items())])].append(record)
+    known = {alike[-1].fingerprint: alike for alike in equal.values()}
+    for (fingerprint, _, examples), members in places(networks, [alike[-1] for alike in equal.values()]).items():
+        *others, protocol = known[fingerprint]
         board = Board(
             dataset=members[0].dataset.name,
             source=MEASURED,
@@ -209,19 +221,13 @@ def _measured(
             examples=examples,
             columns=(*protocol.attacks, WORST_CASE),
             attacks=dict(protocol.attacks),
-            epsilon=_epsilon(protocol),
+            aliases=tuple(other.fingerprint for other in others),
+            scope=Scope.of_document(protocol.document, protocol.attacks, examples),
         )
         kin: dict[str, list[Contestant]] = defaultdict(list)
         for network in members:
             kin[network.kin].append(network)
         yield replace(board, rows=tuple(_row(alike, board, verdicts) for alike in kin.values()))
-
-
-def _epsilon(protocol: ProtocolRecord) -> float | None:
-    """The radius of the attacks' ball."""
-    own = protocol.document.get("evaluation", {}).get("epsilon")
-    epsilon: float | None = protocol.document.get("epsilon") if own is None else own
-    return epsilon
 
 
 def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Row:
@@ -257,7 +263,7 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Ro
         unseeded=frozenset(unseeded),
         networks=tuple(networks),
         trained_here=one.training_sha256 is not None,
-        flags=flags(networks, board.epsilon, board.examples or 0),
+        flags=None if board.scope is None else flags(networks, board.scope),
         worst_case_seeds=fewest,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.events import EpochRecord
 from harness.rigour.finding import Finding
+from harness.rigour.scope import KINDS, Scope
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,15 @@ class CheckpointRecord:
     evaluations: tuple[EvaluationRecord, ...]
     examinations: tuple[ExaminationRecord, ...] = ()
 
-    def findings(self, epsilon: float, examples: int) -> tuple[Finding, ...]:
-        """What was found in that ball and on so many test images; of each kind of examination, the newest."""
-        alike = [e for e in self.examinations if (e.settings["epsilon"], e.settings["examples"]) == (epsilon, examples)]
-        newest = {e.settings["kind"]: e for e in sorted(alike, key=lambda e: e.created_utc)}
-        return tuple(finding for _, examination in sorted(newest.items()) for finding in examination.findings)
+    def findings(self, scope: Scope) -> tuple[Finding, ...]:
+        """What was found under that evaluation; of each kind of examination the newest, whatever its edition."""
+        found: tuple[Finding, ...] = ()
+        for kind in KINDS:
+            wanted = scope.settings(kind)
+            alike = [e for e in self.examinations if all(e.settings.get(key) == v for key, v in wanted.items())]
+            newest = sorted(alike, key=lambda e: e.created_utc)[-1:]
+            found += tuple(finding for examination in newest for finding in examination.findings)
+        return found
 
 
 @dataclass(frozen=True)

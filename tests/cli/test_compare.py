@@ -23,6 +23,7 @@ from harness.spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.store.store import Store
 from tests.cli.conftest import Harness
+from tests.tiny import PROTOCOL_DOCUMENT
 
 TRAINING = {"epochs": 3}
 ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"block_size": 4}, "cw": {"block_size": 2}}
@@ -36,7 +37,7 @@ VERDICTS = {  # method -> attack -> one a training seed
 def fill(location: str, dataset: DatasetRecord) -> None:
     store = Store.write(location)
     attacks = {name: digest(settings) for name, settings in ATTACKS.items()}
-    store.see_protocol(ProtocolRecord("1" * 64, "tiny", digest(TRAINING), attacks, {}), TRAINING)
+    store.see_protocol(ProtocolRecord("1" * 64, "tiny", digest(TRAINING), attacks, PROTOCOL_DOCUMENT), TRAINING)
     for method, held in VERDICTS.items():
         for seed in range(len(held["pgd"])):
             spec = RunSpec(

@@ -145,8 +145,17 @@ class TestRuns:
         found = {c.name: [e.attack for e in c.evaluations] for c in run.checkpoints}
         assert found == {"early": ["natural", "fgsm"], "last": ["natural", "pgd", "cw", "fgsm"]}
 
-    def test_what_is_there_is_not_repeated(self, harness: Harness, place: Path) -> None:
-        command = f"evaluate 1 --seeds 1 --limit {N} --no-checks {HERE}"
+    def test_of_equal_attempts_a_file_names_the_newest(self, harness: Harness, place: Path) -> None:
+        harness(f"{TRAIN} --seeds 1 --no-checks --fresh --db leaderboard.db --runs-dir runs")
+        files = list(place.glob("runs/*/last.safetensors"))
+        assert len({file.read_bytes() for file in files}) == 1 < len(files)
+        harness(f"evaluate {files[0]} --attacks fgsm --limit {N} --no-checks {HERE}")
+        attacks = [[e.attack for e in run.checkpoints[-1].evaluations] for run in store_of(place)[0]]
+        assert attacks == [["natural", "pgd", "cw"], ["natural", "pgd", "cw", "fgsm"]]
+
+    @pytest.mark.parametrize("checks", ["", "--no-checks"])
+    def test_what_is_there_is_not_repeated(self, checks: str, harness: Harness, place: Path) -> None:
+        command = f"evaluate 1 --seeds 1 --limit {N} {checks} {HERE}"
         first = harness(command)
         before = (place / "leaderboard.db").read_bytes()
         assert harness(command) == first
@@ -164,6 +173,38 @@ class TestRuns:
         assert narrow.median > wide.median
         again = json.loads(harness(f"evaluate 1 --seeds 1 --limit {N} --no-checks --json {HERE}"))
         assert again["reports"][0]["epsilon"] == 0.2  # the ball it was trained in is still the default
+
+    def test_the_radius_of_the_training_is_no_other_ball(self, harness: Harness, place: Path) -> None:
+        before = store_of(place)[3]
+        harness(f"evaluate 1 --epsilon 0.2 --seeds 1 --limit {N} --no-checks {HERE}")
+        assert store_of(place)[3] == before
+
+    def test_a_runs_ball_is_its_own_whatever_was_evaluated_before_it(self, harness: Harness, place: Path) -> None:
+        save_file(load_file(weights(place)), place / "bare.safetensors")
+        (place / "leaderboard.db").unlink()
+        elsewhere = f"--dataset digits --protocol quick.toml --epsilon 0.1 --limit {N} --seeds 1 --no-checks {HERE}"
+        harness(f"evaluate bare.safetensors --attacks pgd {elsewhere}")  # the first that the store hears of quick.toml
+        harness(f"{TRAIN} --seeds 1 --no-checks --db leaderboard.db --runs-dir runs")
+        (report,) = json.loads(harness(f"evaluate 1 --seeds 1 --limit {N} --no-checks --json {HERE}"))["reports"]
+        assert report["epsilon"] == 0.2
+        harness(f"evaluate 1 --epsilon 0.1 --seeds 1 --limit {N} --no-checks {HERE}")
+        (report,) = json.loads(harness(f"evaluate 1 --seeds 1 --limit {N} --no-checks --json {HERE}"))["reports"]
+        assert report["epsilon"] == 0.2
+
+    def test_what_is_found_under_stronger_attacks_is_told_of_them_alone(self, harness: Harness, place: Path) -> None:
+        command = f"evaluate 1 --seeds 1 --limit {N} {HERE}"
+        harness(command)
+        (run,), _, _, (board,) = store_of(place)
+        assert board.scope is not None
+        found = run.checkpoints[-1].findings(board.scope)
+        harness(f"{command} --set pgd.restarts=9")
+        (run,), _, _, measured = store_of(place)
+        last = run.checkpoints[-1]
+        own, stronger = (last.findings(board.scope) for board in measured if board.scope is not None)
+        assert own == found
+        assert [finding.check for finding in stronger] == [finding.check for finding in found]
+        kinds = [examination.settings["kind"] for examination in last.examinations]
+        assert kinds == ["model", "verdicts", "verdicts"]  # the budget of the model's own examination is the same
 
     def test_the_verdicts_are_those_of_the_evaluator_on_each_block(self, harness: Harness, place: Path) -> None:
         harness(f"evaluate 1 --attacks pgd --set pgd.restarts=2 --epsilon 0.1 --seeds 1 --limit {N} --no-checks {HERE}")

@@ -23,6 +23,7 @@ from harness.leaderboard.vulnerable import attacks_agree, networks_agree
 from harness.spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.store.store import Store
+from tests.tiny import PROTOCOL_DOCUMENT
 
 DIGITS = DatasetRecord("digits", "d" * 64, 20, 8, 1, 8, 8, 10)
 OTHER = DatasetRecord("letters", "e" * 64, 20, 8, 1, 8, 8, 10)
@@ -49,7 +50,7 @@ def store() -> Kept:
     assert isinstance(store, Kept)
     store.kept = {}
     attacks = {name: digest(settings) for name, settings in SETTINGS.items()}
-    store.see_protocol(ProtocolRecord("1" * 64, "tiny", digest(TRAINING), attacks, {}), TRAINING)
+    store.see_protocol(ProtocolRecord("1" * 64, "tiny", digest(TRAINING), attacks, PROTOCOL_DOCUMENT), TRAINING)
     return store
 
 

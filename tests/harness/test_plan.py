@@ -19,6 +19,7 @@ from harness.identity import digest
 from harness.job import Job, Request, resolve
 from harness.plan import EvaluationGap, Plan, evaluation_gaps, make_plan
 from harness.provenance import host
+from harness.rigour.scope import KINDS, Scope
 from harness.spec import RunSpec
 from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
 from harness.store.store import Store
@@ -479,6 +480,17 @@ def test_every_checkpoint_is_examined_once(done: Store) -> None:
     (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
     done.add_examination(checkpoint.id, asked[0].examination("model"), (), 1.0, {})
     assert make_plan(asked, done).examinations == 1
+
+
+@pytest.mark.parametrize(
+    "values", [(), ("evaluation.steps=10",), ("evaluation.epsilon=0.1",), ("block_size=7",)], ids=str
+)
+def test_a_board_finds_what_was_examined_under_its_protocol(values: tuple[str, ...]) -> None:
+    (job,) = jobs(*values, checks=True)
+    record = job.protocol_record()
+    scope = Scope.of_document(record.document, record.attacks, job.examples)
+    for kind in KINDS:
+        assert scope.settings(kind) == {k: v for k, v in job.examination(kind).items() if k != "edition"}
 
 
 @pytest.mark.parametrize("value", ["evaluation.steps=10", "evaluation.epsilon=0.1"])

@@ -34,10 +34,11 @@ from harness.store.records import (
     RunRecord,
 )
 from harness.store.store import Store
+from tests.tiny import PROTOCOL_DOCUMENT
 
 DIGITS = DatasetRecord("digits", "d" * 64, 1437, 360, 1, 8, 8, 10)
 ATTACKS = {"natural": "natural-0", "pgd": "pgd-20", "autoattack": "aa"}
-PROTOCOL = ProtocolRecord("1" * 64, "tiny", "training-a", ATTACKS, {})
+PROTOCOL = ProtocolRecord("1" * 64, "tiny", "training-a", ATTACKS, PROTOCOL_DOCUMENT)
 
 
 class Held(Store):
@@ -304,9 +305,9 @@ def test_the_order_of_attacks_tells_protocols_apart() -> None:
 def stores(draw: st.DrawFn) -> Held:
     """Runs, attempts, checkpoints, and evaluations drawn from small pools, so that many of them meet."""
     protocols = [
-        ProtocolRecord("1" * 64, "one", "training-a", {"natural": "n", "pgd": "p"}, {}),
-        ProtocolRecord("2" * 64, "two", "training-a", {"pgd": "q", "cw": "c"}, {}),
-        ProtocolRecord("3" * 64, "three", "training-b", {"natural": "n", "pgd": "p"}, {}),
+        ProtocolRecord("1" * 64, "one", "training-a", {"natural": "n", "pgd": "p"}, PROTOCOL_DOCUMENT),
+        ProtocolRecord("2" * 64, "two", "training-a", {"pgd": "q", "cw": "c"}, PROTOCOL_DOCUMENT),
+        ProtocolRecord("3" * 64, "three", "training-b", {"natural": "n", "pgd": "p"}, PROTOCOL_DOCUMENT),
     ]
     runs: list[RunRecord] = []
     for number in range(draw(st.integers(0, 7))):
@@ -456,7 +457,7 @@ class TestRanks:
 class TestSelection:
     @pytest.fixture
     def store(self) -> Held:
-        other = ProtocolRecord("2" * 64, "other", "training-b", ATTACKS, {})
+        other = ProtocolRecord("2" * 64, "other", "training-b", ATTACKS, PROTOCOL_DOCUMENT)
         early = checkpoint(evaluation("pgd", 150), name="early", epoch=6)
         letters = replace(DIGITS, name="letters", fingerprint="e" * 64)
         runs = [
@@ -742,6 +743,15 @@ class TestReported:
         assert [(row.rank, row.method) for row in by_pgd.rows] == [(1, "gairat"), (2, "lrat"), (3, "sat")]
 
 
+def test_a_protocol_that_differs_in_nothing_that_counts_finds_the_same_board() -> None:
+    more_steps = replace(PROTOCOL, fingerprint="2" * 64)  # for attacks that take none
+    store = Held([run(1, evaluation("autoattack", 80))], [PROTOCOL, more_steps])
+    (everything,) = boards(store)
+    for fingerprint in ("1" * 64, "2" * 64, "1" * 8):
+        assert boards(store, Selection(protocol=fingerprint)) == [everything]
+    assert boards(store, Selection(protocol="3" * 64)) == []
+
+
 # ---- models from elsewhere, and flags
 
 
@@ -817,19 +827,20 @@ def finding(check: str, status: str = "flagged", mark: str = "Z") -> Finding:
     return Finding(check, status, mark if flagged else "", 0.5, 0.1, f"why {check}", {})  # type: ignore[arg-type]
 
 
-def examined(number: int, *findings: Finding, epsilon: float = 0.2, examples: int = 200, **changes: Any) -> RunRecord:
-    """A run whose last checkpoint was examined."""
-    settings = {"kind": "model", "epsilon": epsilon, "examples": examples}
-    examination = ExaminationRecord(settings, datetime(2026, 1, 3), 1.0, {}, findings)
+THREAT = {"epsilon": 0.2, "steps": 20, "step_size": 0.05, "start": "uniform"}  # of PROTOCOL
+
+
+def examined(number: int, *findings: Finding, **elsewhere: Any) -> RunRecord:
+    """A run whose last checkpoint was examined under PROTOCOL, or elsewhere."""
+    settings = {"kind": "model", "edition": 1, "epsilon": 0.2, "examples": 200, "threat": THREAT, "block_size": 100}
+    examination = ExaminationRecord(settings | elsewhere, datetime(2026, 1, 3), 1.0, {}, findings)
     last = replace(checkpoint(evaluation("autoattack", 50)), examinations=(examination,))
-    return run(number, last, train_seed=number, **changes)
+    return run(number, last, train_seed=number)
 
 
 class TestFlags:
-    PROTOCOL = replace(PROTOCOL, document={"epsilon": 0.2, "evaluation": {"steps": 20}})
-
     def row(self, *runs: RunRecord, protocol: ProtocolRecord | None = None) -> Row:
-        (board,) = boards(Held(runs, [protocol or self.PROTOCOL]))
+        (board,) = boards(Held(runs, [protocol or PROTOCOL]))
         (row,) = board.rows
         return row
 
@@ -852,10 +863,26 @@ class TestFlags:
         row = self.row(run(1, evaluation("autoattack", 50)))
         assert (row.flags, flags_text(row)) == (None, "-")
 
-    @pytest.mark.parametrize("elsewhere", [{"epsilon": 0.1}, {"examples": 100}])
+    @pytest.mark.parametrize(
+        "elsewhere",
+        [
+            {"epsilon": 0.1},
+            {"examples": 100},
+            {"block_size": 50},
+            {"threat": THREAT | {"steps": 100}},
+            {"kind": "verdicts", "attacks": ATTACKS | {"pgd": "pgd-100"}},
+        ],
+    )
     def test_what_was_found_in_another_ball_or_on_other_images_is_not_told(self, elsewhere: dict[str, Any]) -> None:
         assert self.row(examined(1, finding("zero-gradient"), **elsewhere)).flags is None
 
     def test_the_ball_is_the_evaluations_own_where_it_has_one(self) -> None:
-        own = replace(self.PROTOCOL, document={"epsilon": 0.2, "evaluation": {"epsilon": 0.1}})
-        assert self.row(examined(1, finding("zero-gradient"), epsilon=0.1), protocol=own).flags
+        evaluation = PROTOCOL_DOCUMENT["evaluation"] | {"epsilon": 0.1}
+        own = replace(PROTOCOL, document=PROTOCOL_DOCUMENT | {"evaluation": evaluation})
+        there = {"epsilon": 0.1, "threat": THREAT | {"epsilon": 0.1, "step_size": 0.025}}
+        assert self.row(examined(1, finding("zero-gradient"), **there), protocol=own).flags
+        assert self.row(examined(1, finding("zero-gradient")), protocol=own).flags is None
+
+    def test_verdicts_are_those_of_the_boards_attacks(self) -> None:
+        there = {"kind": "verdicts", "attacks": ATTACKS}
+        assert self.row(examined(1, finding("gap", mark="A"), **there)).flags == (Flag("A", "gap", 1, 1, "why gap"),)

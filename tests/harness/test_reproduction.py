@@ -30,6 +30,7 @@ from harness.reproduction import Comparison, compare, orderings, parts, requests
 from harness.spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
+from tests.tiny import PROTOCOL_DOCUMENT
 
 BASE = Request(methods=(), device="cpu")
 
@@ -291,7 +292,7 @@ def put(
     """A run on CIFAR-10 with ResNet-18, and how many images it had right, for each attack and seed."""
     digests = {attack: digest({"attack": attack}) for attack in ATTACKS}
     training = PAPER.training_document
-    store.see_protocol(ProtocolRecord(protocol, "paper", digest(training), digests, {}), training)
+    store.see_protocol(ProtocolRecord(protocol, "paper", digest(training), digests, PROTOCOL_DOCUMENT), training)
     made = discover("methods").get(method).from_mapping(settings)
     spec = RunSpec(
         method=method,
@@ -332,6 +333,16 @@ def row(store: Store, method: str, base: Request = BASE, table: str = "table1", 
 
 def close(value: float) -> Any:
     return pytest.approx(value, abs=1e-12)
+
+
+def test_a_model_from_elsewhere_on_the_board_is_no_cell(store: Store) -> None:
+    put(store, "sat", {"natural": [830], "pgd": [510] * 5})
+    alone = row(store, "sat")
+    fields: dict[str, Any] = {"network": "resnet18", "network_settings": {}, "network_departures": {}}
+    model = store.see_model("sat", CIFAR, sha256="d" * 64, parameters=1, provenance={}, **fields)
+    number = store.open_evaluation(model.checkpoint.id, "pgd", {"attack": "pgd"}, 0, IMAGES, {})
+    store.add_block(BlockDone(number, 0, bytes([1] * IMAGES), 1.0, ()))
+    assert row(store, "sat") == alone
 
 
 def test_difference_and_verdict_by_hand(store: Store) -> None:

@@ -27,6 +27,7 @@ from harness.errors import StoreError
 from harness.events import BlockDone, EpochRecord
 from harness.reference import reported_figures
 from harness.rigour.finding import Finding
+from harness.rigour.scope import Scope
 from harness.spec import RunSpec
 from harness.store import database, migrations
 from harness.store.records import (
@@ -38,6 +39,7 @@ from harness.store.records import (
 from harness.store.schema import VERSION_TABLE, Base
 from harness.store.store import Store
 from harness.store.verdicts import pack, unpack
+from tests.tiny import PROTOCOL_DOCUMENT
 
 DIGITS = DatasetRecord("digits", "f" * 64, 1437, 360, 1, 8, 8, 10)
 
@@ -258,20 +260,24 @@ class TestRoundTrips:
         store.add_examination(number, {"epsilon": 0.1}, FINDINGS, 1.0, there)
         assert [settings for settings, *_ in examinations()] == [here, {"epsilon": 0.1}]
 
-    def test_findings_are_those_of_the_newest_examination_of_each_kind_in_that_ball(self, store: Store) -> None:
+    def test_findings_are_those_of_the_newest_examination_of_each_kind_in_that_evaluation(self, store: Store) -> None:
         number = see_model(store).checkpoint.id
-        base = {"epsilon": 0.2, "examples": 10}
+        attacks = {"pgd": "a", "cw": "b"}
+        scope = Scope.of_document(PROTOCOL_DOCUMENT, attacks, 10)
+        model, verdicts = scope.settings("model"), scope.settings("verdicts")
         for settings, findings in (
-            (base | {"kind": "verdicts"}, FINDINGS[:1]),
-            (base | {"kind": "model", "edition": 1}, FINDINGS),
-            (base | {"kind": "model", "edition": 2}, FINDINGS[1:]),
-            (base | {"kind": "model", "epsilon": 0.1}, ()),
-            (base | {"kind": "model", "examples": 9}, ()),
+            (verdicts, FINDINGS[:1]),
+            (model | {"edition": 1}, FINDINGS),
+            (model | {"edition": 2}, FINDINGS[1:]),
+            (model | {"epsilon": 0.1}, ()),
+            (model | {"examples": 9}, ()),
+            (verdicts | {"attacks": attacks | {"pgd": "c"}}, ()),
         ):
             store.add_examination(number, settings, findings, 1.0, {})
         checkpoint = store.checkpoint(number)
-        assert checkpoint.findings(0.2, 10) == (FINDINGS[1], FINDINGS[0])
-        assert checkpoint.findings(0.3, 10) == ()
+        assert checkpoint.findings(scope) == (FINDINGS[1], FINDINGS[0])
+        assert checkpoint.findings(dataclasses.replace(scope, attacks={"pgd": "a"})) == FINDINGS[1:]
+        assert checkpoint.findings(dataclasses.replace(scope, examples=11)) == ()
 
     def test_margins_come_back_to_half_precision_in_the_order_of_the_examples(self, store: Store) -> None:
         evaluation = start_evaluation(store, start(store), examples=5)

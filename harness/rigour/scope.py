@@ -1,0 +1,56 @@
+"""What an examination was about, so that its findings stand beside the figures that they are about, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["model", "verdicts"]
+KINDS: tuple[Kind, ...] = ("model", "verdicts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """An evaluation, as far as the checks depend on it; in JSON types.
+
+    Attributes:
+        threat: the budget of the attacks that take steps.
+        attacks: the protocol's attacks, each with the SHA-256 of its settings.
+        block_size: images that go through a model together.
+        examples: how many test images, the first of the data set.
+    """
+
+    threat: Mapping[str, Any]
+    attacks: Mapping[str, str]
+    block_size: int
+    examples: int
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], attacks: Mapping[str, str], examples: int) -> Scope:
+        """From a protocol as the store keeps it; a leaderboard is read without the classes that check one.
+
+        Args:
+            document: the whole protocol, as ``Protocol.document`` gives it.
+        """
+        evaluation, own = document["evaluation"], document["evaluation"].get("epsilon")
+        epsilon = document["epsilon"] if own is None else own
+        threat = {
+            "epsilon": epsilon,
+            "steps": evaluation["steps"],
+            "step_size": epsilon * evaluation["relative_step"],
+            "start": evaluation["start"],
+        }
+        return cls(threat=threat, attacks=attacks, block_size=evaluation["block_size"], examples=examples)
+
+    @property
+    def epsilon(self) -> float:
+        """The radius of the attacks' ball."""
+        return float(self.threat["epsilon"])
+
+    def settings(self, kind: Kind) -> dict[str, Any]:
+        """What identifies an examination: of a model by its budget, of verdicts by the attacks that they are of."""
+        common = {"kind": kind, "epsilon": self.epsilon, "examples": self.examples}
+        if kind == "model":
+            return common | {"threat": dict(self.threat), "block_size": self.block_size}
+        return common | {"attacks": dict(self.attacks)}
