@@ -6,7 +6,7 @@ import dataclasses
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -131,10 +131,7 @@ class Protocol(Settings):
             if key not in document:
                 raise SettingError(f"protocol {name!r} does not set {key}; see `harness list protocols`")
             values[key] = _table(name, key, tables[key], document[key]) if key in tables else document[key]
-        protocol = cls(**values)
-        if protocol.evaluation.epsilon != protocol.epsilon:
-            return protocol
-        return replace(protocol, evaluation=replace(protocol.evaluation, epsilon=None))  # one spelling, one fingerprint
+        return cls(**values)
 
     def document(self) -> dict[str, Any]:
         """The whole protocol as a TOML file would hold it: what the store keeps beside the fingerprint."""

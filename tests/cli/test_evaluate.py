@@ -301,8 +301,9 @@ class TestChecks:
         (place / "broken.py").write_text(self.MODEL)
         told = harness(self.COMMAND)
         assert "class-collapse" in told
-        (model,) = store_of(place)[1]
-        flagged = {f.check: f for f in model.checkpoint.findings(0.2, N) if f.status == "flagged"}
+        _, (model,), _, (measured,) = store_of(place)
+        assert measured.scope is not None
+        flagged = {f.check: f for f in model.checkpoint.findings(measured.scope) if f.status == "flagged"}
         assert {"class-collapse", "robust-everywhere"} <= flagged.keys()
         assert {e.settings["kind"] for e in model.checkpoint.examinations} == {"model", "verdicts"}
         shown = harness("show broken --db leaderboard.db")

@@ -13,11 +13,11 @@ from harness.assessment import DatasetPlace
 from harness.data.digits import Digits
 from harness.dataset import Dataset
 from harness.events import Event, Examined
-from harness.execution.weights import Weights
 from harness.execution.work import ExamineWork
 from harness.network import Shape
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model
+from harness.weights import Weights
 from tests.tiny import make_threat
 
 THREAT = make_threat(steps=2)
