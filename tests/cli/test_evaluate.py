@@ -18,6 +18,7 @@ from harness.cli.main import main
 from harness.data.digits import Digits
 from harness.evaluation.evaluator import evaluate
 from harness.events import BlockDone
+from harness.execution.executor import InProcess
 from harness.leaderboard.ranking import MEASURED, Board, boards
 from harness.networks.smallcnn import SmallCNN
 from harness.seeds import generator
@@ -223,6 +224,24 @@ class TestRuns:
         assert verdicts[stored.id] == expected
 
 
+def test_networks_that_are_to_be_examined_alone_are_shared_out_among_workers(
+    harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    def counted(items: int, *_: object) -> InProcess:
+        told.append(items)
+        return InProcess()
+
+    monkeypatch.setattr("harness.execution.conduct.executor_for", counted)
+    train = f"{TRAIN} --seeds 1 --set evaluation.checkpoints=early,last --db leaderboard.db --runs-dir runs"
+    harness(f"{train} --no-checks")
+    harness(train)
+    harness(train)
+    assert told == [3 * 3, 2, 0]  # three attacks on three blocks of the other checkpoint; then a look at each
+    assert len(store_of(place)[0][0].checkpoints[0].examinations) == 2
+
+
 class TestSweep:
     def test_accuracy_against_the_radius(self, harness: Harness, place: Path) -> None:
         command = f"evaluate 1 --sweep 0,4,16,128 --seeds 1 --limit {N} {HERE}"
@@ -239,6 +258,18 @@ class TestSweep:
             name: round(40 * value / 100)
             for name, value in zip(("0", "4/255", "16/255", "128/255"), accuracies, strict=True)
         }
+
+    def test_show_tells_the_radii_apart(self, harness: Harness, place: Path) -> None:
+        harness(f"evaluate 1 --sweep 0,64 --seeds 1 --limit {N} {HERE}")
+        harness(f"evaluate 1 --attacks pgd --set pgd.restarts=3 --seeds 1 --limit {N} --no-checks {HERE}")
+        lines = [line.split() for line in harness("show 1 --db leaderboard.db").splitlines() if " pgd " in line]
+        told = [[word for word in line if "=" in word] for line in lines]
+        assert told == [
+            ["epsilon=0.2", "step_size=0.1"],
+            ["epsilon=0", "step_size=0"],
+            ["epsilon=0.25098", "step_size=0.12549"],
+            ["restarts=3", "epsilon=0.2", "step_size=0.1"],
+        ]
 
     def test_it_keeps_no_protocol_of_its_own(self, harness: Harness, place: Path) -> None:
         harness(f"evaluate 1 --sweep 0,64 --seeds 1 --limit {N} {HERE}")
@@ -268,6 +299,21 @@ class TestModelsFromElsewhere:
         told = {row["method"]: row["trained_under_protocol"] for row in shown if row["source"] == MEASURED}
         assert told == {"theirs": False, "sat": True}
         assert "not trained under the protocol" in harness("leaderboard --dataset digits --db leaderboard.db")
+        for command in ("compare sat theirs", "compare sat theirs --vulnerable --attack pgd"):
+            text = harness(f"{command} --dataset digits --db leaderboard.db")
+            assert "None" not in text
+            assert "1, -" in text  # run 1, and no run
+
+    def test_it_keeps_its_name_until_another_is_given(self, harness: Harness, place: Path) -> None:
+        save_file(load_file(weights(place)), place / "bare.safetensors")
+        command = (
+            f"evaluate bare.safetensors --dataset digits --protocol quick.toml --seeds 1 --limit 8 --no-checks {HERE}"
+        )
+        names = []
+        for asked in ("--attacks pgd", "--attacks pgd --name ours", "--attacks cw", "--attacks cw --name theirs"):
+            harness(f"{command} {asked}")
+            names += [model.name for model in store_of(place)[1]]
+        assert names == ["bare.safetensors", "ours", "ours", "theirs"]
 
     def test_show_and_runs_know_it(self, harness: Harness, place: Path) -> None:
         save_file(load_file(weights(place)), place / "bare.safetensors")
@@ -348,6 +394,11 @@ class TestRefused:
             ("evaluate 1 --protocol quick.toml", "--protocol is refused: 1 is a run"),
             ("evaluate 1 --mean 0.5 --std 0.5", "--mean is refused: 1 is a run"),
             ("evaluate 1 --arch smallcnn", "--arch is refused: 1 is a run"),
+            ("evaluate 1 --set network.width=8", "--set network.width is refused: 1 is a run"),
+            ("evaluate 1 --name mine", "--name is refused: 1 is a run"),
+            ("evaluate bare.safetensors --name 1 --dataset digits", "--name '1' is refused: a number is a run's"),
+            ("evaluate 1 --sweep 0,8 --epsilon 8/255", "--epsilon and --sweep exclude each other"),
+            ("evaluate 1 --sweep 0,8 --attacks natural", "--sweep is refused: no attack here moves in a ball"),
             ("evaluate 1 --set train.lr=1", "--set train.lr is refused: nothing is trained"),
             ("evaluate 1 --set epsilon=0.1", "--epsilon changes the ball of the attacks"),
             ("evaluate nothing.pt --dataset digits", "nothing.pt"),
