@@ -18,7 +18,6 @@ from harness.overrides import assign, make, read_dataset
 from harness.own_target import own_target, own_weights, stored_protocol
 from harness.plugins import Catalogue, discover
 from harness.protocol import Protocol, load_protocol
-from harness.settings import Plugin
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.open import open_target
@@ -184,7 +183,7 @@ def _attacks(
     for name in named:
         catalogue.get(name)
     texts = [text for text in request.values if not text.startswith("network.")]
-    values = assign(texts, _no_owners(), protocol, catalogue, named)[""]
+    values = assign(texts, {}, protocol, catalogue, named)[""]
     if request.epsilon is not None:
         values["evaluation.epsilon"] = request.epsilon
     for key in values:
@@ -207,10 +206,6 @@ def _attacks(
     free = [name for name, attack in attacks.items() if not attack.passes(threat).total]
     chosen = tuple(dict.fromkeys((*free, *named))) if named else tuple(attacks)
     return changed, everything, chosen
-
-
-def _no_owners() -> dict[str, type[Plugin]]:
-    return {}
 
 
 def _at(assessment: Assessment, radius: float) -> Assessment:
