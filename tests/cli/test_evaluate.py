@@ -247,6 +247,7 @@ class TestSweep:
         command = f"evaluate 1 --sweep 0,4,16,128 --seeds 1 --limit {N} {HERE}"
         reports = json.loads(harness(f"{command} --json"))["reports"]
         assert [report["epsilon"] for report in reports] == [0, 4 / 255, 16 / 255, 128 / 255]
+        assert all(list(report["metrics"]) == ["pgd"] for report in reports)  # natural accuracy knows no radius
         accuracies = [report["metrics"]["pgd"]["median"] for report in reports]
         natural = the_run(place).checkpoints[-1].evaluations[0]
         assert accuracies[0] == natural.percent  # a ball of radius 0 is the image itself
