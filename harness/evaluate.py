@@ -99,7 +99,8 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     dataset = source.load(request.data_dir)
     check_limit(request.limit, dataset)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
-        raise SettingError(f"run {run.id} was trained on another {run.dataset.name}; give the one it was trained on")
+        names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
+        raise SettingError(f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give --dataset the former")
     assessment = Assessment(
         dataset=dataset,
         place=DatasetPlace(source=source.name, settings=source.resolved(), data_dir=request.data_dir),

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from attacks.pgd import PGD
 from harness.cli.main import main
 from harness.data.digits import Digits
+from harness.dataset import Split
 from harness.evaluation.evaluator import evaluate
 from harness.events import BlockDone
 from harness.execution.executor import InProcess
@@ -126,6 +128,14 @@ class TestRuns:
         assert report["metrics"]["pgd"]["n"] == 2
         low, high = (report["metrics"]["pgd"]["wilson"][end] for end in ("low", "high"))
         assert low < report["metrics"]["pgd"]["median"] < high
+
+    def test_all_test_images_are_attacked_where_no_limit_is_given(self, harness: Harness, place: Path) -> None:
+        (report,) = json.loads(harness(f"evaluate 1 --attacks fgsm --no-checks --json {HERE}"))["reports"]
+        last = the_run(place).checkpoint("last")
+        assert last is not None
+        told = [(e.attack, e.examples, e.complete) for e in last.evaluations[3:]]
+        assert told == [("natural", 360, True), ("fgsm", 360, True)]
+        assert report["examples"] == 360
 
     def test_the_worst_case_counts_images_that_every_attack_leaves(self, harness: Harness, place: Path) -> None:
         (report,) = json.loads(harness(f"evaluate 1 --seeds 2 --limit {N} --no-checks --json {HERE}"))["reports"]
@@ -417,6 +427,16 @@ class TestRefused:
         before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
         assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
         assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+    def test_other_images_than_the_runs(
+        self, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        whole = Digits().load(place)
+        fewer = replace(whole, test=Split(whole.test.images[1:], whole.test.labels[1:]))
+        monkeypatch.setattr(Digits, "load", lambda *_: fewer)
+        line = refused(f"evaluate 1 {HERE}", monkeypatch, capsys)
+        for dataset in (whole, fewer):
+            assert f"digits [{dataset.fingerprint[:8]}]" in line
 
     def test_a_name_that_another_model_has(
         self, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
