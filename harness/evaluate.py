@@ -35,6 +35,7 @@ class EvaluateRequest:
         target: a run's number, with ``:checkpoint`` perhaps, the file of a run's weights, or a model from elsewhere
             (see ``harness.targets``).
         attacks: None for the protocol's.
+        name: what the board calls a model from elsewhere; None: the name that it has, or its target.
         sweep: radii, in 1/255, at which the attacks are repeated.
     """
 
@@ -44,6 +45,7 @@ class EvaluateRequest:
     dataset: str | None = None
     image_size: int | None = None
     arch: str | None = None
+    name: str | None = None
     protocol: str | None = None
     epsilon: str | None = None
     sweep: tuple[float, ...] | None = None
@@ -64,6 +66,7 @@ class Evaluation:
     Attributes:
         weights: one a checkpoint.
         run: the run that they are checkpoints of; None for a model from elsewhere, which ``opened`` describes.
+        name: what the board is to call that model; None: the name that it has, or its target.
         sweep: assessments at each radius of a sweep; empty without one.
     """
 
@@ -71,6 +74,7 @@ class Evaluation:
     weights: tuple[Weights, ...]
     run: RunRecord | None
     opened: Opened | None
+    name: str | None = None
     sweep: tuple[Assessment, ...] = ()
 
 
@@ -81,6 +85,7 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
         HarnessError: anything that cannot be done, in one line. Nothing has been written.
     """
     check_counts(request, ("seeds", "limit", "image_size"))
+    _refuse_contradictions(request)
     own = own_target(request.target, store)
     run = own.run if own is not None else None
     if run is not None:
@@ -94,7 +99,8 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     dataset = source.load(request.data_dir)
     check_limit(request.limit, dataset)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
-        raise SettingError(f"run {run.id} was trained on another {run.dataset.name}; give the one it was trained on")
+        names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
+        raise SettingError(f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give --dataset the former")
     assessment = Assessment(
         dataset=dataset,
         place=DatasetPlace(source=source.name, settings=source.resolved(), data_dir=request.data_dir),
@@ -116,11 +122,19 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
             TargetWeights(label=opened.target.label, checkpoint="given", sha256=opened.sha256, target=opened.target),
         )
     sweep = tuple(_at(assessment, radius) for radius in request.sweep or ())
-    return Evaluation(assessment=assessment, weights=weights, run=run, opened=opened, sweep=sweep)
+    return Evaluation(assessment=assessment, weights=weights, run=run, opened=opened, name=request.name, sweep=sweep)
+
+
+def _refuse_contradictions(request: EvaluateRequest) -> None:
+    if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
+        raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give it a word")
+    if request.sweep is not None and request.epsilon is not None:
+        raise SettingError("--epsilon and --sweep exclude each other: a sweep names its own radii; leave one out")
 
 
 def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
-    chosen = {"--arch": request.arch, "--protocol": request.protocol}
+    chosen = {"--arch": request.arch, "--name": request.name, "--protocol": request.protocol}
+    chosen |= {f"--set network.{key}": value for key, value in _network_values(request.values).items()}
     chosen |= {f"--{name}": value for name, value in request.preprocessing.departures().items()}
     for option, value in chosen.items():
         if value is not None:
@@ -182,8 +196,11 @@ def _attacks(
     changed, attacks = with_attacks(changed, catalogue)
     threat = changed.evaluation_threat
     everything = attacks | extra
-    if request.sweep is not None and not named:  # the first that moves in the ball
-        named = tuple(name for name, attack in attacks.items() if "epsilon" in attack.budget)[:1]
+    if request.sweep is not None:
+        moving = [name for name, attack in everything.items() if "epsilon" in attack.budget]
+        named = tuple(name for name in named or moving[:1] if name in moving)
+        if not named:
+            raise SettingError("--sweep is refused: no attack here moves in a ball; name one, such as --attacks pgd")
     free = [name for name, attack in attacks.items() if not attack.passes(threat).total]
     chosen = tuple(dict.fromkeys((*free, *named))) if named else tuple(attacks)
     return changed, everything, chosen

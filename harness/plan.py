@@ -68,6 +68,11 @@ class Plan:
     seconds: float | None = 0.0
 
     @property
+    def idle(self) -> bool:
+        """Whether all is done: nothing to train, to attack, or to examine."""
+        return not (self.to_train or self.evaluations or self.examinations)
+
+    @property
     def to_train(self) -> list[RunGap]:
         """The networks that are not trained to their last epoch, and have not failed."""
         return [run for run in self.runs if not (run.trained or run.failed)]

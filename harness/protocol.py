@@ -88,10 +88,6 @@ class Protocol(Settings):
     evaluation: EvaluationProtocol
     attack_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def check(self) -> None:
-        if self.evaluation.epsilon == self.epsilon:  # the ball of the training, said twice: one protocol, not two
-            object.__setattr__(self, "evaluation", dataclasses.replace(self.evaluation, epsilon=None))
-
     @property
     def training_document(self) -> dict[str, Any]:
         """What a run's identity takes from the protocol."""
@@ -108,6 +104,8 @@ class Protocol(Settings):
         """SHA-256 over all that changes a figure: not the name, and not which checkpoints are read."""
         evaluation = self.evaluation.resolved()
         del evaluation["checkpoints"]
+        if self.evaluation.epsilon == self.epsilon:  # the ball of the training, said twice: one protocol, not two
+            del evaluation["epsilon"]
         return digest({"train": self.training_document, "evaluation": evaluation, "attacks": self.attack_settings})
 
     @classmethod

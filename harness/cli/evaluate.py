@@ -101,6 +101,7 @@ def evaluate(
         dataset=dataset,
         image_size=image_size,
         arch=arch,
+        name=name,
         protocol=protocol,
         epsilon=epsilon,
         sweep=None if sweep is None else _radii(sweep),
@@ -123,7 +124,7 @@ def evaluate(
     store = Store.write(db)
     count = workers or default_workers(evaluation.assessment)
     with Watch() as watch:
-        summary, model = conduct_evaluation(evaluation, store, runs_dir, watch, count, name=name)
+        summary, model = conduct_evaluation(evaluation, store, runs_dir, watch, count)
     _print(evaluation, model, store, as_json)
     store.close()
     print_times(summary, time.perf_counter() - started)

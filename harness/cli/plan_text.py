@@ -88,7 +88,7 @@ def print_plans(parts: Sequence[Sequence[Job]], plans: Sequence[Plan], workers: 
 
 def tell_device(job: Job, plan: Plan, workers: int, asked: str | None) -> None:
     """Say on standard error that work goes on on the CPU, and for how long, where the user did not ask for it."""
-    if job.device.type == "cpu" and asked is None and (plan.to_train or plan.evaluations):
+    if job.device.type == "cpu" and asked is None and not plan.idle:
         estimate = (
             f"not timed yet on this machine: {job.specs[0].network}"
             if plan.seconds is None

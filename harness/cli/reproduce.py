@@ -149,7 +149,7 @@ def _conduct(
 
     started, count = time.perf_counter(), workers or default_workers(jobs[0])
     plan, name = _plan(jobs, db, fresh), f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}"
-    if not (plan.to_train or plan.evaluations):
+    if plan.idle:
         print(f"{name}: nothing to do", file=sys.stderr)
     tell_device(jobs[0], plan, count, asked=device)
     store = Store.write(db)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from harness.store.records import CheckpointRecord, ModelRecord, RunRecord
+    from harness.store.records import CheckpointRecord, EvaluationRecord, ModelRecord, RunRecord
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -118,13 +118,15 @@ def _print_checkpoints(console: Console, checkpoints: Sequence[CheckpointRecord]
     """Every evaluation, and what every examination flagged."""
     from rich.table import Table
 
-    table = Table("checkpoint", "attack", "seed", "correct", "of", "%", "seconds", "warnings", title="evaluations")
+    names = ("checkpoint", "attack", "settings", "seed", "correct", "of", "%", "seconds", "warnings")
+    table = Table(*names, title="evaluations")
+    every = [e for checkpoint in checkpoints for e in checkpoint.evaluations]
     for checkpoint in checkpoints:
         place = checkpoint.name + (f" ({checkpoint.epoch})" if checkpoint.epoch is not None else "")
         for e in checkpoint.evaluations:
             state = f"{e.percent:.2f}" if e.complete else f"{e.done}/{e.examples} done"
             counts = (str(e.seed), str(e.correct), str(e.examples), state, f"{e.duration_s:.1f}")
-            table.add_row(place, e.attack, *counts, "; ".join(e.warnings))
+            table.add_row(place, e.attack, _settings(_telling(e, every)), *counts, "; ".join(e.warnings))
     if table.row_count:
         console.print(table)
     for checkpoint in checkpoints:
@@ -134,6 +136,16 @@ def _print_checkpoints(console: Console, checkpoints: Sequence[CheckpointRecord]
             for finding in examination.findings:
                 beyond = "" if finding.threshold is None else f" (flagged beyond {finding.threshold:g})"
                 _print_line(console, f"  {finding.mark or ' '} {finding.check}: {finding.reason}{beyond}")
+
+
+def _telling(evaluation: EvaluationRecord, every: Sequence[EvaluationRecord]) -> dict[str, Any]:
+    """The radius of the ball, and what tells an evaluation from others by the same attack."""
+    alike = [other.settings for other in every if other.attack == evaluation.attack]
+    return {
+        key: value
+        for key, value in evaluation.settings.items()
+        if key == "epsilon" or any(other.get(key) != value for other in alike)
+    }
 
 
 def _print_heading(console: Console, text: str) -> None:

@@ -56,7 +56,7 @@ def paired_t(first: Sequence[float], second: Sequence[float]) -> PairedT:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the same order: at most ``ALPHA`` is the chance of any false finding in the family.
+    """Adjusted p-values, in the same order: among those below ``ALPHA`` any is false with chance ``ALPHA`` at most.
 
     The k-th smallest of m p-values is multiplied by m - k + 1; none becomes smaller than one before it, or above 1.
     Source: Holm, Scandinavian Journal of Statistics 1979.

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.assessment import Assessment, AttackGap
 from harness.device import device_label
@@ -99,6 +100,21 @@ class Attacking:
             if gap.blocks:
                 yield from self._works(contestant, gap)
 
+    @staticmethod
+    def _common(contestant: _Contestant) -> dict[str, Any]:
+        """What every item of work on a model has; one CPU thread, since blocks are performed side by side."""
+        assessment = contestant.assessment
+        return {
+            "place": assessment.place,
+            "dataset_fingerprint": assessment.dataset.fingerprint,
+            "folder": contestant.folder,
+            "device": assessment.device,
+            "threads": 1,
+            "plugins": assessment.plugins,
+            "weights": contestant.weights,
+            "threat": assessment.threat,
+        }
+
     def _works(self, contestant: _Contestant, gap: AttackGap) -> Iterator[BlockWork]:
         assessment = contestant.assessment
         evaluation_id = self._store.open_evaluation(
@@ -111,17 +127,10 @@ class Attacking:
         )
         for start, length in gap.blocks:
             yield BlockWork(
-                place=assessment.place,
-                dataset_fingerprint=assessment.dataset.fingerprint,
-                folder=contestant.folder,
-                device=assessment.device,
-                threads=1,
-                plugins=assessment.plugins,
-                weights=contestant.weights,
+                **self._common(contestant),
                 evaluation_id=evaluation_id,
                 attack=gap.attack,
                 attack_settings=assessment.attacks[gap.attack].resolved(),
-                threat=assessment.threat,
                 seed=gap.seed,
                 start=start,
                 length=length,
@@ -134,15 +143,8 @@ class Attacking:
         assessment = contestant.assessment
         if assessment.unexamined(self._store.checkpoint(contestant.checkpoint_id)):
             yield ExamineWork(
-                place=assessment.place,
-                dataset_fingerprint=assessment.dataset.fingerprint,
-                folder=contestant.folder,
-                device=assessment.device,
-                threads=1,
-                plugins=assessment.plugins,
-                weights=contestant.weights,
+                **self._common(contestant),
                 checkpoint_id=contestant.checkpoint_id,
-                threat=assessment.threat,
                 examples=assessment.examples,
                 block_size=assessment.protocol.evaluation.block_size,
                 settings=assessment.examination("model"),

@@ -68,7 +68,7 @@ class Conductor:
         for record in records.values():
             if record.status == "failed":
                 self.summary.failures[record.id] = f"{record.failure} (before; --fresh starts it over)"
-        items = len(plan.to_train) + sum(len(gap.blocks) for gap in plan.evaluations)
+        items = len(plan.to_train) + plan.examinations + sum(len(gap.blocks) for gap in plan.evaluations)
         with executor_for(items, self.workers, self.jobs[0].device) as executor:
             self._train([self._train_work(gap, records[gap.spec.identity]) for gap in plan.to_train], executor)
             self._evaluate([record.id for record in records.values()], executor)

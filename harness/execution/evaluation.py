@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.device import device_label
 from harness.evaluate import Evaluation
 from harness.events import Report
 from harness.execution.attacking import Attacking
@@ -17,19 +18,17 @@ from harness.weights import Weights
 
 
 def conduct_evaluation(
-    evaluation: Evaluation, store: Store, runs_dir: Path, listen: Report, workers: int, *, name: str | None = None
+    evaluation: Evaluation, store: Store, runs_dir: Path, listen: Report, workers: int
 ) -> tuple[Summary, ModelRecord | None]:
     """Attack a target's models, by every attack that is asked for and not there yet.
 
-    Args:
-        name: what the board calls a model from elsewhere; its target's label where none is given.
     Returns:
         What was done; and the model, where it came from elsewhere.
     Raises:
         HarnessError: the name is taken; a plugin or weights cannot be used. What was done before is kept.
     """
     assessment = evaluation.assessment
-    model = _enter(evaluation, store, name)
+    model = _enter(evaluation, store)
     store.see_protocol(assessment.protocol_record(), assessment.protocol.training_document)
     summary = Summary()
     attacking = Attacking(store, listen, summary)
@@ -52,19 +51,21 @@ def checkpoint_of(evaluation: Evaluation, model: ModelRecord | None, weights: We
     return checkpoint
 
 
-def _enter(evaluation: Evaluation, store: Store, name: str | None) -> ModelRecord | None:
+def _enter(evaluation: Evaluation, store: Store) -> ModelRecord | None:
     opened = evaluation.opened
     if opened is None:
         return None
     found = discover("networks", evaluation.assessment.plugins).found.get(opened.network)
     departures = found.cls.from_mapping(opened.network_settings).departures() if found is not None else {}
     return store.see_model(
-        name or opened.target.label,
+        evaluation.name or opened.target.label,
         evaluation.assessment.dataset_record(),
         sha256=opened.sha256,
         network=opened.network,
         network_settings=opened.network_settings,
         network_departures=departures,
         parameters=opened.parameters,
-        provenance=opened.provenance | {"opened_with": provenance(str(evaluation.assessment.device), threads=1)},
+        provenance=opened.provenance
+        | {"opened_with": provenance(device_label(evaluation.assessment.device), threads=1)},
+        rename=evaluation.name is not None,  # asked for again without a name, it keeps the one it has
     )

@@ -13,6 +13,7 @@ from harness.evaluation.significance import ALPHA
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import TITLES
 from harness.leaderboard.comparison import Comparison, NetworkComparison, Tested
+from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.families import Family
 from harness.leaderboard.pairs import RULE
 from harness.leaderboard.table import PIPE_WIDTH
@@ -74,7 +75,7 @@ def _networks(comparison: Comparison) -> Table:
         counts = (t.both, t.first_only, t.second_only, t.neither)
         interval = interval_text(n.interval, sign=True)
         table.add_row(
-            f"{n.first.number}, {n.second.number}",
+            f"{_number(n.first)}, {_number(n.second)}",
             f"{_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}",
             _attack_seeds(n),
             *map(str, counts),
@@ -145,7 +146,7 @@ def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
     )
     table = _table("runs", "attack", "attack seed", "in both", "overlap", "if independent", "Jaccard")
     for pair in found:
-        runs = ", ".join(dict.fromkeys(str(network.number) for network in pair.networks))
+        runs = ", ".join(dict.fromkeys(map(_number, pair.networks)))
         attacks = ", ".join(dict.fromkeys(column.name for column in pair.columns))
         for seed in pair.seeds:
             s = seed.sets
@@ -170,6 +171,11 @@ def _attack_seeds(network: NetworkComparison) -> str:
 def p_text(p: float, equals: str = "") -> str:
     """A p-value with three decimals, or that it is smaller."""
     return f"{equals}{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
+def _number(network: Contestant) -> str:
+    """Of the run; a model from elsewhere has none."""
+    return "-" if network.number is None else str(network.number)
 
 
 def _seed(seed: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def upgrade_database(location: str | None, *, backup: bool = True) -> tuple[str,
     """
     url = database.locate(location)
     file = database.sqlite_file(url)
-    if url.get_backend_name() == "sqlite" and (file is None or not file.exists()):
+    if url.get_backend_name() == "sqlite" and (file is None or not file.exists() or not file.stat().st_size):
         raise StoreError(f"there is no database {file}; `harness run` makes one of the newest schema")
     database.check_writable(url)
     engine, revision = database.open_for_upgrade(url)
@@ -44,12 +45,18 @@ def upgrade_database(location: str | None, *, backup: bool = True) -> tuple[str,
 
 
 def _copy(file: Path, revision: str) -> Path:
-    """A copy beside the file, as SQLite makes one: whole, even while another process writes."""
+    """A copy beside the file, as SQLite makes one: whole, even while another process writes; or none at all."""
     copy = file.with_name(f"{file.stem}.schema-{revision}{file.suffix}")
     if copy.exists():
         raise StoreError(f"the copy's name {copy} is taken; move that file away")
-    with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
+    part = file.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(part)) as target:
+            source.backup(target)
+        part.rename(copy)
+    except BaseException:  # an interrupt too must not leave what looks like a copy
+        part.unlink(missing_ok=True)
+        raise
     return copy
 
 

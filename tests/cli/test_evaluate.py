@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from safetensors.torch import load_file, save_file
 from attacks.pgd import PGD
 from harness.cli.main import main
 from harness.data.digits import Digits
+from harness.dataset import Split
 from harness.evaluation.evaluator import evaluate
 from harness.events import BlockDone
+from harness.execution.executor import InProcess
 from harness.leaderboard.ranking import MEASURED, Board, boards
 from harness.networks.smallcnn import SmallCNN
 from harness.seeds import generator
@@ -126,6 +129,14 @@ class TestRuns:
         low, high = (report["metrics"]["pgd"]["wilson"][end] for end in ("low", "high"))
         assert low < report["metrics"]["pgd"]["median"] < high
 
+    def test_all_test_images_are_attacked_where_no_limit_is_given(self, harness: Harness, place: Path) -> None:
+        (report,) = json.loads(harness(f"evaluate 1 --attacks fgsm --no-checks --json {HERE}"))["reports"]
+        last = the_run(place).checkpoint("last")
+        assert last is not None
+        told = [(e.attack, e.examples, e.complete) for e in last.evaluations[3:]]
+        assert told == [("natural", 360, True), ("fgsm", 360, True)]
+        assert report["examples"] == 360
+
     def test_the_worst_case_counts_images_that_every_attack_leaves(self, harness: Harness, place: Path) -> None:
         (report,) = json.loads(harness(f"evaluate 1 --seeds 2 --limit {N} --no-checks --json {HERE}"))["reports"]
         (run,), _, verdicts, _ = store_of(place)
@@ -223,11 +234,30 @@ class TestRuns:
         assert verdicts[stored.id] == expected
 
 
+def test_networks_that_are_to_be_examined_alone_are_shared_out_among_workers(
+    harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    def counted(items: int, *_: object) -> InProcess:
+        told.append(items)
+        return InProcess()
+
+    monkeypatch.setattr("harness.execution.conduct.executor_for", counted)
+    train = f"{TRAIN} --seeds 1 --set evaluation.checkpoints=early,last --db leaderboard.db --runs-dir runs"
+    harness(f"{train} --no-checks")
+    harness(train)
+    harness(train)
+    assert told == [3 * 3, 2, 0]  # three attacks on three blocks of the other checkpoint; then a look at each
+    assert len(store_of(place)[0][0].checkpoints[0].examinations) == 2
+
+
 class TestSweep:
     def test_accuracy_against_the_radius(self, harness: Harness, place: Path) -> None:
         command = f"evaluate 1 --sweep 0,4,16,128 --seeds 1 --limit {N} {HERE}"
         reports = json.loads(harness(f"{command} --json"))["reports"]
         assert [report["epsilon"] for report in reports] == [0, 4 / 255, 16 / 255, 128 / 255]
+        assert all(list(report["metrics"]) == ["pgd"] for report in reports)  # natural accuracy knows no radius
         accuracies = [report["metrics"]["pgd"]["median"] for report in reports]
         natural = the_run(place).checkpoints[-1].evaluations[0]
         assert accuracies[0] == natural.percent  # a ball of radius 0 is the image itself
@@ -239,6 +269,18 @@ class TestSweep:
             name: round(40 * value / 100)
             for name, value in zip(("0", "4/255", "16/255", "128/255"), accuracies, strict=True)
         }
+
+    def test_show_tells_the_radii_apart(self, harness: Harness, place: Path) -> None:
+        harness(f"evaluate 1 --sweep 0,64 --seeds 1 --limit {N} {HERE}")
+        harness(f"evaluate 1 --attacks pgd --set pgd.restarts=3 --seeds 1 --limit {N} --no-checks {HERE}")
+        lines = [line.split() for line in harness("show 1 --db leaderboard.db").splitlines() if " pgd " in line]
+        told = [[word for word in line if "=" in word] for line in lines]
+        assert told == [
+            ["epsilon=0.2", "step_size=0.1"],
+            ["epsilon=0", "step_size=0"],
+            ["epsilon=0.25098", "step_size=0.12549"],
+            ["restarts=3", "epsilon=0.2", "step_size=0.1"],
+        ]
 
     def test_it_keeps_no_protocol_of_its_own(self, harness: Harness, place: Path) -> None:
         harness(f"evaluate 1 --sweep 0,64 --seeds 1 --limit {N} {HERE}")
@@ -268,6 +310,21 @@ class TestModelsFromElsewhere:
         told = {row["method"]: row["trained_under_protocol"] for row in shown if row["source"] == MEASURED}
         assert told == {"theirs": False, "sat": True}
         assert "not trained under the protocol" in harness("leaderboard --dataset digits --db leaderboard.db")
+        for command in ("compare sat theirs", "compare sat theirs --vulnerable --attack pgd"):
+            text = harness(f"{command} --dataset digits --db leaderboard.db")
+            assert "None" not in text
+            assert "1, -" in text  # run 1, and no run
+
+    def test_it_keeps_its_name_until_another_is_given(self, harness: Harness, place: Path) -> None:
+        save_file(load_file(weights(place)), place / "bare.safetensors")
+        command = (
+            f"evaluate bare.safetensors --dataset digits --protocol quick.toml --seeds 1 --limit 8 --no-checks {HERE}"
+        )
+        names = []
+        for asked in ("--attacks pgd", "--attacks pgd --name ours", "--attacks cw", "--attacks cw --name theirs"):
+            harness(f"{command} {asked}")
+            names += [model.name for model in store_of(place)[1]]
+        assert names == ["bare.safetensors", "ours", "ours", "theirs"]
 
     def test_show_and_runs_know_it(self, harness: Harness, place: Path) -> None:
         save_file(load_file(weights(place)), place / "bare.safetensors")
@@ -391,6 +448,11 @@ class TestRefused:
             ("evaluate 1 --protocol quick.toml", "--protocol is refused: 1 is a run"),
             ("evaluate 1 --mean 0.5 --std 0.5", "--mean is refused: 1 is a run"),
             ("evaluate 1 --arch smallcnn", "--arch is refused: 1 is a run"),
+            ("evaluate 1 --set network.width=8", "--set network.width is refused: 1 is a run"),
+            ("evaluate 1 --name mine", "--name is refused: 1 is a run"),
+            ("evaluate bare.safetensors --name 1 --dataset digits", "--name '1' is refused: a number is a run's"),
+            ("evaluate 1 --sweep 0,8 --epsilon 8/255", "--epsilon and --sweep exclude each other"),
+            ("evaluate 1 --sweep 0,8 --attacks natural", "--sweep is refused: no attack here moves in a ball"),
             ("evaluate 1 --set train.lr=1", "--set train.lr is refused: nothing is trained"),
             ("evaluate 1 --set epsilon=0.1", "--epsilon changes the ball of the attacks"),
             ("evaluate nothing.pt --dataset digits", "nothing.pt"),
@@ -408,6 +470,16 @@ class TestRefused:
         before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
         assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
         assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+    def test_other_images_than_the_runs(
+        self, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        whole = Digits().load(place)
+        fewer = replace(whole, test=Split(whole.test.images[1:], whole.test.labels[1:]))
+        monkeypatch.setattr(Digits, "load", lambda *_: fewer)
+        line = refused(f"evaluate 1 {HERE}", monkeypatch, capsys)
+        for dataset in (whole, fewer):
+            assert f"digits [{dataset.fingerprint[:8]}]" in line
 
     def test_a_name_that_another_model_has(
         self, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

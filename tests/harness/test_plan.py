@@ -478,8 +478,10 @@ def test_every_checkpoint_is_examined_once(done: Store) -> None:
     assert plan.evaluation.forward - without.evaluation.forward == 2 * 360 * forward
     record = done.runs()[0]
     (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
+    assert not make_plan(jobs(checks=True), done).idle
     done.add_examination(checkpoint.id, asked[0].examination("model"), (), 1.0, {})
     assert make_plan(asked, done).examinations == 1
+    assert make_plan(jobs(checks=True), done).idle
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,14 @@ def test_the_name_and_the_summary_play_no_part_in_the_fingerprint() -> None:
     assert renamed.fingerprint == PAPER.fingerprint
 
 
+def test_the_radius_of_the_training_said_again_is_no_other_protocol() -> None:
+    again = PAPER.with_values({"evaluation.epsilon": "8/255"})
+    assert again.fingerprint == PAPER.fingerprint
+    smaller = again.with_values({"epsilon": "4/255"})  # what was said of the evaluation still holds
+    assert smaller.evaluation_threat.epsilon == 8 / 255
+    assert smaller.fingerprint != PAPER.with_values({"epsilon": "4/255"}).fingerprint
+
+
 def test_the_order_of_attacks_is_part_of_the_fingerprint_and_the_order_of_keys_is_not() -> None:
     attacks = PAPER.evaluation.attacks
     assert PAPER.with_values({"evaluation.attacks": attacks[::-1]}).fingerprint != PAPER.fingerprint

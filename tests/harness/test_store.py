@@ -237,6 +237,8 @@ class TestRoundTrips:
         first = see_model(store)
         assert see_model(store, "renamed").id == first.id
         assert [model.name for model in store.models()] == ["renamed"]
+        assert see_model(store, "theirs.pt", rename=False) == store.models()[0]
+        assert [model.name for model in store.models()] == ["renamed"]
         assert see_model(store, "another", sha256="e" * 64).id != first.id
 
     def test_two_models_on_one_data_set_cannot_share_a_name(self, store: Store) -> None:

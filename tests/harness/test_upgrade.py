@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -100,8 +101,30 @@ def test_a_step_that_fails_leaves_the_old_database(old: Path, monkeypatch: pytes
     upgrade_database(str(old))
 
 
+class Stopping(sqlite3.Connection):
+    """Copies all, and is stopped before it has said so."""
+
+    def backup(self, target: sqlite3.Connection, **_: object) -> None:
+        super().backup(target)
+        raise KeyboardInterrupt
+
+
+def test_a_copy_that_was_stopped_is_none(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = old.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Stopping))
+        with pytest.raises(KeyboardInterrupt):
+            upgrade_database(str(old))
+    assert {path.name: path.read_bytes() for path in old.parent.iterdir()} == {old.name: before}
+    assert upgrade_database(str(old))[1] is not None
+
+
 def make_nothing(file: Path) -> None:
     pass
+
+
+def make_empty(file: Path) -> None:
+    file.touch()
 
 
 def make_other(file: Path) -> None:
@@ -124,6 +147,7 @@ def make_taken(file: Path) -> None:
     ("make", "reason"),
     [
         (make_nothing, "there is no database"),
+        (make_empty, "there is no database"),
         (make_other, "of another program"),
         (make_newer, "newer than .*: update harness"),
         (make_taken, "is taken; move that file away"),
