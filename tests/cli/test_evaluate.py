@@ -248,6 +248,16 @@ class TestModelsFromElsewhere:
         assert model.parameters == 650
         assert all(e.complete for e in model.checkpoint.evaluations)
 
+    def test_what_it_prints_goes_to_standard_error(self, harness: Harness, place: Path) -> None:
+        (place / "chatty.py").write_text(
+            "from torch import nn\n"
+            "class Net(nn.Module):\n"
+            "    def __init__(self):\n        super().__init__()\n        self.layer = nn.Linear(64, 10)\n"
+            "    def forward(self, x):\n        print('forward')\n        return self.layer(x.flatten(1))\n"
+        )
+        options = f"--seeds 1 --dataset digits --protocol quick.toml --limit 8 --json {HERE}"
+        assert json.loads(harness(f"evaluate chatty.py:Net {options}"))["reports"]
+
 
 class TestStops:
     @pytest.mark.parametrize("after", [1, 3, 4])
