@@ -105,7 +105,8 @@ def refused(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert ended.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
-    (line,) = err.splitlines()
+    *plan, line = err.splitlines()
+    assert not plan or command.startswith("run ")
     return line
 
 
@@ -334,6 +335,24 @@ class TestRefused:
         before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
         assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
         assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+    @pytest.mark.parametrize("command", ["evaluate 1 --epsilon 4/255", f"{TRAIN} --seeds 2 --no-checks"])
+    @pytest.mark.parametrize("gone", [True, False])
+    def test_weights_that_are_gone_or_others(
+        self,
+        command: str,
+        gone: bool,
+        harness: Harness,
+        place: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        weights(place).unlink() if gone else weights(place).write_bytes(b"others")
+        before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        told = "cannot be read (No such file or directory); give the --runs-dir" if gone else "are not those that"
+        assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
+        assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+        harness("evaluate 1 --seeds 1 --limit 40 --no-checks " + HERE)  # what is there is shown without them
 
     def test_a_name_that_another_model_has(
         self, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
