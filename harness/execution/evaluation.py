@@ -22,7 +22,7 @@ def conduct_evaluation(
     """Attack a target's models, by every attack that is asked for and not there yet.
 
     Args:
-        name: what the board calls a model from elsewhere; its target's label where none is given.
+        name: what the board calls a model from elsewhere from now on; None: as before, at first its target's label.
     Returns:
         What was done; and the model, where it came from elsewhere.
     Raises:
@@ -67,5 +67,6 @@ def _enter(evaluation: Evaluation, store: Store, name: str | None) -> ModelRecor
         network_settings=opened.network_settings,
         network_departures=departures,
         parameters=opened.parameters,
+        chosen=name is not None,
         provenance=opened.provenance | {"opened_with": provenance(str(evaluation.assessment.device), threads=1)},
     )

@@ -207,9 +207,12 @@ class Store(Queries):
         network_departures: dict[str, Any],
         parameters: int,
         provenance: dict[str, Any],
+        chosen: bool = True,
     ) -> ModelRecord:
         """The model from elsewhere with these weights on this data set; made if it is not there, called ``name``.
 
+        Args:
+            chosen: whether a user chose the name; one that nobody chose replaces none that is there.
         Raises:
             StoreError: another model on this data set has the name.
         """
@@ -218,10 +221,12 @@ class Store(Queries):
             data = self._dataset(session, dataset)
             session.add(data)
             session.flush()
+            row = session.scalar(select(ModelRow).where(ModelRow.identity == identity))
+            if row is not None and not chosen:
+                name = row.name
             same_name = select(ModelRow.identity).where(ModelRow.dataset_id == data.id, ModelRow.name == name)
             if session.scalar(same_name) not in (None, identity):
                 raise StoreError(f"another model on {dataset.name} is called {name!r}; give this one another --name")
-            row = session.scalar(select(ModelRow).where(ModelRow.identity == identity))
             if row is None:
                 row = ModelRow(
                     identity=identity,
