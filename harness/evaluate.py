@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from harness.assessment import Assessment, DatasetPlace, with_attacks
 from harness.attack import Attack
@@ -21,7 +21,7 @@ from harness.protocol import Protocol, load_protocol
 from harness.settings import Plugin
 from harness.store.records import RunRecord
 from harness.store.store import Store
-from harness.targets.open import open_target
+from harness.targets.open import KINDS, open_target
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened
 
@@ -36,6 +36,7 @@ class EvaluateRequest:
         target: a run's number, with ``:checkpoint`` perhaps, the file of a run's weights, or a model from elsewhere
             (see ``harness.targets``).
         attacks: None for the protocol's.
+        name: what the board is to call a model from elsewhere.
         sweep: radii, in 1/255, at which the attacks are repeated.
     """
 
@@ -45,6 +46,7 @@ class EvaluateRequest:
     dataset: str | None = None
     image_size: int | None = None
     arch: str | None = None
+    name: str | None = None
     protocol: str | None = None
     epsilon: str | None = None
     sweep: tuple[float, ...] | None = None
@@ -82,6 +84,7 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
         HarnessError: anything that cannot be done, in one line. Nothing has been written.
     """
     check_counts(request, ("seeds", "limit", "image_size"))
+    _refuse_names(request)
     own = own_target(request.target, store)
     run = own.run if own is not None else None
     if run is not None:
@@ -120,8 +123,16 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     return Evaluation(assessment=assessment, weights=weights, run=run, opened=opened, sweep=sweep)
 
 
+def _refuse_names(request: EvaluateRequest) -> None:
+    if not request.target.strip():
+        raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {KINDS}")
+    if request.name is not None and (not request.name.strip() or request.name.isdecimal()):
+        raise SettingError(f"--name {request.name!r} is refused: a number names a run, and nothing names none")
+
+
 def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
-    chosen = {"--arch": request.arch, "--protocol": request.protocol}
+    chosen: dict[str, Any] = {"--arch": request.arch, "--protocol": request.protocol, "--name": request.name}
+    chosen |= {f"--set network.{key}": value for key, value in _network_values(request.values).items()}
     chosen |= {f"--{name}": value for name, value in request.preprocessing.departures().items()}
     for option, value in chosen.items():
         if value is not None:
@@ -185,11 +196,15 @@ def _attacks(
     }
     changed, attacks = with_attacks(changed, catalogue)
     threat = changed.evaluation_threat
+    if request.sweep is not None and request.epsilon is not None:
+        raise SettingError("--epsilon beside --sweep is refused: a sweep has its own radii; leave one of them out")
     everything = attacks | extra
     if request.sweep is not None and not named:  # the first that moves in the ball
         named = tuple(name for name, attack in attacks.items() if "epsilon" in attack.budget)[:1]
     free = [name for name, attack in attacks.items() if not attack.passes(threat).total]
     chosen = tuple(dict.fromkeys((*free, *named))) if named else tuple(attacks)
+    if request.sweep is not None and not any("epsilon" in everything[name].budget for name in chosen):
+        raise SettingError(f"--sweep is refused: {', '.join(chosen)} knows no radius; name --attacks that do, as pgd")
     return changed, everything, chosen
 
 

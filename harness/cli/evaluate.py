@@ -101,6 +101,7 @@ def evaluate(
         dataset=dataset,
         image_size=image_size,
         arch=arch,
+        name=name,
         protocol=protocol,
         epsilon=epsilon,
         sweep=None if sweep is None else _radii(sweep),
