@@ -19,7 +19,7 @@ from harness.plugins import Catalogue, discover
 from harness.protocol import Protocol, load_protocol
 from harness.store.records import RunRecord
 from harness.store.store import Store
-from harness.targets.open import open_target
+from harness.targets.open import KINDS, open_target
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened
 from harness.weights import TargetWeights, Weights
@@ -126,6 +126,8 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
 
 
 def _refuse_contradictions(request: EvaluateRequest) -> None:
+    if not request.target.strip():
+        raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {KINDS}")
     if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
         raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give it a word")
     if request.sweep is not None and request.epsilon is not None:

@@ -34,6 +34,10 @@ class Weights(ABC):
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         """The model on the CPU: images in [0, 1] to logits."""
 
+    @abstractmethod
+    def check(self) -> None:
+        """Raise HarnessError where the weights are gone, or are no longer those."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunWeights(Weights):
@@ -47,6 +51,9 @@ class RunWeights(Weights):
         model.load_state_dict(load_weights(self.file, self.sha256))
         return model
 
+    def check(self) -> None:
+        load_weights(self.file, self.sha256)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TargetWeights(Weights):
@@ -56,6 +63,9 @@ class TargetWeights(Weights):
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         return self.target.verified(shape, plugins, self.sha256)
+
+    def check(self) -> None:
+        """Nothing: the command itself has just opened it."""
 
 
 def network_of(spec: RunSpec, plugins: tuple[Path, ...]) -> Network:

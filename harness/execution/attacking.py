@@ -51,12 +51,18 @@ class Attacking:
 
     def items(self) -> int:
         """How many items of work there are; nothing is written."""
-        count = 0
+        return sum(map(self._items, self._contestants))
+
+    def _items(self, contestant: _Contestant) -> int:
+        checkpoint = self._store.checkpoint(contestant.checkpoint_id)
+        blocks = sum(len(gap.blocks) for gap in contestant.assessment.gaps(checkpoint.evaluations))
+        return blocks + contestant.assessment.unexamined(checkpoint)
+
+    def check_weights(self) -> None:
+        """Before anything is written: raise HarnessError where weights that are to be attacked cannot be used."""
         for contestant in self._contestants:
-            checkpoint = self._store.checkpoint(contestant.checkpoint_id)
-            count += contestant.assessment.unexamined(checkpoint)
-            count += sum(len(gap.blocks) for gap in contestant.assessment.gaps(checkpoint.evaluations))
-        return count
+            if self._items(contestant):
+                contestant.weights.check()
 
     def attack(self, executor: Executor) -> None:
         """Run every attack's missing blocks, and the checks of rigour.

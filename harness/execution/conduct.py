@@ -141,4 +141,5 @@ class Conductor:
                             label=spec.label, checkpoint=name, sha256=checkpoint.sha256, spec=spec, file=file
                         )
                         attacking.add(job, weights, checkpoint.id, folder)
+        attacking.check_weights()
         attacking.attack(executor)

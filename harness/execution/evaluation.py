@@ -29,7 +29,6 @@ def conduct_evaluation(
     """
     assessment = evaluation.assessment
     model = _enter(evaluation, store)
-    store.see_protocol(assessment.protocol_record(), assessment.protocol.training_document)
     summary = Summary()
     attacking = Attacking(store, listen, summary)
     for weights in evaluation.weights:
@@ -37,6 +36,8 @@ def conduct_evaluation(
         folder = runs_dir / (evaluation.run.folder if evaluation.run else f"model-{weights.sha256[:8]}")
         for each in evaluation.sweep or (assessment,):
             attacking.add(each, weights, checkpoint.id, folder)
+    attacking.check_weights()
+    store.see_protocol(assessment.protocol_record(), assessment.protocol.training_document)
     with executor_for(attacking.items(), workers, assessment.device) as executor:
         attacking.attack(executor)
     return summary, model

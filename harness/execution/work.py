@@ -28,6 +28,7 @@ from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
 from harness.seeds import generator
 from harness.spec import RunSpec
+from harness.targets.target import quiet
 from harness.threat import Threat
 from harness.training.loop import Trainer
 from harness.weights import Weights, network_of
@@ -57,7 +58,7 @@ class Work(ABC):
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            with _logging_to(self.folder / LOG_FILE):
+            with _logging_to(self.folder / LOG_FILE), quiet():
                 self._perform(report)
         finally:
             torch.set_num_threads(before)

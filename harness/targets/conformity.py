@@ -27,6 +27,7 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
     """
     returned = _checked(model, label, shape, images)
     _checked(model, label, shape, images[:1])  # a squeeze somewhere drops the batch of one
+    _check_gradient(model, label, images)
     probabilities = _are_probabilities(returned)
     if probabilities and outputs == "logits":
         raise TargetError(
@@ -47,7 +48,7 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor) -> Tenso
     try:
         with torch.no_grad(), arithmetic(torch.device("cpu"), "float32"):
             returned = model.outputs(given)
-    except Exception as error:  # a stranger's network may raise anything
+    except (Exception, SystemExit) as error:  # a stranger's network may raise anything
         batch = "" if len(images) > 1 else " one at a time"
         raise TargetError(
             f"{label} does not take the data set's images, {size}{batch} ({told(error)}); choose the --dataset that it"
@@ -77,6 +78,19 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor) -> Tenso
             " write x = x - mean rather than x -= mean in its forward"
         )
     return returned
+
+
+def _check_gradient(model: Prepared, label: str, images: Tensor) -> None:
+    """One pass as attacks make it, back to the images; a gradient of zeros is not refused here, but flagged later."""
+    x = images.clone().requires_grad_()
+    try:
+        with torch.enable_grad(), arithmetic(torch.device("cpu"), "float32"):
+            torch.autograd.grad(model(x).sum(), x)
+    except (Exception, SystemExit) as error:
+        raise TargetError(
+            f"{label} does not let a gradient through to the images ({told(error)}), and attacks ask for one; use"
+            " torch's differentiable operations, or x.detach() first, which attacks see as no gradient"
+        ) from error
 
 
 def _check_shape(returned: Tensor, label: str, shape: Shape, batch: int) -> None:

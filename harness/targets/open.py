@@ -15,7 +15,7 @@ from harness.targets.conformity import check_conformity
 from harness.targets.errors import TargetError
 from harness.targets.factory import FactoryTarget, open_factory
 from harness.targets.preprocessing import Preprocessing, find_normalisation
-from harness.targets.target import Opened, Target, conversions
+from harness.targets.target import Opened, Target, conversions, quiet
 from harness.targets.weights import WeightsTarget, open_weights, split_key
 from harness.targets.weights_file import SUFFIXES
 from harness.targets.zoo import PREFIX, open_zoo
@@ -56,7 +56,9 @@ def open_target(
     model = target.prepare(network)
     if not isinstance(target, WeightsTarget):
         _refuse_second_normalisation(asked, network, text, shape.channels)
-    check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
+    sha256 = target.fingerprint(model)  # before the first pass, which may change buffers: so each process builds it
+    with quiet():
+        check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
     name, settings = target.architecture(network)
     if converted:
         provenance["converted_to_float32"] = converted
@@ -64,7 +66,7 @@ def open_target(
         provenance |= {"class": type(network).__name__, "source_sha256": target.source_sha256}
     return Opened(
         target=target,
-        sha256=target.fingerprint(model),
+        sha256=sha256,
         network=name,
         network_settings=settings,
         parameters=sum(parameter.numel() for parameter in network.parameters()),

@@ -70,6 +70,7 @@ class Target(ABC):
             )
         if isinstance(network, nn.DataParallel):
             network = network.module  # it would ask for its own devices
+        network = getattr(network, "_orig_mod", network)  # torch.compile's, whose backward goes through once only
         return Prepared(network, self.preprocessing).cpu().float().eval().requires_grad_(False)
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> Prepared:

@@ -108,7 +108,8 @@ def refused(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert ended.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
-    (line,) = err.splitlines()
+    *plan, line = err.splitlines()
+    assert not plan or command.startswith("run ")
     return line
 
 
@@ -346,6 +347,16 @@ class TestModelsFromElsewhere:
         assert model.parameters == 650
         assert all(e.complete for e in model.checkpoint.evaluations)
 
+    def test_what_it_prints_goes_to_standard_error(self, harness: Harness, place: Path) -> None:
+        (place / "chatty.py").write_text(
+            "from torch import nn\n"
+            "class Net(nn.Module):\n"
+            "    def __init__(self):\n        super().__init__()\n        self.layer = nn.Linear(64, 10)\n"
+            "    def forward(self, x):\n        print('forward')\n        return self.layer(x.flatten(1))\n"
+        )
+        options = f"--seeds 1 --dataset digits --protocol quick.toml --limit 8 --json {HERE}"
+        assert json.loads(harness(f"evaluate chatty.py:Net {options}"))["reports"]
+
 
 class TestChecks:
     """What the checks find is tested beside them; here: that it reaches the store, the board, and the user."""
@@ -453,6 +464,7 @@ class TestRefused:
             ("evaluate bare.safetensors --name 1 --dataset digits", "--name '1' is refused: a number is a run's"),
             ("evaluate 1 --sweep 0,8 --epsilon 8/255", "--epsilon and --sweep exclude each other"),
             ("evaluate 1 --sweep 0,8 --attacks natural", "--sweep is refused: no attack here moves in a ball"),
+            ("evaluate ''", "TARGET '' is refused: name a run's number, a weights file"),
             ("evaluate 1 --set train.lr=1", "--set train.lr is refused: nothing is trained"),
             ("evaluate 1 --set epsilon=0.1", "--epsilon changes the ball of the attacks"),
             ("evaluate nothing.pt --dataset digits", "nothing.pt"),
@@ -480,6 +492,24 @@ class TestRefused:
         line = refused(f"evaluate 1 {HERE}", monkeypatch, capsys)
         for dataset in (whole, fewer):
             assert f"digits [{dataset.fingerprint[:8]}]" in line
+
+    @pytest.mark.parametrize("command", ["evaluate 1 --epsilon 4/255", f"{TRAIN} --seeds 2 --no-checks"])
+    @pytest.mark.parametrize("gone", [True, False])
+    def test_weights_that_are_gone_or_others(
+        self,
+        command: str,
+        gone: bool,
+        harness: Harness,
+        place: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        weights(place).unlink() if gone else weights(place).write_bytes(b"others")
+        before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        told = "cannot be read (No such file or directory); give the --runs-dir" if gone else "are not those that"
+        assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
+        assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+        harness("evaluate 1 --seeds 1 --limit 40 --no-checks " + HERE)  # what is there is shown without them
 
     def test_a_name_that_another_model_has(
         self, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

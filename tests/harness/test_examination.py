@@ -48,6 +48,9 @@ class Linear(Weights):
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         return Counting(self.sizes)
 
+    def check(self) -> None:
+        """It was just made."""
+
 
 def examined(folder: Path, name: str, examples: int, block_size: int) -> tuple[Examined, list[int]]:
     """What an examination finds, and the sizes of the batches that the model saw."""

@@ -367,9 +367,3 @@ def test_the_evaluations_ball_is_the_trainings_unless_it_has_its_own() -> None:
     assert own.evaluation_threat == make_threat(4 / 255, steps=20, step_size=1 / 255)
     assert own.training_document == PAPER.training_document  # a run is the same under either
     assert own.fingerprint != PAPER.fingerprint
-
-
-def test_a_ball_of_its_own_that_is_the_same_is_none_of_its_own() -> None:
-    same = PAPER.with_values({"evaluation.epsilon": "8/255"})
-    assert same.evaluation.epsilon is None
-    assert same.fingerprint == PAPER.fingerprint

@@ -241,6 +241,13 @@ class TestRoundTrips:
         assert [model.name for model in store.models()] == ["renamed"]
         assert see_model(store, "another", sha256="e" * 64).id != first.id
 
+    def test_a_name_that_nobody_chose_replaces_none(self, store: Store) -> None:
+        first = see_model(store, "ours")
+        see_model(store, "file.pt", sha256="e" * 64, rename=False)
+        again = see_model(store, "file.pt", rename=False)
+        assert (again.id, again.name) == (first.id, "ours")
+        assert sorted(model.name for model in store.models()) == ["file.pt", "ours"]
+
     def test_two_models_on_one_data_set_cannot_share_a_name(self, store: Store) -> None:
         see_model(store)
         with pytest.raises(StoreError, match="on digits is called 'theirs'; give this one another --name"):

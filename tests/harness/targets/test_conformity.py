@@ -6,8 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attacks.pgd import PGD
+from attacks.square import Square
 from harness.network import Shape
+from harness.rigour.checks import examine_model
 from harness.targets.preprocessing import Preprocessing
+from harness.threat import Threat
 from tests.harness.targets.conftest import Opens, Refusal, WriteModule, logits, pixels
 from tests.tiny import draws
 
@@ -33,6 +37,8 @@ RETURNS = {
     "nn.functional.one_hot(logits.argmax(1), 10).float()": ["returns probabilities"],
     "logits.double() * 1e300": ["returns NaN or infinity on 6 of 6 images"],
     "[logits, x.sub_(0.5)][0]": ["changes its input in place", "x = x - mean"],
+    "torch.from_numpy(logits.numpy())": ["does not let a gradient through to the images", "RuntimeError", "x.detach()"],
+    "exit(3)": ["does not take the data set's images, 1x8x8", "SystemExit: 3"],
     "undefined": ["does not take the data set's images, 1x8x8", "NameError: name 'undefined' is not defined"],
 }
 
@@ -77,6 +83,46 @@ def test_a_network_for_other_images_is_refused(network: str, module: WriteModule
         assert told in line
 
 
+UNMOVED = {
+    "logits.detach()": "the graph is cut",
+    "torch.arange(10.0).expand(len(x), -1)": "the image is ignored",
+    "torch.inference_mode()(lambda: self.layer(x.flatten(1)))()": "inference mode",
+}
+
+
+@pytest.mark.parametrize("expression", UNMOVED)
+def test_a_network_without_gradient_is_attacked_by_a_gradient_of_zeros(
+    expression: str, returning: WriteModule, opens: Opens
+) -> None:
+    opened = opens(returning(expression))
+    model = opened.target.verified(Shape(1, 8, 8, 10), (), opened.sha256)
+    x = pixels()
+    before = model(x)
+    for attack in (PGD(), Square()):  # the package writes into the logits that it is given
+        threat = Threat(epsilon=0.1, steps=2, step_size=0.05, start="none")
+        x_adv = attack.perturb(model, x, before.argmax(1), threat, draws())
+        if isinstance(attack, PGD):
+            assert torch.equal(x_adv, x)
+    assert torch.equal(model(x), before)
+
+
+def test_a_network_that_changes_as_it_is_looked_at_is_opened_for_the_checks_to_flag(
+    module: WriteModule, opens: Opens
+) -> None:
+    name = module(
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.norm, self.layer = nn.BatchNorm2d(1), nn.Linear(64, 10)\n"
+        "    def forward(self, x):\n        self.train()\n        return self.layer(self.norm(x).flatten(1))"
+    )
+    opened = opens(f"{name}:Net")
+    model = opened.target.verified(Shape(1, 8, 8, 10), (), opened.sha256)
+    threat = Threat(epsilon=0.1, steps=2, step_size=0.05, start="uniform")
+    findings = {f.check: f for f in examine_model(model, pixels(n=40), torch.zeros(40).long(), threat)}
+    assert findings["training-mode"].status == "flagged"
+    assert "network.norm.running_mean" in findings["training-mode"].reason
+
+
 class TestProbabilities:
     def test_are_taken_with_the_option(self, returning: WriteModule, opens: Opens) -> None:
         target = returning("logits.softmax(1)")
@@ -114,6 +160,16 @@ def test_of_a_data_parallel_model_the_model_is_taken(module: WriteModule, opens:
     name = module(f"def make():\n    return nn.DataParallel({plain})\n")
     model = opens(f"{name}:make").target.model(Shape(1, 8, 8, 10), ())
     assert isinstance(model.network, nn.Sequential)
+
+
+def test_of_a_compiled_model_the_model_is_taken(module: WriteModule, opens: Opens) -> None:
+    name = module("plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\ncompiled = torch.compile(plain)\n")
+    opened = opens(f"{name}:compiled")
+    model = opened.target.model(Shape(1, 8, 8, 10), ())
+    assert isinstance(model.network, nn.Sequential)
+    x = pixels().requires_grad_()
+    loss = model(x).sum()
+    torch.autograd.grad(loss, x, retain_graph=True)  # as the checks ask for the gradients of two losses
 
 
 def test_images_of_one_are_enough(returning: WriteModule, opens: Opens) -> None:
