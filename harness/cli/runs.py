@@ -10,6 +10,9 @@ from harness.cli.options import AsJson, Db
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
 
+_WORDS = ("model", "method", "network", "dataset")  # which may be folded; a figure may not
+_HEADS = {"train seed": "seed", "evaluations": "evals"}  # so that a row fits into 80 columns
+
 
 def runs(db: Db = None, as_json: AsJson = False) -> None:
     """List every run, a trained network or the attempt at one; and every model from elsewhere that was evaluated."""
@@ -22,8 +25,10 @@ def runs(db: Db = None, as_json: AsJson = False) -> None:
         document = {"runs": [_brief(record) for record in records], "models": [_brief_model(m) for m in models]}
         print(json.dumps(document, indent=2))
         return
+    from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     if not records and not models:
@@ -33,9 +38,11 @@ def runs(db: Db = None, as_json: AsJson = False) -> None:
         (columns, [_brief(record) for record in records]),
         (("model", "network", "dataset", "parameters", "evaluations"), [_brief_model(model) for model in models]),
     ):
-        table = Table(*names)
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for name in names:
+            table.add_column(_HEADS.get(name, name), no_wrap=name not in _WORDS, overflow="fold")
         for row in rows:
-            table.add_row(*(str(row[name.replace(" ", "_")]) for name in names))
+            table.add_row(*(Text(str(row[name.replace(" ", "_")])) for name in names))
         if rows:
             console.print(table)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.options import AsJson, Db
-from harness.errors import UnknownName
+from harness.errors import HarnessError, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,9 @@ BARS = "▁▂▃▄▅▆▇█"
 
 def show(
     what: Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or a model's name: see `harness runs`.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="The data set of a model: its name, or its fingerprint's beginning.")
+    ] = None,
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
@@ -33,10 +36,7 @@ def show(
     from harness.store.store import Store
 
     store = Store.read(db)
-    models = {model.name: model for model in store.models()}
-    if what not in models and not what.isdecimal():
-        raise UnknownName("run or model", what, models)
-    record = models.get(what) or store.run(int(what))
+    record = _model(store.models(), what, dataset) or store.run(int(what))
     store.close()
     if as_json:
         print(json.dumps(_whole(record), indent=2))
@@ -45,6 +45,26 @@ def show(
         _print(record, Console())
     else:
         _print_model(record, Console())
+
+
+def _model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> ModelRecord | None:
+    """The model of that name; None for a number, where no model is called so."""
+    found = [model for model in models if model.name == name]
+    if not found and not name.isdecimal():
+        raise UnknownName("run or model", name, {model.name for model in models})
+    if found and dataset is not None:
+        known = ", ".join(_place(model) for model in found)
+        found = [m for m in found if m.dataset.name == dataset or m.dataset.fingerprint.startswith(dataset)]
+        if not found:
+            raise HarnessError(f"{name} was not evaluated on {dataset}, but on {known}; see --dataset")
+    if len(found) > 1:
+        known = ", ".join(_place(model) for model in found)
+        raise HarnessError(f"{len(found)} models are called {name}, on {known}; say which, by --dataset")
+    return found[0] if found else None
+
+
+def _place(model: ModelRecord) -> str:
+    return f"{model.dataset.name} [{model.dataset.fingerprint[:8]}]"
 
 
 def curve(values: list[float]) -> str:
@@ -118,17 +138,23 @@ def _print_checkpoints(console: Console, checkpoints: Sequence[CheckpointRecord]
     """Every evaluation, and what every examination flagged."""
     from rich.table import Table
 
-    names = ("checkpoint", "attack", "settings", "seed", "correct", "of", "%", "seconds", "warnings")
+    names = ("checkpoint", "attack", "settings", "seed", "correct", "of", "%", "seconds")
     table = Table(*names, title="evaluations")
     every = [e for checkpoint in checkpoints for e in checkpoint.evaluations]
+    warned = []
     for checkpoint in checkpoints:
         place = checkpoint.name + (f" ({checkpoint.epoch})" if checkpoint.epoch is not None else "")
         for e in checkpoint.evaluations:
             state = f"{e.percent:.2f}" if e.complete else f"{e.done}/{e.examples} done"
             counts = (str(e.seed), str(e.correct), str(e.examples), state, f"{e.duration_s:.1f}")
-            table.add_row(place, e.attack, _settings(_telling(e, every)), *counts, "; ".join(e.warnings))
+            table.add_row(place, e.attack, _settings(_telling(e, every)), *counts)
+            warned += [f"  {e.attack}, seed {e.seed}, {checkpoint.name}: {text}" for text in e.warnings]
     if table.row_count:
         console.print(table)
+    if warned:
+        _print_heading(console, "warnings of the attacks")
+    for text in warned:
+        _print_line(console, text)
     for checkpoint in checkpoints:
         for examination in checkpoint.examinations:
             where = f"epsilon {examination.settings['epsilon']:.6g}, {examination.settings['examples']} images"

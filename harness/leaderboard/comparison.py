@@ -128,7 +128,8 @@ def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair]) -> Iterator[s
         yield f"their networks differ, {one.arch_label} and {other.arch_label}: a difference is not the methods' alone"
     if one.checkpoint.name != other.checkpoint.name:
         yield f"their checkpoints differ, {one.checkpoint.name} and {other.checkpoint.name}"
-    if not common_seeds(first.networks, second.networks):
+    trained_here = one.train_seed is not None and other.train_seed is not None
+    if trained_here and not common_seeds(first.networks, second.networks):
         yield "they have no training seed in common: initial weights and the order of images differ as well"
     if len(pairs) < 2:
         yield "one network each: this says how these two networks differ, not how the methods would if trained again"

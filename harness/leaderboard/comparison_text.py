@@ -74,8 +74,9 @@ def _networks(comparison: Comparison) -> Table:
         t = n.every.table
         counts = (t.both, t.first_only, t.second_only, t.neither)
         interval = interval_text(n.interval, sign=True)
-        table.add_row(
-            f"{_number(n.first)}, {_number(n.second)}",
+        _add(
+            table,
+            f"{_run(n.first)}, {_run(n.second)}",
             f"{_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}",
             _attack_seeds(n),
             *map(str, counts),
@@ -92,7 +93,7 @@ def _by_seed(comparison: Comparison) -> Table:
     table = _table("train seeds", *(f"attack seed {seed}" for seed in seeds))
     for n in comparison.networks:
         cells = (_difference(n.by_seed[seed]) if seed in n.by_seed else "-" for seed in seeds)
-        table.add_row(f"{_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}", *cells)
+        _add(table, f"{_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}", *cells)
     return table
 
 
@@ -106,7 +107,7 @@ def _classes(comparison: Comparison) -> Table:
     table = _table("class", "images", *seeds)
     for name, tested in held[0].items():
         differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
-        table.add_row(name, str(tested.table.examples), *differences)
+        _add(table, name, str(tested.table.examples), *differences)
     return table
 
 
@@ -118,15 +119,13 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
         table = _table("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "told apart")
         for (first, second), decision in family.pairs.items():
             if decision is None:
-                table.add_row(first, second, "-", "-", "-", "-", "-", "not compared")
+                _add(table, first, second, "-", "-", "-", "-", "-", "not compared")
                 continue
             interval = interval_text(decision.interval, sign=True)
             told = ("yes" if decision.significant else "no",)
             ps = (p_text(decision.p), p_text(decision.p_holm))
             n = f"{decision.n} {decision.unit}"
-            table.add_row(
-                first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps, *told
-            )
+            _add(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps, *told)
         yield table
     if families:
         yield Text(
@@ -146,12 +145,12 @@ def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
     )
     table = _table("runs", "attack", "attack seed", "in both", "overlap", "if independent", "Jaccard")
     for pair in found:
-        runs = ", ".join(dict.fromkeys(map(_number, pair.networks)))
+        runs = ", ".join(dict.fromkeys(_run(network) for network in pair.networks))
         attacks = ", ".join(dict.fromkeys(column.name for column in pair.columns))
         for seed in pair.seeds:
             s = seed.sets
             shares = (f"{s.overlap:.3f}", f"{s.expected:.3f}", f"{s.jaccard:.3f}")
-            table.add_row(runs, attacks, str(seed.seed), str(s.shared), *shares)
+            _add(table, runs, attacks, str(seed.seed), str(s.shared), *shares)
     yield table
     yield Text(
         "V = p_y(x_adv) - max over i != y of p_i(x_adv); smaller is more vulnerable; of equal V at the cut the first"
@@ -173,8 +172,8 @@ def p_text(p: float, equals: str = "") -> str:
     return f"{equals}{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
-def _number(network: Contestant) -> str:
-    """Of the run; a model from elsewhere has none."""
+def _run(network: Contestant) -> str:
+    """The run's number; a model from elsewhere has none."""
     return "-" if network.number is None else str(network.number)
 
 
@@ -184,6 +183,11 @@ def _seed(seed: int | None) -> str:
 
 def _bold(text: str) -> Text:
     return Text(text, style="bold")
+
+
+def _add(table: Table, *cells: str) -> None:
+    """A row; brackets in a name are no markup."""
+    table.add_row(*map(Text, cells))
 
 
 def _table(*names: str) -> Table:

@@ -26,7 +26,10 @@ class Flag:
 
 
 def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | None:
-    """The flags of some networks under an evaluation, in the order of the checks; None where none was examined so."""
+    """The flags of some networks under an evaluation, in the order of the checks.
+
+    None where no network was examined so; nor is it told that none was raised before all of them were examined.
+    """
     examined = [found for n in networks if (found := n.checkpoint.findings(scope))]
     if not examined:
         return None
@@ -34,5 +37,7 @@ def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | No
     reasons = {(f.mark, f.check): f.reason for findings in reversed(raised) for f in findings}
     order = {finding.check: place for findings in examined for place, finding in enumerate(findings)}
     counts = {check: sum(any(f.check == check for f in findings) for findings in raised) for _, check in reasons}
+    if not reasons and len(examined) < len(networks):
+        return None
     told = (Flag(mark, check, counts[check], len(examined), reason) for (mark, check), reason in reasons.items())
     return tuple(sorted(told, key=lambda flag: order[flag.check]))

@@ -260,6 +260,19 @@ class TestRuns:
         assert any("lrat kappa=5.0" in line and "done" in line and "3/3" in line for line in lines)
         assert any("failed" in line and "2/3" in line for line in lines)
 
+    def test_eighty_columns_hold_every_word(
+        self, harness: Harness, board: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        lines = harness("runs --db mine.db").splitlines()
+        assert max(map(len, lines)) <= 80
+        (done,) = [line.split() for line in lines if "3/3" in line]
+        assert done[-7:] == ["smallcnn", "digits", "0", "1", "done", "3/3", "1"]
+        assert "…" not in "".join(lines)
+        shown = harness("show 1 --db mine.db").splitlines()
+        assert max(map(len, shown)) <= 80
+        assert "  pgd, seed 4, last: gradient masking?" in [line.rstrip() for line in shown]
+
     def test_one_as_text(self, harness: Harness, board: Path) -> None:
         text = harness("show 1 --db mine.db")
         words = " ".join(text.split())
@@ -277,7 +290,7 @@ class TestRuns:
             "gradient masking?",
         ):
             assert part in words, part
-        (pgd,) = [line for line in text.splitlines() if "pgd" in line]
+        (pgd,) = [line for line in text.splitlines() if "pgd" in line and "│" in line]
         for cell in ("last (3)", " 4 ", " 3 ", " 8 ", "37.50", "1.2"):
             assert cell in pgd
         (cw,) = [line for line in text.splitlines() if " cw " in line]

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from attacks.pgd import PGD
@@ -346,6 +348,40 @@ class TestModelsFromElsewhere:
         (model,) = store_of(place)[1]
         assert model.parameters == 650
         assert all(e.complete for e in model.checkpoint.evaluations)
+
+    def test_a_name_with_brackets_is_shown_as_it_is(self, harness: Harness, place: Path) -> None:
+        for scale, name in ((1.0, "a[/i] [red]b"), (2.0, "c")):
+            save_file({k: v * scale for k, v in load_file(weights(place)).items()}, place / "x.safetensors")
+            options = "--attacks pgd --seeds 1 --dataset digits --protocol quick.toml --limit 8 --no-checks"
+            harness(f"evaluate x.safetensors --name '{name}' {options} {HERE}")
+        for command in ("runs", "leaderboard", "show 'a[/i] [red]b'", "compare 'a[/i] [red]b' c"):
+            assert "a[/i] [red]b" in harness(f"{command} --db leaderboard.db"), command
+        compared = harness("compare c 'a[/i] [red]b' --db leaderboard.db")
+        assert "None" not in compared
+        assert "training seed in common" not in compared  # nothing is known of how they were trained
+
+    def test_one_model_on_two_data_sets_is_shown_on_the_one_that_is_named(
+        self, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for part in ("train", "test"):
+            for label in range(10):
+                (place / "pets" / part / str(label)).mkdir(parents=True)
+                pixels = np.full((8, 8), 20 * label, np.uint8)
+                Image.fromarray(pixels).save(place / "pets" / part / str(label) / "1.png")
+        (place / "mynet.py").write_text(
+            "from torch import nn\n"
+            "net = nn.Sequential(nn.AdaptiveAvgPool3d((1, 8, 8)), nn.Flatten(), nn.Linear(64, 10))\n"
+        )
+        for data in ("digits", "folder:pets"):
+            options = f"--dataset {data} --attacks pgd --seeds 1 --protocol quick.toml --limit 8 --no-checks {HERE}"
+            harness(f"evaluate mynet.py:net {options}")
+        line = refused("show mynet.py:net --db leaderboard.db", monkeypatch, capsys)
+        assert "2 models are called mynet.py:net, on digits [c6a4c6b3], folder:pets [" in line
+        line = refused("show mynet.py:net --dataset svhn --db leaderboard.db", monkeypatch, capsys)
+        assert "was not evaluated on svhn, but on digits" in line
+        for data in ("digits", "folder:pets"):
+            shown = json.loads(harness(f"show mynet.py:net --dataset {data} --json --db leaderboard.db"))
+            assert shown["dataset"]["name"] == data
 
     def test_what_it_prints_goes_to_standard_error(self, harness: Harness, place: Path) -> None:
         (place / "chatty.py").write_text(

@@ -863,6 +863,13 @@ class TestFlags:
         row = self.row(run(1, evaluation("autoattack", 50)))
         assert (row.flags, flags_text(row)) == (None, "-")
 
+    def test_none_raised_is_told_of_networks_that_were_all_examined(self) -> None:
+        bare = run(2, evaluation("autoattack", 50), train_seed=2)
+        assert self.row(examined(1, finding("zero-gradient", "passed")), bare).flags is None
+        assert self.row(examined(1, finding("zero-gradient")), bare).flags == (
+            Flag("Z", "zero-gradient", 1, 1, "why zero-gradient"),
+        )
+
     @pytest.mark.parametrize(
         "elsewhere",
         [
