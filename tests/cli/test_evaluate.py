@@ -129,6 +129,14 @@ class TestRuns:
         low, high = (report["metrics"]["pgd"]["wilson"][end] for end in ("low", "high"))
         assert low < report["metrics"]["pgd"]["median"] < high
 
+    def test_fewer_seeds_than_there_are_give_the_figure_of_those_asked_for(self, harness: Harness, place: Path) -> None:
+        harness(f"evaluate 1 --attacks pgd --seeds 3 --limit {N} --no-checks {HERE}")
+        seeds = {e.seed: e.percent for e in the_run(place).checkpoints[-1].evaluations if e.attack == "pgd"}
+        assert len(seeds) == 3
+        command = f"evaluate 1 --attacks pgd --seeds 1 --limit {N} --no-checks --json {HERE}"
+        figure = json.loads(harness(command))["reports"][0]["metrics"]["pgd"]
+        assert (figure["median"], figure["n"]) == (seeds[0], 1)
+
     def test_all_test_images_are_attacked_where_no_limit_is_given(self, harness: Harness, place: Path) -> None:
         (report,) = json.loads(harness(f"evaluate 1 --attacks fgsm --no-checks --json {HERE}"))["reports"]
         last = the_run(place).checkpoint("last")
