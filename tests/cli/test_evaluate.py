@@ -132,6 +132,14 @@ class TestRuns:
         low, high = (report["metrics"]["pgd"]["wilson"][end] for end in ("low", "high"))
         assert low < report["metrics"]["pgd"]["median"] < high
 
+    def test_fewer_seeds_than_there_are_give_the_figure_of_those_asked_for(self, harness: Harness, place: Path) -> None:
+        harness(f"evaluate 1 --attacks pgd --seeds 3 --limit {N} --no-checks {HERE}")
+        seeds = {e.seed: e.percent for e in the_run(place).checkpoints[-1].evaluations if e.attack == "pgd"}
+        assert len(seeds) == 3
+        command = f"evaluate 1 --attacks pgd --seeds 1 --limit {N} --no-checks --json {HERE}"
+        figure = json.loads(harness(command))["reports"][0]["metrics"]["pgd"]
+        assert (figure["median"], figure["n"]) == (seeds[0], 1)
+
     def test_all_test_images_are_attacked_where_no_limit_is_given(self, harness: Harness, place: Path) -> None:
         (report,) = json.loads(harness(f"evaluate 1 --attacks fgsm --no-checks --json {HERE}"))["reports"]
         last = the_run(place).checkpoint("last")
@@ -228,13 +236,32 @@ class TestRuns:
         model = SmallCNN(width=4).build(data.shape)
         model.load_state_dict(load_file(weights(place)))
         threat = Threat(epsilon=0.1, steps=3, step_size=0.05, start="uniform")
-        expected = b""
+        expected, margins = b"", []
         for start in (0, 16, 32):
             part = slice(start, min(start + 16, N))
             x, y = data.pixels(data.test.images[part]), data.test.labels[part]
             draws = generator(torch.device("cpu"), 0, "evaluation", "pgd", start)
-            expected += bytes(evaluate(model, PGD(restarts=2), x, y, threat, draws).correct.tolist())
+            outcome = evaluate(model, PGD(restarts=2), x, y, threat, draws)
+            expected += bytes(outcome.correct.tolist())
+            margins += outcome.margins.half().tolist()
         assert verdicts[stored.id] == expected
+        store = Store.read(str(place / "leaderboard.db"))
+        assert store.margins(stored.id) == margins  # which other random numbers would change
+        store.close()
+
+    def test_each_checkpoint_is_attacked_with_its_own_weights(self, harness: Harness, place: Path) -> None:
+        harness(f"evaluate 1 --set evaluation.checkpoints=early,last --attacks fgsm --limit {N} --no-checks {HERE}")
+        (run,), _, verdicts, _ = store_of(place)
+        data = Digits().load(place)
+        x, y = data.pixels(data.test.images[:N]), data.test.labels[:N]
+        found = []
+        for checkpoint in run.checkpoints:
+            (natural,) = [e for e in checkpoint.evaluations if e.attack == "natural"]
+            model = SmallCNN(width=4).build(data.shape).eval()
+            model.load_state_dict(load_file(weights(place).with_name(f"{checkpoint.name}.safetensors")))
+            assert verdicts[natural.id] == bytes((model(x).argmax(1) == y).tolist())
+            found.append(verdicts[natural.id])
+        assert found[0] != found[1]
 
 
 def test_networks_that_are_to_be_examined_alone_are_shared_out_among_workers(

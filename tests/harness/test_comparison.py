@@ -18,6 +18,7 @@ from harness.leaderboard.classes import Labels, known_labels
 from harness.leaderboard.comparison import Comparison, compare
 from harness.leaderboard.families import families
 from harness.leaderboard.finding import Where, find_one, find_two
+from harness.leaderboard.pairs import MCNEMAR, Decision
 from harness.leaderboard.ranking import Selection
 from harness.leaderboard.vulnerable import attacks_agree, networks_agree
 from harness.spec import RunSpec
@@ -411,3 +412,8 @@ class TestLabels:
         found = known_labels(record, None, ())
         assert isinstance(found, str)
         assert re.search(told, found)
+
+
+def test_significant_is_what_holds_over_the_family() -> None:
+    assert not Decision(MCNEMAR, 8, 1.0, None, 0.03, 0.06).significant
+    assert Decision(MCNEMAR, 8, 1.0, None, 0.03, 0.04).significant

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -78,6 +79,19 @@ def test_a_network_that_gives_nan_is_wrong() -> None:
     x, y = torch.rand(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64)
     verdicts = evaluate(Broken(), Given(mode="same"), x, y, make_threat(), draws())
     assert verdicts.correct.tolist() == [False, False, True]
+    assert verdicts.margins[:2].tolist() == [-1.0, -1.0]
+
+
+def test_the_margin_is_of_probabilities_by_hand() -> None:
+    class Fixed(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+    verdicts = evaluate(
+        Fixed(), Given(mode="same"), torch.rand(3, 1, 2, 2), torch.tensor([0, 2, 1]), make_threat(), draws()
+    )
+    most, least = math.exp(2) / (math.exp(2) + 2), 1 / (math.exp(2) + 2)
+    assert verdicts.margins.tolist() == pytest.approx([most - least, least - most, 0.0])
 
 
 @pytest.mark.parametrize(("mode", "words"), [("nan", "returned NaN"), ("shape", "returned shape")])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +13,17 @@ from torch import Tensor, nn
 from harness.assessment import DatasetPlace
 from harness.data.digits import Digits
 from harness.dataset import Dataset
-from harness.events import Event, Examined
+from harness.events import BlockDone, Event, Examined
+from harness.execution.attacking import Attacking
+from harness.execution.executor import InProcess
+from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
+from harness.job import Request, resolve
 from harness.network import Shape
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model
+from harness.rigour.finding import Finding
+from harness.store.store import Store
 from harness.weights import Weights
 from tests.tiny import make_threat
 
@@ -105,3 +112,52 @@ def test_of_many_images_only_those_that_are_examined_become_floats(
     assert max(sizes) == EXAMPLES
     whole = examine_model(Counting([]), pixels(many, many.test.images), many.test.labels, THREAT)
     assert event.findings == tuple(whole)  # of the same images, evenly spaced over the labels
+
+
+def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settings_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = ("evaluation.attacks=natural,pgd", "block_size=3")
+    request = Request(methods=("sat",), arch="smallcnn", dataset="digits", device="cpu", seeds=2, limit=4)
+    (job,) = resolve(replace(request, values=values))
+    store = Store.write(str(tmp_path / "results.db"))
+    fields: dict[str, Any] = {"network": "linear", "network_settings": {}, "network_departures": {}}
+    model = store.see_model("theirs", job.dataset_record(), sha256="d" * 64, parameters=1, provenance={}, **fields)
+    store.add_examination(model.checkpoint.id, job.examination("model"), (), 1.0, {})
+
+    def put(
+        attack: str, settings: dict[str, Any], seed: int, verdicts: list[int], examples: int = 4, *warn: str
+    ) -> None:
+        number = store.open_evaluation(model.checkpoint.id, attack, settings, seed, examples, {})
+        store.add_block(BlockDone(number, 0, bytes(verdicts), 1.0, warn))
+
+    pgd = job.attack_settings("pgd")
+    put("natural", job.attack_settings("natural"), 0, [1, 1, 1, 0])
+    put("pgd", pgd, 0, [1, 0, 1, 0], 4, "beware")
+    put("pgd", pgd, 1, [1, 1, 0, 0], 4, "of the dog")
+    put("fgsm", {"epsilon": job.threat.epsilon}, 0, [1, 1, 0, 0])  # not asked for, and yet evidence
+    put("pgd", pgd | {"steps": 7}, 0, [0, 0, 0, 0])
+    put("fgsm", {"epsilon": job.threat.epsilon / 2}, 0, [0, 0, 0, 1])
+    put("noise", {"epsilon": job.threat.epsilon}, 0, [0, 0, 1], 3)
+    put("square", {"epsilon": job.threat.epsilon}, 0, [0, 0, 1])  # the last image is missing
+    given: list[Any] = []
+    finding = Finding("a-check", "flagged", "Q", 1.0, 0.5, "why", {})
+
+    def examine(*arguments: Any) -> list[Finding]:
+        given.append(arguments)
+        return [finding]
+
+    monkeypatch.setattr("harness.execution.attacking.examine_verdicts", examine)
+    attacking = Attacking(store, lambda _event: None, Summary())
+    attacking.add(job, Linear(label="linear", checkpoint="given", sha256="d" * 64), model.checkpoint.id, tmp_path)
+    attacking.attack(InProcess())
+    ((verdicts, labels, warnings, block),) = given
+    assert verdicts == {
+        "natural": [bytes([1, 1, 1, 0])],
+        "pgd": [bytes([1, 0, 1, 0]), bytes([1, 1, 0, 0])],
+        "fgsm": [bytes([1, 1, 0, 0])],
+    }
+    assert labels.tolist() == job.dataset.test.labels.tolist()[:4]
+    assert warnings == {"natural": [], "pgd": ["beware", "of the dog"], "fgsm": []}
+    assert block == 3
+    assert store.checkpoint(model.checkpoint.id).findings(job.scope) == (finding,)

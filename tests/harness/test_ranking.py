@@ -805,6 +805,12 @@ class TestModelsFromElsewhere:
         (board,) = boards(store)
         assert board.fingerprint == "2" * 64
 
+    def test_it_stands_on_a_board_of_each_number_of_images(self) -> None:
+        fewer = {"examples": 100, "done": 100}
+        ours = run(1, evaluation("pgd", 80), evaluation("pgd", 40, **fewer))
+        theirs = model("theirs", evaluation("pgd", 60), evaluation("pgd", 30, **fewer))
+        assert labels(Held([ours], models=[theirs])) == [["sat", "theirs"], ["sat", "theirs"]]
+
     def test_other_images_or_attacks_are_other_boards(self) -> None:
         theirs = model("theirs", evaluation("pgd", 60, examples=100, done=100))
         store = Held([run(1, evaluation("pgd", 80))], models=[theirs])
@@ -856,6 +862,16 @@ class TestFlags:
             Flag("A", "gap", 2, 3, "why gap"),
         )
         assert flags_text(row) == "ZA"
+
+    def test_the_reason_is_of_the_first_network_and_checks_of_one_mark_are_counted_apart(self) -> None:
+        def warned(check: str, reason: str) -> Finding:
+            return replace(finding(check, mark="W"), reason=reason)
+
+        row = self.row(
+            examined(1, finding("random", "passed"), warned("square", "first")),
+            examined(2, warned("random", "only"), warned("square", "second")),
+        )
+        assert row.flags == (Flag("W", "random", 1, 2, "only"), Flag("W", "square", 2, 2, "first"))
 
     def test_none_raised_is_told_from_none_looked_for(self) -> None:
         row = self.row(examined(1, finding("zero-gradient", "passed")))

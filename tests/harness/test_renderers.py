@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -16,6 +17,7 @@ from harness.evaluation.intervals import Interval, wilson
 from harness.evaluation.statistics import Figure, Spread
 from harness.leaderboard.cells import figure_text, seeds_text
 from harness.leaderboard.document import render_json
+from harness.leaderboard.flags import Flag
 from harness.leaderboard.markdown import render_markdown
 from harness.leaderboard.pairs import Decision
 from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, boards
@@ -415,6 +417,44 @@ class TestTies:
     def test_csv(self) -> None:
         lines = list(csv.DictReader(io.StringIO(render_csv([TIED_BOARD]))))
         assert [line["tied"] for line in lines] == ["False", "True", "False", ""]
+
+
+FLAGGED = dataclasses.replace(
+    MEASURED_BOARD,
+    rows=(
+        make_row("lrat", flags=()),
+        make_row("sat", 2, flags=(Flag("Z", "zero-gradient", 1, 2, "no gradient"), Flag("A", "gap", 2, 2, "a gap"))),
+        make_row("theirs", 3, flags=(Flag("W", "autoattack-random", 1, 1, "it draws"),), trained_here=False),
+        make_row("trades", 4),
+    ),
+)
+
+
+class TestFlags:
+    LINES = (
+        "Z sat: zero-gradient on 1 of 2 networks, such as: no gradient",
+        "A sat: gap on 2 of 2 networks, such as: a gap",
+        "W theirs †: autoattack-random: it draws",
+    )
+
+    @pytest.mark.parametrize("width", [80, 300])
+    def test_a_table_tells_each_with_its_reason(self, width: int) -> None:
+        text = printed([FLAGGED], width)
+        assert [line for line in text.splitlines() if line in self.LINES] == list(self.LINES)
+
+    def test_so_does_markdown_and_rows_without_one_say_whether_they_were_examined(self) -> None:
+        text = render_markdown([FLAGGED])
+        assert [part for part in text.split("\n\n") if part in self.LINES] == list(self.LINES)
+        names, _, *rows = table_rows(text)
+        assert [row[names.index("flags")] for row in rows] == ["none", "ZA", "W", "-"]
+        assert "flags" not in table_rows(render_markdown([MEASURED_BOARD]))[0]
+
+    def test_json_has_them_whole(self) -> None:
+        rows = json.loads(render_json([FLAGGED]))["rows"]
+        zero, gap = rows[1]["flags"]
+        assert zero == {"mark": "Z", "check": "zero-gradient", "networks": 1, "of": 2, "reason": "no gradient"}
+        assert gap["check"] == "gap"
+        assert [rows[0]["flags"], rows[3]["flags"]] == [[], None]
 
 
 class TestIntervals:

@@ -17,7 +17,7 @@ from harness.rigour.evidence import Excess, lower_bound, upper_bound
 from harness.rigour.finding import Check, Finding
 from harness.threat import Threat
 from tests.broken_models import Landscape, landscape_images
-from tests.tiny import make_batch, make_tiny_model
+from tests.tiny import draws, make_batch, make_tiny_model
 
 THREAT = Threat(epsilon=0.02, steps=20, step_size=0.005, start="none")
 
@@ -46,6 +46,9 @@ SMALL_STEPS = replace(THREAT, step_size=0.0002)
         pytest.param(FAR_SLOPE, SMALL_STEPS, "loss-rising", 1.0, id="half way down the slope"),
         # iterates at 0.0005, 0.0055, then 0.0105 and 0.0055 in turn: wrong after an even number of steps
         pytest.param(VALLEY, replace(THREAT, steps=22), "more-steps-help", 1.0, id="wrong after 22, right after 55"),
+        pytest.param(
+            VALLEY, replace(THREAT, steps=21), "not-converged", 1.0, id="wrong on the way, right after 21 and 53"
+        ),
         pytest.param(VALLEY, replace(THREAT, steps=21), "loss-falls", 1.0, id="ends on the near side of the valley"),
     ],
 )
@@ -133,6 +136,27 @@ def test_passes_are_what_hooks_count(threat: Threat) -> None:
     assert counted == {"forward": promised.forward, "backward": promised.backward}
 
 
+class Wavering(nn.Module):
+    """Two logits, the largest about 10,000; every second pass adds to both."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by, self.passes = by, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        score = x.flatten(1)[:, :1]
+        return torch.cat([1e4 + score, -score], 1) + self.by * (self.passes % 2)
+
+
+@pytest.mark.parametrize(("by", "status"), [(0.5, "passed"), (2.0, "flagged")])
+def test_what_differs_between_passes_is_judged_by_the_largest_logit(by: float, status: str) -> None:
+    x = torch.rand(6, 1, 2, 2, generator=draws())
+    found = {f.check: f for f in examine_model(Wavering(by), x, torch.zeros(6, dtype=torch.int64), THREAT)}
+    assert found["random-forward"].status == status
+    assert found["random-forward"].value == pytest.approx(by / 1e4, rel=0.01)
+
+
 def test_the_radii_of_the_paper_s_budget_by_hand() -> None:
     assert [255 * radius for radius in radii(8 / 255)] == pytest.approx([2, 4, 8, 16, 32, 64, 127.5])
     assert radii(0.2) == pytest.approx((0.05, 0.1, 0.2, 0.4, 0.5))
@@ -168,6 +192,7 @@ def test_the_subset_has_every_class_s_share_however_images_are_sorted(order: str
     y = torch.arange(classes).repeat_interleave(each) if order == "sorted" else torch.arange(classes).repeat(each)
     chosen = subset(y)
     assert len(chosen) == len(set(chosen.tolist())) == EXAMPLES
+    assert chosen.tolist() == sorted(chosen.tolist())
     assert torch.bincount(y[chosen]).tolist() == [EXAMPLES // classes] * classes
     assert subset(y[:EXAMPLES]).tolist() == list(range(EXAMPLES))
 

@@ -17,6 +17,7 @@ from harness.reference import reported_figures
 from harness.rigour.autoattack import KINDS, kind_of
 from harness.rigour.checks import examine_verdicts
 from harness.rigour.finding import Finding
+from harness.rigour.record import Record
 from harness.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +120,17 @@ def test_square_alone() -> None:
     assert (weak.status, weak.value) == ("passed", 0.02)
     assert (strong["square-stronger"].status, strong["square-stronger"].value) == ("flagged", 0.1)
     assert examined(gradient)["square-stronger"].status == "not-applicable"
+
+
+def test_square_alone_on_few_images_may_be_chance() -> None:
+    found = examined({"pgd": [verdicts(15, (0, 15))], "square": [verdicts(15, (1, 15))]})["square-stronger"]
+    assert (found.status, found.value) == ("passed", 1 / 15)
+
+
+def test_of_an_even_number_of_seeds_the_lower_of_the_middle_two_stands_for_them() -> None:
+    seeds = [verdicts(10, (0, right)) for right in (9, 3, 5, 7)]
+    assert int(Record.of({"pgd": seeds}, [0] * 10, {}, None).median_seed("pgd").sum()) == 5
+    assert int(Record.of({"pgd": seeds[1:]}, [0] * 10, {}, None).median_seed("pgd").sum()) == 5
 
 
 def test_images_that_autoattack_misses() -> None:

@@ -248,6 +248,15 @@ class TestRoundTrips:
         assert (again.id, again.name) == (first.id, "ours")
         assert sorted(model.name for model in store.models()) == ["file.pt", "ours"]
 
+    def test_the_same_weights_on_other_data_are_another_model_which_may_share_the_name(self, store: Store) -> None:
+        here = see_model(store)
+        other = dataclasses.replace(DIGITS, name="letters", fingerprint="9" * 64)
+        facts: dict[str, Any] = {"network": "resnet", "network_settings": {}, "network_departures": {}}
+        there = store.see_model("theirs", other, sha256="d" * 64, parameters=99, provenance={}, **facts)
+        assert there.id != here.id
+        assert there.checkpoint.id != here.checkpoint.id
+        assert [model.dataset.name for model in store.models()] == ["digits", "letters"]
+
     def test_two_models_on_one_data_set_cannot_share_a_name(self, store: Store) -> None:
         see_model(store)
         with pytest.raises(StoreError, match="on digits is called 'theirs'; give this one another --name"):
