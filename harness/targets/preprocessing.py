@@ -148,9 +148,9 @@ def merge(asked: Preprocessing, found: Preprocessing | None) -> Preprocessing:
         return asked
     for name in ("mean", "std"):
         given, carried = getattr(asked, name), getattr(found, name)
-        carried = carried if len(carried) != 1 else carried * len(given)
-        close = len(given) == len(carried) and all(abs(g - c) < 1e-4 for g, c in zip(given, carried, strict=True))
-        if given and not close:
+        size = max(len(given), len(carried))  # one value stands for all channels
+        ours, theirs = (values * (size // len(values)) if values else () for values in (given, carried))
+        if ours and any(abs(g - c) >= 1e-4 for g, c in zip(ours, theirs, strict=True)):
             raise SettingError(
                 f"--{name} {','.join(f'{g:g}' for g in given)} contradicts the normalisation in the file,"
                 f" {name} = {_brief(list(carried))}; leave --mean and --std out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,17 @@ SMALLER = OWN.with_values({"evaluation.epsilon": 0.1})
 CONTENT = b"weights of a network"
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without runs: making one takes longer than all that is done with it."""
+    file = tmp_path_factory.mktemp("empty") / "results.db"
+    Store.write(str(file)).close()
+    return file
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.write(str(tmp_path / "results.db"))
+def store(empty: Path, tmp_path: Path) -> Store:
+    return Store.write(str(shutil.copy(empty, tmp_path)))
 
 
 def settings(protocol: Protocol) -> dict[str, dict[str, Any]]:

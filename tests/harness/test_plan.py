@@ -19,6 +19,7 @@ from harness.identity import digest
 from harness.job import Job, Request, resolve
 from harness.plan import EvaluationGap, Plan, evaluation_gaps, make_plan
 from harness.provenance import host
+from harness.rigour.budgets import EXAMPLES, passes
 from harness.rigour.scope import KINDS, Scope
 from harness.spec import RunSpec
 from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
@@ -482,6 +483,16 @@ def test_every_checkpoint_is_examined_once(done: Store) -> None:
     done.add_examination(checkpoint.id, asked[0].examination("model"), (), 1.0, {})
     assert make_plan(asked, done).examinations == 1
     assert make_plan(jobs(checks=True), done).idle
+
+
+def test_of_many_images_a_part_is_examined(done: Store) -> None:
+    plans = [
+        make_plan([dataclasses.replace(job, examples=1000) for job in jobs(checks=checks)], done)
+        for checks in (True, False)
+    ]
+    (job, *_) = jobs()
+    assert plans[0].evaluation.total - plans[1].evaluation.total == EXAMPLES * passes(job.threat).total
+    assert EXAMPLES < 1000
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,15 @@ def test_a_step_that_fails_leaves_the_old_database(old: Path, monkeypatch: pytes
     upgrade_database(str(old))
 
 
+def test_a_database_whose_rows_refer_to_nothing_is_left(old: Path) -> None:
+    with contextlib.closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("UPDATE checkpoints SET run_id = 77")
+    before = rows(old)
+    with pytest.raises(AssertionError, match="references"):
+        upgrade_database(str(old), backup=False)
+    assert rows(old) == before
+
+
 class Stopping(sqlite3.Connection):
     """Copies all, and is stopped before it has said so."""
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from harness.adversary import project
-from harness.errors import HarnessError
-from harness.targets.preprocessing import Prepared, Preprocessing
+from harness.errors import HarnessError, SettingError
+from harness.targets.preprocessing import Prepared, Preprocessing, merge
 from tests.tiny import draws
 
 
@@ -19,6 +19,32 @@ def linear(weight: list[list[float]]) -> nn.Module:
     layer = nn.Linear(3, len(weight), bias=False)
     layer.weight.data = torch.tensor(weight)
     return nn.Sequential(nn.Flatten(), layer)
+
+
+class TestMerge:
+    ONE = Preprocessing(mean=(0.5,), std=(0.25,))
+    THREE = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+
+    @pytest.mark.parametrize("asked", [Preprocessing(), ONE, THREE], ids=["nothing", "one value", "one a channel"])
+    @pytest.mark.parametrize("found", [ONE, THREE], ids=["one value", "one a channel"])
+    def test_one_value_is_that_of_all_channels(self, asked: Preprocessing, found: Preprocessing) -> None:
+        assert merge(asked, found) == found
+
+    def test_what_the_file_does_not_say_is_as_asked_for(self) -> None:
+        asked = Preprocessing(mean=(0.5,), std=(0.25,), outputs="probabilities")
+        assert merge(asked, None) == asked
+        assert merge(asked, self.ONE) == asked
+
+    @pytest.mark.parametrize(
+        ("mean", "std"),
+        [((0.5, 0.5, 0.501), (0.25,) * 3), ((0.51,), (0.25,)), ((0.5,), (0.2,))],
+    )
+    def test_a_contradiction_is_refused(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        with pytest.raises(SettingError, match="contradicts the normalisation in the file"):
+            merge(Preprocessing(mean=mean, std=std), self.THREE)
+
+    def test_rounding_is_no_contradiction(self) -> None:
+        assert merge(Preprocessing(mean=(0.50004,), std=(0.25,)), self.ONE) == self.ONE
 
 
 class TestNormalisation:
