@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from harness.execution.weights import TargetWeights
 from safetensors.torch import save_file
 
 from harness.errors import HarnessError
@@ -15,6 +14,7 @@ from harness.network import Shape
 from harness.networks.smallcnn import SmallCNN
 from harness.seeds import global_seed
 from harness.targets.open import open_target
+from harness.weights import TargetWeights
 
 SHAPE = Shape(1, 8, 8, 10)
 
