@@ -360,6 +360,7 @@ class TestRefused:
             ("evaluate ''", "TARGET '' is refused: name a run's number, a weights file"),
             ("evaluate 1 --sweep 1,2 --epsilon 4/255", "--epsilon beside --sweep is refused"),
             ("evaluate 1 --sweep 1,2 --attacks natural", "--sweep is refused: natural knows no radius"),
+            ("show 1 --dataset digits --db leaderboard.db", "--dataset is refused: 1 is a run"),
             ("evaluate 1 --set train.lr=1", "--set train.lr is refused: nothing is trained"),
             ("evaluate 1 --set epsilon=0.1", "--epsilon changes the ball of the attacks"),
             ("evaluate nothing.pt --dataset digits", "nothing.pt"),
@@ -375,7 +376,7 @@ class TestRefused:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-        assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
+        assert told in refused(command if "--db" in command else f"{command} {HERE}", monkeypatch, capsys)
         assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
     @pytest.mark.parametrize("command", ["evaluate 1 --epsilon 4/255", f"{TRAIN} --seeds 2 --no-checks"])
