@@ -52,6 +52,8 @@ def _model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> Mod
     found = [model for model in models if model.name == name]
     if not found and not name.isdecimal():
         raise UnknownName("run or model", name, {model.name for model in models})
+    if not found and dataset is not None:
+        raise HarnessError(f"--dataset is refused: {name} is a run, and so of one data set; leave it out")
     if found and dataset is not None:
         known = ", ".join(_place(model) for model in found)
         found = [m for m in found if m.dataset.name == dataset or m.dataset.fingerprint.startswith(dataset)]

@@ -52,8 +52,12 @@ def measured(
         ExportError: natural or AutoAttack accuracy is missing or unfinished, or there are several radii.
     """
     found = run.checkpoint(checkpoint)
+    if not run.checkpoints:
+        raise ExportError(
+            f"run {run.id} is {run.status} and has no weights; export one that is done, see `harness runs`"
+        )
     if found is None:
-        known = ", ".join(c.name for c in run.checkpoints) or "none"
+        known = ", ".join(c.name for c in run.checkpoints)
         raise ExportError(f"run {run.id} has no checkpoint {checkpoint!r}; it has: {known}; give --checkpoint NAME")
     complete = {name: [e for e in found.evaluations if e.attack == name and e.complete] for name in _ATTACKS}
     for name in _ATTACKS:

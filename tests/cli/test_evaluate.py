@@ -528,6 +528,7 @@ class TestRefused:
             ("evaluate 1 --sweep 0,8 --epsilon 8/255", "--epsilon and --sweep exclude each other"),
             ("evaluate 1 --sweep 0,8 --attacks natural", "--sweep is refused: no attack here moves in a ball"),
             ("evaluate ''", "TARGET '' is refused: name a run's number, a weights file"),
+            ("show 1 --dataset digits --db leaderboard.db", "--dataset is refused: 1 is a run"),
             ("evaluate 1 --set train.lr=1", "--set train.lr is refused: nothing is trained"),
             ("evaluate 1 --set epsilon=0.1", "--epsilon changes the ball of the attacks"),
             ("evaluate nothing.pt --dataset digits", "nothing.pt"),
@@ -543,7 +544,7 @@ class TestRefused:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-        assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
+        assert told in refused(command if "--db" in command else f"{command} {HERE}", monkeypatch, capsys)
         assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
     def test_other_images_than_the_runs(

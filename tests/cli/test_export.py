@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Results:
             "training": TRAINING,
             "train_seed": 3,
         }
-        spec = RunSpec(**(fields | changes))
+        self.spec = spec = RunSpec(**(fields | changes))
         self.store = Store.write(str(folder / "leaderboard.db"))
         record = ProtocolRecord(
             "a1b2c3d4" * 8, "paper", digest(TRAINING), {"natural": digest({}), "autoattack": digest(AUTOATTACK)}, {}
@@ -280,6 +281,18 @@ class TestRefused:
         assert "there is no run 9" in refusal("export robustbench 9")
         line = refusal("export robustbench 1 --checkpoint early")
         assert "run 1 has no checkpoint 'early'; it has: last; give --checkpoint NAME" in line
+
+    def test_a_run_that_failed(self, results: Results, refusal: Refusal) -> None:
+        failed = results.store.start_run(
+            replace(results.spec, train_seed=4),
+            CIFAR,
+            method_departures={},
+            network_departures={},
+            parameters=1,
+            provenance={},
+        )
+        results.store.end_run(failed.id, failure="the loss is not finite")
+        assert "run 2 is failed and has no weights; export one that is done" in refusal("export robustbench 2")
 
     def test_places(self, results: Results, refusal: Refusal, elsewhere: Path) -> None:
         results.natural()
