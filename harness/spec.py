@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.identity import digest
@@ -18,6 +18,8 @@ class RunSpec:
         dataset: its label, such as ``folder:flowers``; the fingerprint identifies it.
         training: the training part of the protocol, epsilon included.
         wrappers: what wraps the update, outermost last: name, settings, and those that are not the defaults.
+        code: what else the weights depend on: for each plugin that does not ship, such as ``method``, the digest of its
+            source; for one that ships, its version where that is not the first. Empty in every run of the beginning.
     """
 
     method: str
@@ -29,11 +31,12 @@ class RunSpec:
     training: dict[str, Any]
     train_seed: int
     wrappers: tuple[dict[str, Any], ...] = ()
+    code: dict[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
         """SHA-256 over every field but the data set's label, and what of the wrappers departs from their defaults."""
-        document = dataclasses.asdict(self)
+        document = self.document()
         del document["dataset"]
         document["wrappers"] = [{key: w[key] for key in ("name", "settings")} for w in self.wrappers]
         return digest(document)
@@ -50,5 +53,6 @@ class RunSpec:
         return "-".join(parts)
 
     def document(self) -> dict[str, Any]:
-        """All fields, for checkpoints."""
-        return dataclasses.asdict(self)
+        """All fields, for checkpoints; no code where there is none, so that stored identities and files stay."""
+        document = dataclasses.asdict(self)
+        return document if self.code else {key: value for key, value in document.items() if key != "code"}

@@ -68,7 +68,7 @@ def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -
     """Every checkpoint of some runs, and some models from elsewhere."""
     for run in runs:
         for checkpoint in run.checkpoints:
-            shared = [run.method, run.method_settings, run.wrappers, run.network, run.network_settings]
+            shared = [run.method, run.method_settings, run.wrappers, run.network, run.network_settings, run.code]
             yield Contestant(
                 method=run.method,
                 settings=run.method_departures,

@@ -22,6 +22,8 @@ class ReportedFigure:
     median_percent: float
     std_percent: float | None
     note: str
+    statistic: str = "median"
+    n: int | None = None
 
 
 PAPER = "Gao et al. 2021"

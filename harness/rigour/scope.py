@@ -18,16 +18,20 @@ class Scope:
         threat: the budget of the attacks that take steps.
         attacks: the protocol's attacks, each with the SHA-256 of its settings.
         block_size: images that go through a model together.
-        examples: how many test images, the first of the data set.
+        examples: how many test images.
+        sample: which ones: the first of the data set, or balanced over its classes.
     """
 
     threat: Mapping[str, Any]
     attacks: Mapping[str, str]
     block_size: int
     examples: int
+    sample: str = "first"
 
     @classmethod
-    def of_document(cls, document: Mapping[str, Any], attacks: Mapping[str, str], examples: int) -> Scope:
+    def of_document(
+        cls, document: Mapping[str, Any], attacks: Mapping[str, str], examples: int, sample: str = "first"
+    ) -> Scope:
         """From a protocol as the store keeps it; a leaderboard is read without the classes that check one.
 
         Args:
@@ -41,7 +45,9 @@ class Scope:
             "step_size": epsilon * evaluation["relative_step"],
             "start": evaluation["start"],
         }
-        return cls(threat=threat, attacks=attacks, block_size=evaluation["block_size"], examples=examples)
+        return cls(
+            threat=threat, attacks=attacks, block_size=evaluation["block_size"], examples=examples, sample=sample
+        )
 
     @property
     def epsilon(self) -> float:
@@ -50,7 +56,9 @@ class Scope:
 
     def settings(self, kind: Kind) -> dict[str, Any]:
         """What identifies an examination: of a model by its budget, of verdicts by the attacks that they are of."""
-        common = {"kind": kind, "epsilon": self.epsilon, "examples": self.examples}
+        common: dict[str, Any] = {"kind": kind, "epsilon": self.epsilon, "examples": self.examples}
+        if self.sample != "first":  # named only then, so that older examinations keep their names
+            common["sample"] = self.sample
         if kind == "model":
             return common | {"threat": dict(self.threat), "block_size": self.block_size}
         return common | {"attacks": dict(self.attacks)}

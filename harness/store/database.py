@@ -18,8 +18,8 @@ from harness.store.schema import VERSION_TABLE, Base
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
-REVISION = "0002"
-OLDER_REVISIONS: tuple[str, ...] = ("0001",)
+REVISION = "0003"
+OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002")
 BUSY_TIMEOUT_MS = 60_000
 
 

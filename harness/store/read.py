@@ -40,12 +40,16 @@ def model_record(row: ModelRow) -> ModelRecord:
 
 
 def _dataset(row: DatasetRow) -> DatasetRecord:
-    return DatasetRecord(**{f.name: getattr(row, f.name) for f in dataclasses.fields(DatasetRecord)})
+    names = {f.name: getattr(row, f.name) for f in dataclasses.fields(DatasetRecord)}
+    return DatasetRecord(**names | {"class_names": None if row.class_names is None else tuple(row.class_names)})
 
 
 def checkpoint_record(row: CheckpointRow) -> CheckpointRecord:
     """Weights with all that hangs on them."""
-    evaluations = tuple(_evaluation(e) for e in row.evaluations)
+    newest: dict[tuple[object, ...], EvaluationRow] = {}
+    for e in sorted(row.evaluations, key=lambda e: e.attempt):
+        newest[e.attack, e.settings_sha256, e.seed, e.examples, e.sample] = e
+    evaluations = tuple(_evaluation(e) for e in sorted(newest.values(), key=lambda e: e.id))
     examinations = tuple(_examination(e) for e in row.examinations)
     return CheckpointRecord(row.id, row.name, row.epoch, row.sha256, evaluations, examinations)
 
@@ -70,4 +74,7 @@ def _evaluation(row: EvaluationRow) -> EvaluationRecord:
         duration_s=sum(block.duration_s for block in row.blocks),
         warnings=tuple(dict.fromkeys(text for block in row.blocks for text in block.warnings)),
         provenance=row.provenance,
+        created_utc=row.created_utc,
+        sample=row.sample,
+        attempt=row.attempt,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -23,11 +23,17 @@ class DatasetRecord:
     height: int
     width: int
     classes: int
+    class_names: tuple[str, ...] | None = None  # None where an older version entered it
 
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """One attack with one seed, as far as its blocks are done."""
+    """One attack with one seed, as far as its blocks are done.
+
+    Attributes:
+        sample: which test images: ``first``, in the data set's order, or ``balanced`` over the classes.
+        attempt: 1, and one more for each time that it was begun again with ``--fresh``.
+    """
 
     id: int
     attack: str
@@ -41,6 +47,9 @@ class EvaluationRecord:
     duration_s: float
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
+    created_utc: datetime | None = None
+    sample: str = "first"
+    attempt: int = 1
 
     @property
     def complete(self) -> bool:
@@ -66,7 +75,11 @@ class ExaminationRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """Weights, and what they went through; ``epoch`` is None for a model from elsewhere."""
+    """Weights, and what they went through; ``epoch`` is None for a model from elsewhere.
+
+    Attributes:
+        evaluations: of those that were repeated, the newest attempt.
+    """
 
     id: int
     name: str
@@ -88,7 +101,11 @@ class CheckpointRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run, whole."""
+    """One run, whole.
+
+    Attributes:
+        code: what of its plugins does not ship, or has changed since it shipped; see ``RunSpec.code``.
+    """
 
     id: int
     identity: str
@@ -113,6 +130,7 @@ class RunRecord:
     provenance: dict[str, Any]
     epochs: tuple[EpochRecord, ...]
     checkpoints: tuple[CheckpointRecord, ...]
+    code: dict[str, Any] = field(default_factory=dict)
 
     def checkpoint(self, name: str) -> CheckpointRecord | None:
         """The checkpoint of that name, if the run has come to it."""
@@ -125,6 +143,8 @@ class ModelRecord:
 
     Attributes:
         provenance: where it came from, and what was put around it; device and versions are its evaluations'.
+        code: file name -> SHA-256 of the user's source; empty for a weights file.
+        probe: its logits on fixed images, which tell it from another function of the same source; None in older rows.
     """
 
     id: int
@@ -138,6 +158,8 @@ class ModelRecord:
     created_utc: datetime
     provenance: dict[str, Any]
     checkpoint: CheckpointRecord
+    code: dict[str, Any] = field(default_factory=dict)
+    probe: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class DatasetRow(Base):
     height: Mapped[int]
     width: Mapped[int]
     classes: Mapped[int]
+    class_names: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # None in older rows
 
 
 class RunRow(Base):
@@ -88,6 +89,7 @@ class RunRow(Base):
     created_utc: Mapped[datetime]
     finished_utc: Mapped[datetime | None]
     provenance: Mapped[dict[str, Any]]
+    code: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # of what identity takes; empty: as first shipped
 
     dataset: Mapped[DatasetRow] = relationship()
     epochs: Mapped[list[EpochRow]] = relationship(order_by="EpochRow.epoch", cascade="all, delete-orphan")
@@ -126,6 +128,8 @@ class ModelRow(Base):
     parameters: Mapped[int]
     created_utc: Mapped[datetime]
     provenance: Mapped[dict[str, Any]]  # where it came from, and what was put around it
+    code: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # digests of the user's source files, by name
+    probe: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # logits that tell functions apart
 
     dataset: Mapped[DatasetRow] = relationship()
     checkpoint: Mapped[CheckpointRow] = relationship(back_populates="model", cascade="all, delete-orphan")
@@ -160,12 +164,14 @@ class CheckpointRow(Base):
 
 
 class EvaluationRow(Base):
-    """One attack with one seed on the first ``examples`` test images; complete when its blocks cover them."""
+    """One attack with one seed on ``examples`` test images; complete when its blocks cover them."""
 
     __tablename__ = "evaluations"
     __table_args__ = (
-        UniqueConstraint("checkpoint_id", "attack", "settings_sha256", "seed", "examples"),
+        UniqueConstraint("checkpoint_id", "attack", "settings_sha256", "seed", "examples", "sample", "attempt"),
         CheckConstraint("examples > 0", name="examples_positive"),
+        CheckConstraint("sample IN ('first', 'balanced')", name="sample_known"),
+        CheckConstraint("attempt >= 1", name="attempt_counted"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -177,6 +183,8 @@ class EvaluationRow(Base):
     examples: Mapped[int]
     created_utc: Mapped[datetime]
     provenance: Mapped[dict[str, Any]]
+    sample: Mapped[str] = mapped_column(server_default="first")  # which test images: the first, or a balanced sample
+    attempt: Mapped[int] = mapped_column(server_default="1")  # --fresh makes another one; the newest counts
 
     checkpoint: Mapped[CheckpointRow] = relationship(back_populates="evaluations")
     blocks: Mapped[list[BlockRow]] = relationship(order_by="BlockRow.start", cascade="all, delete-orphan")
@@ -252,3 +260,5 @@ class ReportedRow(Base):
     median_percent: Mapped[float]
     std_percent: Mapped[float | None]
     note: Mapped[str]
+    statistic: Mapped[str] = mapped_column(server_default="median")  # median over attack seeds, or mean over training's
+    n: Mapped[int | None]  # seeds behind it

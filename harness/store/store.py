@@ -128,6 +128,7 @@ class Store(Queries):
                 created_utc=_now(),
                 finished_utc=None,
                 provenance=provenance,
+                code=dict(spec.code),
             )
             session.add(row)
             session.flush()
@@ -135,8 +136,13 @@ class Store(Queries):
 
     @staticmethod
     def _dataset(session: Session, dataset: DatasetRecord) -> DatasetRow:
+        """The data set's row, made if it is not there; an older one learns the names of its classes."""
+        names = None if dataset.class_names is None else list(dataset.class_names)
         row = session.scalar(select(DatasetRow).where(DatasetRow.fingerprint == dataset.fingerprint))
-        return row or DatasetRow(**dataclasses.asdict(dataset))
+        if row is None:
+            return DatasetRow(**dataclasses.asdict(dataset) | {"class_names": names})
+        row.class_names = row.class_names or names
+        return row
 
     def add_epoch(self, run_id: int, record: EpochRecord) -> None:
         """Keep an epoch; one that is told again, after a stop, replaces the same."""
@@ -167,10 +173,13 @@ class Store(Queries):
         seed: int,
         examples: int,
         provenance: dict[str, Any],
+        *,
+        sample: str = "first",
+        attempt: int = 1,
     ) -> int:
-        """The number of the evaluation with this identity, made if it is not there."""
+        """The number of the evaluation with this identity and attempt, made if it is not there."""
         key = {"checkpoint_id": checkpoint_id, "attack": attack, "seed": seed, "examples": examples}
-        key["settings_sha256"] = digest(settings)
+        key |= {"settings_sha256": digest(settings), "sample": sample, "attempt": attempt}
         with self._writing() as session:
             row = session.scalar(select(EvaluationRow).filter_by(**key))
             if row is None:

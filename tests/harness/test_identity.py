@@ -87,6 +87,7 @@ CHANGES: dict[str, list[Any]] = {
     "training": [SPEC.training | {"epsilon": 0.2}, SPEC.training | {"lr_drops": [0.9, 0.6]}, {}],
     "train_seed": [1, -1],
     "wrappers": [(), (AWP | {"settings": {"gamma": 0.01}},), (AWP | {"name": "ema"},), (AWP, EMA), (EMA, AWP)],
+    "code": [{"method": "a" * 64}, {"method": "b" * 64}, {"network": "a" * 64}],
 }
 LABELS = {"dataset"}  # names for a reader; what they name is identified by another field
 

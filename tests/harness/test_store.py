@@ -357,7 +357,7 @@ NONSENSE = {
     "an evaluation of no checkpoint": ("UPDATE evaluations SET checkpoint_id = 99", "FOREIGN KEY"),
     "an evaluation twice": (
         "INSERT INTO evaluations SELECT 99, checkpoint_id, attack, settings, settings_sha256, seed, examples,"
-        " created_utc, provenance FROM evaluations",
+        " created_utc, provenance, sample, attempt FROM evaluations",
         "UNIQUE",
     ),
     "a checkpoint of no run": ("UPDATE checkpoints SET run_id = 99 WHERE run_id = 1", "FOREIGN KEY"),
@@ -374,7 +374,7 @@ NONSENSE = {
     ),
     "two models of one name": (
         "INSERT INTO models SELECT 99, 'x', name, network, network_settings, network_departures, dataset_id,"
-        " parameters, created_utc, provenance FROM models",
+        " parameters, created_utc, provenance, code, probe FROM models",
         "UNIQUE",
     ),
     "an examination twice": (
@@ -397,7 +397,7 @@ NONSENSE = {
         "UNIQUE",
     ),
     "a reported cell twice": (
-        "INSERT INTO reported SELECT 999, paper, paper_table, dataset, network, method, checkpoint, metric, 1, 1, ''"
+        "INSERT INTO reported SELECT 999, paper, paper_table, dataset, network, method, checkpoint, metric, 1, 1, '', statistic, n"
         " FROM reported LIMIT 1",
         "UNIQUE",
     ),
@@ -483,7 +483,7 @@ class TestReading:
             "connection.execute('PRAGMA cache_size = 1')\n"  # pages reach the file before the commit
             "connection.execute('BEGIN IMMEDIATE')\n"
             "for i in range(500):\n"
-            "    connection.execute('INSERT INTO datasets VALUES (?, ?, ?, 1, 1, 1, 1, 1, 1)', (i + 9, i, 'x' * 400))\n"
+            "    connection.execute('INSERT INTO datasets VALUES (?, ?, ?, 1, 1, 1, 1, 1, 1, NULL)', (i + 9, i, 'x' * 400))\n"
             "os.kill(os.getpid(), 9)\n"
         )
         subprocess.run([sys.executable, "-c", program, str(full)], check=False)

@@ -103,7 +103,7 @@ def test_a_step_that_fails_leaves_the_old_database(old: Path, monkeypatch: pytes
 
 def test_a_database_whose_rows_refer_to_nothing_is_left(old: Path) -> None:
     with contextlib.closing(sqlite3.connect(old)) as connection, connection:
-        connection.execute("UPDATE checkpoints SET run_id = 77")
+        connection.execute("UPDATE checkpoints SET run_id = 77 WHERE run_id IS NOT NULL")
     before = rows(old)
     with pytest.raises(AssertionError, match="references"):
         upgrade_database(str(old), backup=False)
