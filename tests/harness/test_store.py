@@ -397,8 +397,8 @@ NONSENSE = {
         "UNIQUE",
     ),
     "a reported cell twice": (
-        "INSERT INTO reported SELECT 999, paper, paper_table, dataset, network, method, checkpoint, metric, 1, 1, '', statistic, n"
-        " FROM reported LIMIT 1",
+        "INSERT INTO reported SELECT 999, paper, paper_table, dataset, network, method, checkpoint, metric, 1, 1, '',"
+        " statistic, n FROM reported LIMIT 1",
         "UNIQUE",
     ),
 }
@@ -483,7 +483,8 @@ class TestReading:
             "connection.execute('PRAGMA cache_size = 1')\n"  # pages reach the file before the commit
             "connection.execute('BEGIN IMMEDIATE')\n"
             "for i in range(500):\n"
-            "    connection.execute('INSERT INTO datasets VALUES (?, ?, ?, 1, 1, 1, 1, 1, 1, NULL)', (i + 9, i, 'x' * 400))\n"
+            "    row = (i + 9, i, 'x' * 400)\n"
+            "    connection.execute('INSERT INTO datasets VALUES (?, ?, ?, 1, 1, 1, 1, 1, 1, NULL)', row)\n"
             "os.kill(os.getpid(), 9)\n"
         )
         subprocess.run([sys.executable, "-c", program, str(full)], check=False)
