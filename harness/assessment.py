@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from harness.overrides import make
 from harness.plugins import Catalogue
 from harness.protocol import Protocol
 from harness.rigour.scope import Kind, Scope
+from harness.shipped import code_of, engine_code
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.threat import Threat
 
@@ -33,11 +34,16 @@ class DatasetPlace:
 
 @dataclass(frozen=True)
 class AttackGap:
-    """One attack with one seed, and the blocks that have no verdicts: first image, number of images."""
+    """One attack with one seed, and the blocks that have no verdicts: first image, number of images.
+
+    Attributes:
+        attempt: which one at this evaluation.
+    """
 
     attack: str
     seed: int
     blocks: tuple[tuple[int, int], ...]
+    attempt: int = field(default=1, kw_only=True)
 
     @property
     def images(self) -> int:
@@ -68,24 +74,33 @@ class Assessment:
     checks: bool = True
 
     def attack_settings(self, attack: str) -> dict[str, Any]:
-        """What identifies an attack's results; the block size too, where random numbers are drawn by block."""
+        """What identifies an attack's results: the block size too, where random numbers are drawn by block.
+
+        And its code, where that does not ship or has changed; and the evaluator's version, where that has changed.
+        """
         plugin = self.attacks[attack]
         blocks = {"block_size": self.protocol.evaluation.block_size} if plugin.seeded else {}
-        return plugin.settings_under(self.threat) | blocks
+        return plugin.settings_under(self.threat) | blocks | _code(plugin)
 
     def attack_seeds(self, attack: str) -> range:
         """The seeds an attack is run with: one, where it draws nothing."""
         return range(self.seeds if self.attacks[attack].seeded else 1)
 
-    def gaps(self, done: Iterable[EvaluationRecord]) -> Iterator[AttackGap]:
-        """Every evaluation that is wanted of one model, with its missing blocks (none where it is complete)."""
-        have = {(e.attack, e.settings_sha256, e.seed, e.examples): e.blocks for e in done}
+    def gaps(self, done: Iterable[EvaluationRecord], *, fresh: bool = False) -> Iterator[AttackGap]:
+        """Every evaluation that is wanted of one model, with its missing blocks (none where it is complete).
+
+        Args:
+            fresh: whether all begin again, as another attempt.
+        """
+        have = {(e.attack, e.settings_sha256, e.seed, e.examples): e for e in done}
         for attack in self.chosen:
             key = digest(self.attack_settings(attack))
             for seed in self.attack_seeds(attack):
-                blocks = have.get((attack, key, seed, self.examples), ())
+                known = have.get((attack, key, seed, self.examples))
+                blocks = known.blocks if known is not None and not fresh else ()
                 missing = missing_blocks(self.examples, self.protocol.evaluation.block_size, blocks)
-                yield AttackGap(attack, seed, tuple(missing))
+                attempt = (known.attempt + fresh) if known is not None else 1
+                yield AttackGap(attack, seed, tuple(missing), attempt=attempt)
 
     @property
     def scope(self) -> Scope:
@@ -122,6 +137,11 @@ class Assessment:
         )
 
 
+def _code(attack: Attack) -> dict[str, str]:
+    parts = {"code": code_of(type(attack)), "engine": engine_code("evaluation")}
+    return {key: value for key, value in parts.items() if value}
+
+
 def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """What lacks a verdict, as (first image, number of images), cut at the multiples of the block size.
 
@@ -149,4 +169,6 @@ def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, di
         name: cast(Attack, make(catalogue.get(name), name, protocol.attack_settings.get(name, {})))
         for name in protocol.evaluation.attacks
     }
-    return replace(protocol, attack_settings={name: a.resolved() for name, a in attacks.items()}), attacks
+    settings = {name: attack.resolved() for name, attack in attacks.items()}
+    code = {name: parts for name, attack in attacks.items() if (parts := _code(attack))}
+    return replace(protocol, attack_settings=settings, attack_code=code), attacks

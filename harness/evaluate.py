@@ -53,6 +53,7 @@ class EvaluateRequest:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     limit: int | None = None
     checks: bool = True
+    fresh: bool = False
     device: str | None = None
     data_dir: Path = Path("data")
     runs_dir: Path = Path("runs")
@@ -68,6 +69,7 @@ class Evaluation:
         run: the run that they are checkpoints of; None for a model from elsewhere, which ``opened`` describes.
         name: what the board is to call that model; None: the name that it has, or its target.
         sweep: assessments at each radius of a sweep; empty without one.
+        fresh: whether all is attacked again, whatever the store has.
     """
 
     assessment: Assessment
@@ -76,6 +78,7 @@ class Evaluation:
     opened: Opened | None
     name: str | None = None
     sweep: tuple[Assessment, ...] = ()
+    fresh: bool = False
 
 
 def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
@@ -119,10 +122,24 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     else:
         opened = _open(request, dataset)
         weights = (
-            TargetWeights(label=opened.target.label, checkpoint="given", sha256=opened.sha256, target=opened.target),
+            TargetWeights(
+                label=opened.target.label,
+                checkpoint="given",
+                sha256=opened.sha256,
+                target=opened.target,
+                probe=opened.probe if opened.target.code() else None,
+            ),
         )
     sweep = tuple(_at(assessment, radius) for radius in request.sweep or ())
-    return Evaluation(assessment=assessment, weights=weights, run=run, opened=opened, name=request.name, sweep=sweep)
+    return Evaluation(
+        assessment=assessment,
+        weights=weights,
+        run=run,
+        opened=opened,
+        name=request.name,
+        sweep=sweep,
+        fresh=request.fresh,
+    )
 
 
 def _refuse_contradictions(request: EvaluateRequest) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +17,11 @@ from harness.errors import SettingError
 from harness.method import Method
 from harness.network import Network
 from harness.overrides import assign, make, read_dataset
+from harness.parts import code_key
 from harness.plugins import KINDS, discover
 from harness.protocol import Protocol, load_protocol
+from harness.settings import Plugin
+from harness.shipped import code_of, engine_code, ships, source_of_plugin
 from harness.spec import RunSpec
 from harness.wrapper import Wrapper
 
@@ -58,13 +61,18 @@ FATE: dict[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Assessment):
-    """A method's runs and how they are assessed, ready to be planned."""
+    """A method's runs and how they are assessed, ready to be planned.
+
+    Attributes:
+        sources: the files of the plugins that do not ship, each with its SHA-256, by the part that they play.
+    """
 
     specs: tuple[RunSpec, ...]  # one a train seed
     method: Method
     wrappers: tuple[Wrapper, ...]
     network: Network
     parameters: int
+    sources: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +140,8 @@ def resolve(request: Request) -> list[Job]:
         {"name": wrapper.name, "settings": wrapper.resolved(), "departures": wrapper.departures()}
         for wrapper in choice.wrappers
     )
+    shared = {"network": choice.network, "dataset": choice.source}
+    shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
     return [
         Job(
             specs=tuple(
@@ -145,6 +155,7 @@ def resolve(request: Request) -> list[Job]:
                     training=choice.protocol.training_document,
                     train_seed=seed,
                     wrappers=wrappers,
+                    code=_code({**shared, "method": method}),
                 )
                 for seed in range(request.train_seeds)
             ),
@@ -163,9 +174,21 @@ def resolve(request: Request) -> list[Job]:
             device=choice.device,
             plugins=request.plugins,
             checks=request.checks,
+            sources=_sources({**shared, "method": method}),
         )
         for name, method in choice.methods.items()
     ]
+
+
+def _code(parts: Mapping[str, Plugin]) -> dict[str, str]:
+    """What a run's identity takes of the code that trains it, by the part that each plugin plays in it."""
+    code = {"engine": engine_code("training"), **{key: code_of(type(plugin)) for key, plugin in parts.items()}}
+    return {key: value for key, value in code.items() if value}
+
+
+def _sources(parts: Mapping[str, Plugin]) -> dict[str, dict[str, str]]:
+    """The source files of the plugins that do not ship, for provenance."""
+    return {key: source_of_plugin(type(p)).document() for key, p in parts.items() if not ships(type(p))}
 
 
 def check_counts(request: object, names: Iterable[str]) -> None:

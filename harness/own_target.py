@@ -68,13 +68,7 @@ def own_weights(own: OwnTarget, protocol: Protocol, runs_dir: Path) -> tuple[Wei
     """The checkpoint that was named, or those that the protocol evaluates."""
     run, folder = own.run, runs_dir / own.run.folder
     names = (own.checkpoint,) if own.checkpoint is not None else protocol.evaluation.checkpoints
-    fields = ("method", "method_settings", "network", "network_settings", "training", "train_seed")
-    spec = RunSpec(
-        **{name: getattr(run, name) for name in fields},
-        dataset=run.dataset.name,
-        dataset_fingerprint=run.dataset.fingerprint,
-        wrappers=tuple(run.wrappers),
-    )
+    spec = RunSpec.of(run)
     return tuple(
         RunWeights(
             label=spec.label,

@@ -9,6 +9,7 @@ from harness.assessment import AttackGap
 from harness.attack import Passes
 from harness.cost import Timings, timings, training_passes
 from harness.device import device_label
+from harness.errors import PluginError
 from harness.identity import digest
 from harness.job import Job
 from harness.plugins import discover
@@ -95,8 +96,14 @@ def evaluation_gaps(job: Job, spec: RunSpec, record: RunRecord | None) -> Iterat
 
 
 def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan:
-    """Compare jobs with the store; nothing is written."""
+    """Compare jobs with the store; nothing is written.
+
+    Raises:
+        PluginError: a training that was stopped would go on with other code.
+    """
     plan = Plan()
+    if not fresh:
+        _refuse_changed_code([spec for job in jobs for spec in job.specs], store)
     for job in jobs:
         timed = _timings(job, store)
         passes: Passes | None = None
@@ -130,6 +137,22 @@ def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan
                     plan.seconds, timed.attack(digest(job.attack_settings(gap.attack)), gap.images, whole)
                 )
     return plan
+
+
+def _refuse_changed_code(specs: Sequence[RunSpec], store: Store) -> None:
+    """Refuse to leave a stopped training behind without a word, where it would have gone on but for an edit."""
+    runs = store.runs()
+    known = {run.identity for run in runs}
+    wanted = {spec.identity_without_code: spec for spec in specs if spec.identity not in known}
+    for run in runs if wanted else ():
+        spec = wanted.get(RunSpec.of(run).identity_without_code)
+        if spec is not None and run.status == "running" and run.epochs:
+            parts = sorted(key for key in {*spec.code, *run.code} if spec.code.get(key) != run.code.get(key))
+            raise PluginError(
+                f"run {run.id} ({spec.label}) was stopped after epoch {len(run.epochs)} of {spec.training['epochs']},"
+                f" and the code of its {' and '.join(parts)} has changed since: put the old code back to go on,"
+                " or start over with --fresh"
+            )
 
 
 def job_passes(job: Job) -> Passes:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import os
 import pkgutil
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.errors import HarnessError, PluginError, UnknownName
+from harness.importing import import_file
 from harness.settings import Plugin
 
 PLUGIN_FOLDER_VARIABLE = "HARNESS_PLUGINS"
@@ -165,23 +164,11 @@ def _plugin_name(stem: str) -> str:
 
 
 def _import_file(file: Path) -> ModuleType:
-    """Import a file under a name of its own, once a process, so that its classes stay the same."""
-    name = f"harness_plugin_{file.stem}_{abs(hash(str(file)))}"
-    if name in sys.modules:
-        return sys.modules[name]
     if not file.is_file():
         raise PluginError("there is no such file")
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise PluginError("a plugin is a Python file, its name ending in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return import_file(file)
 
 
 def _classes(loaded: object, base: type[Plugin]) -> list[type[Plugin]]:

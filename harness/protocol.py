@@ -79,6 +79,7 @@ class Protocol(Settings):
 
     Attributes:
         attack_settings: for each attack its settings where they are not the attack's defaults.
+        attack_code: for each attack that does not ship, or has changed since it did, what tells its code apart.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Protocol(Settings):
     train: TrainProtocol
     evaluation: EvaluationProtocol
     attack_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    attack_code: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def training_document(self) -> dict[str, Any]:
@@ -106,7 +108,8 @@ class Protocol(Settings):
         del evaluation["checkpoints"]
         if self.evaluation.epsilon == self.epsilon:  # the ball of the training, said twice: one protocol, not two
             del evaluation["epsilon"]
-        return digest({"train": self.training_document, "evaluation": evaluation, "attacks": self.attack_settings})
+        document = {"train": self.training_document, "evaluation": evaluation, "attacks": self.attack_settings}
+        return digest(document | ({"code": self.attack_code} if self.attack_code else {}))
 
     @classmethod
     def from_document(cls, name: str, document: Mapping[str, Any]) -> Protocol:

@@ -171,6 +171,7 @@ class Comparison:
 def compare(cells: Sequence[Cell], base: Request, store: Store) -> list[Comparison]:
     """Every cell beside the store's figure for it: the leaderboard's, over all the seeds that the store has."""
     from harness.plugins import discover
+    from harness.shipped import code_of
 
     methods = discover("methods", base.plugins)
     known = standards(cells, base)
@@ -178,18 +179,21 @@ def compare(cells: Sequence[Cell], base: Request, store: Store) -> list[Comparis
     comparisons = []
     for cell in cells:
         place = (cell.dataset, cell.arch)
-        settings = methods.get(cell.recipe.method).from_mapping(dict(cell.recipe.settings)).resolved()
-        row = rows[place].get((cell.recipe.method, canonical_json(settings), cell.figure.checkpoint))
+        cls = methods.get(cell.recipe.method)
+        settings = cls.from_mapping(dict(cell.recipe.settings)).resolved()
+        row = rows[place].get((cell.recipe.method, canonical_json(settings), cell.figure.checkpoint, code_of(cls)))
         bare = Comparison(cell, row.metrics.get(cell.figure.metric) if row else None, "not measured")
         comparisons.append(replace(bare, verdict=_verdict(bare, known[place], base)))
     return comparisons
 
 
-def _rows(standard: Standard, limit: int | None, store: Store) -> dict[tuple[str, str, str], Row]:
-    """The leaderboard's rows under a standard, by method, resolved settings, and checkpoint.
+def _rows(standard: Standard, limit: int | None, store: Store) -> dict[tuple[str, str, str, str], Row]:
+    """The leaderboard's rows under a standard, by method, resolved settings, checkpoint, and the method's code.
 
     A model from elsewhere may stand on the same board; it is no cell's.
     """
+    from harness.shipped import code_of
+
     runs = {run.id: run for run in store.runs()}
     found = {}
     for board in boards(store, Selection(dataset=standard.dataset, protocol=standard.protocol.fingerprint)):
@@ -199,9 +203,11 @@ def _rows(standard: Standard, limit: int | None, store: Store) -> dict[tuple[str
                 board.examples == (limit or run.dataset.test_examples)
                 and standard.fingerprint in (None, run.dataset.fingerprint)
                 and (run.network, run.network_settings) == (standard.network.name, standard.network.resolved())
+                and run.code.get("network", "") == code_of(type(standard.network))
                 and not run.wrappers
             ):
-                found[run.method, canonical_json(run.method_settings), row.checkpoint] = row
+                code = run.code.get("method", "")
+                found[run.method, canonical_json(run.method_settings), row.checkpoint, code] = row
     return found
 
 

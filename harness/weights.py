@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from torch import nn
 
-from harness.network import Network, Shape
-from harness.plugins import discover
+from harness.identity import digest
+from harness.network import Shape
+from harness.parts import network_of
 from harness.spec import RunSpec
+from harness.targets.probe import Probe
 from harness.targets.target import Target
 from harness.training.checkpoints import load_weights
 from harness.training.loop import initial_model
@@ -29,6 +30,11 @@ class Weights(ABC):
     label: str
     checkpoint: str
     sha256: str
+
+    @property
+    def key(self) -> str:
+        """Equal for weights that give the same model."""
+        return self.sha256
 
     @abstractmethod
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
@@ -57,18 +63,21 @@ class RunWeights(Weights):
 
 @dataclass(frozen=True, kw_only=True)
 class TargetWeights(Weights):
-    """A model from elsewhere."""
+    """A model from elsewhere.
+
+    Attributes:
+        probe: its answers when it was opened, where its tensors and source do not say all.
+    """
 
     target: Target
+    probe: Probe | None = None
+
+    @property
+    def key(self) -> str:
+        return self.sha256 if self.probe is None else digest([self.sha256, self.probe])
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
-        return self.target.verified(shape, plugins, self.sha256)
+        return self.target.verified(shape, plugins, self.sha256, self.probe)
 
     def check(self) -> None:
         """Nothing: the command itself has just opened it."""
-
-
-def network_of(spec: RunSpec, plugins: tuple[Path, ...]) -> Network:
-    """The network that a run trains, with its settings."""
-    cls = discover("networks", plugins).get(spec.network)
-    return cast(Network, cls.from_mapping(spec.network_settings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,6 +17,7 @@ from harness.cli.options import (
     DataDir,
     Db,
     Device,
+    Fresh,
     ImageSize,
     Limit,
     Plugins,
@@ -30,6 +32,7 @@ from harness.errors import SettingError
 
 if TYPE_CHECKING:
     from harness.evaluate import Evaluation
+    from harness.execution.summary import Summary
     from harness.store.records import ModelRecord
     from harness.store.store import Store
 
@@ -77,6 +80,7 @@ def evaluate(
     ] = "logits",
     limit: Limit = None,
     checks: Checks = True,
+    fresh: Fresh = False,
     device: Device = None,
     workers: Workers = None,
     runs_dir: RunsDir = Path("runs"),
@@ -111,6 +115,7 @@ def evaluate(
         ),
         limit=limit,
         checks=checks,
+        fresh=fresh,
         device=device,
         data_dir=data_dir,
         runs_dir=runs_dir,
@@ -125,29 +130,35 @@ def evaluate(
     count = workers or default_workers(evaluation.assessment)
     with Watch() as watch:
         summary, model = conduct_evaluation(evaluation, store, runs_dir, watch, count)
-    _print(evaluation, model, store, as_json)
+    _print(evaluation, model, store, summary, as_json)
     store.close()
     print_times(summary, time.perf_counter() - started)
 
 
-def _print(evaluation: Evaluation, model: ModelRecord | None, store: Store, as_json: bool) -> None:
+def _print(evaluation: Evaluation, model: ModelRecord | None, store: Store, summary: Summary, as_json: bool) -> None:
+    from harness.cli.origin import origin
     from harness.cli.report_text import report_lines, sweep_lines
-    from harness.evaluation.report import report, report_document
+    from harness.evaluation.report import evaluations_of, report, report_document
     from harness.execution.evaluation import checkpoint_of
 
-    documents = []
+    documents, shown = [], []
     for weights in evaluation.weights:
         checkpoint = store.checkpoint(checkpoint_of(evaluation, model, weights).id)
         verdicts = store.verdicts_of([e.id for e in checkpoint.evaluations if e.complete])
         label = (
             model.name if model is not None else f"run {evaluation.run.id if evaluation.run else ''}, {weights.label}"
         )
-        reports = [report(label, checkpoint, each, verdicts) for each in evaluation.sweep or (evaluation.assessment,)]
+        assessments = evaluation.sweep or (evaluation.assessment,)
+        shown += [e for each in assessments for held in evaluations_of(checkpoint, each).values() for e in held]
+        reports = [report(label, checkpoint, each, verdicts) for each in assessments]
         documents += [report_document(each) for each in reports]
         if not as_json:
             print("\n".join(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0])))
     if as_json:
         print(json.dumps({"dataset": evaluation.assessment.dataset.name, "reports": documents}, indent=2))
+    told = origin(shown, summary.attacked)
+    if told is not None:
+        print(told, file=sys.stderr if as_json else sys.stdout)
 
 
 def _listed(text: str, option: str) -> tuple[str, ...]:

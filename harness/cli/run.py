@@ -32,8 +32,12 @@ from harness.cli.options import (
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
     from harness.execution.summary import Summary
     from harness.job import Job
+    from harness.leaderboard.ranking import Board
+    from harness.store.records import EvaluationRecord
     from harness.store.store import Store
 
 
@@ -139,11 +143,15 @@ def check_places(db: str | None, runs_dir: Path, workers: int | None, *, writing
 
 def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: bool) -> None:
     """The rows of what the command was about, under its protocol and evaluation set."""
+    from harness.cli.origin import origin
     from harness.leaderboard.document import row_documents
     from harness.leaderboard.ranking import Selection, boards
 
     selection = Selection(protocol=jobs[0].protocol.fingerprint, runs=frozenset(summary.run_ids))
     chosen = [board for board in boards(store, selection) if board.examples == jobs[0].examples]
+    told = origin(_evaluations(chosen, summary.run_ids), summary.attacked)
+    if told is not None:
+        print(told, file=sys.stderr)
     if as_json:
         rows = list(row_documents(chosen))
         # one method at one checkpoint is one row; more of them are told as the leaderboard tells them
@@ -152,6 +160,14 @@ def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: boo
     from harness.leaderboard.table import print_table
 
     print_table(chosen)
+
+
+def _evaluations(boards: Iterable[Board], runs: Collection[int]) -> Iterator[EvaluationRecord]:
+    """The evaluations behind the figures of some runs."""
+    for board in boards:
+        for network in (network for row in board.rows for network in row.networks if network.number in runs):
+            for attack in board.attacks:
+                yield from board.column(attack).evaluations(network)[attack]
 
 
 def print_times(summary: Summary, total_s: float) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.code_text import code_of_model, code_of_run
 from harness.cli.options import AsJson, Db
 from harness.errors import HarnessError, UnknownName
 
@@ -77,13 +79,16 @@ def curve(values: list[float]) -> str:
 
 
 def _whole(record: RunRecord | ModelRecord) -> dict[str, Any]:
-    document = asdict(record)
-    checkpoints = document["checkpoints"] if "checkpoints" in document else [document["checkpoint"]]
-    for part in (document, *(examination for c in checkpoints for examination in c["examinations"])):
-        for key in ("created_utc", "finished_utc"):
-            if key in part:
-                part[key] = part[key].isoformat() if part[key] else None
+    document: dict[str, Any] = _in_json_types(asdict(record))
     return document
+
+
+def _in_json_types(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_json_types(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_in_json_types(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _print(record: RunRecord, console: Console) -> None:
@@ -98,7 +103,8 @@ def _print(record: RunRecord, console: Console) -> None:
             "training": _settings(record.training),
             "train seed": str(record.train_seed),
             "started": f"{record.created_utc:%Y-%m-%d %H:%M:%S} UTC",
-            "provenance": _settings(record.provenance),
+            "code": "\n".join(code_of_run(record)),
+            "provenance": _settings({key: v for key, v in record.provenance.items() if key != "sources"}),
             "folder": record.folder,
         },
     )
@@ -120,6 +126,7 @@ def _print_model(model: ModelRecord, console: Console) -> None:
             "network": f"{model.network}  {_settings(model.network_settings)}  {model.parameters:,} parameters",
             "dataset": _dataset(model),
             "entered": f"{model.created_utc:%Y-%m-%d %H:%M:%S} UTC",
+            "code": "\n".join(code_of_model(model)) or "none of the user's",
             "provenance": _settings(model.provenance),
         },
     )

@@ -56,7 +56,7 @@ def report(
     Args:
         verdicts: of every complete evaluation, one byte an image.
     """
-    held = {attack: list(_complete(checkpoint.evaluations, attack, assessment)) for attack in assessment.chosen}
+    held = evaluations_of(checkpoint, assessment)
     results = []
     for attack, evaluations in held.items():
         figure = summarise([[e.percent for e in evaluations]])
@@ -77,6 +77,11 @@ def report(
         worst_case_interval=None if worst is None else wilson(worst, assessment.examples),
         findings=checkpoint.findings(assessment.scope),
     )
+
+
+def evaluations_of(checkpoint: CheckpointRecord, assessment: Assessment) -> dict[str, list[EvaluationRecord]]:
+    """The complete evaluations that a report is made of, by attack."""
+    return {attack: list(_complete(checkpoint.evaluations, attack, assessment)) for attack in assessment.chosen}
 
 
 def _complete(

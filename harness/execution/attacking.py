@@ -18,6 +18,7 @@ from harness.execution.work import BlockWork, ExamineWork, Work
 from harness.identity import digest
 from harness.provenance import provenance
 from harness.rigour.checks import examine_verdicts
+from harness.shipped import code_of
 from harness.store.records import EvaluationRecord
 from harness.store.store import Store
 from harness.weights import Weights
@@ -25,12 +26,13 @@ from harness.weights import Weights
 
 @dataclass(frozen=True)
 class _Contestant:
-    """A model, how it is attacked, and where its results and its log go."""
+    """A model, how it is attacked, where its results and its log go, and whether its attacks begin again."""
 
     assessment: Assessment
     weights: Weights
     checkpoint_id: int
     folder: Path
+    fresh: bool
 
 
 class Attacking:
@@ -45,9 +47,15 @@ class Attacking:
         self._store, self._tell, self._summary = store, listen, summary
         self._contestants: list[_Contestant] = []
 
-    def add(self, assessment: Assessment, weights: Weights, checkpoint_id: int, folder: Path) -> None:
-        """A model to attack: what the store calls its weights, and the folder of its log."""
-        self._contestants.append(_Contestant(assessment, weights, checkpoint_id, folder))
+    def add(
+        self, assessment: Assessment, weights: Weights, checkpoint_id: int, folder: Path, *, fresh: bool = False
+    ) -> None:
+        """A model to attack: what the store calls its weights, and the folder of its log.
+
+        Args:
+            fresh: whether it is attacked, and examined, again; what the store has is kept beside.
+        """
+        self._contestants.append(_Contestant(assessment, weights, checkpoint_id, folder, fresh))
 
     def items(self) -> int:
         """How many items of work there are; nothing is written."""
@@ -55,8 +63,8 @@ class Attacking:
 
     def _items(self, contestant: _Contestant) -> int:
         checkpoint = self._store.checkpoint(contestant.checkpoint_id)
-        blocks = sum(len(gap.blocks) for gap in contestant.assessment.gaps(checkpoint.evaluations))
-        return blocks + contestant.assessment.unexamined(checkpoint)
+        gaps = contestant.assessment.gaps(checkpoint.evaluations, fresh=contestant.fresh)
+        return sum(len(gap.blocks) for gap in gaps) + self._unexamined(contestant)
 
     def check_weights(self) -> None:
         """Before anything is written: raise HarnessError where weights that are to be attacked cannot be used."""
@@ -88,6 +96,7 @@ class Attacking:
             work = by_id[event.evaluation_id]
             self._summary.busy_s[work.attack] += event.duration_s
             self._summary.blocks += 1
+            self._summary.attacked.add(event.evaluation_id)
             left = (time.perf_counter() - started) / done * (len(works) - done)
             place = (work.weights.label, work.weights.checkpoint, work.attack, work.seed)
             self._tell(EvaluationProgress(*place, self._summary.blocks, len(blocks), left))
@@ -102,7 +111,7 @@ class Attacking:
     def _blocks(self, contestant: _Contestant) -> Iterator[BlockWork]:
         """The missing blocks of a model, each evaluation opened in the store first."""
         done = self._store.checkpoint(contestant.checkpoint_id).evaluations
-        for gap in contestant.assessment.gaps(done):
+        for gap in contestant.assessment.gaps(done, fresh=contestant.fresh):
             if gap.blocks:
                 yield from self._works(contestant, gap)
 
@@ -130,6 +139,7 @@ class Attacking:
             gap.seed,
             assessment.examples,
             provenance(device_label(assessment.device), threads=1),
+            attempt=gap.attempt,
         )
         for start, length in gap.blocks:
             yield BlockWork(
@@ -137,6 +147,7 @@ class Attacking:
                 evaluation_id=evaluation_id,
                 attack=gap.attack,
                 attack_settings=assessment.attacks[gap.attack].resolved(),
+                attack_code=code_of(type(assessment.attacks[gap.attack])),
                 seed=gap.seed,
                 start=start,
                 length=length,
@@ -144,10 +155,14 @@ class Attacking:
 
     # ---- checks of rigour
 
+    def _unexamined(self, contestant: _Contestant) -> bool:
+        known = None if contestant.fresh else self._store.checkpoint(contestant.checkpoint_id)
+        return contestant.assessment.unexamined(known)
+
     def _examination(self, contestant: _Contestant) -> Iterator[ExamineWork]:
         """The examination of the model itself, where it is wanted and not there yet."""
         assessment = contestant.assessment
-        if assessment.unexamined(self._store.checkpoint(contestant.checkpoint_id)):
+        if self._unexamined(contestant):
             yield ExamineWork(
                 **self._common(contestant),
                 checkpoint_id=contestant.checkpoint_id,

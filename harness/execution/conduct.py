@@ -82,7 +82,8 @@ class Conductor:
             method_departures=job.method.departures(),
             network_departures=job.network.departures(),
             parameters=job.parameters,
-            provenance=provenance(device_label(job.device), training_threads(job)),
+            provenance=provenance(device_label(job.device), training_threads(job))
+            | ({"sources": job.sources} if job.sources else {}),
             attempt=gap.attempt,
         )
 

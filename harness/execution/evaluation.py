@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from harness.device import device_label
@@ -12,8 +13,11 @@ from harness.execution.executor import executor_for
 from harness.execution.summary import Summary
 from harness.plugins import discover
 from harness.provenance import provenance
+from harness.store.models import model_identity
 from harness.store.records import CheckpointRecord, ModelRecord
 from harness.store.store import Store
+from harness.targets.probe import same_function
+from harness.targets.target import Opened
 from harness.weights import Weights
 
 
@@ -35,7 +39,7 @@ def conduct_evaluation(
         checkpoint = checkpoint_of(evaluation, model, weights)
         folder = runs_dir / (evaluation.run.folder if evaluation.run else f"model-{weights.sha256[:8]}")
         for each in evaluation.sweep or (assessment,):
-            attacking.add(each, weights, checkpoint.id, folder)
+            attacking.add(each, weights, checkpoint.id, folder, fresh=evaluation.fresh)
     attacking.check_weights()
     store.see_protocol(assessment.protocol_record(), assessment.protocol.training_document)
     with executor_for(attacking.items(), workers, assessment.device) as executor:
@@ -58,9 +62,10 @@ def _enter(evaluation: Evaluation, store: Store) -> ModelRecord | None:
         return None
     found = discover("networks", evaluation.assessment.plugins).found.get(opened.network)
     departures = found.cls.from_mapping(opened.network_settings).departures() if found is not None else {}
+    dataset = evaluation.assessment.dataset_record()
     return store.see_model(
         evaluation.name or opened.target.label,
-        evaluation.assessment.dataset_record(),
+        dataset,
         sha256=opened.sha256,
         network=opened.network,
         network_settings=opened.network_settings,
@@ -69,4 +74,24 @@ def _enter(evaluation: Evaluation, store: Store) -> ModelRecord | None:
         provenance=opened.provenance
         | {"opened_with": provenance(device_label(evaluation.assessment.device), threads=1)},
         rename=evaluation.name is not None,  # asked for again without a name, it keeps the one it has
+        function=_function(opened, dataset.fingerprint, store),
+        code=opened.target.code(),
+        probe=opened.probe,
     )
+
+
+def _function(opened: Opened, dataset_fingerprint: str, store: Store) -> int:
+    """Which of the functions of these weights a model is: one that the store knows by its probe, or a new one.
+
+    An older row has no probe. It is the same model where the tensors say all, and another one where the user's code
+    decides: what that read then, nobody knows.
+    """
+    probes = {model.identity: model.probe for model in store.models()}
+    for number in itertools.count(1):
+        identity = model_identity(opened.sha256, dataset_fingerprint, number)
+        if identity not in probes:
+            return number
+        known = probes[identity]
+        if same_function(known, opened.probe) if known and opened.probe else not opened.target.code():
+            return number
+    raise AssertionError("counting has no end")

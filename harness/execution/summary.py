@@ -11,6 +11,7 @@ class Summary:
     """What a command did, and where its time went.
 
     Attributes:
+        attacked: numbers of the evaluations that were worked on.
         failures: for each failed run its number and the reason.
         training_s, evaluation_s: wall time of the two parts.
         busy_s: for each attack the seconds that workers were busy with it, summed over workers.
@@ -19,6 +20,7 @@ class Summary:
     run_ids: list[int] = field(default_factory=list)
     trained: int = 0
     blocks: int = 0
+    attacked: set[int] = field(default_factory=set)
     failures: dict[int, str] = field(default_factory=dict)
     training_s: float = 0.0
     evaluation_s: float = 0.0

@@ -18,21 +18,21 @@ from torch import nn
 from harness.assessment import DatasetPlace
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
-from harness.errors import DataError
+from harness.errors import DataError, PluginError
 from harness.evaluation.evaluator import evaluate
 from harness.events import BlockDone, Examined, Report
-from harness.method import Method
 from harness.network import Shape
+from harness.parts import method_of, network_of, wrappers_of
 from harness.plugins import discover
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
 from harness.seeds import generator
+from harness.shipped import code_of
 from harness.spec import RunSpec
 from harness.targets.target import quiet
 from harness.threat import Threat
 from harness.training.loop import Trainer
-from harness.weights import Weights, network_of
-from harness.wrapper import Wrapper
+from harness.weights import Weights
 
 LOG_FILE = "log.txt"
 
@@ -81,14 +81,7 @@ class TrainWork(Work):
     run_id: int
 
     def _perform(self, report: Report) -> None:
-        cls = discover("methods", self.plugins).get(self.spec.method)
-        method = cast(Method, cls.from_mapping(self.spec.method_settings))
-        known = discover("wrappers", self.plugins) if self.spec.wrappers else None
-        wrappers = [
-            cast(Wrapper, known.get(wrapper["name"]).from_mapping(wrapper["settings"]))
-            for wrapper in self.spec.wrappers
-            if known is not None
-        ]
+        method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
         trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
         trainer.fit(report)
@@ -102,6 +95,7 @@ class BlockWork(Work):
     evaluation_id: int
     attack: str
     attack_settings: dict[str, Any]
+    attack_code: str
     threat: Threat
     seed: int
     start: int
@@ -111,6 +105,8 @@ class BlockWork(Work):
         dataset = self._dataset()
         model = _model(self.weights, dataset.shape, self.device, self.plugins)
         cls = discover("attacks", self.plugins).get(self.attack)
+        if code_of(cls) != self.attack_code:
+            raise PluginError(f"the code of the attack {self.attack!r} changed while the command ran; run it again")
         attack = cast(Attack, cls.from_mapping(self.attack_settings))
         chosen = slice(self.start, self.start + self.length)
         x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
@@ -185,7 +181,7 @@ _models: dict[tuple[str, torch.device], nn.Module] = {}
 
 def _model(weights: Weights, shape: Shape, device: torch.device, plugins: tuple[Path, ...]) -> nn.Module:
     """The model on the device; the last one is kept, since blocks of one come after another."""
-    key = (weights.sha256, device)
+    key = (weights.key, device)
     if key not in _models:
         _models.clear()
         _models[key] = weights.model(shape, plugins).to(device).eval().requires_grad_(False)

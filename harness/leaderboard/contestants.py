@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.identity import canonical_json
 from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, RunRecord
+
+_CODE = re.compile(r"@([0-9a-f]{8}|version \d+)")
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class Contestant:
 
     Attributes:
         settings, arch_settings: those that are not the defaults.
+        code: what of the run's code does not ship, or has changed since it did; see ``RunSpec.code``.
         wrappers: what wraps the update, each with its settings that are not the defaults.
         kin: equal for networks of one row, which share everything but the training seed.
         number: of the run; None for a model from elsewhere, whose method is its name.
@@ -33,16 +37,22 @@ class Contestant:
     dataset: DatasetRecord
     training_sha256: str | None
     checkpoint: CheckpointRecord
+    code: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """The method with what departs from its defaults, and what wraps it."""
-        return label(self.method, self.settings, self.wrappers)
+        """The method with its code, what departs from its defaults, and what wraps it."""
+        return label(with_code(self.method, self.code.get("method")), self.settings, self.wrappers)
+
+    @property
+    def short_label(self) -> str:
+        """The label without any code: what a user types who has run one code alone."""
+        return _CODE.sub("", self.label)
 
     @property
     def arch_label(self) -> str:
-        """The network with what departs from its defaults."""
-        return with_departures(self.arch, self.arch_settings)
+        """The network with its code, and what departs from its defaults."""
+        return with_departures(with_code(self.arch, self.code.get("network")), self.arch_settings)
 
 
 def label(method: str, settings: dict[str, Any], wrappers: Iterable[str]) -> str:
@@ -53,6 +63,11 @@ def label(method: str, settings: dict[str, Any], wrappers: Iterable[str]) -> str
 def with_departures(name: str, departures: dict[str, Any]) -> str:
     """A name with the settings that are not the defaults."""
     return name + "".join(f" {key}={value}" for key, value in departures.items())
+
+
+def with_code(name: str, code: str | None) -> str:
+    """``mine@3fa1c2d0`` for a plugin that does not ship, ``sat@version 2`` for one that has changed."""
+    return name if not code else f"{name}@{code if code.startswith('version') else code[:8]}"
 
 
 def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
@@ -72,7 +87,10 @@ def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -
             yield Contestant(
                 method=run.method,
                 settings=run.method_departures,
-                wrappers=tuple(with_departures(wrapper["name"], wrapper["departures"]) for wrapper in run.wrappers),
+                wrappers=tuple(
+                    with_departures(with_code(w["name"], run.code.get(f"wrapper {w['name']}")), w["departures"])
+                    for w in run.wrappers
+                ),
                 arch=run.network,
                 arch_settings=run.network_departures,
                 kin=canonical_json([*shared, checkpoint.name, checkpoint.epoch]),
@@ -81,6 +99,7 @@ def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -
                 dataset=run.dataset,
                 training_sha256=run.training_sha256,
                 checkpoint=checkpoint,
+                code=run.code,
             )
     for model in models:
         yield Contestant(

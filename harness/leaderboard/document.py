@@ -27,6 +27,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "method": row.method,
         "settings": row.settings,
         "wrappers": list(row.wrappers),
+        "code": row.code,
         "checkpoint": row.checkpoint,
         "protocol": board.protocol,
         "protocol_fingerprint": board.fingerprint,

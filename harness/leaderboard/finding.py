@@ -83,7 +83,7 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
             raise HarnessError(f"run {run.id} has no complete evaluation; see `harness show {run.id}`")
     else:
         everything = _measured(newest(store.runs()), store.models())
-        known = [network for network in everything if network.label == name]
+        known = [network for network in everything if network.label == name] or _of_one_code(name, everything)
         if not known:
             raise UnknownName("row", name, {network.label for network in everything})
     takes = where.takes(store)
@@ -102,6 +102,15 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
 def _measured(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> list[Contestant]:
     """The checkpoints that have something to compare."""
     return [n for n in contestants(runs, models) if any(e.complete for e in n.checkpoint.evaluations)]
+
+
+def _of_one_code(name: str, networks: Iterable[Contestant]) -> list[Contestant]:
+    """The networks that a name without its code stands for, where they are of one code."""
+    known = [network for network in networks if network.short_label == name]
+    labels = dict.fromkeys(network.label for network in known)
+    if len(labels) > 1:
+        raise HarnessError(f"{name} was run with {len(labels)} different codes; write one of {', '.join(labels)}")
+    return known
 
 
 def _full(name: str, network: Contestant) -> str:

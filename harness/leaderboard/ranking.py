@@ -11,7 +11,7 @@ from harness.errors import UnknownName
 from harness.evaluation.statistics import Figure, summarise
 from harness.identity import canonical_json
 from harness.leaderboard.columns import WORST_CASE, Column, Verdicts
-from harness.leaderboard.contestants import Contestant, contestants, label, newest, with_departures
+from harness.leaderboard.contestants import Contestant, contestants, label, newest, with_code, with_departures
 from harness.leaderboard.flags import Flag, flags
 from harness.leaderboard.pairs import Decision, against_best
 from harness.leaderboard.places import places
@@ -41,6 +41,7 @@ class Row:
         flags: what checks of rigour raised; None where none were made.
         worst_case_seeds: attack -> seeds in the worst case, of the network that has fewest.
         versus_best: the comparison with the board's best row; None for that row, and where there is none.
+        code: what of the networks' code does not ship, or has changed since it did; see ``RunSpec.code``.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Row:
     flags: tuple[Flag, ...] | None = None
     worst_case_seeds: dict[str, int] = field(default_factory=dict)
     versus_best: Decision | None = None
+    code: dict[str, str] = field(default_factory=dict)
 
     @property
     def tied(self) -> bool:
@@ -68,13 +70,13 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The method with what departs from its defaults, and what wraps it."""
-        return label(self.method, self.settings, self.wrappers)
+        """The method with its code, what departs from its defaults, and what wraps it."""
+        return label(with_code(self.method, self.code.get("method")), self.settings, self.wrappers)
 
     @property
     def arch_label(self) -> str:
-        """The network with what departs from its defaults."""
-        return with_departures(self.arch, self.arch_settings)
+        """The network with its code, and what departs from its defaults."""
+        return with_departures(with_code(self.arch, self.code.get("network")), self.arch_settings)
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,7 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Ro
         trained_here=one.training_sha256 is not None,
         flags=None if board.scope is None else flags(networks, board.scope),
         worst_case_seeds=fewest,
+        code=one.code,
     )
 
 

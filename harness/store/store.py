@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
-from harness.errors import StoreError
 from harness.events import BlockDone, EpochRecord
 from harness.identity import digest
 from harness.reference import reported_figures
 from harness.rigour.finding import Finding
 from harness.spec import RunSpec
 from harness.store import database
-from harness.store.queries import Queries
-from harness.store.read import model_record, run_record
-from harness.store.records import DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
+from harness.store.models import ModelWriter, now
+from harness.store.read import run_record
+from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
     BlockRow,
     CheckpointRow,
-    DatasetRow,
     EpochRow,
     EvaluationRow,
     ExaminationRow,
     FindingRow,
-    ModelRow,
     ProtocolRow,
     ReportedRow,
     RunRow,
@@ -37,16 +31,8 @@ from harness.store.schema import (
 from harness.store.verdicts import pack, pack_margins
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-class Store(Queries):
+class Store(ModelWriter):
     """All results. ``Store.read`` opens it without touching the file; ``Store.write`` makes it if it is missing."""
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self._writer = engine.execution_options(harness_begin="IMMEDIATE")
 
     @classmethod
     def read(cls, location: str | None = None) -> Store:
@@ -68,11 +54,6 @@ class Store(Queries):
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with Session(self._writer) as session, session.begin():
-            yield session
 
     def _add_reported(self) -> None:
         """Bring in the figures that this version of harness carries and the store lacks."""
@@ -125,7 +106,7 @@ class Store(Queries):
                 failure=None,
                 folder=folder,
                 parameters=parameters,
-                created_utc=_now(),
+                created_utc=now(),
                 finished_utc=None,
                 provenance=provenance,
                 code=dict(spec.code),
@@ -133,16 +114,6 @@ class Store(Queries):
             session.add(row)
             session.flush()
             return run_record(row)
-
-    @staticmethod
-    def _dataset(session: Session, dataset: DatasetRecord) -> DatasetRow:
-        """The data set's row, made if it is not there; an older one learns the names of its classes."""
-        names = None if dataset.class_names is None else list(dataset.class_names)
-        row = session.scalar(select(DatasetRow).where(DatasetRow.fingerprint == dataset.fingerprint))
-        if row is None:
-            return DatasetRow(**dataclasses.asdict(dataset) | {"class_names": names})
-        row.class_names = row.class_names or names
-        return row
 
     def add_epoch(self, run_id: int, record: EpochRecord) -> None:
         """Keep an epoch; one that is told again, after a stop, replaces the same."""
@@ -163,7 +134,7 @@ class Store(Queries):
         """Mark a run as done, or as failed with the reason."""
         with self._writing() as session:
             row = session.get_one(RunRow, run_id)
-            row.status, row.failure, row.finished_utc = "failed" if failure else "done", failure, _now()
+            row.status, row.failure, row.finished_utc = "failed" if failure else "done", failure, now()
 
     def open_evaluation(
         self,
@@ -183,7 +154,7 @@ class Store(Queries):
         with self._writing() as session:
             row = session.scalar(select(EvaluationRow).filter_by(**key))
             if row is None:
-                row = EvaluationRow(**key, settings=settings, created_utc=_now(), provenance=provenance)
+                row = EvaluationRow(**key, settings=settings, created_utc=now(), provenance=provenance)
                 session.add(row)
                 session.flush()
             return row.id
@@ -205,55 +176,6 @@ class Store(Queries):
                     )
                 )
 
-    def see_model(
-        self,
-        name: str,
-        dataset: DatasetRecord,
-        *,
-        sha256: str,
-        network: str,
-        network_settings: dict[str, Any],
-        network_departures: dict[str, Any],
-        parameters: int,
-        provenance: dict[str, Any],
-        rename: bool = True,
-    ) -> ModelRecord:
-        """The model from elsewhere with these weights on this data set; made if it is not there, called ``name``.
-
-        Args:
-            rename: whether one that is there takes the name, too.
-        Raises:
-            StoreError: another model on this data set has the name.
-        """
-        identity = digest({"sha256": sha256, "dataset": dataset.fingerprint})
-        with self._writing() as session:
-            data = self._dataset(session, dataset)
-            session.add(data)
-            session.flush()
-            row = session.scalar(select(ModelRow).where(ModelRow.identity == identity))
-            if row is not None and not rename:
-                return model_record(row)
-            same_name = select(ModelRow.identity).where(ModelRow.dataset_id == data.id, ModelRow.name == name)
-            if session.scalar(same_name) not in (None, identity):
-                raise StoreError(f"another model on {dataset.name} is called {name!r}; give this one another --name")
-            if row is None:
-                row = ModelRow(
-                    identity=identity,
-                    name=name,
-                    network=network,
-                    network_settings=network_settings,
-                    network_departures=network_departures,
-                    dataset=data,
-                    parameters=parameters,
-                    created_utc=_now(),
-                    provenance=provenance,
-                    checkpoint=CheckpointRow(name="given", epoch=None, sha256=sha256),
-                )
-                session.add(row)
-            row.name = name
-            session.flush()
-            return model_record(row)
-
     def add_examination(
         self,
         checkpoint_id: int,
@@ -270,6 +192,6 @@ class Store(Queries):
             if old is not None:
                 session.delete(old)
                 session.flush()
-            row = ExaminationRow(**key, settings=settings, created_utc=_now(), duration_s=duration_s)
+            row = ExaminationRow(**key, settings=settings, created_utc=now(), duration_s=duration_s)
             row.provenance, row.findings = provenance, rows
             session.add(row)

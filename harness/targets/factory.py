@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import importlib
-import importlib.util
-import inspect
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +13,9 @@ from typing import Any, Self
 
 from torch import nn
 
+from harness.importing import import_file, import_module, on_path
 from harness.network import Shape
+from harness.source import Source, source_of
 from harness.targets.errors import TargetError, told
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, quiet, seeded
@@ -31,13 +29,13 @@ class FactoryTarget(Target):
         module: its dotted name, or the path of its file, absolute.
         factory: the name in it, dotted where it is within a class.
         directory: from where it is imported, as the working directory was when it was opened.
-        source_sha256: of the source files of the factory and of every class in the model.
+        source: the user's source of the factory and of every class in the model; None until it is opened.
     """
 
     module: str
     factory: str
     directory: Path
-    source_sha256: str = ""
+    source: Source | None = None
 
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         with _importing(self.directory), quiet():
@@ -46,7 +44,7 @@ class FactoryTarget(Target):
             raise TargetError(
                 f"{self.label} gave a {type(made).__name__}; it must give a torch.nn.Module that takes images in [0, 1]"
             )
-        if self.source_sha256 and self.source_sha256 != self._source(made):
+        if self.source is not None and self.source != self._source(made):
             raise TargetError(f"the source of {self.label} changed since it was opened; run the command again")
         return made
 
@@ -56,11 +54,14 @@ class FactoryTarget(Target):
         return (self.factory.rpartition(".")[2] if torchs else type(network).__name__), {}
 
     def seen(self, network: nn.Module) -> Self:
-        """The target with the SHA-256 of its source."""
-        return replace(self, source_sha256=self._source(network))
+        """The target with its source."""
+        return replace(self, source=self._source(network))
+
+    def code(self) -> dict[str, str]:
+        return self.source.document() if self.source is not None else {}
 
     def context(self) -> dict[str, Any]:
-        return {"factory": self._qualified(), "source": self.source_sha256}
+        return {"factory": self._qualified(), "source": self.source.digest if self.source is not None else ""}
 
     def _made(self) -> object:
         found = self._found()
@@ -92,8 +93,8 @@ class FactoryTarget(Target):
         try:
             with seeded():  # of its own: what an import draws must not depend on whether it happened before
                 if self.module.endswith(".py"):
-                    return _import_file(Path(self.module))
-                return importlib.import_module(self.module)
+                    return import_file(Path(self.module))
+                return import_module(self.module, self.directory)
         except (Exception, SystemExit) as error:
             raise TargetError(self._import_refusal(error)) from error
 
@@ -114,15 +115,12 @@ class FactoryTarget(Target):
         module = Path(self.module).name if self.module.endswith(".py") else self.module
         return f"{module}:{self.factory}"
 
-    def _source(self, made: nn.Module) -> str:
-        """SHA-256 of the files that define the factory and the model's classes, torch's own left out."""
+    def _source(self, made: nn.Module) -> Source:
+        """The files that define the factory and the model's classes, and what of the user's these import."""
         with _importing(self.directory):
             found = self._found()
-        definers = {found if callable(found) and not isinstance(found, nn.Module) else type(made)}
-        definers |= {type(module) for module in made.modules()}
-        files = {file for definer in definers if (file := _file_of(definer)) is not None}
-        contents = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
-        return hashlib.sha256("".join(contents).encode()).hexdigest()
+        definers = [found if callable(found) and not isinstance(found, nn.Module) else type(made)]
+        return source_of(*definers, *{type(module) for module in made.modules()}, directory=self.directory)
 
 
 def open_factory(text: str, preprocessing: Preprocessing) -> tuple[FactoryTarget, dict[str, Any]]:
@@ -146,17 +144,6 @@ def open_factory(text: str, preprocessing: Preprocessing) -> tuple[FactoryTarget
     return target, {"kind": "module:factory", "target": text}
 
 
-def _file_of(definer: object) -> Path | None:
-    """The source file of a class or a function; None for torch's, for built-in ones, and for those without a file."""
-    if getattr(definer, "__module__", "").split(".")[0] == "torch":
-        return None
-    try:
-        file = inspect.getsourcefile(definer)  # type: ignore[arg-type]  # what it cannot tell raises TypeError
-    except TypeError:
-        return None
-    return Path(file) if file and Path(file).is_file() else None
-
-
 @contextlib.contextmanager
 def _importing(directory: Path) -> Iterator[None]:
     """Import from a directory first, as ``python -m`` does from the working directory; then no more.
@@ -165,36 +152,5 @@ def _importing(directory: Path) -> Iterator[None]:
     """
     importlib.import_module("attacks")
     importlib.import_module("methods")
-    importlib.invalidate_caches()
-    with _on_path(directory):
+    with on_path(directory):
         yield
-
-
-@contextlib.contextmanager
-def _on_path(directory: Path) -> Iterator[None]:
-    """Put a directory first on the search path; what the user's code puts there itself stays."""
-    sys.path.insert(0, str(directory))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # the user's code took it away
-            sys.path.remove(str(directory))
-
-
-def _import_file(file: Path) -> ModuleType:
-    """Run a file as a module of its own name; its neighbours can be imported, as from a script."""
-    name = f"harness_target_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError("it is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        with _on_path(file.parent):
-            spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

@@ -63,7 +63,8 @@ def open_target(
     if converted:
         provenance["converted_to_float32"] = converted
     if isinstance(target, FactoryTarget):
-        provenance |= {"class": type(network).__name__, "source_sha256": target.source_sha256}
+        provenance |= {"class": type(network).__name__}
+        provenance["source_sha256"] = target.source.digest if target.source is not None else ""
     return Opened(
         target=target,
         sha256=sha256,
@@ -71,6 +72,7 @@ def open_target(
         network_settings=settings,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         provenance=provenance | {"preprocessing": target.preprocessing.resolved()},
+        probe=target.probe(shape, plugins),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from harness.seeds import derive_seed, global_seed
 from harness.targets.errors import TargetError
 from harness.targets.fingerprint import fingerprint
 from harness.targets.preprocessing import Prepared, Preprocessing
+from harness.targets.probe import Probe, probe, same_function
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,10 @@ class Target(ABC):
     @abstractmethod
     def context(self) -> dict[str, Any]:
         """What identifies the model beside its tensors, in JSON types."""
+
+    def code(self) -> dict[str, str]:
+        """The source files of the user's own that decide what the model computes, each with its SHA-256; none here."""
+        return {}
 
     def architecture(self, network: nn.Module) -> tuple[str, dict[str, Any]]:
         """The name of a network that was built, and its settings: its class's name, without settings."""
@@ -81,14 +87,23 @@ class Target(ABC):
         """The SHA-256 that identifies a model of this target."""
         return fingerprint(model, {**self.context(), "preprocessing": self.preprocessing.resolved()})
 
-    def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str) -> Prepared:
+    def probe(self, shape: Shape, plugins: tuple[Path, ...]) -> Probe:
+        """The logits on fixed images of a model that is built for this alone, since passes may change a model."""
+        unheard = io.StringIO()  # what it prints was told when the model was opened
+        with contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard):
+            return probe(lambda: self.model(shape, plugins), shape)
+
+    def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str, expected: Probe | None = None) -> Prepared:
         """The model, where it is still the one that was opened.
 
+        Args:
+            expected: its probe when it was opened; None where its tensors say all.
         Raises:
-            TargetError: its fingerprint is another one now.
+            TargetError: its fingerprint is another one now, or it answers otherwise.
         """
         model = self.model(shape, plugins)
-        if self.fingerprint(model) != sha256:
+        same = self.fingerprint(model) == sha256
+        if not same or (expected is not None and not same_function(self.probe(shape, plugins), expected)):
             raise TargetError(
                 f"{self.label} gave another model than when it was opened; it must give the same weights each time,"
                 " and its files must not change while the command runs"
@@ -106,6 +121,7 @@ class Opened:
         network_settings: resolved, for a registered network.
         parameters: how many numbers are in the network's parameters.
         provenance: where it came from and what was done to it, in JSON types.
+        probe: its logits on fixed images.
     """
 
     target: Target
@@ -114,6 +130,7 @@ class Opened:
     network_settings: dict[str, Any]
     parameters: int
     provenance: dict[str, Any]
+    probe: Probe | None = None
 
 
 def conversions(network: nn.Module) -> list[str]:

@@ -94,7 +94,7 @@ def changed_protocols() -> dict[str, Protocol]:
 
 
 def test_every_field_of_a_protocol_has_a_decision() -> None:
-    decided = {"name", "summary", "epsilon", "attack_settings", *FIELDS}
+    decided = {"name", "summary", "epsilon", "attack_settings", "attack_code", *FIELDS}
     assert {field.name for field in dataclasses.fields(Protocol)} == decided
 
 
@@ -104,6 +104,7 @@ def test_every_field_changes_the_fingerprint_but_the_choice_of_checkpoints() -> 
     same = protocols.pop("evaluation.checkpoints")
     assert same.evaluation.checkpoints == ("early",)
     assert same.fingerprint == PAPER.fingerprint
+    protocols |= {code: dataclasses.replace(PAPER, attack_code={"pgd": {"code": code}}) for code in ("a", "b")}
     fingerprints = {protocol.fingerprint for protocol in (PAPER, *protocols.values())}
     assert len(fingerprints) == 1 + len(protocols)  # all apart from each other, too
 

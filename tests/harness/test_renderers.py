@@ -180,6 +180,7 @@ class TestJson:
             "arch_settings": {},
             "settings": {},
             "wrappers": [],
+            "code": {},
             "protocol_fingerprint": "0123456789abcdef" * 4,
             "examples": 360,
             "rank": None,

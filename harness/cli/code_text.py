@@ -1,0 +1,56 @@
+"""Which code made a result, and whether today's differs: read off the files on the disk, without importing them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.store.records import ModelRecord, RunRecord
+
+_KINDS = {"method": "methods", "network": "networks"}  # a run's parts, as the list of what ships calls them
+
+
+def code_of_run(run: RunRecord) -> Iterator[str]:
+    """One line for what ships, and one for each part that does not."""
+    from harness.shipped import manifest, version_text
+
+    names = {"method": run.method, "network": run.network}
+    shipped = [f"{part} {name}" for part, name in names.items() if part not in run.code]
+    if shipped:
+        yield f"{', '.join(shipped)}: as shipped with harness {run.provenance.get('harness', '(unknown)')}"
+    for part, code in run.code.items():
+        name = names.get(part)
+        head = part if name is None else f"{part} {name}"
+        files = run.provenance.get("sources", {}).get(part)
+        yield f"{head}: {code[:12] if files else code}" + (f"; {_today(files)}" if files else "")
+    for part, name in names.items():
+        known = manifest()[_KINDS[part]].get(name)
+        now = version_text(known["version"]) if known is not None else ""
+        if known is not None and run.code.get(part, "") != now and not run.provenance.get("sources", {}).get(part):
+            yield f"today's {part} {name} differs: it is {now or 'version 1'}"
+
+
+def code_of_model(model: ModelRecord) -> Iterator[str]:
+    """What of the user's code made a model from elsewhere; nothing for a weights file."""
+    if model.code:
+        yield f"{model.provenance.get('source_sha256', '')[:12]}; {_today(model.code)}"
+
+
+def _today(files: Mapping[str, str]) -> str:
+    """How the files that were used compare with those on this disk."""
+    gone = [file for file in files if not Path(file).is_file()]
+    edited = [file for file, sha256 in files.items() if file not in gone and _sha256(file) != sha256]
+    if gone:
+        return f"not on this disk: {', '.join(gone)}"
+    if edited:
+        return f"today's differs in {', '.join(edited)}"
+    return f"today's is the same: {', '.join(files)}"
+
+
+def _sha256(file: str) -> str:
+    from harness.source import content
+
+    return hashlib.sha256(content(Path(file))).hexdigest()

@@ -1,0 +1,28 @@
+"""Whether figures were measured by this command or come from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.store.records import EvaluationRecord
+
+
+def origin(evaluations: Iterable[EvaluationRecord], attacked: Collection[int]) -> str | None:
+    """``from the store, 2026-11-25; nothing was attacked``; None where all was attacked now.
+
+    Args:
+        evaluations: those that the figures are of.
+        attacked: numbers of the evaluations that this command worked on.
+    """
+    shown = list(evaluations)
+    stored = [e for e in shown if e.id not in attacked]
+    if not stored:
+        return None
+    dates = sorted({f"{e.created_utc:%Y-%m-%d}" for e in stored if e.created_utc is not None})
+    when = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "at an unknown date"
+    if len(stored) == len(shown):
+        return f"from the store, {when}; nothing was attacked (--fresh begins again)"
+    parts = ", ".join(dict.fromkeys(e.attack for e in stored))
+    return f"from the store, {when}: {len(stored)} of {len(shown)} evaluations ({parts}); the others were attacked now"

@@ -1,0 +1,35 @@
+"""Write harness/shipped.json: the plugins that ship, each with its version and the digest of its source.
+
+A version is kept; raise it by hand where what the plugin computes has changed, as tests/test_golden.py will say.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.plugins import KINDS, discover
+from harness.shipped import manifest
+from harness.source import source_of
+
+FILE = Path(__file__).resolve().parent.parent / "harness" / "shipped.json"
+
+
+def document() -> dict[str, dict[str, object]]:
+    """The list as it should be now."""
+    known = manifest()
+    kinds: dict[str, dict[str, object]] = {"engine": dict(known["engine"])}
+    for kind in KINDS:
+        kinds[kind] = {
+            name: {
+                "version": known.get(kind, {}).get(name, {"version": 1})["version"],
+                "source": source_of(found.cls).digest,
+            }
+            for name, found in sorted(discover(kind).found.items())
+            if "entry point" not in found.where
+        }
+    return kinds
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(document(), indent=1) + "\n", encoding="utf-8")
