@@ -19,6 +19,14 @@ from types import ModuleType
 from harness.source import closure
 
 _seen: dict[Path, str] = {}  # source file of the user's -> its SHA-256 when it was imported
+_brought: set[str] = set()  # modules that were not loaded before an import here
+
+
+def forget() -> None:
+    """Drop what was imported here: a file or a variable that a module reads as it is imported may be another now."""
+    for name in _brought:
+        sys.modules.pop(name, None)
+    _brought.clear()
 
 
 def import_file(file: Path) -> ModuleType:
@@ -37,14 +45,14 @@ def import_file(file: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError("it is not a Python file, its name ending in .py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    try:
-        with on_path(file.parent), _no_bytecode():
-            spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    _seen.update(files)
+    with _remembering(files):
+        sys.modules[name] = module  # dataclasses look their module up
+        try:
+            with on_path(file.parent), _no_bytecode():
+                spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
     return module
 
 
@@ -63,9 +71,17 @@ def import_module(name: str, directory: Path) -> ModuleType:
         )
         files = closure([file], directory) if file is not None else {}
         _forget_the_outdated(files, directory)
-        module = importlib.import_module(name)
+        with _remembering(files):
+            return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def _remembering(files: Mapping[Path, str]) -> Iterator[None]:
+    """Remember what an import that succeeds brings of the user's files."""
+    before = set(sys.modules)
+    yield
     _seen.update(files)
-    return module
+    _brought.update(name for name in set(sys.modules) - before if _file_of(sys.modules[name]) in files)
 
 
 @contextlib.contextmanager
@@ -94,7 +110,7 @@ def _forget_the_outdated(files: Mapping[Path, str], directory: Path) -> None:
     edited = {file for file, sha256 in files.items() if _seen.get(file, sha256) != sha256}
     for name, module in list(sys.modules.items()) if edited else ():
         file = _file_of(module)
-        if file in _seen and not edited.isdisjoint(closure([file], directory)):
+        if file in _seen and file.is_file() and not edited.isdisjoint(closure([file], directory)):
             del sys.modules[name]
     for neighbour in (file for file in files if file.parent == directory.resolve()):
         loaded = _file_of(sys.modules.get(neighbour.stem))

@@ -113,8 +113,13 @@ def _package(file: Path) -> Path | None:
 
 
 def _imports(file: Path, text: bytes, directory: Path | None) -> Iterator[Path]:
-    """The user's own files that a file imports."""
+    """The user's own files that run when a file is imported: those that it imports, and its packages' own."""
     package = _package(file)
+    for folder in file.parents:
+        if not (folder / "__init__.py").is_file():
+            break
+        if not _left_out(folder / "__init__.py"):
+            yield folder / "__init__.py"
     for level, names in _imported_names(text):
         for root in _roots(file, level, directory):
             there = list(_modules(root, names))

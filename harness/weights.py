@@ -41,8 +41,8 @@ class Weights(ABC):
         """The model on the CPU: images in [0, 1] to logits."""
 
     @abstractmethod
-    def check(self) -> None:
-        """Raise HarnessError where the weights are gone, or are no longer those."""
+    def check(self, plugins: tuple[Path, ...]) -> None:
+        """Raise HarnessError where the weights are gone, are no longer those, or belong to other code than today's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,8 @@ class RunWeights(Weights):
         model.load_state_dict(load_weights(self.file, self.sha256))
         return model
 
-    def check(self) -> None:
+    def check(self, plugins: tuple[Path, ...]) -> None:
+        network_of(self.spec, plugins)
         load_weights(self.file, self.sha256)
 
 
@@ -79,5 +80,5 @@ class TargetWeights(Weights):
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         return self.target.verified(shape, plugins, self.sha256, self.probe)
 
-    def check(self) -> None:
+    def check(self, plugins: tuple[Path, ...]) -> None:
         """Nothing: the command itself has just opened it."""

@@ -70,7 +70,7 @@ class Attacking:
         """Before anything is written: raise HarnessError where weights that are to be attacked cannot be used."""
         for contestant in self._contestants:
             if self._items(contestant):
-                contestant.weights.check()
+                contestant.weights.check(contestant.assessment.plugins)
 
     def attack(self, executor: Executor) -> None:
         """Run every attack's missing blocks, and the checks of rigour.

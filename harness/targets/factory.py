@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from torch import nn
 
-from harness.importing import import_file, import_module, on_path
+from harness.importing import forget, import_file, import_module, on_path
 from harness.network import Shape
 from harness.source import Source, source_of
 from harness.targets.errors import TargetError, told
@@ -138,6 +138,7 @@ def open_factory(text: str, preprocessing: Preprocessing) -> tuple[FactoryTarget
         if not file.is_file():
             raise TargetError(f"{text}: there is no file {file}; check the path")
         module = str(file)
+    forget()
     target = FactoryTarget(
         label=text, preprocessing=preprocessing, module=module, factory=factory, directory=Path.cwd()
     )

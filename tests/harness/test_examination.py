@@ -55,7 +55,7 @@ class Linear(Weights):
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         return Counting(self.sizes)
 
-    def check(self) -> None:
+    def check(self, plugins: tuple[Path, ...]) -> None:
         """It was just made."""
 
 

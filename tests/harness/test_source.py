@@ -1,0 +1,145 @@
+"""Which files are the source of a class or a function: each that decides what it does, and no other."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.importing import import_file, import_module
+from harness.settings import Plugin
+from harness.source import Source, closure, source_of
+from methods.sat import SAT
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Python files in a folder, ``a__b="..."`` being ``a/b.py``; gives the file ``main``."""
+    for name, text in files.items():
+        file = folder / f"{name.replace('__', '/')}.py"
+        if name.endswith("__init"):
+            file = folder / name.removesuffix("__init").replace("__", "/") / "__init__.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder / "main.py"
+
+
+def names(files: object, folder: Path) -> set[str]:
+    return {str(Path(str(file)).relative_to(folder.resolve())) for file in files}  # type: ignore[attr-defined]
+
+
+IMPORTS = {
+    "a module beside it": ("import beside", {"beside"}),
+    "a name of a module beside it": ("from beside import squeeze", {"beside"}),
+    "everything of it": ("from beside import *", {"beside"}),
+    "a module that a module imports": ("import between", {"between", "beside"}),
+    "within a function": ("def f():\n    import beside", {"beside"}),
+    "by its name in a text": ("import importlib\nimportlib.import_module('beside')", {"beside"}),
+    "a package": ("import pack", {"pack/__init__"}),
+    "a module of a package": ("import pack.inner", {"pack/__init__", "pack/inner"}),
+    "a module of a package, as a name": ("from pack import inner", {"pack/__init__", "pack/inner"}),
+    "two that import each other": ("import one", {"one", "two"}),
+    "the library and torch": ("import json, torch, numpy as np\nfrom harness.method import Method", set()),
+    "a file that is no Python": ("import broken", {"broken"}),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), IMPORTS.values(), ids=IMPORTS)
+def test_what_a_file_imports_of_the_users_own(text: str, expected: set[str], tmp_path: Path) -> None:
+    main = write(
+        tmp_path,
+        main=text,
+        beside="",
+        between="import beside",
+        pack__init="",
+        pack__inner="",
+        one="import two",
+        two="import one",
+        broken="def (",
+        unrelated="",
+    )
+    assert names(closure([main]), tmp_path) == {"main.py", *(f"{name}.py" for name in expected)}
+
+
+def test_a_relative_import(tmp_path: Path) -> None:
+    write(tmp_path, pack__init="", pack__a="from . import b\nfrom .deep.c import x", pack__b="", pack__deep__init="")
+    write(tmp_path, pack__deep__c="from ..d import y", pack__d="")
+    found = names(closure([tmp_path / "pack" / "a.py"]), tmp_path)
+    assert found == {f"pack/{name}.py" for name in ("__init__", "a", "b", "deep/__init__", "deep/c", "d")}
+
+
+def test_the_digest_is_of_the_contents_by_hand(tmp_path: Path) -> None:
+    main = write(tmp_path, main="import beside\n", beside="LEVELS = 16\n")
+    each = sorted(hashlib.sha256(text).hexdigest() for text in (b"import beside\n", b"LEVELS = 16\n"))
+    assert Source(closure([main])).digest == hashlib.sha256("".join(each).encode()).hexdigest()
+    (tmp_path / "beside.py").write_bytes(b"LEVELS = 16\r\n")  # a checkout on another system
+    assert Source(closure([main])).digest == hashlib.sha256("".join(each).encode()).hexdigest()
+    (tmp_path / "beside.py").write_text("LEVELS = 2\n")
+    assert Source(closure([main])).digest != hashlib.sha256("".join(each).encode()).hexdigest()
+
+
+def test_the_bases_of_a_class_are_its_source_and_the_engine_is_not(tmp_path: Path) -> None:
+    main = write(
+        tmp_path,
+        main="from base import Base\nfrom methods.sat import SAT\nclass Mine(Base, SAT): pass",
+        base="class Base: pass",
+    )
+    cls = import_file(main).Mine
+    assert {file.name for file in source_of(cls).files} == {"main.py", "base.py", "sat.py", "__init__.py"}
+    assert {file.name for file in source_of(SAT).files} == {"sat.py", "__init__.py"}
+    assert source_of(Plugin).files == source_of(torch.nn.Linear).files == source_of(int).files == {}
+
+
+def test_what_a_function_was_wrapped_from(tmp_path: Path) -> None:
+    main = write(
+        tmp_path,
+        main="import functools\nfrom tools import loud\nfrom made import make\nready = functools.partial(loud(make))",
+        tools="import functools\ndef loud(f):\n    @functools.wraps(f)\n    def g(): return f()\n    return g",
+        made="def make(): return 1",
+    )
+    assert names(source_of(import_file(main).ready).files, tmp_path) >= {"made.py"}
+
+
+class TestImporting:
+    def test_a_neighbour_that_was_edited_is_imported_anew(self, tmp_path: Path) -> None:
+        main = write(tmp_path, main="from prep_of_mine import LEVELS", prep_of_mine="LEVELS = 16")
+        first = import_file(main)
+        assert import_file(main) is first
+        write(tmp_path, prep_of_mine="LEVELS = 18")  # as long as before, in the same second
+        assert import_file(main).LEVELS == 18
+
+    def test_by_its_name_too_and_through_another_module(self, tmp_path: Path) -> None:
+        write(tmp_path, first_of_mine="import second_of_mine", second_of_mine="X = 1")
+        assert import_module("first_of_mine", tmp_path).second_of_mine.X == 1
+        write(tmp_path, second_of_mine="X = 2")
+        assert import_module("first_of_mine", tmp_path).second_of_mine.X == 2
+        assert str(tmp_path) not in sys.path
+
+    def test_a_neighbour_is_not_another_folders_file_of_that_name(self, tmp_path: Path) -> None:
+        mains = [
+            write(tmp_path / name, main="from helper_of_mine import NAME", helper_of_mine=f"NAME = {name!r}")
+            for name in ("a", "b", "a")
+        ]
+        assert [import_file(main).NAME for main in mains[:2]] == ["a", "b"]
+
+    def test_a_neighbour_whose_name_is_taken_is_refused(self, tmp_path: Path) -> None:
+        main = write(tmp_path, main="import numpy", numpy="X = 1")
+        importlib.import_module("numpy")
+        with pytest.raises(ImportError, match=r"numpy\.py has the name of .*, which is loaded already; rename it"):
+            import_file(main)
+
+    def test_a_file_that_fails_is_forgotten(self, tmp_path: Path) -> None:
+        main = write(tmp_path, main="raise RuntimeError('half')")
+        before = set(sys.modules)
+        with pytest.raises(RuntimeError, match="half"):
+            import_file(main)
+        assert not [name for name in set(sys.modules) - before if name.startswith("harness_file")]
+        write(tmp_path, main="X = 3")
+        assert import_file(main).X == 3
+
+    def test_no_bytecode_is_left_that_could_be_taken_for_the_source(self, tmp_path: Path) -> None:
+        import_file(write(tmp_path, main="import quiet_of_mine", quiet_of_mine=""))
+        assert not list(tmp_path.rglob("*.pyc"))
