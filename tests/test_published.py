@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.identity import digest
+from harness.job import Request, resolve
 from harness.leaderboard.ranking import MEASURED, REPORTED, boards
 from harness.store import database
 from harness.store.store import Store
@@ -38,6 +40,23 @@ def test_it_holds_reported_rows_and_rows_of_real_runs_alone(copy: str) -> None:
     assert all(e.duration_s > 0 for e in evaluations)
     assert {board.source for board in boards(store)} == {MEASURED, REPORTED}
     store.close()
+
+
+def test_the_same_commands_today_ask_for_what_is_stored(copy: str, tmp_path: Path) -> None:
+    methods = ("standard", "sat", "gairat", "lrat", "trades", "gair-trades", "lrat-trades")
+    jobs = resolve(Request(methods=methods, dataset="digits", arch="smallcnn", train_seeds=5, data_dir=tmp_path))
+    store = Store.read(copy)
+    runs = {run.identity: run for run in store.runs()}
+    fingerprints = [protocol.fingerprint for protocol in store.protocols()]
+    store.close()
+    assert {spec.identity for job in jobs for spec in job.specs} == set(runs)
+    assert len(runs) == 35
+    assert jobs[0].protocol.fingerprint in fingerprints
+    wanted = {(name, digest(jobs[0].attack_settings(name)), seed) for name in jobs[0].chosen for seed in range(5)}
+    for run in runs.values():
+        (last,) = (checkpoint for checkpoint in run.checkpoints if checkpoint.name == "last")
+        known = {(e.attack, e.settings_sha256, e.seed) for e in last.evaluations if e.examples == 360}
+        assert {(a, s, n) for a, s, n in wanted if n < 1 or a != "natural"} <= known
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
