@@ -136,7 +136,7 @@ def evaluate(
 
 
 def _print(evaluation: Evaluation, model: ModelRecord | None, store: Store, summary: Summary, as_json: bool) -> None:
-    from harness.cli.origin import origin
+    from harness.cli.origin import origin, repeated
     from harness.cli.report_text import report_lines, sweep_lines
     from harness.evaluation.report import evaluations_of, report, report_document
     from harness.execution.evaluation import checkpoint_of
@@ -156,9 +156,10 @@ def _print(evaluation: Evaluation, model: ModelRecord | None, store: Store, summ
             print("\n".join(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0])))
     if as_json:
         print(json.dumps({"dataset": evaluation.assessment.dataset.name, "reports": documents}, indent=2))
-    told = origin(shown, summary.attacked)
-    if told is not None:
-        print(told, file=sys.stderr if as_json else sys.stdout)
+    again = [e for e in shown if e.id in summary.attacked]
+    for told in (origin(shown, summary.attacked), repeated(again, store)):
+        if told is not None:
+            print(told, file=sys.stderr if as_json else sys.stdout)
 
 
 def _listed(text: str, option: str) -> tuple[str, ...]:

@@ -122,6 +122,16 @@ class Queries:
                     found[number].append(unpack(verdicts, examples))
         return {number: b"".join(blocks) for number, blocks in found.items()}
 
+    def previous_attempt(self, evaluation_id: int) -> int | None:
+        """The newest earlier attempt at an evaluation; None for a first one."""
+        with self._reading() as session:
+            row = session.get_one(EvaluationRow, evaluation_id)
+            names = ("checkpoint_id", "attack", "settings_sha256", "seed", "examples", "sample")
+            alike = select(EvaluationRow.id).filter_by(**{name: getattr(row, name) for name in names})
+            return session.scalar(
+                alike.where(EvaluationRow.attempt < row.attempt).order_by(EvaluationRow.attempt.desc()).limit(1)
+            )
+
     def margins(self, evaluation_id: int) -> list[float] | None:
         """The margins of an evaluation's examples in order, as far as they are done; None where they were not kept.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -243,10 +245,25 @@ class TestTargets:
         assert f"from the store, {' to '.join(sorted(dates))}; nothing was attacked" in again
         more = harness(command.replace("noise", "noise,fgsm"))
         assert "2 of 3 evaluations (natural, noise); the others were attacked now" in more
-        assert "from the store" not in harness(f"{command} --fresh")
+        fresh = harness(f"{command} --fresh")
+        assert "from the store" not in fresh
+        assert "attacked again: 2 evaluations, every verdict as the store had it" in fresh
         (model,) = Store.read("board.db").models()
         attempts = {e.attack: e.attempt for e in model.checkpoint.evaluations}
         assert attempts == {"natural": 2, "noise": 2, "fgsm": 1}
+
+    def test_fresh_tells_of_verdicts_that_are_no_longer_those(self, harness: Harness) -> None:
+        write("net_of_mine.py", TARGET)
+        write("prep_of_target.py", PREP)
+        command = f"evaluate net_of_mine.py:make {WHERE} --attacks natural"
+        harness(command)
+        with contextlib.closing(sqlite3.connect("board.db")) as connection, connection:
+            ((verdicts, start),) = connection.execute("SELECT verdicts, start FROM blocks").fetchall()
+            flipped = bytes([verdicts[0] ^ 0b10100000]) + verdicts[1:]
+            connection.execute("UPDATE blocks SET verdicts = ? WHERE start = ?", (flipped, start))
+        assert "differ from those that the store had: natural seed 0 on 2 of 360 images" in harness(
+            f"{command} --fresh"
+        )
 
     def test_show_says_which_code(self, harness: Harness) -> None:
         write("net_of_mine.py", TARGET)
