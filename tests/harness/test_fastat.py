@@ -81,7 +81,7 @@ class TestFigures:
             assert figure.figure is None
             assert (figure.paper, figure.statistic, figure.network) == (PAPER, "mean", "resnet18")
 
-    def test_a_training_that_failed_is_in_its_mean_and_in_its_deviation(self, chosen: list[Board]) -> None:
+    def test_a_network_that_autoattack_breaks_is_in_mean_and_deviation(self, chosen: list[Board]) -> None:
         mean = row_of(chosen, "cifar10", "elle").means["autoattack"]  # 47.97, 46.12, 3.30
         assert mean.mean == close((47.97 + 46.12 + 3.3) / 3)
         assert mean.std == pytest.approx(25.27, abs=0.005)
