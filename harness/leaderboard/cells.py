@@ -161,7 +161,7 @@ def legend(boards: Sequence[Board]) -> list[str]:
         papers = " and ".join(dict.fromkeys(board.protocol for board in boards if _training_seeds([board])))
         lines.append(
             f"reported by {papers}: {RIGHT}, {MEAN} over {seeds} networks, trained from different seeds; not over"
-            " attack seeds, whose number is not told"
+            " attack seeds"
         )
     if examples:
         images = " or ".join(map(str, examples))
