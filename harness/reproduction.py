@@ -217,7 +217,7 @@ def _verdict(comparison: Comparison, standard: Standard, base: Request) -> Verdi
         return "not in the protocol"
     if measured is None:
         return "not measured"
-    if comparison.networks < base.train_seeds or (figure.std_percent is not None and measured.n < base.seeds):
+    if comparison.networks < base.train_seeds or (figure.std_percent is not None and (measured.n or 0) < base.seeds):
         return "incomplete"
     if not comparison.cell.at_home:
         return "order only"

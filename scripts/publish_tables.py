@@ -43,7 +43,8 @@ def readme_table() -> str:
         ]
         parts.append(f"**{board.heading}, {board.rows[0].arch}**\n\n{_markdown(rows)}")
     seeds = sorted({row.train_seeds for board in chosen for row in board.rows if row.train_seeds})
-    attacks = sorted({f.n for board in chosen for row in board.rows for f in row.metrics.values() if f and f.std})
+    figures = [figure for board in chosen for row in board.rows for figure in row.metrics.values()]
+    attacks = sorted({figure.n for figure in figures if figure and figure.std and figure.n})
     counted = f"n = {_range(attacks)} attack seeds on each of {_range(seeds)} networks, trained from different seeds"
     tied = any(row.tied for board in chosen for row in board.rows)
     absent = ("[", "over", *([] if tied else [TIED]))  # beginnings of what is not shown here

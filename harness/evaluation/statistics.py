@@ -24,13 +24,13 @@ class Figure:
     Attributes:
         median: over attack seeds; with several networks, the median of their medians.
         std: over attack seeds, ddof 1; with several networks, the root mean square of theirs; None for one seed.
-        n: attack seeds a network.
+        n: attack seeds a network; None where a publication does not say.
         train: the spread over training seeds, of the networks' medians; None for one network.
     """
 
     median: float
     std: float | None
-    n: int
+    n: int | None
     train: Spread | None = None
 
 

@@ -8,7 +8,8 @@ from harness.evaluation.intervals import Interval, t_interval, wilson
 from harness.evaluation.statistics import Figure
 from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.pairs import RULE
-from harness.leaderboard.ranking import Board, Row
+from harness.leaderboard.ranking import REPORTED, Board, Row
+from harness.reference import ABOUT
 
 TIED = "≈"  # beside the rank of a row that is not told apart from the best
 ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol
@@ -18,7 +19,29 @@ def figure_text(figure: Figure | None) -> str:
     """``78.89 ± 0.12``: median and standard deviation over attack seeds, in percent."""
     if figure is None:
         return "-"
-    return f"{figure.median:.2f}" + (f" ± {figure.std:.2f}" if figure.std is not None else "")
+    return _plus_minus(figure.median, figure.std)
+
+
+def _plus_minus(percent: float, std: float | None) -> str:
+    return f"{percent:.2f}" + (f" ± {std:.2f}" if std is not None else "")
+
+
+def cell_text(row: Row, column: str) -> str:
+    """A row's figure in a column; where a publication gives no median, its mean, as the board's heading says."""
+    mean = row.means.get(column)
+    return figure_text(row.metrics[column]) if mean is None else _plus_minus(mean.mean, mean.std)
+
+
+def heading(board: Board) -> str:
+    """What the rows have in common; and what their figures are, where these are no medians over attack seeds."""
+    seeds = _training_seeds([board])
+    return f"{board.heading}: {MEAN} over {seeds} training seeds" if seeds else board.heading
+
+
+def _training_seeds(boards: Sequence[Board]) -> str:
+    """Over how many training seeds a publication's means are; empty where there are none."""
+    counts = {mean.n for board in boards for row in board.rows for mean in row.means.values()}
+    return " or ".join(map(str, sorted(counts)))
 
 
 def interval_text(interval: Interval | None, *, sign: bool = False) -> str:
@@ -44,8 +67,11 @@ def wilson_lines(board: Board) -> list[str]:
 
 
 def seeds_text(row: Row) -> str:
-    """Attack seeds of each figure that a seed can change: one number, or the range where they differ."""
-    counts = sorted({figure.n for name, figure in row.metrics.items() if figure and name not in row.unseeded})
+    """Attack seeds of each figure that a seed can change: one number, or the range; ``-`` where it is not known."""
+    seeds = [figure.n for name, figure in row.metrics.items() if figure and name not in row.unseeded]
+    if row.means or None in seeds:
+        return "-"
+    counts = sorted(n for n in seeds if n is not None)
     return "-".join(str(n) for n in dict.fromkeys((counts[0], counts[-1]))) if counts else "1"
 
 
@@ -97,7 +123,7 @@ def cells(board: Board, row: Row) -> list[str]:
         name_text(row),
         row.arch_label,
         row.checkpoint,
-        *(figure_text(row.metrics[column]) for column in board.columns),
+        *(cell_text(row, column) for column in board.columns),
         seeds_text(row),
         "-" if row.train_seeds is None else str(row.train_seeds),
         *(flags_text(row) for _ in _flags(board)),
@@ -120,7 +146,9 @@ def spread_lines(board: Board) -> list[str]:
     return lines
 
 
-LEGEND = "% of test images classified rightly: median ± standard deviation over n attack seeds"
+MEAN = "mean ± standard deviation"
+RIGHT = "% of test images classified rightly"
+LEGEND = f"{RIGHT}: median ± standard deviation over n attack seeds"
 
 
 def legend(boards: Sequence[Board]) -> list[str]:
@@ -128,7 +156,13 @@ def legend(boards: Sequence[Board]) -> list[str]:
     rows = [row for board in boards for row in board.rows]
     figures = [figure for row in rows for figure in row.metrics.values() if figure]
     examples = sorted({board.examples for board in boards if board.examples})
-    lines = [LEGEND] if boards else []
+    lines = [LEGEND] if any(not row.means for row in rows) else []
+    if seeds := _training_seeds(boards):
+        papers = " and ".join(dict.fromkeys(board.protocol for board in boards if _training_seeds([board])))
+        lines.append(
+            f"reported by {papers}: {RIGHT}, {MEAN} over {seeds} networks, trained from different seeds; not over"
+            " attack seeds"
+        )
     if examples:
         images = " or ".join(map(str, examples))
         lines.append(f"[low, high] of a median, over test images: 95 % Wilson interval, n = {images}, networks given")
@@ -147,6 +181,8 @@ def legend(boards: Sequence[Board]) -> list[str]:
         lines.append(f"{ELSEWHERE} not trained under the protocol: a model from elsewhere")
     if any(row.flags for row in rows):
         lines.append("flags: warning signs that a figure may not be what it seems; none is a proof (docs/rigour.md)")
+    papers_told = dict.fromkeys(board.protocol for board in boards if board.source == REPORTED)
+    lines.extend(f"{paper}: {ABOUT[paper]}" for paper in papers_told if paper in ABOUT)
     return lines
 
 

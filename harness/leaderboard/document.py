@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.evaluation.intervals import LEVEL, Interval, t_interval, wilson
-from harness.evaluation.statistics import Figure
+from harness.evaluation.statistics import Figure, Spread
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.pairs import Decision
 from harness.leaderboard.ranking import Board, Row
@@ -17,6 +17,7 @@ from harness.leaderboard.ranking import Board, Row
 def row_document(board: Board, row: Row) -> dict[str, Any]:
     """One row: percentages, null where there is no figure."""
     metrics = {name: _figure(figure, board.examples) for name, figure in row.metrics.items()}
+    metrics |= {name: _reported_mean(mean) for name, mean in row.means.items()}
     worst_case = metrics.get(WORST_CASE)
     if worst_case is not None:
         worst_case["seeds"] = row.worst_case_seeds
@@ -58,6 +59,12 @@ def _figure(figure: Figure | None, examples: int | None) -> dict[str, Any] | Non
         document["train"] = {"mean": mean, "std": std, "n": n}
         document["train"]["interval"] = interval_document(t_interval(mean, std, n), "t", "training seeds", n)
     return document
+
+
+def _reported_mean(mean: Spread) -> dict[str, Any]:
+    """A publication's mean over training seeds: it gives no median over attack seeds, and no interval."""
+    train = {"mean": mean.mean, "std": mean.std, "n": mean.n, "interval": None}
+    return {"median": None, "std": None, "n": None, "train": train}
 
 
 def interval_document(interval: Interval | None, kind: str, unit: str, n: int) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.leaderboard.cells import cells, flag_lines, header, legend, notes, spread_lines, wilson_text
+from harness.leaderboard.cells import cells, flag_lines, header, heading, legend, notes, spread_lines, wilson_text
 from harness.leaderboard.ranking import Board, Row
 
 
@@ -14,7 +14,7 @@ def render_markdown(boards: Sequence[Board]) -> str:
     for board in boards:
         names = header(board)
         lines = [_line(names), _line(["---"] * len(names)), *(_line(_with_intervals(board, row)) for row in board.rows)]
-        parts.append("\n".join([f"**{board.heading}**", "", *lines]))
+        parts.append("\n".join([f"**{heading(board)}**", "", *lines]))
         parts.extend([*spread_lines(board), *flag_lines(board)])
     return "\n\n".join([*parts, *legend(boards), *notes(boards)])
 

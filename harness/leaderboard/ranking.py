@@ -8,20 +8,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.errors import UnknownName
-from harness.evaluation.statistics import Figure, summarise
+from harness.evaluation.statistics import Figure, Spread, summarise
 from harness.identity import canonical_json
 from harness.leaderboard.columns import WORST_CASE, Column, Verdicts
 from harness.leaderboard.contestants import Contestant, contestants, label, newest, with_code, with_departures
 from harness.leaderboard.flags import Flag, flags
 from harness.leaderboard.pairs import Decision, against_best
 from harness.leaderboard.places import places
-from harness.reference import ReportedFigure
+from harness.reference import ReportedFigure, notes_of
 from harness.rigour.scope import Scope
 from harness.store.records import ProtocolRecord
 from harness.store.store import Store
 
 MEASURED, REPORTED = "measured", "reported"
-REPORTED_SEEDS = 5  # attack seeds of every attacked figure of the paper (section 5.2)
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Row:
         worst_case_seeds: attack -> seeds in the worst case, of the network that has fewest.
         versus_best: the comparison with the board's best row; None for that row, and where there is none.
         code: what of the networks' code does not ship, or has changed since it did; see ``RunSpec.code``.
+        means: attack -> mean over training seeds, where a publication gives that and no median: ``metrics`` has None.
     """
 
     method: str
@@ -62,6 +62,12 @@ class Row:
     worst_case_seeds: dict[str, int] = field(default_factory=dict)
     versus_best: Decision | None = None
     code: dict[str, str] = field(default_factory=dict)
+    means: dict[str, Spread] = field(default_factory=dict)
+
+    def value(self, column: str) -> float | None:
+        """What ranks the row: its median, or the mean that a publication gives instead."""
+        figure, mean = self.metrics.get(column), self.means.get(column)
+        return figure.median if figure else mean.mean if mean else None
 
     @property
     def tied(self) -> bool:
@@ -187,11 +193,11 @@ def read_verdicts(store: Store, networks: Iterable[Contestant]) -> Verdicts:
 
 
 def _ranked(rows: Sequence[Row], column: str) -> tuple[Row, ...]:
-    """Highest median first; equal medians share a rank; rows without a figure come last, without one."""
-    figures = [row.metrics.get(column) for row in rows]
+    """Highest figure first; equal ones share a rank; rows without a figure come last, without one."""
+    values = [row.value(column) for row in rows]
     ranked = [
-        replace(row, rank=1 + sum(f is not None and f.median > figure.median for f in figures) if figure else None)
-        for row, figure in zip(rows, figures, strict=True)
+        replace(row, rank=None if value is None else 1 + sum(v is not None and v > value for v in values))
+        for row, value in zip(rows, values, strict=True)
     ]
     return tuple(sorted(ranked, key=lambda row: (row.rank is None, row.rank, row.label)))
 
@@ -272,10 +278,10 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Ro
 
 
 def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
-    cells: dict[tuple[str, str], dict[tuple[str, str, str], list[ReportedFigure]]] = defaultdict(dict)
+    cells: dict[tuple[str, str, str], dict[tuple[str, str, str], list[ReportedFigure]]] = defaultdict(dict)
     for f in figures:
-        cells[f.dataset, f.paper].setdefault((f.method, f.network, f.checkpoint), []).append(f)
-    for (dataset, paper), groups in cells.items():
+        cells[f.dataset, f.paper, f.statistic].setdefault((f.method, f.network, f.checkpoint), []).append(f)
+    for (dataset, paper, _), groups in cells.items():
         columns = tuple(dict.fromkeys(f.metric for group in groups.values() for f in group))
         rows = tuple(
             Row(
@@ -285,15 +291,12 @@ def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
                 arch=arch,
                 arch_settings={},
                 checkpoint=checkpoint,
-                train_seeds=None,
-                metrics=dict.fromkeys(columns) | {f.metric: _paper_figure(f) for f in group},
-                notes=tuple(f"{f.metric}: {f.note}" for f in group if f.note),
+                train_seeds=max((f.mean.n for f in group if f.mean), default=None),
+                metrics=dict.fromkeys(columns) | {f.metric: f.figure for f in group},
+                means={f.metric: f.mean for f in group if f.mean},
+                notes=notes_of(group),
                 unseeded=frozenset(f.metric for f in group if f.std_percent is None),
             )
             for (method, arch, checkpoint), group in groups.items()
         )
         yield Board(dataset, REPORTED, paper, paper, None, columns, rows)
-
-
-def _paper_figure(figure: ReportedFigure) -> Figure:
-    return Figure(figure.median_percent, figure.std_percent, REPORTED_SEEDS if figure.std_percent is not None else 1)

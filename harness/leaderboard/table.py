@@ -13,6 +13,7 @@ from harness.leaderboard.cells import (
     cells,
     flag_lines,
     header,
+    heading,
     legend,
     notes,
     spread_lines,
@@ -42,7 +43,8 @@ def render_table(boards: Sequence[Board], console: Console) -> Iterator[Renderab
     """One table a board, what its figures are, and remarks.
 
     A column in which all rows agree is told once, above the table. Where the rest does not fit, first the intervals go
-    below the table, then what tells rows apart goes below the method's name, since a figure that is cut is another.
+    below the table, then what tells rows apart goes below the method's name, then the figures go into several tables,
+    since a figure that is cut is another.
     """
     for board in boards:
         names = header(board)[:-1]  # the source is in the heading
@@ -52,18 +54,21 @@ def render_table(boards: Sequence[Board], console: Console) -> Iterator[Renderab
             for name in names
             if len({row[name] for row in rows}) == 1 and name not in (*_ALWAYS, *titles(board))
         }
-        heading = Text(board.heading, style="bold")
-        heading.append("".join(_in_words(name, value, "; ") for name, value in common.items()), style="not bold")
-        yield heading
+        line = Text(heading(board), style="bold")
+        line.append("".join(_in_words(name, value, "; ") for name, value in common.items()), style="not bold")
+        yield line
         shown = [name for name in names if name not in common]
         with_intervals = [texts | _figures(board, row) for texts, row in zip(rows, board.rows, strict=True)]
         if _fits(with_intervals, shown, console):
             yield _table(board, with_intervals, shown)
         else:
+            tables = [(rows, shown)]
             if not _fits(rows, shown, console):  # rich would cut figures
                 attacks = [column for column in board.columns if column != WORST_CASE]
-                rows, shown = _folded(rows, shown, [*_ALWAYS, *attacks]), [*_ALWAYS, *attacks]
-            yield _table(board, rows, shown)
+                folded = _folded(rows, shown, [*_ALWAYS, *attacks])
+                first, *others = _in_parts(folded, attacks, console)
+                tables = [(folded, first), *((rows, names) for names in others)]
+            yield from (_table(board, texts, names) for texts, names in tables)
             yield from (Text(line) for line in wilson_lines(board))
         yield from (Text(line) for line in (*spread_lines(board), *flag_lines(board)))
     yield from (Text(line) for line in legend(boards))
@@ -72,6 +77,16 @@ def render_table(boards: Sequence[Board], console: Console) -> Iterator[Renderab
 
 def _fits(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console) -> bool:
     return sum(_least_widths(rows, shown)) + 3 * len(shown) + 1 <= console.width
+
+
+def _in_parts(rows: Sequence[dict[str, str]], figures: Sequence[str], console: Console) -> list[list[str]]:
+    """The columns of as few tables as the figures fit into; each has one at least, and what a row always shows."""
+    parts = [[*_ALWAYS]]
+    for name in figures:
+        if len(parts[-1]) > len(_ALWAYS) and not _fits(rows, [*parts[-1], name], console):
+            parts.append([*_ALWAYS])
+        parts[-1].append(name)
+    return parts
 
 
 def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -> Table:

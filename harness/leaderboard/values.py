@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from harness.evaluation.intervals import t_interval, wilson
 from harness.evaluation.statistics import Figure
-from harness.leaderboard.ranking import Board
+from harness.leaderboard.ranking import Board, Row
 
 COLUMNS = (
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
@@ -26,11 +26,21 @@ def render_csv(boards: Sequence[Board]) -> str:
         common = (board.dataset, board.source, board.protocol, board.fingerprint, board.examples)
         for row in board.rows:
             place = (row.rank, row.label, row.arch_label, row.checkpoint)
-            for attack, figure in row.metrics.items():
-                if figure is not None:
-                    line = (attack, figure.median, figure.std, figure.n, row.train_seeds)
-                    writer.writerow((*common, *place, *line, *_intervals(figure, board.examples), board.tied(row)))
+            for attack in row.metrics:
+                numbers = _numbers(row, attack, board.examples)
+                if numbers is not None:
+                    writer.writerow((*common, *place, attack, *numbers, board.tied(row)))
     return text.getvalue().rstrip("\n")
+
+
+def _numbers(row: Row, attack: str, examples: int | None) -> tuple[float | None, ...] | None:
+    """What the header promises between ``attack`` and ``tied``; None where there is no figure."""
+    figure, mean = row.metrics[attack], row.means.get(attack)
+    if figure is not None:
+        return (figure.median, figure.std, figure.n, row.train_seeds, *_intervals(figure, examples))
+    if mean is not None:  # a publication's: it gives no median over attack seeds, and no interval
+        return (None, None, None, mean.n, mean.mean, mean.std, *[None] * 4)
+    return None
 
 
 def _intervals(figure: Figure, examples: int | None) -> tuple[float | None, ...]:

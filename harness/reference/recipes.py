@@ -1,11 +1,12 @@
-"""How the reported cells are measured: what a paper's table calls a row, as a method, its settings, and a place."""
+"""How the LRAT paper's cells are measured: what a table calls a row, as a method, its settings, and a place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from harness.errors import SettingError, UnknownName
-from harness.reference import ReportedFigure, reported_figures
+from harness.reference import lrat_paper
+from harness.reference.figure import ReportedFigure
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ RECIPES: dict[str, Recipe] = {
     "lrat[N+P+C]": Recipe("lrat"),
     "lrat[P,P+C]": Recipe("lrat", (("floor", "pgd"),)),
 }
-"""For each label of the reported tables, what trains it; two labels with one recipe are one network.
+"""For each label of the tables, what trains it; two labels with one recipe are one network.
 
 ``lrat[N+P+C]`` is Table 1's ``lrat``: appendix C says that its natural data term is the sum of the natural and the PGD
 loss, and the two rows print the same figures; Table 3 alone would read as ``floor=natural``. ``lrat[P,P+C]`` is
@@ -64,7 +65,7 @@ def select(table: str, dataset: str | None = None, arch: str | None = None) -> l
         UnknownName: there is no such table.
         SettingError: the table has no cell there.
     """
-    figures = list(reported_figures())
+    figures = list(lrat_paper.figures())
     names = {f"table{f.paper_table}" for f in figures} | {"all"}
     if table not in names:
         raise UnknownName("table", table, names)

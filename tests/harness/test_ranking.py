@@ -677,7 +677,7 @@ ReportedRows = dict[tuple[str, str, str, str], Row]
 
 @pytest.fixture(scope="module")
 def rows() -> ReportedRows:
-    found = all_rows(Store.read("sqlite://"))
+    found = all_rows(Store.read("sqlite://"), Selection(protocol="Gao et al. 2021"))
     assert {board.source for board, _ in found} == {REPORTED}
     rows = {(board.dataset, row.arch, row.method, row.checkpoint): row for board, row in found}
     assert len(rows) == len(found) == 26

@@ -20,7 +20,7 @@ from harness.leaderboard.document import render_json
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.markdown import render_markdown
 from harness.leaderboard.pairs import Decision
-from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, boards
+from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, Selection, boards
 from harness.leaderboard.table import PIPE_WIDTH, render_table
 from harness.leaderboard.values import render_csv
 from harness.store.store import Store
@@ -114,7 +114,7 @@ def over_seeds(mean: float, std: float) -> dict[str, Any]:
 
 
 def paper() -> list[Board]:
-    return boards(Store.read("sqlite://"))
+    return boards(Store.read("sqlite://"), Selection(protocol="Gao et al. 2021"))
 
 
 def both() -> list[tuple[str, Sequence[Board]]]:

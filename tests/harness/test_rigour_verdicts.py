@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from harness.data.digits import Digits
-from harness.reference import reported_figures
+from harness.reference import lrat_paper
 from harness.rigour.autoattack import KINDS, kind_of
 from harness.rigour.checks import examine_verdicts
 from harness.rigour.finding import Finding
@@ -79,7 +79,7 @@ def test_the_gap_is_flagged_beyond_chance_and_where_it_matters(n: int, left: int
 def test_the_alarm_on_the_papers_figures() -> None:
     """GAIRAT and GAIR-TRADES raise it in each reported row; SAT and TRADES, plain adversarial training, in none."""
     rows: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
-    for figure in reported_figures():
+    for figure in lrat_paper.figures():
         key = (figure.method, figure.dataset, figure.network, figure.checkpoint, figure.paper_table)
         rows[key][figure.metric] = figure.median_percent
     raised = defaultdict(set)

@@ -1,0 +1,62 @@
+"""FastAT Benchmark: Pan and Yao 2026, arXiv:2604.22853.
+
+``fastat.csv`` has one line for each trained network, from the publication's result file of May 2026. Mean and standard
+deviation over its training seeds are computed here. Training time and memory stay in the file: they are no accuracies.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib import resources
+
+from harness.reference.figure import ReportedFigure
+
+PAPER = "Pan and Yao 2026"
+ABOUT = (
+    "FastAT Benchmark, arXiv:2604.22853, result file of May 2026; epsilon 8/255, 100 epochs of a one-cycle schedule;"
+    " weight averaging in every method but pgd-at, so that pgd-at-wa is its fair counterpart; pgd is PGD-20"
+)
+METRICS = {  # the last one ranks
+    "clean": "natural",
+    "pgd10": "pgd10",
+    "pgd20": "pgd",
+    "pgd50": "pgd50",
+    "cr_attack": "cr_attack",
+    "autoattack": "autoattack",
+}
+NOTES = {
+    "pgd_at": "trained without weight averaging, which every other method has; compare pgd-at-wa",
+    "pgd_at_wa": "pgd-at with the weight averaging that every other method has",
+    "liet": "the only one with other label smoothing",
+}
+
+
+def figures() -> Iterator[ReportedFigure]:
+    """Every data set, method, and metric: the mean over networks trained from different seeds, deviation with ddof 1.
+
+    Methods keep the publication's spelling, with hyphens: ``fgsm-rs``. It does not say which checkpoint was attacked.
+    """
+    text = (resources.files("harness.reference") / "fastat.csv").read_text(encoding="utf-8")
+    trained: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for network in csv.DictReader(text.splitlines()):
+        trained[network["dataset"], network["method"]].append(network)
+    for (dataset, method), networks in trained.items():
+        for column, metric in METRICS.items():
+            accuracies = [float(network[column]) for network in networks]
+            yield ReportedFigure(
+                paper=PAPER,
+                paper_table="result file of May 2026",
+                dataset=dataset,
+                network="resnet18",
+                method=method.replace("_", "-"),
+                checkpoint="unknown",
+                metric=metric,
+                median_percent=statistics.fmean(accuracies),
+                std_percent=statistics.stdev(accuracies),
+                note=NOTES.get(method, ""),
+                statistic="mean",
+                n=len(networks),
+            )

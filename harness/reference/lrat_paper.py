@@ -1,0 +1,34 @@
+"""The tables of the LRAT paper: Gao et al. 2021, arXiv:2106.15776."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from importlib import resources
+
+from harness.reference.figure import ReportedFigure
+
+PAPER = "Gao et al. 2021"
+ABOUT = "arXiv:2106.15776, tables 1, 2, 4, and 5"
+METRICS = {"natural": "natural", "pgd20": "pgd", "cw": "cw", "autoattack": "autoattack"}
+ATTACK_SEEDS = 5  # of every attacked figure (section 5.2); natural accuracy draws nothing
+
+
+def figures() -> Iterator[ReportedFigure]:
+    """Tables 1, 2, 4, and 5, cell by cell: medians over attack seeds on one network."""
+    text = (resources.files("harness.reference") / "reported.csv").read_text(encoding="utf-8")
+    for cell in csv.DictReader(text.splitlines()):
+        yield ReportedFigure(
+            paper=PAPER,
+            paper_table=cell["table"],
+            dataset=cell["dataset"],
+            network=cell["arch"],
+            method=cell["method"],
+            checkpoint=cell["checkpoint"],
+            metric=METRICS[cell["metric"]],
+            median_percent=float(cell["median_percent"]),
+            std_percent=float(cell["std_percent"]) if cell["std_percent"] else None,
+            note=cell["note"],
+            statistic="median",
+            n=ATTACK_SEEDS if cell["std_percent"] else 1,
+        )
