@@ -13,6 +13,7 @@ import json
 from importlib import resources
 from typing import Any
 
+from harness.errors import PluginError
 from harness.plugins import KINDS
 from harness.settings import Plugin
 from harness.source import Source, source_of
@@ -27,13 +28,22 @@ def manifest() -> dict[str, dict[str, Any]]:
 
 
 def source_of_plugin(cls: type[Plugin]) -> Source:
-    """The source of a plugin, read once: an edited file is imported anew, and its class is another one."""
+    """The source of a plugin, read once: an edited file is imported anew, and its class is another one.
+
+    Raises:
+        PluginError: it has none that could be read, so that its results could not be told from those of an edited one.
+    """
     return _source(cls)  # type: ignore[arg-type]  # mypy takes a dataclass's __hash__ for its class's
 
 
 @functools.cache
 def _source(cls: type[Plugin]) -> Source:
-    return source_of(cls)
+    source = source_of(cls)
+    if not source.files:
+        raise PluginError(
+            f"the source of {cls.name!r} cannot be read; a plugin must be a Python file that is installed"
+        )
+    return source
 
 
 def code_of(cls: type[Plugin]) -> str:

@@ -52,6 +52,30 @@ class Push(Attack):
     def passes(self, threat):
         return Passes(0, 0)
 """
+WRAPPER = """
+from dataclasses import dataclass
+from harness.wrapper import Wrapper
+
+@dataclass(frozen=True, kw_only=True)
+class Half(Wrapper):
+    '''A wrapper under work.'''
+    def published(self, weights):
+        return {name: TIMES * tensor if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+"""
+DATA = """
+from dataclasses import dataclass
+from harness.dataset import Dataset, DataSource, Split
+from harness.data.digits import Digits
+
+@dataclass(frozen=True, kw_only=True)
+class Few(DataSource):
+    '''A data set under work.'''
+    protocol = "digits"
+    def load(self, data_dir):
+        data = Digits().load(data_dir)
+        few = Split(data.train.images[:64], data.train.labels[:64])
+        return Dataset(name="few", train=few, test=few, classes=data.classes, levels=16)
+"""
 TARGET = """
 from torch import nn
 import torch
@@ -137,6 +161,18 @@ class TestPlugins:
         first, second = rows(harness)
         assert first["code"]["network"] != second["code"]["network"]
         assert first["train_seeds"] == second["train_seeds"] == 1
+
+    def test_an_edited_wrapper_and_an_edited_data_set_are_trained_anew(self, harness: Harness) -> None:
+        files = " ".join(f"--plugin {name}" for name in (write("half.py", WRAPPER, TIMES="1"), write("few.py", DATA)))
+        run = f"run standard --wrap half {files} {RUN.replace('digits', 'few')}"
+        harness(run)
+        write("half.py", WRAPPER, TIMES="0.5")
+        harness(run)
+        write("few.py", DATA + "# edited\n")
+        harness(run)
+        runs = Store.read("board.db").runs()
+        assert [sorted(run.code) for run in runs] == [["dataset", "wrapper half"]] * 3
+        assert len({run.code["wrapper half"] for run in runs}) == len({run.code["dataset"] for run in runs}) == 2
 
     def test_an_edited_attack_attacks_again_on_a_board_of_its_own(self, harness: Harness) -> None:
         run = f"run standard --plugin push.py {RUN.replace('natural,pgd', 'natural,push')}"
