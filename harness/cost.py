@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.attack import Passes
+from harness.faults import blaming
 from harness.method import Method, Step
 from harness.network import Network, Shape
 from harness.plugins import Catalogue
@@ -19,6 +22,7 @@ from harness.settings import Plugin
 from harness.state import Stateful
 from harness.store.records import RunRecord
 from harness.threat import Threat
+from harness.training.guard import guarded
 from harness.training.loop import wrapped_backward
 from harness.wrapper import Wrapper
 
@@ -35,10 +39,13 @@ def training_passes(
 ) -> Passes:
     """Passes for one training image, late in the training, counted on one update of two random images.
 
-    Nothing is declared, so nothing can be declared wrongly: a new method's cost is known by running it.
+    Nothing is declared, so nothing can be declared wrongly: a new method's cost is known by running it. So is a method
+    that breaks its contract, before anything is trained.
 
     Args:
         network: the one that is trained, since a method may look into it; a linear layer where none is given.
+    Raises:
+        PluginFault: the method, the network, or a wrapper broke its contract.
     """
     counted = {"forward": 0, "backward": 0}
 
@@ -57,12 +64,14 @@ def training_passes(
         linear = nn.Sequential(nn.Flatten(), nn.Linear(pixels, shape.classes))
         model = linear if network is None else network.build(shape)
     parts = [type(part).from_mapping(part.resolved()) for part in (method, *wrappers)]  # theirs may have a memory
-    for part in parts:
-        cast(Stateful, part).prepare(model)
-    model.register_forward_hook(forward)
     x = torch.rand(_PROBE, *shape[:3], generator=draws)
     step = Step(x, torch.arange(_PROBE), model.train(), threat, 0.99, draws, lambda _name, _value: None)
-    wrapped_backward(cast(list[Wrapper], parts[1:]))(step, cast(Method, parts[0]).loss)
+    with global_seed(cpu, 0), contextlib.redirect_stdout(io.StringIO()), blaming([method, *wrappers]):
+        for part in parts:
+            cast(Stateful, part).prepare(model)
+        model.register_forward_hook(forward)
+        loss = guarded(cast(Method, parts[0]), network, cast(list[Wrapper], parts[1:]))
+        wrapped_backward(cast(list[Wrapper], parts[1:]))(step, loss)
     return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE)
 
 

@@ -39,6 +39,10 @@ class PluginError(HarnessError):
     """A plugin that broke its contract; the message names its file."""
 
 
+class PluginFault(PluginError):
+    """A plugin that broke its contract while it was used: it ends the run that it belongs to, and no other."""
+
+
 class TrainingFailed(HarnessError):
     """A training that ended without a usable network, such as by a loss that is not finite."""
 

@@ -23,6 +23,7 @@ from harness.protocol import Protocol, load_protocol
 from harness.settings import Plugin
 from harness.shipped import code_of, engine_code, ships, source_of_plugin
 from harness.spec import RunSpec
+from harness.training.batches import batch_code
 from harness.wrapper import Wrapper
 
 
@@ -136,12 +137,15 @@ def resolve(request: Request) -> list[Job]:
     with torch.device("meta"):
         parameters = sum(p.numel() for p in choice.network.build(dataset.shape).parameters())
     check_limit(request.limit, dataset)
+    if len(dataset.train) < 2:
+        raise SettingError(f"{dataset.name} has {len(dataset.train)} training image(s); a training needs 2 or more")
     wrappers = tuple(
         {"name": wrapper.name, "settings": wrapper.resolved(), "departures": wrapper.departures()}
         for wrapper in choice.wrappers
     )
     shared = {"network": choice.network, "dataset": choice.source}
     shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
+    batches = batch_code(len(dataset.train), choice.protocol.train.batch_size)
     return [
         Job(
             specs=tuple(
@@ -155,7 +159,7 @@ def resolve(request: Request) -> list[Job]:
                     training=choice.protocol.training_document,
                     train_seed=seed,
                     wrappers=wrappers,
-                    code=_code({**shared, "method": method}),
+                    code=_code({**shared, "method": method}) | batches,
                 )
                 for seed in range(request.train_seeds)
             ),

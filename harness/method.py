@@ -71,14 +71,16 @@ class ReplayableStep(Step):
     replays: Iterator[tuple[Variant, ...]] | None = None
 
     def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
-        if self.replays is not None:
-            return next(self.replays)
-        self.crafted.append(super().perturb_all(*objectives))
+        self.crafted.append(next(self.replays) if self.replays is not None else super().perturb_all(*objectives))
         return self.crafted[-1]
+
+    def replayable(self) -> ReplayableStep:
+        """The step for a wrapper within a wrapper: what comes again for the outer one comes twice for the inner."""
+        return replace(self, log=_silent, logged=self.log, crafted=[])
 
     def rewound(self) -> ReplayableStep:
         """The step from its beginning: what was crafted comes again, in the same order, and logs are kept."""
-        return replace(self, log=self.logged, replays=iter(self.crafted))
+        return replace(self, log=self.logged, replays=iter(self.crafted), crafted=[])
 
 
 def _silent(_name: str, _value: Tensor) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.assessment import AttackGap
 from harness.attack import Passes
 from harness.cost import Timings, timings, training_passes
 from harness.device import device_label
-from harness.errors import PluginError
+from harness.errors import PluginError, PluginFault
 from harness.identity import digest
 from harness.job import Job
 from harness.plugins import discover
@@ -31,12 +31,17 @@ class EvaluationGap(AttackGap):
 
 @dataclass(frozen=True)
 class RunGap:
-    """One network: what it is, which attempt counts, and how many epochs it has."""
+    """One network: what it is, which attempt counts, and how many epochs it has.
+
+    Attributes:
+        refusal: why it cannot be trained, since its method breaks its contract; None where it can.
+    """
 
     spec: RunSpec
     attempt: int
     record: RunRecord | None
     epochs_done: int
+    refusal: PluginFault | None = None
 
     @property
     def trained(self) -> bool:
@@ -76,7 +81,12 @@ class Plan:
     @property
     def to_train(self) -> list[RunGap]:
         """The networks that are not trained to their last epoch, and have not failed."""
-        return [run for run in self.runs if not (run.trained or run.failed)]
+        return [run for run in self.runs if not (run.trained or run.failed or run.refusal)]
+
+    @property
+    def refused(self) -> list[RunGap]:
+        """The networks that cannot be trained, since a plugin of theirs breaks its contract."""
+        return [run for run in self.runs if run.refusal]
 
 
 def attempt_of(spec: RunSpec, store: Store, fresh: bool) -> tuple[int, RunRecord | None]:
@@ -107,14 +117,21 @@ def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan
     for job in jobs:
         timed = _timings(job, store)
         passes: Passes | None = None
+        refusal: PluginFault | None = None
         for spec in job.specs:
             attempt, record = attempt_of(spec, store, fresh)
             run = RunGap(spec, attempt, record, len(record.epochs) if record else 0)
+            if not (run.trained or run.failed or passes or refusal):
+                try:
+                    passes = job_passes(job)
+                except PluginFault as fault:
+                    refusal = fault
+            if refusal and not (run.trained or run.failed):
+                run = replace(run, refusal=refusal)
             plan.runs.append(run)
-            if run.failed:
+            if run.failed or run.refusal:
                 continue
-            if not run.trained:
-                passes = passes or job_passes(job)
+            if passes is not None and not run.trained:
                 epochs = checkpoint_epochs(job.protocol.train)["last"] - run.epochs_done
                 whole = passes.times(epochs * len(job.dataset.train))
                 plan.training = plan.training + whole

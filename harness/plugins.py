@@ -55,6 +55,11 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def noun_of(cls: type[Plugin]) -> str:
+    """What kind of plugin a class is: ``method``, ``network``, ..."""
+    return next(kind.noun for kind in KINDS.values() if issubclass(cls, kind.base()))
+
+
 @dataclass(frozen=True)
 class Found:
     """A plugin that can be used."""
@@ -97,6 +102,12 @@ class Catalogue:
 
     def refuse_broken(self, files: Sequence[Path]) -> None:
         """Raise PluginError where one of these files, which a user named, cannot be used."""
+        for file in files:
+            if file.name.startswith("_"):
+                raise PluginError(
+                    f"the plugin file {file} cannot be used: a name that begins with _ is that of a module which"
+                    " plugins share; rename it"
+                )
         named = {str(file.resolve()) for file in files}
         for broken in self.broken:
             if broken.where in named:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import random
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 
@@ -25,8 +27,18 @@ def generator(device: torch.device, seed: int, *purpose: str | int) -> torch.Gen
 
 @contextlib.contextmanager
 def global_seed(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch's global generators for code that knows no other (module initialisers, AutoAttack); then undo it."""
+    """Seed the global generators for code that knows no others, and put them back afterwards.
+
+    Those of torch (module initialisers, dropout, AutoAttack), of numpy, and of Python.
+    """
     devices = [device] if device.type == "cuda" else []
+    pythons, numpys = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        yield
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(pythons)
+            np.random.set_state(numpys)

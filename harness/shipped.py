@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from harness.errors import PluginError
-from harness.plugins import KINDS
+from harness.plugins import noun_of
 from harness.settings import Plugin
 from harness.source import Source, source_of
 
@@ -72,4 +72,4 @@ def version_text(version: int) -> str:
 
 
 def _kind(cls: type[Plugin]) -> str:
-    return next(kind for kind, spec in KINDS.items() if issubclass(cls, spec.base()))
+    return f"{noun_of(cls)}s"

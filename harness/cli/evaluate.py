@@ -97,6 +97,7 @@ def evaluate(
     from harness.execution.evaluation import conduct_evaluation
     from harness.store.store import Store
     from harness.targets.preprocessing import Preprocessing
+    from harness.targets.target import quiet
 
     request = EvaluateRequest(
         target=target,
@@ -122,7 +123,8 @@ def evaluate(
         plugins=tuple(plugin or ()),
     )
     store = Store.read(db)
-    evaluation = resolve_evaluation(request, store)
+    with quiet():
+        evaluation = resolve_evaluation(request, store)
     store.close()
     from harness.cli.progress import Watch
 

@@ -23,6 +23,7 @@ def plan_document(plan: Plan, jobs: Sequence[Job], workers: int) -> dict[str, An
         "networks": [
             {"run": gap.spec.label, "settings": departures[gap.spec.identity], "attempt": gap.attempt}
             | {"epochs_done": gap.epochs_done, "trained": gap.trained}
+            | ({"refused": str(gap.refusal)} if gap.refusal is not None else {})
             for gap in plan.runs
         ],
         "evaluations": [
@@ -50,6 +51,8 @@ def plan_lines(plan: Plan, jobs: Sequence[Job], workers: int) -> Iterator[str]:
     yield f"networks: {len(plan.to_train)} to train, {sum(gap.trained for gap in plan.runs)} trained already"
     for gap in plan.runs:
         state = "trained" if gap.trained else f"{gap.epochs_done}/{gap.spec.training['epochs']} epochs done"
+        if gap.refusal is not None:
+            state = f"refused: {gap.refusal}"
         if gap.failed and gap.record is not None:
             state = f"failed before, {gap.record.failure}; --fresh starts it over"
         yield f"  {name(gap.spec)} (attempt {gap.attempt}): {state}"

@@ -79,6 +79,7 @@ def run(
     from harness.execution.conduct import Conductor, default_workers
     from harness.job import Request, resolve
     from harness.plan import make_plan
+    from harness.targets.target import quiet
 
     request = Request(
         methods=tuple(methods),
@@ -98,11 +99,14 @@ def run(
         data_dir=data_dir,
         plugins=tuple(plugin or ()),
     )
-    jobs = resolve(request)
+    with quiet():
+        jobs = resolve(request)
     count = workers or default_workers(jobs[0])
     store = Store.read(db)
     plan = make_plan(jobs, store, fresh=fresh)
     store.close()
+    if plan.refused and len(plan.refused) == len(plan.runs):  # nothing that could go on
+        raise plan.refused[0].refusal or AssertionError("a refusal has a reason")
     if dry_run:
         document = plan_document(plan, jobs, count)
         print(json.dumps(document, indent=2) if as_json else "\n".join(plan_lines(plan, jobs, count)))

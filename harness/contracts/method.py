@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import cast
 
@@ -66,6 +67,8 @@ def weights_without_gradient(method: Method) -> None:
         made, model = _prepared(method)
         made.loss(probe_step(model, progress, log=logged.__setitem__))
         for name, value in logged.items():
+            kind = type(cast(object, value)).__name__
+            require(isinstance(cast(object, value), Tensor), f"it logs {name} as {kind}; log a scalar tensor")
             require(value.shape == (), f"it logs {name} of shape {tuple(value.shape)}; log scalars")
             require(
                 not value.requires_grad,
@@ -81,6 +84,15 @@ def modes(method: Method) -> None:
             all(module.training for module in model.modules()),
             "it left the network in evaluation mode; step.perturb switches and restores the mode by itself",
         )
+
+
+def silent(method: Method) -> None:
+    made, model = _prepared(method)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        made.prepare(model)
+        made.loss(probe_step(model))
+    told = printed.getvalue().strip().split("\n")[0]
+    require(not told, f"it prints ({told[:40]!r}): standard output is for results; use step.log, or Python's logging")
 
 
 def no_gradient_left(method: Method) -> None:
@@ -153,6 +165,7 @@ CHECKS: dict[str, Check] = {
     "a gradient reaches every parameter": reaches_every_parameter,
     "logged weights are scalars without gradient": weights_without_gradient,
     "the network is left in training mode": modes,
+    "it prints nothing": silent,
     "no gradient is left in the parameters": no_gradient_left,
     "torch's global generator is not used": global_generator,
     "equal steps give equal losses": repeatable,

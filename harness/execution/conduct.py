@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.assessment import Assessment
 from harness.device import device_label
-from harness.errors import TrainingFailed
+from harness.errors import PluginFault, TrainingFailed
 from harness.events import CheckpointDone, EpochDone, Event, Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import Executor, executor_for
@@ -68,6 +68,8 @@ class Conductor:
         for record in records.values():
             if record.status == "failed":
                 self.summary.failures[record.id] = f"{record.failure} (before; --fresh starts it over)"
+        for gap in plan.refused:
+            self._fail(records[gap.spec.identity].id, str(gap.refusal))
         items = len(plan.to_train) + plan.examinations + sum(len(gap.blocks) for gap in plan.evaluations)
         with executor_for(items, self.workers, self.jobs[0].device) as executor:
             self._train([self._train_work(gap, records[gap.spec.identity]) for gap in plan.to_train], executor)
@@ -108,15 +110,18 @@ class Conductor:
         together = [work for work in works if work.threads == 1]
         groups: list[list[TrainWork]] = [together, *([work] for work in works if work.threads > 1)]
         for outcome in (outcome for group in groups for outcome in executor.run(group, self._hear_training)):
-            if isinstance(outcome.error, TrainingFailed):
-                self.summary.failures[outcome.work.run_id] = str(outcome.error)
-                self.store.end_run(outcome.work.run_id, failure=str(outcome.error))
+            if isinstance(outcome.error, (TrainingFailed, PluginFault)):
+                self._fail(outcome.work.run_id, str(outcome.error))
             elif outcome.error is not None:
                 raise outcome.error
             else:
                 self.summary.trained += 1
                 self.store.end_run(outcome.work.run_id)
         self.summary.training_s = time.perf_counter() - started
+
+    def _fail(self, run_id: int, reason: str) -> None:
+        self.summary.failures[run_id] = reason
+        self.store.end_run(run_id, failure=reason)
 
     def _hear_training(self, event: Event) -> None:
         if isinstance(event, EpochDone):

@@ -21,6 +21,7 @@ from harness.dataset import Dataset, DataSource
 from harness.errors import DataError, PluginError
 from harness.evaluation.evaluator import evaluate
 from harness.events import BlockDone, Examined, Report
+from harness.execution.prints import prints_logged
 from harness.network import Shape
 from harness.parts import method_of, network_of, wrappers_of
 from harness.plugins import discover
@@ -84,7 +85,8 @@ class TrainWork(Work):
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
         trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
-        trainer.fit(report)
+        with prints_logged([method, network, *wrappers], self.folder / LOG_FILE):
+            trainer.fit(report)
 
 
 @dataclass(frozen=True, kw_only=True)

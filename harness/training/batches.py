@@ -15,14 +15,34 @@ from harness.seeds import generator
 def epoch_batches(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Every training image once, in an order and with an augmentation that (seed, epoch) decide.
 
-    Yields ``(batch, channels, height, width)`` float32 in [0, 1] and int64 labels; the last batch may be smaller.
+    Yields ``(batch, channels, height, width)`` float32 in [0, 1] and int64 labels; the last batch may be smaller, but a
+    last batch of a single image joins the one before it, since batch-norm needs two.
     """
     device = dataset.train.images.device
     order = torch.randperm(len(dataset.train), generator=generator(device, seed, "order", epoch), device=device)
     draws = generator(device, seed, "augmentation", epoch)
-    for chosen in torch.split(order, batch_size):
+    for chosen in torch.split(order, batch_sizes(len(order), batch_size)):
         images = augment(dataset.train.images[chosen], dataset.augmentation, draws)
         yield dataset.pixels(images), dataset.train.labels[chosen]
+
+
+def batch_sizes(images: int, batch_size: int) -> list[int]:
+    """How many images each batch of an epoch has."""
+    sizes = [batch_size] * (images // batch_size)
+    rest = images % batch_size
+    if sizes and rest == 1:
+        sizes[-1] += 1
+    elif rest:
+        sizes.append(rest)
+    return sizes
+
+
+def batch_code(images: int, batch_size: int) -> dict[str, str]:
+    """What a run's identity takes of the rule for a last batch of one, where there is one.
+
+    Trainings of earlier versions took such a batch by itself: theirs are other results.
+    """
+    return {"last batch": "joined"} if images > batch_size and images % batch_size == 1 else {}
 
 
 def augment(images: Tensor, augmentation: Augmentation, draws: torch.Generator) -> Tensor:

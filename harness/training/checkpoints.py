@@ -30,7 +30,8 @@ def weights_file(directory: Path, checkpoint: str) -> Path:
 
 def save_weights(directory: Path, checkpoint: str, weights: dict[str, Tensor], spec: RunSpec, epoch: int) -> str:
     """Write a checkpoint's weights with the run's settings inside, atomically; give the file's SHA-256."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    # clones: the file has every name, also where two layers share one tensor
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     settings = {"run": spec.document(), "identity": spec.identity, "checkpoint": checkpoint, "epoch": epoch}
     content = safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(settings, sort_keys=True)})
     atomic_write_bytes(weights_file(directory, checkpoint), content)

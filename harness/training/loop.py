@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -16,14 +15,16 @@ from harness.dataset import Dataset
 from harness.device import arithmetic
 from harness.errors import TrainingFailed
 from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
+from harness.faults import blaming
 from harness.method import Method, Step
 from harness.network import Network, Shape
 from harness.protocol import TrainProtocol
 from harness.seeds import derive_seed, generator, global_seed
 from harness.spec import RunSpec
 from harness.state import Stateful
-from harness.training.batches import epoch_batches
+from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
+from harness.training.guard import guarded, moving_once
 from harness.wrapper import Backward, Loss, Wrapper
 
 log = logging.getLogger("harness.training")
@@ -61,7 +62,8 @@ class Trainer:
         wrappers: Sequence[Wrapper] = (),
     ) -> None:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
-        self.wrappers = wrappers
+        self.network, self.wrappers = network, wrappers
+        self._loss_of_an_update = moving_once(method, guarded(method, network, wrappers), wrappers)
         training = dict(spec.training)
         epsilon = training.pop("epsilon")
         self.protocol = TrainProtocol.from_mapping(training)
@@ -81,13 +83,16 @@ class Trainer:
 
         Raises:
             TrainingFailed: a loss or a weight is not finite; with the epoch and the batch.
+            PluginFault: the method, the network, or a wrapper broke its contract.
         """
         state = TrainingState.load(self.directory, self.spec.identity, self.device) or TrainingState(
             self.spec.identity, 0, {}, {}, {}
         )
         stateful: list[Stateful] = [self.method, *self.wrappers]
-        for part in stateful:
-            part.prepare(self.model)
+        seed = derive_seed(self.spec.train_seed, "prepare")
+        with global_seed(self.device, seed), blaming([self.method, self.network, *self.wrappers]):
+            for part in stateful:
+                part.prepare(self.model)
         if state.epoch:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)
@@ -97,7 +102,9 @@ class Trainer:
             self._repeat(state, report)
         with arithmetic(self.device, self.protocol.precision):
             for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
-                record = self._epoch(epoch, report)
+                # for networks that draw; derived for each epoch, so that a training that resumes draws the same
+                with global_seed(self.device, derive_seed(self.spec.train_seed, "network", epoch)):
+                    record = self._epoch(epoch, report)
                 self._keep(state, record, report)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
@@ -133,7 +140,8 @@ class Trainer:
         lr = learning_rate(self.protocol, epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        images, batches = len(self.dataset.train), math.ceil(len(self.dataset.train) / self.protocol.batch_size)
+        images = len(self.dataset.train)
+        batches = len(batch_sizes(images, self.protocol.batch_size))
         means = Means(self.device)
         attack_draws = generator(self.device, self.spec.train_seed, "attack", epoch)
         self.model.train()
@@ -159,10 +167,11 @@ class Trainer:
 
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        loss = wrapped_backward(self.wrappers)(step, self.method.loss)
-        self.optimizer.step()
-        for wrapper in self.wrappers:
-            wrapper.after(self.model)
+        with blaming([self.method, self.network, *self.wrappers]):
+            loss = wrapped_backward(self.wrappers)(step, self._loss_of_an_update())
+            self.optimizer.step()
+            for wrapper in self.wrappers:
+                wrapper.after(self.model)
         return loss
 
 

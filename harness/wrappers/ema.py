@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -27,16 +28,21 @@ class EMA(Wrapper):
 
     def prepare(self, model: nn.Module) -> None:
         self.memory["updates"] = 0
-        self.memory["average"] = {name: p.detach().clone() for name, p in model.named_parameters()}
+        self.memory["average"] = {name: p.detach().clone() for name, p in _named(model)}
 
     @torch.no_grad()
     def after(self, model: nn.Module) -> None:
         self.memory["updates"] += 1
         t = self.memory["updates"]
         decay = min(self.decay, (1 + t) / (10 + t))
-        for name, parameter in model.named_parameters():
+        for name, parameter in _named(model):
             self.memory["average"][name].lerp_(parameter, 1 - decay)
 
     def published(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         average: dict[str, Tensor] = self.memory["average"]
         return weights | average
+
+
+def _named(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Every name of every parameter: one that two layers share has two, and is published under both."""
+    return model.named_parameters(remove_duplicate=False)

@@ -1,0 +1,59 @@
+"""Whose fault an exception is: a plugin of the user's is named with its file and line, and `harness check`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from harness.errors import HarnessError, PluginFault
+from harness.network import Network
+from harness.plugins import noun_of
+from harness.settings import Plugin
+from harness.shipped import ships, source_of_plugin
+
+_MODULES = Path(torch.nn.__file__).parent / "modules"
+
+
+def fault(plugin: Plugin, problem: str, file: Path | None = None, line: int | None = None) -> PluginFault:
+    """The error that a plugin broke its contract: what is wrong, in which file, and what says more."""
+    noun, name = noun_of(type(plugin)), plugin.name
+    place = file or next(iter(source_of_plugin(type(plugin)).files))
+    where = f"{place}, line {line}" if line is not None else str(place)
+    more = "" if ships(type(plugin)) else f" --plugin {place}"
+    return PluginFault(f"{noun} {name!r} ({where}): {problem}; `harness check {noun} {name}{more}` says more")
+
+
+@contextlib.contextmanager
+def blaming(plugins: Sequence[Plugin]) -> Iterator[None]:
+    """Make an exception from a plugin that does not ship a PluginFault; its traceback goes to the log.
+
+    An exception that comes from none of them is a bug of this program, and is passed on as it is.
+    """
+    try:
+        yield
+    except HarnessError:
+        raise
+    except Exception as error:
+        found = _culprit(error, [plugin for plugin in plugins if not ships(type(plugin))])
+        if found is None:
+            raise
+        logging.getLogger("harness.plugins").exception("raised by %s", found[0].name)
+        text = " ".join(str(error).split())
+        raise fault(found[0], f"it raised {type(error).__name__}: {text}", *found[1:]) from error
+
+
+def _culprit(error: Exception, plugins: Sequence[Plugin]) -> tuple[Plugin, Path | None, int | None] | None:
+    """The plugin whose code was running, the innermost one, and the place; a network where only torch's layers ran."""
+    frames = [(Path(frame.filename), frame.lineno) for frame in reversed(traceback.extract_tb(error.__traceback__))]
+    for file, line in frames:
+        for plugin in plugins:
+            if file.resolve() in source_of_plugin(type(plugin)).files:
+                return plugin, file, line
+    in_layers = any(_MODULES in file.parents for file, _ in frames)
+    networks = [plugin for plugin in plugins if isinstance(plugin, Network)] if in_layers else []
+    return (networks[0], None, None) if networks else None

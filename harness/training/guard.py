@@ -1,0 +1,131 @@
+"""The method's side of an update, held to its contract: what a loss must be, and what it must leave as it was."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.faults import blaming, fault
+from harness.method import Log, Method, Step
+from harness.network import Network
+from harness.settings import Plugin
+from harness.wrapper import Loss, Wrapper
+
+_SHOWN = 3  # names in a message
+
+
+def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper] = ()) -> Loss:
+    """The method's loss; a broken contract is a PluginFault that names the method and its file.
+
+    The loss is a scalar with a gradient, what it logs are scalar tensors, and the modes of modules, what asks for
+    gradients, and torch's gradient mode are afterwards as they were: all these are the engine's.
+    """
+    plugins: list[Plugin] = [method, *([network] if network is not None else []), *wrappers]
+
+    def loss(step: Step) -> Tensor:
+        before, gradients = _state(step.model), torch.is_grad_enabled()
+        try:
+            with blaming(plugins):
+                value: Any = method.loss(replace(step, log=_checked_log(method, step.log)))
+            if torch.is_grad_enabled() != gradients:
+                raise fault(method, "its loss left torch's gradients switched off or on")
+        finally:
+            torch.set_grad_enabled(gradients)
+        _check_loss(method, value, step)
+        changed = [name for name, state in _state(step.model).items() if before.get(name) != state]
+        if changed:
+            raise fault(
+                method,
+                f"its loss left {_listed(changed)} in another mode or without gradient; modes are the engine's:"
+                " step.perturb crafts in evaluation mode and puts it back",
+            )
+        return value  # type: ignore[no-any-return]  # checked above
+
+    return loss
+
+
+def _check_loss(method: Method, value: Any, step: Step) -> None:
+    if not isinstance(value, Tensor):
+        raise fault(method, f"its loss is a {type(value).__name__}; return a scalar tensor, without .item()")
+    if value.shape != ():
+        raise fault(
+            method, f"its loss has shape {tuple(value.shape)}; return a scalar, such as the mean over the batch"
+        )
+    if not value.is_floating_point():
+        raise fault(method, f"its loss is of type {value.dtype}; return a floating-point scalar")
+    if value.device != step.x.device:
+        raise fault(method, f"its loss is on {value.device}, and the batch on {step.x.device}; compute it there")
+    if not value.requires_grad:
+        raise fault(method, "its loss carries no gradient; compute it from step.model(...), not from detached tensors")
+
+
+def _checked_log(method: Method, log: Log) -> Log:
+    def checked(name: str, value: Tensor) -> None:
+        given: Any = value
+        if not isinstance(name, str):
+            raise fault(method, f"it logs under the name {name!r}; a name is a text")
+        if not isinstance(given, Tensor) or given.shape != ():
+            kind = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+            raise fault(method, f"it logs {name} as {kind}; log a scalar tensor, such as values.mean()")
+        log(name, value)
+
+    return checked
+
+
+def _state(model: nn.Module) -> dict[str, bool]:
+    """The mode of every module, and whether each parameter asks for a gradient."""
+    modes = {f"module {name or '(the network)'}": module.training for name, module in model.named_modules()}
+    return modes | {f"parameter {name}": p.requires_grad for name, p in model.named_parameters()}
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + rest
+
+
+def moving_once(method: Method, loss: Loss, wrappers: Sequence[Wrapper]) -> Callable[[], Loss]:
+    """Gives for each update a loss that a wrapper may take several times: the method's memory moves once.
+
+    Each call but the first begins with the memory that the update began with, so that what stays is what the last call
+    made of it. Without a wrapper that takes the gradient in its own way nothing is copied.
+    """
+    if all(type(wrapper).backward is Wrapper.backward for wrapper in wrappers):
+        return lambda: loss
+
+    def for_one_update() -> Loss:
+        kept: dict[str, Any] | None = None
+
+        def call(step: Step) -> Tensor:
+            nonlocal kept
+            if kept is None:
+                kept = _copied(method.memory)
+            else:
+                _put_back(method.memory, kept)
+            return loss(step)
+
+        return call
+
+    return for_one_update
+
+
+def _copied(memory: dict[str, Any]) -> dict[str, Any]:
+    """A copy of each value; of a network, which stays the same object, its state."""
+    return {
+        name: copy.deepcopy(value.state_dict() if isinstance(value, nn.Module) else value)
+        for name, value in memory.items()
+    }
+
+
+def _put_back(memory: dict[str, Any], kept: dict[str, Any]) -> None:
+    for name in set(memory) - set(kept):
+        del memory[name]
+    for name, value in kept.items():
+        if isinstance(memory.get(name), nn.Module):
+            memory[name].load_state_dict(value)
+        else:
+            memory[name] = copy.deepcopy(value)

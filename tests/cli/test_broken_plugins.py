@@ -1,0 +1,114 @@
+"""Broken plugins on the command line: one line, standard output clean, and the others go on."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+from harness.store.store import Store
+from tests.cli.conftest import Harness
+from tests.cli.test_code import METHOD, NETWORK
+
+WHERE = "--dataset digits --epochs 1 --seeds 1 --workers 1 --no-checks --set evaluation.attacks=natural --db board.db"
+RUN = f"--arch smallcnn --set width=2 {WHERE}"
+GOOD = "return SCALE * F.cross_entropy(step.model(step.x), step.y)"
+LATE = f"if len(step.y) > 2 and step.progress > 0.5: raise ValueError('later')\n        {GOOD}"  # not while planning
+
+
+def write(name: str, loss: str, head: str = "") -> str:
+    Path(name).write_text(head + METHOD.replace(GOOD, loss.replace("SCALE", "1")))
+    return name
+
+
+def fails(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """The exit code, standard output, and standard error of a command that does not succeed."""
+    monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return int(str(ended.value.code)), out, err
+
+
+def test_a_method_that_is_broken_is_refused_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("bad.py", "return F.cross_entropy(step.model(step.x), step.y, reduction='none')")
+    before = set(Path().iterdir())
+    code, out, err = fails(f"run bad --plugin bad.py {RUN}", capsys, monkeypatch)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert f"method 'bad' ({Path('bad.py').resolve()}): its loss has shape (2,)" in err
+    assert "`harness check method bad --plugin" in err
+    assert set(Path().iterdir()) == before
+
+
+def test_one_that_is_broken_among_several_is_recorded_and_the_others_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("bad.py", "return 1.0")
+    code, out, err = fails(f"run bad standard --plugin bad.py {RUN}", capsys, monkeypatch)
+    assert code == 1
+    assert "standard" in out
+    assert "run 1 failed: method 'bad'" in err
+    runs = {run.method: run for run in Store.read("board.db").runs()}
+    assert (runs["bad"].status, runs["standard"].status) == ("failed", "done")
+    assert "its loss is a float" in str(runs["bad"].failure)
+    assert len(runs["standard"].checkpoints[-1].evaluations) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_that_breaks_late_ends_its_own_run_alone(
+    workers: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("late.py", LATE)
+    command = f"run late standard --plugin late.py {RUN}".replace("--workers 1", f"--workers {workers}")
+    code, _, err = fails(command, capsys, monkeypatch)
+    assert code == 1
+    assert "late.py, line 10): it raised ValueError: later; `harness check method late" in err
+    runs = {run.method: run for run in Store.read("board.db").runs()}
+    assert (runs["late"].status, runs["standard"].status) == ("failed", "done")
+    log = (Path("runs") / runs["late"].folder / "log.txt").read_text()
+    assert "Traceback" in log
+    assert "ValueError: later" in log
+
+
+def test_what_plugins_print_never_reaches_standard_output(harness: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+    write("loud.py", f"print('loss')\n        {GOOD}", "print('import')\n")
+    Path("tiny.py").write_text(
+        NETWORK.replace("        return", "        print('build')\n        return").replace("ACT", "ReLU")
+    )
+    run = f"run loud --plugin loud.py --plugin tiny.py --arch tiny {WHERE}"
+    assert json.loads(harness(f"{run} --json"))["method"] == "loud"
+    (run_record,) = Store.read("board.db").runs()
+    log = (Path("runs") / run_record.folder / "log.txt").read_text()
+    assert log.count("printed: loss") == 23  # one for each batch
+    assert json.loads(harness(f"{run} --json --dry-run"))["evaluations_done"] == 1
+
+
+def test_that_a_plugin_prints_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    write("loud.py", f"print('loss')\n        {GOOD}")
+    _, _, err = fails(f"run loud --plugin loud.py {RUN}", capsys, monkeypatch)
+    assert err.count("method 'loud' prints; it goes to ") == 1
+
+
+def test_a_private_file_that_is_named_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("_mine.py", GOOD)
+    code, _, err = fails(f"run standard --plugin _mine.py {RUN}", capsys, monkeypatch)
+    assert code == 2
+    assert "the plugin file _mine.py cannot be used: a name that begins with _" in err
+
+
+def test_a_broken_network_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("tiny.py").write_text(NETWORK.replace("nn.Linear(64, 8)", "nn.Linear(63, 8)").replace("ACT", "ReLU"))
+    code, _, err = fails(f"run gairat --plugin tiny.py --arch tiny {WHERE}", capsys, monkeypatch)
+    assert code == 1
+    assert "network 'tiny' (" in err
+    assert "shapes cannot be multiplied" in err
