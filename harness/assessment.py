@@ -11,6 +11,7 @@ import torch
 
 from harness.attack import Attack
 from harness.dataset import Dataset
+from harness.evaluation.images import Images
 from harness.identity import digest
 from harness.overrides import make
 from harness.plugins import Catalogue
@@ -25,11 +26,17 @@ EDITION = 1  # of the checks of rigour: raised when one changes, so that models 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetPlace:
-    """How a worker finds the data set again: its source, and where downloads are kept."""
+    """How a worker finds the data set again: its source, where downloads are kept, and how much of it is read.
+
+    Attributes:
+        evaluation_only: whether only what an evaluation needs is read, ``limit`` test images or all.
+    """
 
     source: str
     settings: dict[str, Any]
     data_dir: Path
+    evaluation_only: bool = False
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,10 +75,15 @@ class Assessment:
     chosen: tuple[str, ...]
     threat: Threat
     seeds: int
-    examples: int
+    images: Images
     device: torch.device
     plugins: tuple[Path, ...]
     checks: bool = True
+
+    @property
+    def examples(self) -> int:
+        """How many test images are attacked."""
+        return self.images.count
 
     def attack_settings(self, attack: str) -> dict[str, Any]:
         """What identifies an attack's results: the block size too, where random numbers are drawn by block.
@@ -92,11 +104,11 @@ class Assessment:
         Args:
             fresh: whether all begin again, as another attempt.
         """
-        have = {(e.attack, e.settings_sha256, e.seed, e.examples): e for e in done}
+        have = {(e.attack, e.settings_sha256, e.seed, e.images): e for e in done}
         for attack in self.chosen:
             key = digest(self.attack_settings(attack))
             for seed in self.attack_seeds(attack):
-                known = have.get((attack, key, seed, self.examples))
+                known = have.get((attack, key, seed, self.images))
                 blocks = known.blocks if known is not None and not fresh else ()
                 missing = missing_blocks(self.examples, self.protocol.evaluation.block_size, blocks)
                 attempt = (known.attempt + fresh) if known is not None else 1
@@ -109,7 +121,8 @@ class Assessment:
             threat=self.threat.resolved(),
             attacks={name: digest(self.attack_settings(name)) for name in self.protocol.evaluation.attacks},
             block_size=self.protocol.evaluation.block_size,
-            examples=self.examples,
+            examples=self.images.count,
+            sample=self.images.sample,
         )
 
     def examination(self, kind: Kind) -> dict[str, Any]:
@@ -124,7 +137,7 @@ class Assessment:
     def dataset_record(self) -> DatasetRecord:
         """The data set as the store keeps it."""
         shape, data = self.dataset.shape, self.dataset
-        return DatasetRecord(data.name, data.fingerprint, len(data.train), len(data.test), *shape)
+        return DatasetRecord(data.name, data.fingerprint, len(data.train), data.test_total, *shape, data.classes)
 
     def protocol_record(self) -> ProtocolRecord:
         """The protocol as the store keeps it."""

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from harness.evaluation.images import Images
 from harness.network import Shape
 from harness.settings import Plugin
 
@@ -46,6 +47,9 @@ class Dataset:
 
     Attributes:
         levels: the pixel value that stands for 1.0: 255 for photographs, 16 for the digits.
+        sampled_from: how many test images there are, where ``test`` holds a balanced sample alone, in its order.
+        identified_by: what names the data set where it was not read as a whole; None for the fingerprint of its pixels.
+        notes: what the user should know, one line each.
     """
 
     name: str
@@ -54,16 +58,35 @@ class Dataset:
     classes: tuple[str, ...]
     levels: int = 255
     augmentation: Augmentation = Augmentation()
+    sampled_from: int | None = None
+    identified_by: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def test_total(self) -> int:
+        """How many test images the data set has, read or not."""
+        return len(self.test) if self.sampled_from is None else self.sampled_from
+
+    def places(self, images: Images) -> Tensor:
+        """``(n,)`` int64: where the images of an evaluation set are in ``test``, in the order of their verdicts."""
+        if self.sampled_from is not None and images.sample == "balanced":
+            return torch.arange(images.count)  # no others were read, and these in their order
+        return torch.tensor(images.places(self.test.labels.tolist()))
 
     @property
     def shape(self) -> Shape:
         """Channels, height, width, and number of classes."""
-        channels, height, width = self.train.images.shape[1:]
+        channels, height, width = self.test.images.shape[1:]
         return Shape(channels, height, width, len(self.classes))
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over every pixel, label, and class name of both parts, and the augmentation."""
+        """SHA-256 over every pixel, label, and class name of both parts, and the augmentation.
+
+        Of a data set that was not read as a whole, what its source names it by.
+        """
+        if self.identified_by is not None:
+            return self.identified_by
         sha = hashlib.sha256(repr((self.classes, self.levels, self.augmentation)).encode())
         for part in (self.train, self.test):
             for tensor in (part.images, part.labels):
@@ -94,8 +117,25 @@ class DataSource(Plugin, ABC):
     bundled: ClassVar[bool] = False
     """Whether it comes with an installed package: ``load`` fetches nothing and leaves the data directory alone."""
 
+    outline: ClassVar[tuple[Shape, int, int] | None] = None
+    """Shape and classes, and the numbers of training and of test images, where they are known without reading them."""
+
     argument: ClassVar[str | None] = None
     """The field that takes what follows the colon in ``--dataset NAME:ARGUMENT``."""
+
+    def here(self, data_dir: Path) -> bool:
+        """Whether ``load`` would fetch nothing."""
+        return True
+
+    def load_for_evaluation(self, data_dir: Path, limit: int | None) -> Dataset:
+        """Read what an evaluation needs; a source that can read less than everything overrides it.
+
+        Args:
+            limit: how many test images are wanted, as a balanced sample; None for all.
+        Raises:
+            DataError: as ``load`` does.
+        """
+        return self.load(data_dir)
 
     @abstractmethod
     def load(self, data_dir: Path) -> Dataset:

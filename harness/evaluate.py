@@ -12,8 +12,10 @@ from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.device import resolve_device
 from harness.errors import SettingError
+from harness.evaluation.images import evaluation_set
 from harness.job import check_counts, check_limit
-from harness.overrides import assign, make, read_dataset
+from harness.loading import load
+from harness.overrides import assign, folder_options, make, read_dataset
 from harness.own_target import own_target, own_weights, stored_protocol
 from harness.plugins import Catalogue, discover
 from harness.protocol import Protocol, load_protocol
@@ -44,6 +46,8 @@ class EvaluateRequest:
     seeds: int = 5
     dataset: str | None = None
     image_size: int | None = None
+    class_order: str | None = None
+    channels: int | None = None
     arch: str | None = None
     name: str | None = None
     protocol: str | None = None
@@ -99,20 +103,27 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
     protocol, plugins, chosen = _attacks(request, protocol, attacks)
     device = resolve_device(request.device)
-    dataset = source.load(request.data_dir)
+    whole = run is not None  # its images are those that the run was trained and attacked on
+    dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
     check_limit(request.limit, dataset)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
         names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
         raise SettingError(f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give --dataset the former")
     assessment = Assessment(
         dataset=dataset,
-        place=DatasetPlace(source=source.name, settings=source.resolved(), data_dir=request.data_dir),
+        place=DatasetPlace(
+            source=source.name,
+            settings=source.resolved(),
+            data_dir=request.data_dir,
+            evaluation_only=not whole,
+            limit=request.limit,
+        ),
         protocol=protocol,
         attacks=plugins,
         chosen=chosen,
         threat=protocol.evaluation_threat,
         seeds=request.seeds,
-        examples=request.limit or len(dataset.test),
+        images=evaluation_set(request.limit, dataset.test_total),
         device=device,
         plugins=request.plugins,
         checks=request.checks,
@@ -165,7 +176,7 @@ def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
     if run is not None and request.dataset is None and ":" in name:
         kind = name.partition(":")[0]
         raise SettingError(f"run {run.id} was trained on {name}; say where it is: --dataset {kind}:PATH")
-    cls, values = read_dataset(discover("datasets", request.plugins), name, request.image_size)
+    cls, values = read_dataset(discover("datasets", request.plugins), name, folder_options(request))
     return cast(DataSource, make(cls, cls.name, values))
 
 

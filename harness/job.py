@@ -14,9 +14,11 @@ from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.device import arithmetic, resolve_device
 from harness.errors import SettingError
+from harness.evaluation.images import evaluation_set
+from harness.loading import load, unread
 from harness.method import Method
 from harness.network import Network
-from harness.overrides import assign, make, read_dataset
+from harness.overrides import assign, folder_options, make, read_dataset
 from harness.parts import code_key
 from harness.plugins import KINDS, discover
 from harness.protocol import Protocol, load_protocol
@@ -36,6 +38,8 @@ class Request:
     arch: str = "resnet18"
     dataset: str = "cifar10"
     image_size: int | None = None
+    class_order: str | None = None
+    channels: int | None = None
     protocol: str | None = None
     epochs: int | None = None
     precision: str | None = None
@@ -52,7 +56,21 @@ class Request:
 MOST = 1_000_000  # of anything that is counted on the command line: more is a slip of the keyboard
 
 FATE: dict[str, str] = {
-    **dict.fromkeys(("methods", "wrap", "arch", "dataset", "image_size", "epochs", "precision", "values"), "identity"),
+    **dict.fromkeys(
+        (
+            "methods",
+            "wrap",
+            "arch",
+            "dataset",
+            "image_size",
+            "class_order",
+            "channels",
+            "epochs",
+            "precision",
+            "values",
+        ),
+        "identity",
+    ),
     "protocol": "identity",  # by its content: its name plays no part
     **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which identities, not what they are
     **dict.fromkeys(("device", "data_dir", "plugins"), "provenance"),
@@ -102,7 +120,7 @@ def choose(request: Request) -> Choice:
     methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
     wrappers = {name: catalogues["wrappers"].get(name) for name in dict.fromkeys(request.wrap)}
     network = catalogues["networks"].get(request.arch)
-    source, source_values = read_dataset(catalogues["datasets"], request.dataset, request.image_size)
+    source, source_values = read_dataset(catalogues["datasets"], request.dataset, folder_options(request))
     protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
 
     owners = {request.arch: network, source.name: source, **wrappers, **methods}
@@ -124,16 +142,20 @@ def choose(request: Request) -> Choice:
     )
 
 
-def resolve(request: Request) -> list[Job]:
+def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
     """Check everything a request asks for, and load its data set: one job a method.
 
+    Args:
+        count_only: whether the jobs are only to be costed. Then a data set that would have to be fetched is not; its
+            published sizes stand for it.
     Raises:
         HarnessError: anything that cannot be done, in one line. Nothing has been written.
     """
     if not request.methods:
         raise SettingError("no method is named; `harness list methods` shows those that are there")
     choice = choose(request)
-    dataset = choice.source.load(request.data_dir)
+    here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
+    dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     with torch.device("meta"):
         parameters = sum(p.numel() for p in choice.network.build(dataset.shape).parameters())
     check_limit(request.limit, dataset)
@@ -174,7 +196,7 @@ def resolve(request: Request) -> list[Job]:
             chosen=tuple(choice.attacks),
             threat=choice.protocol.evaluation_threat,
             seeds=request.seeds,
-            examples=request.limit or len(dataset.test),
+            images=evaluation_set(request.limit, dataset.test_total),
             device=choice.device,
             plugins=request.plugins,
             checks=request.checks,
@@ -206,5 +228,5 @@ def check_counts(request: object, names: Iterable[str]) -> None:
 
 def check_limit(limit: int | None, dataset: Dataset) -> None:
     """Refuse more test images than there are."""
-    if limit is not None and limit > len(dataset.test):
-        raise SettingError(f"--limit {limit} is refused: {dataset.name} has {len(dataset.test)} test images")
+    if limit is not None and limit > dataset.test_total:
+        raise SettingError(f"--limit {limit} is refused: {dataset.name} has {dataset.test_total} test images")

@@ -11,9 +11,17 @@ from harness.plugins import Catalogue
 from harness.protocol import Protocol
 from harness.settings import Plugin
 
+FOLDER_OPTIONS = ("image_size", "class_order", "channels")  # of data sets that have such a setting
 
-def read_dataset(catalogue: Catalogue, text: str, image_size: int | None) -> tuple[type[Plugin], dict[str, Any]]:
-    """The class and the settings that ``--dataset NAME:ARGUMENT`` and ``--image-size`` name."""
+
+def read_dataset(
+    catalogue: Catalogue, text: str, options: Mapping[str, Any] | None = None
+) -> tuple[type[Plugin], dict[str, Any]]:
+    """The class and the settings that ``--dataset NAME:ARGUMENT`` and the options for folders of images name.
+
+    Args:
+        options: those of FOLDER_OPTIONS that the user gave, by name; None stands for one that was not given.
+    """
     name, colon, argument = text.partition(":")
     cls = cast(type[DataSource], catalogue.get(name))
     values: dict[str, Any] = {}
@@ -23,11 +31,19 @@ def read_dataset(catalogue: Catalogue, text: str, image_size: int | None) -> tup
         raise SettingError(f"--dataset {name} takes nothing after the colon; write --dataset {name}")
     if cls.argument:
         values[cls.argument] = argument
-    if image_size is not None:
-        if "image_size" not in {info.name for info in cls.describe()}:
-            raise SettingError(f"--image-size is for folders of images; {name} has a size of its own")
-        values["image_size"] = image_size
+    settings = {info.name for info in cls.describe()}
+    for option, value in (options or {}).items():
+        if value is not None:
+            if option not in settings:
+                own = "a size of its own" if option == "image_size" else "its own"
+                raise SettingError(f"--{option.replace('_', '-')} is for folders of images; {name} has {own}")
+            values[option] = value
     return cls, values
+
+
+def folder_options(request: object) -> dict[str, Any]:
+    """What a request says of FOLDER_OPTIONS."""
+    return {option: getattr(request, option) for option in FOLDER_OPTIONS}
 
 
 def assign(

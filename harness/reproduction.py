@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import SettingError
+from harness.evaluation.images import evaluation_set
 from harness.evaluation.statistics import Figure
 from harness.identity import canonical_json
 from harness.leaderboard.ranking import MEASURED, Row, Selection, boards
@@ -69,9 +70,11 @@ def requests(cells: Sequence[Cell], base: Request) -> dict[Request, list[Recipe]
     return {replace(shared, methods=tuple(r.method for r in recipes)): recipes for shared, recipes in alike.items()}
 
 
-def parts(cells: Sequence[Cell], base: Request) -> dict[Place, list[Job]]:
+def parts(cells: Sequence[Cell], base: Request, *, count_only: bool = False) -> dict[Place, list[Job]]:
     """The jobs behind some cells, by data set and network; nothing is written.
 
+    Args:
+        count_only: whether they are only to be costed; see ``job.resolve``.
     Raises:
         HarnessError: anything that cannot be done, in one line.
     """
@@ -80,7 +83,7 @@ def parts(cells: Sequence[Cell], base: Request) -> dict[Place, list[Job]]:
     together: dict[Place, list[Job]] = {}
     images: dict[str, Any] = {}  # one copy of a data set, however many requests load it
     for request, recipes in requests(cells, base).items():
-        for job, recipe in zip(resolve(request), recipes, strict=True):
+        for job, recipe in zip(resolve(request, count_only=count_only), recipes, strict=True):
             if job.method != type(job.method).from_mapping(dict(recipe.settings)):
                 raise SettingError(f"--set must not change {recipe.method}: the tables decide it; use `harness run`")
             dataset = images.setdefault(job.dataset.fingerprint, job.dataset)
@@ -200,7 +203,7 @@ def _rows(standard: Standard, limit: int | None, store: Store) -> dict[tuple[str
         for row in (row for row in board.rows if board.source == MEASURED and row.trained_here):
             run = runs[row.runs[0]]
             if (
-                board.examples == (limit or run.dataset.test_examples)
+                board.images == evaluation_set(limit, run.dataset.test_examples)
                 and standard.fingerprint in (None, run.dataset.fingerprint)
                 and (run.network, run.network_settings) == (standard.network.name, standard.network.resolved())
                 and run.code.get("network", "") == code_of(type(standard.network))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import AsJson, Db, ImageSize, Plugins
+from harness.cli.options import AsJson, ChannelCount, ClassOrder, Db, ImageSize, Plugins
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def compare(
         typer.Option(help="With --vulnerable: the share of images. [default: 0.2]", show_default=False),
     ] = None,
     image_size: ImageSize = None,
+    class_order: ClassOrder = None,
+    channels: ChannelCount = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Read the classes of a data set that is not bundled from here.")
     ] = None,
@@ -58,7 +60,7 @@ def compare(
     from harness.evaluation.agreement import SHARE
     from harness.leaderboard import comparison_document as documents
     from harness.leaderboard import comparison_text as texts
-    from harness.leaderboard.classes import known_labels, labels_of, load
+    from harness.leaderboard.classes import known_labels, labels_of, read
     from harness.leaderboard.comparison import compare as compare_entrants
     from harness.leaderboard.families import families
     from harness.leaderboard.finding import Where, find_one, find_two
@@ -66,7 +68,8 @@ def compare(
     from harness.leaderboard.vulnerable import attacks_agree, networks_agree
     from harness.store.store import Store
 
-    images = load(dataset, image_size, data_dir, tuple(plugin or ())) if ":" in (dataset or "") and dataset else None
+    options = {"image_size": image_size, "class_order": class_order, "channels": channels}
+    images = read(dataset, options, data_dir, tuple(plugin or ())) if ":" in (dataset or "") and dataset else None
     dataset = images.name if images else dataset
     fingerprint = images.fingerprint if images else None
     store = Store.read(db)

@@ -13,7 +13,9 @@ import typer
 
 from harness.cli.options import (
     AsJson,
+    ChannelCount,
     Checks,
+    ClassOrder,
     DataDir,
     Db,
     Device,
@@ -27,7 +29,7 @@ from harness.cli.options import (
     Values,
     Workers,
 )
-from harness.cli.run import check_places, print_times
+from harness.cli.run import check_places, print_times, tell_notes
 from harness.errors import SettingError
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ def evaluate(
         str | None, typer.Option(help="The data set: a name, or folder:PATH. [default: the run's, or cifar10]")
     ] = None,
     image_size: ImageSize = None,
+    class_order: ClassOrder = None,
+    channels: ChannelCount = None,
     arch: Annotated[
         str | None, typer.Option(help="The network of a weights file. [default: recognised by its tensors]")
     ] = None,
@@ -105,6 +109,8 @@ def evaluate(
         seeds=seeds,
         dataset=dataset,
         image_size=image_size,
+        class_order=class_order,
+        channels=channels,
         arch=arch,
         name=name,
         protocol=protocol,
@@ -128,6 +134,7 @@ def evaluate(
     store.close()
     from harness.cli.progress import Watch
 
+    tell_notes(evaluation.assessment.dataset)
     store = Store.write(db)
     count = workers or default_workers(evaluation.assessment)
     with Watch() as watch:

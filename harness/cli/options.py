@@ -26,6 +26,11 @@ Plugins = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # what `run` and `reproduce` ask of an experiment; values are checked where a request is resolved
+ClassOrder = Annotated[
+    str | None,
+    typer.Option(metavar="ORDER", help="For folder:PATH: auto, names, numbers, A,B,C or a file. [default: auto]"),
+]
+ChannelCount = Annotated[int | None, typer.Option("--channels", metavar="1|3", help="For folder:PATH: grey or RGB.")]
 ImageSize = Annotated[int | None, typer.Option(metavar="N", help="For folder:PATH: bring images to NxN.")]
 Seeds = Annotated[int, typer.Option(metavar="N", help="Attack seeds of the evaluation.")]
 TrainSeeds = Annotated[int, typer.Option(metavar="M", help="Networks to train, from different seeds.")]
@@ -39,7 +44,8 @@ Values = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, or cuda:N. [default: cuda where there is one]")]
 Limit = Annotated[
-    int | None, typer.Option(metavar="N", help="Evaluate the first N test images; another evaluation set.")
+    int | None,
+    typer.Option(metavar="N", help="Evaluate N test images, balanced over the classes; another evaluation set."),
 ]
 Checks = Annotated[bool, typer.Option("--checks/--no-checks", help="End with checks of rigour on every model.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, and keep the old.")]

@@ -18,7 +18,7 @@ LEGEND = (
 
 def report_lines(report: ModelReport) -> Iterator[str]:
     """One model, line by line."""
-    yield f"{report.label}, checkpoint {report.checkpoint}: epsilon {radius(report.epsilon)}, {report.examples} images"
+    yield f"{report.label}, checkpoint {report.checkpoint}: epsilon {radius(report.epsilon)}, {report.images}"
     rows = [("attack", "robust %", "95 %", "n")]
     for result in report.results:
         figure = result.figure
@@ -40,7 +40,7 @@ def sweep_lines(reports: Sequence[ModelReport]) -> Iterator[str]:
     """The accuracy under each attack against the radius."""
     first = reports[0]
     for attack in dict.fromkeys(result.attack for report in reports for result in report.results):
-        yield f"{first.label}, checkpoint {first.checkpoint}: {attack} on {first.examples} images"
+        yield f"{first.label}, checkpoint {first.checkpoint}: {attack} on {first.images}"
         rows = [("epsilon", "robust %", "95 %", "n", "")]
         for report in reports:
             for result in (result for result in report.results if result.attack == attack):

@@ -31,7 +31,7 @@ from harness.cli.options import (
     Values,
     Workers,
 )
-from harness.cli.run import check_places, print_times
+from harness.cli.run import check_places, print_times, tell_notes
 from harness.errors import SettingError
 
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ def reproduce(
     )
     summaries: list[Summary] = []
     if not report:
-        parts = list(reproduction.parts(cells, base).values())
+        parts = list(reproduction.parts(cells, base, count_only=dry_run).values())
+        for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in parts}.values():
+            tell_notes(data)
         if dry_run:
             print_plans(parts, [_plan(jobs, db, fresh) for jobs in parts], workers, as_json)
             return

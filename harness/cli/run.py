@@ -12,7 +12,9 @@ import typer
 
 from harness.cli.options import (
     AsJson,
+    ChannelCount,
     Checks,
+    ClassOrder,
     DataDir,
     Db,
     Device,
@@ -34,6 +36,7 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from harness.dataset import Dataset
     from harness.execution.summary import Summary
     from harness.job import Job
     from harness.leaderboard.ranking import Board
@@ -49,6 +52,8 @@ def run(
         list[str] | None, typer.Option(help="A wrapper of the update, such as awp or ema; may be repeated.")
     ] = None,
     image_size: ImageSize = None,
+    class_order: ClassOrder = None,
+    channels: ChannelCount = None,
     seeds: Seeds = 5,
     train_seeds: TrainSeeds = 1,
     protocol: ProtocolName = None,
@@ -87,6 +92,8 @@ def run(
         arch=arch,
         dataset=dataset,
         image_size=image_size,
+        class_order=class_order,
+        channels=channels,
         protocol=protocol,
         epochs=epochs,
         precision=precision,
@@ -100,7 +107,8 @@ def run(
         plugins=tuple(plugin or ()),
     )
     with quiet():
-        jobs = resolve(request)
+        jobs = resolve(request, count_only=dry_run)
+    tell_notes(jobs[0].dataset)
     count = workers or default_workers(jobs[0])
     store = Store.read(db)
     plan = make_plan(jobs, store, fresh=fresh)
@@ -145,6 +153,12 @@ def check_places(db: str | None, runs_dir: Path, workers: int | None, *, writing
         raise HarnessError(f"--runs-dir {runs_dir} cannot be written: {error}; give another one") from None
 
 
+def tell_notes(dataset: Dataset) -> None:
+    """Say on standard error what the user should know of the data set."""
+    for note in dataset.notes:
+        print(f"{dataset.name}: {note}", file=sys.stderr)
+
+
 def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: bool) -> None:
     """The rows of what the command was about, under its protocol and evaluation set."""
     from harness.cli.origin import origin
@@ -152,7 +166,7 @@ def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: boo
     from harness.leaderboard.ranking import Selection, boards
 
     selection = Selection(protocol=jobs[0].protocol.fingerprint, runs=frozenset(summary.run_ids))
-    chosen = [board for board in boards(store, selection) if board.examples == jobs[0].examples]
+    chosen = [board for board in boards(store, selection) if board.images == jobs[0].images]
     told = origin(_evaluations(chosen, summary.run_ids), summary.attacked)
     if told is not None:
         print(told, file=sys.stderr)

@@ -6,10 +6,9 @@ import os
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from harness.contracts import Check, require
 from harness.dataset import Dataset, DataSource
+from harness.loading import problems
 from harness.protocol import protocol_names
 
 DATA_DIR_VARIABLE = "HARNESS_DATA_DIR"
@@ -21,27 +20,17 @@ def _loaded(source: DataSource) -> Dataset:
 
 
 def images(source: DataSource) -> None:
-    data = _loaded(source)
-    for name, part in (("train", data.train), ("test", data.test)):
-        require(len(part) > 0, f"its {name} part is empty")
-        require(part.images.dtype == torch.uint8, f"its {name} images are {part.images.dtype}; give uint8 levels")
-        require(part.images.dim() == 4, f"its {name} images have shape {tuple(part.images.shape)}; give (n, c, h, w)")
-        require(
-            len(part.images) == len(part.labels), f"its {name} part has {len(part.images)} images, {len(part)} labels"
-        )
-        highest = int(part.images.max())
-        require(highest <= data.levels, f"a {name} pixel is {highest}, and levels says {data.levels} is 1.0")
-    require(data.train.images.shape[1:] == data.test.images.shape[1:], "train and test images differ in shape")
+    for problem in problems(_loaded(source)):
+        require(_about_labels(problem), problem)
 
 
 def labels(source: DataSource) -> None:
-    data = _loaded(source)
-    for name, part in (("train", data.train), ("test", data.test)):
-        require(part.labels.dtype == torch.int64, f"its {name} labels are {part.labels.dtype}; give int64")
-        low, high = int(part.labels.min()), int(part.labels.max())
-        inside = low >= 0 and high < len(data.classes)
-        require(inside, f"its {name} labels reach from {low} to {high}, and it has {len(data.classes)} classes")
-    require(len(torch.unique(data.train.labels)) == len(data.classes), "a class has no training image")
+    for problem in problems(_loaded(source)):
+        require(not _about_labels(problem), problem)
+
+
+def _about_labels(problem: str) -> bool:
+    return "label" in problem or "class" in problem
 
 
 def repeatable(source: DataSource) -> None:

@@ -37,6 +37,10 @@ class Download:
         """What must be in the data directory: path below it -> published MD5."""
         return self.members or {self.filename: self.md5}
 
+    def is_in(self, data_dir: Path) -> bool:
+        """Whether nothing would have to be fetched: the files are there, or the archive that holds them."""
+        return (data_dir / self.filename).exists() or all((data_dir / name).exists() for name in self.files)
+
 
 def fetch_missing(data_dir: Path, downloads: Sequence[Download]) -> None:
     """See to it that every file is in the data directory as published; what is there already is not fetched again.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from harness.data._torchvision import Download, fetch_missing
 from harness.dataset import Augmentation, Dataset, DataSource, Split
+from harness.network import Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,16 @@ class CIFAR10(DataSource):
     50,000 to train, 10,000 to test, as published. Training crops at random after padding by 4 and flips.
     """
 
+    outline: ClassVar[tuple[Shape, int, int] | None] = (Shape(3, 32, 32, 10), 50_000, 10_000)
+
+    def here(self, data_dir: Path) -> bool:
+        return _download().is_in(data_dir)
+
     def load(self, data_dir: Path) -> Dataset:
         from torchvision import datasets
 
         published = datasets.CIFAR10
-        files = [*published.train_list, *published.test_list, (published.meta["filename"], published.meta["md5"])]
-        members = {f"{published.base_folder}/{name}": md5 for name, md5 in files}
-        fetch_missing(data_dir, [Download(published.url, published.filename, published.tgz_md5, members)])
+        fetch_missing(data_dir, [_download()])
         with warnings.catch_warnings():
             # the published pickles write a flag as 0 or 1; numpy 2.4.0 to 2.4.4 warn of it (numpy/numpy#31177)
             warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
@@ -38,6 +42,15 @@ class CIFAR10(DataSource):
             classes=tuple(train.classes),
             augmentation=Augmentation(crop_padding=4, flip=True),
         )
+
+
+def _download() -> Download:
+    from torchvision import datasets
+
+    published = datasets.CIFAR10
+    files = [*published.train_list, *published.test_list, (published.meta["filename"], published.meta["md5"])]
+    members = {f"{published.base_folder}/{name}": md5 for name, md5 in files}
+    return Download(published.url, published.filename, published.tgz_md5, members)
 
 
 def _split(part: Any) -> Split:

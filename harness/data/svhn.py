@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from harness.data._torchvision import Download, fetch_missing
 from harness.dataset import Augmentation, Dataset, DataSource, Split
+from harness.network import Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +22,15 @@ class SVHN(DataSource):
     zero 10; here it is 0. Training crops at random after padding by 4 and does not flip: a mirrored digit is none.
     """
 
+    outline: ClassVar[tuple[Shape, int, int] | None] = (Shape(3, 32, 32, 10), 73_257, 26_032)
+
+    def here(self, data_dir: Path) -> bool:
+        return all(download.is_in(data_dir) for download in _downloads())
+
     def load(self, data_dir: Path) -> Dataset:
         from torchvision import datasets
 
-        fetch_missing(data_dir, [Download(*datasets.SVHN.split_list[part]) for part in ("train", "test")])
+        fetch_missing(data_dir, _downloads())
         train, test = (datasets.SVHN(data_dir, split=part) for part in ("train", "test"))
         return Dataset(
             name="svhn",
@@ -32,3 +39,9 @@ class SVHN(DataSource):
             classes=tuple("0123456789"),
             augmentation=Augmentation(crop_padding=4, flip=False),
         )
+
+
+def _downloads() -> list[Download]:
+    from torchvision import datasets
+
+    return [Download(*datasets.SVHN.split_list[part]) for part in ("train", "test")]

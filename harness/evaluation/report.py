@@ -30,6 +30,7 @@ class ModelReport:
     """One model under the attacks that were asked for.
 
     Attributes:
+        images: which test images, in words.
         worst_case: the percentage of images that it has right under every attack with every seed, those that were
             asked for; None where an attack is not complete. It falls with every attack and seed that is added.
         findings: of the checks of rigour, in their order.
@@ -38,6 +39,7 @@ class ModelReport:
     label: str
     checkpoint: str
     epsilon: float
+    images: str
     examples: int
     results: tuple[Result, ...]
     worst_case: float | None
@@ -71,6 +73,7 @@ def report(
         label=label,
         checkpoint=checkpoint.name,
         epsilon=assessment.threat.epsilon,
+        images=assessment.images.told(assessment.dataset.test_total),
         examples=assessment.examples,
         results=tuple(results),
         worst_case=worst,
@@ -90,7 +93,7 @@ def _complete(
     """An attack's evaluations under these settings, as far as its seeds were asked for."""
     key, seeds = digest(assessment.attack_settings(attack)), assessment.attack_seeds(attack)
     for e in evaluations:
-        same = (e.attack, e.settings_sha256, e.examples) == (attack, key, assessment.examples)
+        same = (e.attack, e.settings_sha256, e.images) == (attack, key, assessment.images)
         if same and e.complete and e.seed in seeds:
             yield e
 
@@ -102,6 +105,7 @@ def report_document(report: ModelReport) -> dict[str, Any]:
         "checkpoint": report.checkpoint,
         "epsilon": report.epsilon,
         "examples": report.examples,
+        "images": report.images,
         "metrics": {
             result.attack: {
                 "settings": result.settings,

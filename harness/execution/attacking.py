@@ -139,6 +139,7 @@ class Attacking:
             gap.seed,
             assessment.examples,
             provenance(device_label(assessment.device), threads=1),
+            sample=assessment.images.sample,
             attempt=gap.attempt,
         )
         for start, length in gap.blocks:
@@ -149,6 +150,7 @@ class Attacking:
                 attack_settings=assessment.attacks[gap.attack].resolved(),
                 attack_code=code_of(type(assessment.attacks[gap.attack])),
                 seed=gap.seed,
+                images=assessment.images,
                 start=start,
                 length=length,
             )
@@ -166,7 +168,7 @@ class Attacking:
             yield ExamineWork(
                 **self._common(contestant),
                 checkpoint_id=contestant.checkpoint_id,
-                examples=assessment.examples,
+                images=assessment.images,
                 block_size=assessment.protocol.evaluation.block_size,
                 settings=assessment.examination("model"),
             )
@@ -185,7 +187,7 @@ class Attacking:
         started = time.perf_counter()
         findings = examine_verdicts(
             {attack: [verdicts[e.id] for e in several] for attack, several in by_attack.items()},
-            assessment.dataset.test.labels[: assessment.examples].cpu(),
+            assessment.dataset.test.labels[assessment.dataset.places(assessment.images)].cpu(),
             {attack: [text for e in several for text in e.warnings] for attack, several in by_attack.items()},
             assessment.protocol.evaluation.block_size,
         )
@@ -208,5 +210,5 @@ def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment)
         known = e.attack in assessment.attacks
         same = not known or e.settings_sha256 == digest(assessment.attack_settings(e.attack))
         ball = e.settings.get("epsilon", assessment.threat.epsilon) == assessment.threat.epsilon
-        if e.complete and e.examples == assessment.examples and same and ball:
+        if e.complete and e.images == assessment.images and same and ball:
             yield e

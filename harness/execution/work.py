@@ -8,7 +8,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,8 +19,11 @@ from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.errors import DataError, PluginError
 from harness.evaluation.evaluator import evaluate
+from harness.evaluation.images import Images
 from harness.events import BlockDone, Examined, Report
 from harness.execution.prints import prints_logged
+from harness.identity import digest
+from harness.loading import load
 from harness.network import Shape
 from harness.parts import method_of, network_of, wrappers_of
 from harness.plugins import discover
@@ -68,8 +70,9 @@ class Work(ABC):
     def _perform(self, report: Report) -> None: ...
 
     def _dataset(self) -> Dataset:
-        dataset = _load(self.place.source, tuple(self.place.settings.items()), self.place.data_dir, self.plugins)
+        dataset = _load(digest(vars(self.place) | {"data_dir": str(self.place.data_dir)}), self.place, self.plugins)
         if dataset.fingerprint != self.dataset_fingerprint:
+            _loaded.clear()
             raise DataError(f"the data set {dataset.name} changed while the command ran; run it again")
         return _on_device(dataset, self.device)
 
@@ -100,6 +103,7 @@ class BlockWork(Work):
     attack_code: str
     threat: Threat
     seed: int
+    images: Images
     start: int
     length: int
 
@@ -110,7 +114,7 @@ class BlockWork(Work):
         if code_of(cls) != self.attack_code:
             raise PluginError(f"the code of the attack {self.attack!r} changed while the command ran; run it again")
         attack = cast(Attack, cls.from_mapping(self.attack_settings))
-        chosen = slice(self.start, self.start + self.length)
+        chosen = dataset.places(self.images)[self.start : self.start + self.length]
         x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
         draws = generator(self.device, self.seed, "evaluation", self.attack, self.start)
         log = logging.getLogger("harness.evaluation")
@@ -141,14 +145,15 @@ class ExamineWork(Work):
     weights: Weights
     checkpoint_id: int
     threat: Threat
-    examples: int
+    images: Images
     block_size: int
     settings: dict[str, Any]
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
         model = _model(self.weights, dataset.shape, self.device, self.plugins)
-        chosen = subset(dataset.test.labels[: self.examples])
+        places = dataset.places(self.images)
+        chosen = places[subset(dataset.test.labels[places].cpu())]
         x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
         log = logging.getLogger("harness.rigour")
         log.info("checks of rigour on %s", self.weights.checkpoint)
@@ -160,11 +165,16 @@ class ExamineWork(Work):
         report(Examined(self.checkpoint_id, self.weights.label, self.settings, tuple(findings), duration))
 
 
-@lru_cache(maxsize=1)
-def _load(source: str, settings: tuple[tuple[str, Any], ...], data_dir: Path, plugins: tuple[Path, ...]) -> Dataset:
+_loaded: dict[str, Dataset] = {}
+
+
+def _load(key: str, place: DatasetPlace, plugins: tuple[Path, ...]) -> Dataset:
     """The data set, once a process: many items of work share it."""
-    cls = discover("datasets", plugins).get(source)
-    return cast(DataSource, cls.from_mapping(dict(settings))).load(data_dir)
+    if key not in _loaded:
+        source = cast(DataSource, discover("datasets", plugins).get(place.source).from_mapping(place.settings))
+        _loaded.clear()
+        _loaded[key] = load(source, place.data_dir, evaluation_only=place.evaluation_only, limit=place.limit)
+    return _loaded[key]
 
 
 _resident: dict[tuple[str, torch.device], Dataset] = {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import UnknownName
 from harness.store.records import DatasetRecord
@@ -24,17 +24,20 @@ class Labels:
     names: Sequence[str]
 
 
-def load(text: str, image_size: int | None, data_dir: Path | None, plugins: Sequence[Path]) -> Dataset:
+def read(text: str, options: Mapping[str, Any], data_dir: Path | None, plugins: Sequence[Path]) -> Dataset:
     """Read the data set that ``--dataset`` names, from ``data_dir`` if need be.
 
+    Args:
+        options: those for folders of images; see ``read_dataset``.
     Raises:
         HarnessError: there is no such data set, or it cannot be read.
     """
+    from harness.loading import load
     from harness.overrides import make, read_dataset
     from harness.plugins import discover
 
-    cls, values = read_dataset(discover("datasets", plugins), text, image_size)
-    return cast("DataSource", make(cls, text, values)).load(data_dir or DEFAULT_DATA_DIR)
+    cls, values = read_dataset(discover("datasets", plugins), text, options)
+    return load(cast("DataSource", make(cls, text, values)), data_dir or DEFAULT_DATA_DIR, evaluation_only=True)
 
 
 def known_labels(record: DatasetRecord, data_dir: Path | None, plugins: Sequence[Path]) -> Labels | str:
@@ -52,7 +55,7 @@ def known_labels(record: DatasetRecord, data_dir: Path | None, plugins: Sequence
         return f"the labels are not in the store, and there is no data set {record.name}: give its --plugin"
     if not (cls.bundled or data_dir):
         return f"the labels are not in the store: give --data-dir, the folder in which {record.name} lies"
-    return labels_of(load(record.name, None, data_dir, plugins), record)
+    return labels_of(read(record.name, {}, data_dir, plugins), record)
 
 
 def labels_of(dataset: Dataset, record: DatasetRecord) -> Labels | str:

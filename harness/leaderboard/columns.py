@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.evaluation.images import Images
 from harness.evaluation.paired import robust_under_every
 from harness.leaderboard.contestants import Contestant
 from harness.store.records import EvaluationRecord
@@ -26,12 +27,17 @@ class Column:
 
     Attributes:
         attacks: attack -> SHA-256 of its settings; one, or for the worst case all of the protocol's.
-        examples: how many test images, the first of the data set.
+        images: which test images.
     """
 
     name: str
     attacks: Mapping[str, str]
-    examples: int
+    images: Images
+
+    @property
+    def examples(self) -> int:
+        """How many test images."""
+        return self.images.count
 
     def evaluations(self, network: Contestant) -> dict[str, list[EvaluationRecord]]:
         """Each attack's complete evaluations, in the order of their attack seeds."""
@@ -40,7 +46,7 @@ class Column:
                 (
                     e
                     for e in network.checkpoint.evaluations
-                    if (e.attack, e.settings_sha256, e.examples) == (attack, sha256, self.examples) and e.complete
+                    if (e.attack, e.settings_sha256, e.images) == (attack, sha256, self.images) and e.complete
                 ),
                 key=lambda e: e.seed,
             )

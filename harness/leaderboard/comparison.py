@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from harness.evaluation.images import Images
 from harness.evaluation.intervals import Interval
 from harness.evaluation.paired import Crossed, bootstrap_difference, cross, cross_by_class, mcnemar
 from harness.evaluation.significance import PairedT, holm
@@ -105,7 +106,7 @@ def _networks(
         by_seed=by_seed,
         every=every,
         interval=bootstrap_difference(every.table, *purpose),
-        classes=_classes(*robust, labels) if labels else None,
+        classes=_classes(*robust, labels, column.images) if labels else None,
     )
 
 
@@ -113,8 +114,9 @@ def _tested(table: Crossed) -> Tested:
     return Tested(table, mcnemar(table))
 
 
-def _classes(first: bytes, second: bytes, labels: Labels) -> dict[str, Tested]:
-    tables = cross_by_class(first, second, labels.labels[: len(first)], len(labels.names))
+def _classes(first: bytes, second: bytes, labels: Labels, images: Images) -> dict[str, Tested]:
+    of_images = [labels.labels[place] for place in images.places(labels.labels)]
+    tables = cross_by_class(first, second, of_images, len(labels.names))
     tested = {name: _tested(table) for name, table in zip(labels.names, tables, strict=True) if table is not None}
     adjusted = holm([test.p for test in tested.values()])
     return {name: replace(test, p_holm=p) for (name, test), p in zip(tested.items(), adjusted, strict=True)}

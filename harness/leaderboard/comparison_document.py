@@ -45,6 +45,7 @@ def _column(column: Column, network: Contestant) -> dict[str, Any]:
         "attack": column.name,
         "attack_settings_sha256": dict(column.attacks),
         "examples": column.examples,
+        "sample": column.images.sample,
     }
 
 
@@ -98,6 +99,7 @@ def family_document(families: Sequence[Family]) -> dict[str, Any]:
                 "protocol": family.board.protocol,
                 "protocol_fingerprint": family.board.fingerprint,
                 "examples": family.board.examples,
+                "sample": family.column.images.sample,
                 "column": family.column.name,
                 "correction": {"method": "Holm", "comparisons": sum(d is not None for d in family.pairs.values())},
                 "pairs": [

@@ -33,6 +33,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "protocol": board.protocol,
         "protocol_fingerprint": board.fingerprint,
         "examples": board.examples,
+        "sample": None if board.images is None else board.images.sample,
         "source": board.source,
         "train_seeds": row.train_seeds,
         "trained_under_protocol": row.trained_here,

@@ -62,7 +62,7 @@ def common_columns(
 
 def _meet(network: Contestant, one: Column, other: Column) -> bool:
     seeds = [{e.seed for e in column.evaluations(network)[column.name]} for column in (one, other)]
-    return one.examples == other.examples and not seeds[0].isdisjoint(seeds[1])
+    return one.images == other.images and not seeds[0].isdisjoint(seeds[1])
 
 
 def _place(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
@@ -80,10 +80,10 @@ def require_same_images(first: Entrant, second: Entrant) -> None:
 
 def _columns(pairs: Sequence[Pair], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:
     """Every column that the first networks have a figure in, of a single attack or of a protocol."""
-    held = {(e.attack, e.settings_sha256, e.examples): None for e in _complete(one for one, _ in pairs)}
-    yield from (Column(attack, {attack: sha256}, examples) for attack, sha256, examples in held)
-    sizes = {examples: None for _, _, examples in held}
-    yield from (Column(WORST_CASE, p.attacks, examples) for p in protocols for examples in sizes)
+    held = {(e.attack, e.settings_sha256, e.images): None for e in _complete(one for one, _ in pairs)}
+    yield from (Column(attack, {attack: sha256}, images) for attack, sha256, images in held)
+    sets = {images: None for _, _, images in held}
+    yield from (Column(WORST_CASE, p.attacks, images) for p in protocols for images in sets)
 
 
 def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack: str | None) -> str:
@@ -107,9 +107,10 @@ def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack
         a, b = ours[-1].settings, theirs[-1].settings
         keys = sorted(key for key in {*a, *b} if a.get(key) != b.get(key))
         return between + ", ".join(f"{key} is {a.get(key)} and {b.get(key)}" for key in keys)
-    if not any(e.examples == f.examples for e, f in alike):
-        sizes = [_listed(e.examples for e in side) for side in (ours, theirs)]
-        return f"{between}the first {sizes[0]} test images were attacked, and the first {sizes[1]}"
+    if not any(e.images == f.images for e, f in alike):
+        total = pairs[0][0].dataset.test_examples
+        sets = [" or ".join(sorted({e.images.told(total) for e in side})) for side in (ours, theirs)]
+        return f"{between}{sets[0]} were attacked, and {sets[1]}"
     seeds = [_listed(e.seed for e in side) for side in (ours, theirs)]
     return f"{between}attack seeds {seeds[0]} and {seeds[1]}; networks of one training seed need one in common"
 

@@ -1,16 +1,17 @@
-"""Which networks stand on which board: one protocol, one data set, one number of test images."""
+"""Which networks stand on which board: one protocol, one data set, the same test images."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.evaluation.images import Images
 from harness.identity import digest
 from harness.leaderboard.contestants import Contestant
 from harness.store.records import ProtocolRecord
 
-Place = tuple[str, str, int]
-"""Fingerprint of the protocol, fingerprint of the data set, number of test images."""
+Place = tuple[str, str, Images]
+"""Fingerprint of the protocol, fingerprint of the data set, the test images."""
 
 _NOTHING = digest({})  # of an attack without any settings, such as natural accuracy: it belongs to every protocol
 
@@ -25,10 +26,10 @@ def places(networks: Iterable[Contestant], protocols: Sequence[ProtocolRecord]) 
     elsewhere: list[tuple[Contestant, list[Place]]] = []
     for network in networks:
         eligible = [
-            (protocol.fingerprint, network.dataset.fingerprint, examples)
+            (protocol.fingerprint, network.dataset.fingerprint, images)
             for protocol in protocols
             if network.training_sha256 in (None, protocol.training_sha256)
-            for examples in _attacked(network, protocol)
+            for images in _attacked(network, protocol)
         ]
         if network.training_sha256 is None:
             elsewhere.append((network, eligible))
@@ -43,14 +44,14 @@ def places(networks: Iterable[Contestant], protocols: Sequence[ProtocolRecord]) 
     return dict(sorted(found.items(), key=lambda item: order[item[0][0]]))
 
 
-def _attacked(network: Contestant, protocol: ProtocolRecord) -> list[int]:
-    """On how many images the network went through an attack of the protocol: one that tells protocols apart."""
+def _attacked(network: Contestant, protocol: ProtocolRecord) -> list[Images]:
+    """On which images the network went through an attack of the protocol: one that tells protocols apart."""
     telling = {name: key for name, key in protocol.attacks.items() if key != _NOTHING} or protocol.attacks
     evaluations = (e for e in network.checkpoint.evaluations if e.complete)
-    return sorted({e.examples for e in evaluations if telling.get(e.attack) == e.settings_sha256})
+    return sorted({e.images for e in evaluations if telling.get(e.attack) == e.settings_sha256})
 
 
 def _beside(with_runs: set[Place], eligible: Sequence[Place]) -> Iterator[Place]:
-    for examples in sorted({place[2] for place in eligible}):
-        alike = [place for place in eligible if place[2] == examples]
+    for images in sorted({place[2] for place in eligible}):
+        alike = [place for place in eligible if place[2] == images]
         yield from [place for place in alike if place in with_runs] or alike[-1:]

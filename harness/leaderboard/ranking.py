@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.errors import UnknownName
+from harness.evaluation.images import Images
 from harness.evaluation.statistics import Figure, Spread, summarise
 from harness.identity import canonical_json
 from harness.leaderboard.columns import WORST_CASE, Column, Verdicts
@@ -93,7 +94,8 @@ class Board:
         fingerprint: of the protocol; for reported rows the paper's name stands for it.
         aliases: fingerprints of other protocols of the same training and attacks, such as one with more steps for
             attacks that take none.
-        examples: how many test images were attacked; None where a paper does not say.
+        images: which test images were attacked; None where a paper does not say.
+        total: how many test images the data set has; None: those that were attacked.
         columns: what the rows have figures of: the protocol's attacks, and for measured rows the worst case.
         attacks: attack -> SHA-256 of its settings, of measured rows.
         scope: what checks of rigour depend on; None for reported rows.
@@ -104,13 +106,19 @@ class Board:
     source: str
     protocol: str
     fingerprint: str
-    examples: int | None
+    images: Images | None
     columns: tuple[str, ...]
     rows: tuple[Row, ...] = field(default=())
     attacks: dict[str, str] = field(default_factory=dict)
     scope: Scope | None = None
     ranked_by: str = ""
     aliases: tuple[str, ...] = ()
+    total: int | None = None
+
+    @property
+    def examples(self) -> int | None:
+        """How many test images were attacked; None where a paper does not say."""
+        return None if self.images is None else self.images.count
 
     @property
     def epsilon(self) -> float | None:
@@ -120,7 +128,7 @@ class Board:
     def column(self, name: str) -> Column:
         """A column of a measured board."""
         attacks = self.attacks if name == WORST_CASE else {name: self.attacks[name]}
-        return Column(name, attacks, self.examples or 0)
+        return Column(name, attacks, self.images or Images(0))
 
     def tied(self, row: Row) -> bool | None:
         """Whether the row is not told apart from the best one; None where that is not known."""
@@ -132,9 +140,8 @@ class Board:
         """What the rows have in common, in one line."""
         if self.source == REPORTED:
             return f"{self.dataset}, reported by {self.protocol} (not measured here)"
-        return (
-            f"{self.dataset}, measured, protocol {self.protocol} [{self.fingerprint[:8]}], {self.examples} test images"
-        )
+        images = self.images.told(self.total or self.images.count) if self.images is not None else ""
+        return f"{self.dataset}, measured, protocol {self.protocol} [{self.fingerprint[:8]}], {images}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,18 +226,19 @@ def _measured(
     for record in protocols:
         equal[canonical_json([record.training_sha256, list(record.attacks.items())])].append(record)
     known = {alike[-1].fingerprint: alike for alike in equal.values()}
-    for (fingerprint, _, examples), members in places(networks, [alike[-1] for alike in equal.values()]).items():
+    for (fingerprint, _, images), members in places(networks, [alike[-1] for alike in equal.values()]).items():
         *others, protocol = known[fingerprint]
         board = Board(
             dataset=members[0].dataset.name,
             source=MEASURED,
             protocol=protocol.name,
             fingerprint=fingerprint,
-            examples=examples,
+            images=images,
+            total=members[0].dataset.test_examples,
             columns=(*protocol.attacks, WORST_CASE),
             attacks=dict(protocol.attacks),
             aliases=tuple(other.fingerprint for other in others),
-            scope=Scope.of_document(protocol.document, protocol.attacks, examples),
+            scope=Scope.of_document(protocol.document, protocol.attacks, images.count, images.sample),
         )
         kin: dict[str, list[Contestant]] = defaultdict(list)
         for network in members:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.evaluation.images import Images
 from harness.robustbench.entry import KEYS, Entry, spell_epsilon, spell_percent
 from harness.store.records import CheckpointRecord, EvaluationRecord, ProtocolRecord, RunRecord
 
@@ -30,14 +31,14 @@ class Measured:
     Attributes:
         natural, autoattack: accuracies in percent, medians over attack seeds.
         seeds: of AutoAttack.
-        examples: the first so many test images.
+        images: which test images.
     """
 
     natural: float
     autoattack: float
     epsilon: float
     seeds: int
-    examples: int
+    images: Images
     protocol: str | None
 
 
@@ -65,15 +66,16 @@ def measured(
             raise ExportError(_missing(run, found, name))
     radius = _radius(run, complete["autoattack"], epsilon)
     attacked = [e for e in complete["autoattack"] if e.settings["epsilon"] == radius]
-    sizes = {e.examples for e in attacked} & {e.examples for e in complete["natural"]}
-    if not sizes:
+    sets = {e.images for e in attacked} & {e.images for e in complete["natural"]}
+    if not sets:
         raise ExportError(
-            f"run {run.id}, {checkpoint}: natural accuracy and AutoAttack are of different numbers of test images;"
+            f"run {run.id}, {checkpoint}: natural accuracy and AutoAttack are of different numbers of test images,"
+            " or of others;"
             " the same `harness run` command again measures what is missing"
         )
-    examples = max(sizes)
-    natural = [e.percent for e in complete["natural"] if e.examples == examples]
-    attacked = [e for e in attacked if e.examples == examples]
+    images = max(sets)
+    natural = [e.percent for e in complete["natural"] if e.images == images]
+    attacked = [e for e in attacked if e.images == images]
     newest = attacked[-1].settings_sha256  # settings other than epsilon changed between releases: never mixed
     attacked = [e for e in attacked if e.settings_sha256 == newest]
     return Measured(
@@ -81,7 +83,7 @@ def measured(
         autoattack=statistics.median(e.percent for e in attacked),
         epsilon=radius,
         seeds=len({e.seed for e in attacked}),
-        examples=examples,
+        images=images,
         protocol=_protocol(run, attacked[-1], protocols),
     )
 
@@ -161,14 +163,17 @@ def make_entry(
 def footnote(run: RunRecord, checkpoint: str, figures: Measured) -> str:
     """How the figures came about: seeds, networks, images, protocol."""
     seeds = f"{figures.seeds} attack seed{'s' if figures.seeds > 1 else ''}"
-    images = "" if figures.examples == run.dataset.test_examples else f"the first {figures.examples} of "
     departures = "".join(f" {key}={value}" for key, value in run.method_departures.items())
     wrappers = "".join(f"+{wrapper['name']}" for wrapper in run.wrappers)
     network = f"{run.method}{wrappers}{departures}, training seed {run.train_seed}, checkpoint {checkpoint}"
+    total, used = run.dataset.test_examples, figures.images
+    images = used.told(total) if used.sample == "balanced" else f"{total} test images"
+    if used.count < total:
+        images = f"{images}, of {total}" if used.sample == "balanced" else f"the first {used.count} of {images}"
     protocol = f"under harness's protocol {figures.protocol}" if figures.protocol else "under no protocol of harness"
     return (
         f"Robust accuracy is the median over {seeds} of standard AutoAttack on 1 network ({network}), on"
-        f" {images}{run.dataset.test_examples} test images, {protocol}."
+        f" {images}, {protocol}."
     )
 
 

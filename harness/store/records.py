@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from harness.evaluation.images import Images
 from harness.events import EpochRecord
 from harness.rigour.finding import Finding
 from harness.rigour.scope import KINDS, Scope
@@ -50,6 +51,11 @@ class EvaluationRecord:
     created_utc: datetime | None = None
     sample: str = "first"
     attempt: int = 1
+
+    @property
+    def images(self) -> Images:
+        """Which test images it took."""
+        return Images(self.examples, self.sample)
 
     @property
     def complete(self) -> bool:

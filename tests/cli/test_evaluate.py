@@ -21,6 +21,7 @@ from harness.cli.main import main
 from harness.data.digits import Digits
 from harness.dataset import Split
 from harness.evaluation.evaluator import evaluate
+from harness.evaluation.images import Images
 from harness.events import BlockDone
 from harness.execution.executor import InProcess
 from harness.leaderboard.ranking import MEASURED, Board, boards
@@ -237,8 +238,9 @@ class TestRuns:
         model.load_state_dict(load_file(weights(place)))
         threat = Threat(epsilon=0.1, steps=3, step_size=0.05, start="uniform")
         expected, margins = b"", []
+        places = data.places(Images(N, "balanced"))
         for start in (0, 16, 32):
-            part = slice(start, min(start + 16, N))
+            part = places[start : min(start + 16, N)]
             x, y = data.pixels(data.test.images[part]), data.test.labels[part]
             draws = generator(torch.device("cpu"), 0, "evaluation", "pgd", start)
             outcome = evaluate(model, PGD(restarts=2), x, y, threat, draws)
@@ -253,7 +255,8 @@ class TestRuns:
         harness(f"evaluate 1 --set evaluation.checkpoints=early,last --attacks fgsm --limit {N} --no-checks {HERE}")
         (run,), _, verdicts, _ = store_of(place)
         data = Digits().load(place)
-        x, y = data.pixels(data.test.images[:N]), data.test.labels[:N]
+        places = data.places(Images(N, "balanced"))
+        x, y = data.pixels(data.test.images[places]), data.test.labels[places]
         found = []
         for checkpoint in run.checkpoints:
             (natural,) = [e for e in checkpoint.evaluations if e.attack == "natural"]

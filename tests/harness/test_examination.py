@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from harness.assessment import DatasetPlace
 from harness.data.digits import Digits
 from harness.dataset import Dataset
+from harness.evaluation.images import Images
 from harness.events import BlockDone, Event, Examined
 from harness.execution.attacking import Attacking
 from harness.execution.executor import InProcess
@@ -74,7 +75,7 @@ def examined(folder: Path, name: str, examples: int, block_size: int) -> tuple[E
         weights=weights,
         checkpoint_id=1,
         threat=THREAT,
-        examples=examples,
+        images=Images(examples),
         block_size=block_size,
         settings={},
     ).perform(events.append)
@@ -128,7 +129,7 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     def put(
         attack: str, settings: dict[str, Any], seed: int, verdicts: list[int], examples: int = 4, *warn: str
     ) -> None:
-        number = store.open_evaluation(model.checkpoint.id, attack, settings, seed, examples, {})
+        number = store.open_evaluation(model.checkpoint.id, attack, settings, seed, examples, {}, sample="balanced")
         store.add_block(BlockDone(number, 0, bytes(verdicts), 1.0, warn))
 
     pgd = job.attack_settings("pgd")
@@ -157,7 +158,7 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
         "pgd": [bytes([1, 0, 1, 0]), bytes([1, 1, 0, 0])],
         "fgsm": [bytes([1, 1, 0, 0])],
     }
-    assert labels.tolist() == job.dataset.test.labels.tolist()[:4]
+    assert labels.tolist() == job.dataset.test.labels[job.dataset.places(job.images)].tolist()
     assert warnings == {"natural": [], "pgd": ["beware", "of the dog"], "fgsm": []}
     assert block == 3
     assert store.checkpoint(model.checkpoint.id).findings(job.scope) == (finding,)

@@ -194,6 +194,8 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "arch": ["resnet18"],
         "dataset": ["digits"],
         "image_size": [10],
+        "class_order": ["b,a"],
+        "channels": [1],
         "protocol": ["paper"],
         "epochs": [3],
         "precision": ["bfloat16"],

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from harness.assessment import missing_blocks
 from harness.attack import Passes
+from harness.evaluation.images import Images
 from harness.events import BlockDone, EpochRecord
 from harness.identity import digest
 from harness.job import Job, Request, resolve
@@ -74,7 +75,13 @@ def add_blocks(store: Store, job: Job, gap: EvaluationGap, starts: tuple[int, ..
     checkpoint = run and run.checkpoint(gap.checkpoint)
     assert checkpoint
     opened = store.open_evaluation(
-        checkpoint.id, gap.attack, job.attack_settings(gap.attack), gap.seed, job.examples, HERE
+        checkpoint.id,
+        gap.attack,
+        job.attack_settings(gap.attack),
+        gap.seed,
+        job.examples,
+        HERE,
+        sample=job.images.sample,
     )
     for first, length in gap.blocks:
         if first in starts:
@@ -344,7 +351,7 @@ def one_job() -> Job:
 def sized(job: Job, examples: int, block_size: int) -> Job:
     evaluation = dataclasses.replace(job.protocol.evaluation, block_size=block_size)
     return dataclasses.replace(
-        job, examples=examples, protocol=dataclasses.replace(job.protocol, evaluation=evaluation)
+        job, images=Images(examples), protocol=dataclasses.replace(job.protocol, evaluation=evaluation)
     )
 
 
@@ -487,7 +494,7 @@ def test_every_checkpoint_is_examined_once(done: Store) -> None:
 
 def test_of_many_images_a_part_is_examined(done: Store) -> None:
     plans = [
-        make_plan([dataclasses.replace(job, examples=1000) for job in jobs(checks=checks)], done)
+        make_plan([dataclasses.replace(job, images=Images(1000)) for job in jobs(checks=checks)], done)
         for checks in (True, False)
     ]
     (job, *_) = jobs()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.evaluation.images import Images
 from harness.evaluation.intervals import Interval, wilson
 from harness.evaluation.statistics import Figure, Spread
 from harness.leaderboard.cells import figure_text, seeds_text
@@ -64,7 +65,7 @@ MEASURED_BOARD = Board(
     MEASURED,
     "tiny",
     "0123456789abcdef" * 4,
-    360,
+    Images(360),
     COLUMNS,
     (
         make_row(
@@ -183,6 +184,7 @@ class TestJson:
             "code": {},
             "protocol_fingerprint": "0123456789abcdef" * 4,
             "examples": 360,
+            "sample": "first",
             "rank": None,
             "ranked_by": "autoattack",
             "tied": None,
@@ -292,7 +294,7 @@ class TestMarkdown:
                 assert after == ""
 
     def test_a_pipe_in_a_label_does_not_end_its_cell(self) -> None:
-        board = Board("digits", MEASURED, "tiny", "f" * 64, 9, COLUMNS, (make_row(settings={"mode": "a|b"}),))
+        board = Board("digits", MEASURED, "tiny", "f" * 64, Images(9), COLUMNS, (make_row(settings={"mode": "a|b"}),))
         rows = table_rows(render_markdown([board]))
         assert {len(row) for row in rows} == {len(rows[0])}
         assert rows[2][1] == "sat mode=a|b"
@@ -353,7 +355,7 @@ class TestTable:
         assert "\x1b[2;3m" not in measured
 
     def test_where_nothing_must_fit_the_heading_is_one_line(self) -> None:
-        narrow = Board("digits", MEASURED, "tiny", "f" * 64, 9, ("pgd",), (make_row(metrics={"pgd": None}),))
+        narrow = Board("digits", MEASURED, "tiny", "f" * 64, Images(9), ("pgd",), (make_row(metrics={"pgd": None}),))
         assert f"{narrow.heading}; network smallcnn" in printed([narrow], PIPE_WIDTH)
 
     def test_nothing_is_nothing(self) -> None:
@@ -375,7 +377,7 @@ TIED_BOARD = Board(
     MEASURED,
     "tiny",
     "f" * 64,
-    200,
+    Images(200),
     ("pgd",),
     (
         make_row("best", 1, metrics={"pgd": Figure(60.0, None, 1)}),

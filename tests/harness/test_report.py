@@ -37,6 +37,7 @@ def evaluation(job: Job, attack: str, seed: int, **changes: Any) -> EvaluationRe
         settings_sha256=digest(settings),
         seed=seed,
         examples=8,
+        sample="balanced",
         done=8,
         correct=right,
         blocks=((0, 8),),

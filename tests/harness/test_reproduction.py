@@ -284,6 +284,7 @@ def put(
     settings: dict[str, str] = DEFAULT,
     checkpoint: str = "early",
     examples: int = IMAGES,
+    sample: str = "first",
     train_seed: int = 0,
     attempt: int = 1,
     protocol: str = PAPER.fingerprint,
@@ -310,7 +311,7 @@ def put(
     (kept,) = store.run(run.id).checkpoints
     for attack, counts in correct.items():
         for seed, count in enumerate(counts):
-            number = store.open_evaluation(kept.id, attack, {"attack": attack}, seed, examples, {})
+            number = store.open_evaluation(kept.id, attack, {"attack": attack}, seed, examples, {}, sample=sample)
             store.add_block(BlockDone(number, 0, bytes([1] * count + [0] * (examples - count)), 1.0, ()))
     if done:
         store.end_run(run.id)
@@ -404,7 +405,13 @@ def test_what_is_no_measurement_of_the_cell(store: Store) -> None:
     put(store, "sat", complete, checkpoint="last")
     put(store, "gairat", complete, done=False)
     put(store, "lrat", complete, settings={"floor": "natural"})
-    put(store, "trades", {"natural": [150], **{attack: [100] * 5 for attack in ATTACKS[1:]}}, examples=200)
+    put(
+        store,
+        "trades",
+        {"natural": [150], **{attack: [100] * 5 for attack in ATTACKS[1:]}},
+        examples=200,
+        sample="balanced",
+    )
     everything = compare(select("all"), BASE, store)
     assert {c.verdict for c in everything} == {"not measured"}
     some = row(store, "trades", dataclasses.replace(BASE, limit=200), table="table2")

@@ -328,12 +328,12 @@ def notes_on(cls: type[Settings], name: str) -> tuple[Any, ...]:
 def others(info: SettingInfo) -> list[Any]:
     """Other values of a field than its default; the first that all of the settings' rules allow is taken."""
     if " | " in info.type:
-        return [option for option in info.type.split(" | ") if option != info.default]
+        return [option for option in info.type.split(" | ") if option != str(info.default)]
     value = info.default
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):
-        return [value + 1, value - 1]
+        return [value + 1, value - 1, value - 2]
     return [value / 2, value + 0.25] if isinstance(value, float) else [f"{value}x"]
 
 

@@ -1,0 +1,151 @@
+"""The class folders of a data set on the disk: which files they hold, and in which order the classes count."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError, SettingError
+
+PARTS = ("train", "test")
+AUTO = "auto"
+_NUMBER = re.compile(r"-?[0-9]+")
+_SHOWN = 3
+
+Listing = Mapping[str, Sequence[Path]]
+"""Class name, in Unicode's form NFC -> its image files, sorted by name; in the order of the classes."""
+
+
+def list_parts(root: Path, parts: Sequence[str], class_order: str) -> dict[str, Listing]:
+    """The files of some parts, whose classes must be the same.
+
+    Args:
+        class_order: see ``ordered``.
+    Raises:
+        DataError: no such folder, no classes, or others in one part than in the other.
+        SettingError: a class order that is not one of these classes.
+    """
+    try:
+        if not root.is_dir():
+            raise DataError(f"there is no folder {root}; give one that holds train/CLASS/* and test/CLASS/*")
+        found = {part: _list_part(root, part) for part in parts}
+        _check_same_classes(root, found)
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename}: {error.strerror}; make it readable or remove it") from error
+    classes = ordered(next(iter(found.values())), class_order)
+    return {part: {name: listing[name] for name in classes} for part, listing in found.items()}
+
+
+def stamp(listings: Mapping[str, Listing]) -> list[Any]:
+    """What tells that a file was added, removed, or changed."""
+    try:
+        return [
+            [part, name, file.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]  # ctime: tar resets mtime
+            for part, listing in listings.items()
+            for name, files in listing.items()
+            for file in files
+            for status in [file.stat()]
+        ]
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename}: {error.strerror}; make it readable or remove it") from error
+
+
+def ordered(names: Iterable[str], class_order: str) -> list[str]:
+    """The classes in the order in which a network's outputs count them.
+
+    Args:
+        class_order: ``names`` by letters, as torchvision's ImageFolder sorts; ``numbers``; all names, separated by
+            commas; a text file with one name a line; ``auto``: numbers where all names are numbers, else by letters.
+    Raises:
+        SettingError: not all names are numbers, two are the same number, or another set of names.
+    """
+    known = sorted(names)
+    asked = unicodedata.normalize("NFC", class_order)
+    if asked == "names":
+        return known
+    if asked == "numbers" or (asked == AUTO and all(_NUMBER.fullmatch(name) for name in known)):
+        return _by_number(known)
+    return known if asked == AUTO else _as_listed(known, asked, class_order)
+
+
+def _by_number(known: Sequence[str]) -> list[str]:
+    words = [name for name in known if not _NUMBER.fullmatch(name)]
+    if words:
+        raise SettingError(f"--class-order numbers is refused: {words[0]!r} is no number; write names, or list them")
+    if len({int(name) for name in known}) < len(known):
+        raise SettingError(
+            "two class folders have the same number, such as 1 and 01: give --class-order names, or list the classes"
+        )
+    return sorted(known, key=int)
+
+
+def _as_listed(known: Sequence[str], asked: str, class_order: str) -> list[str]:
+    if Path(class_order).is_file():
+        asked = unicodedata.normalize("NFC", Path(class_order).read_text(encoding="utf-8"))
+        listed = [line.strip() for line in asked.splitlines() if line.strip()]
+    else:
+        listed = [name.strip() for name in asked.split(",")]
+    if sorted(listed) != list(known):
+        wrong = sorted(set(listed) ^ set(known)) or [name for name in listed if listed.count(name) > 1]
+        raise SettingError(
+            f"--class-order {class_order} is refused: it must name each class once, and differs in {some(wrong)};"
+            " write names, numbers, all names with commas, or a file with one name a line"
+        )
+    return listed
+
+
+def order_note(classes: Sequence[str], class_order: str) -> str:
+    """The order of the classes in words; where it could be another one, with the option that chooses."""
+    shown = ", ".join(classes) if len(classes) <= 6 else f"{', '.join(classes[:3])}, ..., {classes[-1]}"
+    by_letters, natural = sorted(classes), sorted(classes, key=_natural)
+    hint = ""
+    if class_order == AUTO and list(classes) != by_letters:
+        hint = "; by number, where ImageFolder sorts by letters: for a model that it trained, --class-order names"
+    elif class_order == AUTO and by_letters != natural:
+        hint = "; by letters, as ImageFolder sorts: --class-order lists another order"
+    return f"{len(classes)} classes, in this order: {shown}{hint}"
+
+
+def _natural(name: str) -> list[Any]:
+    """Digits within a name count as numbers: class2 comes before class10."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"([0-9]+)", name)]
+
+
+def _list_part(root: Path, part: str) -> Listing:
+    if not (root / part).is_dir():
+        raise DataError(f"{root} has no folder {part}/; images go into train/CLASS/* and test/CLASS/*")
+    listing: dict[str, Sequence[Path]] = {}
+    for folder in (folder for folder in _visible(root / part) if folder.is_dir()):
+        name = unicodedata.normalize("NFC", folder.name)  # one name may be spelled by other bytes on another system
+        if name in listing:
+            raise DataError(f"{root / part} has two folders whose names are both {name!r} in Unicode; join them")
+        listing[name] = _visible(folder)
+    if len(listing) < 2:
+        found = f"only the class {next(iter(listing))!r}" if listing else "no class folder"
+        raise DataError(f"{root / part} has {found}; a data set needs at least 2, as {part}/CLASS/*")
+    for name, files in listing.items():
+        if not files:
+            raise DataError(f"{root / part / name} has no images; put some there or remove it from both parts")
+    return listing
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.name)
+
+
+def _check_same_classes(root: Path, listings: Mapping[str, Listing]) -> None:
+    sets = {part: set(listing) for part, listing in listings.items()}
+    if len(sets) == len(PARTS) and sets["train"] != sets["test"]:
+        lonely = (("train", sets["train"] - sets["test"]), ("test", sets["test"] - sets["train"]))
+        extra = [f"only {part}/ has {some(names)}" for part, names in lonely if names]
+        raise DataError(f"the classes of train/ and test/ in {root} differ: {', '.join(extra)}; both need the same")
+
+
+def some(names: Iterable[str]) -> str:
+    """The first few of some names, and how many more there are."""
+    known = sorted(names)
+    rest = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return ", ".join(repr(name) for name in known[:_SHOWN]) + rest

@@ -1,0 +1,119 @@
+"""What a data set gives is checked before anything else: each fault one line that names the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.data.cifar10 import CIFAR10
+from harness.data.digits import Digits
+from harness.data.svhn import SVHN
+from harness.dataset import Dataset, DataSource, Split
+from harness.errors import PluginError, PluginFault
+from harness.job import Request, resolve
+from harness.loading import load, problems, unread
+from harness.network import Shape
+from tests.harness.test_training import dataset
+
+GOOD = replace(dataset(40), classes=tuple("abcd"))
+
+
+def images(**changes: Any) -> Dataset:
+    return replace(GOOD, train=replace(GOOD.train, **changes), test=replace(GOOD.test, **changes))
+
+
+BROKEN: dict[str, tuple[Any, str]] = {
+    "not a data set": ({"train": GOOD.train}, "load returned a dict"),
+    "floats in [0, 1]": (images(images=GOOD.train.images / 255), "images are torch.float32; give uint8 levels"),
+    "NaN": (images(images=GOOD.train.images * torch.nan), "images are torch.float32"),
+    "int32": (images(images=GOOD.train.images.int()), "images are torch.int32"),
+    "an array": (images(images=GOOD.train.images.numpy()), "images are a ndarray"),
+    "no channel axis": (images(images=GOOD.train.images[:, 0]), r"shape \(40, 8, 8\); give \(n, channels"),
+    "channels last": (images(images=torch.zeros(40, 8, 8, 3, dtype=torch.uint8)), "channels last"),
+    "above its levels": (replace(GOOD, levels=16), "levels says 16 is 1.0"),
+    "labels from 1": (images(labels=GOOD.train.labels + 1), "labels reach from .* and it has 4 classes: they count"),
+    "negative labels": (images(labels=GOOD.train.labels - 1), "labels reach from -1"),
+    "float labels": (images(labels=GOOD.train.labels.float()), "labels are torch.float32; give int64"),
+    "one-hot labels": (images(labels=torch.eye(4)[GOOD.train.labels].long()), r"labels have shape \(40, 4\)"),
+    "fewer labels": (images(labels=GOOD.train.labels[:30]), "40 images, 30 labels"),
+    "an empty part": (replace(GOOD, test=Split(GOOD.test.images[:0], GOOD.test.labels[:0])), "its test part is empty"),
+    "two shapes": (
+        replace(GOOD, test=Split(GOOD.test.images[..., :4], GOOD.test.labels)),
+        "train and test images differ in shape",
+    ),
+    "a class too many": (replace(GOOD, classes=tuple("abcde")), "a class has no training image"),
+    "one name twice": (replace(GOOD, classes=("a", "b", "c", "a")), "two of its classes have one name"),
+    "a list of names": (replace(GOOD, classes=list("abcd")), "its classes are no tuple of texts"),  # type: ignore[arg-type]
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(DataSource):
+    """Gives what it is told to."""
+
+    name = "given"
+    gives: Callable[[], Any]
+
+    def __post_init__(self) -> None:
+        """Nothing to check."""
+
+    def load(self, data_dir: Path) -> Dataset:
+        return self.gives()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("data", "problem"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_data_set_is_named(data: Any, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(PluginFault, match=problem) as caught:
+        load(Given(gives=lambda: data), tmp_path)
+    assert str(caught.value).startswith(f"dataset 'given' ({Path(__file__).resolve()})")
+    assert "`harness check dataset given" in str(caught.value)
+
+
+def test_one_that_raises_is_named_and_one_that_prints_stays_off_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def raising() -> Dataset:
+        raise KeyError("pixels")
+
+    def printing() -> Dataset:
+        print("reading")
+        return GOOD
+
+    with pytest.raises(PluginFault, match="it raised KeyError: 'pixels'"):
+        load(Given(gives=raising), tmp_path)
+    load(Given(gives=printing), tmp_path)
+    assert capsys.readouterr() == ("", "reading\n")
+
+
+def test_what_ships_has_no_problem_and_an_evaluation_asks_nothing_of_the_training_part(tmp_path: Path) -> None:
+    assert list(problems(Digits().load(tmp_path))) == []
+    nothing = replace(GOOD, train=Split(GOOD.train.images[:0], GOOD.train.labels[:0]))
+    assert list(problems(nothing, trained=False)) == []
+    assert list(problems(nothing)) != []
+
+
+def test_levels_that_are_likely_wrong_are_told(tmp_path: Path) -> None:
+    dark = images(images=GOOD.train.images // 16)
+    (note,) = load(Given(gives=lambda: dark), tmp_path).notes
+    assert "the brightest test pixel is 15, and 255 is 1.0" in note
+    assert load(Given(gives=lambda: replace(dark, levels=16)), tmp_path).notes == ()
+
+
+@pytest.mark.parametrize(("source", "train", "test"), [(CIFAR10(), 50_000, 10_000), (SVHN(), 73_257, 26_032)])
+def test_costs_are_counted_without_the_images(source: DataSource, train: int, test: int, tmp_path: Path) -> None:
+    assert not source.here(tmp_path)
+    data = unread(source)
+    assert (len(data.train), data.test_total, data.shape) == (train, test, Shape(3, 32, 32, 10))
+    assert "its images are not here" in data.notes[0]
+    name = type(source).__name__.lower()
+    request = Request(methods=("sat",), arch="smallcnn", dataset=name, data_dir=tmp_path, device="cpu")
+    (job,) = resolve(request, count_only=True)
+    assert (len(job.dataset.train), job.examples) == (train, test)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(PluginError, match="not known without its images"):
+        unread(Digits())
