@@ -55,6 +55,7 @@ class EvaluateRequest:
     sweep: tuple[float, ...] | None = None
     values: tuple[str, ...] = ()
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    no_normalisation: bool = False
     limit: int | None = None
     checks: bool = True
     fresh: bool = False
@@ -163,9 +164,10 @@ def _refuse_contradictions(request: EvaluateRequest) -> None:
 
 
 def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
-    chosen = {"--arch": request.arch, "--name": request.name, "--protocol": request.protocol}
+    chosen: dict[str, object] = {"--arch": request.arch, "--name": request.name, "--protocol": request.protocol}
     chosen |= {f"--set network.{key}": value for key, value in _network_values(request.values).items()}
     chosen |= {f"--{name}": value for name, value in request.preprocessing.departures().items()}
+    chosen |= {"--no-normalisation": True if request.no_normalisation else None}
     for option, value in chosen.items():
         if value is not None:
             raise SettingError(f"{option} is refused: {request.target} is a run, whose own is used; leave it out")
@@ -190,6 +192,7 @@ def _open(request: EvaluateRequest, dataset: Dataset) -> Opened:
         arch=request.arch,
         network_values=_network_values(request.values),
         preprocessing=request.preprocessing,
+        no_normalisation=request.no_normalisation,
         plugins=request.plugins,
     )
 

@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     from harness.store.records import ModelRecord
     from harness.store.store import Store
 
+TOLD = {
+    "normalisation": "normalisation",
+    "left_out": "left out of the model, as no part of the network",
+    "other_state_dicts": "other state dicts in the file, each FILE:KEY",
+}
+"""What of a model's provenance is told before it is attacked, and in which words."""
+
 Channels = Annotated[
     str | None, typer.Option(metavar="C,C,C", help="Put (x - mean) / std inside the model; pixels are in [0, 1].")
 ]
@@ -78,6 +85,9 @@ def evaluate(
     values: Values = None,
     mean: Channels = None,
     std: Channels = None,
+    no_normalisation: Annotated[
+        bool, typer.Option("--no-normalisation", help="A weights file's network takes pixels in [0, 1] as they are.")
+    ] = False,
     outputs: Annotated[
         Literal["logits", "probabilities"],
         typer.Option(help="What the model returns; of probabilities, logs are taken."),
@@ -120,6 +130,7 @@ def evaluate(
         preprocessing=Preprocessing.from_mapping(
             {k: v for k, v in (("mean", mean), ("std", std), ("outputs", outputs)) if v is not None}
         ),
+        no_normalisation=no_normalisation,
         limit=limit,
         checks=checks,
         fresh=fresh,
@@ -135,6 +146,7 @@ def evaluate(
     from harness.cli.progress import Watch
 
     tell_notes(evaluation.assessment.dataset)
+    _tell_model(evaluation)
     store = Store.write(db)
     count = workers or default_workers(evaluation.assessment)
     with Watch() as watch:
@@ -142,6 +154,15 @@ def evaluate(
     _print(evaluation, model, store, summary, as_json)
     store.close()
     print_times(summary, time.perf_counter() - started)
+
+
+def _tell_model(evaluation: Evaluation) -> None:
+    """Say on standard error what was put inside a model from elsewhere, and what of its file was left out."""
+    provenance = evaluation.opened.provenance if evaluation.opened is not None else {}
+    for key, words in TOLD.items():
+        if key in provenance:
+            value = provenance[key]
+            print(f"{words}: {', '.join(value) if isinstance(value, list) else value}", file=sys.stderr)
 
 
 def _print(evaluation: Evaluation, model: ModelRecord | None, store: Store, summary: Summary, as_json: bool) -> None:

@@ -127,6 +127,7 @@ def _print_model(model: ModelRecord, console: Console) -> None:
             "dataset": _dataset(model),
             "entered": f"{model.created_utc:%Y-%m-%d %H:%M:%S} UTC",
             "code": "\n".join(code_of_model(model)) or "none of the user's",
+            "normalisation": str(model.provenance.get("normalisation", "none put inside")),
             "provenance": _settings(model.provenance),
         },
     )

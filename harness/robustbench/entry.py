@@ -23,6 +23,7 @@ KEYS = (  # in the order of RobustBench's files
 )
 _ACCURACIES = ("clean_acc", "reported", "autoattack_acc", "external", "corruptions_acc", "corruptions_acc_3d")
 _NUMBER = re.compile(r"\s*(\d+\.?\d*|\.\d+)(?:[eE]([-+]?\d+))?\s*(?:/\s*(\d+\.?\d*))?\s*")
+_NOT_KNOWN = ("", "null", "none", "nan", "-")  # as files spell what their authors do not report
 _LEVELS = 255
 
 
@@ -59,7 +60,7 @@ class Entry:
 
     def _number(self, key: str) -> float | None:
         value = self.document.get(key)
-        if value is None:
+        if value is None or (isinstance(value, str) and value.strip().lower() in _NOT_KNOWN):
             return None
         number = _read_number(value)
         if number is None:

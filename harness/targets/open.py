@@ -14,7 +14,8 @@ from harness.network import Shape
 from harness.targets.conformity import check_conformity
 from harness.targets.errors import TargetError
 from harness.targets.factory import FactoryTarget, open_factory
-from harness.targets.preprocessing import Preprocessing, find_normalisation
+from harness.targets.normalisation import pairs_in_front
+from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened, Target, conversions, quiet
 from harness.targets.weights import WeightsTarget, open_weights, split_key
 from harness.targets.weights_file import SUFFIXES
@@ -34,6 +35,7 @@ def open_target(
     network_values: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     plugins: tuple[Path, ...] = (),
+    no_normalisation: bool = False,
 ) -> Opened:
     """Open a model that harness did not train, pass images through it, and say what it is.
 
@@ -43,19 +45,22 @@ def open_target(
         images: some of its test images, ``(n, channels, height, width)`` float32 in [0, 1], on the CPU.
         arch, network_values: the registered network of a weights file, and settings of it; None: recognised.
         preprocessing: what is put inside the model.
+        no_normalisation: whether the user says that images go into the network of a weights file as they are.
     Raises:
         HarnessError: it cannot be opened, or is no classifier of these images into these classes; one line.
     """
     asked = preprocessing or Preprocessing()
     values = network_values or {}
     asked.check_channels(shape.channels)
-    target, provenance = _open(text, dataset, shape, data_dir, arch, values, asked, plugins)
+    if no_normalisation and asked.mean:
+        raise SettingError("--no-normalisation and --mean with --std exclude each other; leave one out")
+    target, provenance = _open(text, dataset, shape, data_dir, arch, values, asked, plugins, no_normalisation)
     network = target.build(shape, plugins)
     target = target.seen(network)
     converted = conversions(network)
     model = target.prepare(network)
     if not isinstance(target, WeightsTarget):
-        _refuse_second_normalisation(asked, network, text, shape.channels)
+        _refuse_second_normalisation(asked, network, text)
     sha256 = target.fingerprint(model)  # before the first pass, which may change buffers: so each process builds it
     with quiet():
         check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
@@ -85,13 +90,17 @@ def _open(
     values: Mapping[str, Any],
     asked: Preprocessing,
     plugins: tuple[Path, ...],
+    no_normalisation: bool,
 ) -> tuple[Target, dict[str, Any]]:
     """The target and its provenance."""
     file = None if text.startswith(PREFIX) else split_key(text)
     if "://" in text:
         raise TargetError(f"{text} is refused: nothing is fetched from an address; download it, and name the file")
     if file is not None:
-        return open_weights(text, *file, shape, arch=arch, values=values, preprocessing=asked, plugins=plugins)
+        options: dict[str, Any] = {"arch": arch, "values": values, "preprocessing": asked, "plugins": plugins}
+        return open_weights(text, *file, shape, **options, no_normalisation=no_normalisation)
+    if no_normalisation:
+        raise SettingError(f"--no-normalisation is refused: it is for weights files, and {text} is none; leave it out")
     if arch is not None or values:
         what = f"--arch {arch}" if arch is not None else f"--set {next(iter(values))}=..."
         raise SettingError(f"{what} is refused: {text} brings its own network; it is for weights files")
@@ -115,12 +124,12 @@ def _unknown(text: str) -> str:
     return f"{text} is no target{hint}; a TARGET is a run's number, {KINDS}"
 
 
-def _refuse_second_normalisation(asked: Preprocessing, network: nn.Module, text: str, channels: int) -> None:
+def _refuse_second_normalisation(asked: Preprocessing, network: nn.Module, text: str) -> None:
     """A network that normalises by itself must not be given normalised images."""
     if not asked.mean:
         return
     tensors = dict(network.named_buffers()) | dict(network.named_parameters())
-    inside = find_normalisation(tensors, channels) is not None or any(_normalises(m) for m in network.modules())
+    inside = bool(pairs_in_front(tensors)) or any(_normalises(module) for module in network.modules())
     if inside:
         raise SettingError(
             f"--mean and --std are refused: {text} has a normalising layer of its own, and images would be normalised"

@@ -12,12 +12,8 @@ from typing_extensions import Doc
 
 from harness.errors import SettingError
 from harness.settings import Settings
-from harness.targets.errors import TargetError
 
 Outputs = Literal["logits", "probabilities"]
-
-# a normalising layer's buffers, by the names that published code gives them
-PAIRS = (("mean", "std"), ("mu", "sigma"), ("new_mean", "new_std"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,48 +92,6 @@ class Prepared(nn.Module):
         return outputs
 
 
-def find_normalisation(tensors: dict[str, Tensor], channels: int) -> tuple[Preprocessing, tuple[str, ...]] | None:
-    """The normalisation that buffers named as a normalising layer's describe, and those names; None without any.
-
-    Args:
-        tensors: by their dotted names; ``mean`` and ``std``, ``mu`` and ``sigma``, at any depth, one value a channel.
-    Raises:
-        TargetError: two layers that differ, or values that are not on the [0, 1] pixel scale.
-    """
-    found: dict[tuple[str, str], Preprocessing] = {}
-    for name, tensor in tensors.items():
-        stem, _, leaf = name.rpartition(".")
-        for first, second in PAIRS:
-            partner = f"{stem}.{second}" if stem else second
-            if leaf == first and partner in tensors and {tensor.numel(), tensors[partner].numel()} <= {1, channels}:
-                found[name, partner] = _normalisation(name, tensor, tensors[partner])
-    if len(set(found.values())) > 1:
-        raise TargetError(
-            f"two normalisations that differ, {' and '.join(name for name, _ in found)}: which one comes first cannot"
-            " be told from their names; bring the model as module:factory"
-        )
-    if not found:
-        return None
-    return next(iter(found.values())), tuple(name for pair in found for name in pair)
-
-
-def _normalisation(name: str, mean: Tensor, std: Tensor) -> Preprocessing:
-    # the shortest decimals that are these float32 numbers, as the author wrote them: 0.4914, not 0.49140000343
-    means, stds = ([float(str(value)) for value in t.detach().float().flatten().numpy()] for t in (mean, std))
-    size = max(len(means), len(stds))
-    try:
-        return Preprocessing(mean=tuple(means * (size // len(means))), std=tuple(stds * (size // len(stds))))
-    except SettingError:
-        raise TargetError(
-            f"the normalisation {name} = {_brief(means)}, {_brief(stds)} is not one of images in [0, 1], so the scale"
-            " of epsilon would be unknown; bring the model as module:factory, taking images in [0, 1]"
-        ) from None
-
-
-def _brief(values: list[float]) -> str:
-    return f"({', '.join(f'{value:.4g}' for value in values)})"
-
-
 def merge(asked: Preprocessing, found: Preprocessing | None) -> Preprocessing:
     """What was asked for with the normalisation that a file carries.
 
@@ -153,6 +107,7 @@ def merge(asked: Preprocessing, found: Preprocessing | None) -> Preprocessing:
         if ours and any(abs(g - c) >= 1e-4 for g, c in zip(ours, theirs, strict=True)):
             raise SettingError(
                 f"--{name} {','.join(f'{g:g}' for g in given)} contradicts the normalisation in the file,"
-                f" {name} = {_brief(list(carried))}; leave --mean and --std out"
+                f" {name} = ({', '.join(f'{value:.4g}' for value in carried)});"
+                " leave --mean and --std out"
             )
     return Preprocessing(mean=found.mean, std=found.std, outputs=asked.outputs)

@@ -18,7 +18,7 @@ from harness.plugins import discover
 from harness.settings import Plugin
 from harness.targets.comparison import Candidate, Differences, compare, other_data
 from harness.targets.errors import TargetError
-from harness.targets.state_dict import Variant
+from harness.targets.state_dict import Reading
 
 _BUILDS = 200  # of one network with inferred settings, at most
 _ORDINARY = (32, 32)  # a size that most networks take, where they do not take the data set's
@@ -33,25 +33,25 @@ class Recognised:
     """
 
     network: Network
-    variant: Variant
+    reading: Reading
     unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Trial:
     candidate: Candidate
-    variant: Variant
+    reading: Reading
     differences: Differences
 
     @property
-    def distance(self) -> tuple[int, int]:
-        """The fewer of the network's tensors are not in the file the nearer, then the fewer keys differ."""
-        absent = len(self.differences.missing) + len(self.differences.shapes)
-        return absent, len(self.differences)
+    def distance(self) -> float:
+        """0 for a fit; else the share of all names, the network's and the file's, that are not a match in shape."""
+        every = len(self.candidate.expected.keys() | self.reading.tensors.keys())
+        return len(self.differences) / every if every else 1.0
 
 
 def recognise(
-    readings: Sequence[Variant],
+    readings: Sequence[Reading],
     label: str,
     shape: Shape,
     *,
@@ -79,14 +79,14 @@ def recognise(
     nearest: _Trial | None = None
     for name, cls in classes.items():
         for candidate in _candidates(cls, name, values, readings[0].tensors, shape):
-            trials = (_Trial(candidate, variant, compare(candidate, variant.tensors)) for variant in readings)
+            trials = (_Trial(candidate, reading, compare(candidate, reading.tensors)) for reading in readings)
             trial = min(trials, key=lambda trial: trial.distance)
             other = other_data(candidate, trial.differences, label, shape)
             if other is not None:
                 others.append(other)
             elif not trial.differences:
-                unused = tuple(key for key in trial.variant.tensors if candidate.unused(key))
-                fits[name] = Recognised(candidate.network, trial.variant, unused)
+                unused = tuple(key for key in trial.reading.tensors if candidate.unused(key))
+                fits[name] = Recognised(candidate.network, trial.reading, unused)
                 break
             if nearest is None or trial.distance < nearest.distance:
                 nearest = trial

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from harness.errors import PluginError, UnknownName
 from harness.network import Shape
 from harness.plugins import discover
+from harness.shipped import code_of
 from harness.targets.errors import TargetError
+from harness.targets.normalisation import beside, gap, in_buffers, pairs_in_front
 from harness.targets.preprocessing import Preprocessing, merge
 from harness.targets.recognise import Recognised, recognise
-from harness.targets.state_dict import clean, unnest, variants
+from harness.targets.state_dict import Held, Reading, clean, copies, readings, shortly, unnest
 from harness.targets.target import Target
 from harness.targets.weights_file import SUFFIXES, WeightsFile, read_weights_file
 
@@ -29,8 +31,9 @@ class WeightsTarget(Target):
 
     Attributes:
         file: absolute.
-        key: the dotted key under which the file keeps the state dict; empty for the top.
+        key: the dotted key under which the file keeps the state dict, or the prefix of its names; empty for the top.
         file_sha256: of the file when it was opened.
+        network_code: what identity takes of the network's code; empty for one that ships, at its first version.
     """
 
     file: Path
@@ -38,17 +41,20 @@ class WeightsTarget(Target):
     file_sha256: str
     network_name: str
     network_settings: dict[str, Any]
+    network_code: str = ""
 
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         held = read_weights_file(self.file)
         if held.sha256 != self.file_sha256:
             raise TargetError(f"the weights file {self.file} changed since it was opened; run the command again")
-        recognised, _ = _recognised(
+        _, recognised, _ = _recognised(
             held, self.label, self.key or None, shape, self.network_name, self.network_settings, plugins
         )
+        if code_of(type(recognised.network)) != self.network_code:
+            raise TargetError(f"the code of the network {self.network_name!r} changed since {self.label} was opened")
         network = recognised.network.build(shape)
         network.load_state_dict(
-            {name: t for name, t in recognised.variant.tensors.items() if name not in recognised.unused}, strict=False
+            {name: t for name, t in recognised.reading.tensors.items() if name not in recognised.unused}, strict=False
         )  # not strict for want of num_batches_tracked alone: all else was compared
         return network
 
@@ -56,7 +62,8 @@ class WeightsTarget(Target):
         return self.network_name, self.network_settings
 
     def context(self) -> dict[str, Any]:
-        return {"network": self.network_name, "settings": self.network_settings}
+        context = {"network": self.network_name, "settings": self.network_settings}
+        return context | ({"code": self.network_code} if self.network_code else {})
 
 
 def split_key(text: str) -> tuple[Path, str | None] | None:
@@ -75,31 +82,43 @@ def open_weights(
     values: Mapping[str, Any],
     preprocessing: Preprocessing,
     plugins: tuple[Path, ...],
+    no_normalisation: bool = False,
 ) -> tuple[WeightsTarget, dict[str, Any]]:
     """Read a file and find its network; the target and its provenance.
 
+    Args:
+        no_normalisation: whether the user says that images go into the network as they are, whatever the file has.
     Raises:
-        HarnessError: the file cannot be read, or is not the weights of a registered network for this data set.
+        HarnessError: the file cannot be read, is not the weights of a registered network for this data set, or may
+            lack a normalisation.
     """
     held = read_weights_file(file)
     name, settings = _named_inside(held, text, arch, plugins)
-    recognised, notes = _recognised(held, text, key, shape, name, {**settings, **values}, plugins)
-    network = recognised.network
-    variant = recognised.variant
-    provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256, **notes}
-    if variant.prefix:
-        provenance["prefix_stripped"] = variant.prefix
-    if variant.normalisation is not None:
-        provenance["normalisation"] = "from the file's buffers, put inside the model"
+    state, recognised, notes = _recognised(held, text, key, shape, name, {**settings, **values}, plugins)
+    network, reading = recognised.network, recognised.reading
+    differing = copies(reading, state.tensors)
+    if differing and key is None:
+        choices = " or ".join(f"{text}:{prefix}" for prefix in (reading.prefix.rstrip("."), *differing))
+        raise TargetError(f"{text} holds {1 + len(differing)} copies of the network that differ; say which: {choices}")
+    inside, told = _normalisation(held, state, reading, text, shape, preprocessing, no_normalisation)
+    provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256, **notes, "normalisation": told}
+    if reading.prefix:
+        provenance["prefix_stripped"] = reading.prefix
+    normalising = {name for pair in pairs_in_front(state.tensors) for name in pair}
+    if left_out := [name for name in reading.left_out if name not in normalising]:
+        provenance["left_out"] = shortly(left_out)
+    if state.others:
+        provenance["other_state_dicts"] = list(state.others)
     if recognised.unused:
         provenance["unused"] = list(recognised.unused)
     if held.run:
         provenance["trained_by_harness"] = held.run
     target = WeightsTarget(
         label=text,
-        preprocessing=merge(preprocessing, variant.normalisation),
+        preprocessing=inside,
         file=file.absolute(),
-        key=notes.get("nested_under", ""),
+        key=key or state.path,
+        network_code=code_of(type(network)),
         file_sha256=held.sha256,
         network_name=network.name,
         network_settings=network.resolved(),
@@ -115,13 +134,56 @@ def _recognised(
     arch: str | None,
     values: Mapping[str, Any],
     plugins: tuple[Path, ...],
-) -> tuple[Recognised, dict[str, Any]]:
-    tensors, path = unnest(held.content, key, label)
-    tensors, notes = clean(tensors, label)
-    if path:
-        notes["nested_under"] = path
-    readings = variants(tensors, shape.channels)
-    return recognise(readings, label, shape, arch=arch, values=values, plugins=plugins), notes
+) -> tuple[Held, Recognised, dict[str, Any]]:
+    state = unnest(held.content, key, label)
+    tensors, notes = clean(state.tensors, label)
+    if state.path:
+        notes["nested_under"] = state.path
+    found = recognise(readings(tensors), label, shape, arch=arch, values=values, plugins=plugins)
+    return replace(state, tensors=tensors), found, notes
+
+
+def _normalisation(
+    held: WeightsFile,
+    state: Held,
+    reading: Reading,
+    text: str,
+    shape: Shape,
+    asked: Preprocessing,
+    no_normalisation: bool,
+) -> tuple[Preprocessing, str]:
+    """What is put inside the model, and in words where that comes from.
+
+    Raises:
+        TargetError: the file shows that there is a normalisation, and not which one.
+    """
+    if no_normalisation:
+        return asked, "none, as asked"
+    found = in_buffers(_outer(state, reading), shape.channels)
+    found = found or beside(held.content, state.path, shape.channels)
+    inside = merge(asked, found.preprocessing if found is not None else None)
+    if found is None and asked.mean:
+        return inside, f"{_formula(inside)}, as given"
+    if found is not None:
+        return inside, f"{_formula(inside)}, from {found.place} in {text}"
+    number = gap(state.prefix + reading.prefix)
+    if number is not None:
+        raise TargetError(
+            f"{text}: the network is number {number} of a Sequential, so a layer without weights is in front of it,"
+            " most likely a normalisation; say --mean and --std, or --no-normalisation if it is none"
+        )
+    return inside, f"none in {text}"
+
+
+def _outer(state: Held, reading: Reading) -> dict[str, Tensor]:
+    """The tensors outside of the network, by which a pair within it is not taken for one in front of it."""
+    inside = {f"{state.prefix}{reading.prefix}{name}" for name in reading.tensors}
+    return {name: tensor for name, tensor in (state.around or state.tensors).items() if name not in inside}
+
+
+def _formula(inside: Preprocessing) -> str:
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (inside.mean, inside.std))
+    return f"(x - {mean}) / {std}" if len(inside.mean) == 1 else f"(x - ({mean})) / ({std})"
 
 
 def _named_inside(

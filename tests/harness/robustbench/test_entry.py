@@ -156,3 +156,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(HarnessError, match=r"bytes\.json cannot be read"):
         read_entry(tmp_path / "bytes.json")
+
+
+@pytest.mark.parametrize("spelling", ["", "null", " ", "None"])
+def test_a_figure_that_is_not_known_stays_as_it_is_spelled(spelling: str) -> None:
+    document = {"eps": "8/255", "clean_acc": "89.27", "reported": spelling, "autoattack_acc": "59.68"}
+    entry = read_entry(json.dumps(document))
+    assert entry.percent("reported") is None
+    assert entry.percent("autoattack_acc") == 59.68
+    assert json.loads(write_entry(entry))["reported"] == spelling

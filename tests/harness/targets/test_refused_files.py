@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from harness.network import Shape
 from harness.networks.resnet18 import ResNet18
 from harness.targets.recognise import recognise
-from harness.targets.state_dict import variants
+from harness.targets.state_dict import readings as readings_of
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, trained
 
 CIFAR = Shape(3, 32, 32, 10)
@@ -259,7 +259,7 @@ class TestPublishedNames:
         [("robustbench_resnet18.json", "resnet18"), ("robustbench_wrn_34_10.json", "wrn-32-10")],
     )
     def test_are_recognised(self, asset: str, network: str) -> None:
-        readings = variants(shapes_of(asset), 3)
+        readings = readings_of(shapes_of(asset))
         found = recognise(readings, "net.pt", CIFAR, arch=None, values={}, plugins=())
         assert found.network.name == network
 
@@ -267,7 +267,7 @@ class TestPublishedNames:
         tensors = shapes_of("robustbench_wrn_34_10.json")
         unused = {f"sub_{name}": tensor for name, tensor in tensors.items() if name.startswith("block1.")}
         found = recognise(
-            variants({f"module.{k}": t for k, t in (tensors | unused).items()}, 3),
+            readings_of({f"module.{k}": t for k, t in (tensors | unused).items()}),
             "net.pt",
             CIFAR,
             arch=None,
@@ -276,14 +276,14 @@ class TestPublishedNames:
         )
         assert found.network.name == "wrn-32-10"
         assert set(found.unused) == set(unused)
-        assert found.variant.prefix == "module."
+        assert found.reading.prefix == "module."
 
     def test_for_a_hundred_classes(self) -> None:
         tensors = shapes_of("robustbench_resnet18.json")
         tensors["linear.weight"] = torch.empty(100, 512, device="meta")
         tensors["linear.bias"] = torch.empty(100, device="meta")
         with pytest.raises(Exception, match="tells 100 classes apart, and the data set has 10"):
-            recognise(variants(tensors, 3), "net.pt", CIFAR, arch=None, values={}, plugins=())
+            recognise(readings_of(tensors), "net.pt", CIFAR, arch=None, values={}, plugins=())
 
     def test_the_checkpoint_that_ships_with_autoattack(self, opens: Opens) -> None:
         import importlib.util

@@ -198,7 +198,9 @@ class TestNormalisation:
         opened = opens("net.pt")
         assert opened.provenance["preprocessing"] == {"mean": [0.3], "std": [0.25], "outputs": "logits"}
         assert opened.provenance["prefix_stripped"] == "1."
-        assert opened.provenance["normalisation"] == "from the file's buffers, put inside the model"
+        assert opened.provenance["normalisation"] == (
+            f"(x - 0.3) / 0.25, from the buffers 0.{first} and 0.{second} in net.pt"
+        )
         with torch.no_grad():
             torch.testing.assert_close(logits(opened, pixels()), model(pixels()))
 
