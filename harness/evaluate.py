@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from harness.assessment import Assessment, DatasetPlace, with_attacks
+from harness.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.device import resolve_device
@@ -98,6 +98,7 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     device = resolve_device(request.device)
     dataset = source.load(request.data_dir)
     check_limit(request.limit, dataset)
+    refuse_too_few_classes(chosen, plugins, dataset, "--attacks ")
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
         names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
         raise SettingError(f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give --dataset the former")

@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 
-from harness.assessment import Assessment, DatasetPlace, with_attacks
+from harness.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.device import arithmetic, resolve_device
@@ -125,6 +125,7 @@ def resolve(request: Request) -> list[Job]:
         raise SettingError("no method is named; `harness list methods` shows those that are there")
     choice = choose(request)
     dataset = choice.source.load(request.data_dir)
+    refuse_too_few_classes(choice.attacks, choice.attacks, dataset, "--set evaluation.attacks=")
     with torch.device("meta"):
         parameters = sum(p.numel() for p in choice.network.build(dataset.shape).parameters())
     check_limit(request.limit, dataset)

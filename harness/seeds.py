@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import torch
 
+from harness.streams import Streams
+
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
     """A 63-bit seed for one purpose; different purposes give unrelated streams (by SHA-256).
@@ -25,8 +27,13 @@ def generator(device: torch.device, seed: int, *purpose: str | int) -> torch.Gen
 
 @contextlib.contextmanager
 def global_seed(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch's global generators for code that knows no other (module initialisers, AutoAttack); then undo it."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    """Seed the global generators for code that knows no other (module initialisers, AutoAttack); then put them back.
+
+    They are torch's, on the CPU and on the device, numpy's, and Python's.
+    """
+    streams = Streams(device, seed)
+    streams.swap()
+    try:
         yield
+    finally:
+        streams.swap()

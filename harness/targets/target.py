@@ -125,7 +125,7 @@ def conversions(network: nn.Module) -> list[str]:
 
 @contextlib.contextmanager
 def seeded() -> Iterator[None]:
-    """Code that draws from torch's global generator draws the same each time; the generator is put back."""
+    """Code that draws from a global generator draws the same each time; the generators are put back."""
     with global_seed(torch.device("cpu"), derive_seed(0, "target")):
         yield
 
