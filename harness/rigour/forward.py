@@ -124,7 +124,7 @@ def _wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None 
 def _typical_margins(logits: Tensor) -> Tensor:
     """``(n,)`` an image's median margin to the other classes, or the tenth quantile of all images', if that is more."""
     ordered = logits.double().sort(1, descending=True).values
-    medians = (ordered[:, 0] - ordered[:, 1:].median(1).values).nan_to_num(0.0, 0.0, 0.0)
+    medians = (ordered[:, :1] - ordered[:, 1:]).median(1).values.nan_to_num(0.0, 0.0, 0.0)  # of two the smaller one
     return medians.clamp(min=float(medians.quantile(0.1)))
 
 

@@ -320,7 +320,9 @@ def test_random_attacks_have_seeds_and_blocks_and_others_have_not() -> None:
 def test_the_records_that_the_store_keeps() -> None:
     made = job("evaluation.attacks=natural,pgd")
     shape = Shape(channels=1, height=8, width=8, classes=10)
-    assert made.dataset_record() == DatasetRecord("digits", made.dataset.fingerprint, 1437, 360, *shape)
+    assert made.dataset_record() == DatasetRecord(
+        "digits", made.dataset.fingerprint, 1437, 360, *shape, tuple("0123456789")
+    )
     record = made.protocol_record()
     assert (record.name, record.fingerprint) == ("digits", made.protocol.fingerprint)
     assert record.training_sha256 == digest(made.specs[0].training)
