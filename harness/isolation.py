@@ -48,6 +48,16 @@ class _Process:
         return changed
 
 
+@contextlib.contextmanager
+def process_kept() -> Iterator[None]:
+    """Gradient mode, default dtype, warnings' filters, and ``logging.disable`` are put back, whatever is run inside."""
+    before = _Process.now(backward=False)
+    try:
+        yield
+    finally:
+        before.put_back()
+
+
 class Isolation:
     """What is exchanged around the passes of one model.
 

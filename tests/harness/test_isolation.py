@@ -20,6 +20,7 @@ from harness.attack import Attack, Passes
 from harness.evaluation.evaluator import Verdicts, evaluate
 from harness.isolation import isolated
 from harness.plugins import discover
+from harness.targets.target import seeded
 from harness.threat import Threat
 from tests.tiny import draws, make_threat
 
@@ -178,6 +179,22 @@ def test_modes_of_torch_are_put_back_and_named() -> None:
         assert torch.is_grad_enabled()
         assert torch.get_default_dtype() == torch.float32
     assert isolation.changed == {"torch's gradient mode", "torch's default dtype"}
+
+
+def test_what_a_stranger_s_module_sets_when_it_is_opened_does_not_stay() -> None:
+    filters = [*warnings.filters]
+    with seeded():
+        first = [draw() for draw in DRAWS.values()]
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() == torch.float32
+    assert [*warnings.filters] == filters
+    assert logging.root.manager.disable == logging.NOTSET
+    with seeded():
+        assert [draw() for draw in DRAWS.values()] == first
 
 
 def test_a_model_cannot_silence_what_an_attack_warns_of() -> None:
