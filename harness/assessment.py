@@ -151,9 +151,10 @@ def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack],
     refused = [name for name in names if attacks[name].fewest_classes > classes]
     if not refused:
         return
-    going = [
-        stand_in for name in names for stand_in in (attacks[name].with_fewer_classes if name in refused else (name,))
-    ]
+    going: list[str] = []
+    for name in names:
+        stand_ins = attacks[name].with_fewer_classes if classes >= Attack.fewest_classes else ()
+        going += stand_ins if name in refused else (name,)
     told = " and ".join(f"{name} needs {attacks[name].fewest_classes} classes or more" for name in refused)
     advice = f"type {option}{','.join(dict.fromkeys(going))}" if going else "choose other attacks"
     raise SettingError(f"{told}, and {dataset.name} has {classes}; {advice}")
