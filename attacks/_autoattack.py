@@ -18,6 +18,7 @@ from harness.errors import HarnessError
 from harness.seeds import global_seed
 from harness.threat import Threat
 
+FEWEST = 4  # classes: APGD's targeted loss needs the four highest logits
 TARGETS = 9  # the standard version's number of target classes
 _ITERATIONS, _QUERIES = 100, 5000  # of each gradient attack, and of Square: the standard version's
 _ASCENT = Passes(_ITERATIONS + 1, _ITERATIONS + 1)  # one run of APGD
@@ -53,11 +54,8 @@ class Package(Attack):
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
             classes = model(x[:1]).shape[1]
-        if classes < 4 and "apgd-t" in self.parts:  # the loss needs the four highest logits
-            raise HarnessError(
-                f"APGD's targeted loss needs 4 classes or more, and this data set has {classes}; choose"
-                " apgd-ce, fab-t, square, which do not use it"
-            )
+        if classes < self.fewest_classes:  # a command has refused it before
+            raise HarnessError(f"{self.name} needs {self.fewest_classes} classes or more, and the model has {classes}")
         if threat.epsilon == 0:
             return x.clone()
         import pyautoattack

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from attacks._autoattack import Package
+from attacks._autoattack import FEWEST, Package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,3 +17,5 @@ class APGDT(Package):
     """
 
     parts: ClassVar[tuple[str, ...]] = ("apgd-t",)
+    fewest_classes: ClassVar[int] = FEWEST
+    with_fewer_classes: ClassVar[tuple[str, ...]] = ("apgd-ce",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from attacks._autoattack import PARTS, Package
+from attacks._autoattack import FEWEST, PARTS, Package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,3 +17,5 @@ class AutoAttack(Package):
     """
 
     parts: ClassVar[tuple[str, ...]] = tuple(PARTS)
+    fewest_classes: ClassVar[int] = FEWEST
+    with_fewer_classes: ClassVar[tuple[str, ...]] = tuple(part for part in PARTS if part != "apgd-t")

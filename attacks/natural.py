@@ -18,6 +18,7 @@ class Natural(Attack):
 
     budget: ClassVar[tuple[str, ...]] = ()
     seeded: ClassVar[bool] = False
+    fewest_classes: ClassVar[int] = 1
 
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
         return x

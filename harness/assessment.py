@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +11,7 @@ import torch
 
 from harness.attack import Attack
 from harness.dataset import Dataset
+from harness.errors import SettingError
 from harness.evaluation.images import Images
 from harness.identity import digest
 from harness.overrides import make
@@ -21,7 +22,7 @@ from harness.shipped import code_of, engine_code
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.threat import Threat
 
-EDITION = 1  # of the checks of rigour: raised when one changes, so that models are examined anew
+EDITION = 2  # of the checks of rigour: raised when one changes, so that models are examined anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +169,28 @@ def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int
             yield position, end - position
             position = end
         position = max(position, start + length)
+
+
+def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack], dataset: Dataset, option: str) -> None:
+    """Before anything is trained or written: refuse attacks that need more classes than there are.
+
+    Args:
+        chosen: the attacks that are to be run, of ``attacks``.
+        option: what chooses them on the command line, up to their names.
+    Raises:
+        SettingError: names them, and says what to type: the other attacks, and what may stand in for these.
+    """
+    classes, names = len(dataset.classes), list(chosen)
+    refused = [name for name in names if attacks[name].fewest_classes > classes]
+    if not refused:
+        return
+    going: list[str] = []
+    for name in names:
+        stand_ins = attacks[name].with_fewer_classes if classes >= Attack.fewest_classes else ()
+        going += stand_ins if name in refused else (name,)
+    told = " and ".join(f"{name} needs {attacks[name].fewest_classes} classes or more" for name in refused)
+    advice = f"type {option}{','.join(dict.fromkeys(going))}" if going else "choose other attacks"
+    raise SettingError(f"{told}, and {dataset.name} has {classes}; {advice}")
 
 
 def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, dict[str, Attack]]:

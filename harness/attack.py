@@ -43,6 +43,12 @@ class Attack(Plugin, ABC):
     seeded: ClassVar[bool] = True
     """Whether the generator changes the result; an attack without randomness is evaluated once."""
 
+    fewest_classes: ClassVar[int] = 2
+    """With fewer classes it is refused, before anything is trained."""
+
+    with_fewer_classes: ClassVar[tuple[str, ...]] = ()
+    """The attacks that may stand in for it there."""
+
     @abstractmethod
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
         """Adversarial images of the batch, in its shape.

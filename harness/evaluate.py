@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from harness.assessment import Assessment, DatasetPlace, with_attacks
+from harness.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.device import resolve_device
@@ -107,6 +107,7 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     whole = run is not None  # its images are those that the run was trained and attacked on
     dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
     check_limit(request.limit, dataset)
+    refuse_too_few_classes(chosen, plugins, dataset, "--attacks ")
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
         names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
         raise SettingError(f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give --dataset the former")

@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 
-from harness.assessment import Assessment, DatasetPlace, with_attacks
+from harness.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
 from harness.device import arithmetic, resolve_device
@@ -156,6 +156,7 @@ def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
     choice = choose(request)
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
+    refuse_too_few_classes(choice.attacks, choice.attacks, dataset, "--set evaluation.attacks=")
     with torch.device("meta"):
         parameters = sum(p.numel() for p in choice.network.build(dataset.shape).parameters())
     check_limit(request.limit, dataset)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import random
 from collections.abc import Iterator
 
-import numpy as np
 import torch
+
+from harness.streams import Streams
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -27,18 +27,13 @@ def generator(device: torch.device, seed: int, *purpose: str | int) -> torch.Gen
 
 @contextlib.contextmanager
 def global_seed(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed the global generators for code that knows no others, and put them back afterwards.
+    """Seed the global generators for code that knows no other (module initialisers, AutoAttack); then put them back.
 
-    Those of torch (module initialisers, dropout, AutoAttack), of numpy, and of Python.
+    They are torch's, on the CPU and on the device, numpy's, and Python's.
     """
-    devices = [device] if device.type == "cuda" else []
-    pythons, numpys = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        try:
-            yield
-        finally:
-            random.setstate(pythons)
-            np.random.set_state(numpys)
+    streams = Streams(device, seed)
+    streams.swap()
+    try:
+        yield
+    finally:
+        streams.swap()

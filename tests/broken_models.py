@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -116,6 +117,49 @@ def not_a_number(sound: nn.Module) -> nn.Module:
         return logits.where(x.flatten(1).mean(1, keepdim=True) > 0.28, torch.nan)
 
     return Around(sound, change)
+
+
+def seeds_torch(sound: nn.Module) -> nn.Module:
+    """Its noise is always the same, by seeding the generator that the whole process shares."""
+
+    def change(net: nn.Module, x: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        logits: Tensor = net(x + 0.01 * torch.randn_like(x[:1]))
+        return logits
+
+    return Around(sound, change)
+
+
+def draws_from_numpy(sound: nn.Module) -> nn.Module:
+    """Noise of numpy's on the logits, beside a masked class: the largest logit says nothing of it."""
+
+    def change(net: nn.Module, x: Tensor) -> Tensor:
+        noise = torch.as_tensor(np.random.standard_normal((len(x), 10)), dtype=x.dtype)
+        logits: Tensor = net(x) + 0.3 * noise
+        return logits.masked_fill(torch.arange(10) == 9, -1e9)
+
+    return Around(sound, change)
+
+
+def changes_dtype(sound: nn.Module) -> nn.Module:
+    """Leaves another default type of tensors behind."""
+
+    def change(net: nn.Module, x: Tensor) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        logits: Tensor = net(x)
+        return logits
+
+    return Around(sound, change)
+
+
+def exchanged(sound: nn.Module) -> nn.Module:
+    """Two of its outputs stand for each other's class."""
+    return Around(sound, lambda net, x: net(x)[:, [0, 1, 2, 3, 4, 6, 5, 7, 8, 9]])
+
+
+def shifted(sound: nn.Module) -> nn.Module:
+    """Each output stands for the class before it."""
+    return Around(sound, lambda net, x: net(x).roll(1, 1))
 
 
 def five_outputs(sound: nn.Module) -> nn.Module:

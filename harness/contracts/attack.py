@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.attack import Attack
-from harness.contracts import Check, require
+from harness.contracts import Check, Violation, require
 from harness.contracts.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
 from harness.seeds import generator
 from harness.threat import Threat
@@ -123,6 +123,19 @@ def cost(attack: Attack) -> None:
     )
 
 
+def few_classes(attack: Attack) -> None:
+    x, _ = probe_batch(IMAGES, CLASSES)
+    classes = attack.fewest_classes
+    model = probe_model(classes).requires_grad_(False).eval()
+    try:
+        x_adv = attack.perturb(model, x, model(x).argmax(1), THREAT, generator(CPU, 0, "check"))
+    except Exception as error:  # a stranger's code may raise anything
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise Violation(f"with {classes} classes it raised {told}; say in fewest_classes how many it needs") from error
+    require(bool(x_adv.isfinite().all()), f"with {classes} classes it returns what is not finite; see fewest_classes")
+    _require_inside(x_adv, THREAT.epsilon)
+
+
 CHECKS: dict[str, Check] = {
     "it returns images": images,
     "they are inside the ball and [0, 1]": inside,
@@ -131,5 +144,6 @@ CHECKS: dict[str, Check] = {
     "it says whether the seed matters": seeded,
     "the network is left as it was": network_as_it_was,
     "it names what it reads of the threat": budget,
+    "it takes as few classes as it says": few_classes,
     "it costs no more passes than it says": cost,
 }

@@ -14,6 +14,8 @@ from harness.adversary import logit_margin, project
 from harness.attack import Attack
 from harness.device import arithmetic
 from harness.errors import PluginError
+from harness.isolation import isolated
+from harness.seeds import derive_seed, global_seed
 from harness.threat import Threat
 
 
@@ -42,6 +44,10 @@ def evaluate(
     A network whose logits are not finite is wrong on that example. The verdict on an example does not ask whether
     the clean image was classified rightly: an attack may by chance repair an error, as in the papers' figures.
 
+    Model and attack do not meet in the global generators: each has streams of its own in place while it runs, which
+    start from the generator's seed, and what was there is put back. So the figures of a model that draws, or of an
+    attack that draws from them by mistake, are the same in any process and order.
+
     Raises:
         PluginError: the attack gave another shape, or a value that is not a number; names the attack and its file.
     """
@@ -49,7 +55,13 @@ def evaluate(
         raise AssertionError("images must lie in [0, 1]")
     model.eval()
     started = time.perf_counter()
-    with arithmetic(x.device, "float32"), warnings.catch_warnings(record=True) as caught:
+    seed = generator.initial_seed()  # another for each attack, seed, and block
+    with (
+        arithmetic(x.device, "float32"),
+        global_seed(x.device, derive_seed(seed, "global")),
+        isolated(model, x.device, seed),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always")
         x_adv = attack.perturb(model, x, y, threat, generator).detach()
         if x_adv.shape != x.shape:

@@ -190,6 +190,7 @@ class Attacking:
             assessment.dataset.test.labels[assessment.dataset.places(assessment.images)].cpu(),
             {attack: [text for e in several for text in e.warnings] for attack, several in by_attack.items()},
             assessment.protocol.evaluation.block_size,
+            assessment.dataset.classes,
         )
         settings = assessment.examination("verdicts")
         known = [examination.findings for examination in checkpoint.examinations if examination.settings == settings]

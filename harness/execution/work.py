@@ -158,7 +158,7 @@ class ExamineWork(Work):
         log = logging.getLogger("harness.rigour")
         log.info("checks of rigour on %s", self.weights.checkpoint)
         started = time.perf_counter()
-        findings = examine_model(model, x, y, self.threat, batch=min(self.block_size, EXAMPLES))
+        findings = examine_model(model, x, y, self.threat, batch=min(self.block_size, EXAMPLES), names=dataset.classes)
         for finding in (finding for finding in findings if finding.status == "flagged"):
             log.warning("%s: %s", finding.check, finding.reason)
         duration = time.perf_counter() - started

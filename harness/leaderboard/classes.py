@@ -59,7 +59,9 @@ def known_labels(record: DatasetRecord, data_dir: Path | None, plugins: Sequence
 
 
 def labels_of(dataset: Dataset, record: DatasetRecord) -> Labels | str:
-    """The labels of a data set in memory, if it is the one that was evaluated."""
+    """The labels of a data set in memory, if it is the one that was evaluated; equal names are told apart."""
     if dataset.fingerprint != record.fingerprint:
         return f"the labels are not known: {dataset.name} is here [{dataset.fingerprint[:8]}], not as it was evaluated"
-    return Labels(dataset.test.labels.tolist(), dataset.classes)
+    names = dataset.classes
+    apart = tuple(name if names.count(name) == 1 else f"{name} (class {i})" for i, name in enumerate(names))
+    return Labels(dataset.test.labels.tolist(), apart)

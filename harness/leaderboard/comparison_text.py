@@ -18,6 +18,7 @@ from harness.leaderboard.families import Family
 from harness.leaderboard.pairs import RULE
 from harness.leaderboard.table import PIPE_WIDTH
 from harness.leaderboard.vulnerable import Vulnerable
+from harness.quoting import visible
 
 
 def print_parts(parts: Iterator[RenderableType]) -> None:
@@ -107,7 +108,7 @@ def _classes(comparison: Comparison) -> Table:
     table = _table("class", "images", *seeds)
     for name, tested in held[0].items():
         differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
-        _add(table, name, str(tested.table.examples), *differences)
+        _add(table, visible(name), str(tested.table.examples), *differences)
     return table
 
 

@@ -9,12 +9,25 @@ import torch
 from torch import Tensor, nn
 
 from harness.device import arithmetic
-from harness.rigour import autoattack, baselines, classes, consistency, convergence, forward, gap, gradients, radii
+from harness.isolation import isolated
+from harness.rigour import (
+    autoattack,
+    baselines,
+    classes,
+    consistency,
+    convergence,
+    forward,
+    gap,
+    gradients,
+    permutation,
+    process,
+    radii,
+)
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.finding import Check, Finding
 from harness.rigour.record import Record
 from harness.rigour.subject import Subject
-from harness.seeds import derive_seed, global_seed
+from harness.seeds import derive_seed
 from harness.threat import Threat
 
 MODEL_CHECKS: tuple[Check[Subject], ...] = (
@@ -22,6 +35,7 @@ MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("training-mode", "T", forward.training_mode, None),
     Check("not-logits", "L", forward.not_logits, 0.0),
     Check("class-collapse", "C", classes.class_collapse, classes.CROWDED),
+    Check("classes-permuted", "J", permutation.classes_permuted, permutation.GAINED),
     Check("zero-gradient", "Z", gradients.zero_gradient, gradients.SHARE),
     Check("robust-everywhere", "E", radii.robust_everywhere, radii.LEFT),
     Check("larger-ball-helps", "B", radii.larger_ball_helps, radii.RISE),
@@ -32,6 +46,7 @@ MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("fgsm-stronger", "G", baselines.fgsm_stronger, baselines.FGSM_MARGIN),
     Check("noise-as-strong", "U", baselines.noise_as_strong, baselines.NOISE_RATIO),
     Check("catastrophic-overfitting", "O", baselines.catastrophic_overfitting, baselines.OVERFITTED),
+    Check("global-state", "F", process.global_state, None),  # the last: it sums up all passes
 )
 
 VERDICT_CHECKS: tuple[Check[Record], ...] = (
@@ -50,21 +65,33 @@ VERDICT_CHECKS: tuple[Check[Record], ...] = (
 
 
 def examine_model(
-    model: nn.Module, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0, batch: int = EXAMPLES
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    *,
+    seed: int = 0,
+    batch: int = EXAMPLES,
+    names: Sequence[str] = (),
 ) -> list[Finding]:
     """Run every check that needs the model, in float32, on at most EXAMPLES images; ``passes`` says what it costs.
 
-    The model's modes and buffers, and torch's global generators, are put back.
+    The model's modes and buffers are put back, and so are the global generators around each of its passes.
 
     Args:
         x: ``(n, channels, height, width)`` in [0, 1], ``y``: ``(n,)`` labels; both on the model's device.
         threat: the budget that the stored figures of PGD were measured with.
         batch: images that go through the model together.
+        names: of the classes, by their labels; findings name classes so.
     """
     chosen = subset(y)
-    draws = derive_seed(seed, "rigour", "global")  # for a model that draws at test time: it must, to be caught
-    with arithmetic(x.device, "float32"), global_seed(x.device, draws), _left_as_it_was(model):
-        subject = Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch)
+    draws = derive_seed(seed, "rigour")  # for a model that draws at test time: it must, to be caught
+    with (
+        arithmetic(x.device, "float32"),
+        isolated(model, x.device, draws) as isolation,
+        _left_as_it_was(model),
+    ):
+        subject = Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names)
         return [check(subject) for check in MODEL_CHECKS]
 
 
@@ -73,6 +100,7 @@ def examine_verdicts(
     labels: Tensor | Sequence[int],
     warnings: Mapping[str, Sequence[str]],
     block: int | None = None,
+    names: Sequence[str] = (),
 ) -> list[Finding]:
     """Run every check that reads stored verdicts: no pass through a model, and all images.
 
@@ -80,10 +108,11 @@ def examine_verdicts(
         verdicts: for each attack, for each of its seeds one byte an image: 1 where right under attack.
         warnings: for each attack, the texts that it warned with.
         block: images of a block of the evaluation, which one warning is about; all where it is not given.
+        names: of the classes, by their labels.
     Raises:
         ValueError: an attack has verdicts of another number of images than there are labels.
     """
-    record = Record.of(verdicts, labels, warnings, block)
+    record = Record.of(verdicts, labels, warnings, block, names)
     return [check(record) for check in VERDICT_CHECKS]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from harness.quoting import class_name
 from harness.rigour.evidence import lower_bound, points, upper_bound
 from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.record import Record
@@ -33,7 +34,7 @@ def class_collapse(subject: Subject) -> Outcome:
     value = excess[most] / of
     return judged(
         lower_bound(excess[most], of) > CROWDED,
-        f"class {most} is predicted {points(value)} points more often than it occurs",
+        f"class {class_name(subject.names, most)} is predicted {points(value)} points more often than it occurs",
         "the network tends to a constant answer, which no attack can change and no image decides",
         value,
         predicted=predicted.tolist(),
@@ -67,7 +68,7 @@ def class_left_behind(record: Record) -> Outcome:
     flagged, ratio, attack, weakest = worst
     return judged(
         flagged,
-        f"class {weakest} has {points(-ratio)} % of the whole accuracy ({attack})",
+        f"class {class_name(record.names, weakest)} has {points(-ratio)} % of the whole accuracy ({attack})",
         "the figure is an average that this class has no part in",
         -ratio,
         accuracy=table,

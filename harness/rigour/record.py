@@ -22,12 +22,14 @@ class Record:
         labels: ``(n,)``.
         warnings: for each attack, the texts that it warned with.
         block: images of a block, which one warning is about.
+        names: of the classes, by their labels; empty where they are not known.
     """
 
     verdicts: Mapping[str, Tensor]
     labels: Tensor
     warnings: Mapping[str, Sequence[str]]
     block: int
+    names: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -36,6 +38,7 @@ class Record:
         labels: Tensor | Sequence[int],
         warnings: Mapping[str, Sequence[str]],
         block: int | None,
+        names: Sequence[str] = (),
     ) -> Record:
         """From bytes as the store gives them.
 
@@ -50,7 +53,7 @@ class Record:
                 raise ValueError(f"{attack} has verdicts of {sorted(lengths)} images, and there are {len(y)} labels")
             if seeds:
                 read[attack] = torch.tensor([list(seed) for seed in seeds], dtype=torch.bool)
-        return cls(read, y, warnings, min(block or len(y), len(y)))
+        return cls(read, y, warnings, min(block or len(y), len(y)), names)
 
     @property
     def n(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.adversary import CrossEntropy, Objective, ascend, project
+from harness.isolation import Isolation
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
 from harness.seeds import generator
 from harness.threat import Threat
@@ -45,10 +46,23 @@ class Subject:
     Attributes:
         x: ``(n, channels, height, width)`` in [0, 1]; ``y``: ``(n,)`` labels.
         threat: the budget that the stored figures were measured with.
+        isolation: that of the model's passes.
+        names: of the classes, by their labels; empty where they are not known.
     """
 
-    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, seed: int, batch: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        threat: Threat,
+        seed: int,
+        batch: int,
+        isolation: Isolation,
+        names: Sequence[str] = (),
+    ) -> None:
         self.model, self.x, self.y, self.threat, self.seed, self.batch = model, x, y, threat, seed, batch
+        self.isolation, self.names = isolation, names
         self._guarded = Guarded(model)
         self._plan = planned(threat)
         self._paths: dict[Way, Path] = {}
@@ -67,10 +81,12 @@ class Subject:
     def first_look(self) -> FirstLook:
         """The first pass over the images, and what it does to the model."""
         before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        streams = self.isolation.streams()
         logits = self.forward(self.x)
         after = dict(self.model.named_buffers())
         changed = [name for name, old in before.items() if name not in after or not _same(old, after[name])]
-        return FirstLook(logits, [name for name, module in self.model.named_modules() if module.training], changed)
+        training = [name for name, module in self.model.named_modules() if module.training]
+        return FirstLook(logits, training, changed, (streams, self.isolation.streams()))
 
     @property
     def logits(self) -> Tensor:
@@ -78,10 +94,17 @@ class Subject:
         return self.first_look.logits
 
     @cached_property
-    def looked_again(self) -> tuple[Tensor, Tensor]:
-        """Outputs of a second pass; and of a third in reversed order and batches of another size, order put back."""
+    def second_look(self) -> tuple[Tensor, Mapping[str, object]]:
+        """Outputs of a second pass, equal to the first; and the model's streams after it."""
+        first = self.first_look
+        assert first is not None
+        return self.forward(self.x), self.isolation.streams()
+
+    @cached_property
+    def reordered(self) -> Tensor:
+        """Outputs of a pass in reversed order and in batches of another size, their order put back."""
         other = max(1, min(self.batch, self.n) // 3)
-        return self.forward(self.x), self.forward(self.x.flip(0), other).flip(0)
+        return self.forward(self.x.flip(0), other).flip(0)
 
     @cached_property
     def misshapen(self) -> str | None:
@@ -164,11 +187,13 @@ class FirstLook:
     Attributes:
         training: names of modules that were in training mode after it.
         changed: names of buffers that it changed.
+        streams: the model's streams before and after it.
     """
 
     logits: Tensor
     training: list[str]
     changed: list[str]
+    streams: tuple[Mapping[str, object], Mapping[str, object]]
 
 
 def right(logits: Tensor, y: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from harness.targets.errors import TargetError
 from harness.targets.factory import FactoryTarget, open_factory
 from harness.targets.normalisation import pairs_in_front
 from harness.targets.preprocessing import Preprocessing
-from harness.targets.target import Opened, Target, conversions, quiet
+from harness.targets.target import Opened, Target, conversions, quiet, seeded
 from harness.targets.weights import WeightsTarget, open_weights, split_key
 from harness.targets.weights_file import SUFFIXES
 from harness.targets.zoo import PREFIX, open_zoo
@@ -62,7 +62,7 @@ def open_target(
     if not isinstance(target, WeightsTarget):
         _refuse_second_normalisation(asked, network, text)
     sha256 = target.fingerprint(model)  # before the first pass, which may change buffers: so each process builds it
-    with quiet():
+    with quiet(), seeded():
         check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
     name, settings = target.architecture(network)
     if converted:

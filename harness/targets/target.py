@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from harness.isolation import process_kept
 from harness.network import Shape
 from harness.seeds import derive_seed, global_seed
 from harness.targets.errors import TargetError
@@ -142,8 +143,8 @@ def conversions(network: nn.Module) -> list[str]:
 
 @contextlib.contextmanager
 def seeded() -> Iterator[None]:
-    """Code that draws from torch's global generator draws the same each time; the generator is put back."""
-    with global_seed(torch.device("cpu"), derive_seed(0, "target")):
+    """Code that draws from a global generator draws the same each time; generators and torch's modes are put back."""
+    with global_seed(torch.device("cpu"), derive_seed(0, "target")), process_kept():
         yield
 
 

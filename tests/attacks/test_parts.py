@@ -75,7 +75,7 @@ def test_few_classes_are_attacked_without_a_warning(name: str, classes: int) -> 
     x, y = block(model)
     threat = make_threat(epsilon=1.0)
     if name == "apgd-t" and classes < 4:
-        with pytest.raises(HarnessError, match=rf"needs 4 classes or more, and this data set has {classes}; choose"):
+        with pytest.raises(HarnessError, match=rf"apgd-t needs 4 classes or more, and the model has {classes}"):
             evaluate(model, part(name), x, y, threat, draws())
         return
     verdicts = evaluate(model, part(name), x, y, threat, draws())

@@ -10,12 +10,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 from urllib.error import URLError
 
 import pytest
 import torch
+from PIL import Image
 
 from harness.cli.main import main
+from harness.dataset import DataSource
+from harness.overrides import make, read_dataset
+from harness.plugins import discover
 from harness.protocol import load_protocol
 from harness.store.schema import VERSION_TABLE
 from harness.store.store import Store
@@ -227,6 +232,11 @@ class TestProtocolFile:
         assert "mine" in refusal(f"{RUN} --protocol mine.toml")
 
 
+def read_dataset_of(text: str) -> None:
+    cls, values = read_dataset(discover("datasets"), text, None)
+    cast(DataSource, make(cls, cls.name, values)).load(Path("data"))
+
+
 class TestData:
     def test_a_corrupt_file_of_cifar10(self, refusal: Refusal, elsewhere: Path) -> None:
         file = elsewhere / "data" / "cifar-10-batches-py" / "data_batch_1"
@@ -247,6 +257,28 @@ class TestData:
         line = refusal(f"run sat --dataset {dataset} --data-dir somewhere")
         for part in (f"{file} is missing", "could not be fetched", "not known", "by hand", "--dataset digits"):
             assert part in line
+
+    @pytest.mark.parametrize("dry", ["", " --dry-run"])
+    def test_fewer_classes_than_an_attack_needs(self, refusal: Refusal, elsewhere: Path, dry: str) -> None:
+        for level, place in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
+            (elsewhere / "two" / place).mkdir(parents=True)
+            Image.new("RGB", (16, 16), (60 * level,) * 3).save(elsewhere / "two" / place / "1.png")
+        read_dataset_of("folder:two")  # whose decoded images are kept: reading them is no part of the refusal
+        told = "autoattack needs 4 classes or more, and folder:two has 2; type "
+        line = refusal(f"run sat --arch smallcnn --dataset folder:two{dry}")
+        assert told + "--set evaluation.attacks=natural,pgd,cw,apgd-ce,fab-t,square\n" in line
+        line = refusal(
+            f"run sat --arch smallcnn --dataset folder:two{dry} --set evaluation.attacks=natural,autoattack,apgd-ce"
+        )
+        assert told + "--set evaluation.attacks=natural,apgd-ce,fab-t,square\n" in line
+        line = refusal(f"reproduce table1 --arch smallcnn --dataset folder:two{dry}")
+        assert told + "--set evaluation.attacks=" in line
+        if not dry:
+            assert told + "--attacks natural,pgd,cw,apgd-ce,fab-t,square\n" in refusal(
+                "evaluate torch.nn:Identity --dataset folder:two"
+            )
+            line = refusal("evaluate torch.nn:Identity --dataset folder:two --attacks apgd-t,fgsm")
+            assert "apgd-t needs 4 classes or more, and folder:two has 2; type --attacks natural,apgd-ce,fgsm" in line
 
     def test_a_folder_with_a_broken_image(self, refusal: Refusal, elsewhere: Path) -> None:
         for part in ("train", "test"):

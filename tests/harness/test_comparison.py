@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from harness.evaluation.intervals import Interval
 from harness.evaluation.paired import Crossed
 from harness.events import BlockDone
 from harness.identity import digest
-from harness.leaderboard.classes import Labels, known_labels
+from harness.leaderboard.classes import Labels, known_labels, labels_of
 from harness.leaderboard.comparison import Comparison, compare
 from harness.leaderboard.families import families
 from harness.leaderboard.finding import Where, find_one, find_two
@@ -395,6 +396,15 @@ class TestLabels:
         found = known_labels(record, None, ())
         assert isinstance(found, Labels)
         assert found == Labels(dataset.test.labels.tolist(), tuple("0123456789"))
+
+    def test_equal_names_are_told_apart(self) -> None:
+        from harness.data.digits import Digits
+
+        dataset = replace(Digits().load(Path("nowhere")), classes=("ant", "bee", "ant", *"3456789"))
+        record = DatasetRecord("digits", dataset.fingerprint, 1437, 360, 1, 8, 8, 10)
+        found = labels_of(dataset, record)
+        assert isinstance(found, Labels)
+        assert found.names == ("ant (class 0)", "bee", "ant (class 2)", *"3456789")
 
     @pytest.mark.parametrize(
         ("name", "told"),

@@ -135,6 +135,8 @@ class BadAttack(Attack):
                 model(x).sum().backward()
         if self.wrong == "costs":
             model(x)
+        if self.wrong == "needs three classes":
+            model(x).topk(3, 1)
         if self.wrong == "not seeded":
             return (x + threat.epsilon).clamp(max=1)
         source = None if self.wrong == "global generator" else generator
@@ -164,6 +166,11 @@ class BadAttack(Attack):
         ("training mode", "the network is left as it was", "left the network in training mode"),
         ("backward", "the network is left as it was", "left a gradient"),
         ("reads steps", "it names what it reads of the threat", "name 'steps' in budget"),
+        (
+            "needs three classes",
+            "it takes as few classes as it says",
+            "with 2 classes it raised .*; say in fewest_classes",
+        ),
         (
             "costs",
             "it costs no more passes than it says",

@@ -89,7 +89,7 @@ def test_no_more_images_go_through_together_than_under_an_attack(tmp_path: Path)
     assert max(sizes) == 32
     data = Digits().load(tmp_path)
     x, y = data.pixels(data.test.images[:100]), data.test.labels[:100]
-    assert event.findings == tuple(examine_model(Counting([]), x, y, THREAT, batch=32))
+    assert event.findings == tuple(examine_model(Counting([]), x, y, THREAT, batch=32, names=data.classes))
     assert any(finding.value for finding in event.findings)
 
 
@@ -111,7 +111,7 @@ def test_of_many_images_only_those_that_are_examined_become_floats(
     assert len(many.test) > EXAMPLES
     assert converted == [EXAMPLES]
     assert max(sizes) == EXAMPLES
-    whole = examine_model(Counting([]), pixels(many, many.test.images), many.test.labels, THREAT)
+    whole = examine_model(Counting([]), pixels(many, many.test.images), many.test.labels, THREAT, names=many.classes)
     assert event.findings == tuple(whole)  # of the same images, evenly spaced over the labels
 
 
@@ -152,7 +152,7 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     attacking = Attacking(store, lambda _event: None, Summary())
     attacking.add(job, Linear(label="linear", checkpoint="given", sha256="d" * 64), model.checkpoint.id, tmp_path)
     attacking.attack(InProcess())
-    ((verdicts, labels, warnings, block),) = given
+    ((verdicts, labels, warnings, block, names),) = given
     assert verdicts == {
         "natural": [bytes([1, 1, 1, 0])],
         "pgd": [bytes([1, 0, 1, 0]), bytes([1, 1, 0, 0])],
@@ -161,4 +161,5 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     assert labels.tolist() == job.dataset.test.labels[job.dataset.places(job.images)].tolist()
     assert warnings == {"natural": [], "pgd": ["beware", "of the dog"], "fgsm": []}
     assert block == 3
+    assert names == job.dataset.classes
     assert store.checkpoint(model.checkpoint.id).findings(job.scope) == (finding,)

@@ -10,9 +10,11 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -139,15 +141,29 @@ def test_generators_of_one_purpose_agree_and_of_two_do_not() -> None:
     assert not torch.equal(first, other)
 
 
-def test_the_global_seed_rules_inside_and_is_undone_outside() -> None:
-    before = torch.get_rng_state()
-    draws = []
+@pytest.mark.parametrize(
+    "draw",
+    [lambda: torch.rand(()).item(), lambda: float(np.random.rand()), random.random],
+    ids=["torch", "numpy", "Python"],
+)
+def test_the_global_seed_rules_inside_and_is_undone_outside(draw: Callable[[], float]) -> None:
+    def states() -> tuple[object, ...]:
+        return torch.get_rng_state().tolist(), repr(np.random.get_state()), random.getstate()
+
+    before, draws = states(), []
     for seed in (1, 1, 2):
         with global_seed(torch.device("cpu"), seed):
-            draws.append(torch.rand(8))
-    assert torch.equal(draws[0], draws[1])
-    assert not torch.equal(draws[0], draws[2])
-    assert torch.equal(torch.get_rng_state(), before)
+            draws.append([draw() for _ in range(8)])
+    assert draws[0] == draws[1] != draws[2]
+    assert states() == before
+
+
+def test_the_global_seed_gives_torch_the_numbers_that_its_own_seeding_gives() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        expected = torch.rand(8)
+    with global_seed(torch.device("cpu"), 7):
+        assert torch.equal(torch.rand(8), expected)
 
 
 # ---- requests
@@ -157,9 +173,11 @@ def test_the_global_seed_rules_inside_and_is_undone_outside() -> None:
 def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of class folders: two images a class, in grey levels of their own."""
     root = tmp_path_factory.mktemp("images") / "flowers"
-    for index, name in enumerate(f"{part}/{kind}/{i}.png" for part in ("train", "test") for kind in "ab" for i in "12"):
+    for index, name in enumerate(
+        f"{part}/{kind}/{i}.png" for part in ("train", "test") for kind in "abcd" for i in "12"
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (12, 12), 30 * index).save(root / name)
+        Image.new("L", (12, 12), 12 * index).save(root / name)
     return root
 
 

@@ -82,12 +82,17 @@ CHANCE = "BDEGKNOPU"  # what comparing attacks on a network that draws its answe
         (bank.detached, NO_GRADIENT, ""),
         (bank.scaled, NO_GRADIENT, ""),
         (bank.softmax, "L", ""),
-        (bank.random_resize, "R", CHANCE),
-        (bank.functional_dropout, "R", CHANCE),
-        (bank.dropout_left_on, "RT", CHANCE),
+        (bank.random_resize, "FR", CHANCE),
+        (bank.functional_dropout, "FR", CHANCE),
+        (bank.dropout_left_on, "FRT", CHANCE),
         (bank.batch_statistics, "RT", CHANCE),
         (bank.constant, "CEZ", ""),
         (bank.not_a_number, "L", ""),
+        (bank.seeds_torch, "F", ""),
+        (bank.draws_from_numpy, "FR", CHANCE),
+        (bank.changes_dtype, "F", ""),
+        (bank.exchanged, "J", ""),
+        (bank.shifted, "J", "BEU"),
         (bank.five_outputs, "L", ""),
         (bank.a_map, "L", ""),
     ],
@@ -120,6 +125,16 @@ def test_why_is_told_in_one_line(sound: nn.Module, images: tuple[Tensor, Tensor]
     reasons = {f.check: f.reason for f in examine_model(bank.dropout_left_on(sound), *third(images), THREAT)}
     assert reasons["random-forward"].endswith("attacks must average over it (EOT), and these do not")
     assert reasons["training-mode"].startswith("in training mode after .eval(): 0:")
+    assert reasons["global-state"].startswith("a pass draws from torch's generator, which the whole process shares")
+    reasons = {f.check: f.reason for f in examine_model(bank.seeds_torch(sound), *third(images), THREAT)}
+    assert reasons["global-state"].startswith("a pass sets torch's generator, which the whole process shares")
+    names = ("ant", "bee", "cat", "dog", "eel", "f\x1b[31mox", "goat", "hen", "ibis", "jay")
+    found = {f.check: f for f in examine_model(bank.exchanged(sound), *third(images), THREAT, names=names)}
+    told = found["classes-permuted"].reason
+    assert "what the network calls 'f\\x1b[31mox' is labelled 'goat'" in told
+    assert "what the network calls 'goat' is labelled 'f\\x1b[31mox'" in told
+    assert "what the network calls 'ant'" not in told
+    assert found["classes-permuted"].details["order"] == [0, 1, 2, 3, 4, 6, 5, 7, 8, 9]
     assert not any("\n" in reason for reason in reasons.values())
 
 
