@@ -42,6 +42,9 @@ TOLD = {
     "normalisation": "normalisation",
     "left_out": "left out of the model, as no part of the network",
     "other_state_dicts": "other state dicts in the file, each FILE:KEY",
+    "minus_infinity": "logits of -inf",
+    "own_types": "floating types",
+    "outputs": "outputs",
 }
 """What of a model's provenance is told before it is attacked, and in which words."""
 
@@ -89,8 +92,8 @@ def evaluate(
         bool, typer.Option("--no-normalisation", help="A weights file's network takes pixels in [0, 1] as they are.")
     ] = False,
     outputs: Annotated[
-        Literal["logits", "probabilities"],
-        typer.Option(help="What the model returns; of probabilities, logs are taken."),
+        Literal["logits", "probabilities", "binary-logit", "binary-probability"],
+        typer.Option(help="What the model returns; logits are made of it."),
     ] = "logits",
     limit: Limit = None,
     checks: Checks = True,
@@ -145,12 +148,15 @@ def evaluate(
     store.close()
     from harness.cli.progress import Watch
 
-    tell_notes(evaluation.assessment.dataset)
-    _tell_model(evaluation)
     store = Store.write(db)
     count = workers or default_workers(evaluation.assessment)
+
+    def entered() -> None:  # what could be refused was not
+        tell_notes(evaluation.assessment.dataset)
+        _tell_model(evaluation)
+
     with Watch() as watch:
-        summary, model = conduct_evaluation(evaluation, store, runs_dir, watch, count)
+        summary, model = conduct_evaluation(evaluation, store, runs_dir, watch, count, entered)
     _print(evaluation, model, store, summary, as_json)
     store.close()
     print_times(summary, time.perf_counter() - started)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.device import device_label
@@ -22,10 +23,17 @@ from harness.weights import Weights
 
 
 def conduct_evaluation(
-    evaluation: Evaluation, store: Store, runs_dir: Path, listen: Report, workers: int
+    evaluation: Evaluation,
+    store: Store,
+    runs_dir: Path,
+    listen: Report,
+    workers: int,
+    entered: Callable[[], None] = lambda: None,
 ) -> tuple[Summary, ModelRecord | None]:
     """Attack a target's models, by every attack that is asked for and not there yet.
 
+    Args:
+        entered: called when the model is in the store, before it is attacked.
     Returns:
         What was done; and the model, where it came from elsewhere.
     Raises:
@@ -41,6 +49,7 @@ def conduct_evaluation(
         for each in evaluation.sweep or (assessment,):
             attacking.add(each, weights, checkpoint.id, folder, fresh=evaluation.fresh)
     attacking.check_weights()
+    entered()
     store.see_protocol(assessment.protocol_record(), assessment.protocol.training_document)
     with executor_for(attacking.items(), workers, assessment.device) as executor:
         attacking.attack(executor)

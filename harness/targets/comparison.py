@@ -92,6 +92,6 @@ def other_data(candidate: Candidate, differences: Differences, label: str, shape
     if channels:
         return (
             f"{label} takes images of {channels.pop()} channel(s), and the data set's have {shape.channels};"
-            " choose the --dataset that it was trained on"
+            " choose the --dataset that it was trained on, or read a folder of grey images with --channels 1"
         )
     return wrong_classes(label, classes.pop(), shape.classes) if classes else None

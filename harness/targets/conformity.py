@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 import torch
@@ -10,24 +11,34 @@ from torch import Tensor
 from harness.device import arithmetic
 from harness.network import Shape
 from harness.targets.errors import TargetError, told
-from harness.targets.preprocessing import Outputs, Prepared
+from harness.targets.prepared import BELOW, Prepared
+from harness.targets.preprocessing import BINARY, Outputs
 
 SUM_TOLERANCE = 1e-3  # of a row of probabilities: what a softmax in float16 leaves over a thousand classes
 
 
-def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape, images: Tensor) -> None:
+def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape, images: Tensor) -> dict[str, str]:
     """Pass images through a model, together and the first alone, and look at what it returns.
 
     Args:
         model: on the CPU, in evaluation mode.
         outputs: what the user says it returns.
         images: ``(n, channels, height, width)`` float32 in [0, 1], n at least 1.
+    Returns:
+        What was done to its outputs, in words, by the key of its provenance.
     Raises:
-        TargetError: the images do not go through, or what comes back is not finite logits ``(n, classes)``.
+        TargetError: the images do not go through, what comes back is not finite logits ``(n, classes)``, or a pass
+            changes the network's weights.
     """
-    returned = _checked(model, label, shape, images)
-    _checked(model, label, shape, images[:1])  # a squeeze somewhere drops the batch of one
+    weights = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    returned = _checked(model, label, shape, images, outputs)
+    _checked(model, label, shape, images[:1], outputs)  # a squeeze somewhere drops the batch of one
     _check_gradient(model, label, images)
+    moved = [name for name, parameter in model.named_parameters() if not torch.equal(parameter, weights[name])]
+    if moved:
+        raise TargetError(_adapts(label, moved))
+    if outputs in BINARY:
+        return {"outputs": f"{outputs}: the one output is that of the second class"}
     probabilities = _are_probabilities(returned)
     if probabilities and outputs == "logits":
         raise TargetError(
@@ -39,20 +50,33 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
             f"--outputs probabilities is refused: {label} returns values of {float(returned.min()):.3g} to"
             f" {float(returned.max()):.3g} whose rows do not sum to 1; leave it out where they are logits"
         )
+    masked = bool(returned.isneginf().any())
+    return {"minus_infinity": f"held {BELOW:,.0f} below the lowest finite logit of an image"} if masked else {}
 
 
-def _checked(model: Prepared, label: str, shape: Shape, images: Tensor) -> Tensor:
+def _adapts(label: str, moved: list[str]) -> str:
+    return (
+        f"{label} changes its own weights in a pass ({', '.join(moved[:2])}): it adapts at test time, so that an answer"
+        " depends on what was asked before; give a factory that returns the network without the adaptation, or adapted"
+        " and frozen"
+    )
+
+
+def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs: Outputs) -> Tensor:
     """What the network returns for some images, where that has the shape and the values of scores."""
     size = f"{shape.channels}x{shape.height}x{shape.width}"
-    given = images.clone()
     try:
         with torch.no_grad(), arithmetic(torch.device("cpu"), "float32"):
-            returned = model.outputs(given)
+            returned = model.outputs(images)
     except (Exception, SystemExit) as error:  # a stranger's network may raise anything
+        moved = _moved_by_a_pass(model, images)
+        if moved:
+            raise TargetError(_adapts(label, moved)) from error
         batch = "" if len(images) > 1 else " one at a time"
+        grey = ", read a folder of grey images with --channels 1," if shape.channels == 3 else ""
         raise TargetError(
             f"{label} does not take the data set's images, {size}{batch} ({told(error)}); choose the --dataset that it"
-            " was made for, or wrap it in a module:factory that resizes inside the model"
+            f" was made for{grey} or wrap it in a module:factory that resizes inside the model"
         ) from error
     if not isinstance(returned, Tensor):
         raise TargetError(
@@ -64,20 +88,35 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor) -> Tenso
             f"{label} returns {str(returned.dtype).removeprefix('torch.')}, and must return floating-point logits"
             " (batch, classes): class numbers cannot be attacked by gradients"
         )
-    _check_shape(returned, label, shape, len(images))
-    finite = returned.float().isfinite().all(1)
+    if outputs in BINARY:
+        returned = returned.reshape(len(images), -1)
+        _check_binary(returned, label, shape, outputs)
+    else:
+        _check_shape(returned, label, shape, len(images))
+    usable = returned.float().isfinite() | returned.isneginf()  # -inf masks a class
+    finite = usable.all(1) & returned.isfinite().any(1)
     if not bool(finite.all()):
         bad = int((~finite).sum())
         raise TargetError(
             f"{label} returns NaN or infinity on {bad} of {len(images)} images; look into its weights, and whether it"
             " takes pixels in [0, 1]"
         )
-    if not torch.equal(given, images):
-        raise TargetError(
-            f"{label} changes its input in place, so attacks would lose track of the images and of epsilon;"
-            " write x = x - mean rather than x -= mean in its forward"
-        )
     return returned
+
+
+def _moved_by_a_pass(model: Prepared, images: Tensor) -> list[str]:
+    """Names of the weights that a pass changes where it may ask for their gradients; none where it fails again."""
+    weights = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    model.requires_grad_(True)
+    try:
+        with contextlib.suppress(Exception, SystemExit), torch.enable_grad():
+            model.outputs(images.clone())
+        return [name for name, parameter in model.named_parameters() if not torch.equal(parameter, weights[name])]
+    finally:
+        model.requires_grad_(False)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(weights[name])
 
 
 def _check_gradient(model: Prepared, label: str, images: Tensor) -> None:
@@ -87,13 +126,38 @@ def _check_gradient(model: Prepared, label: str, images: Tensor) -> None:
         with torch.enable_grad(), arithmetic(torch.device("cpu"), "float32"):
             torch.autograd.grad(model(x).sum(), x)
     except (Exception, SystemExit) as error:
+        if "use_reentrant" in str(error):
+            raise TargetError(
+                f"{label} uses torch.utils.checkpoint with use_reentrant=True, through which torch gives no gradient of"
+                " the images alone, and attacks ask for one; write use_reentrant=False in its checkpoint(...) calls"
+            ) from error
         raise TargetError(
             f"{label} does not let a gradient through to the images ({told(error)}), and attacks ask for one; use"
             " torch's differentiable operations, or x.detach() first, which attacks see as no gradient"
         ) from error
 
 
+def _check_binary(returned: Tensor, label: str, shape: Shape, outputs: Outputs) -> None:
+    if shape.classes != 2:
+        raise TargetError(f"--outputs {outputs} is refused: the data set has {shape.classes} classes, and it takes 2")
+    if returned.shape[1] != 1:
+        raise TargetError(f"--outputs {outputs} is refused: {label} returns {returned.shape[1]} values an image, not 1")
+    if outputs == "binary-probability" and not bool(((returned >= 0) & (returned <= 1)).all()):
+        raise TargetError(
+            f"--outputs {outputs} is refused: {label} returns values of {float(returned.min()):.3g} to"
+            f" {float(returned.max()):.3g}; say --outputs binary-logit where they are logits"
+        )
+
+
 def _check_shape(returned: Tensor, label: str, shape: Shape, batch: int) -> None:
+    one = returned.shape in ((batch,), (batch, 1))
+    if one and shape.classes == 2:
+        inside = bool(((returned >= 0) & (returned <= 1)).all())
+        raise TargetError(
+            f"{label} returns one value an image, and attacks need a logit of each class; if it is the logit of the"
+            f" second class say --outputs binary-logit, if it is its probability --outputs binary-probability"
+            + (" (all values here are in [0, 1])" if inside else " (here they are not all in [0, 1])")
+        )
     if returned.ndim != 2 or len(returned) != batch:
         raise TargetError(
             f"{label} returns the shape {tuple(returned.shape)} for {batch} image(s), and must return"

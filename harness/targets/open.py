@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +60,12 @@ def open_target(
     network = target.build(shape, plugins)
     target = target.seen(network)
     converted = conversions(network)
-    model = target.prepare(network)
     if not isinstance(target, WeightsTarget):
         _refuse_second_normalisation(asked, network, text)
-    sha256 = target.fingerprint(model)  # before the first pass, which may change buffers: so each process builds it
-    with quiet(), seeded():
-        check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
+    target, sha256, notes = _conforming(target, network, shape, images, plugins)
+    provenance |= notes
     name, settings = target.architecture(network)
-    if converted:
+    if converted and not target.own_types:
         provenance["converted_to_float32"] = converted
     if isinstance(target, FactoryTarget):
         provenance |= {"class": type(network).__name__}
@@ -79,6 +79,38 @@ def open_target(
         provenance=provenance | {"preprocessing": target.preprocessing.resolved()},
         probe=target.probe(shape, plugins),
     )
+
+
+def _conforming(
+    target: Target, network: nn.Module, shape: Shape, images: Tensor, plugins: tuple[Path, ...]
+) -> tuple[Target, str, dict[str, Any]]:
+    """The target in the types in which it runs, its fingerprint, and what of that is to be told.
+
+    A network that was built in other floating types is tried in float32 first, as every evaluation computes; where
+    it casts its images itself, and so does not run, it keeps its own.
+    """
+    own = conversions(network)
+    try:
+        return target, *_conform(target, network, shape, images)
+    except TargetError:
+        if not own:
+            raise
+        as_it_came = replace(target, own_types=True)
+        try:
+            sha256, notes = _conform(as_it_came, target.build(shape, plugins), shape, images)
+        except TargetError:
+            pass
+        else:
+            return as_it_came, sha256, notes | {"own_types": f"kept, {', '.join(own)}: it does not run in float32"}
+        raise
+
+
+def _conform(target: Target, network: nn.Module, shape: Shape, images: Tensor) -> tuple[str, dict[str, Any]]:
+    model = target.prepare(network)
+    sha256 = target.fingerprint(model)  # before the first pass, which may change buffers: so each process builds it
+    with quiet(), seeded(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a stranger's own
+        return sha256, check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
 
 
 def _open(

@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import torch
-from torch import Tensor, nn
 from typing_extensions import Doc
 
 from harness.errors import SettingError
 from harness.settings import Settings
 
-Outputs = Literal["logits", "probabilities"]
+Outputs = Literal["logits", "probabilities", "binary-logit", "binary-probability"]
+BINARY: tuple[Outputs, ...] = ("binary-logit", "binary-probability")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +21,7 @@ class Preprocessing(Settings):
 
     mean: Annotated[tuple[float, ...], Doc("subtracted from images in [0, 1]: one value a channel; empty: none")] = ()
     std: Annotated[tuple[float, ...], Doc("what they are divided by then: one value a channel; empty: none")] = ()
-    outputs: Annotated[Outputs, Doc("what the network returns; a logarithm is put on probabilities")] = "logits"
+    outputs: Annotated[Outputs, Doc("what the network returns; logits are made of it")] = "logits"
 
     def check(self) -> None:
         if bool(self.mean) != bool(self.std):
@@ -53,43 +52,6 @@ class Preprocessing(Settings):
 def _advice(value: float) -> str:
     pixels = 1 < value <= 255 and math.isfinite(value)
     return f"; pixels are in [0, 1], so write {value:g}/255 rather than {value:g}" if pixels else ""
-
-
-class Prepared(nn.Module):
-    """A network with its preprocessing inside: images in [0, 1] to float32 logits ``(batch, classes)``.
-
-    Probabilities p become log p, whose softmax is p again, and whose margins and losses are those of the logits.
-    What float32 lost before they were returned does not come back: where p_y rounds to 1 (the others together below
-    6e-8) the cross-entropy and its gradient are 0, and where another p underflows to 0 (below 1e-38, a gap of 87
-    between logits) its logarithm is held at -87.3 and has no gradient. Attacks are blind there, so the robust
-    accuracy may be overestimated: the network's own logits are always to be preferred.
-    """
-
-    mean: Tensor | None
-    std: Tensor | None
-
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
-        super().__init__()
-        self.network = network
-        self._outputs: Outputs = preprocessing.outputs
-        for name in ("mean", "std"):
-            values = getattr(preprocessing, name)
-            self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1) if values else None)
-
-    def outputs(self, x: Tensor) -> Tensor:
-        """What the network itself returns."""
-        normalised = x if self.mean is None or self.std is None else (x - self.mean) / self.std
-        outputs: Tensor = self.network(normalised)  # a stranger's may return anything; it is looked at when opened
-        return outputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        outputs = self.outputs(x).float().clone()  # Square writes into what it is given, which may be a parameter
-        if self._outputs == "probabilities":
-            outputs = outputs.clamp_min(torch.finfo(torch.float32).tiny).log()
-        if torch.is_grad_enabled() and x.requires_grad and not outputs.requires_grad:
-            # the network cut the graph, or ignores the image: attacks meet zeros, and a check raises its flag
-            outputs = outputs + 0.0 * x.flatten(1).sum(1, keepdim=True)
-        return outputs
 
 
 def merge(asked: Preprocessing, found: Preprocessing | None) -> Preprocessing:

@@ -20,7 +20,8 @@ from harness.network import Shape
 from harness.seeds import derive_seed, global_seed
 from harness.targets.errors import TargetError
 from harness.targets.fingerprint import fingerprint
-from harness.targets.preprocessing import Prepared, Preprocessing
+from harness.targets.prepared import Prepared
+from harness.targets.preprocessing import Preprocessing
 from harness.targets.probe import Probe, probe, same_function
 
 
@@ -31,10 +32,12 @@ class Target(ABC):
     Attributes:
         label: how the target is shown.
         preprocessing: what is put inside the model.
+        own_types: whether the network computes in its own floating types, since it does not run in float32.
     """
 
     label: str
     preprocessing: Preprocessing
+    own_types: bool = False
 
     @abstractmethod
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
@@ -69,7 +72,7 @@ class Target(ABC):
             return self.network(shape, plugins)
 
     def prepare(self, network: nn.Module) -> Prepared:
-        """A built network with its preprocessing: on the CPU, float32, evaluation mode, no parameter gradients."""
+        """A built network with its preprocessing: on the CPU, evaluation mode, no parameter gradients; in float32."""
         if any(isinstance(p, UninitializedParameter) for p in network.parameters()):
             raise TargetError(
                 f"{self.label} has lazy layers without weights; pass one image through it in the factory, and load the"
@@ -77,8 +80,8 @@ class Target(ABC):
             )
         if isinstance(network, nn.DataParallel):
             network = network.module  # it would ask for its own devices
-        network = getattr(network, "_orig_mod", network)  # torch.compile's, whose backward goes through once only
-        return Prepared(network, self.preprocessing).cpu().float().eval().requires_grad_(False)
+        prepared = Prepared(network, self.preprocessing).cpu()
+        return (prepared if self.own_types else prepared.float()).eval().requires_grad_(False)
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> Prepared:
         """Images in [0, 1] to float32 logits; see ``prepare``."""
@@ -86,7 +89,8 @@ class Target(ABC):
 
     def fingerprint(self, model: Prepared) -> str:
         """The SHA-256 that identifies a model of this target."""
-        return fingerprint(model, {**self.context(), "preprocessing": self.preprocessing.resolved()})
+        types = {"types": "own"} if self.own_types else {}
+        return fingerprint(model, {**self.context(), **types, "preprocessing": self.preprocessing.resolved()})
 
     def probe(self, shape: Shape, plugins: tuple[Path, ...]) -> Probe:
         """The logits on fixed images of a model that is built for this alone, since passes may change a model."""

@@ -57,7 +57,7 @@ def test_blocks_in_another_order_and_in_another_process_get_the_same_verdicts(at
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """The command on the digits with Square and AutoAttack in blocks of ten; gives its exit code."""
     document = load_protocol("digits").with_values(
-        {"evaluation.attacks": "square,autoattack", "evaluation.block_size": 10, "epsilon": 0.12}
+        {"evaluation.attacks": "square,autoattack", "evaluation.block_size": 10, "epsilon": 0.14}
     )
     lines = [f"epsilon = {document.epsilon}", 'summary = "for this test"']
     for name, table in (("train", document.train), ("evaluation", document.evaluation)):

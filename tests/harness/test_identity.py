@@ -212,7 +212,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "arch": ["resnet18"],
         "dataset": ["digits"],
         "image_size": [10],
-        "class_order": ["b,a"],
+        "class_order": ["d,c,b,a"],
         "channels": [1],
         "protocol": ["paper"],
         "epochs": [3],

@@ -10,7 +10,8 @@ from torch import nn
 
 from harness.adversary import project
 from harness.errors import HarnessError, SettingError
-from harness.targets.preprocessing import Prepared, Preprocessing, merge
+from harness.targets.prepared import Prepared
+from harness.targets.preprocessing import Preprocessing, merge
 from tests.tiny import draws
 
 

@@ -1,0 +1,281 @@
+"""Models as people bring them: each works as it is written, or gets one line that says what to type."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.network import Shape
+from harness.targets.prepared import Prepared, held
+from harness.targets.preprocessing import Preprocessing
+from tests.harness.targets.conftest import DIGITS, Opens, Refusal, WriteModule, pixels
+from tests.tiny import draws
+
+TWO = Shape(1, 8, 8, 2)
+WEIGHTS = torch.randn(10, 64, generator=draws(3)) / 8
+
+
+class Linear(nn.Module):
+    """A linear classifier; its robust accuracy in the L-infinity ball is known in closed form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(WEIGHTS.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1) @ self.weight.T
+
+
+def prepared(network: nn.Module, **settings: object) -> Prepared:
+    return Prepared(network, Preprocessing.from_mapping(settings)).eval().requires_grad_(False)
+
+
+def gradient(model: nn.Module, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    (found,) = torch.autograd.grad(F.cross_entropy(model(x), torch.arange(len(x)) % 2), x)
+    return found
+
+
+class Change(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.net = network
+
+
+class Pieces(Change):
+    """Takes few images at once; counts what it was given."""
+
+    def __init__(self, allowed: set[int]) -> None:
+        super().__init__(Linear())
+        self.allowed, self.seen = allowed, list[int]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) not in self.allowed:
+            raise RuntimeError(f"not built for {len(x)} images")
+        self.seen.append(len(x))
+        logits: Tensor = self.net(x)
+        return logits
+
+
+class TestBatches:
+    @pytest.mark.parametrize(
+        "allowed", [set(range(1, 9)), {1}, {4}, {2}, {5, 20}], ids=["at most 8", "one", "four", "two", "as it happens"]
+    )
+    @pytest.mark.parametrize("images", [1, 3, 20, 37])
+    def test_images_go_through_in_as_many_passes_as_it_takes(
+        self, allowed: set[int], images: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        model, x = prepared(Pieces(allowed)), torch.rand(40, 1, 8, 8, generator=draws(1))
+        first = model(x)  # finds a size that goes through
+        torch.testing.assert_close(first, Linear()(x).detach())
+        torch.testing.assert_close(model(x[:images]), first[:images])
+        torch.testing.assert_close(gradient(model, x[:images]), gradient(Linear(), x[:images]))
+        assert capsys.readouterr().err.count("passes are split into") == 1
+
+    def test_a_genuine_error_is_raised_as_it_is(self) -> None:
+        with pytest.raises(RuntimeError, match="not built for 6 images"):
+            prepared(Pieces(set()))(pixels())
+
+    def test_nothing_is_split_where_all_goes_through(self) -> None:
+        network = Pieces(set(range(100)))
+        prepared(network)(torch.rand(50, 1, 8, 8))
+        assert network.seen == [50]
+
+
+class TestMinusInfinity:
+    def test_by_hand(self) -> None:
+        logits = torch.tensor([[1.0, -torch.inf, 3.0], [-torch.inf, -torch.inf, 5.0], [1.0, 2.0, 3.0]])
+        expected = torch.tensor([[1.0, 1 - 1e4, 3.0], [5 - 1e4, 5 - 1e4, 5.0], [1.0, 2.0, 3.0]])
+        assert torch.equal(held(logits), expected)
+        assert torch.equal(held(logits).softmax(1), logits.softmax(1))
+
+    def test_a_row_without_a_number_and_what_is_no_mask_stay(self) -> None:
+        logits = torch.tensor([[-torch.inf, -torch.inf], [torch.nan, 1.0], [torch.inf, 1.0]])
+        assert torch.equal(held(logits).nan_to_num(7), logits.nan_to_num(7))
+
+    def test_gradients_are_those_of_the_other_classes(self) -> None:
+        class Masked(Change):
+            def forward(self, x: Tensor) -> Tensor:
+                logits: Tensor = self.net(x)
+                return logits.masked_fill(torch.arange(10) == 9, -torch.inf)
+
+        class Without(Change):
+            def forward(self, x: Tensor) -> Tensor:
+                logits: Tensor = self.net(x)
+                return logits[:, :9]
+
+        masked, without = prepared(Masked(Linear())), Without(Linear())
+        torch.testing.assert_close(gradient(masked, pixels()), gradient(without, pixels()))
+
+
+MODELS = {
+    "a first layer in place": "nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(64, 10))",
+    "in place without a layer": "InPlace()",
+    "compiled in place": "compiled(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))",
+    "a compiled part": "nn.Sequential(nn.Flatten(), torch.compile(nn.Linear(64, 10), backend='aot_eager'))",
+    "a part compiled deep inside": "nn.Sequential(nn.Flatten(), nn.Sequential(compiled(nn.Linear(64, 10))))",
+    "a compiled function": "Calls()",
+    "exported": "exported()",
+    "scripted": "torch.jit.trace(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).eval(), torch.zeros(2, 1, 8, 8))",
+    "doubles that it casts itself": "Cast(torch.float64)",
+    "halves that it casts itself": "Cast(torch.bfloat16)",
+    "a mask of -inf": "Masked()",
+    "at most 4": "AtMost()",
+}
+BODY = """
+from torch.utils.checkpoint import checkpoint
+
+def compiled(net):
+    net.compile(backend="aot_eager")
+    return net
+
+def exported():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).eval()
+    sizes = ({0: torch.export.Dim("n")},)
+    return torch.export.export(net, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=sizes).module()
+
+class Base(nn.Module):
+    def __init__(self, dtype=torch.float32):
+        super().__init__()
+        self.net, self.dtype = nn.Linear(64, 10).to(dtype), dtype
+
+class InPlace(Base):
+    def forward(self, x):
+        x -= 0.5
+        return self.net(x.clamp_(-0.4, 0.4).flatten(1))
+
+@torch.compile(backend="aot_eager")
+def squared(x):
+    return x * x
+
+class Calls(Base):
+    def forward(self, x):
+        return self.net(squared(x).flatten(1))
+
+class Cast(Base):
+    def forward(self, x):
+        return self.net(x.flatten(1).to(self.dtype))
+
+class Masked(Base):
+    def forward(self, x):
+        return self.net(x.flatten(1)).masked_fill(torch.arange(10) == 9, -torch.inf)
+
+class AtMost(Base):
+    def forward(self, x):
+        if len(x) > 4:
+            raise RuntimeError("at most 4")
+        return self.net(x.flatten(1))
+
+class Reentrant(Base):
+    def forward(self, x):
+        return checkpoint(self.net, x.flatten(1), use_reentrant=True)
+
+class Adapting(Base):
+    def __init__(self):
+        super().__init__()
+        self.optimizer = torch.optim.SGD(self.net.parameters(), 1e-3)
+    @torch.enable_grad()
+    def forward(self, x):
+        p = self.net(x.flatten(1)).softmax(1)
+        (-(p * p.log()).sum(1).mean()).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return self.net(x.flatten(1))
+
+class Writing(Base):
+    def forward(self, x):
+        self.net.weight.data += 0.01
+        return self.net(x.flatten(1))
+
+class One(Base):
+    def forward(self, x):
+        return self.net(x.flatten(1))[:, :1]
+
+class Flat(Base):
+    def forward(self, x):
+        return self.net(x.flatten(1))[:, 0].sigmoid()
+
+def make():
+    return MODEL
+"""
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@pytest.mark.filterwarnings("ignore")  # torch's own, of tracing and of exporting
+def test_it_opens_is_built_again_and_lets_gradients_through_many_times(
+    model: str, module: WriteModule, opens: Opens
+) -> None:
+    opened = opens(f"{module(BODY.replace('MODEL', model))}:make")
+    again = opened.target.verified(DIGITS, (), opened.sha256, opened.probe)
+    x = pixels()
+    before = x.clone()
+    first, second = gradient(again, x), gradient(again, x)
+    assert torch.equal(first, second)
+    assert bool(first.isfinite().all())
+    assert bool((first != 0).any())
+    assert torch.equal(x, before)
+    assert again(x).dtype == torch.float32
+    again.train().eval()
+
+
+def test_types_that_it_keeps_are_told_and_part_of_its_identity(module: WriteModule, opens: Opens) -> None:
+    opened = opens(f"{module(BODY.replace('MODEL', 'Cast(torch.float64)'))}:make")
+    assert opened.provenance["own_types"] == "kept, float64: it does not run in float32"
+    plain = opens(f"{module(BODY.replace('MODEL', 'Cast(torch.float32)'))}:make")
+    assert "own_types" not in plain.provenance
+
+
+@pytest.mark.parametrize("name", ["Adapting", "Writing"])
+def test_a_model_that_adapts_is_refused(name: str, module: WriteModule, refusal: Refusal) -> None:
+    line = refusal(f"{module(BODY)}:{name}")
+    assert "changes its own weights in a pass (network.net.weight" in line
+    assert "give a factory that returns the network without the adaptation" in line
+
+
+def test_reentrant_checkpoints_are_refused_with_what_to_write(module: WriteModule, refusal: Refusal) -> None:
+    assert "write use_reentrant=False in its checkpoint(...) calls" in refusal(f"{module(BODY)}:Reentrant")
+
+
+class TestBinary:
+    def test_one_value_is_refused_with_what_to_type(self, module: WriteModule, refusal: Refusal) -> None:
+        name = module(BODY)
+        for model in ("One", "Flat"):
+            line = refusal(f"{name}:{model}", shape=TWO)
+            assert "--outputs binary-logit" in line
+            assert "--outputs binary-probability" in line
+        wrong = Preprocessing(outputs="binary-logit")
+        assert "the data set has 10 classes, and it takes 2" in refusal(f"{name}:One", preprocessing=wrong)
+
+    def test_the_logit_and_the_probability_are_one_model(self, module: WriteModule, opens: Opens) -> None:
+        name = module(BODY)
+        logit = opens(f"{name}:One", shape=TWO, preprocessing=Preprocessing(outputs="binary-logit"))
+        share = opens(f"{name}:Flat", shape=TWO, preprocessing=Preprocessing(outputs="binary-probability"))
+        one, other = (opened.target.model(TWO, ()) for opened in (logit, share))
+        torch.testing.assert_close(one(pixels()).softmax(1), other(pixels()).softmax(1))
+        torch.testing.assert_close(gradient(one, pixels()), gradient(other, pixels()), rtol=1e-4, atol=1e-6)
+        assert logit.provenance["outputs"] == "binary-logit: the one output is that of the second class"
+
+    def test_a_linear_networks_robust_accuracy_in_closed_form(self) -> None:
+        """Within the box around x in [0, 1] the logit of the true class falls by its weights' sign alone."""
+        from attacks.pgd import PGD
+        from harness.evaluation.evaluator import evaluate
+        from harness.threat import Threat
+
+        class OneLogit(Change):
+            def forward(self, x: Tensor) -> Tensor:
+                logits: Tensor = self.net(x)
+                return logits[:, 1:2] - logits[:, :1]
+
+        x = torch.rand(60, 1, 8, 8, generator=draws(5))
+        y, epsilon = torch.arange(60) % 2, 0.02
+        direction = (WEIGHTS[1] - WEIGHTS[0]) * torch.where(y == 1, 1.0, -1.0)[:, None]
+        corner = torch.where(
+            direction > 0, (x.flatten(1) - epsilon).clamp(min=0), (x.flatten(1) + epsilon).clamp(max=1)
+        )
+        exact = (direction * corner).sum(1) > 0
+        assert 5 < int(exact.sum()) < 55
+        threat = Threat(epsilon=epsilon, steps=20, step_size=epsilon / 4, start="uniform")
+        model = prepared(OneLogit(Linear()), outputs="binary-logit")
+        assert torch.equal(evaluate(model, PGD(), x, y, threat, draws()).correct, exact)
