@@ -21,7 +21,8 @@ from harness.errors import SettingError
 from harness.evaluation.images import evaluation_set
 from harness.evaluation.statistics import Figure
 from harness.identity import canonical_json
-from harness.leaderboard.ranking import MEASURED, Row, Selection, boards
+from harness.leaderboard.board import MEASURED, Row, Selection
+from harness.leaderboard.ranking import boards
 from harness.reference.recipes import Cell, Recipe
 from harness.store.store import Store
 

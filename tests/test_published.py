@@ -9,7 +9,8 @@ import pytest
 
 from harness.identity import digest
 from harness.job import Request, resolve
-from harness.leaderboard.ranking import MEASURED, REPORTED, boards
+from harness.leaderboard.board import MEASURED, REPORTED
+from harness.leaderboard.ranking import boards
 from harness.reference import reported_figures
 from harness.store import database
 from harness.store.store import Store

@@ -60,11 +60,11 @@ def compare(
     from harness.evaluation.agreement import SHARE
     from harness.leaderboard import comparison_document as documents
     from harness.leaderboard import comparison_text as texts
+    from harness.leaderboard.board import Selection
     from harness.leaderboard.classes import known_labels, labels_of, read
     from harness.leaderboard.comparison import compare as compare_entrants
     from harness.leaderboard.families import families
     from harness.leaderboard.finding import Where, find_one, find_two
-    from harness.leaderboard.ranking import Selection
     from harness.leaderboard.vulnerable import attacks_agree, networks_agree
     from harness.store.store import Store
 

@@ -31,9 +31,10 @@ def leaderboard(
     db: Db = None,
 ) -> None:
     """Show the leaderboard: measured rows, and those that papers report, each in rankings of their own."""
+    from harness.leaderboard.board import Selection
     from harness.leaderboard.document import render_json
     from harness.leaderboard.markdown import render_markdown
-    from harness.leaderboard.ranking import Selection, boards
+    from harness.leaderboard.ranking import boards
     from harness.leaderboard.values import render_csv
     from harness.store.store import Store
 

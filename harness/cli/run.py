@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from harness.dataset import Dataset
     from harness.execution.summary import Summary
     from harness.job import Job
-    from harness.leaderboard.ranking import Board
+    from harness.leaderboard.board import Board
     from harness.store.records import EvaluationRecord
     from harness.store.store import Store
 
@@ -162,8 +162,9 @@ def tell_notes(dataset: Dataset) -> None:
 def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: bool) -> None:
     """The rows of what the command was about, under its protocol and evaluation set."""
     from harness.cli.origin import origin
+    from harness.leaderboard.board import Selection
     from harness.leaderboard.document import row_documents
-    from harness.leaderboard.ranking import Selection, boards
+    from harness.leaderboard.ranking import boards
 
     selection = Selection(protocol=jobs[0].protocol.fingerprint, runs=frozenset(summary.run_ids))
     chosen = [board for board in boards(store, selection) if board.images == jobs[0].images]

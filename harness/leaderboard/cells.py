@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from harness.evaluation.intervals import Interval, t_interval, wilson
 from harness.evaluation.statistics import Figure
+from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.pairs import RULE
-from harness.leaderboard.ranking import REPORTED, Board, Row
 from harness.reference import ABOUT
 
 TIED = "≈"  # beside the rank of a row that is not told apart from the best

@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.evaluation.intervals import LEVEL, Interval, t_interval, wilson
 from harness.evaluation.statistics import Figure, Spread
+from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.pairs import Decision
-from harness.leaderboard.ranking import Board, Row
 
 
 def row_document(board: Board, row: Row) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import Column
 from harness.leaderboard.pairs import Decision, all_pairs
-from harness.leaderboard.ranking import MEASURED, Board, Row, Selection, boards, read_verdicts
+from harness.leaderboard.ranking import boards, read_verdicts
 from harness.store.store import Store
 
 

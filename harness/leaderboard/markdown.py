@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import cells, flag_lines, header, heading, legend, notes, spread_lines, wilson_text
-from harness.leaderboard.ranking import Board, Row
 
 
 def render_markdown(boards: Sequence[Board]) -> str:

@@ -4,169 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from harness.errors import UnknownName
-from harness.evaluation.images import Images
-from harness.evaluation.statistics import Figure, Spread, summarise
+from harness.evaluation.statistics import Figure, summarise
 from harness.identity import canonical_json
-from harness.leaderboard.columns import WORST_CASE, Column, Verdicts
-from harness.leaderboard.contestants import Contestant, contestants, label, newest, with_code, with_departures
-from harness.leaderboard.flags import Flag, flags
-from harness.leaderboard.pairs import Decision, against_best
+from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
+from harness.leaderboard.columns import WORST_CASE, Verdicts
+from harness.leaderboard.contestants import Contestant, contestants, newest
+from harness.leaderboard.flags import flags
+from harness.leaderboard.pairs import against_best
 from harness.leaderboard.places import places
 from harness.reference import ReportedFigure, notes_of
 from harness.rigour.scope import Scope
 from harness.store.records import ProtocolRecord
 from harness.store.store import Store
-
-MEASURED, REPORTED = "measured", "reported"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method on one network at one checkpoint.
-
-    Attributes:
-        settings, arch_settings: those that are not the defaults.
-        wrappers: what wraps the update, each with its settings that are not the defaults.
-        train_seeds: networks behind the row.
-        metrics: attack -> figure, in the protocol's order, and the worst case; None where there is none yet.
-        rank: among the rows of its board; None without a figure to rank by.
-        runs: numbers of the runs behind it.
-        unseeded: attacks that draw nothing, so that one seed is all there is.
-        networks: what the row was made of.
-        trained_here: False for a model from elsewhere, which was not trained under the protocol.
-        flags: what checks of rigour raised; None where none were made.
-        worst_case_seeds: attack -> seeds in the worst case, of the network that has fewest.
-        versus_best: the comparison with the board's best row; None for that row, and where there is none.
-        code: what of the networks' code does not ship, or has changed since it did; see ``RunSpec.code``.
-        means: attack -> mean over training seeds, where a publication gives that and no median: ``metrics`` has None.
-    """
-
-    method: str
-    settings: dict[str, Any]
-    wrappers: tuple[str, ...]
-    arch: str
-    arch_settings: dict[str, Any]
-    checkpoint: str
-    train_seeds: int | None
-    metrics: dict[str, Figure | None]
-    notes: tuple[str, ...] = ()
-    runs: tuple[int, ...] = ()
-    unseeded: frozenset[str] = frozenset()
-    rank: int | None = None
-    networks: tuple[Contestant, ...] = ()
-    trained_here: bool = True
-    flags: tuple[Flag, ...] | None = None
-    worst_case_seeds: dict[str, int] = field(default_factory=dict)
-    versus_best: Decision | None = None
-    code: dict[str, str] = field(default_factory=dict)
-    means: dict[str, Spread] = field(default_factory=dict)
-
-    def value(self, column: str) -> float | None:
-        """What ranks the row: its median, or the mean that a publication gives instead."""
-        figure, mean = self.metrics.get(column), self.means.get(column)
-        return figure.median if figure else mean.mean if mean else None
-
-    @property
-    def tied(self) -> bool:
-        """Whether the row is not told apart from the best one."""
-        return self.versus_best is not None and not self.versus_best.significant
-
-    @property
-    def label(self) -> str:
-        """The method with its code, what departs from its defaults, and what wraps it."""
-        return label(with_code(self.method, self.code.get("method")), self.settings, self.wrappers)
-
-    @property
-    def arch_label(self) -> str:
-        """The network with its code, and what departs from its defaults."""
-        return with_departures(with_code(self.arch, self.code.get("network")), self.arch_settings)
-
-
-@dataclass(frozen=True)
-class Board:
-    """Rows that may be ranked together: one data set, one source, one protocol, one set of examples.
-
-    Attributes:
-        fingerprint: of the protocol; for reported rows the paper's name stands for it.
-        aliases: fingerprints of other protocols of the same training and attacks, such as one with more steps for
-            attacks that take none.
-        images: which test images were attacked; None where a paper does not say.
-        total: how many test images the data set has; None: those that were attacked.
-        columns: what the rows have figures of: the protocol's attacks, and for measured rows the worst case.
-        attacks: attack -> SHA-256 of its settings, of measured rows.
-        scope: what checks of rigour depend on; None for reported rows.
-        ranked_by: the column that the ranks are of.
-    """
-
-    dataset: str
-    source: str
-    protocol: str
-    fingerprint: str
-    images: Images | None
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...] = field(default=())
-    attacks: dict[str, str] = field(default_factory=dict)
-    scope: Scope | None = None
-    ranked_by: str = ""
-    aliases: tuple[str, ...] = ()
-    total: int | None = None
-
-    @property
-    def examples(self) -> int | None:
-        """How many test images were attacked; None where a paper does not say."""
-        return None if self.images is None else self.images.count
-
-    @property
-    def epsilon(self) -> float | None:
-        """The radius of the attacks' ball; None where a paper does not say."""
-        return None if self.scope is None else self.scope.epsilon
-
-    def column(self, name: str) -> Column:
-        """A column of a measured board."""
-        attacks = self.attacks if name == WORST_CASE else {name: self.attacks[name]}
-        return Column(name, attacks, self.images or Images(0))
-
-    def tied(self, row: Row) -> bool | None:
-        """Whether the row is not told apart from the best one; None where that is not known."""
-        compared = row is self.rows[0] or row.versus_best is not None
-        return row.tied if self.source == MEASURED and row.rank is not None and compared else None
-
-    @property
-    def heading(self) -> str:
-        """What the rows have in common, in one line."""
-        if self.source == REPORTED:
-            return f"{self.dataset}, reported by {self.protocol} (not measured here)"
-        images = self.images.told(self.total or self.images.count) if self.images is not None else ""
-        return f"{self.dataset}, measured, protocol {self.protocol} [{self.fingerprint[:8]}], {images}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Which rows to show, and by which column to rank them; None: all, and each board's last attack."""
-
-    dataset: str | None = None
-    arch: str | None = None
-    protocol: str | None = None
-    checkpoint: str | None = None
-    sort: str | None = None
-    runs: frozenset[int] | None = None
-
-    def takes(self, board: Board, row: Row) -> bool:
-        """Whether the row is wanted."""
-        return (
-            self.dataset in (None, board.dataset)
-            and self.arch in (None, row.arch)
-            and self.checkpoint in (None, row.checkpoint)
-            and (self.protocol in (None, board.protocol) or self._fingerprint_of(board))
-            and (self.runs is None or not self.runs.isdisjoint(row.runs))
-        )
-
-    def _fingerprint_of(self, board: Board) -> bool:
-        return any(known.startswith(str(self.protocol)) for known in (board.fingerprint, *board.aliases))
 
 
 def boards(store: Store, selection: Selection | None = None) -> list[Board]:

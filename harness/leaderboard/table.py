@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.cells import (
     cells,
     flag_lines,
@@ -22,7 +23,6 @@ from harness.leaderboard.cells import (
     wilson_text,
 )
 from harness.leaderboard.columns import WORST_CASE
-from harness.leaderboard.ranking import REPORTED, Board, Row
 
 PIPE_WIDTH = 140  # where there is no terminal to fit
 _ALWAYS = ("rank", "method")  # shown even where all rows agree

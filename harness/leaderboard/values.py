@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from harness.evaluation.intervals import t_interval, wilson
 from harness.evaluation.statistics import Figure
-from harness.leaderboard.ranking import Board, Row
+from harness.leaderboard.board import Board, Row
 
 COLUMNS = (
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),

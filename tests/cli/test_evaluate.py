@@ -24,7 +24,8 @@ from harness.evaluation.evaluator import evaluate
 from harness.evaluation.images import Images
 from harness.events import BlockDone
 from harness.execution.executor import InProcess
-from harness.leaderboard.ranking import MEASURED, Board, boards
+from harness.leaderboard.board import MEASURED, Board
+from harness.leaderboard.ranking import boards
 from harness.networks.smallcnn import SmallCNN
 from harness.seeds import generator
 from harness.store.records import ModelRecord, RunRecord

@@ -15,12 +15,12 @@ from harness.evaluation.intervals import Interval
 from harness.evaluation.paired import Crossed
 from harness.events import BlockDone
 from harness.identity import digest
+from harness.leaderboard.board import Selection
 from harness.leaderboard.classes import Labels, known_labels, labels_of
 from harness.leaderboard.comparison import Comparison, compare
 from harness.leaderboard.families import families
 from harness.leaderboard.finding import Where, find_one, find_two
 from harness.leaderboard.pairs import MCNEMAR, Decision
-from harness.leaderboard.ranking import Selection
 from harness.leaderboard.vulnerable import attacks_agree, networks_agree
 from harness.spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord

@@ -15,10 +15,11 @@ import pytest
 from rich.console import Console
 
 from harness.evaluation.statistics import Figure, Spread
+from harness.leaderboard.board import REPORTED, Board, Row, Selection
 from harness.leaderboard.cells import heading, seeds_text
 from harness.leaderboard.document import render_json
 from harness.leaderboard.markdown import render_markdown
-from harness.leaderboard.ranking import REPORTED, Board, Row, Selection, boards
+from harness.leaderboard.ranking import boards
 from harness.leaderboard.table import PIPE_WIDTH, render_table
 from harness.leaderboard.values import render_csv
 from harness.reference import ReportedFigure, fastat, lrat_paper, reported_figures

@@ -19,9 +19,10 @@ from scipy import stats
 from harness.errors import UnknownName
 from harness.evaluation.statistics import Figure
 from harness.identity import digest
+from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
 from harness.leaderboard.cells import flags_text
 from harness.leaderboard.flags import Flag
-from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, Selection, boards
+from harness.leaderboard.ranking import boards
 from harness.reference import ReportedFigure
 from harness.rigour.finding import Finding
 from harness.store.records import (

@@ -16,12 +16,13 @@ from rich.console import Console
 from harness.evaluation.images import Images
 from harness.evaluation.intervals import Interval, wilson
 from harness.evaluation.statistics import Figure, Spread
+from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
 from harness.leaderboard.cells import figure_text, seeds_text
 from harness.leaderboard.document import render_json
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.markdown import render_markdown
 from harness.leaderboard.pairs import Decision
-from harness.leaderboard.ranking import MEASURED, REPORTED, Board, Row, Selection, boards
+from harness.leaderboard.ranking import boards
 from harness.leaderboard.table import PIPE_WIDTH, render_table
 from harness.leaderboard.values import render_csv
 from harness.store.store import Store

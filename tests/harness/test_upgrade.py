@@ -13,7 +13,8 @@ import pytest
 
 from harness.errors import StoreError
 from harness.events import BlockDone
-from harness.leaderboard.ranking import MEASURED, boards
+from harness.leaderboard.board import MEASURED
+from harness.leaderboard.ranking import boards
 from harness.store import database, migrations
 from harness.store.store import Store
 from harness.store.upgrade import upgrade_database
