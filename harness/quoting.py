@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 LONGEST = 40  # characters of a name in a sentence
@@ -21,3 +22,8 @@ def quoted(text: str) -> str:
 def class_name(names: Sequence[str], number: int) -> str:
     """A class for a sentence: its quoted name, or its number where its name is not known."""
     return quoted(names[number]) if number < len(names) else str(number)
+
+
+def normal(name: str) -> str:
+    """A name in Unicode's form NFC: one that is spelled by other bytes on another system is the same name."""
+    return unicodedata.normalize("NFC", name)

@@ -191,6 +191,12 @@ def _evaluations(boards: Iterable[Board], runs: Collection[int]) -> Iterator[Eva
 
 def print_times(summary: Summary, total_s: float) -> None:
     """Say on standard error where the time went."""
+    if summary.unexamined:
+        print(
+            f"{summary.unexamined} checkpoint(s) could not be examined by the newest checks, since their weights are"
+            " not here; what earlier checks found is shown",
+            file=sys.stderr,
+        )
     shares = {name: seconds for name, seconds in summary.shares().items() if seconds > 0}
     rest = total_s - sum(shares.values())
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in (shares | {"the rest": rest}).items())

@@ -12,6 +12,7 @@ import typer
 from harness.cli.code_text import code_of_model, code_of_run
 from harness.cli.options import AsJson, Db
 from harness.errors import HarnessError, UnknownName
+from harness.quoting import normal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ def show(
 
 def _model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> ModelRecord | None:
     """The model of that name; None for a number, where no model is called so."""
-    found = [model for model in models if model.name == name]
+    found = [model for model in models if normal(model.name) == normal(name)]
     if not found and not name.isdecimal():
         raise UnknownName("run or model", name, {model.name for model in models})
     if not found and dataset is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, SettingError
+from harness.quoting import normal
 
 PARTS = ("train", "test")
 AUTO = "auto"
@@ -63,7 +63,7 @@ def ordered(names: Iterable[str], class_order: str) -> list[str]:
         SettingError: not all names are numbers, two are the same number, or another set of names.
     """
     known = sorted(names)
-    asked = unicodedata.normalize("NFC", class_order)
+    asked = normal(class_order)
     if asked == "names":
         return known
     if asked == "numbers" or (asked == AUTO and all(_NUMBER.fullmatch(name) for name in known)):
@@ -84,7 +84,7 @@ def _by_number(known: Sequence[str]) -> list[str]:
 
 def _as_listed(known: Sequence[str], asked: str, class_order: str) -> list[str]:
     if Path(class_order).is_file():
-        asked = unicodedata.normalize("NFC", Path(class_order).read_text(encoding="utf-8"))
+        asked = normal(Path(class_order).read_text(encoding="utf-8"))
         listed = [line.strip() for line in asked.splitlines() if line.strip()]
     else:
         listed = [name.strip() for name in asked.split(",")]
@@ -119,7 +119,7 @@ def _list_part(root: Path, part: str) -> Listing:
         raise DataError(f"{root} has no folder {part}/; images go into train/CLASS/* and test/CLASS/*")
     listing: dict[str, Sequence[Path]] = {}
     for folder in (folder for folder in _visible(root / part) if folder.is_dir()):
-        name = unicodedata.normalize("NFC", folder.name)  # one name may be spelled by other bytes on another system
+        name = normal(folder.name)  # one name may be spelled by other bytes on another system
         if name in listing:
             raise DataError(f"{root / part} has two folders whose names are both {name!r} in Unicode; join them")
         listing[name] = _visible(folder)

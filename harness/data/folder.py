@@ -18,6 +18,7 @@ from harness.dataset import Augmentation, Dataset, DataSource, Split
 from harness.errors import SettingError
 from harness.evaluation.images import evaluation_set
 from harness.identity import digest
+from harness.quoting import normal
 from harness.settings import LATER
 
 
@@ -94,7 +95,7 @@ class Folder(DataSource):
 
     def _dataset(self, train: Split, test: Split, classes: tuple[str, ...]) -> Dataset:
         return Dataset(
-            name=f"folder:{self._root.name}",
+            name=f"folder:{normal(self._root.name)}",
             train=train,
             test=test,
             classes=classes,

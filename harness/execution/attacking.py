@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.assessment import Assessment, AttackGap
 from harness.device import device_label
+from harness.errors import HarnessError
 from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
 from harness.execution.executor import Executor
 from harness.execution.summary import Summary
@@ -33,6 +34,7 @@ class _Contestant:
     checkpoint_id: int
     folder: Path
     fresh: bool
+    examine: bool = True  # the model itself, for which its weights are needed
 
 
 class Attacking:
@@ -67,10 +69,21 @@ class Attacking:
         return sum(len(gap.blocks) for gap in gaps) + self._unexamined(contestant)
 
     def check_weights(self) -> None:
-        """Before anything is written: raise HarnessError where weights that are to be attacked cannot be used."""
-        for contestant in self._contestants:
-            if self._items(contestant):
+        """Before anything is written: raise HarnessError where weights that are to be attacked cannot be used.
+
+        Where a model is only to be examined by newer checks, and its weights are gone, what older ones found stays.
+        """
+        for place, contestant in enumerate(self._contestants):
+            if not self._items(contestant):
+                continue
+            try:
                 contestant.weights.check(contestant.assessment.plugins)
+            except HarnessError:
+                without = replace(contestant, examine=False)
+                if self._items(without) or contestant.fresh:
+                    raise
+                self._contestants[place] = without
+                self._summary.unexamined += 1
 
     def attack(self, executor: Executor) -> None:
         """Run every attack's missing blocks, and the checks of rigour.
@@ -159,7 +172,7 @@ class Attacking:
 
     def _unexamined(self, contestant: _Contestant) -> bool:
         known = None if contestant.fresh else self._store.checkpoint(contestant.checkpoint_id)
-        return contestant.assessment.unexamined(known)
+        return contestant.examine and contestant.assessment.unexamined(known)
 
     def _examination(self, contestant: _Contestant) -> Iterator[ExamineWork]:
         """The examination of the model itself, where it is wanted and not there yet."""

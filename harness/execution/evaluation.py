@@ -14,6 +14,7 @@ from harness.execution.executor import executor_for
 from harness.execution.summary import Summary
 from harness.plugins import discover
 from harness.provenance import provenance
+from harness.quoting import normal
 from harness.store.models import model_identity
 from harness.store.records import CheckpointRecord, ModelRecord
 from harness.store.store import Store
@@ -73,7 +74,7 @@ def _enter(evaluation: Evaluation, store: Store) -> ModelRecord | None:
     departures = found.cls.from_mapping(opened.network_settings).departures() if found is not None else {}
     dataset = evaluation.assessment.dataset_record()
     return store.see_model(
-        evaluation.name or opened.target.label,
+        normal(evaluation.name or opened.target.label),
         dataset,
         sha256=opened.sha256,
         network=opened.network,

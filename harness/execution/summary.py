@@ -12,6 +12,7 @@ class Summary:
 
     Attributes:
         attacked: numbers of the evaluations that were worked on.
+        unexamined: how many checkpoints newer checks could not look at, since their weights are gone.
         failures: for each failed run its number and the reason.
         training_s, evaluation_s: wall time of the two parts.
         busy_s: for each attack the seconds that workers were busy with it, summed over workers.
@@ -21,6 +22,7 @@ class Summary:
     trained: int = 0
     blocks: int = 0
     attacked: set[int] = field(default_factory=set)
+    unexamined: int = 0
     failures: dict[int, str] = field(default_factory=dict)
     training_s: float = 0.0
     evaluation_s: float = 0.0

@@ -8,6 +8,7 @@ from itertools import product
 
 from harness.errors import HarnessError, UnknownName
 from harness.leaderboard.contestants import Contestant, contestants, newest
+from harness.quoting import normal
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
 
@@ -83,7 +84,9 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
             raise HarnessError(f"run {run.id} has no complete evaluation; see `harness show {run.id}`")
     else:
         everything = _measured(newest(store.runs()), store.models())
-        known = [network for network in everything if network.label == name] or _of_one_code(name, everything)
+        known = [network for network in everything if normal(network.label) == normal(name)] or _of_one_code(
+            name, everything
+        )
         if not known:
             raise UnknownName("row", name, {network.label for network in everything})
     takes = where.takes(store)
@@ -106,7 +109,7 @@ def _measured(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> 
 
 def _of_one_code(name: str, networks: Iterable[Contestant]) -> list[Contestant]:
     """The networks that a name without its code stands for, where they are of one code."""
-    known = [network for network in networks if network.short_label == name]
+    known = [network for network in networks if normal(network.short_label) == normal(name)]
     labels = dict.fromkeys(network.label for network in known)
     if len(labels) > 1:
         raise HarnessError(f"{name} was run with {len(labels)} different codes; write one of {', '.join(labels)}")

@@ -191,6 +191,7 @@ from torch import nn
 
 from harness.network import Shape
 from harness.plugins import discover
+from harness.shipped import code_of
 
 WEIGHTS = Path({str(weights)!r})
 SHA256 = {checkpoint.sha256!r}
@@ -201,8 +202,10 @@ def load_model(weights: Path = WEIGHTS) -> nn.Module:
     content = Path(weights).read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise ValueError(f"{{weights}} is not the checkpoint of this entry")
-    network = discover("networks").get({run.network!r}).from_mapping({run.network_settings!r})
-    model = network.build(Shape{shape!r})
+    network = discover("networks").get({run.network!r})
+    if code_of(network) != {run.code.get("network", "")!r}:
+        raise ValueError("the code of the network is not the one that was trained")
+    model = network.from_mapping({run.network_settings!r}).build(Shape{shape!r})
     model.load_state_dict(safetensors.torch.load(content))
     return model.eval()
 '''

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sqlite3
+import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from harness.cli.main import main
 from harness.errors import HarnessError
 from harness.store.store import Store
 from harness.training.loop import Trainer
@@ -301,6 +306,28 @@ class TestTargets:
             f"{command} --fresh"
         )
 
+    def test_weights_in_an_edited_network_are_another_model(self, harness: Harness) -> None:
+        write("tiny.py", NETWORK, ACT="Sigmoid")
+        weights = {"1.weight": (8, 64), "1.bias": (8,), "3.weight": (10, 8), "3.bias": (10,)}
+        draws = torch.Generator().manual_seed(0)
+        torch.save({name: torch.randn(shape, generator=draws) for name, shape in weights.items()}, "net.pt")
+        command = f"evaluate net.pt --arch tiny --plugin tiny.py {WHERE} --attacks natural --json"
+        (first,) = json.loads(harness(command))["reports"]
+        write("tiny.py", NETWORK, ACT="ReLU")
+        (second,) = json.loads(harness(command))["reports"]
+        assert (first["model"], second["model"]) == ("net.pt", "net.pt (2)")
+        assert first["metrics"]["natural"] != second["metrics"]["natural"]
+
+    def test_a_name_is_one_name_in_whatever_form_of_unicode(self, harness: Harness) -> None:
+        write("net_of_mine.py", TARGET)
+        write("prep_of_target.py", PREP)
+        composed, decomposed = (unicodedata.normalize(form, "Gemüse") for form in ("NFC", "NFD"))
+        self.evaluate(harness, "--name", decomposed)
+        (model,) = Store.read("board.db").models()
+        assert model.name == composed
+        for name in (composed, decomposed):
+            assert composed in harness(f"show {name} --db board.db")
+
     def test_show_says_which_code(self, harness: Harness) -> None:
         write("net_of_mine.py", TARGET)
         write("prep_of_target.py", PREP)
@@ -320,3 +347,23 @@ def test_a_name_that_was_asked_for_is_not_given_away(harness: Harness) -> None:
     with pytest.raises(AssertionError, match="another model on digits is called 'ours'; give this one another --name"):
         harness(command)
     assert issubclass(HarnessError, Exception)
+
+
+def test_newer_checks_do_not_ask_for_weights_that_are_gone(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = f"run standard {RUN.replace(' --no-checks', '')}"
+    harness(run)
+    for file in Path("runs").rglob("*.safetensors"):
+        file.unlink()
+    assert Store.read("board.db").run(1).checkpoints[-1].examinations
+    monkeypatch.setattr("harness.assessment.EDITION", 99)
+    monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(run)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0
+    assert "1 checkpoint(s) could not be examined by the newest checks, since their weights are not here" in err
+    assert "standard" in out
+    with pytest.raises(AssertionError, match="cannot be read"):  # an attack needs them
+        harness(run.replace("natural,pgd", "natural,pgd,fgsm"))
