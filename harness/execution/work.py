@@ -177,11 +177,11 @@ def _load(key: str, place: DatasetPlace, plugins: tuple[Path, ...]) -> Dataset:
     return _loaded[key]
 
 
-_resident: dict[tuple[str, torch.device], Dataset] = {}
+_resident: dict[tuple[str, int, torch.device], Dataset] = {}
 
 
 def _on_device(dataset: Dataset, device: torch.device) -> Dataset:
-    key = (dataset.fingerprint, device)
+    key = (dataset.fingerprint, len(dataset.test), device)  # a sample of a folder has the name of the whole
     if key not in _resident:
         _resident.clear()
         _resident[key] = dataset.to(device)
