@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -14,6 +17,13 @@ Shapes = dict[str, tuple[int, ...]]
 # parameters that published code registers and never uses, by the network whose checkpoints have them
 UNUSED = {"wrn-32-10": ("sub_block1.",)}
 _TOLD = 2  # keys of each kind that a refusal names
+# what stands beside a network and plays no part in its answers: of weight averaging, of counting operations or classes
+_BOOKKEEPING = re.compile(r"n_averaged|total_ops|total_params|n(?:um)?_classes")
+# copies, losses, measures: the name of the module that has them
+_APART = re.compile(
+    r"attacker|(?:model_?)?(?:ema|swa)(?:_?model)?|averaged_model|teacher(?:_model)?"
+    r"|criterion|loss(?:_?f(?:n|unc))?|(?:train_|val(?:id)?_|test_)?(?:acc(?:uracy)?|metrics?|loss|confmat|f1|auroc)"
+)
 _COUNTER = "num_batches_tracked"  # of batch-norm: files older than torch 0.4.1 lack it, and nothing here reads it
 
 
@@ -40,7 +50,13 @@ class Differences:
 
     missing: Shapes
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]  # key -> expected, found
-    unexpected: Shapes
+    unexpected: Shapes = field(default_factory=dict)
+
+    def share(self, candidate: Candidate) -> tuple[float, float]:
+        """Of all tensors, the network's and the file's: how many match; then how many match by their names."""
+        every = len(candidate.expected) + len(self.unexpected) or 1
+        strangers = len(self.missing) + len(self.unexpected)
+        return 1 - (strangers + len(self.shapes)) / every, 1 - strangers / every
 
     def __len__(self) -> int:
         return len(self.missing) + len(self.shapes) + len(self.unexpected)
@@ -57,14 +73,36 @@ class Differences:
         return "; ".join(first) + (f"; and {rest} more" if rest else "")
 
 
-def compare(candidate: Candidate, tensors: dict[str, Tensor]) -> Differences:
-    """What the tensors lack, have in another shape, and have too much."""
-    expected, found = candidate.expected, {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+def compare(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: str) -> Differences:
+    """What the tensors behind a prefix lack, and have in another shape; with their names in the file."""
+    expected = {f"{prefix}{key}": shape for key, shape in candidate.expected.items()}
+    found = {key: tuple(tensors[key].shape) for key in expected if key in tensors}
     return Differences(
         missing={k: s for k, s in expected.items() if k not in found and k.rpartition(".")[2] != _COUNTER},
         shapes={k: (s, found[k]) for k, s in expected.items() if k in found and found[k] != s},
-        unexpected={k: s for k, s in found.items() if k not in expected and not candidate.unused(k)},
     )
+
+
+def prefixes(candidate: Candidate, tensors: Mapping[str, Tensor]) -> list[str]:
+    """What may be in front of a candidate's names in a state dict: where most of them are, first."""
+    votes: Counter[str] = Counter()
+    for name, tensor in tensors.items():
+        parts = name.split(".")
+        for index in range(len(parts)):
+            shape = candidate.expected.get(".".join(parts[index:]))
+            if shape is not None:
+                votes["".join(f"{part}." for part in parts[:index])] += 2 if shape == tuple(tensor.shape) else 1
+    return [prefix for prefix, _ in votes.most_common()] or [""]
+
+
+def plays_no_part(name: str, prefix: str, tensor: Tensor) -> bool:
+    """Whether a tensor beside a network, or beside a module around it, cannot change its answers, by its name."""
+    parts, around = name.split("."), prefix.removesuffix(".").split(".")
+    if _BOOKKEEPING.fullmatch(parts[-1]) and tensor.numel() == 1:
+        return True
+    while around and parts and parts[0] == around[0]:
+        parts, around = parts[1:], around[1:]
+    return len(parts) > 1 and _APART.fullmatch(parts[0]) is not None
 
 
 def other_data(candidate: Candidate, differences: Differences, label: str, shape: Shape) -> str | None:

@@ -1,200 +1,160 @@
-"""The normalisation that a weights file carries: as buffers before the network, or as values beside the weights.
+"""The normalisation of a weights file's network: what the file holds of it, and what the user says.
 
-A pair is the input's where a layer in front of the network has it, or where it lies beside the weights under a name
-that scripts give to pixel statistics. A pair within the network is the network's own. What cannot be told is refused
-until the user says: a normalisation that is missed is a wrong figure without a word.
+A normalisation that is missed is a wrong figure without a word. So what may be one is used, or the file is refused
+until the user says which, or that there is none.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from harness.errors import SettingError
+from harness.network import Shape
+from harness.targets.content import Leaf, Place, StateDict
 from harness.targets.errors import TargetError
-from harness.targets.preprocessing import Preprocessing
+from harness.targets.preprocessing import Preprocessing, merge
+from harness.targets.statistics import Statistic, common, counts, numbers, speaks_of_another, statistics, whose
 
-# a normalising layer's buffers, by the names that published code gives them
-PAIRS = (("mean", "std"), ("mu", "sigma"), ("new_mean", "new_std"), ("means", "stds"), ("mean", "sd"))
-_BESIDE = re.compile(
-    r"(?:(?:normali[sz]e|normali[sz]ation|norm|data|dataset|image|img|pixel|input|train|channel)_?)?(mean|mu|std|sigma)s?"
-)
-_CONTAINERS = re.compile(
-    r"normali[sz](?:e|er|ation)|transforms?|preprocess(?:ing)?|config|cfg|args|opts?|hparams|hyper_parameters|params|meta"
-    r"|metadata|data|dataset"
-)
-_PARTNER = {"mean": "std", "mu": "sigma"}
+SAY = "say --mean and --std, or --no-normalisation"
 
 
 @dataclass(frozen=True)
-class Found:
-    """A normalisation, where it was, and the names of the tensors that describe it."""
+class Evidence:
+    """What a file tells of the normalisation of one network.
 
-    preprocessing: Preprocessing
-    place: str
-    names: tuple[str, ...] = ()
-
-
-def pairs_in_front(tensors: Mapping[str, Tensor]) -> list[tuple[str, str]]:
-    """The names of buffers that describe a normalisation in front of the network, a pair for each layer or copy.
-
-    Such a pair lies at the top or in a layer of the outermost module: ``mean``, ``normalizer.new_mean``, ``0.mean``,
-    and below what encloses all (``module.``) or a copy (``attacker.``). One further inside is not the input's.
+    Attributes:
+        found: statistics of the input, the nearest to the network first.
+        unsure: statistics that may be of it.
+        gap: the number of the network in a Sequential, where a layer that has no tensors is in front of it.
     """
-    enclosing = _enclosing(tensors)
-    found = []
-    for name in tensors:
-        stem, _, leaf = name.removeprefix(enclosing).rpartition(".")
-        for first, second in PAIRS:
-            partner = name[: len(name) - len(leaf)] + second
-            if leaf == first and partner in tensors and "." not in stem.removeprefix("attacker."):
-                found.append((name, partner))
-    return found
+
+    found: tuple[Statistic, ...]
+    unsure: tuple[Statistic, ...]
+    gap: str | None
+
+    def names(self, state: StateDict) -> set[str]:
+        """Of the tensors of a state dict that describe a normalisation."""
+        there = [statistic for statistic in (*self.found, *self.unsure) if statistic.path == state.path]
+        return {name for statistic in there for name in statistic.names}
 
 
-def in_buffers(tensors: Mapping[str, Tensor], channels: int) -> Found | None:
-    """The normalisation that buffers in front of the network describe.
+def evidence(known: Sequence[Statistic], place: Place, others: Sequence[Place], shape: Shape) -> Evidence:
+    """What a file tells of the normalisation of the network at a place.
 
-    Raises:
-        TargetError: two that differ, a number of values that is not the channels', or another scale than [0, 1].
-    """
-    found: dict[tuple[str, str], Preprocessing] = {}
-    for name, partner in pairs_in_front(tensors):
-        sizes = {tensors[name].numel(), tensors[partner].numel()}
-        if not sizes <= {1, channels}:
-            raise TargetError(
-                f"the normalisation {name} has {max(sizes)} values, and the images have {channels} channel(s); choose"
-                " the --dataset that it was made for, or say --no-normalisation"
-            )
-        found[name, partner] = read(name, _numbers(tensors[name]), _numbers(tensors[partner]))
-    if len(set(found.values())) > 1:
-        raise TargetError(
-            f"two normalisations that differ, {' and '.join(name for name, _ in found)}: which one comes first cannot"
-            " be told from their names; bring the model as module:factory"
-        )
-    if not found:
-        return None
-    names = tuple(name for pair in found for name in pair)
-    return Found(next(iter(found.values())), f"the buffers {names[0]} and {names[1]}", names)
-
-
-def beside(content: Any, path: str, channels: int) -> Found | None:
-    """The normalisation that lies beside a state dict, in the mappings around it and in their usual containers.
+    A statistic that is nearer to another network of the file is that network's, and leaves this one unsure where there
+    is none of its own. What a network has among its own tensors is no statistic: it normalises by itself.
 
     Args:
-        content: what the file holds; ``path``: the dotted keys under which the state dict lies.
-    Raises:
-        TargetError: a mean without its deviation, two that differ, or another scale than [0, 1].
+        known: the statistics that the file holds.
+        others: where it holds networks, copies with them.
     """
-    found: dict[str, Preprocessing] = {}
-    for place, values in _around(content, path):
-        for key, first in values.items():
-            match = _BESIDE.fullmatch(key.lower()) if isinstance(key, str) else None
-            if match is None or match[1] not in _PARTNER or not _is_pair_part(first):
-                continue
-            partner = _partner(key, match[1], values)
-            if partner is None:
-                if _numbers(first) and len(_numbers(first)) in (1, channels) and not _is_weight(first):
-                    raise TargetError(
-                        f"{place}{key} lies beside the weights, and nothing that says what to divide by; say"
-                        " --mean and --std, or --no-normalisation"
-                    )
-                continue
-            means, stds = _numbers(first), _numbers(values[partner])
-            if {len(means), len(stds)} <= {1, channels}:
-                found[f"{place}{key} and {place}{partner}"] = read(f"{place}{key}", means, stds)
-    if len(set(found.values())) > 1:
-        raise TargetError(f"two normalisations that differ, {'; '.join(found)}: say --mean and --std, as they are used")
-    return Found(next(iter(found.values())), next(iter(found))) if found else None
+    found: list[Statistic] = []
+    unsure: list[Statistic] = []
+    elsewhere: list[Statistic] = []
+    places = [place, *others]
+    for statistic in known:
+        if any(statistic.path == each.state.path and statistic.names & each.own for each in places):
+            continue
+        where = (*statistic.path, *statistic.holder)
+        nearer = [p for p in places if common(where, p.address) > common(where, place.address)]
+        for each in nearer or [place]:
+            owner = whose(statistic, each.state.path, each.address[len(each.state.path) :])
+            if counts(statistic, owner, shape):
+                (elsewhere if nearer else found if owner == "the input's" else unsure).append(statistic)
+    found.sort(key=lambda statistic: -common((*statistic.path, *statistic.holder), place.address))
+    return Evidence(tuple(found), tuple(unsure if found else unsure + elsewhere), _gap(place))
 
 
-def gap(prefix: str) -> str | None:
-    """What a layer without buffers has left in the numbering: the number in front of the network's names, above 0."""
-    numbers = [part for part in prefix.split(".") if part.isdecimal() and int(part) > 0]
-    return numbers[-1] if numbers else None
-
-
-def read(name: str, means: Sequence[float], stds: Sequence[float]) -> Preprocessing:
-    """The normalisation of these values; TargetError where they are not on the [0, 1] pixel scale."""
-    size = max(len(means), len(stds))
-    try:
-        return Preprocessing(mean=tuple(means) * (size // len(means)), std=tuple(stds) * (size // len(stds)))
-    except SettingError:
-        raise TargetError(
-            f"the normalisation {name} = {brief(means)}, {brief(stds)} is not one of images in [0, 1], so the scale"
-            " of epsilon would be unknown; say --mean and --std on that scale (such as 125.3/255), say"
-            " --no-normalisation, or bring the model as module:factory, taking images in [0, 1]"
-        ) from None
-
-
-def brief(values: Sequence[float]) -> str:
-    """A few numbers in brackets."""
-    return f"({', '.join(f'{value:.4g}' for value in values)})"
-
-
-def _enclosing(tensors: Mapping[str, Tensor]) -> str:
-    """The prefix that all names share."""
-    prefix, names = "", list(tensors)
-    while names and all("." in name for name in names) and len({name.partition(".")[0] for name in names}) == 1:
-        prefix += f"{names[0].partition('.')[0]}."
-        names = [name.partition(".")[2] for name in names]
-    return prefix
-
-
-def _around(content: Any, path: str) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """The mappings from the top to the state dict, without that itself, and the usual containers in each."""
-    at, place = content, ""
-    for key in [*(path.split(".") if path else []), None]:
-        if not isinstance(at, Mapping) or key is None:
-            break
-        yield place, at
-        for name, inner in at.items():
-            if isinstance(name, str) and _CONTAINERS.fullmatch(name.lower()) and isinstance(inner, Mapping):
-                yield f"{place}{name}.", inner
-                for deeper, values in inner.items():
-                    if (
-                        isinstance(deeper, str)
-                        and _CONTAINERS.fullmatch(deeper.lower())
-                        and isinstance(values, Mapping)
-                    ):
-                        yield f"{place}{name}.{deeper}.", values
-        at, place = at.get(key), f"{place}{key}."
-
-
-def _containers(values: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """The mappings in which scripts keep settings and statistics."""
-    for name, inner in values.items():
-        if isinstance(name, str) and _CONTAINERS.fullmatch(name.lower()) and isinstance(inner, Mapping):
-            yield name, inner
-
-
-def _partner(key: str, leaf: str, values: Mapping[Any, Any]) -> str | None:
-    """The key of the deviation that belongs to a mean's."""
-    start = key.lower().rindex(leaf)
-    for other in (_PARTNER[leaf], "sd"):
-        for candidate in (key[:start] + other, key[:start] + other + "s", (key[:start] + other).upper()):
-            if candidate in values and _is_pair_part(values[candidate]):
-                return candidate
+def _gap(place: Place) -> str | None:
+    """A number in front of the network's names with none of the numbers below it beside it."""
+    parts = place.prefix.removesuffix(".").split(".")
+    for index, part in enumerate(parts):
+        beside = {place.state.address(name)[: len(place.state.path) + index + 1] for name in place.state.tensors}
+        before = (
+            [(*place.state.path, *parts[:index], str(lower)) for lower in range(int(part))] if part.isdecimal() else []
+        )
+        if any(address not in beside for address in before):
+            return part
     return None
 
 
-def _is_pair_part(value: Any) -> bool:
+def decide(
+    evidence: Evidence, asked: Preprocessing, no_normalisation: bool, shape: Shape, file: str
+) -> tuple[Preprocessing, str]:
+    """What is put inside the model, and in words where that comes from.
+
+    Raises:
+        TargetError: the file shows that there is a normalisation, and not which one.
+        SettingError: the user contradicts what the file shows.
+    """
+    if no_normalisation:
+        return asked, "none, as asked"
+    usable = {s: read for s in evidence.found if isinstance(read := _read(s, shape), Preprocessing)}
+    distinct = list(dict.fromkeys(usable.values()))
+    if len(distinct) == 1 and asked.mean:
+        inside = merge(asked, distinct[0])
+        return inside, f"{formula(inside)}, as given and in {file}"
+    if asked.mean:
+        return asked, f"{formula(asked)}, as given"
+    if len(distinct) > 1:
+        raise TargetError(f"{file} holds normalisations that differ, {'; '.join(s.place for s in usable)}; {SAY}")
+    for statistic in (*evidence.found, *evidence.unsure):
+        if distinct and "how" in statistic.parts:
+            continue
+        read = _read(statistic, shape)
+        if isinstance(read, str):
+            raise TargetError(f"{file} holds {statistic.place}, {read}")
+        if read not in distinct and statistic in evidence.unsure:
+            raise TargetError(
+                f"{file} holds {statistic.place}, and it cannot be told whether they normalise the images; {SAY}"
+            )
+    if distinct:
+        inside = merge(asked, distinct[0])
+        return inside, f"{formula(inside)}, from {next(iter(usable)).place} in {file}"
+    if evidence.gap is not None:
+        raise TargetError(
+            f"{file}: the network is number {evidence.gap} of a Sequential, and a layer without weights is in front of"
+            f" it, most likely a normalisation; {SAY} if it is none"
+        )
+    return asked, f"none in {file}"
+
+
+def readable(evidence: Evidence, shape: Shape) -> set[Preprocessing | str]:
+    """The normalisations that a file tells of."""
+    return {_read(statistic, shape) for statistic in evidence.found}
+
+
+def _read(statistic: Statistic, shape: Shape) -> Preprocessing | str:
+    """The normalisation that a statistic describes; else what is wrong with it."""
+    if "how" in statistic.parts:
+        return f"which says that images are normalised, and not how; {SAY}"
+    if not statistic.paired:
+        lacking = "what is subtracted" if "mean" not in statistic.parts else "what to divide by"
+        return f"and no {'mean' if 'mean' not in statistic.parts else 'std'} that says {lacking}; {SAY}"
+    means, stds = (numbers(statistic.parts[role].value) for role in ("mean", "std"))
+    size = max(len(means), len(stds))
+    if not {len(means), len(stds)} <= {1, shape.channels}:
+        return f"with {size} values, and the images have {shape.channels} channel(s); {SAY}"
     try:
-        return bool(_numbers(value))
-    except (TypeError, ValueError):
-        return False
+        return Preprocessing(mean=tuple(means * (size // len(means))), std=tuple(stds * (size // len(stds))))
+    except SettingError:
+        texts = [",".join(f"{value:.4g}" for value in values) for values in (means, stds)]
+        return (
+            f"({texts[0]}) and ({texts[1]}), which is not on the scale of images in [0, 1]; say --mean and --std on"
+            " that scale, such as 125.3/255, or --no-normalisation"
+        )
 
 
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim > 4
+def normalises_by_itself(tensors: Mapping[str, Tensor], shape: Shape) -> bool:
+    """Whether a network that is built has a mean and a deviation of images among its own tensors."""
+    own = statistics(Leaf((), name, tensor) for name, tensor in tensors.items())
+    return any(s.paired and s.sizes <= {1, shape.channels} and not speaks_of_another(s) for s in own)
 
 
-def _numbers(value: Any) -> list[float]:
-    """Tensors, lists, and single numbers as the shortest decimals that are these float32 numbers: 0.4914."""
-    tensor = value.detach() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
-    return [float(str(number)) for number in tensor.float().flatten().numpy()]
+def formula(inside: Preprocessing) -> str:
+    """A normalisation as it is written."""
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (inside.mean, inside.std))
+    return f"(x - {mean}) / {std}" if len(inside.mean) == 1 else f"(x - ({mean})) / ({std})"

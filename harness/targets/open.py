@@ -16,10 +16,10 @@ from harness.network import Shape
 from harness.targets.conformity import check_conformity
 from harness.targets.errors import TargetError
 from harness.targets.factory import FactoryTarget, open_factory
-from harness.targets.normalisation import pairs_in_front
+from harness.targets.normalisation import formula, normalises_by_itself
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened, Target, conversions, quiet, seeded
-from harness.targets.weights import WeightsTarget, open_weights, split_key
+from harness.targets.weights import open_weights, split_key
 from harness.targets.weights_file import SUFFIXES
 from harness.targets.zoo import PREFIX, open_zoo
 
@@ -60,8 +60,8 @@ def open_target(
     network = target.build(shape, plugins)
     target = target.seen(network)
     converted = conversions(network)
-    if not isinstance(target, WeightsTarget):
-        _refuse_second_normalisation(asked, network, text)
+    if target.preprocessing.mean:
+        _refuse_second_normalisation(network, text, shape, given=bool(asked.mean))
     target, sha256, notes = _conforming(target, network, shape, images, plugins)
     provenance |= notes
     name, settings = target.architecture(network)
@@ -70,6 +70,8 @@ def open_target(
     if isinstance(target, FactoryTarget):
         provenance |= {"class": type(network).__name__}
         provenance["source_sha256"] = target.source.digest if target.source is not None else ""
+        if asked.mean:
+            provenance["normalisation"] = f"{formula(asked)}, as given"
     return Opened(
         target=target,
         sha256=sha256,
@@ -156,16 +158,17 @@ def _unknown(text: str) -> str:
     return f"{text} is no target{hint}; a TARGET is a run's number, {KINDS}"
 
 
-def _refuse_second_normalisation(asked: Preprocessing, network: nn.Module, text: str) -> None:
+def _refuse_second_normalisation(network: nn.Module, text: str, shape: Shape, *, given: bool) -> None:
     """A network that normalises by itself must not be given normalised images."""
-    if not asked.mean:
-        return
     tensors = dict(network.named_buffers()) | dict(network.named_parameters())
-    inside = bool(pairs_in_front(tensors)) or any(_normalises(module) for module in network.modules())
-    if inside:
+    if normalises_by_itself(tensors, shape) or any(_normalises(module) for module in network.modules()):
+        what, action = (
+            ("--mean and --std are", "leave them out")
+            if given
+            else ("what is beside its weights is", "say --no-normalisation if the layer is all")
+        )
         raise SettingError(
-            f"--mean and --std are refused: {text} has a normalising layer of its own, and images would be normalised"
-            " twice; leave them out"
+            f"{what} refused: {text} has a normalising layer of its own, and images would be normalised twice; {action}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,56 +16,85 @@ from harness.network import Network, Shape
 from harness.overrides import make
 from harness.plugins import discover
 from harness.settings import Plugin
-from harness.targets.comparison import Candidate, Differences, compare, other_data
+from harness.targets.comparison import Candidate, Differences, compare, other_data, plays_no_part, prefixes
+from harness.targets.content import Address, Place, StateDict, spelled
 from harness.targets.errors import TargetError
-from harness.targets.state_dict import Reading
+from harness.targets.normalisation import evidence
+from harness.targets.statistics import Statistic
 
 _BUILDS = 200  # of one network with inferred settings, at most
+_PLACES = 16  # in one state dict at which one network is looked for, at most
 _ORDINARY = (32, 32)  # a size that most networks take, where they do not take the data set's
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """A network, and the reading of a file's tensors that is its state dict.
+    """A network, and where its tensors are in a file.
 
     Attributes:
-        unused: parameters in the file that published code registers and never uses.
+        copies: every place in the state dict where this network is, itself with them.
+        unused: parameters in the file that published code registers and never uses; names in the state dict.
+        left_out: what stands beside the network and plays no part in its answers; names in the state dict.
     """
 
     network: Network
-    reading: Reading
-    unused: tuple[str, ...] = ()
+    place: Place
+    copies: tuple[Place, ...]
+    unused: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Trial:
+    """A candidate beside one state dict.
+
+    Attributes:
+        places: where it is whole, in the user's scope; else where it is nearest.
+    """
+
     candidate: Candidate
-    reading: Reading
+    places: tuple[Place, ...]
+    copies: tuple[Place, ...]
     differences: Differences
+    unused: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     @property
-    def distance(self) -> float:
-        """0 for a fit; else the share of all names, the network's and the file's, that are not a match in shape."""
-        every = len(self.candidate.expected.keys() | self.reading.tensors.keys())
-        return len(self.differences) / every if every else 1.0
+    def nearness(self) -> tuple[float, float]:
+        return self.differences.share(self.candidate)
+
+    def recognised(self) -> list[Recognised]:
+        notes = self.copies, self.unused, self.left_out
+        return [Recognised(self.candidate.network, place, *notes) for place in self.places]
 
 
 def recognise(
-    readings: Sequence[Reading],
+    states: Sequence[StateDict],
+    known: Sequence[Statistic],
     label: str,
     shape: Shape,
     *,
+    file: str = "FILE",
+    scope: Address = (),
     arch: str | None,
     values: Mapping[str, Any],
     plugins: tuple[Path, ...],
-) -> Recognised:
-    """The network whose state dict has these names and shapes; its settings are inferred where they show in shapes.
+) -> list[Recognised]:
+    """The networks whose state dicts have these names and shapes; settings are inferred where they show in shapes.
+
+    Every place where a network is whole counts. What else is in a state dict must describe a normalisation, or play no
+    part in the answers; else nothing there fits.
 
     Args:
-        readings: of the tensors, the likeliest first.
+        states: those that may be the model's.
+        known: the statistics that the file holds.
+        file: as the user names it, without a key.
+        scope: the address at or below which the network is.
         arch, values: the network and settings that are known already; None: every registered network is tried.
+    Returns:
+        At least one; copies are several.
     Raises:
-        TargetError: none fits, or several do; names the first keys that differ from the nearest one, with shapes.
+        TargetError: none fits, or several fit one state dict; names the keys that differ from the nearest one.
         UnknownName: there is no network ``arch``.
         SettingError: a refused setting.
     """
@@ -74,42 +103,72 @@ def recognise(
     classes = {name: catalogue.get(name) for name in ([arch] if arch is not None else sorted(catalogue.found))}
     if arch is None:
         classes = {n: cls for n, cls in classes.items() if {info.name for info in cls.describe()} >= set(values)}
-    fits: dict[str, Recognised] = {}
+    tensors = [tensor for state in states for tensor in state.within(scope).values()]
+    fits: list[Recognised] = []
     others: list[str] = []
     nearest: _Trial | None = None
     for name, cls in classes.items():
-        for candidate in _candidates(cls, name, values, readings[0].tensors, shape):
-            trials = (_Trial(candidate, reading, compare(candidate, reading.tensors)) for reading in readings)
-            trial = min(trials, key=lambda trial: trial.distance)
-            other = other_data(candidate, trial.differences, label, shape)
-            if other is not None:
-                others.append(other)
-            elif not trial.differences:
-                unused = tuple(key for key in trial.reading.tensors if candidate.unused(key))
-                fits[name] = Recognised(candidate.network, trial.reading, unused)
+        left = list(states)
+        for candidate in _candidates(cls, name, values, tensors, shape):
+            for state in tuple(left):
+                trial = _tried(candidate, state, known, scope, shape)
+                other = other_data(candidate, trial.differences, label, shape)
+                if other is not None:
+                    others.append(other)
+                elif not trial.differences:
+                    fits += trial.recognised()
+                    left.remove(state)
+                if nearest is None or trial.nearness > nearest.nearness:
+                    nearest = trial
+            if not left:
                 break
-            if nearest is None or trial.distance < nearest.distance:
-                nearest = trial
-    if len(fits) > 1:
-        raise TargetError(f"{label} fits the networks {' and '.join(fits)}; say which one with --arch")
+    for state in states:
+        names = list(dict.fromkeys(fit.network.name for fit in fits if fit.place.state is state))
+        if len(names) > 1:
+            raise TargetError(f"{label} fits the networks {' and '.join(names)}; say which one with --arch")
     if fits:
-        return next(iter(fits.values()))
+        return sorted(fits, key=lambda fit: states.index(fit.place.state))
     if others:
         raise TargetError(others[0])
     if nearest is None:
         raise TargetError(f"{label}: no network can be built for it with {_settings(values)}; name another --arch")
-    raise TargetError(_mismatch(label, arch, nearest))
+    raise TargetError(_mismatch(label, file, arch, nearest))
+
+
+def _tried(candidate: Candidate, state: StateDict, known: Sequence[Statistic], scope: Address, shape: Shape) -> _Trial:
+    tensors = state.within(scope)
+    compared = {prefix: compare(candidate, tensors, prefix) for prefix in prefixes(candidate, tensors)[:_PLACES]}
+    nearest = max(compared, key=lambda prefix: compared[prefix].share(candidate))
+    there = [prefix for prefix, differences in compared.items() if not differences] or [nearest]
+    places = [_place(candidate, state, prefix) for prefix in there]
+    everywhere = prefixes(candidate, state.tensors)[:_PLACES]
+    copies = [
+        _place(candidate, state, prefix) for prefix in everywhere if not compare(candidate, state.tensors, prefix)
+    ]
+    rest = {name: t for name, t in tensors.items() if not any(name in place.own for place in places)}
+    normalising: set[str] = set().union(*(evidence(known, place, copies, shape).names(state) for place in places))
+    rest = {name: tensor for name, tensor in rest.items() if name not in normalising}
+    unused = [n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there)]
+    left_out = [n for n, tensor in rest.items() if any(plays_no_part(n, prefix, tensor) for prefix in there)]
+    strange = {n: tuple(t.shape) for n, t in rest.items() if n not in {*unused, *left_out}}
+    differences = replace(compared[there[0]], unexpected=strange)
+    return _Trial(candidate, tuple(places), tuple(copies), differences, tuple(unused), tuple(left_out))
+
+
+def _place(candidate: Candidate, state: StateDict, prefix: str) -> Place:
+    own = (f"{prefix}{key}" for key in candidate.expected)
+    return Place(state, prefix, frozenset(name for name in own if name in state.tensors))
 
 
 def _candidates(
-    cls: type[Plugin], name: str, values: Mapping[str, Any], tensors: dict[str, Tensor], shape: Shape
+    cls: type[Plugin], name: str, values: Mapping[str, Any], tensors: Sequence[Tensor], shape: Shape
 ) -> Iterator[Candidate]:
     """The network with its defaults, then with settings that a file's tensors suggest.
 
     Integer settings that are not given may be any extent that occurs among the tensors; those at their defaults come
     first. A setting that shows in no shape keeps its default.
     """
-    extents = sorted({extent for tensor in tensors.values() for extent in tensor.shape})
+    extents = sorted({extent for tensor in tensors for extent in tensor.shape})
     integers = [info for info in cls.describe() if info.type == "int" and info.name not in values]
     choices = [[info.default, *(extent for extent in extents if extent != info.default)] for info in integers]
     for number, inferred in enumerate(itertools.islice(itertools.product(*choices), _BUILDS)):
@@ -150,8 +209,11 @@ def _settings(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "its default settings"
 
 
-def _mismatch(label: str, arch: str | None, nearest: _Trial) -> str:
-    name = nearest.candidate.network.name
+def _mismatch(label: str, file: str, arch: str | None, nearest: _Trial) -> str:
+    name, differences = nearest.candidate.network.name, nearest.differences
     lead = f"{label} is not a state dict of {name}" if arch else f"{label} fits no registered network; nearest {name}"
     other = "choose another --arch" if arch else "name the network with --arch, add yours with --plugin"
-    return f"{lead}: {nearest.differences.told()}: {other}, or bring the model as module:factory"
+    if nearest.places[0].prefix and not differences.missing and not differences.shapes:
+        address = spelled(nearest.places[0].address)
+        other = f"{file}:{address} opens the {name} alone, without what is beside it"
+    return f"{lead}: {differences.told()}: {other}, or bring the model as module:factory"

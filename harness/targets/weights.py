@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from harness.errors import PluginError, UnknownName
-from harness.network import Shape
+from harness.network import Network, Shape
+from harness.overrides import make
 from harness.plugins import discover
 from harness.shipped import code_of
+from harness.targets.content import (
+    Address,
+    StateDict,
+    choices,
+    dense,
+    leaves,
+    scope_of,
+    shortened,
+    spelled,
+    state_dicts,
+    without_state_dict,
+)
 from harness.targets.errors import TargetError
-from harness.targets.normalisation import beside, gap, in_buffers, pairs_in_front
-from harness.targets.preprocessing import Preprocessing, merge
+from harness.targets.normalisation import decide, evidence, readable
+from harness.targets.preprocessing import Preprocessing
 from harness.targets.recognise import Recognised, recognise
-from harness.targets.state_dict import Held, Reading, clean, copies, readings, shortly, unnest
+from harness.targets.statistics import Statistic, statistics
 from harness.targets.target import Target
 from harness.targets.weights_file import SUFFIXES, WeightsFile, read_weights_file
 
-_FILE = re.compile(rf"(?P<file>.*(?:{'|'.join(re.escape(suffix) for suffix in SUFFIXES)}))(?::(?P<key>[^:/]+))?")
+_FILE = re.compile(rf"(?P<file>.*(?:{'|'.join(re.escape(suffix) for suffix in SUFFIXES)}))(?::(?P<key>.+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +45,15 @@ class WeightsTarget(Target):
 
     Attributes:
         file: absolute.
-        key: the dotted key under which the file keeps the state dict, or the prefix of its names; empty for the top.
+        path, prefix: where the file has the network's tensors: the keys of the mappings around the state dict, and what
+            is in front of the network's names in it.
         file_sha256: of the file when it was opened.
         network_code: what identity takes of the network's code; empty for one that ships, at its first version.
     """
 
     file: Path
-    key: str
+    path: Address
+    prefix: str
     file_sha256: str
     network_name: str
     network_settings: dict[str, Any]
@@ -47,15 +63,14 @@ class WeightsTarget(Target):
         held = read_weights_file(self.file)
         if held.sha256 != self.file_sha256:
             raise TargetError(f"the weights file {self.file} changed since it was opened; run the command again")
-        _, recognised, _ = _recognised(
-            held, self.label, self.key or None, shape, self.network_name, self.network_settings, plugins
-        )
-        if code_of(type(recognised.network)) != self.network_code:
+        cls = discover("networks", plugins).get(self.network_name)
+        if code_of(cls) != self.network_code:
             raise TargetError(f"the code of the network {self.network_name!r} changed since {self.label} was opened")
-        network = recognised.network.build(shape)
-        network.load_state_dict(
-            {name: t for name, t in recognised.reading.tensors.items() if name not in recognised.unused}, strict=False
-        )  # not strict for want of num_batches_tracked alone: all else was compared
+        network = cast(Network, make(cls, self.network_name, self.network_settings)).build(shape)
+        (state,) = (state for state in state_dicts(held.content) if state.path == self.path)
+        own = {name: state.tensors.get(f"{self.prefix}{name}") for name in network.state_dict()}
+        tensors, _ = dense({name: tensor for name, tensor in own.items() if tensor is not None}, self.label)
+        network.load_state_dict(tensors, strict=False)  # num_batches_tracked alone may lack: all else was compared
         return network
 
     def architecture(self, network: nn.Module) -> tuple[str, dict[str, Any]]:
@@ -87,103 +102,107 @@ def open_weights(
     """Read a file and find its network; the target and its provenance.
 
     Args:
+        key: the address of a state dict in the file, or of a part of one; None: the usual keys, else any.
         no_normalisation: whether the user says that images go into the network as they are, whatever the file has.
     Raises:
-        HarnessError: the file cannot be read, is not the weights of a registered network for this data set, or may
-            lack a normalisation.
+        HarnessError: the file cannot be read, is not the weights of a registered network for this data set, holds
+            several that differ, or may lack a normalisation.
     """
     held = read_weights_file(file)
     name, settings = _named_inside(held, text, arch, plugins)
-    state, recognised, notes = _recognised(held, text, key, shape, name, {**settings, **values}, plugins)
-    network, reading = recognised.network, recognised.reading
-    differing = copies(reading, state.tensors)
-    if differing and key is None:
-        choices = " or ".join(f"{text}:{prefix}" for prefix in (reading.prefix.rstrip("."), *differing))
-        raise TargetError(f"{text} holds {1 + len(differing)} copies of the network that differ; say which: {choices}")
-    inside, told = _normalisation(held, state, reading, text, shape, preprocessing, no_normalisation)
-    provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256, **notes, "normalisation": told}
-    if reading.prefix:
-        provenance["prefix_stripped"] = reading.prefix
-    normalising = {name for pair in pairs_in_front(state.tensors) for name in pair}
-    if left_out := [name for name in reading.left_out if name not in normalising]:
-        provenance["left_out"] = shortly(left_out)
-    if state.others:
-        provenance["other_state_dicts"] = list(state.others)
-    if recognised.unused:
-        provenance["unused"] = list(recognised.unused)
-    if held.run:
-        provenance["trained_by_harness"] = held.run
+    states = state_dicts(held.content)
+    if not states:
+        raise without_state_dict(held.content, text)
+    named = text.removesuffix(f":{key}")
+    known = statistics([*leaves(held.content), *leaves(held.notes)])
+    scope = scope_of(states, key, named) if key is not None else ()
+    fits = recognise(
+        _eligible(states, scope, key),
+        known,
+        text,
+        shape,
+        file=named,
+        scope=scope,
+        arch=name,
+        values={**settings, **values},
+        plugins=plugins,
+    )
+    fits = [fit for fit in fits if key is not None and fit.place.address == scope] or fits
+    told = [evidence(known, fit.place, [*fit.copies, *(f.place for f in fits)], shape) for fit in fits]
+    said = no_normalisation or bool(preprocessing.mean)
+    differing = [
+        each
+        for each, its in zip(fits, told, strict=True)
+        if not _same_weights(each, fits[0]) or not (said or readable(its, shape) == readable(told[0], shape))
+    ]
+    if differing:
+        there = choices(named, [_choice(fit) for fit in (fits[0], *differing)])
+        raise TargetError(f"{text} holds {1 + len(differing)} networks that differ; say which one: {there}")
+    fit = fits[0]
+    inside, outcome = decide(told[0], preprocessing, no_normalisation, shape, named)
+    provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
+    if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
+        provenance["normalisation"] = outcome
     target = WeightsTarget(
         label=text,
         preprocessing=inside,
         file=file.absolute(),
-        key=key or state.path,
-        network_code=code_of(type(network)),
+        path=fit.place.state.path,
+        prefix=fit.place.prefix,
+        network_code=code_of(type(fit.network)),
         file_sha256=held.sha256,
-        network_name=network.name,
-        network_settings=network.resolved(),
+        network_name=fit.network.name,
+        network_settings=fit.network.resolved(),
     )
-    return target, provenance
+    notes = _notes(fits, states, known) | ({"trained_by_harness": held.run} if held.run else {})
+    return target, provenance | notes
 
 
-def _recognised(
-    held: WeightsFile,
-    label: str,
-    key: str | None,
-    shape: Shape,
-    arch: str | None,
-    values: Mapping[str, Any],
-    plugins: tuple[Path, ...],
-) -> tuple[Held, Recognised, dict[str, Any]]:
-    state = unnest(held.content, key, label)
-    tensors, notes = clean(state.tensors, label)
-    if state.path:
-        notes["nested_under"] = state.path
-    found = recognise(readings(tensors), label, shape, arch=arch, values=values, plugins=plugins)
-    return replace(state, tensors=tensors), found, notes
+def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> list[StateDict]:
+    """The state dicts that may be the model's: those that the user chose, else those at the usual places, else all."""
+    if key is not None:
+        return [state for state in states if state.within(scope)]
+    return [state for state in states if state.usual] or list(states)
 
 
-def _normalisation(
-    held: WeightsFile,
-    state: Held,
-    reading: Reading,
-    text: str,
-    shape: Shape,
-    asked: Preprocessing,
-    no_normalisation: bool,
-) -> tuple[Preprocessing, str]:
-    """What is put inside the model, and in words where that comes from.
-
-    Raises:
-        TargetError: the file shows that there is a normalisation, and not which one.
-    """
-    if no_normalisation:
-        return asked, "none, as asked"
-    found = in_buffers(_outer(state, reading), shape.channels)
-    found = found or beside(held.content, state.path, shape.channels)
-    inside = merge(asked, found.preprocessing if found is not None else None)
-    if found is None and asked.mean:
-        return inside, f"{_formula(inside)}, as given"
-    if found is not None:
-        return inside, f"{_formula(inside)}, from {found.place} in {text}"
-    number = gap(state.prefix + reading.prefix)
-    if number is not None:
-        raise TargetError(
-            f"{text}: the network is number {number} of a Sequential, so a layer without weights is in front of it,"
-            " most likely a normalisation; say --mean and --std, or --no-normalisation if it is none"
-        )
-    return inside, f"none in {text}"
+def _choice(fit: Recognised) -> Address:
+    """What a user types to choose a network: its state dict, where that holds no other copy."""
+    state = fit.place.state
+    return state.path if len(fit.copies) == 1 and state.path else fit.place.address
 
 
-def _outer(state: Held, reading: Reading) -> dict[str, Tensor]:
-    """The tensors outside of the network, by which a pair within it is not taken for one in front of it."""
-    inside = {f"{state.prefix}{reading.prefix}{name}" for name in reading.tensors}
-    return {name: tensor for name, tensor in (state.around or state.tensors).items() if name not in inside}
+def _same_weights(one: Recognised, other: Recognised) -> bool:
+    """Whether two places of a file hold one network, its counters of batches aside."""
+    if one is other:
+        return True
+    first, second = one.place.tensors, other.place.tensors
+    names = {name for name in first.keys() | second.keys() if not name.endswith("num_batches_tracked")}
+    alike = (one.network, first.keys() & names) == (other.network, second.keys() & names)
+    return alike and all(torch.equal(first[name].float(), second[name].float()) for name in names)
 
 
-def _formula(inside: Preprocessing) -> str:
-    mean, std = (", ".join(f"{value:g}" for value in values) for values in (inside.mean, inside.std))
-    return f"(x - {mean}) / {std}" if len(inside.mean) == 1 else f"(x - ({mean})) / ({std})"
+def _notes(fits: Sequence[Recognised], states: Sequence[StateDict], known: Sequence[Statistic]) -> dict[str, Any]:
+    """What of a file was taken, and what was not."""
+    fit, *equal = fits
+    place, label = fit.place, spelled(fit.place.address)
+    _, converted = dense(place.tensors, label)
+    used = [each.place.state for each in fits]
+    described = {(s.path, name) for s in known for name in s.names}
+    others = [
+        state
+        for state in states
+        if state not in used and any((state.path, n) not in described for n in state.tensors if state.path or "." in n)
+    ]
+    notes = {
+        "converted_to_float32": converted,
+        "nested_under": ".".join(place.state.path),
+        "prefix_stripped": place.prefix,
+        "equal_copies": [spelled(each.place.address) for each in equal],
+        "left_out": ", ".join(shortened(fit.left_out)),
+        "other_state_dicts": [spelled(state.path) for state in others],
+        "unused": list(fit.unused),
+    }
+    return {name: note for name, note in notes.items() if note}
 
 
 def _named_inside(

@@ -34,11 +34,13 @@ class WeightsFile:
         content: tensors by name, or mappings that hold them.
         sha256: of the file.
         run: what harness wrote into it about the run that trained it; empty in a stranger's file.
+        notes: what else a safetensors file says beside its tensors, as texts.
     """
 
     content: Any
     sha256: str
     run: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def read_weights_file(path: Path) -> WeightsFile:
@@ -104,10 +106,11 @@ def _read_safetensors(path: Path, content: bytes, sha256: str) -> WeightsFile:
     try:
         tensors = safetensors.torch.load(content)
         header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
-        run = json.loads(header.get("__metadata__", {}).get(METADATA_KEY, "{}"))
+        notes = dict(header.get("__metadata__", {}))
+        run = json.loads(notes.pop(METADATA_KEY, "{}"))
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise TargetError(f"the weights file {path} is damaged ({told(error)}); copy it again") from error
-    return WeightsFile(tensors, sha256, run if isinstance(run, dict) else {})
+    return WeightsFile(tensors, sha256, run if isinstance(run, dict) else {}, notes)
 
 
 def _refusal(path: Path, content: bytes, error: Exception) -> str:

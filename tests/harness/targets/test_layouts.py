@@ -108,15 +108,21 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a gap in the numbering": (state("module.1."), "number 1 of a Sequential, .* --no-normalisation if it is none"),
     "a gap without module": (state("1."), "number 1 of a Sequential"),
     "a gap deeper": (state("net.2.model."), "number 2 of a Sequential"),
-    "a mean alone": ({"model": state(), "mean": [MEAN]}, "mean lies beside the weights, and nothing that says"),
-    "on the scale of bytes": ({"model": state(), "mean": [125.3], "std": [63.0]}, r"\(125.3\), \(63\) is not one of"),
+    "a mean alone": (
+        {"model": state(), "mean": [MEAN]},
+        "holds mean, and no std that says what to divide by; say --mean and --std, or --no-normalisation",
+    ),
+    "on the scale of bytes": (
+        {"model": state(), "mean": [125.3], "std": [63.0]},
+        r"\(125.3\) and \(63\), which is not on the scale",
+    ),
     "two that differ": (
         {"model": state(), "mean": [MEAN], "std": [STD], "config": {"mean": [0.5], "std": [0.5]}},
-        "two normalisations that differ",
+        "normalisations that differ, mean and std; config.mean and config.std; say --mean",
     ),
     "of another number of channels": (
         {**state("model."), "normalize.mean": torch.zeros(3), "normalize.std": torch.ones(3)},
-        "has 3 values, and the images have 1 channel",
+        "with 3 values, and the images have 1 channel",
     ),
 }
 
@@ -157,8 +163,8 @@ class TestSeveral:
     def test_copies_that_differ_are_refused_and_a_prefix_chooses(self, opens: Opens, refusal: Refusal) -> None:
         torch.save({"state_dict": {**state("model."), **state("ema_model.", seed=1)}}, "net.pt")
         line = refusal("net.pt")
-        assert line.endswith("2 copies of the network that differ; say which: net.pt:model or net.pt:ema_model")
-        for prefix, seed in (("model", 0), ("ema_model", 1)):
+        assert line.endswith("differ; say which one: net.pt:state_dict.model or net.pt:state_dict.ema_model")
+        for prefix, seed in (("model", 0), ("ema_model", 1), ("state_dict.model", 0), ("state_dict.ema_model", 1)):
             opened = opens(f"net.pt:{prefix}")
             torch.testing.assert_close(logits(opened, pixels()), expected(normalised=False, seed=seed), rtol=0, atol=0)
 
@@ -196,6 +202,71 @@ class TestSeveral:
     def test_what_is_left_out_is_told(self, opens: Opens) -> None:
         torch.save(NONE["Lightning"], "net.pt")
         assert opens("net.pt").provenance["left_out"] == "criterion.weight, val_acc.total"
+
+
+class TestKeys:
+    """FILE:KEY is the address of a state dict, or of a part of one: all of it, or its end."""
+
+    @pytest.mark.parametrize(
+        "key",
+        ["model.module.attacker.model", "module.attacker.model", "attacker.model", "attacker", "model.module.attacker"],
+    )
+    def test_from_the_top_or_from_anywhere(self, key: str, opens: Opens) -> None:
+        content = {"model": {**state("module.model.", seed=1), **state("module.attacker.model.")}, "epoch": 3}
+        torch.save(content, "net.pt")
+        opened = opens(f"net.pt:{key}")
+        torch.testing.assert_close(logits(opened, pixels()), expected(normalised=False), rtol=0, atol=0)
+
+    @pytest.mark.parametrize(
+        ("content", "key"),
+        [
+            ({"a": {"b": {"c": {"swa_state_dict": state()}}}, "model": state(seed=1)}, "swa_state_dict"),
+            ({"state_dict": state(seed=1), "swa/averaged": state()}, "swa/averaged"),
+            ({"state_dict": state(seed=1), "swa:averaged": state()}, "swa:averaged"),
+            ({"nets": [state(seed=1), state()]}, "nets.1"),
+            ({"nets": {0: state(seed=1), 1: state()}}, "nets.1"),
+            ({"a.b": state(), "model": state(seed=1)}, "a.b"),
+            ({**state(), **state("ema.", seed=1)}, "."),
+            ({**state(seed=1), **state("ema.")}, "ema"),
+            ([state(seed=1), state()], "1"),
+            ({"model": torch.nn.Linear(2, 2).state_dict(), "teacher": state("module.")}, "teacher"),
+            ({"model": {"_orig_mod.model." + name: t for name, t in state().items()}}, "_orig_mod.model"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_wherever_it_lies(self, content: Any, key: str, opens: Opens) -> None:
+        torch.save(content, "net.pt")
+        opened = opens(f"net.pt:{key}")
+        torch.testing.assert_close(logits(opened, pixels()), expected(normalised=False), rtol=0, atol=0)
+
+    def test_an_end_that_several_have_is_refused_with_what_to_type(self, refusal: Refusal) -> None:
+        torch.save({"a": {"net": state()}, "b": {"net": state(seed=1)}}, "net.pt")
+        assert refusal("net.pt:net").endswith("has 2 parts named net; say which: net.pt:a.net or net.pt:b.net")
+
+    def test_a_near_miss_is_told(self, refusal: Refusal) -> None:
+        torch.save({"state_dict": {**state("model."), **state("ema_model.", seed=1)}}, "net.pt")
+        assert refusal("net.pt:emamodel").endswith("it has: state_dict; did you mean net.pt:state_dict.ema_model?")
+
+    def test_what_an_optimiser_remembers_is_no_state_dict(self, opens: Opens) -> None:
+        model = trained()
+        optimizer = torch.optim.Adam(model.parameters())
+        sum(p.sum() for p in model.parameters()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+        torch.save({"model": state(), "optimizer_states": [optimizer.state_dict()]}, "net.pt")
+        assert "other_state_dicts" not in opens("net.pt").provenance
+
+    def test_equal_copies_are_one_model_whichever_is_chosen(self, opens: Opens) -> None:
+        torch.save({"model": state(), "ema": state("module.")}, "net.pt")
+        assert opens("net.pt").provenance["equal_copies"] == ["ema.module"]
+        assert len({opens(f"net.pt{key}").sha256 for key in ("", ":model", ":ema", ":ema.module")}) == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "module.model."])
+def test_the_nearest_network_is_named_with_its_names_in_the_file(prefix: str, refusal: Refusal) -> None:
+    tensors = {name: t for name, t in state(prefix).items() if not name.endswith("11.bias")}
+    torch.save({"epoch": 3, "model": tensors | {f"{prefix}12.bias": torch.zeros(10)}}, "net.pt")
+    line = refusal("net.pt")
+    assert f"nearest smallcnn: missing {prefix}11.bias (10,); unexpected {prefix}12.bias (10,): name the" in line
 
 
 def test_the_nearest_network_is_the_one_that_shares_most_tensors(refusal: Refusal) -> None:

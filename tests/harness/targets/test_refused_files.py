@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from harness.network import Shape
 from harness.networks.resnet18 import ResNet18
-from harness.targets.recognise import recognise
-from harness.targets.state_dict import readings as readings_of
+from harness.targets.content import StateDict
+from harness.targets.recognise import Recognised, recognise
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, trained
 
 CIFAR = Shape(3, 32, 32, 10)
@@ -251,6 +251,11 @@ def shapes_of(asset: str) -> dict[str, Tensor]:
     return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
+def only_fit(tensors: dict[str, Tensor]) -> Recognised:
+    (found,) = recognise([StateDict((), tensors)], [], "net.pt", CIFAR, arch=None, values={}, plugins=())
+    return found
+
+
 class TestPublishedNames:
     """RobustBench's state dicts, by names and shapes alone: the files are large."""
 
@@ -259,31 +264,22 @@ class TestPublishedNames:
         [("robustbench_resnet18.json", "resnet18"), ("robustbench_wrn_34_10.json", "wrn-32-10")],
     )
     def test_are_recognised(self, asset: str, network: str) -> None:
-        readings = readings_of(shapes_of(asset))
-        found = recognise(readings, "net.pt", CIFAR, arch=None, values={}, plugins=())
-        assert found.network.name == network
+        assert only_fit(shapes_of(asset)).network.name == network
 
     def test_the_unused_block_of_wide_resnets_is_left_out(self) -> None:
         tensors = shapes_of("robustbench_wrn_34_10.json")
         unused = {f"sub_{name}": tensor for name, tensor in tensors.items() if name.startswith("block1.")}
-        found = recognise(
-            readings_of({f"module.{k}": t for k, t in (tensors | unused).items()}),
-            "net.pt",
-            CIFAR,
-            arch=None,
-            values={},
-            plugins=(),
-        )
+        found = only_fit({f"module.{k}": t for k, t in (tensors | unused).items()})
         assert found.network.name == "wrn-32-10"
-        assert set(found.unused) == set(unused)
-        assert found.reading.prefix == "module."
+        assert set(found.unused) == {f"module.{name}" for name in unused}
+        assert found.place.prefix == "module."
 
     def test_for_a_hundred_classes(self) -> None:
         tensors = shapes_of("robustbench_resnet18.json")
         tensors["linear.weight"] = torch.empty(100, 512, device="meta")
         tensors["linear.bias"] = torch.empty(100, device="meta")
         with pytest.raises(Exception, match="tells 100 classes apart, and the data set has 10"):
-            recognise(readings_of(tensors), "net.pt", CIFAR, arch=None, values={}, plugins=())
+            only_fit(tensors)
 
     def test_the_checkpoint_that_ships_with_autoattack(self, opens: Opens) -> None:
         import importlib.util

@@ -136,7 +136,7 @@ class TestNested:
         other = dict(trained(seed=1).state_dict())
         torch.save({"model": other, "ema": state()}, "net.pt")
         line = refusal("net.pt")
-        assert line.endswith("holds 2 state dicts; say which one: net.pt:model or net.pt:ema")
+        assert line.endswith("holds 2 networks that differ; say which one: net.pt:model or net.pt:ema")
         torch.testing.assert_close(logits(opens("net.pt:ema"), pixels()), expected(), rtol=0, atol=0)
         assert opens("net.pt:model").sha256 != opens("net.pt:ema").sha256
 
@@ -165,7 +165,7 @@ class TestPrefixes:
 
     def test_bookkeeping_is_dropped_and_told(self, opens: Opens) -> None:
         torch.save({**state(), "total_ops": torch.zeros(1), "0.total_params": torch.zeros(1)}, "net.pt")
-        assert opens("net.pt").provenance["dropped"] == ["total_ops", "0.total_params"]
+        assert opens("net.pt").provenance["left_out"] == "total_ops, 0.total_params"
 
     def test_files_from_before_batch_norm_counted_batches(self, opens: Opens) -> None:
         torch.save({k: v for k, v in state().items() if not k.endswith("num_batches_tracked")}, "net.pt")
@@ -198,9 +198,7 @@ class TestNormalisation:
         opened = opens("net.pt")
         assert opened.provenance["preprocessing"] == {"mean": [0.3], "std": [0.25], "outputs": "logits"}
         assert opened.provenance["prefix_stripped"] == "1."
-        assert opened.provenance["normalisation"] == (
-            f"(x - 0.3) / 0.25, from the buffers 0.{first} and 0.{second} in net.pt"
-        )
+        assert opened.provenance["normalisation"] == (f"(x - 0.3) / 0.25, from 0.{first} and 0.{second} in net.pt")
         with torch.no_grad():
             torch.testing.assert_close(logits(opened, pixels()), model(pixels()))
 
@@ -235,14 +233,14 @@ class TestNormalisation:
     def test_one_on_the_scale_of_bytes_is_refused(self, refusal: Refusal) -> None:
         torch.save({**prefixed("1."), "0.mean": torch.tensor([125.3]), "0.std": torch.tensor([63.0])}, "net.pt")
         line = refusal("net.pt")
-        assert "(125.3), (63) is not one of images in [0, 1]" in line
-        assert "module:factory" in line
+        assert "(125.3) and (63), which is not on the scale of images in [0, 1]" in line
+        assert "such as 125.3/255, or --no-normalisation" in line
 
     def test_two_that_differ_are_refused(self, refusal: Refusal) -> None:
         layers = {"0.mean": torch.tensor([0.3]), "0.std": torch.tensor([0.25])}
-        layers |= {"9.mu": torch.tensor([0.5]), "9.sigma": torch.tensor([0.25])}
+        layers |= {"norm.mu": torch.tensor([0.5]), "norm.sigma": torch.tensor([0.25])}
         torch.save({**prefixed("1."), **layers}, "net.pt")
-        assert "two normalisations that differ, 0.mean and 9.mu" in refusal("net.pt")
+        assert "normalisations that differ, 0.mean and 0.std; norm.mu and norm.sigma" in refusal("net.pt")
 
 
 class TestPrecision:

@@ -1,0 +1,189 @@
+"""What a weights file holds, whatever its layout: state dicts, and other values, each at its address.
+
+The address of a tensor or a value is every part of its name from the top of the file: the keys of the mappings around
+it, and the parts of a dotted name. ``{"model": {"module.fc.weight": w}}`` has w at ``model.module.fc.weight``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.targets.errors import TargetError
+
+Address = tuple[str, ...]
+
+NESTS = (  # where training scripts put the state dict
+    *("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "student"),
+    *("ema", "model_ema", "ema_state_dict", "state_dict_ema", "ema_model", "shadow", "best", "last"),
+    *("swa", "swa_state_dict", "swa_model", "model_swa", "averaged_model"),
+)
+_TRAINING = re.compile(r"optim|schedule")
+TOP = "."  # how a user names the top of a file
+_DEPTH = 8  # of mappings in one another
+_TOLD = 6
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """Tensors by their dotted names, which are without torch.compile's ``_orig_mod.``.
+
+    Attributes:
+        path: the keys of the mappings in which the file keeps it; empty for the top.
+    """
+
+    path: Address
+    tensors: dict[str, Tensor]
+
+    @property
+    def usual(self) -> bool:
+        """Whether it lies where training scripts put the weights of the model."""
+        return all(key in NESTS for key in self.path)
+
+    def address(self, name: str) -> Address:
+        """Of a tensor, or of a prefix of names, with or without its last dot."""
+        return (*self.path, *(name.removesuffix(".").split(".") if name else ()))
+
+    def within(self, scope: Address) -> dict[str, Tensor]:
+        """The tensors at or below an address."""
+        return {name: t for name, t in self.tensors.items() if self.address(name)[: len(scope)] == scope}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a network lies in a file.
+
+    Attributes:
+        prefix: what is in front of the network's names in its state dict; empty, or it ends with a dot.
+        own: the names of the network's tensors, with it.
+    """
+
+    state: StateDict
+    prefix: str
+    own: frozenset[str]
+
+    @property
+    def address(self) -> Address:
+        return self.state.address(self.prefix)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The network's own, by its own names."""
+        return {name.removeprefix(self.prefix): t for name, t in self.state.tensors.items() if name in self.own}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A value of a file that is no mapping: the keys of the mappings around it, and its own dotted name."""
+
+    path: Address
+    name: str
+    value: Any
+
+    @property
+    def address(self) -> Address:
+        return (*self.path, *self.name.split("."))
+
+
+def state_dicts(content: Any) -> list[StateDict]:
+    """Every state dict, under whatever keys: a mapping of names to tensors, of which one has a dimension.
+
+    What an optimiser or a scheduler remembers is none.
+    """
+    found: dict[Address, dict[str, Tensor]] = {}
+    for leaf in leaves(content):
+        if isinstance(leaf.value, Tensor) and not any(_TRAINING.search(key.lower()) for key in leaf.path):
+            found.setdefault(leaf.path, {})[leaf.name] = leaf.value
+    return [StateDict(path, tensors) for path, tensors in found.items() if any(t.ndim for t in tensors.values())]
+
+
+def leaves(content: Any, path: Address = ()) -> Iterator[Leaf]:
+    """Every value in mappings, and in lists of mappings; a list of numbers is a value."""
+    for key, value in _items(content):
+        if len(path) < _DEPTH and _items(value):
+            yield from leaves(value, (*path, *key.split(".")))
+        else:
+            yield Leaf(path, key.replace("_orig_mod.", ""), value)
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(str(key), inner) for key, inner in value.items()]
+    if isinstance(value, (list, tuple)) and any(isinstance(inner, Mapping) for inner in value):
+        return [(str(number), inner) for number, inner in enumerate(value)]
+    return []
+
+
+def spelled(address: Address) -> str:
+    """As a user writes it behind FILE and a colon."""
+    return ".".join(address) or TOP
+
+
+def scope_of(states: Sequence[StateDict], key: str, file: str) -> Address:
+    """The address that a user's KEY means: the whole of one from the top, else the end of one.
+
+    Raises:
+        TargetError: there is none, or there are several.
+    """
+    wanted = () if key == TOP else tuple(key.replace("_orig_mod.", "").split("."))
+    whole = [state.address(name) for state in states for name in state.tensors]
+    known = dict.fromkeys(address[:length] for address in whole for length in range(len(address)))
+    ends = [address for address in known if address[-len(wanted) :] == wanted]
+    if wanted in known or len(ends) == 1:
+        return wanted if wanted in known else ends[0]
+    if ends:
+        raise TargetError(f"{file} has {len(ends)} parts named {key}; say which: {choices(file, ends)}")
+    there = ", ".join(spelled(state.path) for state in states) or "none"
+    texts = {".".join(address[start:]): address for address in known for start in range(len(address))}
+    near = [texts[text] for text in difflib.get_close_matches(key, texts, n=1, cutoff=0.7)]
+    hint = f"; did you mean {choices(file, near)}?" if near else ""
+    raise TargetError(f"{file} has no state dict under the key {key!r}; it has: {there}{hint}")
+
+
+def choices(file: str, addresses: Sequence[Address]) -> str:
+    """What a user may type."""
+    return " or ".join(shortened([f"{file}:{spelled(address)}" for address in dict.fromkeys(addresses)]))
+
+
+def shortened(texts: Sequence[str]) -> list[str]:
+    """The first of many, and how many more there are."""
+    return [*texts[:_TOLD], f"{len(texts) - _TOLD} more"] if len(texts) > _TOLD + 1 else list(texts)
+
+
+def without_state_dict(content: Any, label: str) -> TargetError:
+    """The refusal of a file that has no state dict."""
+    if not isinstance(content, Mapping):
+        return TargetError(
+            f"{label} holds a {type(content).__name__}, and no state dict; save one:"
+            " torch.save(model.state_dict(), FILE)"
+        )
+    keys = [str(key) for key in content]
+    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+    there = f"the keys {', '.join(keys[:5])}{more}" if keys else "an empty mapping"
+    return TargetError(f"{label} holds no state dict, only {there}; save one, torch.save(model.state_dict(), FILE)")
+
+
+def dense(tensors: Mapping[str, Tensor], label: str) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors with float32 for every other floating type, and those types.
+
+    Raises:
+        TargetError: one is sparse, quantised, complex, or has values that are not finite.
+    """
+    kept: dict[str, Tensor] = {}
+    converted = set()
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+            raise TargetError(f"{label}: {name} is {tensor.dtype} {tensor.layout}; only dense real tensors can be read")
+        if tensor.is_floating_point():
+            if not bool(tensor.float().isfinite().all()):
+                raise TargetError(f"{label}: {name} has NaN or infinity in it; take another checkpoint")
+            if tensor.dtype != torch.float32:
+                converted.add(str(tensor.dtype).removeprefix("torch."))
+        kept[name] = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
+    return kept, sorted(converted)

@@ -1,0 +1,215 @@
+"""Means and deviations that a weights file holds, and whether they are those of the network's input.
+
+A statistic is a mean and a deviation of one name: ``mean`` and ``std``, ``normalizer.new_mean`` and
+``normalizer.new_std``, ``args.data_mean`` and ``args.data_std``. **It belongs to the input** where nothing but the
+network's own wrapper is between the two, that is
+
+- where the network, or a module around it, has it as a buffer of its own: ``mean`` beside ``model.conv1.weight``;
+- where a neighbour of the network or of a module around it has it, and each word on the way there is a word for
+  normalising, for images, or for settings: ``normalizer``, ``data_config``; or the neighbour is a number below the
+  network's: ``0.mean`` beside ``1.conv1.weight``;
+- where it lies inside the network's own module, under nothing but words for normalising: ``normalize.mean``.
+
+It **belongs to something else** where a word on the way says so (``target``, ``features``, ``noise``, ``acc``), where
+its neighbour comes after the network, or where it lies deeper inside: it is never taken for the input's. Of any other
+it **cannot be told** whose it is, and the file is refused until the user says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from harness.network import Shape
+from harness.targets.content import Address, Leaf
+
+Whose = Literal["the input's", "another's", "unknown"]
+Role = Literal["mean", "std", "var", "how"]
+
+_ROLES: dict[str, Role] = {
+    **dict.fromkeys(("mean", "means", "mu", "mus"), "mean"),
+    **dict.fromkeys(("std", "stds", "stdev", "stddev", "sd", "sigma", "sigmas", "deviation"), "std"),
+    **dict.fromkeys(("var", "vars", "variance"), "var"),
+}
+_SYMBOLS = {"mu", "mus", "sd", "sigma", "sigmas"}  # which also stand for a momentum, or for the level of noise
+_NORMALISED = r"(?:normali[sz]|standardi[sz])(?:e|er|ed|ing|ation)"
+_NORMALISING = rf"{_NORMALISED}|preprocess(?:ing|or)?|inputs?"
+_IMAGES = (
+    r"norm|transforms?|images?|imgs?|pixels?|data|datasets?|datamodule|rgb|channels?"
+    r"|cifar|tiny|imagenet|svhn|fashion|mnist|digits"
+)
+_SETTINGS = (
+    r"args?|arguments|conf|configs?|configuration|cfg|default|pretrained|hyper|h?params?|(?:hyper)?parameters|options"
+    r"|opts?|settings|meta|metadata|info|kwargs|new|used?|per|training|checkpoint|ckpt"
+)
+_VAGUE = r"stats?|statistics|values?|train"  # of images, where another word says so
+_ANOTHERS = (
+    r"targets?|labels?|out|outputs?|logits?|feat|feats|features?|latents?|embed|embeddings?|activations?|hidden|noise"
+    r"|init|initiali[sz]er|loss|losses|criterion|metrics?|acc|accuracy|scores?|results?|rewards?|returns?|err|error"
+    r"|grads?|gradients?|weights?|running|batch|bn|layers?|group|instance|spectral|time|epochs?|optim|optimi[sz]er|scheduler|scaler|prior"
+    r"|posterior|b?box|no|not|without|skip|disable"
+)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_OF_LAYERS = r"|false|no|none|.*(?:batch|layer|group|instance|weight|spectral|rms|bn|ln|gn).*"
+
+
+@dataclass(frozen=True, eq=False)
+class Statistic:
+    """Values of one name in one place.
+
+    Attributes:
+        path: the keys of the mappings in which it lies.
+        holder: the module that has it, in that mapping.
+        words: of its own name, but for mean and std.
+        parts: where each of its values is; "how" is a word such as ``normalize: true`` without values.
+    """
+
+    path: Address
+    holder: Address
+    words: tuple[str, ...]
+    parts: dict[Role, Leaf] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """In words."""
+        return " and ".join(".".join(leaf.address) for leaf in self.parts.values())
+
+    @property
+    def paired(self) -> bool:
+        return {"mean", "std"} <= self.parts.keys()
+
+    @property
+    def sizes(self) -> set[int]:
+        """How many values its mean and its deviation have."""
+        values = [leaf.value for role, leaf in self.parts.items() if role in ("mean", "std")]
+        return {value.numel() if isinstance(value, Tensor) else len(numbers(value)) for value in values}
+
+    @property
+    def names(self) -> set[str]:
+        """Of its tensors."""
+        return {leaf.name for leaf in self.parts.values() if isinstance(leaf.value, Tensor)}
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether it is a mu and a sigma that are plain numbers, which may be settings of anything."""
+        leaves = self.parts.values()
+        return all(isinstance(leaf.value, (int, float)) and set(_words(leaf.name)) & _SYMBOLS for leaf in leaves)
+
+
+def statistics(leaves: Iterable[Leaf]) -> list[Statistic]:
+    """Every mean and deviation by name, paired where both are there; and words that say that images are normalised."""
+    found: dict[tuple[Any, ...], Statistic] = {}
+    for leaf in leaves:
+        *holder, last = leaf.name.split(".")
+        words = _words(last)
+        roles = {_ROLES[word] for word in words if word in _ROLES}
+        rest = tuple(word for word in words if word not in _ROLES and word != "dev")
+        if _any(words, _ANOTHERS):
+            continue
+        if len(roles) == 1 and (isinstance(leaf.value, Tensor) or numbers(leaf.value)):
+            statistic = Statistic(leaf.path, tuple(holder), rest)
+            key = (leaf.path, statistic.holder, rest)
+            found.setdefault(key, statistic).parts.setdefault(roles.pop(), leaf)
+        elif _says(leaf.value, words, roles):
+            found[leaf.path, leaf.name] = Statistic(leaf.path, tuple(holder), rest, {"how": leaf})
+    return [statistic for statistic in found.values() if statistic.parts.keys() != {"var"}]
+
+
+def whose(statistic: Statistic, path: Address, prefix: Address) -> Whose:
+    """What a statistic is of, by its place beside a network's; the module's docstring has the rule.
+
+    Args:
+        path, prefix: of the network: the keys of the mappings, and what is in front of its names.
+    """
+    place, network = (*statistic.path, *statistic.holder), (*path, *prefix)
+    shared = common(place, network)
+    way = place[shared:]
+    inside = statistic.path == path and shared == len(network) and bool(way)
+    if way and statistic.path == path and way[0].isdecimal() and not inside:
+        after = network[shared]
+        if after.isdecimal() and int(way[0]) > int(after):
+            return "another's"
+        way = way[1:] if after.isdecimal() or way[0] == "0" else way
+    words = [word for part in way for word in (_words(part) or [part])]
+    named = [*words, *statistic.words]
+    if _any(named, _ANOTHERS):
+        return "another's"
+    if inside:
+        sure, perhaps = _all(words, _NORMALISING), _all(words, f"{_NORMALISING}|{_IMAGES}")
+        return "the input's" if sure else "unknown" if perhaps else "another's"
+    of_images = _any(named, f"{_NORMALISING}|{_IMAGES}")
+    if any(part.isdecimal() for part in way) or (statistic.symbolic and not of_images):
+        return "unknown"
+    plain = [word for word in named if not word.isdecimal() and not (of_images and re.fullmatch(_VAGUE, word))]
+    return "the input's" if _all(plain, f"{_NORMALISING}|{_IMAGES}|{_SETTINGS}") else "unknown"
+
+
+def speaks_of_another(statistic: Statistic) -> bool:
+    """Whether a word in its name or above it says that it is of something else than the input."""
+    return _any([word for part in (*statistic.path, *statistic.holder) for word in _words(part)], _ANOTHERS)
+
+
+def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
+    """Whether the user must know of it: it is the input's, or may be, since it has as many values as images need."""
+    area = shape.height * shape.width
+    if whose == "another's" or not statistic.sizes <= {1, 3, shape.channels, area, shape.channels * area}:
+        return False
+    if whose == "unknown":
+        return statistic.paired
+    return bool(statistic.parts.keys() & {"mean", "how"}) or not set(_words(statistic.place)) & _SYMBOLS
+
+
+def common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts two addresses share from their beginning."""
+    same = [a == b for a, b in zip(one, other, strict=False)]
+    return same.index(False) if False in same else len(same)
+
+
+def numbers(value: Any) -> list[float]:
+    """Tensors, lists, texts, and single numbers as the shortest decimals that are these float32 numbers: 0.4914.
+
+    Empty where a value is no numbers.
+    """
+    if isinstance(value, Tensor):
+        if value.is_complex() or value.is_sparse or value.is_quantized:
+            return []
+        return [float(str(number)) for number in value.detach().float().flatten().numpy()]
+    if isinstance(value, str):
+        parts = [part for part in re.split(r"[\s,;()\[\]]+", value) if part]
+        value = [
+            float(part) if re.fullmatch(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?", part) else None for part in parts
+        ]
+    if isinstance(value, (list, tuple)):
+        inner = [numbers(each) for each in value]
+        return [number for each in inner for number in each] if all(inner) else []
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return numbers(torch.tensor(value, dtype=torch.float64))
+    return []
+
+
+def _says(value: Any, words: Sequence[str], roles: set[Role]) -> bool:
+    """Whether a value says that images are normalised, by its name or its text, and not how."""
+    if isinstance(value, str) and re.search(r"normali[sz]e\s*\(", value.lower()):
+        return True
+    if len(roles) < 2 and not _any(words, _NORMALISED):
+        return value is True and _any(words, "norm")
+    if isinstance(value, str):
+        return not re.fullmatch(_OF_LAYERS, value.strip().lower())
+    return value is True or (not isinstance(value, Tensor) and numbers(value) not in ([], [0.0]))
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _any(words: Iterable[str], pattern: str) -> bool:
+    return any(re.fullmatch(pattern, word) for word in words)
+
+
+def _all(words: Iterable[str], pattern: str) -> bool:
+    return all(re.fullmatch(pattern, word) for word in words)
