@@ -72,11 +72,6 @@ class Place:
     def address(self) -> Address:
         return self.state.address(self.prefix)
 
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The network's own, by its own names."""
-        return {name.removeprefix(self.prefix): t for name, t in self.state.tensors.items() if name in self.own}
-
 
 @dataclass(frozen=True)
 class Leaf:

@@ -41,7 +41,7 @@ class Evidence:
         return {name for statistic in there for name in statistic.names}
 
 
-def evidence(known: Sequence[Statistic], place: Place, others: Sequence[Place], shape: Shape) -> Evidence:
+def evidence_of(known: Sequence[Statistic], place: Place, others: Sequence[Place], shape: Shape) -> Evidence:
     """What a file tells of the normalisation of the network at a place.
 
     A statistic that is nearer to another network of the file is that network's, and leaves this one unsure where there
@@ -69,14 +69,12 @@ def evidence(known: Sequence[Statistic], place: Place, others: Sequence[Place], 
 
 
 def _gap(place: Place) -> str | None:
-    """A number in front of the network's names with none of the numbers below it beside it."""
+    """A number in front of the network's names, where a number below it has no tensors."""
     parts = place.prefix.removesuffix(".").split(".")
     for index, part in enumerate(parts):
-        beside = {place.state.address(name)[: len(place.state.path) + index + 1] for name in place.state.tensors}
-        before = (
-            [(*place.state.path, *parts[:index], str(lower)) for lower in range(int(part))] if part.isdecimal() else []
-        )
-        if any(address not in beside for address in before):
+        around = "".join(f"{outer}." for outer in parts[:index])
+        before = [f"{around}{lower}." for lower in range(int(part))] if part.isdecimal() else []
+        if not all(any(name.startswith(lower) for name in place.state.tensors) for lower in before):
             return part
     return None
 

@@ -19,7 +19,7 @@ from harness.settings import Plugin
 from harness.targets.comparison import Candidate, Differences, compare, other_data, plays_no_part, prefixes
 from harness.targets.content import Address, Place, StateDict, spelled
 from harness.targets.errors import TargetError
-from harness.targets.normalisation import evidence
+from harness.targets.normalisation import evidence_of
 from harness.targets.statistics import Statistic
 
 _BUILDS = 200  # of one network with inferred settings, at most
@@ -146,7 +146,7 @@ def _tried(candidate: Candidate, state: StateDict, known: Sequence[Statistic], s
         _place(candidate, state, prefix) for prefix in everywhere if not compare(candidate, state.tensors, prefix)
     ]
     rest = {name: t for name, t in tensors.items() if not any(name in place.own for place in places)}
-    normalising: set[str] = set().union(*(evidence(known, place, copies, shape).names(state) for place in places))
+    normalising: set[str] = set().union(*(evidence_of(known, place, copies, shape).names(state) for place in places))
     rest = {name: tensor for name, tensor in rest.items() if name not in normalising}
     unused = [n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there)]
     left_out = [n for n, tensor in rest.items() if any(plays_no_part(n, prefix, tensor) for prefix in there)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.errors import PluginError, UnknownName
 from harness.network import Network, Shape
@@ -29,7 +29,7 @@ from harness.targets.content import (
     without_state_dict,
 )
 from harness.targets.errors import TargetError
-from harness.targets.normalisation import decide, evidence, readable
+from harness.targets.normalisation import decide, evidence_of, readable
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.recognise import Recognised, recognise
 from harness.targets.statistics import Statistic, statistics
@@ -128,18 +128,17 @@ def open_weights(
         plugins=plugins,
     )
     fits = [fit for fit in fits if key is not None and fit.place.address == scope] or fits
-    told = [evidence(known, fit.place, [*fit.copies, *(f.place for f in fits)], shape) for fit in fits]
-    said = no_normalisation or bool(preprocessing.mean)
-    differing = [
-        each
-        for each, its in zip(fits, told, strict=True)
-        if not _same_weights(each, fits[0]) or not (said or readable(its, shape) == readable(told[0], shape))
-    ]
-    if differing:
-        there = choices(named, [_choice(fit) for fit in (fits[0], *differing)])
+    told = [evidence_of(known, fit.place, [*fit.copies, *(f.place for f in fits)], shape) for fit in fits]
+    fit, (_, converted) = fits[0], _dense(fits[0], text)
+    same = [_same_weights(each, fit) for each in fits]
+    if not no_normalisation and not preprocessing.mean:  # else it is told which one all have
+        same = [s and readable(its, shape) == readable(told[0], shape) for s, its in zip(same, told, strict=True)]
+    if not all(same):
+        differing = [_choice(each) for each, alike in zip(fits, same, strict=True) if not alike]
+        there = choices(named, [_choice(fit), *differing])
         raise TargetError(f"{text} holds {1 + len(differing)} networks that differ; say which one: {there}")
-    fit = fits[0]
-    inside, outcome = decide(told[0], preprocessing, no_normalisation, shape, named)
+    gap = next((its.gap for its in told if its.gap), None)  # of one copy it tells of all
+    inside, outcome = decide(replace(told[0], gap=gap), preprocessing, no_normalisation, shape, named)
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
     if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
         provenance["normalisation"] = outcome
@@ -154,7 +153,9 @@ def open_weights(
         network_name=fit.network.name,
         network_settings=fit.network.resolved(),
     )
-    notes = _notes(fits, states, known) | ({"trained_by_harness": held.run} if held.run else {})
+    notes = _notes(fits, states, known)
+    notes |= {"converted_to_float32": converted} if converted else {}
+    notes |= {"trained_by_harness": held.run} if held.run else {}
     return target, provenance | notes
 
 
@@ -162,7 +163,8 @@ def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> l
     """The state dicts that may be the model's: those that the user chose, else those at the usual places, else all."""
     if key is not None:
         return [state for state in states if state.within(scope)]
-    return [state for state in states if state.usual] or list(states)
+    usual = [state for state in states if state.usual]
+    return usual if any(state.path for state in usual) else list(states)
 
 
 def _choice(fit: Recognised) -> Address:
@@ -171,21 +173,26 @@ def _choice(fit: Recognised) -> Address:
     return state.path if len(fit.copies) == 1 and state.path else fit.place.address
 
 
+def _dense(fit: Recognised, label: str) -> tuple[dict[str, Tensor], list[str]]:
+    """A network's tensors in float32, by their names in the file but for the prefix, and the types that they had."""
+    tensors, converted = dense({name: fit.place.state.tensors[name] for name in sorted(fit.place.own)}, label)
+    return {name.removeprefix(fit.place.prefix): tensor for name, tensor in tensors.items()}, converted
+
+
 def _same_weights(one: Recognised, other: Recognised) -> bool:
     """Whether two places of a file hold one network, its counters of batches aside."""
-    if one is other:
-        return True
-    first, second = one.place.tensors, other.place.tensors
+    try:
+        first, second = (_dense(fit, "")[0] for fit in (one, other))
+    except TargetError:  # a copy that could not be opened is another
+        return one is other
     names = {name for name in first.keys() | second.keys() if not name.endswith("num_batches_tracked")}
     alike = (one.network, first.keys() & names) == (other.network, second.keys() & names)
-    return alike and all(torch.equal(first[name].float(), second[name].float()) for name in names)
+    return alike and all(torch.equal(first[name], second[name]) for name in names)
 
 
 def _notes(fits: Sequence[Recognised], states: Sequence[StateDict], known: Sequence[Statistic]) -> dict[str, Any]:
     """What of a file was taken, and what was not."""
     fit, *equal = fits
-    place, label = fit.place, spelled(fit.place.address)
-    _, converted = dense(place.tensors, label)
     used = [each.place.state for each in fits]
     described = {(s.path, name) for s in known for name in s.names}
     others = [
@@ -194,9 +201,8 @@ def _notes(fits: Sequence[Recognised], states: Sequence[StateDict], known: Seque
         if state not in used and any((state.path, n) not in described for n in state.tensors if state.path or "." in n)
     ]
     notes = {
-        "converted_to_float32": converted,
-        "nested_under": ".".join(place.state.path),
-        "prefix_stripped": place.prefix,
+        "nested_under": ".".join(fit.place.state.path),
+        "prefix_stripped": fit.place.prefix,
         "equal_copies": [spelled(each.place.address) for each in equal],
         "left_out": ", ".join(shortened(fit.left_out)),
         "other_state_dicts": [spelled(state.path) for state in others],

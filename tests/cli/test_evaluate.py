@@ -112,8 +112,8 @@ def refused(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert ended.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
-    *plan, line = err.splitlines()
-    assert not plan or command.startswith("run ")
+    *before, line = err.splitlines()
+    assert command.startswith("run ") or all(told.startswith("normalisation: ") for told in before)
     return line
 
 
@@ -349,6 +349,41 @@ class TestModelsFromElsewhere:
             assert "None" not in text
             assert "1, -" in text  # run 1, and no run
 
+    @pytest.mark.parametrize(
+        ("target", "line"),
+        [
+            ("theirs.pt", "(x - 0.3) / 0.4, from config.data.mean and config.data.std in theirs.pt"),
+            ("theirs.pt --no-normalisation", "none, as asked"),
+            ("mynet.py:make --mean 0.3 --std 0.4", "(x - 0.3) / 0.4, as given"),
+            ("mynet.py:make", None),
+        ],
+    )
+    def test_its_normalisation_is_told_and_shown(
+        self,
+        target: str,
+        line: str | None,
+        harness: Harness,
+        place: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        settings = {"data": {"mean": [0.3], "std": [0.4]}}
+        torch.save({"model": load_file(weights(place)), "config": settings}, place / "theirs.pt")
+        (place / "mynet.py").write_text(
+            "from torch import nn\n\ndef make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+        )
+        command = f"evaluate {target} --name it --dataset digits --protocol quick.toml --limit 8 --no-checks --json"
+        monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(f"{command} --attacks pgd --seeds 1 {HERE}")])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert (ended.value.code, len(json.loads(out)["reports"])) == (0, 1)
+        told = [text for text in err.splitlines() if text.startswith("normalisation: ")]
+        assert told == ([] if line is None else [f"normalisation: {line}"])
+        shown = harness("show it --db leaderboard.db").splitlines()
+        (fact,) = [text.split(None, 1)[1].strip() for text in shown if text.startswith("normalisation")]
+        assert fact == (line or "none put inside")
+
     def test_it_keeps_its_name_until_another_is_given(self, harness: Harness, place: Path) -> None:
         save_file(load_file(weights(place)), place / "bare.safetensors")
         command = (
@@ -525,6 +560,11 @@ class TestRefused:
             ("evaluate 1 --limit 999999", "360 test images"),
             ("evaluate 1 --protocol quick.toml", "--protocol is refused: 1 is a run"),
             ("evaluate 1 --mean 0.5 --std 0.5", "--mean is refused: 1 is a run"),
+            ("evaluate 1 --no-normalisation", "--no-normalisation is refused: 1 is a run"),
+            (
+                "evaluate mynet:make --dataset digits --no-normalisation",
+                "--no-normalisation is refused: it is for weights",
+            ),
             ("evaluate 1 --arch smallcnn", "--arch is refused: 1 is a run"),
             ("evaluate 1 --set network.width=8", "--set network.width is refused: 1 is a run"),
             ("evaluate 1 --name mine", "--name is refused: 1 is a run"),

@@ -44,6 +44,7 @@ BESIDE: dict[str, Any] = {
     "data_mean": {"model": state(), "data_mean": [MEAN], "data_std": [STD]},
     "pixel_mean": {"model": state(), "pixel_mean": [MEAN], "pixel_std": [STD]},
     "image_mean": {"model": state(), "image_mean": [MEAN], "image_std": [STD]},
+    "beside weights under a key of the author's own": {"polyak": state(), **PAIR, "rng_state": torch.zeros(9)},
     "capitals": {"model": state(), "MEAN": [MEAN], "STD": [STD]},
     "mu and sigma": {"model": state(), "mu": [MEAN], "sigma": [STD]},
     "in a container": {"model": state(), "normalization": {"mean": [MEAN], "std": [STD]}},

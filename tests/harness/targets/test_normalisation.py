@@ -186,6 +186,11 @@ class TestCopies:
         assert opens("net.pt:model").provenance["normalisation"].startswith("(x - 0.3) / 0.4, from ")
         assert "model.normalize.mean and model.normalize.std, and it cannot be told" in refusal("net.pt:ema")
 
+    def test_a_gap_in_front_of_one_tells_of_all(self, opens: Opens, refusal: Refusal) -> None:
+        saved({"model": state(), "ema": state("module.1.")})
+        assert "number 1 of a Sequential" in refusal("net.pt")
+        opens("net.pt", no_normalisation=True)
+
     def test_that_share_one_have_it_both(self, opens: Opens) -> None:
         saved({**state("module.model."), **pair("module.normalizer."), **state("module.attacker.model.")})
         for key in ("", ":module.model", ":attacker.model"):

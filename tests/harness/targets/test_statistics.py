@@ -44,8 +44,7 @@ BELOW: dict[str, Whose] = {
 
 @pytest.mark.parametrize(("names", "owner"), BELOW.items(), ids=BELOW)
 def test_of_a_pair_beside_the_weights(names: str, owner: Whose) -> None:
-    (found,) = statistics(leaves(placed(names, PAIR))) or [None]
-    assert found is not None
+    (found,) = statistics(leaves(placed(names, PAIR)))
     assert whose(found, ("model",), ("module", "1", "net")) == owner
 
 

@@ -86,6 +86,7 @@ class TestOwnFiles:
         opened = opens("last.safetensors")
         assert (opened.network, opened.network_settings) == ("smallcnn", {"width": 4})
         assert opened.provenance["file_sha256"] == sha256
+        assert "normalisation" not in opened.provenance  # harness trains on images in [0, 1]
         assert opened.provenance["trained_by_harness"]["run"]["train_seed"] == 3
         torch.testing.assert_close(logits(opened, pixels()), expected(), rtol=0, atol=0)
 
