@@ -38,7 +38,7 @@ def blaming(plugins: Sequence[Plugin]) -> Iterator[None]:
         yield
     except HarnessError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin must not end the program either
         found = _culprit(error, [plugin for plugin in plugins if not ships(type(plugin))])
         if found is None:
             raise
@@ -47,7 +47,7 @@ def blaming(plugins: Sequence[Plugin]) -> Iterator[None]:
         raise fault(found[0], f"it raised {type(error).__name__}: {text}", *found[1:]) from error
 
 
-def _culprit(error: Exception, plugins: Sequence[Plugin]) -> tuple[Plugin, Path | None, int | None] | None:
+def _culprit(error: BaseException, plugins: Sequence[Plugin]) -> tuple[Plugin, Path | None, int | None] | None:
     """The plugin whose code was running, the innermost one, and the place; a network where only torch's layers ran."""
     frames = [(Path(frame.filename), frame.lineno) for frame in reversed(traceback.extract_tb(error.__traceback__))]
     for file, line in frames:

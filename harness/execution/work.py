@@ -22,6 +22,7 @@ from harness.evaluation.evaluator import evaluate
 from harness.evaluation.images import Images
 from harness.events import BlockDone, Examined, Report
 from harness.execution.prints import prints_logged
+from harness.faults import blaming
 from harness.identity import digest
 from harness.loading import load
 from harness.network import Shape
@@ -119,7 +120,8 @@ class BlockWork(Work):
         draws = generator(self.device, self.seed, "evaluation", self.attack, self.start)
         log = logging.getLogger("harness.evaluation")
         log.info("%s on %s, seed %d, images from %d", self.attack, self.weights.checkpoint, self.seed, self.start)
-        verdicts = evaluate(model, attack, x, y, self.threat, draws)
+        with blaming([attack]):
+            verdicts = evaluate(model, attack, x, y, self.threat, draws)
         for text in verdicts.warnings:
             log.warning("%s: %s", self.attack, text)
         report(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.faults import blaming, fault
+from harness.isolation import process_kept
 from harness.method import Log, Method, Step
 from harness.network import Network
 from harness.settings import Plugin
@@ -23,19 +24,19 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
     """The method's loss; a broken contract is a PluginFault that names the method and its file.
 
     The loss is a scalar with a gradient, what it logs are scalar tensors, and the modes of modules, what asks for
-    gradients, and torch's gradient mode are afterwards as they were: all these are the engine's.
+    gradients, and torch's gradient mode and default type are afterwards as they were: all these are the engine's.
     """
     plugins: list[Plugin] = [method, *([network] if network is not None else []), *wrappers]
 
     def loss(step: Step) -> Tensor:
-        before, gradients = _state(step.model), torch.is_grad_enabled()
-        try:
+        before, gradients, dtype = _state(step.model), torch.is_grad_enabled(), torch.get_default_dtype()
+        with process_kept():  # what it changes must not reach the next run of this process
             with blaming(plugins):
                 value: Any = method.loss(replace(step, log=_checked_log(method, step.log)))
             if torch.is_grad_enabled() != gradients:
                 raise fault(method, "its loss left torch's gradients switched off or on")
-        finally:
-            torch.set_grad_enabled(gradients)
+            if torch.get_default_dtype() != dtype:
+                raise fault(method, f"its loss left torch's default type at {torch.get_default_dtype()}")
         _check_loss(method, value, step)
         changed = [name for name, state in _state(step.model).items() if before.get(name) != state]
         if changed:

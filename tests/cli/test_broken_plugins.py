@@ -12,7 +12,7 @@ import pytest
 from harness.cli.main import main
 from harness.store.store import Store
 from tests.cli.conftest import Harness
-from tests.cli.test_code import METHOD, NETWORK
+from tests.cli.test_code import ATTACK, METHOD, NETWORK
 
 WHERE = "--dataset digits --epochs 1 --seeds 1 --workers 1 --no-checks --set evaluation.attacks=natural --db board.db"
 RUN = f"--arch smallcnn --set width=2 {WHERE}"
@@ -112,3 +112,14 @@ def test_a_broken_network_is_named(capsys: pytest.CaptureFixture[str], monkeypat
     assert code == 1
     assert "network 'tiny' (" in err
     assert "shapes cannot be multiplied" in err
+
+
+def test_an_attack_that_raises_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("push.py").write_text(ATTACK.replace("PUSHED", "x[:, 5:6] / len([][0])"))
+    command = f"run standard --plugin push.py {RUN}".replace("attacks=natural", "attacks=natural,push")
+    code, _, err = fails(command, capsys, monkeypatch)
+    assert code == 2
+    assert "attack 'push' (" in err
+    assert "it raised IndexError" in err
+    (run,) = Store.read("board.db").runs()
+    assert run.status == "done"  # what was done is kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,11 @@ ODD: dict[str, tuple[Callable[[Step], Any], str]] = {
     "one module in evaluation mode": (and_plain(lambda s: s.model[1].eval()), "module 1 in another mode"),  # type: ignore[index]
     "frozen": (and_plain(lambda s: s.model.requires_grad_(False)), "carries no gradient|parameter 0.weight"),
     "gradients switched off": (and_plain(no_gradient_mode), "torch's gradients switched off or on"),
+    "another default type": (
+        and_plain(lambda s: torch.set_default_dtype(torch.float64)),
+        "default type at torch.float64",
+    ),
+    "an end of the program": (and_plain(lambda s: sys.exit(3)), "it raised SystemExit: 3"),
     "an error of its own": (and_plain(lambda s: 1 / 0), "line .* it raised ZeroDivisionError: division by zero"),
 }
 
@@ -92,6 +98,7 @@ def test_a_broken_contract_names_the_plugin_its_file_and_what_says_more(
     assert "`harness check method odd --plugin" in text
     assert "\n" not in text
     assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_a_sound_loss_is_the_methods_own_and_a_frozen_layer_may_stay_frozen() -> None:
