@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from harness.targets.preprocessing import Outputs, Preprocessing
 
 BELOW = 1e4  # how far under a row's lowest finite logit one of -inf is held: its softmax is 0 in float32 either way
+_SHARE = 2.0**-10  # or so much of that logit, beside which 10,000 may be less than one rounding
 
 
 class Prepared(nn.Module):
@@ -21,7 +24,7 @@ class Prepared(nn.Module):
 
     The network gets a copy of the images, so that a first layer in place leaves them alone. What was compiled runs
     eagerly, since a compiled backward pass goes through once only. A batch that is too large for the network is split;
-    one that is smaller than its fixed size is filled up. Logits of -inf, which mask a class, are held 10,000 below the
+    one that is smaller than its fixed size is filled up. Logits of -inf, which mask a class, are held far below the
     row's lowest finite one: the softmax is the same, and gradients are numbers. A row without a finite logit stays.
 
     Probabilities p become log p, whose softmax is p again, and whose margins and losses are those of the logits.
@@ -39,7 +42,8 @@ class Prepared(nn.Module):
         super().__init__()
         self.network = eager(network)
         self._outputs: Outputs = preprocessing.outputs
-        self._size: int | None = None  # a batch that goes through, once a larger one did not
+        self._size: int | None = None  # a batch that goes through, once another one did not
+        self._failed: float = math.inf  # the smallest batch that did not, and went through in parts
         for name in ("mean", "std"):
             values = getattr(preprocessing, name)
             self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1) if values else None)
@@ -56,7 +60,7 @@ class Prepared(nn.Module):
 
     def outputs(self, x: Tensor) -> Tensor:
         """What the network itself returns."""
-        normalised = x.clone() if self.mean is None or self.std is None else (x - self.mean) / self.std
+        normalised = x if self.mean is None or self.std is None else (x - self.mean) / self.std
         with _eagerly():
             outputs: Tensor = self._in_batches(normalised)  # or anything else: it is looked at when opened
         return outputs
@@ -72,19 +76,30 @@ class Prepared(nn.Module):
         return outputs
 
     def _in_batches(self, x: Tensor) -> Any:
-        """One pass, or as many as it takes where the network does not take so many images, or so few, at once."""
-        if self._size is not None and len(x) != self._size:
-            return self._by(self._size, x)
-        try:
-            return self.network(x)
-        except Exception as error:  # a stranger's may raise anything for its size, and CUDA for want of memory
-            problem = error
-        for size in _smaller(len(x)):
-            with contextlib.suppress(Exception):
+        """One pass, or as many as it takes where the network does not take so many images, or so few, at once.
+
+        Each try gets a copy: one that failed may have written into its images before.
+        """
+        problem: Exception | None = None
+        if len(x) < self._failed or len(x) == self._size:
+            try:
+                return self.network(x.clone())
+            except Exception as error:  # a stranger's may raise anything for its size, and CUDA for want of memory
+                traceback.clear_frames(error.__traceback__)  # they hold the memory that smaller passes need
+                problem = error
+        for size in [*([] if self._size is None else [self._size]), *_smaller(len(x))]:
+            try:
                 returned = self._by(size, x)
+            except Exception as error:
+                traceback.clear_frames(error.__traceback__)
+                problem = problem or error
+                continue
+            self._failed = min(self._failed, len(x))
+            if size != self._size:
                 self._size = size
-                _tell_size(size, problem)
-                return returned
+                _tell_size(size, len(x), problem)
+            return returned
+        assert problem is not None  # the whole was tried, or the size that is known
         raise problem
 
     def _by(self, size: int, x: Tensor) -> Tensor:
@@ -103,14 +118,18 @@ class Prepared(nn.Module):
 
 
 def _smaller(images: int) -> list[int]:
-    """Smaller batches to try, the largest first: the halves, and the powers of two that engines are built for."""
-    halves = {images >> k for k in range(1, images.bit_length())}
-    powers = {1 << k for k in range(images.bit_length()) if 1 << k < images}
-    return sorted(halves | powers, reverse=True)
+    """Smaller batches to try: the powers of two that engines are built for, the largest first, then the halves.
+
+    So a network with a largest batch gets the same size, whichever batch was the first that was too large for it.
+    """
+    powers = [1 << k for k in reversed(range(images.bit_length())) if 1 << k < images]
+    halves = [images >> k for k in range(1, images.bit_length())]
+    return list(dict.fromkeys([*powers, *halves]))
 
 
-def _tell_size(size: int, problem: Exception) -> None:
-    text = f"the network does not take more images at once ({type(problem).__name__}); passes are split into {size}"
+def _tell_size(size: int, images: int, problem: Exception | None) -> None:
+    why = "" if problem is None else f" ({type(problem).__name__})"
+    text = f"the network does not take {images} images at once{why}; passes are split into {size}"
     logging.getLogger("harness.attack").info(text)
     print(f"harness: {text}", file=sys.stderr)
 
@@ -129,10 +148,11 @@ def _as_logits(outputs: Tensor, kind: Outputs) -> Tensor:
 
 
 def held(logits: Tensor) -> Tensor:
-    """Logits whose -inf are held BELOW the row's lowest finite one; a row without a finite one stays."""
+    """Logits whose -inf are held far below the row's lowest finite one; a row without a finite one stays."""
     values = logits.detach()
-    lowest = values.where(values.isfinite(), torch.inf).amin(1, keepdim=True) - BELOW
-    return torch.where(logits.isneginf() & lowest.isfinite(), lowest, logits)
+    lowest = values.where(values.isfinite(), torch.inf).amin(1, keepdim=True)
+    floor = (lowest - (_SHARE * lowest.abs()).clamp_min(BELOW)).clamp_min(torch.finfo(values.dtype).min)
+    return torch.where(logits.isneginf() & lowest.isfinite(), floor, logits)
 
 
 def eager(network: nn.Module) -> nn.Module:

@@ -44,52 +44,22 @@ class Change(nn.Module):
         self.net = network
 
 
-class Pieces(Change):
-    """Takes few images at once; counts what it was given."""
-
-    def __init__(self, allowed: set[int]) -> None:
-        super().__init__(Linear())
-        self.allowed, self.seen = allowed, list[int]()
-
-    def forward(self, x: Tensor) -> Tensor:
-        if len(x) not in self.allowed:
-            raise RuntimeError(f"not built for {len(x)} images")
-        self.seen.append(len(x))
-        logits: Tensor = self.net(x)
-        return logits
-
-
-class TestBatches:
-    @pytest.mark.parametrize(
-        "allowed", [set(range(1, 9)), {1}, {4}, {2}, {5, 20}], ids=["at most 8", "one", "four", "two", "as it happens"]
-    )
-    @pytest.mark.parametrize("images", [1, 3, 20, 37])
-    def test_images_go_through_in_as_many_passes_as_it_takes(
-        self, allowed: set[int], images: int, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        model, x = prepared(Pieces(allowed)), torch.rand(40, 1, 8, 8, generator=draws(1))
-        first = model(x)  # finds a size that goes through
-        torch.testing.assert_close(first, Linear()(x).detach())
-        torch.testing.assert_close(model(x[:images]), first[:images])
-        torch.testing.assert_close(gradient(model, x[:images]), gradient(Linear(), x[:images]))
-        assert capsys.readouterr().err.count("passes are split into") == 1
-
-    def test_a_genuine_error_is_raised_as_it_is(self) -> None:
-        with pytest.raises(RuntimeError, match="not built for 6 images"):
-            prepared(Pieces(set()))(pixels())
-
-    def test_nothing_is_split_where_all_goes_through(self) -> None:
-        network = Pieces(set(range(100)))
-        prepared(network)(torch.rand(50, 1, 8, 8))
-        assert network.seen == [50]
-
-
 class TestMinusInfinity:
     def test_by_hand(self) -> None:
         logits = torch.tensor([[1.0, -torch.inf, 3.0], [-torch.inf, -torch.inf, 5.0], [1.0, 2.0, 3.0]])
         expected = torch.tensor([[1.0, 1 - 1e4, 3.0], [5 - 1e4, 5 - 1e4, 5.0], [1.0, 2.0, 3.0]])
         assert torch.equal(held(logits), expected)
         assert torch.equal(held(logits).softmax(1), logits.softmax(1))
+
+    @pytest.mark.parametrize("value", [1e12, -1e12, 1e30, -1e30])
+    def test_beside_a_huge_logit_no_masked_class_is_chosen(self, value: float) -> None:
+        logits = torch.tensor([[-torch.inf, value, -torch.inf]])
+        assert held(logits).isfinite().all()
+        assert held(logits).softmax(1).tolist() == [[0.0, 1.0, 0.0]]
+
+    def test_beside_the_lowest_number_a_mask_is_that(self) -> None:
+        lowest = torch.finfo(torch.float32).min
+        assert held(torch.tensor([[-torch.inf, lowest, 1.0]])).tolist() == [[lowest, lowest, 1.0]]
 
     def test_a_row_without_a_number_and_what_is_no_mask_stay(self) -> None:
         logits = torch.tensor([[-torch.inf, -torch.inf], [torch.nan, 1.0], [torch.inf, 1.0]])
