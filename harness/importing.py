@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from harness.source import closure
+from harness.source import Source, closure
 
 _seen: dict[Path, str] = {}  # source file of the user's -> its SHA-256 when it was imported
 _brought: set[str] = set()  # modules that were not loaded before an import here
@@ -37,15 +37,15 @@ def import_file(file: Path) -> ModuleType:
             the file raises is passed on, and the module is forgotten.
     """
     name = f"harness_file_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-    files = closure([file])
-    _forget_the_outdated(files, file.parent)
+    source = closure([file])
+    _forget_the_outdated(source, file.parent)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError("it is not a Python file, its name ending in .py")
     module = importlib.util.module_from_spec(spec)
-    with _remembering(files):
+    with _remembering(source.files):
         sys.modules[name] = module  # dataclasses look their module up
         try:
             with on_path(file.parent), _no_bytecode():
@@ -69,9 +69,9 @@ def import_module(name: str, directory: Path) -> ModuleType:
         file = loaded or (
             Path(spec.origin).resolve() if spec is not None and spec.has_location and spec.origin else None
         )
-        files = closure([file], directory) if file is not None else {}
-        _forget_the_outdated(files, directory)
-        with _remembering(files):
+        source = closure([file] if file is not None else [], directory)
+        _forget_the_outdated(source, directory)
+        with _remembering(source.files):
             return importlib.import_module(name)
 
 
@@ -105,18 +105,19 @@ def _no_bytecode() -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-def _forget_the_outdated(files: Mapping[Path, str], directory: Path) -> None:
+def _forget_the_outdated(source: Source, directory: Path) -> None:
     """Drop loaded modules of the user's that are not what an import of these files must find."""
-    edited = {file for file, sha256 in files.items() if _seen.get(file, sha256) != sha256}
+    edited = {file for file, sha256 in source.files.items() if _seen.get(file, sha256) != sha256}
     for name, module in list(sys.modules.items()) if edited else ():
         file = _file_of(module)
-        if file in _seen and file.is_file() and not edited.isdisjoint(closure([file], directory)):
+        if file in _seen and file.is_file() and not edited.isdisjoint(closure([file], directory).files):
             del sys.modules[name]
-    for neighbour in (file for file in files if file.parent == directory.resolve()):
+    asked_for = {other for _, name, other in source.imports if name.split(".")[0] == other.stem}
+    for neighbour in (file for file in source.files if file.parent == directory.resolve()):
         loaded = _file_of(sys.modules.get(neighbour.stem))
         if loaded in _seen and loaded != neighbour:
             del sys.modules[neighbour.stem]
-        elif loaded not in (None, neighbour):
+        elif neighbour in asked_for and loaded not in (None, neighbour):
             raise ImportError(f"{neighbour.name} has the name of {loaded}, which is loaded already; rename it")
 
 

@@ -5,23 +5,31 @@ defines it, the files of its base classes, and, from each of these, the modules 
 and so on. Left out are Python's library, torch, and this engine, whose versions provenance records; of an installed
 package only the part that the code itself belongs to is followed.
 
+Where the text of a file does not show which other it imports (by a variable, by a path), all that lies beside it
+counts. Rather one edit too many makes another row than one too few: that would be a wrong figure.
+
 What a source cannot show (a number read from a file or from the environment) is not seen here; models from elsewhere
 are therefore probed as well.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
+import importlib.machinery
 import inspect
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.import_names import EVERYTHING, Imports, imports_of
+
 ENGINE = Path(__file__).resolve().parent
+PROGRAM = ENGINE.parent
+OWN = (ENGINE.name, "attacks", "methods")  # packages of this program, within PROGRAM
+SUFFIXES = importlib.machinery.all_suffixes()
 _PLUGIN_FOLDERS = ("data", "networks", "wrappers")  # of the engine's folder: what a user's class may derive from
 _INSTALLED = ("site-packages", "dist-packages")
 _LIBRARY = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
@@ -29,14 +37,19 @@ _LIBRARY = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "pla
 
 @dataclass(frozen=True)
 class Source:
-    """Source files, absolute, each with the SHA-256 of its content."""
+    """Source files, absolute, each with the SHA-256 of its content, and which of them imports which by what name."""
 
     files: Mapping[Path, str]
+    imports: frozenset[tuple[Path, str, Path]] = frozenset()
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the contents, whatever the files are called and wherever they lie."""
-        return hashlib.sha256("".join(sorted(self.files.values())).encode()).hexdigest()
+        """SHA-256 over the contents, and over which content finds which other by what name.
+
+        It does not matter where the files lie, nor what the file is called that all begins with.
+        """
+        found = {f"{self.files[file]} {name} {self.files[other]}" for file, name, other in self.imports}
+        return hashlib.sha256("\n".join(sorted({*self.files.values(), *found})).encode()).hexdigest()
 
     def document(self) -> dict[str, str]:
         """The files in JSON types, for provenance."""
@@ -50,21 +63,26 @@ def source_of(*definers: object, directory: Path | None = None) -> Source:
         directory: where absolute imports are looked for, beside the places where Python looks.
     """
     files = {file for definer in definers for part in _parts(definer) if (file := _file_of(part)) is not None}
-    return Source(closure(files, directory))
+    return closure(files, directory)
 
 
-def closure(files: Iterable[Path], directory: Path | None = None) -> dict[Path, str]:
-    """Some files and all of the user's modules that they import, directly or not, each with its SHA-256."""
+def closure(files: Iterable[Path], directory: Path | None = None) -> Source:
+    """Some files and all of the user's modules that they import, directly or not."""
+    begun = sorted({file.resolve() for file in files})
+    places = [*dict.fromkeys(file.parent for file in begun), *([directory.resolve()] if directory is not None else [])]
     found: dict[Path, str] = {}
-    waiting = [file.resolve() for file in files]
+    imports: set[tuple[Path, str, Path]] = set()
+    waiting = begun
     while waiting:
         file = waiting.pop()
         if file in found:
             continue
         text = content(file)
         found[file] = hashlib.sha256(text).hexdigest()
-        waiting += [other for other in _imports(file, text, directory) if other not in found]
-    return found
+        for name, other in _imported(file, text, places):
+            imports.add((file, name, other))
+            waiting.append(other)
+    return Source(found, frozenset(imports))
 
 
 def content(file: Path) -> bytes:
@@ -112,71 +130,96 @@ def _package(file: Path) -> Path | None:
     return None
 
 
-def _imports(file: Path, text: bytes, directory: Path | None) -> Iterator[Path]:
-    """The user's own files that run when a file is imported: those that it imports, and its packages' own."""
+def _imported(file: Path, text: bytes, places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """The user's own files that run when a file is imported, each with the name that finds it.
+
+    Which of several files of one name Python takes depends on what the search path was then; so all of them count.
+    """
     package = _package(file)
-    for folder in file.parents:
+    seen = imports_of(text)
+    for name, found in (*_packages_of(file), *_named(file, seen, places), *(_hidden(file, seen, places))):
+        if found != file and not _left_out(found) and _package(found) in (None, package):
+            yield name, found
+
+
+def _packages_of(file: Path) -> Iterator[tuple[str, Path]]:
+    for level, folder in enumerate(file.parents):
         if not (folder / "__init__.py").is_file():
-            break
-        if not _left_out(folder / "__init__.py"):
-            yield folder / "__init__.py"
-    for level, names in _imported_names(text):
-        for root in _roots(file, level, directory):
-            there = list(_modules(root, names))
-            yield from (
-                found
-                for found in there
-                if not _left_out(found) and (_package(found) is None or _package(found) == package)
-            )
-            if there:
-                break  # Python takes the first
+            return
+        yield "." * (level + 1), folder / "__init__.py"
 
 
-@functools.lru_cache(maxsize=1000)
-def _imported_names(text: bytes) -> list[tuple[int, list[str]]]:
-    """Dots before the name, and the name's parts; of ``from a import b`` a and b, since b may be a module."""
-    try:
-        return list(_names_in(ast.parse(text)))
-    except (SyntaxError, ValueError):  # nothing is imported from it, then
-        return []
+def _named(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    for level, parts in seen.names:
+        name = "." * level + ".".join(parts)
+        found = {module for root in _roots(file, level, places) for module in _modules(root, parts)}
+        yield from ((name, module) for module in sorted(found or _loaded(parts)))
 
 
-def _names_in(tree: ast.AST) -> Iterator[tuple[int, list[str]]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((0, alias.name.split(".")) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module.split(".") if node.module else []
-            yield from ((node.level, [*base, alias.name]) for alias in node.names)
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
-                name = node.args[0].value
-                yield len(name) - len(name.lstrip(".")), name.lstrip(".").split(".")
+def _hidden(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """What a file may import that its text does not show: all that lies beside it, and what its texts name."""
+    if not seen.hidden or _package(file) is not None:
+        return
+    for module in _beside(file.parent):
+        yield f"./{module.relative_to(file.parent).as_posix()}", module.resolve()
+    for text in seen.texts:
+        parts = text.split(".")
+        if all(part.isidentifier() for part in parts):
+            yield from _named(file, Imports(names=((0, tuple(parts)),)), places)
+        elif text.endswith(".py"):
+            yield from ((text, path.resolve()) for place in (file.parent, *places) if (path := place / text).is_file())
 
 
-def _roots(file: Path, level: int, directory: Path | None) -> Iterator[Path]:
-    """Where an import of a file is looked for."""
+def _roots(file: Path, level: int, places: Sequence[Path]) -> Iterator[Path]:
+    """Where an import of a file may be found; this program's own files find nothing of the user's."""
     if level:
         yield file.parents[level - 1]
+        return
+    if any(PROGRAM / name in file.parents for name in OWN):
+        yield PROGRAM
         return
     top = file.parent
     while (top / "__init__.py").is_file():
         top = top.parent
-    yield from dict.fromkeys([file.parent, top, *([directory.resolve()] if directory is not None else [])])
-    yield from (Path(entry).resolve() for entry in sys.path if entry and not entry.endswith(".zip"))
+    path = (Path(entry).resolve() for entry in sys.path if entry and not entry.endswith(".zip"))
+    yield from dict.fromkeys([*places, file.parent, top, *path])
 
 
-def _modules(root: Path, names: list[str]) -> Iterator[Path]:
-    """The files that importing ``names`` from a root runs: each package's ``__init__``, and the last module."""
+def _modules(root: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """The files that importing a name from a root runs: each package's ``__init__``, and the last module."""
     place = root
-    for name in names:
-        place = place / name
-        module, package = place.with_name(f"{name}.py"), place / "__init__.py"
+    for part in parts:
+        if part == EVERYTHING:  # __all__ may name modules
+            yield from (module.resolve() for module in _beside(place))
+            return
+        place = place / part
+        package = place / "__init__.py"
+        modules = [place.with_name(part + suffix) for suffix in SUFFIXES]
         if package.is_file():
             yield package.resolve()
-        elif module.is_file():
-            yield module.resolve()
+        elif any(module.is_file() for module in modules):
+            yield from (module.resolve() for module in modules if module.is_file())
             return
         elif not place.is_dir():  # neither a package nor a namespace: a name within the module before
             return
+
+
+def _beside(folder: Path) -> Iterator[Path]:
+    """The modules of a folder, of the packages in it, however deep, and of the plain folders in it."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix == ".py":
+            yield path
+        elif path.is_dir() and (path / "__init__.py").is_file():
+            yield from _beside(path)
+        elif path.is_dir() and not path.name.startswith((".", "__")):
+            yield from sorted(path.glob("*.py"))
+
+
+def _loaded(parts: Sequence[str]) -> Iterator[Path]:
+    """The file of a module that was found in a place where Python looks no more."""
+    for end in range(1, len(parts) + 1):
+        name = getattr(sys.modules.get(".".join(parts[:end])), "__file__", None)
+        if isinstance(name, str) and Path(name).is_file():
+            yield Path(name).resolve()

@@ -12,7 +12,7 @@ import torch
 
 from harness.importing import import_file, import_module
 from harness.settings import Plugin
-from harness.source import Source, closure, source_of
+from harness.source import closure, source_of
 from methods.sat import SAT
 
 
@@ -61,24 +61,82 @@ def test_what_a_file_imports_of_the_users_own(text: str, expected: set[str], tmp
         broken="def (",
         unrelated="",
     )
-    assert names(closure([main]), tmp_path) == {"main.py", *(f"{name}.py" for name in expected)}
+    assert names(closure([main]).files, tmp_path) == {"main.py", *(f"{name}.py" for name in expected)}
 
 
 def test_a_relative_import(tmp_path: Path) -> None:
     write(tmp_path, pack__init="", pack__a="from . import b\nfrom .deep.c import x", pack__b="", pack__deep__init="")
     write(tmp_path, pack__deep__c="from ..d import y", pack__d="")
-    found = names(closure([tmp_path / "pack" / "a.py"]), tmp_path)
+    found = names(closure([tmp_path / "pack" / "a.py"]).files, tmp_path)
     assert found == {f"pack/{name}.py" for name in ("__init__", "a", "b", "deep/__init__", "deep/c", "d")}
 
 
-def test_the_digest_is_of_the_contents_by_hand(tmp_path: Path) -> None:
+def test_the_digest_is_of_the_contents_and_the_imports_by_hand(tmp_path: Path) -> None:
     main = write(tmp_path, main="import beside\n", beside="LEVELS = 16\n")
-    each = sorted(hashlib.sha256(text).hexdigest() for text in (b"import beside\n", b"LEVELS = 16\n"))
-    assert Source(closure([main])).digest == hashlib.sha256("".join(each).encode()).hexdigest()
+    one, other = (hashlib.sha256(text).hexdigest() for text in (b"import beside\n", b"LEVELS = 16\n"))
+    by_hand = hashlib.sha256("\n".join(sorted([one, other, f"{one} beside {other}"])).encode()).hexdigest()
+    assert closure([main]).digest == by_hand
+    assert closure([write(tmp_path / "elsewhere", main="import beside\n", beside="LEVELS = 16\n")]).digest == by_hand
     (tmp_path / "beside.py").write_bytes(b"LEVELS = 16\r\n")  # a checkout on another system
-    assert Source(closure([main])).digest == hashlib.sha256("".join(each).encode()).hexdigest()
-    (tmp_path / "beside.py").write_text("LEVELS = 2\n")
-    assert Source(closure([main])).digest != hashlib.sha256("".join(each).encode()).hexdigest()
+    assert closure([main]).digest == by_hand
+
+
+BEFORE = {"a": "K = 1.0", "b": "K = 2.0", "pack/__init__": "", "pack/inner": "K = 1.0", "pack/a": "K = 1.0"}
+EDITS: dict[str, tuple[str, dict[str, str]]] = {
+    "a module that is edited": ("import a", {"a": "K = 3.0"}),
+    "two that exchange their contents": ("import a, b", {"a": "K = 2.0", "b": "K = 1.0"}),
+    "one beside a package, of one name with one in it": ("import pack.asks", {"a": "K = 3.0"}),
+    "one that a package gives with all else": ("from pack import *", {"pack/inner": "K = 3.0"}),
+    "by a keyword": ("import importlib\nimportlib.import_module(name='a')", {"a": "K = 3.0"}),
+    "by a variable": ("import importlib\nN = 'a'\nimportlib.import_module(N)", {"a": "K = 3.0"}),
+    "by a computed name": ("import importlib\nimportlib.import_module(chr(97))", {"a": "K = 3.0"}),
+    "by another name of the function": ("from importlib import import_module as im\nim('a')", {"a": "K = 3.0"}),
+    "by the function as a value": ("from importlib import import_module\nf = import_module\nf('a')", {"a": "K = 3.0"}),
+    "with a list of names": ("__import__('pack', fromlist=['inner'])", {"pack/inner": "K = 3.0"}),
+    "from a package that is named": (
+        "import importlib\nimportlib.import_module('.inner', 'pack')",
+        {"pack/inner": "0"},
+    ),
+    "by its path": (
+        "from importlib.util import spec_from_file_location\ns = spec_from_file_location('x', 'pack/inner.py')",
+        {"pack/inner": "K = 3.0"},
+    ),
+    "run from a path in a folder": ("import runpy\nrunpy.run_path('plain/deep/c.py')", {"plain/deep/c": "K = 3.0"}),
+    "run as a text": ("exec(open(__file__.replace('main', 'a')).read())", {"a": "K = 3.0"}),
+}
+
+
+@pytest.mark.parametrize(("text", "edit"), EDITS.values(), ids=EDITS)
+def test_an_edit_gives_another_digest(text: str, edit: dict[str, str], tmp_path: Path) -> None:
+    files = {**BEFORE, "pack/asks": "from a import K", "plain/deep/c": "K = 1.0", "main": text}
+    main = write(tmp_path, **{name.replace("/__init__", "__init").replace("/", "__"): t for name, t in files.items()})
+    before = closure([main]).digest
+    assert closure([main]).digest == before
+    write(tmp_path, **{name.replace("/", "__"): t for name, t in edit.items()})
+    assert closure([main]).digest != before
+
+
+def test_what_lies_beside_counts_only_where_an_import_is_hidden(tmp_path: Path) -> None:
+    main = write(tmp_path, main="import importlib.resources", a="")
+    assert names(closure([main]).files, tmp_path) == {"main.py"}
+
+
+def test_a_module_from_a_place_that_is_searched_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = write(tmp_path, main="import sys\nsys.path.insert(0, LIB)\nimport far_of_mine\nsys.path.remove(LIB)")
+    main.write_text(f"LIB = {str(tmp_path / 'lib')!r}\n" + main.read_text())
+    write(tmp_path / "lib", far_of_mine="K = 1.0")
+    loaded = import_file(main)
+    monkeypatch.delitem(sys.modules, "far_of_mine", raising=False)
+    assert names(closure([main]).files, tmp_path) == {"main.py"}
+    monkeypatch.setitem(sys.modules, "far_of_mine", loaded.far_of_mine)
+    assert names(closure([main]).files, tmp_path) == {"main.py", "lib/far_of_mine.py"}
+
+
+def test_this_programs_own_files_find_nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = source_of(SAT)
+    write(tmp_path, methods__init="", harness__method="", dataclasses="", torch="")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert source_of(SAT, directory=tmp_path) == before
 
 
 def test_the_bases_of_a_class_are_its_source_and_the_engine_is_not(tmp_path: Path) -> None:
@@ -130,6 +188,10 @@ class TestImporting:
         importlib.import_module("numpy")
         with pytest.raises(ImportError, match=r"numpy\.py has the name of .*, which is loaded already; rename it"):
             import_file(main)
+
+    def test_one_that_lies_beside_and_is_not_imported_may_have_any_name(self, tmp_path: Path) -> None:
+        main = write(tmp_path, main="import importlib\nN = 'js' + 'on'\nX = importlib.import_module(N)", numpy="")
+        assert import_file(main).X.loads("1") == 1
 
     def test_a_file_that_fails_is_forgotten(self, tmp_path: Path) -> None:
         main = write(tmp_path, main="raise RuntimeError('half')")

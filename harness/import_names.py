@@ -1,0 +1,100 @@
+"""Which modules the text of a Python file imports, and whether the text shows them all."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+EVERYTHING = "*"  # the last part of ``from package import *``
+_BY_NAME = {"import_module", "__import__"}  # calls that import what their first argument names
+_UNSEEN = {  # what runs code that no name in the text need show
+    *("spec_from_file_location", "spec_from_loader", "find_spec", "module_from_spec", "exec_module", "load_module"),
+    *("SourceFileLoader", "ExtensionFileLoader", "iter_modules", "walk_packages", "run_path", "run_module", "exec"),
+}
+
+
+@dataclass(frozen=True)
+class Imports:
+    """What a text imports.
+
+    Attributes:
+        names: dots before the name, and its parts; of ``from a import b`` both a and b, since b may be a module.
+        hidden: whether it may import, or run, a file that ``names`` does not have: by a variable, by a path.
+        texts: where it does, all that is written in it between quotes: names and paths may be among them.
+    """
+
+    names: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    hidden: bool = False
+    texts: tuple[str, ...] = ()
+
+
+@functools.lru_cache(maxsize=1000)
+def imports_of(text: bytes) -> Imports:
+    """What a file of that content imports; nothing where it is no Python, since it cannot run then."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError):
+        return Imports()
+    known = _BY_NAME | {
+        alias.asname
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in _BY_NAME and alias.asname
+    }
+    names: list[tuple[int, tuple[str, ...]]] = []
+    understood: set[int] = set()
+    for node in nodes:
+        names += _statement(node)
+        if isinstance(node, ast.Call) and _called(node.func) in known:
+            name = _literal(node)
+            if name is not None:
+                names.append(name)
+                understood.add(id(node.func))
+    hidden = any(set(_mentions(node)) & (known | _UNSEEN) for node in nodes if id(node) not in understood)
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return Imports(tuple(names), hidden, tuple(texts) if hidden else ())
+
+
+def _statement(node: ast.AST) -> Iterator[tuple[int, tuple[str, ...]]]:
+    if isinstance(node, ast.Import):
+        yield from ((0, tuple(alias.name.split("."))) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module.split(".") if node.module else []
+        yield from ((node.level, (*base, alias.name)) for alias in node.names)
+
+
+def _called(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _literal(call: ast.Call) -> tuple[int, tuple[str, ...]] | None:
+    """What a call imports; None where its text does not show that."""
+    given = dict(zip(("name", "package"), call.args, strict=False)) | {
+        word.arg or "": word.value for word in call.keywords
+    }
+    package = given.pop("package", None)
+    name = getattr(given.pop("name", None), "value", None)
+    if not isinstance(name, str) or given or len(call.args) > 2:
+        return None
+    dots = len(name) - len(name.lstrip("."))
+    parts = tuple(name.lstrip(".").split("."))
+    if package is None or not dots or getattr(package, "id", "") in ("__package__", "__name__"):
+        return dots, parts
+    base = getattr(package, "value", None)
+    if not isinstance(base, str):
+        return None
+    levels = base.split(".")
+    return 0, (*levels[: len(levels) - dots + 1], *parts)
+
+
+def _mentions(node: ast.AST) -> Iterator[str]:
+    """Names that a node uses, or takes from a module under a name of its own choice."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Attribute):
+        yield node.attr
+    elif isinstance(node, ast.ImportFrom):
+        yield from ({alias.name for alias in node.names} - _BY_NAME)
