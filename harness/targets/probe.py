@@ -1,7 +1,8 @@
 """What a model answers to fixed images: it tells two functions apart that source and tensors do not.
 
-A user's code may read a file, the environment, or a plain attribute. So beside the source a model is identified by
-its logits on images that are always the same.
+A user's code may read a file, the environment, or a plain attribute. So beside the source a model is identified by its
+logits on images that are always the same, and by their gradient: two models of equal logits, of which one hides its
+gradient, are one function to a user and two to an attack.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ IMAGES = 8  # of each of two kinds
 PASSES = 8  # of a model whose first two passes differ
 SAME = 1e-3  # of the largest logit above the median one: far beyond what another machine's rounding moves
 NOISE = 6.0  # standard deviations of a mean over the passes
+DIRECTIONS = 4  # along which an image's gradient is measured
+SAME_GRADIENT = 0.05  # of its length: a unit that rounding switches on or off elsewhere moves it by far less
 
 Probe = Mapping[str, Any]
-"""In JSON types: ``logits``, a list for each image; ``noise``, the largest standard deviation over passes."""
+"""In JSON types, a list for each image: ``logits``, and ``gradients``, the length of the input gradient and its slopes
+along DIRECTIONS fixed directions. ``noise`` and ``gradient_noise``: the largest standard deviation of one over passes.
+"""
 
 
 def probe(build: Callable[[], nn.Module], shape: Shape) -> Probe:
-    """The logits of a freshly built model on the fixed images, a mean over some passes where passes differ.
+    """The answers of a freshly built model on the fixed images, a mean over some passes where passes differ.
 
     A model that draws from a global generator draws the same each time, since these are seeded; for one that draws
     from elsewhere, or that changes by being asked, ``noise`` says by how much its passes differ.
@@ -37,18 +42,40 @@ def probe(build: Callable[[], nn.Module], shape: Shape) -> Probe:
     cpu = torch.device("cpu")
     model = build()
 
-    def answers() -> Tensor:
+    def answers() -> tuple[Tensor, Tensor]:
         with global_seed(cpu, derive_seed(0, "probe")), torch.no_grad(), arithmetic(cpu, "float32"):
             returned: Tensor = model(images.clone())
-        return returned.double()
+        with global_seed(cpu, derive_seed(0, "probe")), torch.enable_grad(), arithmetic(cpu, "float32"):
+            slopes = _slopes(model, images)
+        return returned.double(), slopes
 
     seen = [answers(), answers()]
-    if not torch.equal(seen[0].nan_to_num(), seen[1].nan_to_num()):
+    if any(not torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(*seen, strict=True)):
         seen += [answers() for _ in range(PASSES - 2)]
-    together = torch.stack(seen)
-    noise = float(together.std(0).nan_to_num().max()) if len(seen) > 2 else 0.0
-    logits = [[_plain(value) for value in row] for row in together.mean(0).tolist()]
-    return {"logits": logits, "noise": noise}
+    logits, gradients = (torch.stack(list(each)) for each in zip(*seen, strict=True))
+    return {
+        "logits": _document(logits.mean(0)),
+        "noise": _noise(logits),
+        "gradients": _document(gradients.mean(0)),
+        "gradient_noise": _noise(gradients),
+    }
+
+
+def _slopes(model: nn.Module, images: Tensor) -> Tensor:
+    """``(n, 1 + DIRECTIONS)``: of a fixed sum of the logits, the length of the input gradient, and its slopes."""
+    x = images.clone().requires_grad_()
+    logits: Tensor = model(x)
+    draws = generator(torch.device("cpu"), 0, "probe", "gradient")
+    weights = torch.randn(logits.shape, generator=draws)
+    directions = torch.randn((DIRECTIONS, *images.shape[1:]), generator=draws)
+    finite = torch.where(logits.isfinite(), logits, torch.zeros_like(logits))
+    (gradient,) = torch.autograd.grad((weights * finite).sum(), x)
+    flat = gradient.flatten(1).double()
+    return torch.cat([flat.norm(dim=1, keepdim=True), flat @ directions.flatten(1).double().T], 1)
+
+
+def _noise(passes: Tensor) -> float:
+    return float(passes.std(0).nan_to_num().max()) if len(passes) > 2 else 0.0
 
 
 def fixed_images(shape: Shape) -> Tensor:
@@ -64,23 +91,34 @@ def fixed_images(shape: Shape) -> Tensor:
 def same_function(one: Probe, other: Probe) -> bool:
     """Whether two probes are of one function, as far as rounding on another machine and the models' draws allow.
 
-    Two logits agree where they differ by at most SAME of what lies between the image's median and largest logit; for
-    models whose passes differ, by NOISE standard deviations of the difference of the means more.
+    Two logits agree where they differ by at most SAME of what lies between the image's median and largest logit; two
+    gradients by at most SAME_GRADIENT of the longer one's length. For models whose passes differ, by NOISE standard
+    deviations of the difference of the means more.
     """
-    if [len(row) for row in one["logits"]] != [len(row) for row in other["logits"]]:
+    return _agree(one, other, "logits", "noise", _spread) and _agree(
+        one, other, "gradients", "gradient_noise", lambda row: SAME_GRADIENT / SAME * abs(row[0] or 0.0)
+    )
+
+
+def _agree(one: Probe, other: Probe, key: str, noise: str, scale: Callable[[list[float | None]], float]) -> bool:
+    ours, theirs = one.get(key), other.get(key)  # a probe of before may lack its gradients
+    if ours is None or theirs is None or [len(row) for row in ours] != [len(row) for row in theirs]:
         return False
-    noise = NOISE * math.sqrt((one["noise"] ** 2 + other["noise"] ** 2) / PASSES)
-    for ours, theirs in zip(one["logits"], other["logits"], strict=True):
-        pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
-        if len(pairs) < sum(a is not None or b is not None for a, b in zip(ours, theirs, strict=True)):
-            return False  # one is finite where the other is not
-        finite = [a for a, _ in pairs]
-        scale = max(finite) - statistics.median(finite) if finite else 0.0  # a masked class must not widen it
-        if any(abs(a - b) > SAME * scale + noise + 1e-6 for a, b in pairs):
-            return False
+    allowed = NOISE * math.sqrt((one[noise] ** 2 + other[noise] ** 2) / PASSES) + 1e-6
+    for row, its in zip(ours, theirs, strict=True):
+        pairs = [(a, b) for a, b in zip(row, its, strict=True) if a is not None or b is not None]
+        limit = SAME * scale(row) + allowed
+        if any(a is None or b is None or abs(a - b) > limit for a, b in pairs):
+            return False  # one is finite where the other is not, or they differ
     return True
 
 
-def _plain(value: float) -> float | None:
+def _spread(logits: list[float | None]) -> float:
+    """What lies between the median and the largest logit: a masked class must not widen it."""
+    finite = [value for value in logits if value is not None]
+    return max(finite) - statistics.median(finite) if finite else 0.0
+
+
+def _document(rows: Tensor) -> list[list[float | None]]:
     """Eight digits; None for what is not finite, which JSON cannot hold."""
-    return float(f"{value:.8g}") if math.isfinite(value) else None
+    return [[float(f"{value:.8g}") if math.isfinite(value) else None for value in row] for row in rows.tolist()]
