@@ -12,6 +12,7 @@ _BY_NAME = {"import_module", "__import__"}  # calls that import what their first
 _UNSEEN = {  # what runs code that no name in the text need show
     *("spec_from_file_location", "spec_from_loader", "find_spec", "module_from_spec", "exec_module", "load_module"),
     *("SourceFileLoader", "ExtensionFileLoader", "iter_modules", "walk_packages", "run_path", "run_module", "exec"),
+    *("hub.load", "cpp_extension", "load_library", "CDLL", "LoadLibrary"),
 }
 
 
@@ -95,6 +96,11 @@ def _mentions(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Name):
         yield node.id
     elif isinstance(node, ast.Attribute):
-        yield node.attr
+        yield from (node.attr, f"{_called(node.value)}.{node.attr}")
+    elif isinstance(node, ast.Import):
+        yield from (alias.name.rpartition(".")[2] for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        yield from ({alias.name for alias in node.names} - _BY_NAME)
+        module = (node.module or "").rpartition(".")[2]
+        yield module
+        for name in {alias.name for alias in node.names} - _BY_NAME:
+            yield from (name, f"{module}.{name}")

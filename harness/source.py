@@ -30,6 +30,7 @@ ENGINE = Path(__file__).resolve().parent
 PROGRAM = ENGINE.parent
 OWN = (ENGINE.name, "attacks", "methods")  # packages of this program, within PROGRAM
 SUFFIXES = importlib.machinery.all_suffixes()
+LONGEST = 200  # letters of a text that may be a path
 _PLUGIN_FOLDERS = ("data", "networks", "wrappers")  # of the engine's folder: what a user's class may derive from
 _INSTALLED = ("site-packages", "dist-packages")
 _LIBRARY = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
@@ -163,10 +164,9 @@ def _hidden(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple
     for module in _beside(file.parent):
         yield f"./{module.relative_to(file.parent).as_posix()}", module.resolve()
     for text in seen.texts:
-        parts = text.split(".")
-        if all(part.isidentifier() for part in parts):
-            yield from _named(file, Imports(names=((0, tuple(parts)),)), places)
-        elif text.endswith(".py"):
+        if all(part.isidentifier() for part in text.split(".")):
+            yield from _named(file, Imports(names=((0, tuple(text.split("."))),)), places)
+        if 0 < len(text) < LONGEST and text.isprintable():
             yield from ((text, path.resolve()) for place in (file.parent, *places) if (path := place / text).is_file())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.machinery
 import sys
 from pathlib import Path
 
@@ -102,13 +103,15 @@ EDITS: dict[str, tuple[str, dict[str, str]]] = {
         {"pack/inner": "K = 3.0"},
     ),
     "run from a path in a folder": ("import runpy\nrunpy.run_path('plain/deep/c.py')", {"plain/deep/c": "K = 3.0"}),
+    "by torch.hub": ("import torch\ntorch.hub.load('plain', 'net', source='local')", {"plain/hubconf": "K = 3.0"}),
+    "by torch.hub's function": ("from torch.hub import load\nload('plain', 'net')", {"plain/hubconf": "K = 3.0"}),
     "run as a text": ("exec(open(__file__.replace('main', 'a')).read())", {"a": "K = 3.0"}),
 }
 
 
 @pytest.mark.parametrize(("text", "edit"), EDITS.values(), ids=EDITS)
 def test_an_edit_gives_another_digest(text: str, edit: dict[str, str], tmp_path: Path) -> None:
-    files = {**BEFORE, "pack/asks": "from a import K", "plain/deep/c": "K = 1.0", "main": text}
+    files = {**BEFORE, "pack/asks": "from a import K", "plain/deep/c": "K = 1.0", "plain/hubconf": "", "main": text}
     main = write(tmp_path, **{name.replace("/__init__", "__init").replace("/", "__"): t for name, t in files.items()})
     before = closure([main]).digest
     assert closure([main]).digest == before
@@ -116,8 +119,33 @@ def test_an_edit_gives_another_digest(text: str, edit: dict[str, str], tmp_path:
     assert closure([main]).digest != before
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from torch.utils.cpp_extension import load\nload('x', ['kernel.cpp'])",
+        "import ctypes\nctypes.CDLL('kernel.cpp')",
+        "import torch\ntorch.ops.load_library('kernel.cpp')",
+    ],
+)
+def test_other_files_with_code_that_a_text_loads(text: str, tmp_path: Path) -> None:
+    main = write(tmp_path, main=text)
+    (tmp_path / "kernel.cpp").write_text("float k = 1.0;")
+    before = closure([main]).digest
+    (tmp_path / "kernel.cpp").write_text("float k = 3.0;")
+    assert closure([main]).digest != before
+
+
+def test_a_compiled_module_beside_it(tmp_path: Path) -> None:
+    main = write(tmp_path, main="import fast_of_mine")
+    library = tmp_path / f"fast_of_mine{importlib.machinery.EXTENSION_SUFFIXES[0]}"
+    library.write_bytes(b"\x7fELF\x00 one")
+    before = closure([main]).digest
+    library.write_bytes(b"\x7fELF\x00 two")
+    assert closure([main]).digest != before
+
+
 def test_what_lies_beside_counts_only_where_an_import_is_hidden(tmp_path: Path) -> None:
-    main = write(tmp_path, main="import importlib.resources", a="")
+    main = write(tmp_path, main="import importlib.resources, torch.hub\ntorch.hub.get_dir()\ntorch.load", a="")
     assert names(closure([main]).files, tmp_path) == {"main.py"}
 
 
