@@ -29,8 +29,8 @@ from harness.import_names import EVERYTHING, Imports, imports_of
 ENGINE = Path(__file__).resolve().parent
 PROGRAM = ENGINE.parent
 OWN = (ENGINE.name, "attacks", "methods")  # packages of this program, within PROGRAM
-SUFFIXES = importlib.machinery.all_suffixes()
-LONGEST = 200  # letters of a text that may be a path
+SUFFIXES = tuple(importlib.machinery.all_suffixes())
+CODE = (*SUFFIXES, ".dll", ".dylib", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp")  # what a path may load
 _PLUGIN_FOLDERS = ("data", "networks", "wrappers")  # of the engine's folder: what a user's class may derive from
 _INSTALLED = ("site-packages", "dist-packages")
 _LIBRARY = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
@@ -138,7 +138,7 @@ def _imported(file: Path, text: bytes, places: Sequence[Path]) -> Iterator[tuple
     """
     package = _package(file)
     seen = imports_of(text)
-    for name, found in (*_packages_of(file), *_named(file, seen, places), *(_hidden(file, seen, places))):
+    for name, found in (*_packages_of(file), *_named(file, seen, places), *_hidden(file, seen, places)):
         if found != file and not _left_out(found) and _package(found) in (None, package):
             yield name, found
 
@@ -166,7 +166,7 @@ def _hidden(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple
     for text in seen.texts:
         if all(part.isidentifier() for part in text.split(".")):
             yield from _named(file, Imports(names=((0, tuple(text.split("."))),)), places)
-        if 0 < len(text) < LONGEST and text.isprintable():
+        if text.endswith(CODE) and text.isprintable():
             yield from ((text, path.resolve()) for place in (file.parent, *places) if (path := place / text).is_file())
 
 
