@@ -35,6 +35,7 @@ def test_the_order_depends_on_the_labels_alone_and_samples_nest(labels: list[int
 def test_the_order_is_fixed_for_ever() -> None:
     """Stored verdicts are in this order: by hand, from SHA-256 of the place within the class."""
     assert balanced_order((0, 0, 0, 1, 1, 1, 2)) == (0, 3, 6, 1, 4, 2, 5)
+    assert balanced_order((2, 1, 0)) == (2, 1, 0), "a round goes by the classes, not by which image is first"
 
 
 def test_neighbours_within_a_class_are_spread() -> None:
