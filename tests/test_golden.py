@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from harness.plugins import KINDS, discover
-from harness.shipped import code_of, manifest, ships
+from harness.shipped import code_of, manifest, ships, source_of_plugin
+from methods.sat import SAT
 from scripts.ship import document
 from tests.golden import ENGINE, values_of
 
@@ -46,6 +47,15 @@ def test_everything_built_in_ships_and_leaves_identities_alone(kind: str) -> Non
     for found in discover(kind).found.values():
         assert ships(found.cls), found.name
         assert code_of(found.cls) == ("" if version(kind, found.name) == 1 else f"version {version(kind, found.name)}")
+
+
+def test_one_that_was_edited_is_named_by_its_source() -> None:
+    class Edited(SAT):
+        """An edit of what ships, under its name."""
+
+    assert Edited.name == SAT.name
+    assert not ships(Edited)
+    assert code_of(Edited) == source_of_plugin(Edited).digest != source_of_plugin(SAT).digest
 
 
 def test_golden_values_are_of_what_ships_and_no_more() -> None:
