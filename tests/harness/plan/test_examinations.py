@@ -1,0 +1,61 @@
+"""Checks of rigour in the plan: once for each checkpoint and threat."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from harness.evaluation.images import Images
+from harness.plan import make_plan
+from harness.rigour.budgets import EXAMPLES, passes
+from harness.rigour.scope import KINDS, Scope
+from harness.store.store import Store
+from tests.harness.plan.carried import jobs
+
+
+def test_every_checkpoint_is_examined_once(done: Store) -> None:
+    asked = jobs(checks=True, train_seeds=2)
+    plan = make_plan(asked, done)
+    assert plan.examinations == 2  # the trained network, and the one to train
+    without = make_plan(jobs(train_seeds=2), done)
+    assert without.examinations == 0
+    # an image: three looks, a gradient, ten draws of noise; two attacks of 50 steps, one of 1, four of 20
+    forward = (3 + 1 + 10) + 2 * (50 + 1) + (1 + 1) + 4 * (20 + 1)
+    assert plan.evaluation.forward - without.evaluation.forward == 2 * 360 * forward
+    record = done.runs()[0]
+    (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
+    assert not make_plan(jobs(checks=True), done).idle
+    done.add_examination(checkpoint.id, asked[0].examination("model"), (), 1.0, {})
+    assert make_plan(asked, done).examinations == 1
+    assert make_plan(jobs(checks=True), done).idle
+
+
+def test_of_many_images_a_part_is_examined(done: Store) -> None:
+    plans = [
+        make_plan([dataclasses.replace(job, images=Images(1000)) for job in jobs(checks=checks)], done)
+        for checks in (True, False)
+    ]
+    (job, *_) = jobs()
+    assert plans[0].evaluation.total - plans[1].evaluation.total == EXAMPLES * passes(job.threat).total
+    assert EXAMPLES < 1000
+
+
+@pytest.mark.parametrize(
+    "values", [(), ("evaluation.steps=10",), ("evaluation.epsilon=0.1",), ("block_size=7",)], ids=str
+)
+def test_a_board_finds_what_was_examined_under_its_protocol(values: tuple[str, ...]) -> None:
+    (job,) = jobs(*values, checks=True)
+    record = job.protocol_record()
+    scope = Scope.of_document(record.document, record.attacks, job.examples)
+    for kind in KINDS:
+        assert scope.settings(kind) == {k: v for k, v in job.examination(kind).items() if k != "edition"}
+
+
+@pytest.mark.parametrize("value", ["evaluation.steps=10", "evaluation.epsilon=0.1"])
+def test_another_threat_is_another_examination(done: Store, value: str) -> None:
+    record = done.runs()[0]
+    (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
+    done.add_examination(checkpoint.id, jobs(checks=True)[0].examination("model"), (), 1.0, {})
+    assert make_plan(jobs(checks=True), done).examinations == 0
+    assert make_plan(jobs(value, checks=True), done).examinations == 1

@@ -1,0 +1,64 @@
+"""How long the work will take, from what was timed on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from harness.plan import make_plan
+from harness.store.store import Store
+from tests.harness.plan.carried import HERE, IMAGES, add_blocks, add_epochs, jobs, start
+
+
+def test_seconds_follow_from_what_this_machine_has_timed(store: Store) -> None:
+    (timed,) = jobs("evaluation.attacks=natural,pgd", seeds=1)
+    run = start(store, timed, timed.specs[0])
+    add_epochs(store, run, 4, duration_s=IMAGES * 22 * 0.001)  # so a pass takes 1 ms
+    store.add_checkpoint(run.id, "last", 4, "0" * 64)
+    store.end_run(run.id)
+    for gap in make_plan([timed], store).evaluations:
+        add_blocks(store, timed, gap, (0, 100), {"natural": 1.0, "pgd": 5.0}[gap.attack])  # 10 ms, 50 ms an image
+
+    plan = make_plan(jobs(methods=("standard",)), store)
+    training = 4 * IMAGES * 2 * 0.001
+    natural, pgd = 360 * 0.010, 2 * 360 * 0.050
+    cw = 2 * 360 * 41 * 0.001  # never timed: by its passes
+    assert plan.seconds == pytest.approx(training + natural + pgd + cw, rel=1e-9)
+
+    rest = make_plan([timed], store)  # what is left of the one that was timed: the last 160 images
+    assert rest.seconds == pytest.approx(160 * 0.010 + 160 * 0.050, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("place", "values"),
+    [
+        ({"provenance": HERE | {"host": "another"}}, ()),
+        ({"provenance": HERE | {"device": "NVIDIA H200"}}, ()),
+        ({"provenance": {}}, ()),
+        ({"height": 16}, ()),
+        ({}, ("width=8",)),
+    ],
+    ids=["another host", "another device", "unknown place", "other images", "another network"],
+)
+def test_what_was_timed_elsewhere_says_nothing(store: Store, place: dict[str, Any], values: tuple[str, ...]) -> None:
+    (other,) = jobs(*values)
+    run = start(store, other, other.specs[0], **place)
+    add_epochs(store, run, 4)
+    store.end_run(run.id)
+    assert make_plan(jobs(methods=("standard",)), store).seconds is None
+
+
+def test_what_is_done_takes_no_time_even_where_nothing_was_timed(done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_HOST", "another")
+    assert make_plan(jobs(), done).seconds == 0.0
+    assert make_plan(jobs(seeds=3), done).seconds is None
+
+
+@pytest.mark.parametrize("field", ["method_settings", "training"])
+def test_a_run_of_another_version_of_a_method_does_not_stop_the_planning(store: Store, field: str) -> None:
+    (job,) = jobs()
+    foreign = dataclasses.replace(job.specs[0], **{field: getattr(job.specs[0], field) | {"gone_since": 1}})
+    add_epochs(store, start(store, job, foreign), 4)
+    assert len(make_plan([job], store).to_train) == 1

@@ -1,0 +1,187 @@
+"""What is planned is what the store lacks: trainings, evaluations, and attempts."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.attack import Passes
+from harness.plan import make_plan
+from harness.store.store import Store
+from tests.harness.plan.carried import (
+    IMAGES,
+    WHOLE,
+    add_blocks,
+    add_epochs,
+    asks,
+    carry_out,
+    firsts,
+    jobs,
+    shape,
+    start,
+)
+
+
+def test_a_new_job_plans_everything(store: Store) -> None:
+    asked = jobs(train_seeds=2)
+    plan = make_plan(asked, store)
+    assert [(gap.spec, gap.attempt, gap.record, gap.epochs_done) for gap in plan.runs] == [
+        (spec, 1, None, 0) for spec in asked[0].specs
+    ]
+    assert plan.to_train == plan.runs
+    attacks = [("natural", 0), ("pgd", 0), ("pgd", 1), ("cw", 0), ("cw", 1)]
+    assert shape(plan) == [(seed, "last", *attack, *WHOLE) for seed in (0, 1) for attack in attacks]
+    assert plan.evaluations_done == 0
+    # a training image: 10 steps to craft and 1 of the update, forward and backward
+    assert plan.training == Passes(2 * 4 * IMAGES * 11, 2 * 4 * IMAGES * 11)
+    # an attacked image: 20 steps, and one forward pass of the evaluator's; natural has that alone
+    assert plan.evaluation == Passes(2 * 360 * (1 + 4 * 21), 2 * 360 * 4 * 20)
+    assert plan.seconds is None  # nothing was ever timed
+    assert store.runs() == []
+
+
+def test_a_wrapped_training_is_a_run_of_its_own_at_its_own_cost(done: Store) -> None:
+    plan = make_plan(jobs(wrap=("awp",)), done)
+    assert [gap.attempt for gap in plan.to_train] == [1]
+    assert plan.training == Passes(4 * IMAGES * 12, 4 * IMAGES * 12)  # awp takes the update's passes once more
+    assert plan.evaluations_done == 0
+
+
+def test_nothing_remains_once_everything_is_stored(store: Store) -> None:
+    asked = jobs("evaluation.attacks=natural,pgd", methods=("sat", "standard"), train_seeds=2)
+    carry_out(store, asked)
+    plan = make_plan(asked, store)
+    assert len(plan.runs) == 4
+    assert all(run.trained and not run.failed for run in plan.runs)
+    assert (plan.to_train, plan.evaluations, plan.evaluations_done) == ([], [], 12)
+    assert (plan.training, plan.evaluation, plan.seconds) == (Passes(), Passes(), 0.0)
+
+
+def test_a_partly_stored_evaluation_leaves_just_its_missing_blocks(store: Store) -> None:
+    (job,) = jobs()
+    plan = carry_out(store, jobs("evaluation.attacks=natural"))
+    gaps = {(gap.attack, gap.seed): gap for gap in make_plan([job], store).evaluations}
+    add_blocks(store, job, gaps["pgd", 1], (0, 300))
+    add_blocks(store, job, gaps["cw", 0], (100,))
+    plan = make_plan([job], store)
+    assert shape(plan) == [
+        (0, "last", "pgd", 0, *WHOLE),
+        (0, "last", "pgd", 1, (100, 200), 200),
+        (0, "last", "cw", 0, (0, 200, 300), 260),
+        (0, "last", "cw", 1, *WHOLE),
+    ]
+    assert plan.evaluations_done == 1
+    assert plan.evaluation == Passes(21 * (360 + 200 + 260 + 360), 20 * (360 + 200 + 260 + 360))
+    assert plan.to_train == []
+
+
+def test_more_attack_seeds_add_the_new_ones_alone_and_fewer_add_nothing(done: Store) -> None:
+    more = make_plan(jobs(seeds=4), done)
+    assert asks(more) == {("last", attack, seed) for attack in ("pgd", "cw") for seed in (2, 3)}
+    assert (more.to_train, more.evaluations_done) == ([], 5)
+    fewer = make_plan(jobs(seeds=1), done)
+    assert (fewer.to_train, fewer.evaluations, fewer.evaluations_done) == ([], [], 3)
+
+
+def test_more_train_seeds_add_the_new_network_alone(done: Store) -> None:
+    plan = make_plan(jobs(train_seeds=2), done)
+    assert [run.spec.train_seed for run in plan.to_train] == [1]
+    assert {gap.spec.train_seed for gap in plan.evaluations} == {1}
+    assert plan.evaluations_done == 5
+
+
+def test_another_checkpoint_is_evaluated_without_training(done: Store) -> None:
+    plan = make_plan(jobs("checkpoints=early,last"), done)
+    assert plan.to_train == []
+    assert {gap.checkpoint for gap in plan.evaluations} == {"early"}
+    assert (len(plan.evaluations), plan.evaluations_done) == (5, 5)
+
+
+def test_a_limit_is_an_evaluation_set_of_its_own(done: Store) -> None:
+    limited = make_plan(jobs(limit=150), done)
+    assert (limited.to_train, limited.evaluations_done) == ([], 0)
+    assert {(firsts(gap), gap.images) for gap in limited.evaluations} == {((0, 100), 150)}
+    carry_out(done, jobs(limit=150))
+    assert make_plan(jobs(limit=150), done).evaluations == []
+    assert make_plan(jobs(), done).evaluations == []
+
+
+@pytest.mark.parametrize("value", ["epochs=5", "lr=0.3", "train.steps=9", "epsilon=0.11", "width=8"])
+def test_another_training_reuses_nothing(done: Store, value: str) -> None:
+    plan = make_plan(jobs(value), done)
+    assert len(plan.to_train) == 1
+    assert (len(plan.evaluations), plan.evaluations_done) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "again"),
+    [
+        ("evaluation.steps=30", {"pgd", "cw"}),
+        ("evaluation.relative_step=1/8", {"pgd", "cw"}),
+        ("evaluation.start=none", {"pgd", "cw"}),
+        ("cw.kappa=20", {"cw"}),
+        ("pgd.keep=worst", {"pgd"}),
+    ],
+)
+def test_another_evaluation_repeats_the_attacks_that_it_changes_and_no_training(
+    done: Store, value: str, again: set[str]
+) -> None:
+    plan = make_plan(jobs(value), done)
+    assert plan.to_train == []
+    assert {gap.attack for gap in plan.evaluations} == again
+    assert all((firsts(gap), gap.images) == WHOLE for gap in plan.evaluations)
+    assert plan.evaluations_done == 5 - 2 * len(again)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        50,
+        500,
+    ],
+)
+def test_another_block_size_repeats_what_is_random_and_leaves_the_rest(done: Store, size: int) -> None:
+    plan = make_plan(jobs(f"block_size={size}"), done)
+    assert {gap.attack for gap in plan.evaluations} == {"pgd", "cw"}
+    assert plan.evaluations_done == 1
+
+
+def test_fresh_opens_the_next_attempt_and_keeps_the_old(done: Store) -> None:
+    plan = carry_out(done, jobs(), fresh=True)
+    assert [(run.attempt, run.record, run.epochs_done) for run in plan.to_train] == [(2, None, 0)]
+    assert (len(plan.evaluations), plan.evaluations_done) == (5, 0)
+    assert [run.attempt for run in done.runs()] == [1, 2]
+    after = make_plan(jobs(), done)
+    assert [(run.attempt, run.trained) for run in after.runs] == [(2, True)]
+    assert (after.evaluations, after.evaluations_done) == ([], 5)
+    assert [run.attempt for run in make_plan(jobs(), done, fresh=True).runs] == [3]
+
+
+def test_fresh_on_an_empty_store_is_the_first_attempt(store: Store) -> None:
+    assert [run.attempt for run in make_plan(jobs(), store, fresh=True).runs] == [1]
+
+
+def test_a_failed_run_is_not_planned_but_for_fresh(store: Store) -> None:
+    asked = jobs(train_seeds=2)
+    run = start(store, asked[0], asked[0].specs[0])
+    add_epochs(store, run, 1)
+    store.end_run(run.id, failure="the loss is not finite at epoch 2, batch 1")
+    plan = make_plan(asked, store)
+    assert [(gap.failed, gap.trained) for gap in plan.runs] == [(True, False), (False, False)]
+    assert [gap.spec.train_seed for gap in plan.to_train] == [1]
+    assert {gap.spec.train_seed for gap in plan.evaluations} == {1}
+    assert plan.training == Passes(4 * IMAGES * 11, 4 * IMAGES * 11)
+    assert [(gap.spec.train_seed, gap.attempt) for gap in make_plan(asked, store, fresh=True).to_train] == [
+        (0, 2),
+        (1, 1),
+    ]
+
+
+def test_an_interrupted_training_has_its_remaining_epochs_ahead(store: Store) -> None:
+    (job,) = jobs()
+    run = start(store, job, job.specs[0])
+    add_epochs(store, run, 3)
+    store.add_checkpoint(run.id, "early", 2, "0" * 64)
+    plan = make_plan([job], store)
+    assert [(gap.attempt, gap.epochs_done, gap.trained) for gap in plan.to_train] == [(1, 3, False)]
+    assert plan.training == Passes(1 * IMAGES * 11, 1 * IMAGES * 11)
+    assert len(plan.evaluations) == 5
