@@ -1,0 +1,129 @@
+"""Which entrants are meant, what differs between two, and families of pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.errors import HarnessError, StoreError, UnknownName
+from harness.evaluation.paired import Crossed
+from harness.leaderboard.board import Selection
+from harness.leaderboard.families import families
+from harness.leaderboard.finding import Where, find_one
+from tests.harness.comparison.kept import OTHER, PGD, Kept, Put, run
+
+
+class TestFinding:
+    def test_unknown_names(self, store: Kept, put: Put) -> None:
+        put("sat", {"pgd": ["11110000"]})
+        put("lrat", {"pgd": ["11110000"]}, departures={"floor": "pgd"})
+        with pytest.raises(UnknownName, match="unknown row 'lrat floor=pdg'; did you mean 'lrat floor=pgd'"):
+            run(store, "sat", "lrat floor=pdg")
+        with pytest.raises(StoreError, match="there is no run 99"):
+            run(store, "99", "sat")
+        assert run(store, "sat", "lrat floor=pgd").second.name == "lrat floor=pgd"
+
+    def test_a_run_that_is_not_done(self, store: Kept, put: Put) -> None:
+        put("sat", {"pgd": ["11110000"]})
+        for status in ("running", "failed"):
+            number = put(status, {"pgd": ["11110000"]}, status=status)
+            with pytest.raises(HarnessError, match=f"run {number} is {status}; only a run that is done"):
+                run(store, "sat", str(number))
+
+    def test_a_label_means_the_newest_attempts_and_a_number_any(self, store: Kept, put: Put) -> None:
+        put("sat", {"pgd": ["00000000"]})
+        put("sat", {"pgd": ["11111111"]}, attempt=2)
+        put("lrat", {"pgd": ["11110000"]})
+        assert run(store, "sat", "lrat").networks[0].first.number == 2
+        assert run(store, "1", "2").networks[0].every.table == Crossed(0, 0, 8, 0)
+
+    def test_the_same_network_is_refused(self, store: Kept, put: Put) -> None:
+        put("sat", {"pgd": ["11110000"]})
+        for names in (("sat", "sat"), ("sat", "1"), ("1", "1")):
+            with pytest.raises(HarnessError, match="are the same network"):
+                run(store, *names)
+
+    def test_of_checkpoints_the_last_that_both_have(self, store: Kept, put: Put) -> None:
+        for method in ("sat", "lrat"):
+            put(method, {"pgd": ["11110000"]}, checkpoint="early", epoch=2)
+        assert run(store, "sat", "lrat").first.checkpoint == "early"
+        for method in ("sat", "lrat"):
+            put(method, {"pgd": ["11110001"]}, status="running")  # the same runs, at their end
+        assert run(store, "sat", "lrat").first.checkpoint == "last"
+        assert run(store, "sat", "lrat", checkpoint="early").first.checkpoint == "early"
+        with pytest.raises(HarnessError, match="was not measured there, but on digits"):
+            run(store, "sat", "lrat", checkpoint="middle")
+
+    def test_several_networks_must_be_told_apart(self, store: Kept, put: Put) -> None:
+        for network in ("smallcnn", "resnet18"):
+            for method in ("sat", "lrat"):
+                put(method, {"pgd": ["11110000"]}, network=network)
+        with pytest.raises(HarnessError, match=r"measured on digits .* smallcnn .*; digits .* resnet18 .*; say which"):
+            run(store, "sat", "lrat")
+        assert run(store, "sat", "lrat", arch="resnet18").networks[0].first.arch == "resnet18"
+        with pytest.raises(HarnessError, match="say which"):
+            find_one(store, "sat", Where())
+        assert find_one(store, "sat", Where(arch="smallcnn")).networks[0].number == 1
+        across = run(store, "1", "4")
+        assert any("their networks differ, smallcnn and resnet18" in note for note in across.notes)
+
+    def test_another_training_protocol_is_told(self, store: Kept, put: Put) -> None:
+        put("sat", {"pgd": ["11110000"]})
+        put("lrat", {"pgd": ["11110000"]}, training={"epochs": 4})
+        assert any("trained under different protocols" in note for note in run(store, "sat", "lrat").notes)
+        with pytest.raises(HarnessError, match="lrat was not measured there"):
+            run(store, "sat", "lrat", protocol="tiny")
+
+
+class TestWhatDiffers:
+    @pytest.mark.parametrize(
+        ("other", "attack", "told"),
+        [
+            ({"dataset": OTHER}, None, r"sat was measured on digits \[dddddddd\], lrat on letters \[eeeeeeee\]"),
+            ({"verdicts": {"pgd": ["1111"]}}, None, "pgd: 8 test images were attacked, and the first 4 test images"),
+            ({"settings": {"pgd": PGD | {"steps": 100}}}, None, "differ in pgd: steps is 20 and 100"),
+            ({"first_seed": 5}, None, "differ in pgd: attack seeds 0 and 5"),
+            ({"verdicts": {"cw": ["11110000"]}}, None, "sat was attacked by pgd, lrat by cw: no attack in common"),
+            ({"verdicts": {"cw": ["11110000"]}}, "pgd", "lrat has no complete evaluation by pgd; it has cw"),
+            ({}, "cww", "sat has no complete evaluation by cww; it has pgd"),
+        ],
+        ids=str,
+    )
+    def test_one_line_says_it(
+        self, store: Kept, put: Put, other: dict[str, Any], attack: str | None, told: str
+    ) -> None:
+        put("sat", {"pgd": ["11110000"]})
+        put("lrat", **({"verdicts": {"pgd": ["11000000"]}} | other))
+        with pytest.raises(HarnessError, match=told) as refused:
+            run(store, "sat", "lrat", attack)
+        assert "\n" not in str(refused.value)
+
+    def test_the_most_images_are_taken(self, store: Kept, put: Put) -> None:
+        for method in ("sat", "lrat"):
+            put(method, {"pgd": ["11110"]})
+            put(method, {"pgd": ["11110000"]}, status="running")
+        assert run(store, "sat", "lrat").column.examples == 8
+
+
+class TestFamilies:
+    def test_all_pairs_by_hand(self, store: Kept, put: Put) -> None:
+        counts = {"a": 8, "b": 7, "c": 0}
+        for method, right in counts.items():
+            put(method, {"pgd": ["1" * right + "0" * (8 - right)]})
+        put("elsewhere", {"pgd": ["11111111"]}, dataset=OTHER)
+        (family,) = families(store, Selection(dataset="digits", sort="pgd"))
+        assert (family.board.dataset, family.column.name) == ("digits", "pgd")
+        # two-sided p of 1, 8, and 7 discordant images, all one way
+        raw = {("a", "b"): 1.0, ("a", "c"): 2 / 2**8, ("b", "c"): 2 / 2**7}
+        holm = {("a", "b"): 1.0, ("a", "c"): 3 * 2 / 2**8, ("b", "c"): 2 * 2 / 2**7}
+        for pair, decision in family.pairs.items():
+            assert decision is not None
+            assert (decision.test, decision.p, decision.p_holm) == ("McNemar", raw[pair], holm[pair])
+        assert list(family.pairs) == list(raw)
+
+    def test_rows_of_one_label_are_told_apart(self, store: Kept, put: Put) -> None:
+        put("sat", {"pgd": ["11111111"]})
+        put("sat", {"pgd": ["11110000"]}, network="resnet18")
+        (family,) = families(store, Selection(sort="pgd"))
+        assert list(family.pairs) == [("sat smallcnn", "sat resnet18")]

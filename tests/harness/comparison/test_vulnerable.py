@@ -1,0 +1,96 @@
+"""The images that are vulnerable under attacks and networks, and the classes behind them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.leaderboard.classes import Labels, known_labels, labels_of
+from harness.leaderboard.finding import Where, find_one, find_two
+from harness.leaderboard.vulnerable import attacks_agree, networks_agree
+from harness.store.records import DatasetRecord
+from tests.harness.comparison.kept import Kept, Put
+
+
+class TestVulnerable:
+    def test_two_networks_by_hand(self, store: Kept, put: Put) -> None:
+        v = {("pgd", 0): [0.5, -0.9, 0.1, -0.8, 0.9, 0.8, 0.7, 0.6]}
+        w = {("pgd", 0): [0.5, -0.9, -0.8, 0.1, 0.9, 0.8, 0.7, 0.6]}
+        put("sat", {"pgd": ["10101111"]}, margins=v)
+        put("lrat", {"pgd": ["10011111"]}, margins=w)
+        (found,) = networks_agree(store, *find_two(store, "sat", "lrat", Where()), share=0.25)
+        (seed,) = found.seeds
+        assert (found.names, seed.seed) == (("sat", "lrat"), 0)
+        assert (seed.sets.first, seed.sets.second) == ((1, 3), (1, 2))
+        assert (seed.first, seed.second) == (v["pgd", 0], w["pgd", 0])
+
+    def test_two_attacks_on_each_network(self, store: Kept, put: Put) -> None:
+        for train_seed in (0, 1):
+            v = {
+                ("pgd", 0): [-1.0, 0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+                ("cw", 0): [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.0, -1.0],
+            }
+            put("sat", {"pgd": ["10101111"], "cw": ["10101111", "11111111"]}, train_seed, margins=v)
+        found = attacks_agree(store, find_one(store, "sat", Where()), ["pgd", "cw"])
+        assert [(f.networks[0].train_seed, [s.seed for s in f.seeds]) for f in found] == [(0, [0]), (1, [0])]
+        sets = found[0].seeds[0].sets
+        assert (sets.first, sets.second, sets.overlap) == ((0, 1), (6, 7), 0.0)
+
+    @pytest.mark.parametrize("attacks", [["pgd"], ["pgd", "pgd"], ["pgd", "cw", "natural"]], ids=str)
+    def test_two_attacks_are_two(self, store: Kept, put: Put, attacks: list[str]) -> None:
+        put("sat", {"pgd": ["10101111"], "cw": ["10101111"]})
+        with pytest.raises(HarnessError, match="name two different attacks"):
+            attacks_agree(store, find_one(store, "sat", Where()), attacks)
+
+    def test_what_is_missing_is_told(self, store: Kept, put: Put) -> None:
+        put("sat", {"pgd": ["10101111"], "natural": ["1111"]})
+        sat = find_one(store, "sat", Where())
+        with pytest.raises(HarnessError, match="sat has no complete evaluation by cw; it has natural, pgd"):
+            attacks_agree(store, sat, ["pgd", "cw"])
+        with pytest.raises(HarnessError, match="pgd and natural have no test images or no attack seed in common"):
+            attacks_agree(store, sat, ["pgd", "natural"])
+        put("lrat", {"pgd": ["10101111"]})
+        with pytest.raises(
+            HarnessError, match="sat: pgd with seed 0 was evaluated before the vulnerability of each image"
+        ):
+            networks_agree(store, *find_two(store, "sat", "lrat", Where()))
+
+
+class TestLabels:
+    def test_bundled_images_have_theirs(self) -> None:
+        from harness.data.digits import Digits
+
+        dataset = Digits().load(Path("nowhere"))
+        record = DatasetRecord("digits", dataset.fingerprint, 1437, 360, 1, 8, 8, 10)
+        found = known_labels(record, None, ())
+        assert isinstance(found, Labels)
+        assert found == Labels(dataset.test.labels.tolist(), tuple("0123456789"))
+
+    def test_equal_names_are_told_apart(self) -> None:
+        from harness.data.digits import Digits
+
+        dataset = replace(Digits().load(Path("nowhere")), classes=("ant", "bee", "ant", *"3456789"))
+        record = DatasetRecord("digits", dataset.fingerprint, 1437, 360, 1, 8, 8, 10)
+        found = labels_of(dataset, record)
+        assert isinstance(found, Labels)
+        assert found.names == ("ant (class 0)", "bee", "ant (class 2)", *"3456789")
+
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("digits", r"digits is here \[[0-9a-f]{8}\], not as it was evaluated"),
+            ("cifar10", "give --data-dir, the folder in which cifar10 lies"),
+            ("folder:mine", "give --dataset folder:PATH"),
+            ("unheard-of", "there is no data set unheard-of"),
+        ],
+    )
+    def test_why_they_are_not_known(self, name: str, told: str) -> None:
+        import re
+
+        record = DatasetRecord(name, "0" * 64, 1, 1, 1, 8, 8, 10)
+        found = known_labels(record, None, ())
+        assert isinstance(found, str)
+        assert re.search(told, found)
