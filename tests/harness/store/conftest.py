@@ -1,0 +1,47 @@
+"""Stores: one without runs, and one that has a row in every table."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.events import BlockDone, EpochRecord
+from harness.store.records import ProtocolRecord
+from harness.store.store import Store
+from tests.harness.store.entries import FINDINGS, see_model, start, start_evaluation
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "board.db"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs; copying it takes less time than making one."""
+    file = tmp_path_factory.mktemp("template") / "board.db"
+    Store.write(str(file)).close()
+    return file
+
+
+@pytest.fixture
+def store(file: Path, template: Path) -> Iterator[Store]:
+    shutil.copy(template, file)
+    store = Store.write(str(file))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def full(store: Store, file: Path) -> Path:
+    """The file of a store that has a row in every table."""
+    run = start(store)
+    store.see_protocol(ProtocolRecord("p" * 64, "tiny", "t" * 64, {"pgd": "a"}, {"epsilon": 0.1}), {"epochs": 2})
+    store.add_epoch(run.id, EpochRecord(1, 2.5, 0.1, 1437, 0.5, {"weight": 1.0}))
+    store.add_block(BlockDone(start_evaluation(store, run), 0, bytes(10), 0.1, (), (0.5,) * 10))
+    model = see_model(store)
+    store.add_examination(model.checkpoint.id, {"epsilon": 0.2}, FINDINGS, 1.5, {"device": "cpu"})
+    return file
