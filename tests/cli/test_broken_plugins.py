@@ -12,7 +12,7 @@ import pytest
 from harness.cli.main import main
 from harness.store.store import Store
 from tests.cli.conftest import Harness
-from tests.cli.test_code import ATTACK, METHOD, NETWORK
+from tests.cli.sources import ATTACK, METHOD, NETWORK
 
 WHERE = "--dataset digits --epochs 1 --seeds 1 --workers 1 --no-checks --set evaluation.attacks=natural --db board.db"
 RUN = f"--arch smallcnn --set width=2 {WHERE}"

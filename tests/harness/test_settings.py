@@ -1,27 +1,19 @@
-"""Settings: what texts become, what is refused and in which words, and what a reader is told of them."""
+"""Settings: what a text says, what is refused and how, and what a reader is told."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
-import typing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import pytest
-from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Interval, Lt
+from annotated_types import Ge, Interval
 from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import Doc
 
-from harness.assessment import with_attacks
-from harness.attack import Attack
 from harness.errors import HarnessError, SettingError
-from harness.identity import digest
-from harness.plugins import KINDS, discover
-from harness.protocol import load_protocol
-from harness.settings import LATER, Epsilon, Plugin, SettingInfo, Settings
+from harness.settings import Epsilon, SettingInfo, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +44,6 @@ def refusal(**values: Any) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message
-
-
-# ---- from text
 
 
 @pytest.mark.parametrize(
@@ -105,9 +94,6 @@ def test_values_of_toml_are_taken_as_they_are() -> None:
     found = example(radius=1, drops=[0.5, 1], names=["a"])
     assert (found.radius, found.drops, found.names) == (1.0, (0.5, 1.0), ("a",))
     assert type(found.radius) is float  # 1 and 1.0 have different canonical JSON, so different identities
-
-
-# ---- refusals
 
 
 @pytest.mark.parametrize(
@@ -187,9 +173,6 @@ def test_settings_cannot_be_changed_or_given_by_position() -> None:
         Example(0.1)  # type: ignore[call-arg]
 
 
-# ---- what a reader is told
-
-
 def test_describe_gives_name_type_default_and_meaning() -> None:
     assert Example.describe() == (
         SettingInfo("radius", "float", dataclasses.MISSING, "radius of the L-infinity ball"),
@@ -221,187 +204,3 @@ def test_resolved_has_every_field_as_json_types() -> None:
         "drops": [0.6, 0.9],
         "names": ["a", "b"],
     }
-
-
-# ---- optional fields, and fields that came later
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grown(Settings):
-    """A class that got its last four fields after results were kept under its first."""
-
-    steps: int = 10
-    ball: Annotated[Epsilon | None, LATER, Doc("another radius")] = None
-    ratio: Annotated[float | None, LATER] = 0.5
-    drops: Annotated[tuple[float, ...] | None, LATER] = None
-    again: Annotated[int, LATER, Ge(1)] = 1
-
-
-@pytest.mark.parametrize(
-    ("field", "text", "value"),
-    [
-        ("ball", "4/255", 4 / 255),
-        ("ball", "0", 0.0),
-        ("ball", "none", None),
-        ("ball", " None ", None),
-        ("ball", None, None),
-        ("ratio", "-1/4", -0.25),
-        ("ratio", "none", None),
-        ("drops", "1/2, 0.75", (0.5, 0.75)),
-        ("again", "3", 3),
-    ],
-)
-def test_an_optional_field_reads_texts_as_others_do(field: str, text: object, value: object) -> None:
-    found = getattr(Grown.from_mapping({field: text}), field)
-    assert found == value
-    assert type(found) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "told"),
-    [
-        ("ball", 8, "less than or equal to 1; pixels are in [0, 1], so write 8/255 rather than 8"),
-        ("ball", "8", "less than or equal to 1; pixels are in [0, 1], so write 8/255 rather than 8"),
-        ("ball", -1, "greater than or equal to 0"),
-        ("ball", "1/0", "a valid number, unable to parse string as a number"),
-        ("again", 0, "greater than or equal to 1"),
-        ("again", "none", "a valid integer, unable to parse string as an integer"),
-        ("steps", None, "a valid integer"),
-    ],
-)
-def test_an_optional_field_refuses_what_others_do(field: str, value: object, told: str) -> None:
-    with pytest.raises(SettingError) as caught:
-        Grown.from_mapping({field: value})
-    assert str(caught.value) == f"{field}={value} is refused: it should be {told}"
-
-
-def test_optional_and_later_fields_are_described_readably() -> None:
-    assert Grown.describe() == (
-        SettingInfo("steps", "int", 10, ""),
-        SettingInfo("ball", "float or none", None, "another radius"),
-        SettingInfo("ratio", "float or none", 0.5, ""),
-        SettingInfo("drops", "float, ... or none", None, ""),
-        SettingInfo("again", "int", 1, ""),
-    )
-
-
-def test_a_field_that_came_later_is_resolved_only_where_it_departs() -> None:
-    assert Grown().resolved() == {"steps": 10}
-    assert Grown(ratio=0.5, again=1).resolved() == {"steps": 10}  # the defaults, written out
-    found = Grown(ball="4/255", ratio=None, again=2)  # type: ignore[arg-type]
-    assert found.resolved() == {"steps": 10, "ball": 4 / 255, "ratio": None, "again": 2}
-    assert found.departures() == {"ball": 4 / 255, "ratio": None, "again": 2}
-    assert Grown.from_mapping(found.resolved()) == found
-    assert Grown(ball=0.0).resolved() == {"steps": 10, "ball": 0.0}  # a radius of 0 is not none
-
-
-def test_stored_results_keep_their_identities() -> None:
-    """Hashes that leaderboard.db, and every user's store, were filled under."""
-    digits, attacks = with_attacks(load_protocol("digits"), discover("attacks"))
-    assert digits.fingerprint == "88b490a183bd751e647c3866d47edcb62fef45805826388b4fb6ca6c126c7249"
-    paper, _ = with_attacks(load_protocol("paper"), discover("attacks"))
-    assert paper.fingerprint == "6028c5cdd86a4903d7b26ac2f657a83d25e208f83d2437bf7991389192f6d4d2"
-    threat = digits.evaluation.threat(digits.epsilon)
-    settings = {name: attack.settings_under(threat) | {"block_size": 500} for name, attack in attacks.items()}
-    assert {name: digest(settings[name]) for name in ("pgd", "cw", "autoattack")} == {
-        "pgd": "fc17158d4acc914ee83ae97a1ff42d63e385bc76fcd8970bf5188e30e16c8d26",
-        "cw": "264aa7e2e6192b29ada974d7d0d9478ecaceafca2b3d8e89c17adf97dd6da37e",
-        "autoattack": "22e29dcfc41f1028c6cb441e9c2c8fee49cc164f0ef01c0ba1d6f3b99252993c",
-    }
-    again = cast(Attack, discover("attacks").get("pgd").from_mapping({"restarts": "2"}))
-    assert digest(again.settings_under(threat)) != digest(attacks["pgd"].settings_under(threat))
-
-
-# ---- every registered plugin
-
-PLUGINS = {f"{kind}-{name}": found.cls for kind in KINDS for name, found in discover(kind).found.items()}
-
-
-def required(cls: type[Settings]) -> dict[str, Any]:
-    return {info.name: "somewhere" for info in cls.describe() if info.required}
-
-
-def notes_on(cls: type[Settings], name: str) -> tuple[Any, ...]:
-    return typing.get_args(typing.get_type_hints(cls, include_extras=True)[name])
-
-
-def others(info: SettingInfo) -> list[Any]:
-    """Other values of a field than its default; the first that all of the settings' rules allow is taken."""
-    if " | " in info.type:
-        return [option for option in info.type.split(" | ") if option != str(info.default)]
-    value = info.default
-    if isinstance(value, bool):
-        return [not value]
-    if isinstance(value, int):
-        return [value + 1, value - 1, value - 2]
-    return [value / 2, value + 0.25] if isinstance(value, float) else [f"{value}x"]
-
-
-def departing(cls: type[Settings], info: SettingInfo) -> Settings:
-    for value in [value for value in others(info) if value != info.default]:
-        try:
-            return cls.from_mapping(required(cls) | {info.name: value})
-        except SettingError:
-            continue
-    raise AssertionError(f"no other value of {info.name} is allowed")
-
-
-@pytest.mark.parametrize("cls", PLUGINS.values(), ids=PLUGINS)
-def test_every_plugin_comes_back_from_json_and_from_text(cls: type[Plugin]) -> None:
-    variants: list[Settings] = [cls.from_mapping(required(cls))]
-    assert variants[0].departures() == {}
-    for info in cls.describe():
-        if not info.required:
-            variant = departing(cls, info)
-            assert list(variant.departures()) == [info.name]
-            variants.append(variant)
-    for plugin in variants:
-        resolved = plugin.resolved()
-        later = {info.name for info in cls.describe() if LATER in notes_on(cls, info.name)}
-        shown = [info.name for info in cls.describe() if info.name not in later or info.name in plugin.departures()]
-        assert list(resolved) == shown
-        assert cls.from_mapping(json.loads(json.dumps(resolved))) == plugin
-        assert cls.from_mapping({key: str(value) for key, value in resolved.items()}) == plugin
-
-
-@pytest.mark.parametrize("cls", PLUGINS.values(), ids=PLUGINS)
-def test_every_plugin_says_what_it_is_and_what_each_setting_means(cls: type[Plugin]) -> None:
-    assert cls.summary()
-    assert [info.name for info in cls.describe() if not info.meaning] == []
-
-
-def ranged_floats(cls: type[Settings]) -> list[str]:
-    hints = typing.get_type_hints(cls, include_extras=True)
-    notes = {name: typing.get_args(hint)[1:] for name, hint in hints.items() if typing.get_args(hint)[:1] == (float,)}
-    return [
-        name
-        for name, bounds in notes.items()
-        if any(isinstance(bound, (BaseMetadata, GroupedMetadata)) for bound in bounds)
-    ]
-
-
-PAPER = load_protocol("paper")
-RANGED: dict[str, Settings] = {
-    **{"train": PAPER.train, "evaluation": PAPER.evaluation, "threat": PAPER.train.threat(PAPER.epsilon)},
-    **{name: cls() for name, cls in PLUGINS.items() if ranged_floats(cls)},
-}
-
-
-@pytest.mark.parametrize("settings", RANGED.values(), ids=RANGED)
-def test_nan_is_refused_wherever_a_range_is_declared(settings: Settings) -> None:
-    names = ranged_floats(type(settings))
-    assert names
-    for name in names:
-        for nan in (math.nan, "nan"):
-            with pytest.raises(SettingError, match=f"{name}=nan is refused"):
-                type(settings).from_mapping(settings.resolved() | {name: nan})
-
-
-@pytest.mark.parametrize("bound", [Gt(0), Ge(0), Lt(1), Interval(ge=0, le=1)], ids=str)
-@pytest.mark.parametrize("value", [math.nan, "nan", "-nan", "NaN"], ids=repr)
-def test_nan_lies_in_no_range(bound: BaseMetadata, value: object) -> None:
-    hint: Any = Annotated[float, bound]
-    made = dataclasses.make_dataclass("Ranged", [("value", hint)], bases=(Settings,), frozen=True, kw_only=True)
-    cls = cast(type[Settings], made)
-    with pytest.raises(SettingError, match="is refused"):
-        cls.from_mapping({"value": value})

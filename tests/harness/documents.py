@@ -1,0 +1,26 @@
+"""The paper's protocol as a document, and how one is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol
+
+PAPER = load_protocol("paper")
+
+
+def refusal(document: dict[str, Any]) -> str:
+    """The one line with which a document is refused."""
+    with pytest.raises(HarnessError) as caught:
+        Protocol.from_document("mine", document)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+FIELDS = {"train": dataclasses.fields(TrainProtocol), "evaluation": dataclasses.fields(EvaluationProtocol)}
+LATER_FIELDS = ("epsilon",)  # of the evaluation: fingerprints of protocols without it must stay
