@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from dataclasses import replace
 from functools import cache
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from harness.attack import Attack
 from harness.contracts import Check, Violation, require
 from harness.contracts.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
+from harness.evaluation.untouched import Untouched
 from harness.seeds import generator
 from harness.threat import Threat
 
@@ -86,12 +86,12 @@ def seeded(attack: Attack) -> None:
 
 
 def network_as_it_was(attack: Attack) -> None:
-    model = probe_model(CLASSES)
-    before = copy.deepcopy(model.state_dict())
+    model = probe_model(CLASSES).eval()
+    before = Untouched(model)
     _perturb(attack, model)
-    changed = [name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])]
-    require(not changed, f"it changed {', '.join(changed)} of the network")
     require(not any(m.training for m in model.modules()), "it left the network in training mode")
+    changed = sorted(before.changed(model))
+    require(not changed, f"it changed {', '.join(changed)} of the network: put back weights, layers, and hooks")
     left = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
     require(not left, f"it left a gradient in {', '.join(left)}: ask torch.autograd.grad for that of the images alone")
 

@@ -6,6 +6,7 @@ import inspect
 import time
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,12 @@ from harness.adversary import logit_margin, project
 from harness.attack import Attack
 from harness.device import arithmetic
 from harness.errors import PluginError
-from harness.isolation import isolated
+from harness.evaluation.untouched import Untouched
+from harness.isolation import isolated, process_kept
 from harness.seeds import derive_seed, global_seed
 from harness.threat import Threat
+
+_SHOWN = 3  # names in a refusal
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,12 @@ def evaluate(
     start from the generator's seed, and what was there is put back. So the figures of a model that draws, or of an
     attack that draws from them by mistake, are the same in any process and order.
 
+    The attack gets copies of images and labels. The network must come back as it was given: another network would be
+    judged, here and by what comes after.
+
     Raises:
-        PluginError: the attack gave another shape, or a value that is not a number; names the attack and its file.
+        PluginError: the attack gave no images of this shape and type, or a value that is not a number, or it changed
+            the network; names the attack and its file.
     """
     if not (bool((x >= 0).all()) and bool((x <= 1).all())):
         raise AssertionError("images must lie in [0, 1]")
@@ -63,19 +71,45 @@ def evaluate(
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        x_adv = attack.perturb(model, x, y, threat, generator).detach()
-        if x_adv.shape != x.shape:
-            shapes = f"{tuple(x_adv.shape)} for images of shape {tuple(x.shape)}"
-            raise PluginError(f"{_named(attack)} returned shape {shapes}; it must keep the shape")
-        if bool(x_adv.isnan().any()):
-            raise PluginError(f"{_named(attack)} returned NaN; adversarial images must be numbers")
+        before = Untouched(model)
+        with process_kept():  # what an attack leaves changed would reach the verdict, and what comes after
+            x_adv = attack.perturb(model, x.clone(), y.clone(), threat, generator)  # it may write into what it is given
+        _refuse_what_is_no_image(attack, x_adv, x)
+        touched = before.changed(model)
+        given_back = Untouched(model) if touched else before
         with torch.no_grad():
-            logits = model(project(x_adv, x, threat.epsilon))
+            logits = model(project(x_adv.detach(), x, threat.epsilon))
             finite = logits.isfinite().all(1)
             correct = (logits.argmax(1) == y) & finite
             margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)
+        if touched:
+            _refuse_touched(attack, touched - given_back.changed(model))  # a network may change itself in every pass
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
+
+
+def _refuse_what_is_no_image(attack: Attack, x_adv: Any, x: Tensor) -> None:
+    """Refuse anything but numbers of the shape, type, and device of the images."""
+    if not isinstance(x_adv, Tensor):
+        raise PluginError(f"{_named(attack)} returned a {type(x_adv).__name__}; it must return a tensor of images")
+    if x_adv.shape != x.shape:
+        shapes = f"{tuple(x_adv.shape)} for images of shape {tuple(x.shape)}"
+        raise PluginError(f"{_named(attack)} returned shape {shapes}; it must keep the shape")
+    kind, kept = ((t.dtype, t.device, t.layout) for t in (x_adv, x))
+    if kind != kept:
+        told = f"{', '.join(map(str, kind))} for images of {', '.join(map(str, kept))}"
+        raise PluginError(f"{_named(attack)} returned {told}; it must keep type, device, and layout")
+    if bool(x_adv.isnan().any()):
+        raise PluginError(f"{_named(attack)} returned NaN; adversarial images must be numbers")
+
+
+def _refuse_touched(attack: Attack, names: set[str]) -> None:
+    if names:
+        shown = ", ".join(sorted(names)[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        raise PluginError(
+            f"{_named(attack)} left the network changed ({shown}), so that another network would be judged; it must"
+            " put back weights, modes, layers, and hooks"
+        )
 
 
 def _named(attack: Attack) -> str:

@@ -1,0 +1,56 @@
+"""What an attack may not change of the network that it is given: weights, modes, layers, and what hangs on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class Untouched:
+    """A network as it was, to be compared with what it is later; its tensors are copied.
+
+    A network that came back changed would make every figure after it that of another network, without a word.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._tensors = {name: tensor.detach().clone() for name, tensor in _tensors(model).items()}
+        self._layers = _layers(model)
+
+    def changed(self, model: nn.Module) -> set[str]:
+        """The names of tensors that are no longer the same, and of layers: themselves, their modes, or their hooks."""
+        tensors, layers = _tensors(model), _layers(model)
+        names = {n for n in self._layers.keys() | layers.keys() if self._layers.get(n) != layers.get(n)}
+        for name in self._tensors.keys() | tensors.keys():
+            before, now = self._tensors.get(name), tensors.get(name)
+            if before is None or now is None or not _same(before, now.detach()):
+                names.add(name)
+        return names
+
+
+def _tensors(model: nn.Module) -> Mapping[str, Tensor]:
+    return dict(model.named_parameters()) | dict(model.named_buffers())
+
+
+def _layers(model: nn.Module) -> Mapping[str, Any]:
+    return {
+        name or "the whole network": (
+            module,
+            module.training,
+            vars(module).get("forward"),  # one of its own hides that of its class
+            *(list(vars(module).get(hooks, ())) for hooks in _HOOKS),
+        )
+        for name, module in model.named_modules()
+    }
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
+        return False
+    if torch.equal(one, other):
+        return True
+    return one.is_floating_point() and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
