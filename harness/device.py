@@ -59,8 +59,17 @@ def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
     for part in parts:
         part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
     try:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+        # no cache: it would keep, for the whole training, what the weights were when they were first cast
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
             yield
     finally:
         for part, setting in zip(parts, before, strict=True):
             part.fp32_precision = setting
+
+
+def precision_code(precision: Precision) -> dict[str, str]:
+    """What a run's identity takes of how a precision is computed.
+
+    Trainings in bfloat16 of earlier versions computed with the weights that they began with: theirs are other results.
+    """
+    return {"bfloat16": "of the present weights"} if precision == "bfloat16" else {}

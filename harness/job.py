@@ -12,7 +12,7 @@ import torch
 from harness.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.attack import Attack
 from harness.dataset import Dataset, DataSource
-from harness.device import arithmetic, resolve_device
+from harness.device import arithmetic, precision_code, resolve_device
 from harness.errors import SettingError
 from harness.evaluation.images import evaluation_set
 from harness.loading import load, unread
@@ -168,7 +168,8 @@ def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
     )
     shared = {"network": choice.network, "dataset": choice.source}
     shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
-    batches = batch_code(len(dataset.train), choice.protocol.train.batch_size)
+    train = choice.protocol.train
+    rules = batch_code(len(dataset.train), train.batch_size) | precision_code(train.precision)
     return [
         Job(
             specs=tuple(
@@ -182,7 +183,7 @@ def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
                     training=choice.protocol.training_document,
                     train_seed=seed,
                     wrappers=wrappers,
-                    code=_code({**shared, "method": method}) | batches,
+                    code=_code({**shared, "method": method}) | rules,
                 )
                 for seed in range(request.train_seeds)
             ),

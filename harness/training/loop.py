@@ -25,10 +25,12 @@ from harness.state import Stateful
 from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.guard import guarded, moving_once
+from harness.training.rebuilt import Rebuilding
 from harness.wrapper import Backward, Loss, Wrapper
 
 log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5
+_COMPARED = 8  # training images, on which a network built anew is held to the trained one
 
 
 def initial_model(network: Network, shape: Shape, train_seed: int) -> nn.Module:
@@ -83,17 +85,19 @@ class Trainer:
 
         Raises:
             TrainingFailed: a loss or a weight is not finite; with the epoch and the batch.
-            PluginFault: the method, the network, or a wrapper broke its contract.
+            PluginFault: the method, the network, or a wrapper broke its contract; or a network to be published is not
+                all in its weights.
         """
         state = TrainingState.load(self.directory, self.spec.identity, self.device) or TrainingState(
             self.spec.identity, 0, {}, {}, {}
         )
+        resumed, rebuilding = state.epoch > 0, self._rebuilding()
         stateful: list[Stateful] = [self.method, *self.wrappers]
         seed = derive_seed(self.spec.train_seed, "prepare")
         with global_seed(self.device, seed), blaming([self.method, self.network, *self.wrappers]):
             for part in stateful:
                 part.prepare(self.model)
-        if state.epoch:
+        if resumed:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)
             self.method.load_state_dict(state.method)
@@ -105,6 +109,8 @@ class Trainer:
                 # for networks that draw; derived for each epoch, so that a training that resumes draws the same
                 with global_seed(self.device, derive_seed(self.spec.train_seed, "network", epoch)):
                     record = self._epoch(epoch, report)
+                if epoch in checkpoint_epochs(self.protocol).values():
+                    rebuilding.refuse_lost_state(self.model, resumed=resumed)
                 self._keep(state, record, report)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
@@ -135,6 +141,15 @@ class Trainer:
         for name, (epoch, sha256) in state.checkpoints.items():
             if epoch == record.epoch:
                 report(CheckpointDone(self.run_id, name, epoch, sha256))
+
+    def _rebuilding(self) -> Rebuilding:
+        def build() -> nn.Module:
+            fresh = type(self.network).from_mapping(self.network.resolved())  # what a plugin's instance keeps is lost
+            return initial_model(fresh, self.dataset.shape, self.spec.train_seed).to(self.device)
+
+        chosen = torch.linspace(0, len(self.dataset.train) - 1, _COMPARED, device=self.device).long()
+        images = self.dataset.pixels(self.dataset.train.images[chosen])
+        return Rebuilding([self.network, self.method, *self.wrappers], build, images)
 
     def _epoch(self, epoch: int, report: Report) -> EpochRecord:
         lr = learning_rate(self.protocol, epoch)

@@ -243,6 +243,8 @@ def test_epochs_and_precision_are_short_for_fields_of_the_protocol() -> None:
     short = job(epochs=3, precision="bfloat16").protocol
     assert short == job("train.epochs=3", "train.precision=bfloat16").protocol
     assert (short.train.epochs, short.train.precision) == (3, "bfloat16")
+    assert job(precision="bfloat16").specs[0].code == {"bfloat16": "of the present weights"}
+    assert job().specs[0].code == {}
 
 
 def test_the_last_value_of_a_key_counts_and_a_value_may_hold_an_equals_sign() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from harness.dataset import Augmentation, Dataset, Split
+from harness.device import precision_code
 from harness.errors import HarnessError, TrainingFailed
 from harness.events import CheckpointDone, EpochDone, Event
 from harness.method import Method, Step
@@ -33,8 +36,9 @@ def dataset(n: int = 50, size: int = 8, augmentation: Augmentation | None = None
     return Dataset("noise", split, split, tuple("abcd"), augmentation=augmentation or Augmentation())
 
 
-def spec(data: Dataset, epochs: int = 4, seed: int = 0) -> RunSpec:
-    protocol = load_protocol("digits").with_values({"train.epochs": epochs, "train.batch_size": 16, "train.steps": 2})
+def spec(data: Dataset, epochs: int = 4, seed: int = 0, precision: str = "float32") -> RunSpec:
+    values = {"train.epochs": epochs, "train.batch_size": 16, "train.steps": 2, "train.precision": precision}
+    protocol = load_protocol("digits").with_values(values)
     return RunSpec(
         method="sat",
         method_settings={},
@@ -47,10 +51,12 @@ def spec(data: Dataset, epochs: int = 4, seed: int = 0) -> RunSpec:
     )
 
 
-def trainer(directory: Path, *, epochs: int = 4, seed: int = 0, method: Method | None = None) -> Trainer:
+def trainer(
+    directory: Path, *, epochs: int = 4, seed: int = 0, method: Method | None = None, precision: str = "float32"
+) -> Trainer:
     directory.mkdir(parents=True, exist_ok=True)
     data = dataset(augmentation=Augmentation(crop_padding=1, flip=True))
-    return Trainer(spec(data, epochs, seed), 1, method or SAT(), SmallCNN(width=4), data, directory)
+    return Trainer(spec(data, epochs, seed, precision), 1, method or SAT(), SmallCNN(width=4), data, directory)
 
 
 def checkpoints(events: list[Event]) -> dict[str, tuple[int, str]]:
@@ -188,6 +194,32 @@ class Explodes(Method):
         loss: Tensor = step.model(step.x).square().mean()
         step.log("progress", torch.tensor(step.progress))
         return loss * (torch.inf if step.progress >= self.at else 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compares(Method):
+    """Compares each update's logits with those of a copy of the network, which nothing remembers."""
+
+    same: ClassVar[list[bool]] = []
+
+    def loss(self, step: Step) -> Tensor:
+        expected = copy.deepcopy(step.model)(step.x)
+        logits = step.model(step.x)
+        self.same.append(torch.equal(logits, expected))
+        return torch.nn.functional.cross_entropy(logits, step.y)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_update_is_taken_at_the_present_weights(precision: str, tmp_path: Path) -> None:
+    Compares.same.clear()
+    busy = trainer(tmp_path, method=Compares(), epochs=2, precision=precision)
+    busy.fit(lambda event: None)
+    assert Compares.same == [True] * 8
+
+
+def test_runs_in_bfloat16_of_before_are_other_runs() -> None:
+    assert precision_code("bfloat16") == {"bfloat16": "of the present weights"}
+    assert precision_code("float32") == precision_code("tf32") == {}
 
 
 def test_a_loss_that_is_not_finite_fails_with_its_epoch_and_batch(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""Whether a trained network is all in its saved weights: one built anew from them, as evaluation does, answers alike.
+
+What a network counts or averages outside its state dict (in a plain attribute, a list, a buffer that is not persistent)
+is lost when its weights are saved: what is attacked then is another function than the one that was trained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness.device import arithmetic
+from harness.errors import PluginFault
+from harness.faults import blaming, fault
+from harness.isolation import process_kept
+from harness.seeds import global_seed
+from harness.settings import Plugin
+from harness.shipped import ships
+
+PASSES = 8  # each from the same global streams: they differ only where a network draws from elsewhere
+SAME = 1e-4  # of the largest logit above the median one: in other memory a library may sum in another order
+NOISE = 6.0  # standard deviations of the difference of two means over the passes
+_GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+
+
+class Rebuilding:
+    """Builds a network anew, and holds what was trained to it.
+
+    It is made before the training, and notes what a fresh network answers then: numbers that a class or a module of
+    Python's keeps are in every network of this process, and in none of another one.
+
+    Args:
+        plugins: those of the training, the network first; of them the first that does not ship is named.
+        build: gives a network on the device of the images, as evaluation builds it.
+        images: ``(n, channels, height, width)`` in [0, 1].
+    """
+
+    def __init__(self, plugins: Sequence[Plugin], build: Callable[[], nn.Module], images: Tensor) -> None:
+        self._plugins, self._build, self._images = plugins, build, images
+        self._named = next((plugin for plugin in plugins if not ships(type(plugin))), plugins[0])
+        with blaming(plugins):
+            fresh = build()
+            self._weights = {name: tensor.cpu().clone() for name, tensor in fresh.state_dict().items()}
+            self._answers = _answers(fresh, images)
+
+    def refuse_lost_state(self, trained: nn.Module, *, resumed: bool) -> None:
+        """Compare the trained network, which is left as it was, with one built anew that is given its weights.
+
+        Args:
+            resumed: whether the training went on from a state on the disk. Then what it does in training mode must be
+                in the weights too, since the state has no more of it.
+        Raises:
+            PluginFault: they answer otherwise, or a fresh network answers otherwise than before the training.
+        """
+        with blaming(self._plugins):
+            apart = _apart(_answers(self._rebuilt(self._weights), self._images), self._answers)
+        self._refuse(apart, "a network built anew answers otherwise than one of the same weights before the training")
+        rebuilt = self._rebuilt(trained.state_dict())
+        for training in (False, True) if resumed else (False,):
+            with blaming(self._plugins):
+                apart = difference(trained, rebuilt, self._images, training=training)
+            mode = "in training mode, from which it was resumed, " if training else ""
+            self._refuse(apart, f"{mode}the trained network answers otherwise than one built anew from its weights")
+
+    def _rebuilt(self, weights: Mapping[str, Tensor]) -> nn.Module:
+        with blaming(self._plugins):
+            network = self._build()
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            text = " ".join(str(error).split())
+            raise self._fault(f"a network built anew does not take the weights ({text})") from None
+        return network
+
+    def _refuse(self, apart: float, problem: str) -> None:
+        if apart:
+            raise self._fault(f"{problem} (by up to {apart:.2g} in a logit)")
+
+    def _fault(self, problem: str) -> PluginFault:
+        rule = "only parameters and persistent buffers are saved, and attacked: keep there what it computes with"
+        return fault(self._named, f"{problem}; {rule}")
+
+
+def difference(trained: nn.Module, rebuilt: nn.Module, images: Tensor, *, training: bool = False) -> float:
+    """The largest difference between two networks' logits; 0 where rounding and draws explain it.
+
+    NaN counts as equal to NaN. Networks, their generators, and the global ones are afterwards as they were.
+    """
+    return _apart(_answers(trained, images, training), _answers(rebuilt, images, training))
+
+
+def _apart(ours: Tensor, theirs: Tensor) -> float:
+    if ours.shape != theirs.shape:
+        return math.inf
+    (a, noise), (b, other) = ((passes.mean(0), passes.std(0).nan_to_num().max()) for passes in (ours, theirs))
+    spread = a.amax(1, keepdim=True) - a.median(1, keepdim=True).values  # a masked class must not widen it
+    limit = SAME * spread + NOISE * torch.sqrt((noise**2 + other**2) / PASSES)
+    apart = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs())
+    return float(torch.where(apart <= limit + 1e-6, 0.0, apart.nan_to_num(math.inf)).max())
+
+
+def _answers(network: nn.Module, images: Tensor, training: bool = False) -> Tensor:
+    """``(PASSES, n, outputs)`` float64, each pass from the same state of the network and of the global generators."""
+    device, passes = images.device, []
+    with _own_generators_kept(network):
+        for _ in range(PASSES):
+            with _left_as_it_was(network), process_kept(), global_seed(device, 0), arithmetic(device, "float32"):
+                logits: Tensor = network.train(training)(images.clone())
+                passes.append(logits.detach().double().reshape(len(images), -1))
+    return torch.stack(passes)
+
+
+@contextlib.contextmanager
+def _own_generators_kept(network: nn.Module) -> Iterator[None]:
+    """Inside, modules draw from copies of the generators that are their attributes, on and on from pass to pass."""
+    spaces = [vars(module) for module in network.modules()]
+    own = [(space, name, value) for space in spaces for name, value in space.items() if isinstance(value, _GENERATORS)]
+    for space, name, value in own:
+        space[name] = copy.deepcopy(value)
+    try:
+        yield
+    finally:
+        for space, name, value in own:
+            space[name] = value
+
+
+@contextlib.contextmanager
+def _left_as_it_was(network: nn.Module) -> Iterator[None]:
+    """No gradient inside; modes, weights, buffers, plain attributes, and what lists and dicts hold are put back."""
+    modules = [vars(module) for module in network.modules()]
+    held = [*modules, *(value for space in modules for value in space.values() if isinstance(value, (dict, list)))]
+    contents = [(space, copy.copy(space)) for space in held]
+    items = [item for _, space in contents for item in (space.values() if isinstance(space, dict) else space)]
+    tensors = {id(item): item for item in items if isinstance(item, Tensor)}
+    values = {key: tensor.detach().clone() for key, tensor in tensors.items()}
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for space, content in contents:
+            space.clear()
+            space.update(content) if isinstance(space, dict) else space.extend(content)
+        for key, tensor in tensors.items():
+            if tensor.shape != values[key].shape:
+                tensor.data = values[key]
+            elif not torch.equal(tensor, values[key]):
+                tensor.data.copy_(values[key])
