@@ -95,3 +95,19 @@ def test_a_network_that_reads_its_own_weights_as_it_is_built_is_trained(harness:
     # torch's meta device, on which networks that ship are counted, has no values to read
     harness(write("model = Model(); model.linear.weight.sum().detach().item(); return model", "return z"))
     assert {run.parameters for run in Store.read("board.db").runs()} == {64 * 10 + 10}
+
+
+BIAS_ALONE = "model = Model(); model.linear.weight.requires_grad_(False); return model"
+
+
+def test_a_network_that_a_wrapper_cannot_take_is_refused_before_anything_is_written(
+    harness: Harness, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = write(BIAS_ALONE, "return z")
+    before = set(Path().iterdir())
+    code, out, err = fails(command, capsys, monkeypatch)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "wrapper 'awp' finds nothing to perturb" in err
+    assert set(Path().iterdir()) == before
+    harness(command.replace("--wrap awp ", ""))
+    assert {run.status for run in Store.read("board.db").runs()} == {"done"}
