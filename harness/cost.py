@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -28,6 +29,7 @@ from harness.wrapper import Wrapper
 
 _PROBE = 2  # images
 _TINY = Shape(channels=1, height=2, width=2, classes=4)
+_CPU = torch.device("cpu")
 
 
 def training_passes(
@@ -36,6 +38,7 @@ def training_passes(
     wrappers: Sequence[Wrapper] = (),
     network: Network | None = None,
     shape: Shape = _TINY,
+    device: torch.device = _CPU,
 ) -> Passes:
     """Passes for one training image, late in the training, counted on one update of two random images.
 
@@ -44,6 +47,7 @@ def training_passes(
 
     Args:
         network: the one that is trained, since a method may look into it; a linear layer where none is given.
+        device: where the update is taken.
     Raises:
         PluginFault: the method, the network, or a wrapper broke its contract.
     """
@@ -57,21 +61,22 @@ def training_passes(
     def backward(gradient: Tensor) -> None:
         counted["backward"] += len(gradient)
 
-    cpu = torch.device("cpu")
-    draws = generator(cpu, 0, "cost")
-    with global_seed(cpu, 0):
-        pixels = shape.channels * shape.height * shape.width
-        linear = nn.Sequential(nn.Flatten(), nn.Linear(pixels, shape.classes))
-        model = linear if network is None else network.build(shape)
+    draws = generator(device, 0, "cost")
+    x = torch.rand(_PROBE, *shape[:3], generator=draws, device=device)
+    labels = torch.arange(_PROBE, device=device)
     parts = [type(part).from_mapping(part.resolved()) for part in (method, *wrappers)]  # theirs may have a memory
-    x = torch.rand(_PROBE, *shape[:3], generator=draws)
-    step = Step(x, torch.arange(_PROBE), model.train(), threat, 0.99, draws, lambda _name, _value: None)
-    with global_seed(cpu, 0), contextlib.redirect_stdout(io.StringIO()), blaming([method, *wrappers]):
-        for part in parts:
-            cast(Stateful, part).prepare(model)
-        model.register_forward_hook(forward)
-        loss = guarded(cast(Method, parts[0]), network, cast(list[Wrapper], parts[1:]))
-        wrapped_backward(cast(list[Wrapper], parts[1:]))(step, loss)
+    copies = cast(Method, parts[0]), cast(list[Wrapper], parts[1:])
+    plugins = [method, *([network] if network is not None else []), *wrappers]
+    with contextlib.redirect_stdout(io.StringIO()), blaming(plugins):
+        with global_seed(_CPU, 0):
+            linear = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape[:3]), shape.classes))
+            model = (linear if network is None else network.build(shape)).to(device)
+        step = Step(x, labels, model.train(), threat, 0.99, draws, lambda _name, _value: None)
+        with global_seed(device, 0):
+            for part in parts:
+                cast(Stateful, part).prepare(model)
+            model.register_forward_hook(forward)
+            wrapped_backward(copies[1])(step, guarded(copies[0], network, copies[1]))
     return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE)
 
 

@@ -17,6 +17,8 @@ from harness.settings import Plugin
 from harness.shipped import ships, source_of_plugin
 
 _MODULES = Path(torch.nn.__file__).parent / "modules"
+_LOG = logging.getLogger("harness.plugins")
+_LOG.addHandler(logging.NullHandler())  # where no run has its log open, nothing is printed instead
 
 
 def fault(plugin: Plugin, problem: str, file: Path | None = None, line: int | None = None) -> PluginFault:
@@ -42,7 +44,7 @@ def blaming(plugins: Sequence[Plugin]) -> Iterator[None]:
         found = _culprit(error, [plugin for plugin in plugins if not ships(type(plugin))])
         if found is None:
             raise
-        logging.getLogger("harness.plugins").exception("raised by %s", found[0].name)
+        _LOG.exception("raised by %s", found[0].name)
         text = " ".join(str(error).split())
         raise fault(found[0], f"it raised {type(error).__name__}: {text}", *found[1:]) from error
 

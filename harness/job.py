@@ -26,6 +26,7 @@ from harness.settings import Plugin
 from harness.shipped import code_of, engine_code, ships, source_of_plugin
 from harness.spec import RunSpec
 from harness.training.batches import batch_code
+from harness.training.fitness import count_parameters
 from harness.wrapper import Wrapper
 
 
@@ -157,8 +158,7 @@ def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset, "--set evaluation.attacks=")
-    with torch.device("meta"):
-        parameters = sum(p.numel() for p in choice.network.build(dataset.shape).parameters())
+    parameters = count_parameters(choice.network, dataset.shape, choice.device)
     check_limit(request.limit, dataset)
     if len(dataset.train) < 2:
         raise SettingError(f"{dataset.name} has {len(dataset.train)} training image(s); a training needs 2 or more")

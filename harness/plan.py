@@ -15,6 +15,7 @@ from harness.job import Job
 from harness.plugins import discover
 from harness.provenance import host
 from harness.rigour import budgets as rigour
+from harness.shipped import ships
 from harness.spec import RunSpec
 from harness.store.records import RunRecord
 from harness.store.store import Store
@@ -173,12 +174,22 @@ def _refuse_changed_code(specs: Sequence[RunSpec], store: Store) -> None:
 
 
 def job_passes(job: Job) -> Passes:
-    """Passes for one training image: by a linear layer, or by the job's network if the method looks into it."""
+    """Passes for one training image: by a linear layer, or by the job's network if the method looks into it.
+
+    A network that does not ship is tried with the method and the wrappers in any case, by one short update.
+
+    Raises:
+        PluginFault: the method, the network, or a wrapper broke its contract.
+    """
     threat = job.protocol.train.threat(job.protocol.epsilon)
+    place = job.network, job.dataset.shape, job.device
     try:
-        return training_passes(job.method, threat, job.wrappers)
+        passes = training_passes(job.method, threat, job.wrappers)
     except Exception:  # a method that needs more than a linear layer may fail on it in any way
-        return training_passes(job.method, threat, job.wrappers, job.network, job.dataset.shape)
+        return training_passes(job.method, threat, job.wrappers, *place)
+    if not ships(type(job.network)):
+        training_passes(job.method, replace(threat, steps=1), job.wrappers, *place)
+    return passes
 
 
 def _timings(job: Job, store: Store) -> Timings:

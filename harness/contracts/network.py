@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from harness.contracts import Check, require
 from harness.contracts.probe import CPU
@@ -13,6 +17,71 @@ from harness.seeds import generator, global_seed
 
 SHAPES = (Shape(1, 8, 8, 4), Shape(3, 32, 32, 7))
 ABSURD = Shape(3, 500, 3, 7)
+PASSES = (("training", 2), ("evaluation", 3), ("evaluation", 1))  # the mode, and how many images
+
+
+def require_trainable(model: Any, shape: Shape, device: torch.device = CPU) -> None:
+    """What every training asks of a network that was just built, and moves to the device to try.
+
+    Raises:
+        Violation: it has nothing to train, gives no logits, or changes the images that it is given.
+    """
+    parameters(model, shape)
+    model.to(device)
+    outputs(model, shape, device)
+    connected(model, shape, device)
+
+
+def parameters(model: Any, shape: Shape) -> None:
+    require(isinstance(model, nn.Module), f"build gives a {type(model).__name__}; give a torch.nn.Module")
+    named = [*model.named_parameters(), *model.named_buffers()]
+    lazy = [name for name, tensor in named if is_lazy(tensor)]
+    require(
+        not lazy,
+        f"{', '.join(lazy[:3])} has no shape before the first pass: use no lazy layers; build is given the shape",
+    )
+    require(any(True for _ in model.parameters()), "it has no parameters: there is nothing to train")
+    require(
+        any(parameter.requires_grad for parameter in model.parameters()),
+        "all its parameters are frozen (requires_grad is False): there is nothing to train",
+    )
+
+
+def outputs(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
+    """In both modes the model gives logits in float32, which depend on its parameters, and leaves the images alone."""
+    for mode, count in PASSES:
+        model.train(mode == "training")
+        x = torch.rand(count, *shape[:3], generator=generator(CPU, 0)).to(device)
+        before, version = x.clone(), x._version
+        given = model(x)
+        require(
+            torch.equal(x, before) and x._version == version,
+            "it writes into the images that it is given: write x = x - a, not x -= a, and begin with no in-place layer",
+        )
+        require_logits(given, count, shape, mode)
+        require(given.requires_grad, f"in {mode} mode its logits carry no gradient: no_grad and detach have no place")
+
+
+def connected(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
+    """In evaluation mode, in which variants are crafted, the logits have a gradient with respect to the images."""
+    x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).to(device).requires_grad_()
+    (gradient,) = torch.autograd.grad(model.eval()(x).sum(), x, allow_unused=True)
+    require(gradient is not None, "no gradient reaches the images: nothing could be crafted")
+
+
+def require_logits(given: Any, count: int, shape: Shape, mode: str) -> None:
+    """Finite float32 logits, one row an image."""
+    require(
+        isinstance(given, Tensor),
+        f"in {mode} mode it gives a {type(given).__name__}; give one tensor, (batch, classes)",
+    )
+    require(
+        tuple(given.shape) == (count, shape.classes),
+        f"in {mode} mode, for images ({count}, {', '.join(map(str, shape[:3]))}) of {shape.classes} classes, it gives"
+        f" shape {tuple(given.shape)}; give (batch, classes)",
+    )
+    require(given.dtype == torch.float32, f"in {mode} mode its logits are {given.dtype}; give torch.float32")
+    require(bool(given.isfinite().all()), f"in {mode} mode its logits are not finite")
 
 
 def _built(network: Network) -> list[tuple[nn.Module, Shape]]:
@@ -28,37 +97,40 @@ def _built(network: Network) -> list[tuple[nn.Module, Shape]]:
     return built
 
 
-def logits(network: Network) -> None:
-    for model, shape in _built(network):
-        output = model.eval()(torch.rand(2, *shape[:3], generator=generator(CPU, 0)))
-        require(
-            tuple(output.shape) == (2, shape.classes),
-            f"for 2 images of {shape.classes} classes it gives shape {tuple(output.shape)}; give (batch, classes)",
-        )
-        require(bool(output.isfinite().all()), "its logits are not finite")
-        sums = output.sum(1)
-        probabilities = bool((output >= 0).all()) and bool((sums - 1).abs().max() < 1e-4)
-        require(not probabilities, "its outputs are probabilities; give logits, before softmax")
+def _each(check: Callable[[nn.Module, Shape], None]) -> Check:
+    """The check of a model, over the model for each shape."""
+
+    def over(network: Network) -> None:
+        for model, shape in _built(network):
+            check(model, shape)
+
+    return over
 
 
-def deterministic(network: Network) -> None:
-    for model, shape in _built(network):
-        x = torch.rand(3, *shape[:3], generator=generator(CPU, 0))
-        model.eval()
-        together, alone = model(x), torch.cat([model(image[None]) for image in x])
-        require(torch.equal(model(x), together), "in evaluation mode two equal passes differ: something is drawn")
-        require(
-            torch.allclose(together, alone, rtol=1e-3, atol=1e-4),
-            "in evaluation mode an image's logits depend on the other images of the batch",
-        )
+def logits(model: nn.Module, shape: Shape) -> None:
+    outputs(model, shape)
+    output = model.eval()(torch.rand(2, *shape[:3], generator=generator(CPU, 0)))
+    sums = output.sum(1)
+    probabilities = bool((output >= 0).all()) and bool((sums - 1).abs().max() < 1e-4)
+    require(not probabilities, "its outputs are probabilities; give logits, before softmax")
 
 
-def differentiable(network: Network) -> None:
-    for model, shape in _built(network):
-        x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).requires_grad_()
-        (gradient,) = torch.autograd.grad(model.eval()(x).square().sum(), x, allow_unused=True)
-        reaches = gradient is not None and bool((gradient.flatten(1).abs().sum(1) > 0).all())
-        require(reaches, "no gradient reaches the images: a white-box attack would look strong against nothing")
+def deterministic(model: nn.Module, shape: Shape) -> None:
+    x = torch.rand(3, *shape[:3], generator=generator(CPU, 0))
+    model.eval()
+    together, alone = model(x), torch.cat([model(image[None]) for image in x])
+    require(torch.equal(model(x), together), "in evaluation mode two equal passes differ: something is drawn")
+    require(
+        torch.allclose(together, alone, rtol=1e-3, atol=1e-4),
+        "in evaluation mode an image's logits depend on the other images of the batch",
+    )
+
+
+def differentiable(model: nn.Module, shape: Shape) -> None:
+    x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).requires_grad_()
+    (gradient,) = torch.autograd.grad(model.eval()(x).square().sum(), x, allow_unused=True)
+    reaches = gradient is not None and bool((gradient.flatten(1).abs().sum(1) > 0).all())
+    require(reaches, "no gradient reaches the images: a white-box attack would look strong against nothing")
 
 
 def initialised_alike(network: Network) -> None:
@@ -84,9 +156,10 @@ def refuses(network: Network) -> None:
 
 
 CHECKS: dict[str, Check] = {
-    "it gives logits": logits,
-    "evaluation mode is deterministic": deterministic,
-    "gradients reach the images": differentiable,
+    "it has parameters to train": _each(parameters),
+    "it gives logits": _each(logits),
+    "evaluation mode is deterministic": _each(deterministic),
+    "gradients reach the images": _each(differentiable),
     "the seed decides the initial weights": initialised_alike,
     "it refuses images that do not fit": refuses,
 }

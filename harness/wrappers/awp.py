@@ -10,6 +10,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 from typing_extensions import Doc
 
+from harness.errors import PluginFault
 from harness.method import Step
 from harness.wrapper import Backward, Loss, Wrapper
 
@@ -21,9 +22,13 @@ class AWP(Wrapper):
     Before each update the weights move along the loss's gradient, layer by layer, by ``gamma`` of the layer's norm;
     the gradient is taken there, on the same adversarial variants, and applied to the weights where they were.
 
-    Departs: as in the official code, one ascent step, and only tensors of two or more dimensions move. The first pass,
-    which finds the direction, leaves batch-norm's statistics alone, as the official code's proxy network does; a method
-    that draws random numbers besides ``step.perturb`` draws new ones in the second pass.
+    Departs: as in the official code, one ascent step, and only tensors of two or more dimensions move; one without
+    gradient, such as a frozen layer's, stays. The first pass, which finds the direction, leaves batch-norm's statistics
+    alone, as the official code's proxy network does; a method that draws random numbers besides ``step.perturb`` draws
+    new ones in the second pass.
+
+    Raises:
+        PluginFault: no tensor of the network could move, so that the training would be one without AWP.
     """
 
     gamma: Annotated[float, Ge(0), Doc("length of the perturbation, as a fraction of each layer's norm")] = 0.01
@@ -33,9 +38,14 @@ class AWP(Wrapper):
         if step.progress < self.warm_up:
             return inner(step, loss)
         replayed = step.replayable()
-        layers = [parameter for parameter in step.model.parameters() if parameter.dim() > 1]
+        layers = [p for p in step.model.parameters() if p.dim() > 1 and p.requires_grad]
         buffers = {name: buffer.clone() for name, buffer in step.model.named_buffers()}
-        gradients = torch.autograd.grad(loss(replayed), layers, allow_unused=True)
+        gradients = torch.autograd.grad(loss(replayed), layers, allow_unused=True) if layers else ()
+        if all(gradient is None for gradient in gradients):
+            raise PluginFault(
+                "wrapper 'awp' finds nothing to perturb: no tensor of two or more dimensions of this network has a"
+                " gradient; train it without --wrap awp, or do not freeze all its layers"
+            )
         _restore_buffers(step.model, buffers)
         before = [layer.detach().clone() for layer in layers]
         with torch.no_grad():

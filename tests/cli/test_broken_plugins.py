@@ -109,7 +109,7 @@ def test_a_private_file_that_is_named_is_refused(
 def test_a_broken_network_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("tiny.py").write_text(NETWORK.replace("nn.Linear(64, 8)", "nn.Linear(63, 8)").replace("ACT", "ReLU"))
     code, _, err = fails(f"run gairat --plugin tiny.py --arch tiny {WHERE}", capsys, monkeypatch)
-    assert code == 1
+    assert code == 2
     assert "network 'tiny' (" in err
     assert "shapes cannot be multiplied" in err
 

@@ -197,7 +197,21 @@ class Odd(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.wrong == "detached":
             x = x.detach()
+        if self.wrong == "in place":
+            x -= 0.5
+        if self.wrong == "begins in place":
+            x = x.relu_()
         logits: Tensor = self.inner(x)
+        if self.wrong == "tuple in training" and self.training:
+            return logits, logits  # type: ignore[return-value]
+        if self.wrong == "no gradient in evaluation" and not self.training:
+            return logits.detach()
+        if self.wrong == "one image is a vector":
+            return logits.squeeze(0)
+        if self.wrong == "float64":
+            return logits.double()
+        if self.wrong == "infinite":
+            return logits / 0
         if self.wrong == "probabilities":
             return logits.softmax(1)
         if self.wrong == "random":
@@ -218,6 +232,14 @@ class BadNetwork(Network):
             raise ZeroDivisionError
         pixels = shape.channels * shape.height * shape.width
         inner = nn.Sequential(nn.Flatten(), nn.Linear(pixels, shape.classes))
+        if self.wrong == "lazy":
+            inner[1] = nn.LazyLinear(shape.classes)
+        if self.wrong == "empty":
+            inner[1] = nn.AdaptiveAvgPool1d(shape.classes)
+        if self.wrong == "frozen":
+            inner.requires_grad_(False)
+        if self.wrong == "function":
+            return inner.forward  # type: ignore[return-value]
         if self.wrong == "own generator" and inner[1].weight.device.type == "cpu":
             nn.init.normal_(inner[1].weight, generator=torch.Generator().manual_seed(id(inner) % 2**31))
         return Odd(inner, self.wrong)
@@ -226,7 +248,18 @@ class BadNetwork(Network):
 @pytest.mark.parametrize(
     ("wrong", "check", "words"),
     [
+        ("function", "it has parameters to train", "build gives a method; give a torch.nn.Module"),
+        ("lazy", "it has parameters to train", r"inner\.1\.weight, inner\.1\.bias has no shape before the first pass"),
+        ("empty", "it has parameters to train", "it has no parameters"),
+        ("frozen", "it has parameters to train", "all its parameters are frozen"),
         ("classes", "it gives logits", r"gives shape \(2, 2\)"),
+        ("tuple in training", "it gives logits", "in training mode it gives a tuple; give one tensor"),
+        ("one image is a vector", "it gives logits", r"for images \(1, 1, 8, 8\) of 4 classes, it gives shape \(4,\)"),
+        ("no gradient in evaluation", "it gives logits", "in evaluation mode its logits carry no gradient"),
+        ("float64", "it gives logits", r"its logits are torch\.float64; give torch\.float32"),
+        ("infinite", "it gives logits", "its logits are not finite"),
+        ("in place", "it gives logits", "it writes into the images that it is given"),
+        ("begins in place", "it gives logits", "it writes into the images that it is given"),
         ("probabilities", "it gives logits", "give logits, before softmax"),
         ("random", "evaluation mode is deterministic", "something is drawn"),
         ("batch", "evaluation mode is deterministic", "depend on the other images"),

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.adversary import CrossEntropy
-from harness.errors import HarnessError
+from harness.errors import HarnessError, PluginFault
 from harness.events import CheckpointDone, EpochDone, Event
 from harness.method import Method, Step
 from harness.networks.smallcnn import SmallCNN
@@ -48,8 +48,11 @@ def test_awp_of_length_zero_is_the_plain_update_to_the_last_bit(method: Method) 
         assert torch.equal(a, b), name  # batch-norm's statistics moved once
 
 
-def test_awp_is_the_gradient_at_the_papers_perturbed_weights() -> None:
+@pytest.mark.parametrize("frozen", [(), ("0.weight", "0.bias"), ("4.weight",)], ids=str)
+def test_awp_is_the_gradient_at_the_papers_perturbed_weights(frozen: tuple[str, ...]) -> None:
     model, (x, y) = make_tiny_model(1, dtype=torch.float64), make_batch(seed=1)
+    for name in frozen:
+        model.get_parameter(name).requires_grad_(False)
     x, slow = x.double(), copy.deepcopy(model)
     before = copy.deepcopy(model.state_dict())
     _, ours = gradients([AWP(gamma=0.05)], SAT(), model, make_step(model, x, y))
@@ -60,14 +63,35 @@ def test_awp_is_the_gradient_at_the_papers_perturbed_weights() -> None:
     F.cross_entropy(probe(x_adv), y).backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for layer, direction in zip(slow.parameters(), probe.parameters(), strict=True):
-            if layer.dim() > 1:
+            if layer.dim() > 1 and layer.requires_grad:
                 assert direction.grad is not None
                 layer.add_(0.05 * layer.norm() / direction.grad.norm() * direction.grad)
     F.cross_entropy(slow(x_adv), y).backward()  # type: ignore[no-untyped-call]
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == list(frozen)
     for a, parameter in zip(ours, slow.parameters(), strict=True):
         torch.testing.assert_close(a, parameter.grad, rtol=1e-9, atol=1e-12)
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name])  # put back to the last bit
+
+
+def test_awp_leaves_a_layer_alone_that_the_loss_does_not_use() -> None:
+    model, more, (x, y) = make_tiny_model(), make_tiny_model(), make_batch()
+    more.unused = nn.Linear(3, 3)
+    more.forward = lambda x: nn.Sequential(*list(more)[:5])(x)  # type: ignore[method-assign]
+    expected = gradients([AWP()], SAT(), model, make_step(model, x, y))
+    loss, found = gradients([AWP()], SAT(), more, make_step(more, x, y))
+    assert torch.equal(loss, expected[0])
+    assert all(torch.equal(a, b) for a, b in zip(found[:6], expected[1], strict=True))
+    assert found[6:] == [None, None]
+
+
+def test_awp_refuses_a_network_of_which_nothing_can_be_perturbed() -> None:
+    model, (x, y) = make_tiny_model(), make_batch()
+    model[0].weight.requires_grad_(False)
+    model[4].weight.requires_grad_(False)
+    with pytest.raises(PluginFault, match=r"'awp' finds nothing to perturb: .*; train it without --wrap awp"):
+        gradients([AWP()], SAT(), model, make_step(model, x, y))
+    gradients([AWP(warm_up=1.0)], SAT(), model, make_step(model, x, y))  # it never begins
 
 
 def test_awp_waits_for_its_warm_up_and_crafts_once() -> None:
