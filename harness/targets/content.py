@@ -93,9 +93,14 @@ def state_dicts(content: Any) -> list[StateDict]:
     """
     found: dict[Address, dict[str, Tensor]] = {}
     for leaf in leaves(content):
-        if isinstance(leaf.value, Tensor) and not any(_TRAINING.search(key.lower()) for key in leaf.path):
+        if isinstance(leaf.value, Tensor) and not of_training(leaf.path):
             found.setdefault(leaf.path, {})[leaf.name] = leaf.value
     return [StateDict(path, tensors) for path, tensors in found.items() if any(t.ndim for t in tensors.values())]
+
+
+def of_training(address: Address) -> bool:
+    """Whether something is what an optimiser or a scheduler remembers, by the keys and names on the way to it."""
+    return any(_TRAINING.search(part.lower()) for part in address)
 
 
 def leaves(content: Any, path: Address = ()) -> Iterator[Leaf]:

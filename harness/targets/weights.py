@@ -16,6 +16,7 @@ from harness.network import Network, Shape
 from harness.overrides import make
 from harness.plugins import discover
 from harness.shipped import code_of
+from harness.targets.beside import beside
 from harness.targets.content import (
     Address,
     StateDict,
@@ -139,6 +140,12 @@ def open_weights(
         raise TargetError(f"{text} holds {1 + len(differing)} networks that differ; say which one: {there}")
     gap = next((its.gap for its in told if its.gap), None)  # of one copy it tells of all
     inside, outcome = decide(replace(told[0], gap=gap), preprocessing, no_normalisation, shape, named)
+    left_out: Sequence[str] = fit.left_out
+    if key is not None:
+        others = beside(fit.place, fit.copies, {*told[0].names(fit.place.state), *fit.unused})
+        left_out = others.told
+        if not preprocessing.mean and not no_normalisation:
+            others.refuse(text)
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
     if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
         provenance["normalisation"] = outcome
@@ -153,7 +160,7 @@ def open_weights(
         network_name=fit.network.name,
         network_settings=fit.network.resolved(),
     )
-    notes = _notes(fits, states, known)
+    notes = _notes(fits, states, known, left_out)
     notes |= {"converted_to_float32": converted} if converted else {}
     notes |= {"trained_by_harness": held.run} if held.run else {}
     return target, provenance | notes
@@ -190,7 +197,9 @@ def _same_weights(one: Recognised, other: Recognised) -> bool:
     return alike and all(torch.equal(first[name], second[name]) for name in names)
 
 
-def _notes(fits: Sequence[Recognised], states: Sequence[StateDict], known: Sequence[Statistic]) -> dict[str, Any]:
+def _notes(
+    fits: Sequence[Recognised], states: Sequence[StateDict], known: Sequence[Statistic], left_out: Sequence[str]
+) -> dict[str, Any]:
     """What of a file was taken, and what was not."""
     fit, *equal = fits
     used = [each.place.state for each in fits]
@@ -204,7 +213,7 @@ def _notes(fits: Sequence[Recognised], states: Sequence[StateDict], known: Seque
         "nested_under": ".".join(fit.place.state.path),
         "prefix_stripped": fit.place.prefix,
         "equal_copies": [spelled(each.place.address) for each in equal],
-        "left_out": ", ".join(shortened(fit.left_out)),
+        "left_out": ", ".join(shortened(left_out)),
         "other_state_dicts": [spelled(state.path) for state in others],
         "unused": list(fit.unused),
     }
