@@ -69,8 +69,9 @@ class WeightsTarget(Target):
             raise TargetError(f"the code of the network {self.network_name!r} changed since {self.label} was opened")
         network = cast(Network, make(cls, self.network_name, self.network_settings)).build(shape)
         (state,) = (state for state in state_dicts(held.content) if state.path == self.path)
-        own = {name: state.tensors.get(f"{self.prefix}{name}") for name in network.state_dict()}
-        tensors, _ = dense({name: tensor for name, tensor in own.items() if tensor is not None}, self.label)
+        built = network.state_dict()
+        own = {name: state.tensors[f"{self.prefix}{name}"] for name in built if f"{self.prefix}{name}" in state.tensors}
+        tensors, _ = dense(own, self.label, {name for name, tensor in built.items() if tensor.is_floating_point()})
         network.load_state_dict(tensors, strict=False)  # num_batches_tracked alone may lack: all else was compared
         return network
 
@@ -182,8 +183,10 @@ def _choice(fit: Recognised) -> Address:
 
 def _dense(fit: Recognised, label: str) -> tuple[dict[str, Tensor], list[str]]:
     """A network's tensors in float32, by their names in the file but for the prefix, and the types that they had."""
-    tensors, converted = dense({name: fit.place.state.tensors[name] for name in sorted(fit.place.own)}, label)
-    return {name.removeprefix(fit.place.prefix): tensor for name, tensor in tensors.items()}, converted
+    prefix, stored = fit.place.prefix, fit.place.state.tensors
+    floating = {f"{prefix}{name}" for name, tensor in fit.candidate.built.items() if tensor.is_floating_point()}
+    tensors, converted = dense({name: stored[name] for name in stored if name in fit.place.own}, label, floating)
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, converted
 
 
 def _same_weights(one: Recognised, other: Recognised) -> bool:
