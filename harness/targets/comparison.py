@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
 
@@ -32,12 +33,17 @@ class Candidate:
     """A network, and the state dict that it would have.
 
     Attributes:
+        built: its state dict on no device, by its own names; parameters are ``nn.Parameter``.
         refusal: why it does not take images of the data set's size; None where it does.
     """
 
     network: Network
-    expected: Shapes
+    built: Mapping[str, Tensor]
     refusal: str | None = None
+
+    @cached_property
+    def expected(self) -> Shapes:
+        return {name: tuple(tensor.shape) for name, tensor in self.built.items()}
 
     def unused(self, key: str) -> bool:
         """Whether a parameter that the network does not have is one that published code never uses."""

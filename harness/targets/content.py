@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ NESTS = (  # where training scripts put the state dict
 )
 _TRAINING = re.compile(r"optim|schedule")
 TOP = "."  # how a user names the top of a file
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DEPTH = 8  # of mappings in one another
 _TOLD = 6
 
@@ -93,9 +94,14 @@ def state_dicts(content: Any) -> list[StateDict]:
     """
     found: dict[Address, dict[str, Tensor]] = {}
     for leaf in leaves(content):
-        if isinstance(leaf.value, Tensor) and not any(_TRAINING.search(key.lower()) for key in leaf.path):
+        if isinstance(leaf.value, Tensor) and not of_training(leaf.path):
             found.setdefault(leaf.path, {})[leaf.name] = leaf.value
     return [StateDict(path, tensors) for path, tensors in found.items() if any(t.ndim for t in tensors.values())]
+
+
+def of_training(address: Address) -> bool:
+    """Whether something is what an optimiser or a scheduler remembers, by the keys and names on the way to it."""
+    return any(_TRAINING.search(part.lower()) for part in address)
 
 
 def leaves(content: Any, path: Address = ()) -> Iterator[Leaf]:
@@ -164,21 +170,30 @@ def without_state_dict(content: Any, label: str) -> TargetError:
     return TargetError(f"{label} holds no state dict, only {there}; save one, torch.save(model.state_dict(), FILE)")
 
 
-def dense(tensors: Mapping[str, Tensor], label: str) -> tuple[dict[str, Tensor], list[str]]:
+def dense(tensors: Mapping[str, Tensor], label: str, floating: Collection[str]) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors with float32 for every other floating type, and those types.
 
+    Args:
+        floating: the names of those that the network has in floating point.
     Raises:
-        TargetError: one is sparse, quantised, complex, or has values that are not finite.
+        TargetError: one is sparse, quantised, complex, or has values that are not finite; or one of those in floating
+            point is stored in integers, or in a floating type of one byte, as quantised weights are.
     """
     kept: dict[str, Tensor] = {}
     converted = set()
     for name, tensor in tensors.items():
+        kind = str(tensor.dtype).removeprefix("torch.")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
             raise TargetError(f"{label}: {name} is {tensor.dtype} {tensor.layout}; only dense real tensors can be read")
+        if name in floating and tensor.dtype not in _FLOATING:
+            raise TargetError(
+                f"{label}: {name} is {kind}, and the network computes in floating point; quantised weights are not the"
+                " weights: save them in floating point"
+            )
         if tensor.is_floating_point():
             if not bool(tensor.float().isfinite().all()):
                 raise TargetError(f"{label}: {name} has NaN or infinity in it; take another checkpoint")
             if tensor.dtype != torch.float32:
-                converted.add(str(tensor.dtype).removeprefix("torch."))
+                converted.add(kind)
         kept[name] = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
     return kept, sorted(converted)

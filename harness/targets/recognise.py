@@ -32,16 +32,21 @@ class Recognised:
     """A network, and where its tensors are in a file.
 
     Attributes:
+        candidate: the network, and the state dict that it would have.
         copies: every place in the state dict where this network is, itself with them.
         unused: parameters in the file that published code registers and never uses; names in the state dict.
         left_out: what stands beside the network and plays no part in its answers; names in the state dict.
     """
 
-    network: Network
+    candidate: Candidate
     place: Place
     copies: tuple[Place, ...]
     unused: tuple[str, ...]
     left_out: tuple[str, ...]
+
+    @property
+    def network(self) -> Network:
+        return self.candidate.network
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class _Trial:
 
     def recognised(self) -> list[Recognised]:
         notes = self.copies, self.unused, self.left_out
-        return [Recognised(self.candidate.network, place, *notes) for place in self.places]
+        return [Recognised(self.candidate, place, *notes) for place in self.places]
 
 
 def recognise(
@@ -185,24 +190,24 @@ def _candidates(
 
 
 def _built(network: Network, shape: Shape) -> Candidate | None:
-    """The network on no device: names and shapes. None where it cannot be built, at an ordinary size neither."""
+    """The network on no device. None where it cannot be built, at an ordinary size neither."""
     refusal = None
     try:
-        expected = _expected(network, shape)
+        built = _state(network, shape)
     except HarnessError as error:
         refusal = str(error)
         try:
-            expected = _expected(network, shape._replace(height=_ORDINARY[0], width=_ORDINARY[1]))
+            built = _state(network, shape._replace(height=_ORDINARY[0], width=_ORDINARY[1]))
         except Exception:  # not at that size either
             return None
     except Exception:  # a plugin's network may not stand settings that are only tried
         return None
-    return Candidate(network, expected, refusal)
+    return Candidate(network, built, refusal)
 
 
-def _expected(network: Network, shape: Shape) -> dict[str, tuple[int, ...]]:
+def _state(network: Network, shape: Shape) -> dict[str, Tensor]:
     with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in network.build(shape).state_dict().items()}
+        return dict(network.build(shape).state_dict(keep_vars=True))
 
 
 def _settings(values: Mapping[str, Any]) -> str:

@@ -98,7 +98,7 @@ class Statistic:
     def symbolic(self) -> bool:
         """Whether it is a mu and a sigma that are plain numbers, which may be settings of anything."""
         leaves = self.parts.values()
-        return all(isinstance(leaf.value, (int, float)) and set(_words(leaf.name)) & _SYMBOLS for leaf in leaves)
+        return all(isinstance(leaf.value, (int, float)) and set(words_of(leaf.name)) & _SYMBOLS for leaf in leaves)
 
 
 def statistics(leaves: Iterable[Leaf]) -> list[Statistic]:
@@ -106,7 +106,7 @@ def statistics(leaves: Iterable[Leaf]) -> list[Statistic]:
     found: dict[tuple[Any, ...], Statistic] = {}
     for leaf in leaves:
         *holder, last = leaf.name.split(".")
-        words = _words(last)
+        words = words_of(last)
         roles = {_ROLES[word] for word in words if word in _ROLES}
         rest = tuple(word for word in words if word not in _ROLES and word != "dev")
         if _any(words, _ANOTHERS):
@@ -135,7 +135,7 @@ def whose(statistic: Statistic, path: Address, prefix: Address) -> Whose:
         if after.isdecimal() and int(way[0]) > int(after):
             return "another's"
         way = way[1:] if after.isdecimal() or way[0] == "0" else way
-    words = [word for part in way for word in (_words(part) or [part])]
+    words = [word for part in way for word in (words_of(part) or [part])]
     named = [*words, *statistic.words]
     if _any(named, _ANOTHERS):
         return "another's"
@@ -151,7 +151,7 @@ def whose(statistic: Statistic, path: Address, prefix: Address) -> Whose:
 
 def speaks_of_another(statistic: Statistic) -> bool:
     """Whether a word in its name or above it says that it is of something else than the input."""
-    return _any([word for part in (*statistic.path, *statistic.holder) for word in _words(part)], _ANOTHERS)
+    return _any([word for part in (*statistic.path, *statistic.holder) for word in words_of(part)], _ANOTHERS)
 
 
 def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
@@ -161,7 +161,7 @@ def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
         return False
     if whose == "unknown":
         return statistic.paired
-    return bool(statistic.parts.keys() & {"mean", "how"}) or not set(_words(statistic.place)) & _SYMBOLS
+    return bool(statistic.parts.keys() & {"mean", "how"}) or not set(words_of(statistic.place)) & _SYMBOLS
 
 
 def common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -203,7 +203,8 @@ def _says(value: Any, words: Sequence[str], roles: set[Role]) -> bool:
     return value is True or (not isinstance(value, Tensor) and numbers(value) not in ([], [0.0]))
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
+    """The words of a name in small letters: ``normMean_2`` has norm, mean."""
     return [word.lower() for word in _WORD.findall(name)]
 
 

@@ -16,6 +16,7 @@ from harness.network import Network, Shape
 from harness.overrides import make
 from harness.plugins import discover
 from harness.shipped import code_of
+from harness.targets.beside import beside
 from harness.targets.content import (
     Address,
     StateDict,
@@ -68,8 +69,9 @@ class WeightsTarget(Target):
             raise TargetError(f"the code of the network {self.network_name!r} changed since {self.label} was opened")
         network = cast(Network, make(cls, self.network_name, self.network_settings)).build(shape)
         (state,) = (state for state in state_dicts(held.content) if state.path == self.path)
-        own = {name: state.tensors.get(f"{self.prefix}{name}") for name in network.state_dict()}
-        tensors, _ = dense({name: tensor for name, tensor in own.items() if tensor is not None}, self.label)
+        built = network.state_dict()
+        own = {name: state.tensors[f"{self.prefix}{name}"] for name in built if f"{self.prefix}{name}" in state.tensors}
+        tensors, _ = dense(own, self.label, {name for name, tensor in built.items() if tensor.is_floating_point()})
         network.load_state_dict(tensors, strict=False)  # num_batches_tracked alone may lack: all else was compared
         return network
 
@@ -139,6 +141,12 @@ def open_weights(
         raise TargetError(f"{text} holds {1 + len(differing)} networks that differ; say which one: {there}")
     gap = next((its.gap for its in told if its.gap), None)  # of one copy it tells of all
     inside, outcome = decide(replace(told[0], gap=gap), preprocessing, no_normalisation, shape, named)
+    left_out: Sequence[str] = fit.left_out
+    if key is not None:
+        others = beside(fit.place, fit.copies, {*told[0].names(fit.place.state), *fit.unused})
+        left_out = others.told
+        if not preprocessing.mean and not no_normalisation:
+            others.refuse(text)
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
     if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
         provenance["normalisation"] = outcome
@@ -153,7 +161,7 @@ def open_weights(
         network_name=fit.network.name,
         network_settings=fit.network.resolved(),
     )
-    notes = _notes(fits, states, known)
+    notes = _notes(fits, states, known, left_out)
     notes |= {"converted_to_float32": converted} if converted else {}
     notes |= {"trained_by_harness": held.run} if held.run else {}
     return target, provenance | notes
@@ -175,8 +183,10 @@ def _choice(fit: Recognised) -> Address:
 
 def _dense(fit: Recognised, label: str) -> tuple[dict[str, Tensor], list[str]]:
     """A network's tensors in float32, by their names in the file but for the prefix, and the types that they had."""
-    tensors, converted = dense({name: fit.place.state.tensors[name] for name in sorted(fit.place.own)}, label)
-    return {name.removeprefix(fit.place.prefix): tensor for name, tensor in tensors.items()}, converted
+    prefix, stored = fit.place.prefix, fit.place.state.tensors
+    floating = {f"{prefix}{name}" for name, tensor in fit.candidate.built.items() if tensor.is_floating_point()}
+    tensors, converted = dense({name: stored[name] for name in stored if name in fit.place.own}, label, floating)
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, converted
 
 
 def _same_weights(one: Recognised, other: Recognised) -> bool:
@@ -190,7 +200,9 @@ def _same_weights(one: Recognised, other: Recognised) -> bool:
     return alike and all(torch.equal(first[name], second[name]) for name in names)
 
 
-def _notes(fits: Sequence[Recognised], states: Sequence[StateDict], known: Sequence[Statistic]) -> dict[str, Any]:
+def _notes(
+    fits: Sequence[Recognised], states: Sequence[StateDict], known: Sequence[Statistic], left_out: Sequence[str]
+) -> dict[str, Any]:
     """What of a file was taken, and what was not."""
     fit, *equal = fits
     used = [each.place.state for each in fits]
@@ -204,7 +216,7 @@ def _notes(fits: Sequence[Recognised], states: Sequence[StateDict], known: Seque
         "nested_under": ".".join(fit.place.state.path),
         "prefix_stripped": fit.place.prefix,
         "equal_copies": [spelled(each.place.address) for each in equal],
-        "left_out": ", ".join(shortened(fit.left_out)),
+        "left_out": ", ".join(shortened(left_out)),
         "other_state_dicts": [spelled(state.path) for state in others],
         "unused": list(fit.unused),
     }

@@ -197,7 +197,10 @@ class TestSeveral:
         denoiser = {"denoiser.0.weight": torch.ones(1, 1, 3, 3), "denoiser.0.bias": torch.zeros(1)}
         torch.save({**denoiser, **state("classifier.")}, "net.pt")
         assert "fits no registered network" in refusal("net.pt")
-        opened = opens("net.pt:classifier")  # the user says that this is the model
+        line = refusal("net.pt:classifier")
+        assert "leaves out denoiser.0.weight, denoiser.0.bias, which may act on the images" in line
+        opened = opens("net.pt:classifier", no_normalisation=True)  # the user says that this is the model
+        assert opened.provenance["left_out"] == "denoiser.0.weight, denoiser.0.bias"
         torch.testing.assert_close(logits(opened, pixels()), expected(normalised=False), rtol=0, atol=0)
 
     def test_what_is_left_out_is_told(self, opens: Opens) -> None:

@@ -244,30 +244,6 @@ class TestNormalisation:
         assert "normalisations that differ, 0.mean and 0.std; norm.mu and norm.sigma" in refusal("net.pt")
 
 
-class TestPrecision:
-    @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
-    def test_other_floats_become_float32_and_it_is_told(self, dtype: torch.dtype, opens: Opens) -> None:
-        lower = {k: t.to(dtype) if t.is_floating_point() else t for k, t in state().items()}
-        torch.save(lower, "net.pt")
-        opened = opens("net.pt")
-        assert opened.provenance["converted_to_float32"] == [str(dtype).removeprefix("torch.")]
-        reference = trained()
-        reference.load_state_dict({k: t.float() if t.is_floating_point() else t for k, t in lower.items()})
-        with torch.no_grad():
-            torch.testing.assert_close(logits(opened, pixels()), reference(pixels()), rtol=0, atol=0)
-
-    def test_float32_is_not_told(self, opens: Opens) -> None:
-        torch.save(state(), "net.pt")
-        assert "converted_to_float32" not in opens("net.pt").provenance
-
-    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-    def test_weights_that_are_not_finite(self, value: float, refusal: Refusal) -> None:
-        weights = state()
-        weights["3.weight"][0, 0, 0, 0] = value
-        torch.save(weights, "net.pt")
-        assert "3.weight has NaN or infinity in it; take another checkpoint" in refusal("net.pt")
-
-
 class TestArch:
     def test_given_with_settings(self, opens: Opens) -> None:
         torch.save(state(), "net.pt")
