@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,20 +16,30 @@ from harness.isolation import process_kept
 from harness.method import Log, Method, Step
 from harness.network import Network
 from harness.settings import Plugin
+from harness.shipped import ships
+from harness.training.untouched import ADVICE, seen, touched
 from harness.wrapper import Loss, Wrapper
 
 _SHOWN = 3  # names in a message
+_VALUES_EVERY = 5  # calls of a loss: in the others, what torch itself counts is compared, which costs next to nothing
 
 
 def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper] = ()) -> Loss:
     """The method's loss; a broken contract is a PluginFault that names the method and its file.
 
     The loss is a scalar with a gradient, what it logs are scalar tensors, and the modes of modules, what asks for
-    gradients, and torch's gradient mode and default type are afterwards as they were: all these are the engine's.
+    gradients, torch's gradient mode and default type, weights, their gradients, and the batch are afterwards as they
+    were: all these are the engine's.
     """
     plugins: list[Plugin] = [method, *([network] if network is not None else []), *wrappers]
+    calls = itertools.count()
+    doer: Plugin = method
+    doing = "its loss"
+    if network is not None and ships(type(method)) and not ships(type(network)):
+        doer, doing = network, "a pass of it"
 
     def loss(step: Step) -> Tensor:
+        held = seen(step, values=next(calls) % _VALUES_EVERY == 0)
         before, gradients, dtype = _state(step.model), torch.is_grad_enabled(), torch.get_default_dtype()
         with process_kept():  # what it changes must not reach the next run of this process
             with blaming(plugins):
@@ -45,6 +56,11 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
                 f"its loss left {_listed(changed)} in another mode or without gradient; modes are the engine's:"
                 " step.perturb crafts in evaluation mode and puts it back",
             )
+        changes = touched(held, step)
+        if changes:
+            kind = next(iter(changes.values()))
+            names = [name for name, its in changes.items() if its == kind]
+            raise fault(doer, f"{doing} changed {_listed(names)}; {ADVICE[kind]}")
         return value  # type: ignore[no-any-return]  # checked above
 
     return loss
