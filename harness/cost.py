@@ -25,6 +25,7 @@ from harness.store.records import RunRecord
 from harness.threat import Threat
 from harness.training.guard import guarded
 from harness.training.loop import wrapped_backward
+from harness.training.memory import require_savable
 from harness.wrapper import Wrapper
 
 _PROBE = 2  # images
@@ -75,8 +76,12 @@ def training_passes(
         with global_seed(device, 0):
             for part in parts:
                 cast(Stateful, part).prepare(model)
+            require_savable(parts)
             model.register_forward_hook(forward)
             wrapped_backward(copies[1])(step, guarded(copies[0], network, copies[1]))
+            for wrapper in copies[1]:
+                wrapper.after(model)
+            require_savable(parts)
     return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE)
 
 

@@ -10,6 +10,8 @@ from torch import nn
 class Stateful:
     """A mixin for frozen settings that need a memory: tensors, numbers, texts, and whole networks.
 
+    Lists, tuples, dicts, and sets of the first three may be kept, too; the training refuses anything else.
+
     ``prepare`` fills it before the training; what an earlier start saved is put back after that.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,10 +74,11 @@ def _place(model: ModelRecord) -> str:
 
 
 def curve(values: list[float]) -> str:
-    """A small chart, one bar a value, from the least to the greatest."""
-    low, high = min(values), max(values)
+    """A small chart, one bar a value, from the least to the greatest; ``?`` where a value is not finite."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(finite), max(finite)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BARS[round((value - low) * scale)] for value in values)
+    return "".join(BARS[round((value - low) * scale)] if math.isfinite(value) else "?" for value in values)
 
 
 def _whole(record: RunRecord | ModelRecord) -> dict[str, Any]:
@@ -89,6 +91,8 @@ def _in_json_types(value: Any) -> Any:
         return {key: _in_json_types(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_in_json_types(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     return value.isoformat() if isinstance(value, datetime) else value
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.contracts import Check, require
 from harness.contracts.probe import global_generator_untouched, probe_model, probe_step
 from harness.method import Method
+from harness.training.memory import unsavable
 
 PROGRESS = (0.0, 0.99)  # in a burn-in, and after it
 
@@ -140,15 +141,12 @@ def statistics(method: Method) -> None:
 def memory(method: Method) -> None:
     made, model = _prepared(method)
     made.loss(probe_step(model))
+    problem = unsavable(made)
+    require(problem is None, str(problem))
     buffer = io.BytesIO()
     torch.save(made.state_dict(), buffer)
     buffer.seek(0)
-    try:
-        state = torch.load(buffer, weights_only=True)
-    except Exception as error:
-        require(
-            False, f"its memory does not load again ({type(error).__name__}): keep tensors, numbers, texts, networks"
-        )
+    state = torch.load(buffer, weights_only=True)
     other, other_model = _prepared(method)
     other.load_state_dict(state)
     other_model.load_state_dict(model.state_dict())

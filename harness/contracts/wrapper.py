@@ -14,6 +14,7 @@ from harness.contracts import Check, require
 from harness.contracts.probe import global_generator_untouched, probe_model, probe_step
 from harness.method import Step
 from harness.training.loop import wrapped_backward
+from harness.training.memory import unsavable
 from harness.wrapper import Wrapper
 
 
@@ -71,6 +72,8 @@ def repeatable(wrapper: Wrapper) -> None:
 def memory(wrapper: Wrapper) -> None:
     made, model = _prepared(wrapper)
     _update(made, model)
+    problem = unsavable(made)
+    require(problem is None, str(problem))
     buffer = io.BytesIO()
     torch.save(made.state_dict(), buffer)
     buffer.seek(0)

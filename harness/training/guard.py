@@ -17,6 +17,7 @@ from harness.method import Log, Method, Step
 from harness.network import Network
 from harness.settings import Plugin
 from harness.shipped import ships
+from harness.training.memory import require_savable
 from harness.training.untouched import ADVICE, seen, touched
 from harness.wrapper import Loss, Wrapper
 
@@ -89,6 +90,8 @@ def _checked_log(method: Method, log: Log) -> Log:
         if not isinstance(given, Tensor) or given.shape != ():
             kind = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
             raise fault(method, f"it logs {name} as {kind}; log a scalar tensor, such as values.mean()")
+        if given.is_complex():
+            raise fault(method, f"it logs {name} as {given.dtype}; log a real number, such as value.abs()")
         log(name, value)
 
     return checked
@@ -120,6 +123,7 @@ def moving_once(method: Method, loss: Loss, wrappers: Sequence[Wrapper]) -> Call
         def call(step: Step) -> Tensor:
             nonlocal kept
             if kept is None:
+                require_savable([method])  # what cannot be saved may not be copied either
                 kept = _copied(method.memory)
             else:
                 _put_back(method.memory, kept)

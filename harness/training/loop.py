@@ -25,6 +25,7 @@ from harness.state import Stateful
 from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.guard import guarded, moving_once
+from harness.training.memory import require_savable
 from harness.training.rebuilt import Rebuilding
 from harness.wrapper import Backward, Loss, Wrapper
 
@@ -65,6 +66,7 @@ class Trainer:
     ) -> None:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
         self.network, self.wrappers = network, wrappers
+        self._updated = False
         self._loss_of_an_update = moving_once(method, guarded(method, network, wrappers), wrappers)
         training = dict(spec.training)
         epsilon = training.pop("epsilon")
@@ -97,6 +99,7 @@ class Trainer:
         with global_seed(self.device, seed), blaming([self.method, self.network, *self.wrappers]):
             for part in stateful:
                 part.prepare(self.model)
+            require_savable([self.method, *self.wrappers])
         if resumed:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)
@@ -111,7 +114,9 @@ class Trainer:
                     record = self._epoch(epoch, report)
                 if epoch in checkpoint_epochs(self.protocol).values():
                     rebuilding.refuse_lost_state(self.model, resumed=resumed)
-                self._keep(state, record, report)
+                with blaming([self.method, self.network, *self.wrappers]):
+                    require_savable([self.method, *self.wrappers])
+                    self._keep(state, record, report)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
         """Report what an earlier start did: the store may have missed it when that was stopped."""
@@ -187,6 +192,9 @@ class Trainer:
             self.optimizer.step()
             for wrapper in self.wrappers:
                 wrapper.after(self.model)
+            if not self._updated:  # a fault is told after the first update, not after an epoch
+                require_savable([self.method, *self.wrappers])
+                self._updated = True
         return loss
 
 

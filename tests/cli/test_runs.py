@@ -142,6 +142,8 @@ class TestRuns:
     def test_a_curve_by_hand(self) -> None:
         assert curve([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
         assert curve([7.0, 0.0]) == "█▁"
+        assert curve([7.0, float("nan"), 0.0, float("inf")]) == "█?▁?"
+        assert curve([float("nan")]) == "?"
         assert curve([2.0, 2.0, 2.0]) == "▁▁▁"
 
 

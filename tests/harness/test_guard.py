@@ -72,6 +72,9 @@ ODD: dict[str, tuple[Callable[[Step], Any], str]] = {
     "an integer": (lambda s: s.model(s.x).argmax(1).sum(), "its loss is of type torch.int64"),
     "logs a float": (and_plain(lambda s: s.log("gap", 0.5)), "it logs gap as float"),  # type: ignore[arg-type]
     "logs a vector": (and_plain(lambda s: s.log("each", s.x.flatten(1).mean(1))), r"it logs each as shape \(12,\)"),
+    "logs a complex number": (and_plain(lambda s: s.log("phase", s.x.mean() * 1j)), "it logs phase as torch.complex64"),
+    "logs a text": (and_plain(lambda s: s.log("gap", "wide")), "it logs gap as str"),  # type: ignore[arg-type]
+    "logs a vector of one": (and_plain(lambda s: s.log("gap", s.x.mean()[None])), r"it logs gap as shape \(1,\)"),
     "logs without a name": (and_plain(lambda s: s.log(3, s.x.mean())), "under the name 3"),  # type: ignore[arg-type]
     "evaluation mode": (and_plain(lambda s: s.model.eval()), "in another mode or without gradient"),
     "one module in evaluation mode": (and_plain(lambda s: s.model[1].eval()), "module 1 in another mode"),  # type: ignore[index]

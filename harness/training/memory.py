@@ -1,0 +1,57 @@
+"""What plugins remember, held to what a stopped training can go on from."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from harness.faults import fault
+from harness.settings import Plugin
+from harness.state import Stateful
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+
+def require_savable(plugins: Sequence[Plugin]) -> None:
+    """Refuse a memory from which a stopped training could not go on.
+
+    Args:
+        plugins: a method and wrappers.
+    Raises:
+        PluginFault: one remembers what ``unsavable`` names.
+    """
+    for plugin in plugins:
+        problem = unsavable(cast(Stateful, plugin))
+        if problem is not None:
+            raise fault(plugin, problem)
+
+
+def unsavable(part: Stateful) -> str | None:
+    """What of a memory ``torch.load(weights_only=True)`` would not give back as it was, in words; None if nothing."""
+    state: Any = part.state_dict()
+    if type(state) is not dict:
+        return f"its state_dict gives a {type(state).__name__}; give a dict"
+    for name, value in state.items():
+        kind = _odd(value)
+        if kind is not None:
+            return (
+                f"its memory {name!r} holds {kind}, which a checkpoint does not give back; keep tensors, numbers,"
+                " texts, networks, and lists, tuples, dicts, and sets of the first three"
+            )
+    return None
+
+
+def _odd(value: Any) -> str | None:
+    """The first part of a value that cannot be saved and come back equal; None where there is none."""
+    if type(value) in _PLAIN:
+        return None
+    if type(value) in (Tensor, nn.Parameter):
+        return None if value.grad_fn is None else "a tensor with a gradient's graph (detach it)"
+    if type(value) in (list, tuple, set):
+        return next(filter(None, map(_odd, value)), None)
+    if type(value) in (dict, OrderedDict):
+        return next(filter(None, map(_odd, (*value, *value.values()))), None)
+    return f"a {type(value).__module__}.{type(value).__qualname__}".replace("a builtins.", "a ")
