@@ -42,6 +42,7 @@ TOLD = {
     "normalisation": "normalisation",
     "left_out": "left out of the model, as no part of the network",
     "other_state_dicts": "other state dicts in the file, each FILE:KEY",
+    "other_tensors": "other tensors in the file, no part of the model",
     "minus_infinity": "logits of -inf",
     "own_types": "floating types",
     "outputs": "outputs",

@@ -11,12 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
 
 from harness.targets.comparison import plays_no_part
-from harness.targets.content import Place, of_training, shortened, spelled
+from harness.targets.content import Place, StateDict, leaves, of_training, shortened, spelled
+from harness.targets.copies import Values
 from harness.targets.errors import TargetError
 from harness.targets.normalisation import SAY
-from harness.targets.statistics import common, words_of
+from harness.targets.recognise import Recognised
+from harness.targets.statistics import Statistic, common, words_of
 
 _BEHIND = re.compile(r"targets?|labels?|outputs?|logits?|loss|losses")
 
@@ -31,7 +36,7 @@ class Beside:
         in_front: those of them that may act on the images before the network does.
     """
 
-    copies: tuple[Place, ...]
+    copies: tuple[Values, ...]
     names: tuple[str, ...]
     in_front: tuple[str, ...]
 
@@ -53,29 +58,61 @@ class Beside:
             )
 
 
-def beside(place: Place, copies: Sequence[Place], described: Collection[str]) -> Beside:
+def beside(place: Place, copies: Sequence[Values], described: Collection[str]) -> Beside:
     """What lies beside the network at a place, in its state dict.
 
     Args:
-        copies: where the state dict has the same network, the place itself with them.
+        copies: what else has values for all of its parameters there.
         described: the names of the tensors that are known to describe a normalisation.
     """
-    others = tuple(copy for copy in copies if copy.own != place.own)
-    taken = place.own.union(described, *(copy.own for copy in others))
+    taken = place.own.union(described, *(copy.names.values() for copy in copies))
     names = tuple(name for name in place.state.tensors if name not in taken)
-    in_front = [name for name in names if not _elsewhere(name, place, others)]
-    return Beside(others, names, tuple(in_front))
+    return Beside(tuple(copies), names, tuple(name for name in names if not _elsewhere(name, place, copies)))
 
 
-def _elsewhere(name: str, place: Place, others: Sequence[Place]) -> bool:
+def _elsewhere(name: str, place: Place, copies: Sequence[Values]) -> bool:
     """Whether a tensor is another copy's, behind the network, or of what trained it."""
     if plays_no_part(name, place.prefix, place.state.tensors[name]):
         return True
     address = place.state.address(name)
-    if any(common(address, other.address) > common(address, place.address) for other in others):
+    if any(common(address, copy.address) > common(address, place.address) for copy in copies):
         return True
     parts, around = name.split("."), place.prefix.removesuffix(".").split(".")
     level = common(parts, around)
     if level < len(around) and parts[level].isdecimal() and around[level].isdecimal():
         return int(parts[level]) > int(around[level])
     return of_training(tuple(parts)) or any(_BEHIND.fullmatch(word) for part in parts for word in words_of(part))
+
+
+def notes_of(
+    fits: Sequence[Recognised],
+    states: Sequence[StateDict],
+    content: Any,
+    known: Sequence[Statistic],
+    left_out: Sequence[str],
+) -> dict[str, Any]:
+    """What of a file was taken, and what was not; in JSON types."""
+    fit, *equal = fits
+    used = [each.place.state for each in fits]
+    described = {(s.path, name) for s in known for name in s.names}
+    others = [
+        state
+        for state in states
+        if state not in used and any((state.path, n) not in described for n in state.tensors if state.path or "." in n)
+    ]
+    loose = [leaf.name for leaf in leaves(content) if not leaf.path and "." not in leaf.name and _real(leaf.value)]
+    at_top = {name for state in used if not state.path for name in state.tensors}
+    notes = {
+        "nested_under": ".".join(fit.place.state.path),
+        "prefix_stripped": fit.place.prefix,
+        "equal_copies": [spelled(each.place.address) for each in equal],
+        "left_out": ", ".join(shortened(left_out)),
+        "other_state_dicts": [spelled(state.path) for state in others],
+        "other_tensors": shortened([name for name in loose if ((), name) not in described and name not in at_top]),
+        "unused": list(fit.unused),
+    }
+    return {name: note for name, note in notes.items() if note}
+
+
+def _real(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()

@@ -25,7 +25,7 @@ _APART = re.compile(
     r"attacker|(?:model_?)?(?:ema|swa)(?:_?model)?|averaged_model|teacher(?:_model)?"
     r"|criterion|loss(?:_?f(?:n|unc))?|(?:train_|val(?:id)?_|test_)?(?:acc(?:uracy)?|metrics?|loss|confmat|f1|auroc)"
 )
-_COUNTER = "num_batches_tracked"  # of batch-norm: files older than torch 0.4.1 lack it, and nothing here reads it
+COUNTER = "num_batches_tracked"  # of batch-norm: files older than torch 0.4.1 lack it, and nothing here reads it
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def compare(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: str) ->
     expected = {f"{prefix}{key}": shape for key, shape in candidate.expected.items()}
     found = {key: tuple(tensors[key].shape) for key in expected if key in tensors}
     return Differences(
-        missing={k: s for k, s in expected.items() if k not in found and k.rpartition(".")[2] != _COUNTER},
+        missing={k: s for k, s in expected.items() if k not in found and k.rpartition(".")[2] != COUNTER},
         shapes={k: (s, found[k]) for k, s in expected.items() if k in found and found[k] != s},
     )
 

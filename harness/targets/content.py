@@ -24,7 +24,7 @@ NESTS = (  # where training scripts put the state dict
     *("ema", "model_ema", "ema_state_dict", "state_dict_ema", "ema_model", "shadow", "best", "last"),
     *("swa", "swa_state_dict", "swa_model", "model_swa", "averaged_model"),
 )
-_TRAINING = re.compile(r"optim|schedule")
+_TRAINING = re.compile(r"optim(?!al|um|i[sz]ed)|schedule")
 TOP = "."  # how a user names the top of a file
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DEPTH = 8  # of mappings in one another
@@ -90,13 +90,37 @@ class Leaf:
 def state_dicts(content: Any) -> list[StateDict]:
     """Every state dict, under whatever keys: a mapping of names to tensors, of which one has a dimension.
 
-    What an optimiser or a scheduler remembers is none.
+    A list of tensors, of which one has two dimensions, is a state dict whose names are numbers. What an optimiser or a
+    scheduler remembers is none.
+
+    Raises:
+        TargetError: two tensors have one address, and differ.
     """
     found: dict[Address, dict[str, Tensor]] = {}
-    for leaf in leaves(content):
-        if isinstance(leaf.value, Tensor) and not of_training(leaf.path):
-            found.setdefault(leaf.path, {})[leaf.name] = leaf.value
-    return [StateDict(path, tensors) for path, tensors in found.items() if any(t.ndim for t in tensors.values())]
+    for path, name, tensor in (each for leaf in leaves(content) for each in _tensors(leaf)):
+        there = found.setdefault(path, {})
+        if name in there and not _alike(there[name], tensor):
+            raise TargetError(
+                f"two tensors of the file have the name {spelled((*path, name))}, and they differ; save one state dict,"
+                " torch.save(model.state_dict(), FILE)"
+            )
+        there[name] = tensor
+    states = [StateDict(path, tensors) for path, tensors in found.items() if not of_training(path)]
+    return [state for state in states if any(tensor.ndim for tensor in state.tensors.values())]
+
+
+def _tensors(leaf: Leaf) -> Iterator[tuple[Address, str, Tensor]]:
+    """The tensors of a value, each with the state dict in which it is and its name there."""
+    if isinstance(leaf.value, Tensor):
+        yield leaf.path, leaf.name, leaf.value
+    elif isinstance(leaf.value, (list, tuple)):
+        listed = [value for value in leaf.value if isinstance(value, Tensor)]
+        if len(listed) == len(leaf.value) and any(tensor.ndim > 1 for tensor in listed):
+            yield from ((leaf.address, str(number), tensor) for number, tensor in enumerate(listed))
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
 
 
 def of_training(address: Address) -> bool:

@@ -18,6 +18,7 @@ from harness.plugins import discover
 from harness.settings import Plugin
 from harness.targets.comparison import Candidate, Differences, compare, other_data, plays_no_part, prefixes
 from harness.targets.content import Address, Place, StateDict, spelled
+from harness.targets.copies import Values, values_in
 from harness.targets.errors import TargetError
 from harness.targets.normalisation import evidence_of
 from harness.targets.statistics import Statistic
@@ -112,6 +113,7 @@ def recognise(
     fits: list[Recognised] = []
     others: list[str] = []
     nearest: _Trial | None = None
+    unusable: Values | None = None
     for name, cls in classes.items():
         left = list(states)
         for candidate in _candidates(cls, name, values, tensors, shape):
@@ -123,6 +125,7 @@ def recognise(
                 elif not trial.differences:
                     fits += trial.recognised()
                     left.remove(state)
+                unusable = unusable or _unusable(candidate, state, scope)
                 if nearest is None or trial.nearness > nearest.nearness:
                     nearest = trial
             if not left:
@@ -135,9 +138,17 @@ def recognise(
         return sorted(fits, key=lambda fit: states.index(fit.place.state))
     if others:
         raise TargetError(others[0])
+    if unusable is not None:
+        raise unusable.refusal(label)
     if nearest is None:
         raise TargetError(f"{label}: no network can be built for it with {_settings(values)}; name another --arch")
     raise TargetError(_mismatch(label, file, arch, nearest))
+
+
+def _unusable(candidate: Candidate, state: StateDict, scope: Address) -> Values | None:
+    """Values for all parameters of a network that cannot be loaded into it, where there are no others."""
+    found = list(values_in(candidate, state, scope))
+    return found[0] if found and all(each.missing or each.renamed for each in found) else None
 
 
 def _tried(candidate: Candidate, state: StateDict, known: Sequence[Statistic], scope: Address, shape: Shape) -> _Trial:

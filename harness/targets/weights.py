@@ -16,24 +16,22 @@ from harness.network import Network, Shape
 from harness.overrides import make
 from harness.plugins import discover
 from harness.shipped import code_of
-from harness.targets.beside import beside
+from harness.targets.beside import beside, notes_of
 from harness.targets.content import (
     Address,
     StateDict,
-    choices,
     dense,
     leaves,
     scope_of,
-    shortened,
-    spelled,
     state_dicts,
     without_state_dict,
 )
+from harness.targets.copies import Values, others_in, several, values_in
 from harness.targets.errors import TargetError
 from harness.targets.normalisation import decide, evidence_of, readable
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.recognise import Recognised, recognise
-from harness.targets.statistics import Statistic, statistics
+from harness.targets.statistics import statistics
 from harness.targets.target import Target
 from harness.targets.weights_file import SUFFIXES, WeightsFile, read_weights_file
 
@@ -135,18 +133,21 @@ def open_weights(
     same = [_same_weights(each, fit) for each in fits]
     if not no_normalisation and not preprocessing.mean:  # else it is told which one all have
         same = [s and readable(its, shape) == readable(told[0], shape) for s, its in zip(same, told, strict=True)]
-    if not all(same):
-        differing = [_choice(each) for each, alike in zip(fits, same, strict=True) if not alike]
-        there = choices(named, [_choice(fit), *differing])
-        raise TargetError(f"{text} holds {1 + len(differing)} networks that differ; say which one: {there}")
+    chosen = key is not None and fit.place.address == scope
+    others = [] if chosen else others_in(fit.candidate, states, scope, [each.place for each in fits])
+    rivals = [each for each in others if each.differ(fit.place)]
+    if rivals or not all(same):
+        differing = [fit, *(each for each, alike in zip(fits, same, strict=True) if not alike)]
+        raise several(text, named, [_choice(each, rivals) for each in differing], rivals)
     gap = next((its.gap for its in told if its.gap), None)  # of one copy it tells of all
     inside, outcome = decide(replace(told[0], gap=gap), preprocessing, no_normalisation, shape, named)
     left_out: Sequence[str] = fit.left_out
     if key is not None:
-        others = beside(fit.place, fit.copies, {*told[0].names(fit.place.state), *fit.unused})
-        left_out = others.told
+        copies = values_in(fit.candidate, fit.place.state, (), fit.place.own)
+        rest = beside(fit.place, list(copies), {*told[0].names(fit.place.state), *fit.unused})
+        left_out = rest.told
         if not preprocessing.mean and not no_normalisation:
-            others.refuse(text)
+            rest.refuse(text)
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
     if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
         provenance["normalisation"] = outcome
@@ -161,7 +162,7 @@ def open_weights(
         network_name=fit.network.name,
         network_settings=fit.network.resolved(),
     )
-    notes = _notes(fits, states, known, left_out)
+    notes = notes_of(fits, states, held.content, known, left_out)
     notes |= {"converted_to_float32": converted} if converted else {}
     notes |= {"trained_by_harness": held.run} if held.run else {}
     return target, provenance | notes
@@ -175,10 +176,11 @@ def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> l
     return usual if any(state.path for state in usual) else list(states)
 
 
-def _choice(fit: Recognised) -> Address:
+def _choice(fit: Recognised, rivals: Sequence[Values]) -> Address:
     """What a user types to choose a network: its state dict, where that holds no other copy."""
     state = fit.place.state
-    return state.path if len(fit.copies) == 1 and state.path else fit.place.address
+    alone = len(fit.copies) == 1 and all(each.state is not state for each in rivals)
+    return state.path if alone and state.path else fit.place.address
 
 
 def _dense(fit: Recognised, label: str) -> tuple[dict[str, Tensor], list[str]]:
@@ -198,29 +200,6 @@ def _same_weights(one: Recognised, other: Recognised) -> bool:
     names = {name for name in first.keys() | second.keys() if not name.endswith("num_batches_tracked")}
     alike = (one.network, first.keys() & names) == (other.network, second.keys() & names)
     return alike and all(torch.equal(first[name], second[name]) for name in names)
-
-
-def _notes(
-    fits: Sequence[Recognised], states: Sequence[StateDict], known: Sequence[Statistic], left_out: Sequence[str]
-) -> dict[str, Any]:
-    """What of a file was taken, and what was not."""
-    fit, *equal = fits
-    used = [each.place.state for each in fits]
-    described = {(s.path, name) for s in known for name in s.names}
-    others = [
-        state
-        for state in states
-        if state not in used and any((state.path, n) not in described for n in state.tensors if state.path or "." in n)
-    ]
-    notes = {
-        "nested_under": ".".join(fit.place.state.path),
-        "prefix_stripped": fit.place.prefix,
-        "equal_copies": [spelled(each.place.address) for each in equal],
-        "left_out": ", ".join(shortened(left_out)),
-        "other_state_dicts": [spelled(state.path) for state in others],
-        "unused": list(fit.unused),
-    }
-    return {name: note for name, note in notes.items() if note}
 
 
 def _named_inside(

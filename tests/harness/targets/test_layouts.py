@@ -181,7 +181,8 @@ class TestSeveral:
 
     def test_a_state_dict_under_any_key_is_named_and_can_be_chosen(self, opens: Opens, refusal: Refusal) -> None:
         torch.save({"model": state(), "polyak": state(seed=1)}, "net.pt")
-        assert opens("net.pt").provenance["other_state_dicts"] == ["polyak"]
+        assert refusal("net.pt").endswith("differ; say which one: net.pt:model or net.pt:polyak")
+        assert opens("net.pt:model").provenance["other_state_dicts"] == ["polyak"]
         chosen = opens("net.pt:polyak")
         torch.testing.assert_close(logits(chosen, pixels()), expected(normalised=False, seed=1), rtol=0, atol=0)
         assert "it has: model, polyak" in refusal("net.pt:polya")
