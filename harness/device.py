@@ -58,13 +58,23 @@ def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
     before = [part.fp32_precision for part in parts]
     for part in parts:
         part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    kind, reduced = device.type, precision == "bfloat16"
+    autocast = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind), torch.is_autocast_cache_enabled()
+    # No context of autocast's own, and no cache: until its outermost context ends, it keeps what the weights were when
+    # they were first cast, and a training is one such context, also around one that the network opens by itself.
+    _set_autocast(kind, reduced, torch.bfloat16, autocast[2] and not reduced)
     try:
-        # no cache: it would keep, for the whole training, what the weights were when they were first cast
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
-            yield
+        yield
     finally:
+        _set_autocast(kind, *autocast)
         for part, setting in zip(parts, before, strict=True):
             part.fp32_precision = setting
+
+
+def _set_autocast(kind: str, enabled: bool, dtype: torch.dtype, cache: bool) -> None:
+    torch.set_autocast_enabled(kind, enabled)
+    torch.set_autocast_dtype(kind, dtype)
+    torch.set_autocast_cache_enabled(cache)
 
 
 def precision_code(precision: Precision) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.dataset import Augmentation, Dataset, Split
 from harness.device import precision_code
@@ -209,8 +209,26 @@ class Compares(Method):
         return torch.nn.functional.cross_entropy(logits, step.y)
 
 
+class Casting(nn.Module):
+    """A network that casts its weights by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=True):
+            logits: Tensor = self.layer(x.flatten(1))
+        return logits.float()
+
+
+@pytest.mark.parametrize("casting", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_every_update_is_taken_at_the_present_weights(precision: str, tmp_path: Path) -> None:
+def test_every_update_is_taken_at_the_present_weights(
+    precision: str, casting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if casting:
+        monkeypatch.setattr(SmallCNN, "build", lambda _self, _shape: Casting())
     Compares.same.clear()
     busy = trainer(tmp_path, method=Compares(), epochs=2, precision=precision)
     busy.fit(lambda event: None)
