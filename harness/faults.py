@@ -34,7 +34,8 @@ def fault(plugin: Plugin, problem: str, file: Path | None = None, line: int | No
 def blaming(plugins: Sequence[Plugin]) -> Iterator[None]:
     """Make an exception from a plugin that does not ship a PluginFault; its traceback goes to the log.
 
-    An exception that comes from none of them is a bug of this program, and is passed on as it is.
+    An exception that comes from none of them is a bug of this program, and is passed on as it is. Where no log is open
+    the traceback is in the fault's ``__cause__`` alone.
     """
     try:
         yield
@@ -47,6 +48,12 @@ def blaming(plugins: Sequence[Plugin]) -> Iterator[None]:
         _LOG.exception("raised by %s", found[0].name)
         text = " ".join(str(error).split())
         raise fault(found[0], f"it raised {type(error).__name__}: {text}", *found[1:]) from error
+
+
+def place_of(error: BaseException, plugin: Plugin) -> str:
+    """Where in a plugin's own files an exception passed last: `` (FILE, line N)``; empty where it passed none."""
+    found = _culprit(error, [plugin])
+    return f" ({found[1]}, line {found[2]})" if found and found[1] else ""
 
 
 def _culprit(error: BaseException, plugins: Sequence[Plugin]) -> tuple[Plugin, Path | None, int | None] | None:

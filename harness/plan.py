@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -183,9 +184,10 @@ def job_passes(job: Job) -> Passes:
     """
     threat = job.protocol.train.threat(job.protocol.epsilon)
     place = job.network, job.dataset.shape, job.device
-    try:
+    passes: Passes | None = None
+    with contextlib.suppress(Exception):  # a method that needs more than a linear layer may fail on it in any way
         passes = training_passes(job.method, threat, job.wrappers)
-    except Exception:  # a method that needs more than a linear layer may fail on it in any way
+    if passes is None:
         return training_passes(job.method, threat, job.wrappers, *place)
     if not ships(type(job.network)):
         training_passes(job.method, replace(threat, steps=1), job.wrappers, *place)

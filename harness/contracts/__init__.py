@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, PluginError
+from harness.faults import place_of
 from harness.plugins import KINDS, discover
 from harness.settings import Plugin
 
@@ -50,8 +51,9 @@ def run_checks(kind: str, plugin: Plugin) -> Iterator[Finding]:
             check(plugin)
         except (Violation, PluginError) as violation:
             yield Finding(name, str(violation))
-        except Exception as error:  # a stranger's code may raise anything
-            yield Finding(name, f"it raised {type(error).__name__}: {' '.join(str(error).split())}")
+        except (Exception, SystemExit) as error:  # a stranger's code may raise anything
+            text = f"it raised {type(error).__name__}: {' '.join(str(error).split())}"
+            yield Finding(name, text + place_of(error, plugin))
         else:
             yield Finding(name, None)
 

@@ -5,6 +5,7 @@ This process is the only one that writes to the store; workers report to it.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from harness.events import CheckpointDone, EpochDone, Event, Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import Executor, executor_for
 from harness.execution.summary import Summary
-from harness.execution.work import TrainWork
+from harness.execution.work import LOG_FILE, TrainWork, logging_to
 from harness.job import Job
 from harness.plan import RunGap, make_plan
 from harness.provenance import provenance
@@ -69,7 +70,7 @@ class Conductor:
             if record.status == "failed":
                 self.summary.failures[record.id] = f"{record.failure} (before; --fresh starts it over)"
         for gap in plan.refused:
-            self._fail(records[gap.spec.identity].id, str(gap.refusal))
+            self._refuse(records[gap.spec.identity], gap)
         items = len(plan.to_train) + plan.examinations + sum(len(gap.blocks) for gap in plan.evaluations)
         with executor_for(items, self.workers, self.jobs[0].device) as executor:
             self._train([self._train_work(gap, records[gap.spec.identity]) for gap in plan.to_train], executor)
@@ -119,8 +120,16 @@ class Conductor:
                 self.store.end_run(outcome.work.run_id)
         self.summary.training_s = time.perf_counter() - started
 
+    def _refuse(self, record: RunRecord, gap: RunGap) -> None:
+        """Record what cannot be trained, with the plugin's traceback in the run's log."""
+        with logging_to(self.runs_dir / record.folder / LOG_FILE):
+            cause = gap.refusal.__cause__ if gap.refusal else None
+            logging.getLogger("harness.plugins").error("%s", gap.refusal, exc_info=cause)
+        self._fail(record.id, str(gap.refusal))
+
     def _fail(self, run_id: int, reason: str) -> None:
-        self.summary.failures[run_id] = reason
+        log = self.runs_dir / self.store.run(run_id).folder / LOG_FILE
+        self.summary.failures[run_id] = f"{reason} (log: {log})"
         self.store.end_run(run_id, failure=reason)
 
     def _hear_training(self, event: Event) -> None:

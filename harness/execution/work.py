@@ -62,7 +62,7 @@ class Work(ABC):
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            with _logging_to(self.folder / LOG_FILE), quiet():
+            with logging_to(self.folder / LOG_FILE), quiet():
                 self._perform(report)
         finally:
             torch.set_num_threads(before)
@@ -203,7 +203,7 @@ def _model(weights: Weights, shape: Shape, device: torch.device, plugins: tuple[
 
 
 @contextlib.contextmanager
-def _logging_to(file: Path) -> Iterator[None]:
+def logging_to(file: Path) -> Iterator[None]:
     """Records of harness's loggers go to the run's log inside."""
     file.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("harness")

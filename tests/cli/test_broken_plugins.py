@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ def write(name: str, loss: str, head: str = "") -> str:
 def fails(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
     """The exit code, standard output, and standard error of a command that does not succeed."""
     monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
+    monkeypatch.setattr(logging.root, "handlers", [])  # pytest's own would hide what logging prints on standard error
     with pytest.raises(SystemExit) as ended:
         main()
     out, err = capsys.readouterr()
@@ -70,12 +72,37 @@ def test_one_that_breaks_late_ends_its_own_run_alone(
     command = f"run late standard --plugin late.py {RUN}".replace("--workers 1", f"--workers {workers}")
     code, _, err = fails(command, capsys, monkeypatch)
     assert code == 1
+    assert err.count("ValueError") == 1
     assert "late.py, line 10): it raised ValueError: later; `harness check method late" in err
     runs = {run.method: run for run in Store.read("board.db").runs()}
     assert (runs["late"].status, runs["standard"].status) == ("failed", "done")
-    log = (Path("runs") / runs["late"].folder / "log.txt").read_text()
-    assert "Traceback" in log
+    file = Path("runs") / runs["late"].folder / "log.txt"
+    assert f"(log: {file})\n" in err
+    log = file.read_text()
+    assert log.count("Traceback") == 1
     assert "ValueError: later" in log
+
+
+@pytest.mark.parametrize("wrong", ["1 / 0", "raise SystemExit(0)", "step.model(step.x.double())"])
+@pytest.mark.parametrize("others", ["", " standard"])
+def test_one_that_raises_while_it_is_counted_is_told_in_one_line(
+    wrong: str, others: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("bad.py", f"{wrong}\n        {GOOD}")
+    before = set(Path().iterdir())
+    code, _, err = fails(f"run bad{others} --plugin bad.py {RUN}", capsys, monkeypatch)
+    (line,) = [line for line in err.splitlines() if "bad" in line]
+    assert "bad.py, line 10): it raised" in line
+    if not others:
+        assert (code, err) == (2, line + "\n")
+        assert set(Path().iterdir()) == before
+    else:
+        assert code == 1
+        (failed,) = [run for run in Store.read("board.db").runs() if run.method == "bad"]
+        file = Path("runs") / failed.folder / "log.txt"
+        assert line.endswith(f"(log: {file})")
+        assert file.read_text().count("Traceback") == 1  # the plugin's own, with its line
+        assert 'bad.py", line 10, in loss' in file.read_text()
 
 
 def test_what_plugins_print_never_reaches_standard_output(harness: Harness, capsys: pytest.CaptureFixture[str]) -> None:

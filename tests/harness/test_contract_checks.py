@@ -36,6 +36,8 @@ class BadMethod(Method):
     def loss(self, step: Step) -> Tensor:
         if self.wrong == "raises":
             raise KeyError("beta")
+        if self.wrong == "exits":
+            raise SystemExit(0)
         if self.wrong == "mode":
             step.model.eval()
         if self.wrong == "concatenated":
@@ -79,7 +81,12 @@ class BadMethod(Method):
 @pytest.mark.parametrize(
     ("wrong", "check", "words"),
     [
-        ("raises", "the loss is a scalar tensor", "it raised KeyError: 'beta'"),
+        (
+            "raises",
+            "the loss is a scalar tensor",
+            r"it raised KeyError: 'beta' \(.*test_contract_checks.py, line \d+\)",
+        ),
+        ("exits", "the loss is a scalar tensor", r"it raised SystemExit: 0 \(.*test_contract_checks.py, line \d+\)"),
         ("vector", "the loss is a scalar tensor", r"loss has shape \(12,\); return a scalar"),
         ("number", "the loss is a scalar tensor", "returned a float; return a tensor"),
         ("nan", "the loss is finite", "loss is nan on a batch of 12"),
