@@ -1,17 +1,15 @@
-"""Checks of the forward pass: one answer for one image, in evaluation mode, as logits."""
+"""Checks of the forward pass: one answer for one image, in evaluation mode."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from harness.rigour.evidence import points
 from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
 SAME = 1e-4
 ROUNDINGS, ROUNDINGS_OF_SUMS = 8, 32  # of a logit: how far apart rounding may bring two equal passes, and sums
-PROBABILITIES = 1e-5
 _ROUNDING = float(torch.finfo(torch.float32).eps)
 _LEAST = float(torch.finfo(torch.float32).tiny)
 _SHOWN = 3  # names in a reason
@@ -72,32 +70,6 @@ def training_mode(subject: Subject) -> Outcome:
         training=training,
         changed=changed,
     )
-
-
-def not_logits(subject: Subject) -> Outcome:
-    """The outputs are finite logits, one for each class, and not probabilities.
-
-    The value is the share of images with an output that is not a finite number.
-    Source: AutoAttack's check of the output range: in [0, 1] and summing to 1, each to 1e-5.
-    """
-    if subject.misshapen is not None:
-        return judged(True, subject.misshapen, "it is not a classifier of these classes")
-    logits = subject.logits
-    broken = 1.0 - float(logits.isfinite().all(1).float().mean())
-    probable = (logits >= -PROBABILITIES) & (logits <= 1 + PROBABILITIES)
-    sums = (logits.sum(1) - 1).abs() < PROBABILITIES * logits.shape[1]
-    probabilities = bool(probable.all()) and bool(sums.all())
-    if broken > 0:
-        seen, suggests = (
-            f"{points(broken)} % of the images have outputs that are not finite",
-            ("they count as misclassified, and attacks near them follow no gradient"),
-        )
-    else:
-        seen, suggests = "the outputs are finite logits", ""
-        if probabilities:
-            seen = "the outputs lie in [0, 1] and sum to one"
-            suggests = "they are probabilities, whose cross-entropy is flat; give the logits before softmax"
-    return judged(broken > 0 or probabilities, seen, suggests, broken, probabilities=probabilities)
 
 
 def _wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None = None) -> float:
