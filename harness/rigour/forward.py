@@ -36,8 +36,8 @@ def random_forward(subject: Subject) -> Outcome:
     again, reordered = subject.second_look[0], subject.reordered
     if again.shape != subject.logits.shape or reordered.shape != subject.logits.shape:
         return not_applicable("its outputs are no logits")
-    repeated = _wavering(subject.logits, again, ROUNDINGS if subject.logits.device.type != "cpu" else 0)
-    moved = _wavering(subject.logits, reordered, ROUNDINGS_OF_SUMS, SAME * _typical_margins(subject.logits))
+    repeated = wavering(subject.logits, again, ROUNDINGS if subject.logits.device.type != "cpu" else 0)
+    moved = wavering(subject.logits, reordered, ROUNDINGS_OF_SUMS, SAME * typical_margins(subject.logits))
     details = {"equal_passes": repeated, "other_batches": moved}
     if repeated > SAME:
         seen, suggests = (
@@ -72,7 +72,7 @@ def training_mode(subject: Subject) -> Outcome:
     )
 
 
-def _wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None = None) -> float:
+def wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None = None) -> float:
     """The largest difference as a share of its image's margin; 1 where an output is finite in one of the passes alone.
 
     Args:
@@ -90,10 +90,10 @@ def _wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None 
     if unseen is not None:
         floor = torch.maximum(floor, unseen[:, None])
     shares = (first - second).abs() / torch.maximum(margins, floor / SAME).clamp(min=_LEAST)
-    return float(shares[finite].max())
+    return float(shares[finite].max()) if bool(finite.any()) else 0.0
 
 
-def _typical_margins(logits: Tensor) -> Tensor:
+def typical_margins(logits: Tensor) -> Tensor:
     """``(n,)`` an image's median margin to the other classes, or the tenth quantile of all images', if that is more."""
     ordered = logits.double().sort(1, descending=True).values
     medians = (ordered[:, :1] - ordered[:, 1:]).median(1).values.nan_to_num(0.0, 0.0, 0.0)  # of two the smaller one
