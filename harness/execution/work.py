@@ -33,10 +33,12 @@ from harness.rigour.checks import examine_model, subset
 from harness.seeds import generator
 from harness.shipped import code_of
 from harness.spec import RunSpec
+from harness.targets.probe import fixed_images
+from harness.targets.steadiness import Steadiness
 from harness.targets.target import quiet
 from harness.threat import Threat
 from harness.training.loop import Trainer
-from harness.weights import Weights
+from harness.weights import TargetWeights, Weights
 
 LOG_FILE = "log.txt"
 
@@ -110,7 +112,7 @@ class BlockWork(Work):
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
-        model = _model(self.weights, dataset.shape, self.device, self.plugins)
+        model, steadiness = _model(self.weights, dataset.shape, self.device, self.plugins)
         cls = discover("attacks", self.plugins).get(self.attack)
         if code_of(cls) != self.attack_code:
             raise PluginError(f"the code of the attack {self.attack!r} changed while the command ran; run it again")
@@ -122,6 +124,8 @@ class BlockWork(Work):
         log.info("%s on %s, seed %d, images from %d", self.attack, self.weights.checkpoint, self.seed, self.start)
         with blaming([attack]):
             verdicts = evaluate(model, attack, x, y, self.threat, draws)
+        if steadiness is not None:
+            steadiness.check()
         for text in verdicts.warnings:
             log.warning("%s: %s", self.attack, text)
         report(
@@ -153,7 +157,7 @@ class ExamineWork(Work):
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
-        model = _model(self.weights, dataset.shape, self.device, self.plugins)
+        model, _ = _model(self.weights, dataset.shape, self.device, self.plugins)
         places = dataset.places(self.images)
         chosen = places[subset(dataset.test.labels[places].cpu())]
         x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
@@ -161,6 +165,7 @@ class ExamineWork(Work):
         log.info("checks of rigour on %s", self.weights.checkpoint)
         started = time.perf_counter()
         findings = examine_model(model, x, y, self.threat, batch=min(self.block_size, EXAMPLES), names=dataset.classes)
+        _models.clear()  # so many passes may have changed it, and attacks are to find it as it was opened
         for finding in (finding for finding in findings if finding.status == "flagged"):
             log.warning("%s: %s", finding.check, finding.reason)
         duration = time.perf_counter() - started
@@ -190,15 +195,22 @@ def _on_device(dataset: Dataset, device: torch.device) -> Dataset:
     return _resident[key]
 
 
-_models: dict[tuple[str, torch.device], nn.Module] = {}
+_models: dict[tuple[str, torch.device], tuple[nn.Module, Steadiness | None]] = {}
 
 
-def _model(weights: Weights, shape: Shape, device: torch.device, plugins: tuple[Path, ...]) -> nn.Module:
-    """The model on the device; the last one is kept, since blocks of one come after another."""
+def _model(
+    weights: Weights, shape: Shape, device: torch.device, plugins: tuple[Path, ...]
+) -> tuple[nn.Module, Steadiness | None]:
+    """The model on the device, and its first answers if it is from elsewhere.
+
+    The last one is kept, since blocks of one come after another.
+    """
     key = (weights.key, device)
     if key not in _models:
         _models.clear()
-        _models[key] = weights.model(shape, plugins).to(device).eval().requires_grad_(False)
+        model = weights.model(shape, plugins).to(device).eval().requires_grad_(False)
+        elsewhere = isinstance(weights, TargetWeights)
+        _models[key] = model, Steadiness(model, weights.label, fixed_images(shape).to(device)) if elsewhere else None
     return _models[key]
 
 

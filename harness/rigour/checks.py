@@ -19,6 +19,7 @@ from harness.rigour import (
     forward,
     gap,
     gradients,
+    outputs,
     permutation,
     process,
     radii,
@@ -33,7 +34,7 @@ from harness.threat import Threat
 MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("random-forward", "R", forward.random_forward, forward.SAME),
     Check("training-mode", "T", forward.training_mode, None),
-    Check("not-logits", "L", forward.not_logits, 0.0),
+    Check("not-logits", "L", outputs.not_logits, 0.0),
     Check("class-collapse", "C", classes.class_collapse, classes.CROWDED),
     Check("classes-permuted", "J", permutation.classes_permuted, permutation.GAINED),
     Check("zero-gradient", "Z", gradients.zero_gradient, gradients.SHARE),

@@ -7,7 +7,8 @@ import torch
 from harness.rigour.budgets import RESTARTS, longer
 from harness.rigour.evidence import excess, lower_bound, points
 from harness.rigour.finding import Outcome, judged, not_applicable
-from harness.rigour.subject import Path, Subject
+from harness.rigour.path import Path
+from harness.rigour.subject import Subject
 
 STEPS_RISE = 0.005
 UNCONVERGED, LEAST = 0.10, 0.02

@@ -1,17 +1,15 @@
-"""Checks of the forward pass: one answer for one image, in evaluation mode, as logits."""
+"""Checks of the forward pass: one answer for one image, in evaluation mode."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from harness.rigour.evidence import points
 from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
 SAME = 1e-4
 ROUNDINGS, ROUNDINGS_OF_SUMS = 8, 32  # of a logit: how far apart rounding may bring two equal passes, and sums
-PROBABILITIES = 1e-5
 _ROUNDING = float(torch.finfo(torch.float32).eps)
 _LEAST = float(torch.finfo(torch.float32).tiny)
 _SHOWN = 3  # names in a reason
@@ -38,8 +36,8 @@ def random_forward(subject: Subject) -> Outcome:
     again, reordered = subject.second_look[0], subject.reordered
     if again.shape != subject.logits.shape or reordered.shape != subject.logits.shape:
         return not_applicable("its outputs are no logits")
-    repeated = _wavering(subject.logits, again, ROUNDINGS if subject.logits.device.type != "cpu" else 0)
-    moved = _wavering(subject.logits, reordered, ROUNDINGS_OF_SUMS, SAME * _typical_margins(subject.logits))
+    repeated = wavering(subject.logits, again, ROUNDINGS if subject.logits.device.type != "cpu" else 0)
+    moved = wavering(subject.logits, reordered, ROUNDINGS_OF_SUMS, SAME * typical_margins(subject.logits))
     details = {"equal_passes": repeated, "other_batches": moved}
     if repeated > SAME:
         seen, suggests = (
@@ -74,33 +72,7 @@ def training_mode(subject: Subject) -> Outcome:
     )
 
 
-def not_logits(subject: Subject) -> Outcome:
-    """The outputs are finite logits, one for each class, and not probabilities.
-
-    The value is the share of images with an output that is not a finite number.
-    Source: AutoAttack's check of the output range: in [0, 1] and summing to 1, each to 1e-5.
-    """
-    if subject.misshapen is not None:
-        return judged(True, subject.misshapen, "it is not a classifier of these classes")
-    logits = subject.logits
-    broken = 1.0 - float(logits.isfinite().all(1).float().mean())
-    probable = (logits >= -PROBABILITIES) & (logits <= 1 + PROBABILITIES)
-    sums = (logits.sum(1) - 1).abs() < PROBABILITIES * logits.shape[1]
-    probabilities = bool(probable.all()) and bool(sums.all())
-    if broken > 0:
-        seen, suggests = (
-            f"{points(broken)} % of the images have outputs that are not finite",
-            ("they count as misclassified, and attacks near them follow no gradient"),
-        )
-    else:
-        seen, suggests = "the outputs are finite logits", ""
-        if probabilities:
-            seen = "the outputs lie in [0, 1] and sum to one"
-            suggests = "they are probabilities, whose cross-entropy is flat; give the logits before softmax"
-    return judged(broken > 0 or probabilities, seen, suggests, broken, probabilities=probabilities)
-
-
-def _wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None = None) -> float:
+def wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None = None) -> float:
     """The largest difference as a share of its image's margin; 1 where an output is finite in one of the passes alone.
 
     Args:
@@ -118,10 +90,10 @@ def _wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None 
     if unseen is not None:
         floor = torch.maximum(floor, unseen[:, None])
     shares = (first - second).abs() / torch.maximum(margins, floor / SAME).clamp(min=_LEAST)
-    return float(shares[finite].max())
+    return float(shares[finite].max()) if bool(finite.any()) else 0.0
 
 
-def _typical_margins(logits: Tensor) -> Tensor:
+def typical_margins(logits: Tensor) -> Tensor:
     """``(n,)`` an image's median margin to the other classes, or the tenth quantile of all images', if that is more."""
     ordered = logits.double().sort(1, descending=True).values
     medians = (ordered[:, :1] - ordered[:, 1:]).median(1).values.nan_to_num(0.0, 0.0, 0.0)  # of two the smaller one

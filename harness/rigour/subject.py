@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,31 +12,13 @@ from torch import Tensor, nn
 from harness.adversary import CrossEntropy, Objective, ascend, project
 from harness.isolation import Isolation
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
+from harness.rigour.path import Guarded, Path, Seen, right
 from harness.seeds import generator
 from harness.threat import Threat
 
 
-@dataclass(frozen=True)
-class Path:
-    """An attack's way, seen from every iterate: the start, and each of the K steps.
-
-    Attributes:
-        losses: ``(K + 1, n)`` the cross-entropy.
-        right: ``(K + 1, n)`` bool, whether the network was right.
-    """
-
-    losses: Tensor
-    right: Tensor
-
-    @property
-    def last(self) -> Tensor:
-        """``(n,)`` bool: right at the last iterate, as PGD is judged by."""
-        return self.right[-1]
-
-    @property
-    def always(self) -> Tensor:
-        """``(n,)`` bool: right at every iterate, so judged by the worst one."""
-        return self.right.all(0)
+def _largest(gradient: Tensor) -> Tensor:
+    return gradient.abs().amax(1)
 
 
 class Subject:
@@ -164,15 +145,19 @@ class Subject:
             parts.append(kept)
         return torch.cat(parts)
 
-    def gradients(self, *objectives: Objective) -> list[Tensor]:
-        """``(n,)`` for each objective: the largest absolute entry of its gradient by the clean image; NaN is kept."""
+    def gradients(self, *objectives: Objective, norm: Callable[[Tensor], Tensor] = _largest) -> list[Tensor]:
+        """``(n,)`` for each objective: its gradient's largest absolute entry, or another norm; NaN is kept.
+
+        Args:
+            norm: of a gradient ``(batch, numbers)`` by the clean image.
+        """
         found: list[list[Tensor]] = [[] for _ in objectives]
         for _, images, y in self._batches():
             x = images.detach().clone().requires_grad_()
             with torch.enable_grad():
                 logits = self.model(x)
                 for values, objective in zip(found, objectives, strict=True):
-                    values.append(_input_gradient(objective(logits, y), x).flatten(1).abs().amax(1))
+                    values.append(norm(_input_gradient(objective(logits, y), x).flatten(1)))
         return [torch.cat(values) for values in found]
 
     def _batches(self) -> list[tuple[int, Tensor, Tensor]]:
@@ -196,11 +181,6 @@ class FirstLook:
     streams: tuple[Mapping[str, object], Mapping[str, object]]
 
 
-def right(logits: Tensor, y: Tensor) -> Tensor:
-    """``(n,)`` bool, as the evaluator judges: a network whose logits are not finite is wrong."""
-    return (logits.argmax(1) == y) & logits.isfinite().all(1)
-
-
 def _same(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
 
@@ -210,47 +190,3 @@ def _input_gradient(values: Tensor, x: Tensor) -> Tensor:
         return torch.zeros_like(x)  # the network cut the graph itself
     (gradient,) = torch.autograd.grad(values.sum(), x, retain_graph=True, allow_unused=True)
     return torch.zeros_like(x) if gradient is None else gradient
-
-
-@dataclass
-class Seen(Objective):
-    """An objective that keeps what the attack sees with it, one entry for each pass."""
-
-    objective: Objective
-    values: list[Tensor] = field(default_factory=list)
-    right: list[Tensor] = field(default_factory=list)
-
-    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
-        values = self.objective(logits, y)
-        self.values.append(values.detach())
-        self.right.append(right(logits.detach(), y))
-        return values
-
-
-class Guarded(nn.Module):
-    """The model, so wrapped that an attack on it runs to its end: no gradient is one of zeros, and so is NaN.
-
-    What a network without gradient does to an attack is then measured, rather than an error of autograd.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = _finite_gradient(x)
-        logits: Tensor = self.model(x)
-        return logits + 0.0 * x.flatten(1).sum(1, keepdim=True)
-
-
-class _FiniteGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(_context: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(_context: Any, gradient: Tensor) -> Tensor:
-        return gradient.nan_to_num(0.0, 0.0, 0.0)
-
-
-_finite_gradient: Callable[[Tensor], Tensor] = _FiniteGradient.apply

@@ -1,0 +1,93 @@
+"""Check of what the network returns: finite logits, and not what a bounded function made of them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from harness.adversary import Objective
+from harness.rigour.evidence import lower_bound, points
+from harness.rigour.finding import Outcome, judged
+from harness.rigour.subject import Subject
+
+PROBABILITIES = 1e-5
+HALF = 0.5  # what the highest of a sigmoid's outputs exceeds, where it tells a class from others
+NEAR = 0.01  # of how far an image's highest output lies above its median one, on half of the images
+FLAT = 0.05  # of the same: what the image's slope may change within the ball
+AT_BOUND = 0.10  # of the images
+NORMALISED = 1e-3  # the logarithm of the sum of exponentials of logarithms of probabilities
+_FADES = "the gradient fades there, and attacks follow it; give the values before that function"
+
+
+class Highest(Objective):
+    """An image's highest output."""
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        return logits.amax(1)
+
+
+def not_logits(subject: Subject) -> Outcome:
+    """The outputs are finite logits, one for each class: no probabilities, and not what a bounded function gives.
+
+    The value is the share of images with an output that is not a finite number.
+
+    Flagged too: rows that are not negative and all have one sum, as a multiple of a softmax has; outputs that all lie
+    in [0, 1] and exceed 1/2, as a sigmoid's do; and a ceiling, as of tanh or a clamp, on more than 10 % of the images:
+    there the highest output is within 1 % of the highest of all, and its slope within the ball changes it by less than
+    5 %, both of how far the highest output is above the median one (on half of the images). Logarithms of a softmax
+    have a ceiling at 0, and their cross-entropy is that of the logits: they are not asked for one, nor is a constant.
+    Source: AutoAttack's check of the output range: in [0, 1] and summing to 1, each to 1e-5. The rest is this
+        project's: no image at a ceiling with the logits of 17 networks trained here, 25 % and more with tanh of logits
+        that exceed 4. Where a network is less sure, its tanh looks like logits, and is not flagged.
+    """
+    if subject.misshapen is not None:
+        return judged(True, subject.misshapen, "it is not a classifier of these classes")
+    logits = subject.logits
+    broken = 1.0 - float(logits.isfinite().all(1).float().mean())
+    if broken > 0:
+        seen = f"{points(broken)} % of the images have outputs that are not finite"
+        suggests = "they count as misclassified, and attacks near them follow no gradient"
+        return judged(True, seen, suggests, broken, probabilities=False)
+    total = _one_sum(logits)
+    if total is not None:
+        unit = abs(total - 1) < PROBABILITIES * logits.shape[1]
+        seen = f"the outputs lie in [0, {total:.4g}] and each image's sum to {total:.4g}"
+        seen = "the outputs lie in [0, 1] and sum to one" if unit else seen
+        suggests = "they are probabilities, whose cross-entropy is flat; give the logits before softmax"
+        return judged(True, seen, suggests, broken, probabilities=True)
+    varying = logits[:, (logits != logits[:1]).any(0)]  # without classes that are masked
+    if bool(((varying >= 0) & (varying <= 1)).all()) and bool((varying > HALF).any()):
+        seen = "the outputs all lie in [0, 1], as a sigmoid's do"
+        return judged(True, seen, f"if one made them, {_FADES}", broken, probabilities=False)
+    held = _at_ceiling(subject)
+    flagged = lower_bound(held, subject.n) > AT_BOUND
+    seen = "the outputs are finite logits"
+    if flagged:
+        seen = f"{points(held / subject.n)} % of the images have their highest output at one ceiling, and flat"
+    suggests = f"where a function such as tanh, a sigmoid, or a clamp holds them, {_FADES}"
+    return judged(flagged, seen, suggests, broken, probabilities=False, at_ceiling=held)
+
+
+def _one_sum(logits: Tensor) -> float | None:
+    """What each image's outputs sum to, where none is negative and the sums agree; None for a constant, unless 1."""
+    sums = logits.double().sum(1)
+    total = float(sums.median())
+    slack = PROBABILITIES * total * logits.shape[1]
+    if total <= 0 or bool((logits < -PROBABILITIES * total).any()) or bool(((sums - total).abs() > slack).any()):
+        return None
+    return total if _varies(logits) or abs(total - 1) <= slack else None
+
+
+def _varies(logits: Tensor) -> bool:
+    return bool((logits != logits[:1]).any())
+
+
+def _at_ceiling(subject: Subject) -> int:
+    """How many right images have their highest output next to the highest of all, and it hardly moves in the ball."""
+    logits = subject.logits.double()
+    highest = logits.amax(1)
+    if not _varies(logits) or bool((logits.logsumexp(1).abs() < NORMALISED).all()):
+        return 0
+    scale = (highest - logits.median(1).values).median()  # a class masked with -1e9 must not widen it
+    (slopes,) = subject.gradients(Highest(), norm=lambda gradient: gradient.abs().sum(1))
+    flat = ~(subject.threat.epsilon * slopes > FLAT * scale)
+    return int((subject.right & flat & (highest.max() - highest <= NEAR * scale)).sum())

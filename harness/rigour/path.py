@@ -1,0 +1,84 @@
+"""An attack's way through the ball, seen from every iterate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.adversary import Objective
+
+
+@dataclass(frozen=True)
+class Path:
+    """An attack's way, seen from every iterate: the start, and each of the K steps.
+
+    Attributes:
+        losses: ``(K + 1, n)`` the cross-entropy.
+        right: ``(K + 1, n)`` bool, whether the network was right.
+    """
+
+    losses: Tensor
+    right: Tensor
+
+    @property
+    def last(self) -> Tensor:
+        """``(n,)`` bool: right at the last iterate, as PGD is judged by."""
+        return self.right[-1]
+
+    @property
+    def always(self) -> Tensor:
+        """``(n,)`` bool: right at every iterate, so judged by the worst one."""
+        return self.right.all(0)
+
+
+def right(logits: Tensor, y: Tensor) -> Tensor:
+    """``(n,)`` bool, as the evaluator judges: a network whose logits are not finite is wrong."""
+    return (logits.argmax(1) == y) & logits.isfinite().all(1)
+
+
+@dataclass
+class Seen(Objective):
+    """An objective that keeps what the attack sees with it, one entry for each pass."""
+
+    objective: Objective
+    values: list[Tensor] = field(default_factory=list)
+    right: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        values = self.objective(logits, y)
+        self.values.append(values.detach())
+        self.right.append(right(logits.detach(), y))
+        return values
+
+
+class Guarded(nn.Module):
+    """The model, so wrapped that an attack on it runs to its end: no gradient is one of zeros, and so is NaN.
+
+    What a network without gradient does to an attack is then measured, rather than an error of autograd.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = _finite_gradient(x)
+        logits: Tensor = self.model(x)
+        return logits + 0.0 * x.flatten(1).sum(1, keepdim=True)
+
+
+class _FiniteGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(_context: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        return gradient.nan_to_num(0.0, 0.0, 0.0)
+
+
+_finite_gradient: Callable[[Tensor], Tensor] = _FiniteGradient.apply

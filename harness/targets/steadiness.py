@@ -1,0 +1,50 @@
+"""Whether a model from elsewhere still answers as it did before it was attacked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from harness.device import arithmetic
+from harness.isolation import isolated
+from harness.rigour.forward import ROUNDINGS_OF_SUMS, SAME, typical_margins, wavering
+from harness.targets.errors import TargetError
+
+
+class Steadiness:
+    """A model's first answers to some images, to compare later ones with.
+
+    A model whose equal passes differ at once draws its answers: that is for the checks of rigour to say.
+
+    Args:
+        model: on the images' device, in evaluation mode; it gives logits.
+        label: how it is shown.
+        images: ``(n, channels, height, width)`` in [0, 1].
+    """
+
+    def __init__(self, model: nn.Module, label: str, images: Tensor) -> None:
+        self._model, self._label, self._images = model, label, images
+        self._first = self._answers()
+
+    def check(self) -> None:
+        """Ask again.
+
+        Raises:
+            TargetError: the answers are others than at first, and stay so.
+        """
+        now = self._answers()
+        if self._differ(self._first, now) and not self._differ(now, self._answers()):
+            raise TargetError(
+                f"{self._label} answers otherwise than before it was attacked: it changes as it is asked, so that no"
+                " figure is of one model; give a factory that returns the network frozen, without what it counts,"
+                " keeps, or adapts"
+            )
+
+    def _answers(self) -> Tensor:
+        device = self._images.device
+        with torch.no_grad(), arithmetic(device, "float32"), isolated(self._model, device, 0):
+            answers: Tensor = self._model(self._images.clone())
+        return answers
+
+    def _differ(self, one: Tensor, other: Tensor) -> bool:
+        return wavering(one, other, ROUNDINGS_OF_SUMS, SAME * typical_margins(one)) > SAME
