@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from harness.errors import ModelFault
+from harness.faults import blaming_model
 from harness.isolation import process_kept
 from harness.network import Shape
 from harness.seeds import derive_seed, global_seed
@@ -95,8 +97,14 @@ class Target(ABC):
     def probe(self, shape: Shape, plugins: tuple[Path, ...]) -> Probe:
         """The logits on fixed images of a model that is built for this alone, since passes may change a model."""
         unheard = io.StringIO()  # what it prints was told when the model was opened
-        with contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard):
-            return probe(lambda: self.model(shape, plugins), shape)
+        try:
+            with contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard), blaming_model():
+                return probe(lambda: self.model(shape, plugins), shape)
+        except ModelFault as fault:
+            raise TargetError(
+                f"{self.label} {fault}, on noise and ramps in [0, 1], by which it is known again; it must answer"
+                " whatever it is asked, and as often"
+            ) from fault
 
     def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str, expected: Probe | None = None) -> Prepared:
         """The model, where it is still the one that was opened.
