@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
 from harness.cli.main import main
@@ -214,3 +216,34 @@ def test_an_attack_that_breaks_in_a_backward_pass_of_its_own_is_named(
     assert code == 2
     assert "attack 'push' (" in err
     assert "it raised ValueError: mine" in err
+
+
+@pytest.mark.parametrize("part", ["forward", "backward"])
+def test_a_default_type_that_it_sets_is_put_back_and_flagged(
+    part: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = []
+    for deed in ("pass", "torch.set_default_dtype(torch.float64)"):
+        write(**{part: deed})
+        code, out, err = run(monkeypatch, capsys, "--json --workers 1 --fresh")
+        assert code == 0, err
+        documents.append(json.loads(out)["reports"][0])
+    plain, setting = documents
+    assert torch.get_default_dtype() == torch.float32
+    assert setting["metrics"] == plain["metrics"]
+    raised = [{f["check"] for f in each["findings"] if f["status"] == "flagged"} for each in documents]
+    assert raised[1] - raised[0] == {"global-state"}
+
+
+@pytest.mark.parametrize(
+    "text", ["import sys; sys.exit(0)", "import sys\ndef Net(): sys.exit(0)", "import sys\nclass Net:\n    sys.exit()"]
+)
+def test_an_exit_as_it_is_opened_is_refused_and_nothing_is_written(
+    text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("net.py").write_text(text)
+    before = set(Path().iterdir())
+    code, out, err = run(monkeypatch, capsys)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "raised SystemExit" in err
+    assert set(Path().iterdir()) == before
