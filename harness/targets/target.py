@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -162,6 +164,32 @@ def seeded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Standard output is for results: what a stranger's code prints goes to standard error."""
-    with contextlib.redirect_stdout(sys.stderr):
+    """Standard output is for results: what a stranger's code prints, or writes past Python, goes to standard error."""
+    with _descriptor_turned(), contextlib.redirect_stdout(sys.stderr):
         yield
+
+
+@contextlib.contextmanager
+def _descriptor_turned() -> Iterator[None]:
+    """Descriptor 1 is standard error's inside, for other processes and code in C, too."""
+    _flush()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # one of them is closed
+        yield
+        return
+    try:
+        yield
+    finally:
+        _flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush() -> None:
+    """Write what waits in the buffers of Python and of C."""
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None:
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)

@@ -247,3 +247,20 @@ def test_an_exit_as_it_is_opened_is_refused_and_nothing_is_written(
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "raised SystemExit" in err
     assert set(Path().iterdir()) == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_it_prints_or_writes_past_python_never_reaches_standard_output(
+    workers: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = "sys.__stdout__.write('dunder\\n'); os.write(1, b'descriptor\\n'); ctypes.CDLL(None).puts(b'in C')"
+    write(forward=f"print('forward'); os.system('echo shell'); {past}", backward="print('backward')")
+    Path("net.py").write_text(f"import ctypes\nprint('import')\n{Path('net.py').read_text()}")
+    code, out, err = run(monkeypatch, capfd, f"--json --no-checks --workers {workers}")
+    assert code == 0, err
+    assert list(json.loads(out)["reports"][0]["metrics"]) == ["natural", "pgd"]
+    assert {"import", "forward", "dunder", "descriptor", "in C", "shell"} <= set(err.splitlines())
+    # 2 blocks: a pass each for natural accuracy, 3 steps and a last look each for PGD
+    assert log().count("printed: forward") == 2 + 2 * (3 + 1)
+    assert log().count("printed: backward") == 2 * 3
+    assert 1 <= err.count("the model or an attack prints; it goes to runs") <= workers
