@@ -43,6 +43,10 @@ class PluginFault(PluginError):
     """A plugin that broke its contract while it was used: it ends the run that it belongs to, and no other."""
 
 
+class ModelFault(HarnessError):
+    """What a model from elsewhere did in a pass after it was opened: it raised, or returned no logits."""
+
+
 class TrainingFailed(HarnessError):
     """A training that ended without a usable network, such as by a loss that is not finite."""
 

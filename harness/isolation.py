@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from harness.faults import blaming_model
 from harness.seeds import derive_seed
 from harness.streams import Streams
 
@@ -134,6 +135,8 @@ def isolated(model: nn.Module, device: torch.device, seed: int) -> Iterator[Isol
 
     Args:
         seed: what the model's streams start from, so that the figures of a model that draws are repeatable.
+    Raises:
+        ModelFault: a pass of a model from elsewhere raised.
     """
     isolation = Isolation(device, seed)
 
@@ -146,7 +149,8 @@ def isolated(model: nn.Module, device: torch.device, seed: int) -> Iterator[Isol
 
     hooks = (model.register_forward_pre_hook(begin), model.register_forward_hook(end, always_call=True))
     try:
-        yield isolation
+        with blaming_model():
+            yield isolation
     finally:
         for hook in hooks:
             hook.remove()

@@ -11,11 +11,11 @@ from typing import Any
 
 from harness.assessment import Assessment, AttackGap
 from harness.device import device_label
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ModelFault
 from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
 from harness.execution.executor import Executor
 from harness.execution.summary import Summary
-from harness.execution.work import BlockWork, ExamineWork, Work
+from harness.execution.work import LOG_FILE, BlockWork, ExamineWork, Work
 from harness.identity import digest
 from harness.provenance import provenance
 from harness.rigour.checks import examine_verdicts
@@ -115,6 +115,8 @@ class Attacking:
             self._tell(EvaluationProgress(*place, self._summary.blocks, len(blocks), left))
 
         for outcome in executor.run(works, hear):
+            if isinstance(outcome.error, ModelFault):
+                raise ModelFault(_told(outcome.work, outcome.error)) from outcome.error
             if outcome.error is not None:
                 raise outcome.error
         for contestant in self._contestants:
@@ -226,3 +228,17 @@ def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment)
         ball = e.settings.get("epsilon", assessment.threat.epsilon) == assessment.threat.epsilon
         if e.complete and e.images == assessment.images and same and ball:
             yield e
+
+
+def _told(work: Work, fault: ModelFault) -> str:
+    """Which model failed, and during what."""
+    assert isinstance(work, (BlockWork, ExamineWork))
+    during = (
+        f"{work.attack}, seed {work.seed}, on the images {work.start} to {work.start + work.length - 1}"
+        if isinstance(work, BlockWork)
+        else "the checks of rigour"
+    )
+    return (
+        f"{work.weights.label} {fault}, during {during}; make it answer whatever images in [0, 1] it is asked, and run"
+        f" the command again: its traceback is in {work.folder / LOG_FILE}, and what was done before is kept"
+    )

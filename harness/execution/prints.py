@@ -1,4 +1,4 @@
-"""What plugins print while they train: it goes to the run's log, and is told of once."""
+"""What plugins and models print while they run: it goes to the run's log, and is told of once."""
 
 from __future__ import annotations
 
@@ -13,25 +13,31 @@ from harness.plugins import noun_of
 from harness.settings import Plugin
 from harness.shipped import ships
 
+_told: set[Path] = set()  # logs of which this process has told
+
+
+def speaker_of(plugins: Sequence[Plugin]) -> str:
+    """Who may print, in words: those of the plugins that do not ship."""
+    return " or ".join(f"{noun_of(type(p))} {p.name!r}" for p in plugins if not ships(type(p))) or "something"
+
 
 @contextlib.contextmanager
-def prints_logged(plugins: Sequence[Plugin], file: Path) -> Iterator[None]:
+def prints_logged(speaker: str, file: Path) -> Iterator[None]:
     """Send what is printed inside to the run's log; standard output is for results alone.
 
     Args:
-        plugins: those that run inside; of these the ones that do not ship are told of.
+        speaker: who may print inside, as it is told.
         file: the log.
     """
-    with contextlib.redirect_stdout(_ToLog(plugins, file)):
+    with contextlib.redirect_stdout(_ToLog(speaker, file)):
         yield
 
 
 class _ToLog(io.TextIOBase):
     """A text stream that logs each line, and says so on standard error when the first one comes."""
 
-    def __init__(self, plugins: Sequence[Plugin], file: Path) -> None:
-        self._names = " or ".join(f"{noun_of(type(p))} {p.name!r}" for p in plugins if not ships(type(p)))
-        self._file, self._told, self._line = file, False, ""
+    def __init__(self, speaker: str, file: Path) -> None:
+        self._speaker, self._file, self._line = speaker, file, ""
 
     def writable(self) -> bool:
         return True
@@ -40,7 +46,7 @@ class _ToLog(io.TextIOBase):
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
             logging.getLogger("harness.plugins").info("printed: %s", line)
-        if text.strip() and not self._told:
-            self._told = True
-            print(f"harness: {self._names or 'something'} prints; it goes to {self._file}", file=sys.stderr)
+        if text.strip() and self._file.absolute() not in _told:
+            _told.add(self._file.absolute())
+            print(f"harness: {self._speaker} prints; it goes to {self._file}", file=sys.stderr)
         return len(text)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ from harness.errors import DataError, PluginError
 from harness.evaluation.evaluator import evaluate
 from harness.evaluation.images import Images
 from harness.events import BlockDone, Examined, Report
-from harness.execution.prints import prints_logged
+from harness.execution.prints import prints_logged, speaker_of
 from harness.faults import blaming
 from harness.identity import digest
 from harness.loading import load
@@ -48,9 +48,12 @@ class Work(ABC):
     """One item: everything it needs is in it, and what it finds out it reports.
 
     Attributes:
+        speaker: who may print while it is done, as it is told.
         folder: where the log goes; a training's weights and states too.
         threads: CPU threads to compute with; fixed before the work starts, since it can change the last bit.
     """
+
+    speaker: ClassVar[str] = "the model or an attack"
 
     place: DatasetPlace
     dataset_fingerprint: str
@@ -64,7 +67,8 @@ class Work(ABC):
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            with logging_to(self.folder / LOG_FILE), quiet():
+            file = self.folder / LOG_FILE
+            with logging_to(file), quiet(), prints_logged(self.speaker, file):
                 self._perform(report)
         finally:
             torch.set_num_threads(before)
@@ -84,6 +88,8 @@ class Work(ABC):
 class TrainWork(Work):
     """Train one network, from its first epoch or its last state."""
 
+    speaker: ClassVar[str] = "a plugin"
+
     spec: RunSpec
     run_id: int
 
@@ -91,7 +97,7 @@ class TrainWork(Work):
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
         trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
-        with prints_logged([method, network, *wrappers], self.folder / LOG_FILE):
+        with prints_logged(speaker_of([method, network, *wrappers]), self.folder / LOG_FILE):
             trainer.fit(report)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.device import arithmetic
+from harness.isolation import process_kept
 from harness.network import Shape
 from harness.targets.errors import TargetError, told
 from harness.targets.prepared import BELOW, Prepared
@@ -66,7 +67,7 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
     """What the network returns for some images, where that has the shape and the values of scores."""
     size = f"{shape.channels}x{shape.height}x{shape.width}"
     try:
-        with torch.no_grad(), arithmetic(torch.device("cpu"), "float32"):
+        with process_kept(), torch.no_grad(), arithmetic(torch.device("cpu"), "float32"):
             returned = model.outputs(images)
     except (Exception, SystemExit) as error:  # a stranger's network may raise anything
         moved = _moved_by_a_pass(model, images)
@@ -123,7 +124,7 @@ def _check_gradient(model: Prepared, label: str, images: Tensor) -> None:
     """One pass as attacks make it, back to the images; a gradient of zeros is not refused here, but flagged later."""
     x = images.clone().requires_grad_()
     try:
-        with torch.enable_grad(), arithmetic(torch.device("cpu"), "float32"):
+        with process_kept(), torch.enable_grad(), arithmetic(torch.device("cpu"), "float32"):
             torch.autograd.grad(model(x).sum(), x)
     except (Exception, SystemExit) as error:
         if "use_reentrant" in str(error):

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.targets.preprocessing import Outputs, Preprocessing
+from harness.errors import ModelFault
+from harness.targets.errors import told
+from harness.targets.preprocessing import BINARY, Outputs, Preprocessing
 
 BELOW = 1e4  # how far under a row's lowest finite logit one of -inf is held: its softmax is 0 in float32 either way
 _SHARE = 2.0**-10  # or so much of that logit, beside which 10,000 may be less than one rounding
@@ -33,6 +35,9 @@ class Prepared(nn.Module):
     between logits) its logarithm is held at -87.3 and has no gradient. Attacks are blind there, so the robust
     accuracy may be overestimated: the network's own logits are always to be preferred. One logit z of a binary network
     becomes (0, z), and one probability p becomes (log(1 - p), log p).
+
+    ``forward`` raises ModelFault where the network raises, or returns anything but a row of scores for each image, as
+    wide as in its first pass, where its images are.
     """
 
     mean: Tensor | None
@@ -43,6 +48,7 @@ class Prepared(nn.Module):
         self.network = eager(network)
         self._outputs: Outputs = preprocessing.outputs
         self._size: int | None = None  # a batch that goes through, once another one did not
+        self._width: int | None = None  # scores of an image, as in the first pass
         self._failed: float = math.inf  # the smallest batch that did not, and went through in parts
         for name in ("mean", "std"):
             values = getattr(preprocessing, name)
@@ -66,7 +72,12 @@ class Prepared(nn.Module):
         return outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = self.outputs(x).float().clone()  # Square writes into what it is given, which may be a parameter
+        try:
+            returned = self.outputs(x)
+        except (Exception, SystemExit) as error:  # a stranger's network may raise anything
+            raise ModelFault(f"raised an exception in a pass of {len(x)} images ({told(error)})") from error
+        # a copy: Square writes into what it is given, which may be a parameter
+        outputs = self._rows(returned, x).float().clone()
         outputs = _as_logits(outputs, self._outputs)
         if x.device.type != "cpu" or bool(outputs.isneginf().any()):  # elsewhere to look would be to wait
             outputs = held(outputs)
@@ -74,6 +85,21 @@ class Prepared(nn.Module):
             # the network cut the graph, or ignores the image: attacks meet zeros, and a check raises its flag
             outputs = outputs + 0.0 * x.flatten(1).sum(1, keepdim=True)
         return outputs
+
+    def _rows(self, returned: object, x: Tensor) -> Tensor:
+        """What was returned, where that is a row of scores for each image."""
+        if not isinstance(returned, Tensor):
+            raise ModelFault(f"returned a {type(returned).__name__} for {len(x)} images, and must return one tensor")
+        one = self._outputs in BINARY and returned.numel() == len(x)
+        rows = returned.reshape(len(x), 1) if one else returned
+        if self._width is None and rows.ndim == 2:
+            self._width = rows.shape[1]
+        if rows.shape != (len(x), self._width) or rows.device != x.device:
+            raise ModelFault(
+                f"returned the shape {tuple(rows.shape)} on {rows.device} for {len(x)} images on {x.device}, and must"
+                f" return ({len(x)}, {self._width or 'classes'}) there"
+            )
+        return rows
 
     def _in_batches(self, x: Tensor) -> Any:
         """One pass, or as many as it takes where the network does not take so many images, or so few, at once.

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.device import arithmetic
+from harness.isolation import process_kept
 from harness.network import Shape
 from harness.seeds import derive_seed, generator, global_seed
 
@@ -43,9 +44,9 @@ def probe(build: Callable[[], nn.Module], shape: Shape) -> Probe:
     model = build()
 
     def answers() -> tuple[Tensor, Tensor]:
-        with global_seed(cpu, derive_seed(0, "probe")), torch.no_grad(), arithmetic(cpu, "float32"):
+        with process_kept(), global_seed(cpu, derive_seed(0, "probe")), torch.no_grad(), arithmetic(cpu, "float32"):
             returned: Tensor = model(images.clone())
-        with global_seed(cpu, derive_seed(0, "probe")), torch.enable_grad(), arithmetic(cpu, "float32"):
+        with process_kept(), global_seed(cpu, derive_seed(0, "probe")), torch.enable_grad(), arithmetic(cpu, "float32"):
             slopes = _slopes(model, images)
         return returned.double(), slopes
 
@@ -64,7 +65,8 @@ def probe(build: Callable[[], nn.Module], shape: Shape) -> Probe:
 def _slopes(model: nn.Module, images: Tensor) -> Tensor:
     """``(n, 1 + DIRECTIONS)``: of a fixed sum of the logits, the length of the input gradient, and its slopes."""
     x = images.clone().requires_grad_()
-    logits: Tensor = model(x)
+    with process_kept():
+        logits: Tensor = model(x)
     draws = generator(torch.device("cpu"), 0, "probe", "gradient")
     weights = torch.randn(logits.shape, generator=draws)
     directions = torch.randn((DIRECTIONS, *images.shape[1:]), generator=draws)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from harness.errors import ModelFault
+from harness.faults import blaming_model
 from harness.isolation import process_kept
 from harness.network import Shape
 from harness.seeds import derive_seed, global_seed
@@ -95,8 +99,14 @@ class Target(ABC):
     def probe(self, shape: Shape, plugins: tuple[Path, ...]) -> Probe:
         """The logits on fixed images of a model that is built for this alone, since passes may change a model."""
         unheard = io.StringIO()  # what it prints was told when the model was opened
-        with contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard):
-            return probe(lambda: self.model(shape, plugins), shape)
+        try:
+            with contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard), blaming_model():
+                return probe(lambda: self.model(shape, plugins), shape)
+        except ModelFault as fault:
+            raise TargetError(
+                f"{self.label} {fault}, on noise and ramps in [0, 1], by which it is known again; it must answer"
+                " whatever it is asked, and as often"
+            ) from fault
 
     def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str, expected: Probe | None = None) -> Prepared:
         """The model, where it is still the one that was opened.
@@ -154,6 +164,32 @@ def seeded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Standard output is for results: what a stranger's code prints goes to standard error."""
-    with contextlib.redirect_stdout(sys.stderr):
+    """Standard output is for results: what a stranger's code prints, or writes past Python, goes to standard error."""
+    with _descriptor_turned(), contextlib.redirect_stdout(sys.stderr):
         yield
+
+
+@contextlib.contextmanager
+def _descriptor_turned() -> Iterator[None]:
+    """Descriptor 1 is standard error's inside, for other processes and code in C, too."""
+    _flush()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # one of them is closed
+        yield
+        return
+    try:
+        yield
+    finally:
+        _flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush() -> None:
+    """Write what waits in the buffers of Python and of C."""
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None:
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)

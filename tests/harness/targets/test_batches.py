@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.errors import ModelFault
 from tests.harness.targets.conftest import pixels
 from tests.harness.targets.test_prepared import Change, Linear, gradient, prepared
 from tests.tiny import draws
@@ -41,12 +42,14 @@ class TestBatches:
         torch.testing.assert_close(gradient(model, x[:images]), gradient(Linear(), x[:images]))
         assert capsys.readouterr().err.count("passes are split into") == 1
 
-    def test_a_genuine_error_is_raised_as_it_is(self) -> None:
+    def test_a_genuine_error_is_the_models_fault_and_its_cause(self) -> None:
         network = Pieces(set())
         model = prepared(network)
         for n in (6, 6, 1, 1):  # and again: a pass that failed for another reason decides nothing
-            with pytest.raises(RuntimeError, match=f"not built for {n} images"):
+            with pytest.raises(ModelFault, match=f"not built for {n} images") as raised:
                 model(pixels(n=n))
+            assert isinstance(raised.value.__cause__, RuntimeError)
+            assert str(raised.value.__cause__) == f"not built for {n} images"
         network.allowed = {6}
         model(pixels())
         assert network.seen == [6]
