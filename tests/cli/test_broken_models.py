@@ -15,7 +15,7 @@ from harness.cli.main import main
 from harness.isolation import Isolation
 from harness.rigour.subject import Guarded
 from harness.store.store import Store
-from tests.cli.test_code import ATTACK
+from tests.cli.sources import ATTACK
 
 # two blocks of 7 images; PGD of 3 steps
 OPTIONS = (
