@@ -20,6 +20,8 @@ UNUSED = {"wrn-32-10": ("sub_block1.",)}
 _TOLD = 2  # keys of each kind that a refusal names
 # what stands beside a network and plays no part in its answers: of weight averaging, of counting operations or classes
 _BOOKKEEPING = re.compile(r"n_averaged|total_ops|total_params|n(?:um)?_classes")
+# the same, where it is an integer
+_COUNTED = re.compile(r"initted|(?:global_)?step|num_updates|epoch|iteration")
 # copies, losses, measures: the name of the module that has them
 _APART = re.compile(
     r"attacker|(?:model_?)?(?:ema|swa)(?:_?model)?|averaged_model|teacher(?:_model)?"
@@ -104,7 +106,9 @@ def prefixes(candidate: Candidate, tensors: Mapping[str, Tensor]) -> list[str]:
 def plays_no_part(name: str, prefix: str, tensor: Tensor) -> bool:
     """Whether a tensor beside a network, or beside a module around it, cannot change its answers, by its name."""
     parts, around = name.split("."), prefix.removesuffix(".").split(".")
-    if _BOOKKEEPING.fullmatch(parts[-1]) and tensor.numel() == 1:
+    if tensor.numel() == 1 and _BOOKKEEPING.fullmatch(parts[-1]):
+        return True
+    if tensor.numel() == 1 and not tensor.is_floating_point() and _COUNTED.fullmatch(parts[-1]):
         return True
     while around and parts and parts[0] == around[0]:
         parts, around = parts[1:], around[1:]

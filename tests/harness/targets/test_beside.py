@@ -30,6 +30,7 @@ IN_FRONT: dict[str, tuple[Any, str, str]] = {
     "a denoiser": ({**below("denoiser.", KERNEL), **state("classifier.")}, "classifier", "denoiser.0.weight"),
     "a layer of a Sequential": ({"0.weight": torch.ones(1, 1, 1, 1), **state("1.")}, "1", "0.weight"),
     "a parameter of the wrapper": ({**SCALES, **state("net.")}, "net", "offset, scale"),
+    "a step of a quantiser": ({"step": torch.tensor(0.5), **state("net.")}, "net", "step"),
     "a normalisation by batch": ({"bn.running_mean": torch.zeros(1), **state("net.")}, "net", "bn.running_mean"),
     "within a wrapper": ({**below("module.norm."), **state("module.net.")}, "module.net", "module.norm.offset"),
     "by the end of its address": ({**below("module.norm."), **state("module.net.")}, "net", "module.norm.offset"),
@@ -75,6 +76,21 @@ ELSEWHERE: dict[str, tuple[Any, str, str]] = {
     "a layer behind it": ({**state("0."), "1.weight": torch.ones(10)}, "0", "1.weight"),
     "an optimiser": ({**state("net."), "optimizer.exp_avg": torch.ones(4)}, "net", "optimizer.exp_avg"),
     "of targets": ({**state("net."), **below("target_norm.")}, "net", "target_norm.offset, target_norm.scale"),
+    "an average's state": (
+        {
+            **state("ema_model."),
+            **state("online_model.", seed=1),
+            "initted": torch.tensor(True),
+            "step": torch.tensor(9),
+        },
+        "ema_model",
+        "the copy at online_model, initted, step",
+    ),
+    "an average with a decay": (
+        {**state("model."), **state("model_ema.", seed=1), "model_ema.decay": torch.tensor(0.9)},
+        "model",
+        "the copy at model_ema, model_ema.decay",
+    ),
     "an average's count": ({**state("module."), "n_averaged": torch.tensor(5)}, "module", "n_averaged"),
 }
 
