@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from harness.errors import SettingError
 from harness.settings import Plugin
 from harness.threat import Threat
 
@@ -48,6 +50,16 @@ class Attack(Plugin, ABC):
 
     with_fewer_classes: ClassVar[tuple[str, ...]] = ()
     """The attacks that may stand in for it there."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parts = [field.name for field in fields(Threat)]
+        if isinstance(self.budget, str) or not isinstance(self.budget, Collection) or set(self.budget) - set(parts):
+            raise SettingError(f"budget = {self.budget!r} is refused: it must be a tuple of some of {', '.join(parts)}")
+        if not isinstance(self.seeded, bool):
+            raise SettingError(f"seeded = {self.seeded!r} is refused: it must be True or False")
+        if not isinstance(self.fewest_classes, int) or self.fewest_classes < 1:
+            raise SettingError(f"fewest_classes = {self.fewest_classes!r} is refused: it must be a number from 1")
 
     @abstractmethod
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:

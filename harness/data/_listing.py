@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, SettingError
-from harness.quoting import normal
+from harness.quoting import normal, visible
 
 PARTS = ("train", "test")
 AUTO = "auto"
@@ -83,18 +83,27 @@ def _by_number(known: Sequence[str]) -> list[str]:
 
 
 def _as_listed(known: Sequence[str], asked: str, class_order: str) -> list[str]:
-    if Path(class_order).is_file():
-        asked = normal(Path(class_order).read_text(encoding="utf-8"))
-        listed = [line.strip() for line in asked.splitlines() if line.strip()]
-    else:
-        listed = [name.strip() for name in asked.split(",")]
+    listed = [name.strip() for name in asked.split(",")]
+    if sorted(listed) != list(known):
+        listed = _lines_of(class_order) or listed
     if sorted(listed) != list(known):
         wrong = sorted(set(listed) ^ set(known)) or [name for name in listed if listed.count(name) > 1]
         raise SettingError(
-            f"--class-order {class_order} is refused: it must name each class once, and differs in {some(wrong)};"
-            " write names, numbers, all names with commas, or a file with one name a line"
+            f"--class-order {visible(class_order)} is refused: it must name each class once, and differs in"
+            f" {some(wrong)}; write names, numbers, all names with commas, or a file with one name a line"
         )
     return listed
+
+
+def _lines_of(file: str) -> list[str]:
+    """The names in a file, one a line; none where there is no such file."""
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig") if Path(file).is_file() else ""
+    except UnicodeDecodeError:
+        raise SettingError(f"--class-order {visible(file)} is refused: save the file as a text in UTF-8") from None
+    except OSError:  # a list of many classes is longer than a name may be
+        return []
+    return [line.strip() for line in normal(text).splitlines() if line.strip()]
 
 
 def order_note(classes: Sequence[str], class_order: str) -> str:

@@ -6,6 +6,7 @@ import inspect
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,12 +53,12 @@ def evaluate(
     start from the generator's seed, and what was there is put back. So the figures of a model that draws, or of an
     attack that draws from them by mistake, are the same in any process and order.
 
-    The attack gets copies of images and labels. The network must come back as it was given: another network would be
-    judged, here and by what comes after.
+    The attack gets copies of images and labels, and of the threat what its budget names. The network must come back
+    as it was given: another network would be judged, here and by what comes after.
 
     Raises:
         PluginError: the attack gave no images of this shape and type, or a value that is not a number, or it changed
-            the network; names the attack and its file.
+            the network, or read another part of the threat; names the attack and its file.
     """
     if not (bool((x >= 0).all()) and bool((x <= 1).all())):
         raise AssertionError("images must lie in [0, 1]")
@@ -73,8 +74,9 @@ def evaluate(
         warnings.simplefilter("always")
         before = Untouched(model)
         with process_kept():  # what an attack leaves changed would reach the verdict, and what comes after
-            x_adv = attack.perturb(model, x.clone(), y.clone(), threat, generator)  # it may write into what it is given
-        _refuse_what_is_no_image(attack, x_adv, x)
+            budget = threat.seen_as(attack.budget, partial(_undeclared, attack))
+            x_adv = attack.perturb(model, x.clone(), y.clone(), budget, generator)  # it may write into what it is given
+        _refuse_images(attack, x_adv, x)
         touched = before.changed(model)
         given_back = Untouched(model) if touched else before
         with torch.no_grad():
@@ -88,8 +90,8 @@ def evaluate(
     return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
 
 
-def _refuse_what_is_no_image(attack: Attack, x_adv: Any, x: Tensor) -> None:
-    """Refuse anything but numbers of the shape, type, and device of the images."""
+def _refuse_images(attack: Attack, x_adv: Any, x: Tensor) -> None:
+    """Refuse anything but numbers of the shape, type, and device of the images; and moved ones in no declared ball."""
     if not isinstance(x_adv, Tensor):
         raise PluginError(f"{_named(attack)} returned a {type(x_adv).__name__}; it must return a tensor of images")
     if x_adv.shape != x.shape:
@@ -101,6 +103,11 @@ def _refuse_what_is_no_image(attack: Attack, x_adv: Any, x: Tensor) -> None:
         raise PluginError(f"{_named(attack)} returned {told}; it must keep type, device, and layout")
     if bool(x_adv.isnan().any()):
         raise PluginError(f"{_named(attack)} returned NaN; adversarial images must be numbers")
+    if "epsilon" not in attack.budget and not torch.equal(x_adv, x):
+        raise PluginError(
+            f"{_named(attack)} moves images, and its budget does not name epsilon, by which they are projected, so that"
+            " its results in another ball would be taken for these; name 'epsilon' in budget"
+        )
 
 
 def _refuse_touched(attack: Attack, names: set[str]) -> None:
@@ -110,6 +117,13 @@ def _refuse_touched(attack: Attack, names: set[str]) -> None:
             f"{_named(attack)} left the network changed ({shown}), so that another network would be judged; it must"
             " put back weights, modes, layers, and hooks"
         )
+
+
+def _undeclared(attack: Attack, part: str) -> PluginError:
+    return PluginError(
+        f"{_named(attack)} reads {part} of the threat, and its budget does not name it, so that its results under"
+        f" another {part} would be taken for these; name {part!r} in budget"
+    )
 
 
 def _named(attack: Attack) -> str:

@@ -80,7 +80,10 @@ class Work(ABC):
         dataset = _load(digest(vars(self.place) | {"data_dir": str(self.place.data_dir)}), self.place, self.plugins)
         if dataset.fingerprint != self.dataset_fingerprint:
             _loaded.clear()
-            raise DataError(f"the data set {dataset.name} changed while the command ran; run it again")
+            raise DataError(
+                f"the data set {dataset.name} changed while the command ran: run it again; if its loader draws, no two"
+                f" loads are equal, and `harness check dataset {self.place.source}` says so"
+            )
         return _on_device(dataset, self.device)
 
 

@@ -34,6 +34,24 @@ def test_orders(names: list[str], order: str, expected: list[str]) -> None:
     assert ordered(names, order) == expected
 
 
+def test_a_list_may_be_longer_than_the_name_of_a_file() -> None:
+    names = [f"a rather long name of a class with the number {number:03d}" for number in range(100)]
+    backwards = names[::-1]
+    assert ordered(names, ",".join(backwards)) == backwards
+    with pytest.raises(SettingError, match="differs in 'one more'"):
+        ordered([*names, "one more"], ",".join(backwards))
+
+
+def test_a_file_in_another_encoding_is_refused_and_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "classes.txt"
+    file.write_bytes("\ufeffzèbre\r\nâne\r\n".encode())
+    assert ordered(["zèbre", "âne"], str(file)) == ["zèbre", "âne"]
+    for encoding in ("latin-1", "utf-16"):
+        file.write_bytes("zèbre\nâne\n".encode(encoding))
+        with pytest.raises(SettingError, match="save the file as a text in UTF-8"):
+            ordered(["zèbre", "âne"], str(file))
+
+
 def test_a_file_lists_the_classes(tmp_path: Path) -> None:
     file = tmp_path / "classes.txt"
     file.write_text("dog\n\ncat\n", encoding="utf-8")

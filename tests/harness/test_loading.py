@@ -13,7 +13,7 @@ import torch
 from harness.data.cifar10 import CIFAR10
 from harness.data.digits import Digits
 from harness.data.svhn import SVHN
-from harness.dataset import Dataset, DataSource, Split
+from harness.dataset import Augmentation, Dataset, DataSource, Split
 from harness.errors import PluginError, PluginFault
 from harness.job import Request, resolve
 from harness.loading import load, problems, unread
@@ -48,6 +48,17 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "a class too many": (replace(GOOD, classes=tuple("abcde")), "a class has no training image"),
     "one name twice": (replace(GOOD, classes=("a", "b", "c", "a")), "two of its classes have one name"),
+    "no name": (replace(GOOD, name=None), "its name is no text"),  # type: ignore[arg-type]
+    "parts that are pairs": (replace(GOOD, train=(1, 2)), r"its train part is a tuple; give a harness\.dataset\.Split"),  # type: ignore[arg-type]
+    "no labels": (images(labels=None), "its train labels are a NoneType"),
+    "one label": (images(labels=torch.tensor(3)), r"its train labels have shape \(\)"),
+    "no levels": (replace(GOOD, levels=0), "its levels are 0; give the pixel value"),
+    "levels that are no number": (replace(GOOD, levels=float("nan")), "its levels are nan"),  # type: ignore[arg-type]
+    "levels that are a text": (replace(GOOD, levels="255"), "its levels are '255'"),  # type: ignore[arg-type]
+    "no augmentation": (replace(GOOD, augmentation=None), "its augmentation is None"),  # type: ignore[arg-type]
+    "a crop to the outside": (replace(GOOD, augmentation=Augmentation(crop_padding=-1)), "crop_padding 0 or more"),
+    "named by something else": (replace(GOOD, identified_by="mine"), "load sets sampled_from or identified_by"),
+    "a part for the whole": (replace(GOOD, sampled_from=400), "load sets sampled_from or identified_by"),
     "a list of names": (replace(GOOD, classes=list("abcd")), "its classes are no tuple of texts"),  # type: ignore[arg-type]
 }
 
@@ -99,9 +110,51 @@ def test_what_ships_has_no_problem_and_an_evaluation_asks_nothing_of_the_trainin
 
 def test_levels_that_are_likely_wrong_are_told(tmp_path: Path) -> None:
     dark = images(images=GOOD.train.images // 16)
+    dark = replace(
+        dark, test=replace(dark.test, images=dark.test.images.flip(3))
+    )  # other images than those of training
     (note,) = load(Given(gives=lambda: dark), tmp_path).notes
     assert "the brightest test pixel is 15, and 255 is 1.0" in note
     assert load(Given(gives=lambda: replace(dark, levels=16)), tmp_path).notes == ()
+
+
+@pytest.mark.parametrize(("shared", "told"), [(40, "40 of its 40"), (3, "3 of its 40"), (0, None)])
+def test_test_images_that_are_training_images_are_told(shared: int, told: str | None, tmp_path: Path) -> None:
+    mirrored = GOOD.test.images.flip(3)
+    mirrored[:shared] = GOOD.train.images[-shared:] if shared else mirrored[:0]
+    data = replace(GOOD, test=replace(GOOD.test, images=mirrored))
+    notes = load(Given(gives=lambda: data), tmp_path).notes
+    assert [note.split(" test images are training images")[0] for note in notes] == ([told] if told else [])
+
+
+def test_a_few_shared_images_among_many_are_not(tmp_path: Path) -> None:
+    many = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(256, 1, 8, 8)
+    test = Split(many.clone(), torch.arange(256) % 4)
+    test.images[:, :, 0] = 255 - test.images[:, :, 0]  # no image has equal rows now
+    test.images[0] = 7  # but for this one
+    data = replace(GOOD, train=Split(many, torch.arange(256) % 4), test=test)
+    assert load(Given(gives=lambda: data), tmp_path).notes == ()
+
+
+def test_a_sample_may_not_be_larger_than_what_it_was_taken_from() -> None:
+    for sampled_from, wrong in ((400, 0), (40, 0), (39, 1)):
+        data = replace(GOOD, sampled_from=sampled_from, identified_by="test files")
+        assert len(list(problems(data, trained=False, whole=False))) == wrong
+
+
+def test_what_a_loader_leaves_changed_of_the_process_is_put_back(tmp_path: Path) -> None:
+    def disturbing() -> Dataset:
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        return GOOD
+
+    try:
+        load(Given(gives=disturbing), tmp_path)
+        assert torch.is_grad_enabled()
+        assert torch.get_default_dtype() == torch.float32
+    finally:
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize(("source", "train", "test"), [(CIFAR10(), 50_000, 10_000), (SVHN(), 73_257, 26_032)])

@@ -259,6 +259,42 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize(
+    ("declaration", "reason"),
+    [
+        ('budget = "epsilon"', "budget = 'epsilon' is refused: it must be a tuple of some of epsilon, steps"),
+        ('budget = ("radius",)', "budget = ('radius',) is refused"),
+        ("budget = None", "budget = None is refused"),
+        ('seeded = "no"', "seeded = 'no' is refused: it must be True or False"),
+        ("fewest_classes = None", "fewest_classes = None is refused: it must be a number from 1"),
+        ("fewest_classes = 0", "fewest_classes = 0 is refused"),
+    ],
+)
+def test_an_attack_that_declares_nonsense_is_listed_with_its_reason(
+    declaration: str, reason: str, tmp_path: Path
+) -> None:
+    source = f"""
+from dataclasses import dataclass
+
+from harness.attack import Attack, Passes
+
+
+{DECORATOR}
+class Mine(Attack):
+    '''One of my own.'''
+
+    {declaration}
+
+    def perturb(self, model, x, y, threat, generator):
+        return x
+
+    def passes(self, threat):
+        return Passes()
+"""
+    (broken,) = discover("attacks", [write(tmp_path / "mine.py", source)]).broken
+    assert broken.reason.startswith(f"Mine: {reason}")
+
+
 @pytest.mark.parametrize(("source", "reason"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_file_is_listed_with_its_reason_and_the_rest_works(source: str, reason: str, tmp_path: Path) -> None:
     file, good = write(tmp_path / "my_broken.py", source), write(tmp_path / "good.py")

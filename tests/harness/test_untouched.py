@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -177,6 +178,42 @@ def test_what_an_attack_leaves_changed_of_the_process_is_put_back(right: Tensor)
     assert torch.get_default_dtype() == torch.float32
     assert logging.root.manager.disable == 0
     assert warnings.filters == filters
+
+
+@pytest.mark.parametrize("part", ["epsilon", "steps", "step_size", "start"])
+def test_an_attack_reads_no_part_of_the_threat_that_its_budget_does_not_name(part: str, right: Tensor) -> None:
+    """Its results under another value of that part would have the same identity."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Reading(Hostile):
+        def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+            assert getattr(threat, part) == getattr(make_threat(), part)
+            values = {"epsilon": 0.5, "steps": 9, "step_size": 0.5, "start": "none"}
+            others = {name: value for name, value in values.items() if name != part}
+            assert vars(replace(threat, **others)) == {part: getattr(threat, part)} | others  # type: ignore[arg-type]
+            return x
+
+    x, y = make_batch(n=50)
+    Reading.budget = (part,)
+    assert torch.equal(evaluate(make_tiny_model(), Reading(), x, y, make_threat(), draws()).correct, right)
+    Reading.budget = tuple({"epsilon", "steps", "step_size", "start"} - {part})
+    with pytest.raises(PluginError, match=f"reads {part} of the threat, and its budget does not name it"):
+        evaluate(make_tiny_model(), Reading(), x, y, make_threat(), draws())
+
+
+def test_an_attack_that_moves_images_must_name_the_radius_that_they_are_projected_by(right: Tensor) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Corruption(Hostile):
+        budget: ClassVar[tuple[str, ...]] = ()
+
+    x, y = make_batch(n=50)
+    still, darker = Corruption(), Corruption(mischief=lambda model, x, y: x * 0.9)
+    assert torch.equal(evaluate(make_tiny_model(), still, x, y, make_threat(), draws()).correct, right)
+    with pytest.raises(PluginError, match="moves images, and its budget does not name epsilon"):
+        evaluate(make_tiny_model(), darker, x, y, make_threat(), draws())
+    Corruption.budget = ("epsilon",)
+    expected = make_tiny_model().eval()(torch.maximum(x * 0.9, x - 0.05)).argmax(1) == y
+    assert torch.equal(evaluate(make_tiny_model(), darker, x, y, make_threat(0.05), draws()).correct, expected)
 
 
 def test_a_network_put_back_counts_as_untouched() -> None:
