@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -46,7 +48,8 @@ def evaluate(
 
     Model and attack do not meet in the global generators: each has streams of its own in place while it runs, which
     start from the generator's seed, and what was there is put back. So the figures of a model that draws, or of an
-    attack that draws from them by mistake, are the same in any process and order.
+    attack that draws from them by mistake, are the same in any process and order. Nor do they meet in the images: the
+    attack gets copies of images and labels, and each pass of the model a copy of what it is called on.
 
     Raises:
         PluginError: the attack gave another shape, or a value that is not a number; names the attack and its file.
@@ -60,10 +63,11 @@ def evaluate(
         arithmetic(x.device, "float32"),
         global_seed(x.device, derive_seed(seed, "global")),
         isolated(model, x.device, seed),
+        _inputs_kept(model),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        x_adv = attack.perturb(model, x, y, threat, generator).detach()
+        x_adv = attack.perturb(model, x.clone(), y.clone(), threat, generator).detach()
         if x_adv.shape != x.shape:
             shapes = f"{tuple(x_adv.shape)} for images of shape {tuple(x.shape)}"
             raise PluginError(f"{_named(attack)} returned shape {shapes}; it must keep the shape")
@@ -76,6 +80,20 @@ def evaluate(
             margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
+
+
+@contextlib.contextmanager
+def _inputs_kept(model: nn.Module) -> Iterator[None]:
+    """Inside, a network whose first layer works in place writes into a copy, and not into an attack's iterate."""
+
+    def copied(_model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(given.clone() if isinstance(given, Tensor) else given for given in inputs)
+
+    hook = model.register_forward_pre_hook(copied)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _named(attack: Attack) -> str:

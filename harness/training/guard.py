@@ -96,7 +96,8 @@ def moving_once(method: Method, loss: Loss, wrappers: Sequence[Wrapper]) -> Call
     """Gives for each update a loss that a wrapper may take several times: the method's memory moves once.
 
     Each call but the first begins with the memory that the update began with, so that what stays is what the last call
-    made of it. Without a wrapper that takes the gradient in its own way nothing is copied.
+    made of it. Each call has copies of the images and labels, so that one may write into them. Without a wrapper that
+    takes the gradient in its own way nothing is copied.
     """
     if all(type(wrapper).backward is Wrapper.backward for wrapper in wrappers):
         return lambda: loss
@@ -111,7 +112,7 @@ def moving_once(method: Method, loss: Loss, wrappers: Sequence[Wrapper]) -> Call
                 kept = _copied(method.memory)
             else:
                 _put_back(method.memory, kept)
-            return loss(step)
+            return loss(replace(step, x=step.x.clone(), y=step.y.clone()))
 
         return call
 

@@ -188,6 +188,35 @@ def test_a_wrapper_within_a_wrapper_replays_the_same_variants() -> None:
     assert logged == ["x"]
 
 
+# ---- images that a loss writes into
+
+
+def centred(in_place: bool) -> Callable[[Step], Tensor]:
+    """A loss on centred images and their variant, which are centred in place or in copies."""
+
+    def does(step: Step) -> Tensor:
+        variant = step.perturb(CrossEntropy())
+        x, x_adv = (step.x.sub_(0.5), variant.x.sub_(0.5)) if in_place else (step.x - 0.5, variant.x - 0.5)
+        y = step.y.add_(1).remainder_(5) if in_place else (step.y + 1) % 5
+        return F.cross_entropy(step.model(x), y) + F.cross_entropy(step.model(x_adv), y)
+
+    return does
+
+
+@pytest.mark.parametrize(
+    "wrappers", [[], [AWP()], [Thrice()], [AWP(), AWP()]], ids=["none", "awp", "thrice", "awp in awp"]
+)
+def test_a_loss_that_writes_into_the_images_gives_the_update_of_one_that_does_not(wrappers: list[Wrapper]) -> None:
+    updates = []
+    for in_place in (False, True):
+        model, (x, y) = make_tiny_model(), make_batch()
+        method = Odd(does=centred(in_place))
+        loss = moving_once(method, guarded(method, None), wrappers)()
+        updates.append([wrapped_backward(wrappers)(make_step(model, x, y), loss)])
+        updates[-1] += [cast(Tensor, parameter.grad) for parameter in model.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(*updates, strict=True))
+
+
 # ---- draws of networks
 
 
