@@ -321,6 +321,34 @@ def test_a_wrapper_within_a_wrapper_replays_the_same_variants() -> None:
     assert logged == ["x"]
 
 
+# ---- variants that a loss writes into
+
+
+def centred(in_place: bool) -> Callable[[Step], Tensor]:
+    """A loss on a centred variant, which is centred in place or in a copy."""
+
+    def does(step: Step) -> Tensor:
+        variant = step.perturb(CrossEntropy())
+        x_adv = variant.x.sub_(0.5) if in_place else variant.x - 0.5
+        return F.cross_entropy(step.model(x_adv), step.y)
+
+    return does
+
+
+@pytest.mark.parametrize(
+    "wrappers", [[], [AWP()], [Thrice()], [AWP(), AWP()]], ids=["none", "awp", "thrice", "awp in awp"]
+)
+def test_a_loss_that_writes_into_a_variant_gives_the_update_of_one_that_does_not(wrappers: list[Wrapper]) -> None:
+    updates = []
+    for in_place in (False, True):
+        model, (x, y) = make_tiny_model(), make_batch()
+        method = Odd(does=centred(in_place))
+        loss = moving_once(method, guarded(method, None), wrappers)()
+        updates.append([wrapped_backward(wrappers)(make_step(model, x, y), loss)])
+        updates[-1] += [cast(Tensor, parameter.grad) for parameter in model.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(*updates, strict=True))
+
+
 # ---- draws of networks
 
 
