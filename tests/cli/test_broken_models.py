@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness.cli.main import main
 from harness.isolation import Isolation
-from harness.rigour.subject import Guarded
+from harness.rigour.path import Guarded
 from harness.store.store import Store
 from tests.cli.sources import ATTACK
 
