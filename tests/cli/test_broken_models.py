@@ -92,17 +92,18 @@ def log() -> str:
 
 
 # Opening makes at most 4 forward and 2 backward passes through one instance; an attack has one of its own, whose first
-# 2 passes are natural accuracy's. So what happens from the fifth or the third on happens in PGD's first block.
+# 5 are those of natural accuracy, and of fixed images before and after each of its two blocks. So what happens from the
+# sixth, or from the third backward pass, on happens in the first block of PGD.
 LATE = {
-    "forward": ({"forward": r"if self.passes > 4: raise ValueError('no\n\x1b[31mmore ' + 400 * '!')"}, "ValueError"),
-    "exit": ({"forward": "if self.passes > 4: sys.exit(0)"}, "SystemExit: 0"),
+    "forward": ({"forward": r"if self.passes > 5: raise ValueError('no\n\x1b[31mmore ' + 400 * '!')"}, "ValueError"),
+    "exit": ({"forward": "if self.passes > 5: sys.exit(0)"}, "SystemExit: 0"),
     "backward": ({"backward": "if self.backward_passes > 2: raise KeyError('late')"}, "KeyError: 'late'"),
     "exit in backward": ({"backward": "if self.backward_passes > 2: sys.exit(0)"}, "SystemExit: 0"),
-    "in torch's engine": ({"returned": "logits + spoilt(x, self.passes > 4)"}, "modified by an inplace operation"),
-    "a tuple": ({"returned": "(logits, x) if self.passes > 4 else logits"}, "returned a tuple for 7 images"),
-    "fewer rows": ({"returned": "logits[:5] if self.passes > 4 else logits"}, "returned the shape (5, 10)"),
-    "more classes": ({"returned": "logits.repeat(1, 2) if self.passes > 4 else logits"}, "returned the shape (7, 20)"),
-    "elsewhere": ({"returned": "logits.to('meta') if self.passes > 4 else logits"}, "on meta for 7 images on cpu"),
+    "in torch's engine": ({"returned": "logits + spoilt(x, self.passes > 5)"}, "modified by an inplace operation"),
+    "a tuple": ({"returned": "(logits, x) if self.passes > 5 else logits"}, "returned a tuple for 7 images"),
+    "fewer rows": ({"returned": "logits[:5] if self.passes > 5 else logits"}, "returned the shape (5, 10)"),
+    "more classes": ({"returned": "logits.repeat(1, 2) if self.passes > 5 else logits"}, "returned the shape (7, 20)"),
+    "elsewhere": ({"returned": "logits.to('meta') if self.passes > 5 else logits"}, "on meta for 7 images on cpu"),
 }
 
 
@@ -129,7 +130,7 @@ def test_what_breaks_in_an_attack_is_one_line_and_what_was_done_is_kept(
 def test_in_the_checks_and_in_another_process(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(forward="if self.passes > 4: raise ValueError('late')")
+    write(forward="if self.passes > 5: raise ValueError('late')")
     code, out, err = run(monkeypatch, capsys, "--workers 2")
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].startswith("harness: net.py:Net raised an exception in a pass of ")
@@ -155,7 +156,7 @@ def test_what_breaks_when_it_is_asked_again_is_refused_and_nothing_is_written(
 def test_the_users_interrupt_is_none_of_the_models_faults(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(forward="if self.passes > 4: raise KeyboardInterrupt")
+    write(forward="if self.passes > 5: raise KeyboardInterrupt")
     code, _, err = run(monkeypatch, capsys)
     assert code == 130
     assert "what was done is kept" in err
@@ -260,7 +261,9 @@ def test_what_it_prints_or_writes_past_python_never_reaches_standard_output(
     assert code == 0, err
     assert list(json.loads(out)["reports"][0]["metrics"]) == ["natural", "pgd"]
     assert {"import", "forward", "dunder", "descriptor", "in C", "shell"} <= set(err.splitlines())
-    # 2 blocks: a pass each for natural accuracy, 3 steps and a last look each for PGD
-    assert log().count("printed: forward") == 2 + 2 * (3 + 1)
+    # 2 blocks: a pass each for natural accuracy, 3 steps and a last look each for PGD; and fixed images, after each of
+    # the four and at first in every process
+    asked = log().count("printed: forward") - (2 + 2 * (3 + 1) + 4)
+    assert 1 <= asked <= workers
     assert log().count("printed: backward") == 2 * 3
     assert 1 <= err.count("the model or an attack prints; it goes to runs") <= workers
