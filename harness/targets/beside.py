@@ -70,6 +70,13 @@ def beside(place: Place, copies: Sequence[Values], described: Collection[str]) -
     return Beside(tuple(copies), names, tuple(name for name in names if not _elsewhere(name, place, copies)))
 
 
+def wrapped(values: Values, known: Sequence[Statistic]) -> bool:
+    """Whether values for a network's parameters have a layer in front, but for a normalisation that is described."""
+    own, stored = next(iter(values.names.items()))
+    place = Place(values.state, stored.removesuffix(own), frozenset(values.names.values()))
+    return bool(beside(place, (), {name for s in known if s.path == values.state.path for name in s.names}).in_front)
+
+
 def _elsewhere(name: str, place: Place, copies: Sequence[Values]) -> bool:
     """Whether a tensor is another copy's, behind the network, or of what trained it."""
     if plays_no_part(name, place.prefix, place.state.tensors[name]):

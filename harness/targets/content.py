@@ -211,8 +211,8 @@ def dense(tensors: Mapping[str, Tensor], label: str, floating: Collection[str]) 
             raise TargetError(f"{label}: {name} is {tensor.dtype} {tensor.layout}; only dense real tensors can be read")
         if name in floating and tensor.dtype not in _FLOATING:
             raise TargetError(
-                f"{label}: {name} is {kind}, and the network computes in floating point; quantised weights are not the"
-                " weights: save them in floating point"
+                f"{label}: {name} is {kind}, and the network computes in floating point; such weights are most likely"
+                " quantised: save them in floating point"
             )
         if tensor.is_floating_point():
             if not bool(tensor.float().isfinite().all()):

@@ -20,7 +20,7 @@ from harness.targets.content import Address, Place, StateDict, choices, dense, s
 from harness.targets.errors import TargetError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Values:
     """Values for all parameters of a network, in one state dict.
 

@@ -16,7 +16,7 @@ from harness.network import Network, Shape
 from harness.overrides import make
 from harness.plugins import discover
 from harness.shipped import code_of
-from harness.targets.beside import beside, notes_of
+from harness.targets.beside import beside, notes_of, wrapped
 from harness.targets.content import (
     Address,
     StateDict,
@@ -31,7 +31,7 @@ from harness.targets.errors import TargetError
 from harness.targets.normalisation import decide, evidence_of, readable
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.recognise import Recognised, recognise
-from harness.targets.statistics import statistics
+from harness.targets.statistics import Statistic, statistics
 from harness.targets.target import Target
 from harness.targets.weights_file import SUFFIXES, WeightsFile, read_weights_file
 
@@ -130,12 +130,12 @@ def open_weights(
     fits = [fit for fit in fits if key is not None and fit.place.address == scope] or fits
     told = [evidence_of(known, fit.place, [*fit.copies, *(f.place for f in fits)], shape) for fit in fits]
     fit, (_, converted) = fits[0], _dense(fits[0], text)
+    said = no_normalisation or bool(preprocessing.mean)  # the user, what is in front of the network
     same = [_same_weights(each, fit) for each in fits]
-    if not no_normalisation and not preprocessing.mean:  # else it is told which one all have
+    if not said:
         same = [s and readable(its, shape) == readable(told[0], shape) for s, its in zip(same, told, strict=True)]
     chosen = key is not None and fit.place.address == scope
-    others = [] if chosen else others_in(fit.candidate, states, scope, [each.place for each in fits])
-    rivals = [each for each in others if each.differ(fit.place)]
+    rivals = [] if chosen else _rivals(fits, states, scope, known, said=said)
     if rivals or not all(same):
         differing = [fit, *(each for each, alike in zip(fits, same, strict=True) if not alike)]
         raise several(text, named, [_choice(each, rivals) for each in differing], rivals)
@@ -146,7 +146,7 @@ def open_weights(
         copies = values_in(fit.candidate, fit.place.state, (), fit.place.own)
         rest = beside(fit.place, list(copies), {*told[0].names(fit.place.state), *fit.unused})
         left_out = rest.told
-        if not preprocessing.mean and not no_normalisation:
+        if not said:
             rest.refuse(text)
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
     if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
@@ -174,6 +174,20 @@ def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> l
         return [state for state in states if state.within(scope)]
     usual = [state for state in states if state.usual]
     return usual if any(state.path for state in usual) else list(states)
+
+
+def _rivals(
+    fits: Sequence[Recognised], states: Sequence[StateDict], scope: Address, known: Sequence[Statistic], *, said: bool
+) -> list[Values]:
+    """What else in the file may be meant: other values of the parameters, or the same with a layer in front."""
+    places = [fit.place for fit in fits]
+    used = [place.state.path for place in places]
+    others = others_in(fits[0].candidate, states, scope, places)
+    return [
+        each
+        for each in others
+        if each.differ(places[0]) or (not said and each.state.path not in used and wrapped(each, known))
+    ]
 
 
 def _choice(fit: Recognised, rivals: Sequence[Values]) -> Address:

@@ -130,6 +130,14 @@ def test_a_running_mean_that_differs_makes_another_copy(refusal: Refusal) -> Non
     assert refusal("net.pt").endswith("say which one: net.pt:model or net.pt:other")
 
 
+def test_a_layer_in_front_of_one_makes_another_network_of_it(opens: Opens, refusal: Refusal) -> None:
+    torch.save({"model": state(), "ema": {"norm.offset": torch.tensor([0.3]), **state("net.")}}, "net.pt")
+    assert refusal("net.pt").endswith("say which one: net.pt:model or net.pt:ema.net")
+    assert "leaves out norm.offset" in refusal("net.pt:ema.net")
+    for text, said in (("net.pt:model", {}), ("net.pt", {"no_normalisation": True})):
+        torch.testing.assert_close(logits(opens(text, **said), pixels()), expected(normalised=False), rtol=0, atol=0)
+
+
 def test_a_copy_that_no_key_means_is_named_by_its_first_tensor(opens: Opens, refusal: Refusal) -> None:
     torch.save({"model": state(), "ema": parameters("avg_", "_")}, "net.pt")
     assert refusal("net.pt").endswith("say which one: net.pt:model; no key chooses the one that has ema.avg_0_weight")
