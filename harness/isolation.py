@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from harness.modes import Modes
 from harness.seeds import derive_seed
 from harness.streams import Streams
 
@@ -23,39 +24,34 @@ class _Process:
     A filter or ``logging.disable`` could silence AutoAttack's warnings, which flags are made of.
     """
 
-    gradients: bool | None  # None in a backward pass, in which torch sets it by itself
-    dtype: torch.dtype
+    modes: Modes
     disabled: int
     filters: list[Any]
 
     @classmethod
     def now(cls, backward: bool) -> _Process:
-        gradients = None if backward else torch.is_grad_enabled()
-        return cls(gradients, torch.get_default_dtype(), logging.root.manager.disable, [*warnings.filters])
+        return cls(Modes.now(backward=backward), logging.root.manager.disable, [*warnings.filters])
 
-    def put_back(self) -> set[str]:
-        """Names what of torch's was changed."""
-        changed = set()
-        if self.gradients is not None and torch.is_grad_enabled() != self.gradients:
-            torch.set_grad_enabled(self.gradients)
-            changed.add("torch's gradient mode")
-        if torch.get_default_dtype() != self.dtype:
-            torch.set_default_dtype(self.dtype)
-            changed.add("torch's default dtype")
+    def put_back(self) -> Mapping[str, Any]:
+        """Gives what of torch's was changed, and to what."""
         logging.root.manager.disable = self.disabled
         if warnings.filters != self.filters:
             cast(list[Any], warnings.filters)[:] = self.filters
-        return changed
+        return self.modes.put_back()
 
 
 @contextlib.contextmanager
-def process_kept() -> Iterator[None]:
-    """Gradient mode, default dtype, warnings' filters, and ``logging.disable`` are put back, whatever is run inside."""
+def process_kept() -> Iterator[Mapping[str, Any]]:
+    """Torch's modes, warnings' filters, and ``logging.disable`` are put back, whatever is run inside.
+
+    Gives a mapping that has afterwards each of torch's modes that was changed, and to what.
+    """
+    changed: dict[str, Any] = {}
     before = _Process.now(backward=False)
     try:
-        yield
+        yield changed
     finally:
-        before.put_back()
+        changed.update(before.put_back())
 
 
 class Isolation:
@@ -63,10 +59,10 @@ class Isolation:
 
     The model draws from streams of its own: they are in place during its passes alone, and go on from pass to pass.
     So a model that seeds a global generator cannot make an attack draw the same numbers for ever, and one that draws
-    stays random. Gradient mode, default dtype, warnings' filters, and ``logging.disable`` are put back.
+    stays random. Torch's modes, warnings' filters, and ``logging.disable`` are put back.
 
     Attributes:
-        changed: those of gradient mode and default dtype that a pass changed.
+        changed: those of torch's modes that a pass changed.
     """
 
     def __init__(self, device: torch.device, seed: int) -> None:
@@ -104,7 +100,7 @@ class Isolation:
     def _put_back(self) -> None:
         assert self._outside is not None
         self._streams.swap()
-        self.changed |= self._outside.put_back()
+        self.changed.update(self._outside.put_back())
         self._outside = None
 
     def watch(self, outputs: object) -> None:

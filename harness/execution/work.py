@@ -24,6 +24,7 @@ from harness.events import BlockDone, Examined, Report
 from harness.execution.prints import prints_logged
 from harness.faults import blaming
 from harness.identity import digest
+from harness.isolation import process_kept
 from harness.loading import load
 from harness.network import Shape
 from harness.parts import method_of, network_of, wrappers_of
@@ -59,13 +60,9 @@ class Work(ABC):
 
     def perform(self, report: Report) -> None:
         """Do it, in this process, with the run's log open."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            with _logging_to(self.folder / LOG_FILE), quiet():
-                self._perform(report)
-        finally:
-            torch.set_num_threads(before)
+        with process_kept(), _logging_to(self.folder / LOG_FILE), quiet():  # the next item finds torch as this one did
+            torch.set_num_threads(self.threads)
+            self._perform(report)
 
     @abstractmethod
     def _perform(self, report: Report) -> None: ...
