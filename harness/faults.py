@@ -18,6 +18,7 @@ import torch.autograd.graph
 from harness.errors import HarnessError, ModelFault, PluginFault
 from harness.network import Network
 from harness.plugins import noun_of
+from harness.process import process_kept
 from harness.settings import Plugin
 from harness.shipped import ships, source_of_plugin
 from harness.targets.errors import told
@@ -37,6 +38,28 @@ def fault(plugin: Plugin, problem: str, file: Path | None = None, line: int | No
     where = f"{place}, line {line}" if line is not None else str(place)
     more = "" if ships(type(plugin)) else f" --plugin {place}"
     return PluginFault(f"{noun} {name!r} ({where}): {problem}; `harness check {noun} {name}{more}` says more")
+
+
+def suspect(plugins: Sequence[Plugin]) -> Plugin:
+    """The first that does not ship; the first of all where all ship."""
+    return next((plugin for plugin in plugins if not ships(type(plugin))), plugins[0])
+
+
+@contextlib.contextmanager
+def modes_held(plugin: Plugin, doing: str) -> Iterator[None]:
+    """Torch's modes are put back, whatever is run inside.
+
+    Args:
+        plugin, doing: whose code it is, and what of it, for the message.
+    Raises:
+        PluginFault: they were left changed.
+    """
+    with process_kept() as changed:
+        yield
+    if changed:
+        left = ", ".join(f"{name} at {value}" for name, value in changed.items())
+        rule = "how torch computes is the engine's, and the same for every method"
+        raise fault(plugin, f"{doing} left {left}; {rule}: put back what you set")
 
 
 @contextlib.contextmanager

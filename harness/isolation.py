@@ -3,60 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from harness.faults import blaming_model
+from harness.process import Process
 from harness.seeds import derive_seed
 from harness.streams import Streams
-
-
-@dataclass(frozen=True)
-class _Process:
-    """What else is one for the whole process, and could change a figure without a word.
-
-    A filter or ``logging.disable`` could silence AutoAttack's warnings, which flags are made of.
-    """
-
-    gradients: bool | None  # None in a backward pass, in which torch sets it by itself
-    dtype: torch.dtype
-    disabled: int
-    filters: list[Any]
-
-    @classmethod
-    def now(cls, backward: bool) -> _Process:
-        gradients = None if backward else torch.is_grad_enabled()
-        return cls(gradients, torch.get_default_dtype(), logging.root.manager.disable, [*warnings.filters])
-
-    def put_back(self) -> set[str]:
-        """Names what of torch's was changed."""
-        changed = set()
-        if self.gradients is not None and torch.is_grad_enabled() != self.gradients:
-            torch.set_grad_enabled(self.gradients)
-            changed.add("torch's gradient mode")
-        if torch.get_default_dtype() != self.dtype:
-            torch.set_default_dtype(self.dtype)
-            changed.add("torch's default dtype")
-        logging.root.manager.disable = self.disabled
-        if warnings.filters != self.filters:
-            cast(list[Any], warnings.filters)[:] = self.filters
-        return changed
-
-
-@contextlib.contextmanager
-def process_kept() -> Iterator[None]:
-    """Gradient mode, default dtype, warnings' filters, and ``logging.disable`` are put back, whatever is run inside."""
-    before = _Process.now(backward=False)
-    try:
-        yield
-    finally:
-        before.put_back()
 
 
 class Isolation:
@@ -64,10 +20,10 @@ class Isolation:
 
     The model draws from streams of its own: they are in place during its passes alone, and go on from pass to pass.
     So a model that seeds a global generator cannot make an attack draw the same numbers for ever, and one that draws
-    stays random. Gradient mode, default dtype, warnings' filters, and ``logging.disable`` are put back.
+    stays random. Torch's modes, warnings' filters, and ``logging.disable`` are put back.
 
     Attributes:
-        changed: those of gradient mode and default dtype that a pass changed.
+        changed: those of torch's modes that a pass changed.
     """
 
     def __init__(self, device: torch.device, seed: int) -> None:
@@ -76,7 +32,7 @@ class Isolation:
         self._depth = 0  # a model may call itself
         self._in_gradient = False
         self._closed = False
-        self._outside: _Process | None = None  # while a pass runs, what it must leave as it was
+        self._outside: Process | None = None  # while a pass runs, what it must leave as it was
 
     def streams(self) -> Mapping[str, object]:
         """The states of the model's streams between two passes: one that a pass drew from, or set, differs then."""
@@ -87,7 +43,7 @@ class Isolation:
         self._depth += 1
         if self._depth > 1 or self._closed:
             return
-        self._outside = _Process.now(backward)
+        self._outside = Process.now(backward=backward)
         self._streams.swap()
 
     def leave(self) -> None:
@@ -105,7 +61,7 @@ class Isolation:
     def _put_back(self) -> None:
         assert self._outside is not None
         self._streams.swap()
-        self.changed |= self._outside.put_back()
+        self.changed.update(self._outside.put_back())
         self._outside = None
 
     def watch(self, outputs: object) -> None:

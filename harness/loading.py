@@ -16,7 +16,7 @@ import torch
 from harness.dataset import Augmentation, Dataset, DataSource, Split
 from harness.errors import PluginError
 from harness.faults import blaming, fault
-from harness.isolation import process_kept
+from harness.process import process_kept
 
 LEAKED = 0.01  # of the test images: so many in the training part, too, are told of; a published set may have a few
 DARK = 0.25  # of what stands for 1.0: an image set whose brightest pixel is below it was likely given other levels

@@ -136,13 +136,18 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     """
     spec = KINDS[kind]
     base = spec.base()
+    from harness.modes import Modes  # torch's, which the contract has imported
+
     catalogue = Catalogue(spec.noun)
     for name, where, load in _sources(spec, files):
+        modes = Modes.now()  # a module that sets one as it is imported would set it for all that comes after
         try:
             classes = _classes(load(), base)
         except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not end the program
             catalogue.broken.append(Broken(name, where, _one_line(error)))
             continue
+        finally:
+            modes.put_back()
         if len(classes) > 1:
             catalogue.broken.append(Broken(name, where, f"one {spec.noun} a file; it has {len(classes)}"))
         for cls in classes[:1] if len(classes) == 1 else []:

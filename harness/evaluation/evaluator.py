@@ -17,7 +17,8 @@ from harness.attack import Attack
 from harness.device import arithmetic
 from harness.errors import PluginError
 from harness.evaluation.untouched import Untouched
-from harness.isolation import isolated, process_kept
+from harness.isolation import isolated
+from harness.process import process_kept
 from harness.seeds import derive_seed, global_seed
 from harness.threat import Threat
 

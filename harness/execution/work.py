@@ -28,6 +28,7 @@ from harness.loading import load
 from harness.network import Shape
 from harness.parts import method_of, network_of, wrappers_of
 from harness.plugins import discover
+from harness.process import process_kept
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
 from harness.seeds import generator
@@ -64,14 +65,11 @@ class Work(ABC):
 
     def perform(self, report: Report) -> None:
         """Do it, in this process, with the run's log open."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            file = self.folder / LOG_FILE
-            with logging_to(file), quiet(), prints_logged(self.speaker, file):
-                self._perform(report)
-        finally:
-            torch.set_num_threads(before)
+        file = self.folder / LOG_FILE
+        # the next item finds torch as this one did
+        with process_kept(), logging_to(file), quiet(), prints_logged(self.speaker, file):
+            torch.set_num_threads(self.threads)
+            self._perform(report)
 
     @abstractmethod
     def _perform(self, report: Report) -> None: ...

@@ -9,9 +9,8 @@ from harness.rigour.subject import Subject
 def global_state(subject: Subject) -> Outcome:
     """A pass leaves the global random generators, and torch's modes, as they were.
 
-    Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: whether gradients are taken, and the
-    default type of a tensor. A generator is told to be set where two equal passes end in the same state, and to be
-    drawn from where they do not.
+    Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those that ``harness.modes`` lists.
+    A generator is told to be set where two equal passes end in the same state, and to be drawn from where they do not.
     Source: this project's. No number: any pass, forward or backward. A model that seeds a generator in its forward
         pass makes an attack draw the same numbers for ever: 93 % right under Square, where 65 are.
     """

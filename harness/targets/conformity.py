@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from harness.device import arithmetic
-from harness.isolation import process_kept
 from harness.network import Shape
+from harness.process import process_kept
 from harness.targets.errors import TargetError, told
 from harness.targets.prepared import BELOW, Prepared
 from harness.targets.preprocessing import BINARY, Outputs

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.device import arithmetic
-from harness.isolation import process_kept
 from harness.network import Shape
+from harness.process import process_kept
 from harness.seeds import derive_seed, generator, global_seed
 
 IMAGES = 8  # of each of two kinds

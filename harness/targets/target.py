@@ -19,8 +19,8 @@ from torch.nn.parameter import UninitializedParameter
 
 from harness.errors import ModelFault
 from harness.faults import blaming_model
-from harness.isolation import process_kept
 from harness.network import Shape
+from harness.process import process_kept
 from harness.seeds import derive_seed, global_seed
 from harness.targets.errors import TargetError
 from harness.targets.fingerprint import fingerprint

@@ -7,8 +7,8 @@ import torch
 from harness.contracts import Violation
 from harness.contracts.network import require_trainable
 from harness.faults import blaming, fault
-from harness.isolation import process_kept
 from harness.network import Network, Shape
+from harness.process import process_kept
 from harness.seeds import global_seed
 from harness.shipped import ships
 

@@ -8,15 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from harness.faults import blaming, fault
-from harness.isolation import process_kept
+from harness.faults import blaming, fault, modes_held, suspect
 from harness.method import Log, Method, Step
 from harness.network import Network
 from harness.settings import Plugin
-from harness.shipped import ships
 from harness.training.memory import require_savable
 from harness.training.untouched import ADVICE, seen, touched
 from harness.wrapper import Loss, Wrapper
@@ -29,26 +26,19 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
     """The method's loss; a broken contract is a PluginFault that names the method and its file.
 
     The loss is a scalar with a gradient, what it logs are scalar tensors, and the modes of modules, what asks for
-    gradients, torch's gradient mode and default type, weights, their gradients, and the batch are afterwards as they
-    were: all these are the engine's.
+    gradients, torch's modes, weights, their gradients, and the batch are afterwards as they were: all these are the
+    engine's.
     """
     plugins: list[Plugin] = [method, *([network] if network is not None else []), *wrappers]
     calls = itertools.count()
-    doer: Plugin = method
-    doing = "its loss"
-    if network is not None and ships(type(method)) and not ships(type(network)):
-        doer, doing = network, "a pass of it"
+    doer = suspect([method, network] if network is not None else [method])
+    doing = "its loss" if doer is method else "a pass of it"
 
     def loss(step: Step) -> Tensor:
         held = seen(step, values=next(calls) % _VALUES_EVERY == 0)
-        before, gradients, dtype = _state(step.model), torch.is_grad_enabled(), torch.get_default_dtype()
-        with process_kept():  # what it changes must not reach the next run of this process
-            with blaming(plugins):
-                value: Any = method.loss(replace(step, log=_checked_log(method, step.log)))
-            if torch.is_grad_enabled() != gradients:
-                raise fault(method, "its loss left torch's gradients switched off or on")
-            if torch.get_default_dtype() != dtype:
-                raise fault(method, f"its loss left torch's default type at {torch.get_default_dtype()}")
+        before = _state(step.model)
+        with modes_held(doer, doing), blaming(plugins):
+            value: Any = method.loss(replace(step, log=_checked_log(method, step.log)))
         _check_loss(method, value, step)
         changed = [name for name, state in _state(step.model).items() if before.get(name) != state]
         if changed:

@@ -15,13 +15,13 @@ from harness.dataset import Dataset
 from harness.device import arithmetic
 from harness.errors import TrainingFailed
 from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
-from harness.faults import blaming
+from harness.faults import blaming, modes_held, suspect
 from harness.method import Method, Step
 from harness.network import Network, Shape
+from harness.process import process_kept
 from harness.protocol import TrainProtocol
 from harness.seeds import derive_seed, generator, global_seed
 from harness.spec import RunSpec
-from harness.state import Stateful
 from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.guard import guarded, moving_once
@@ -36,7 +36,7 @@ _COMPARED = 8  # training images, on which a network built anew is held to the t
 
 def initial_model(network: Network, shape: Shape, train_seed: int) -> nn.Module:
     """The network before training, as the train seed decides it; built on the CPU, so the same on every device."""
-    with global_seed(torch.device("cpu"), derive_seed(train_seed, "initialisation")):
+    with process_kept(), global_seed(torch.device("cpu"), derive_seed(train_seed, "initialisation")):
         return network.build(shape)
 
 
@@ -94,12 +94,13 @@ class Trainer:
             self.spec.identity, 0, {}, {}, {}
         )
         resumed, rebuilding = state.epoch > 0, self._rebuilding()
-        stateful: list[Stateful] = [self.method, *self.wrappers]
         seed = derive_seed(self.spec.train_seed, "prepare")
         with global_seed(self.device, seed), blaming([self.method, self.network, *self.wrappers]):
-            for part in stateful:
-                part.prepare(self.model)
-            require_savable([self.method, *self.wrappers])
+            parts: list[Method | Wrapper] = [self.method, *self.wrappers]
+            for part in parts:
+                with modes_held(part, "its prepare"):
+                    part.prepare(self.model)
+            require_savable(parts)
         if resumed:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)
@@ -187,7 +188,8 @@ class Trainer:
 
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        with blaming([self.method, self.network, *self.wrappers]):
+        plugins = [self.method, self.network, *self.wrappers]
+        with modes_held(suspect(plugins), "an update"), blaming(plugins):
             loss = wrapped_backward(self.wrappers)(step, self._loss_of_an_update())
             self.optimizer.step()
             for wrapper in self.wrappers:

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 
 from harness.device import arithmetic
 from harness.errors import PluginFault
-from harness.faults import blaming, fault
-from harness.isolation import process_kept
+from harness.faults import blaming, fault, suspect
+from harness.process import process_kept
 from harness.seeds import global_seed
 from harness.settings import Plugin
-from harness.shipped import ships
 
 PASSES = 8  # each from the same global streams: they differ only where a network draws from elsewhere
 SAME = 1e-4  # of the largest logit above the median one: in other memory a library may sum in another order
@@ -44,7 +43,7 @@ class Rebuilding:
 
     def __init__(self, plugins: Sequence[Plugin], build: Callable[[], nn.Module], images: Tensor) -> None:
         self._plugins, self._build, self._images = plugins, build, images
-        self._named = next((plugin for plugin in plugins if not ships(type(plugin))), plugins[0])
+        self._named = suspect(plugins)
         with blaming(plugins):
             fresh = build()
             self._weights = {name: tensor.cpu().clone() for name, tensor in fresh.state_dict().items()}

@@ -79,10 +79,10 @@ ODD: dict[str, tuple[Callable[[Step], Any], str]] = {
     "evaluation mode": (and_plain(lambda s: s.model.eval()), "in another mode or without gradient"),
     "one module in evaluation mode": (and_plain(lambda s: s.model[1].eval()), "module 1 in another mode"),  # type: ignore[index]
     "frozen": (and_plain(lambda s: s.model.requires_grad_(False)), "carries no gradient|parameter 0.weight"),
-    "gradients switched off": (and_plain(no_gradient_mode), "torch's gradients switched off or on"),
+    "gradients switched off": (and_plain(no_gradient_mode), "its loss left torch's gradient mode at False"),
     "another default type": (
         and_plain(lambda s: torch.set_default_dtype(torch.float64)),
-        "default type at torch.float64",
+        "its loss left torch's default dtype at torch.float64",
     ),
     "an end of the program": (and_plain(lambda s: sys.exit(3)), "it raised SystemExit: 3"),
     "an error of its own": (and_plain(lambda s: 1 / 0), "line .* it raised ZeroDivisionError: division by zero"),
