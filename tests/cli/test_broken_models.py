@@ -264,3 +264,24 @@ def test_what_it_prints_or_writes_past_python_never_reaches_standard_output(
     assert log().count("printed: forward") == 2 + 2 * (3 + 1)
     assert log().count("printed: backward") == 2 * 3
     assert 1 <= err.count("the model or an attack prints; it goes to runs") <= workers
+
+
+def test_one_size_gives_the_figures_of_any_size_and_one_that_mixes_its_images_is_flagged(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = []
+    for forward, returned in (
+        ("pass", "logits"),
+        ("assert len(x) == 32", "logits"),
+        ("assert len(x) == 32", "logits + 5 * logits.mean(0)"),
+    ):
+        write(forward=forward, returned=returned)
+        code, out, err = run(monkeypatch, capsys, "--json --workers 1")
+        assert code == 0, err
+        reports.append(json.loads(out)["reports"][0])
+    anyhow, one, _ = reports
+    assert one["metrics"] == anyhow["metrics"]
+    flagged = [{f["check"] for f in each["findings"] if f["status"] == "flagged"} for each in reports]
+    assert flagged[1] == flagged[0]
+    assert "random-forward" not in flagged[0]
+    assert "random-forward" in flagged[2]
