@@ -85,6 +85,11 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
             f"{label} returns {_kind(returned)}, and must return one tensor, the logits (batch, classes);"
             " wrap it in a module:factory that returns them alone"
         )
+    if returned.device != images.device:
+        raise TargetError(
+            f"{label} returns its answers on {returned.device} for images on {images.device}; return them where the"
+            " images are: .to(x.device)"
+        )
     if not returned.is_floating_point():
         raise TargetError(
             f"{label} returns {str(returned.dtype).removeprefix('torch.')}, and must return floating-point logits"
