@@ -77,12 +77,18 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
         grey = ", read a folder of grey images with --channels 1," if shape.channels == 3 else ""
         raise TargetError(
             f"{label} does not take the data set's images, {size}{batch} ({told(error)}); choose the --dataset that it"
-            f" was made for{grey} or wrap it in a module:factory that resizes inside the model"
+            f" was made for{grey} or wrap it in a module:factory that resizes inside the model, or fills a batch up to"
+            " the one size that the model takes"
         ) from error
     if not isinstance(returned, Tensor):
         raise TargetError(
             f"{label} returns {_kind(returned)}, and must return one tensor, the logits (batch, classes);"
             " wrap it in a module:factory that returns them alone"
+        )
+    if returned.device != images.device:
+        raise TargetError(
+            f"{label} returns its answers on {returned.device} for images on {images.device}; return them where the"
+            " images are: .to(x.device)"
         )
     if not returned.is_floating_point():
         raise TargetError(

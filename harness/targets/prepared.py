@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from harness.targets.errors import told
 from harness.targets.preprocessing import BINARY, Outputs, Preprocessing
 
 BELOW = 1e4  # how far under a row's lowest finite logit one of -inf is held: its softmax is 0 in float32 either way
+_USUAL = (1, 2, 4, 8, 16, 32, 50, 64, 100, 128, 200, 256)  # batches that networks are exported for
+_LARGEST = 1024  # size of a batch that is tried
 _SHARE = 2.0**-10  # or so much of that logit, beside which 10,000 may be less than one rounding
 
 
@@ -113,7 +116,8 @@ class Prepared(nn.Module):
             except Exception as error:  # a stranger's may raise anything for its size, and CUDA for want of memory
                 traceback.clear_frames(error.__traceback__)  # they hold the memory that smaller passes need
                 problem = error
-        for size in [*([] if self._size is None else [self._size]), *_smaller(len(x))]:
+        known = [] if self._size is None else [self._size]
+        for size in [*known, *_smaller(len(x)), *_others(len(x), problem)]:
             try:
                 returned = self._by(size, x)
             except Exception as error:
@@ -129,18 +133,28 @@ class Prepared(nn.Module):
         raise problem
 
     def _by(self, size: int, x: Tensor) -> Tensor:
-        """Passes of that many images; the last is filled up where it does not go through as it is."""
+        """Passes of that many images; where fewer do not go through as they are, they are filled up.
+
+        What fills up are copies of the last image, without gradient. So where images do not mix, the others' answers
+        and gradients are those that they have alone; where they do, answers in other batches differ, and a check says
+        so.
+        """
         returned = []
         for part in torch.split(x, size):
-            if len(part) == size:
-                returned.append(self.network(part.clone()))
-                continue
-            try:
-                returned.append(self.network(part.clone()))
-            except Exception:
-                filled = torch.cat([part, part[-1:].expand(size - len(part), *part.shape[1:])])
-                returned.append(self.network(filled)[: len(part)])
+            if size > len(part) and len(part) < self._failed:
+                with contextlib.suppress(Exception):
+                    returned.append(self._pass(part))
+                    continue
+            copies = part[-1:].detach().expand(size - len(part), *part.shape[1:])
+            returned.append(self._pass(torch.cat([part, copies]))[: len(part)])
         return torch.cat(returned)
+
+    def _pass(self, x: Tensor) -> Tensor:
+        """One of several passes; an image must not be given another's row."""
+        rows: Tensor = self.network(x.clone())
+        if len(rows) != len(x):
+            raise ValueError(f"{len(rows)} rows for {len(x)} images")
+        return rows
 
 
 def _smaller(images: int) -> list[int]:
@@ -153,9 +167,22 @@ def _smaller(images: int) -> list[int]:
     return list(dict.fromkeys([*powers, *halves]))
 
 
+def _others(images: int, problem: Exception | None) -> list[int]:
+    """Other sizes to try, that a network may have been exported for: those that its refusal names, and usual ones.
+
+    None where memory was wanting, of which a larger batch needs more.
+    """
+    if problem is None or isinstance(problem, (torch.OutOfMemoryError, MemoryError)):
+        return []
+    named = [int(number) for number in re.findall(r"\d{1,4}", str(problem))]
+    larger = [size for size in _USUAL if size > images]
+    return [size for size in dict.fromkeys([*named, *larger]) if 1 < size <= _LARGEST and size != images]
+
+
 def _tell_size(size: int, images: int, problem: Exception | None) -> None:
     why = "" if problem is None else f" ({type(problem).__name__})"
-    text = f"the network does not take {images} images at once{why}; passes are split into {size}"
+    done = "passes are split into" if size < images else "each pass is filled up to"
+    text = f"the network does not take {images} images at once{why}; {done} {size}"
     logging.getLogger("harness.attack").info(text)
     print(f"harness: {text}", file=sys.stderr)
 

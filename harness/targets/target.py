@@ -22,7 +22,7 @@ from harness.faults import blaming_model
 from harness.network import Shape
 from harness.process import process_kept
 from harness.seeds import derive_seed, global_seed
-from harness.targets.errors import TargetError
+from harness.targets.errors import TargetError, told
 from harness.targets.fingerprint import fingerprint
 from harness.targets.prepared import Prepared
 from harness.targets.preprocessing import Preprocessing
@@ -84,8 +84,14 @@ class Target(ABC):
             )
         if isinstance(network, nn.DataParallel):
             network = network.module  # it would ask for its own devices
-        prepared = Prepared(network, self.preprocessing).cpu()
-        return (prepared if self.own_types else prepared.float()).eval().requires_grad_(False)
+        try:
+            prepared = Prepared(network, self.preprocessing).cpu()
+            return (prepared if self.own_types else prepared.float()).eval().requires_grad_(False)
+        except (Exception, SystemExit) as error:  # of tensors without values, or of a stranger's own .train()
+            raise TargetError(
+                f"{self.label} cannot be brought to the CPU, to float32, and to evaluation mode ({told(error)}); its"
+                " factory must give a network that .cpu().float().eval() takes"
+            ) from error
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> Prepared:
         """Images in [0, 1] to float32 logits; see ``prepare``."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
 
 import pytest
-import torch
 from torch import Tensor
 
 from harness.cli.main import main
@@ -217,53 +215,3 @@ def test_an_attack_that_breaks_in_a_backward_pass_of_its_own_is_named(
     assert code == 2
     assert "attack 'push' (" in err
     assert "it raised ValueError: mine" in err
-
-
-@pytest.mark.parametrize("part", ["forward", "backward"])
-def test_a_default_type_that_it_sets_is_put_back_and_flagged(
-    part: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    documents = []
-    for deed in ("pass", "torch.set_default_dtype(torch.float64)"):
-        write(**{part: deed})
-        code, out, err = run(monkeypatch, capsys, "--json --workers 1 --fresh")
-        assert code == 0, err
-        documents.append(json.loads(out)["reports"][0])
-    plain, setting = documents
-    assert torch.get_default_dtype() == torch.float32
-    assert setting["metrics"] == plain["metrics"]
-    raised = [{f["check"] for f in each["findings"] if f["status"] == "flagged"} for each in documents]
-    assert raised[1] - raised[0] == {"global-state"}
-
-
-@pytest.mark.parametrize(
-    "text", ["import sys; sys.exit(0)", "import sys\ndef Net(): sys.exit(0)", "import sys\nclass Net:\n    sys.exit()"]
-)
-def test_an_exit_as_it_is_opened_is_refused_and_nothing_is_written(
-    text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("net.py").write_text(text)
-    before = set(Path().iterdir())
-    code, out, err = run(monkeypatch, capsys)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "raised SystemExit" in err
-    assert set(Path().iterdir()) == before
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_what_it_prints_or_writes_past_python_never_reaches_standard_output(
-    workers: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    past = "sys.__stdout__.write('dunder\\n'); os.write(1, b'descriptor\\n'); ctypes.CDLL(None).puts(b'in C')"
-    write(forward=f"print('forward'); os.system('echo shell'); {past}", backward="print('backward')")
-    Path("net.py").write_text(f"import ctypes\nprint('import')\n{Path('net.py').read_text()}")
-    code, out, err = run(monkeypatch, capfd, f"--json --no-checks --workers {workers}")
-    assert code == 0, err
-    assert list(json.loads(out)["reports"][0]["metrics"]) == ["natural", "pgd"]
-    assert {"import", "forward", "dunder", "descriptor", "in C", "shell"} <= set(err.splitlines())
-    # 2 blocks: a pass each for natural accuracy, 3 steps and a last look each for PGD; and fixed images, after each of
-    # the four and at first in every process
-    asked = log().count("printed: forward") - (2 + 2 * (3 + 1) + 4)
-    assert 1 <= asked <= workers
-    assert log().count("printed: backward") == 2 * 3
-    assert 1 <= err.count("the model or an attack prints; it goes to runs") <= workers

@@ -42,6 +42,56 @@ class TestBatches:
         torch.testing.assert_close(gradient(model, x[:images]), gradient(Linear(), x[:images]))
         assert capsys.readouterr().err.count("passes are split into") == 1
 
+    @pytest.mark.parametrize(
+        ("size", "text"),
+        [
+            *((size, "no") for size in (16, 32, 50, 64, 100, 128, 200, 256)),
+            *((size, f"expected shape[0] == {size}, got") for size in (3, 5, 7, 11, 300)),
+        ],
+    )
+    def test_a_network_of_one_size_is_found_from_few_images(
+        self, size: int, text: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        class One(Pieces):
+            def forward(self, x: Tensor) -> Tensor:
+                assert len(x) == size, text
+                logits: Tensor = super().forward(x)
+                return logits
+
+        network = One({size})
+        model, x = prepared(network), torch.rand(40, 1, 8, 8, generator=draws(1))
+        for images in (8, 1, 40, 20, size, 2 * size + 1):
+            part = x.repeat(16, 1, 1, 1)[:images]
+            torch.testing.assert_close(model(part), Linear()(part).detach())
+            torch.testing.assert_close(gradient(model, part), gradient(Linear(), part))
+        assert set(network.seen) == {size}
+        told = "passes are split into" if size < 8 else "each pass is filled up to"
+        assert capsys.readouterr().err.count(f"; {told} {size}\n") == 1
+
+    def test_an_image_is_never_given_the_row_of_another(self) -> None:
+        class Folds(Change):  # a batch of 32 written into its code: twice as many images give half as many rows each
+            def forward(self, x: Tensor) -> Tensor:
+                if len(x) in (8, 40):
+                    raise RuntimeError("not built for so many; 24, 30, 32, 64")
+                logits: Tensor = self.net(x)
+                return logits.reshape(32, -1, 10).mean(1) if len(x) % 32 == 0 else logits.repeat(2, 1)[:32]
+
+        x = torch.rand(40, 1, 8, 8, generator=draws(1))
+        for images in (8, 40):
+            torch.testing.assert_close(prepared(Folds(Linear()))(x[:images]), Linear()(x[:images]).detach())
+
+    def test_no_larger_batch_is_tried_where_memory_is_wanting(self) -> None:
+        seen = list[int]()
+
+        class Hungry(Change):
+            def forward(self, x: Tensor) -> Tensor:
+                seen.append(len(x))
+                raise torch.OutOfMemoryError("tried to allocate 64 of 79 MiB")
+
+        with pytest.raises(ModelFault, match="OutOfMemoryError"):
+            prepared(Hungry(Linear()))(pixels(n=6))
+        assert max(seen) == 6
+
     def test_a_genuine_error_is_the_models_fault_and_its_cause(self) -> None:
         network = Pieces(set())
         model = prepared(network)
