@@ -15,7 +15,10 @@ import pytest
 import torch
 
 from harness.cli.main import main
-from harness.errors import HarnessError
+from harness.errors import HarnessError, PluginError
+from harness.job import Request, resolve
+from harness.parts import method_of
+from harness.source import closure
 from harness.store.store import Store
 from harness.training.loop import Trainer
 from tests.cli.conftest import Harness
@@ -81,6 +84,11 @@ class Few(DataSource):
         few = Split(data.train.images[:64], data.train.labels[:64])
         return Dataset(name="few", train=few, test=few, classes=data.classes, levels=16)
 """
+EDIT = """
+def EDIT(file):
+    import pathlib
+    pathlib.Path(file).write_text(pathlib.Path(file).read_text() + "# edited")
+"""
 TARGET = """
 from torch import nn
 import torch
@@ -135,6 +143,17 @@ class TestPlugins:
         assert broken["metrics"]["natural"]["median"] < 20 < mended["metrics"]["natural"]["median"]
         write("mine.py", METHOD, SCALE="-0.01")
         assert "2 trained already" in harness(f"{run} 2 --dry-run")
+
+    def test_an_edit_while_the_data_set_is_loaded_is_not_taken_for_what_was_imported(self) -> None:
+        method, data = Path(write("mine.py", METHOD, SCALE="1")), Path(write("few.py", DATA))
+        data.write_text(data.read_text().replace("data = Digits()", f"EDIT({str(method)!r}); data = Digits()") + EDIT)
+        begun_with = closure([method]).digest
+        plugins = (method, data)
+        (job,) = resolve(Request(methods=("mine",), arch="smallcnn", dataset="few", device="cpu", plugins=plugins))
+        assert closure([method]).digest != begun_with
+        assert job.specs[0].code["method"] == begun_with
+        with pytest.raises(PluginError, match=r"the code of the method 'mine' is not the one that .* was begun with"):
+            method_of(job.specs[0], plugins)
 
     def test_two_files_of_one_name_are_two_methods(self, harness: Harness) -> None:
         for folder, scale in (("a", "1"), ("b", "0.5")):
