@@ -19,6 +19,7 @@ from harness.overrides import assign, folder_options, make, read_dataset
 from harness.own_target import own_target, own_weights, stored_protocol
 from harness.plugins import Catalogue, discover
 from harness.protocol import Protocol, load_protocol
+from harness.shipped import source_of_plugin
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.open import KINDS, open_target
@@ -227,6 +228,8 @@ def _attacks(
         for name in named
         if name not in changed.evaluation.attacks
     }
+    for attack in extra.values():
+        source_of_plugin(type(attack))  # read now, for good: an edit while the data set is loaded was not imported
     changed, attacks = with_attacks(changed, catalogue)
     threat = changed.evaluation_threat
     everything = attacks | extra

@@ -129,6 +129,8 @@ def choose(request: Request) -> Choice:
     shortcuts = {"train.epochs": request.epochs, "train.precision": request.precision}
     protocol = protocol.with_values(values.pop("") | {key: v for key, v in shortcuts.items() if v is not None})
     protocol, attacks = with_attacks(protocol, catalogues["attacks"])
+    for cls in (network, source, *wrappers.values(), *methods.values()):
+        source_of_plugin(cls)  # read now, for good: an edit while the data set is loaded is not what was imported
     device = resolve_device(request.device)
     with arithmetic(device, protocol.train.precision):
         pass  # refuses a precision that the device lacks

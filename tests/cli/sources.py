@@ -79,6 +79,11 @@ class Few(DataSource):
 """
 
 
+EDIT = """
+def EDIT(file):
+    import pathlib
+    pathlib.Path(file).write_text(pathlib.Path(file).read_text() + "# edited")
+"""
 TARGET = """
 from torch import nn
 import torch

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from harness.errors import PluginError
+from harness.job import Request, resolve
+from harness.parts import method_of
+from harness.source import closure
 from harness.store.store import Store
 from harness.training.loop import Trainer
 from tests.cli.conftest import Harness
-from tests.cli.sources import ATTACK, DATA, METHOD, NETWORK, RUN, WHERE, WRAPPER, rows, write
+from tests.cli.sources import ATTACK, DATA, EDIT, METHOD, NETWORK, RUN, WHERE, WRAPPER, rows, write
 
 
 class TestPlugins:
@@ -27,6 +31,17 @@ class TestPlugins:
         assert broken["metrics"]["natural"]["median"] < 20 < mended["metrics"]["natural"]["median"]
         write("mine.py", METHOD, SCALE="-0.01")
         assert "2 trained already" in harness(f"{run} 2 --dry-run")
+
+    def test_an_edit_while_the_data_set_is_loaded_is_not_taken_for_what_was_imported(self) -> None:
+        method, data = Path(write("mine.py", METHOD, SCALE="1")), Path(write("few.py", DATA))
+        data.write_text(data.read_text().replace("data = Digits()", f"EDIT({str(method)!r}); data = Digits()") + EDIT)
+        begun_with = closure([method]).digest
+        plugins = (method, data)
+        (job,) = resolve(Request(methods=("mine",), arch="smallcnn", dataset="few", device="cpu", plugins=plugins))
+        assert closure([method]).digest != begun_with
+        assert job.specs[0].code["method"] == begun_with
+        with pytest.raises(PluginError, match=r"the code of the method 'mine' is not the one that .* was begun with"):
+            method_of(job.specs[0], plugins)
 
     def test_two_files_of_one_name_are_two_methods(self, harness: Harness) -> None:
         for folder, scale in (("a", "1"), ("b", "0.5")):
