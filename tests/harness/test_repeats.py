@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from harness.device import arithmetic
 from harness.isolation import isolated
 from harness.rigour.finding import Outcome
+from harness.rigour.process import global_state
 from harness.rigour.repeats import one_answer
 from harness.rigour.subject import Subject
 from harness.threat import Threat
@@ -51,6 +52,15 @@ class Drawn(torch.autograd.Function):
     @staticmethod
     def backward(_context: Any, gradient: Tensor) -> Tensor:
         return gradient + gradient.abs().amax() * torch.randn_like(gradient)
+
+
+class Seeded(Drawn):
+    """Seeds the global generator on the way back."""
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        torch.manual_seed(7)
+        return gradient
 
 
 def off_data(x: Tensor) -> bool:
@@ -125,3 +135,13 @@ def test_sound_networks_have_one_answer(classes: int) -> None:
     found = subject_of(model, x, model(x).argmax(1), one_answer)
     assert found.status == "passed"
     assert (found.details["attacked_equal"], found.details["gradients_drawn"], found.details["afterwards"]) == (0, 0, 0)
+
+
+def test_a_generator_that_is_seeded_on_the_way_back_is_set_and_one_that_is_drawn_from_is_drawn_from() -> None:
+    seeds = subject_of(Net(lambda net, x, _: net.logits(Seeded.apply(x))), *images(), global_state)
+    assert seeds.reason.startswith("a pass sets torch's generator, which the whole process shares")
+    assert seeds.details == {"set": ["torch's generator"], "drawn": []}
+    drawn = subject_of(Net(lambda net, x, _: net.logits(Drawn.apply(x))), *images(), global_state)
+    assert drawn.details == {"set": [], "drawn": ["torch's generator"]}
+    neither = subject_of(Net(lambda _net, _x, z: z), *images(), global_state)
+    assert neither.status == "passed"
