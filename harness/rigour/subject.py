@@ -45,7 +45,6 @@ class Subject:
     ) -> None:
         self.model, self.x, self.y, self.threat, self.seed, self.batch = model, x, y, threat, seed, batch
         self.isolation, self.names = isolation, names
-        self._guarded = Guarded(model)
         self._plan = planned(threat)
         self._paths: dict[Way, Path] = {}
 
@@ -154,8 +153,7 @@ class Subject:
         key = way(threat, restart)
         if key not in self._paths:
             self._paths[key] = self._ascend(self._plan[key], restart)
-        whole = self._paths[key]
-        return Path(whole.losses[: threat.steps + 1], whole.right[: threat.steps + 1])
+        return self._paths[key].until(threat.steps)
 
     def attack_wholly(self) -> None:
         """Go every planned way, where there is something to attack."""
@@ -164,14 +162,13 @@ class Subject:
                 self.path(threat, restart)
 
     def _ascend(self, threat: Threat, restart: int) -> Path:
-        losses, rights = [], []
+        parts = []
         for start, x, y in self._batches():
-            seen = Seen(CrossEntropy())
+            seen, guarded = Seen(CrossEntropy()), Guarded(self.model)
             draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
-            ascend(self._guarded, x, y, [seen], threat, draws, keep="worst")  # which looks at the last iterate too
-            losses.append(torch.stack(seen.values))
-            rights.append(torch.stack(seen.right))
-        return Path(torch.cat(losses, 1), torch.cat(rights, 1))
+            ascend(guarded, x, y, [seen], threat, draws, keep="worst")  # which looks at the last iterate too
+            parts.append([torch.stack(each) for each in (seen.values, seen.right, seen.finite, guarded.slopes)])
+        return Path(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
 
     @cached_property
     def under_noise(self) -> Tensor:
