@@ -65,6 +65,7 @@ def planned(threat: Threat) -> dict[Way, Threat]:
 def passes(threat: Threat) -> Passes:
     """Passes for one image, at most, of all checks of a model."""
     looks = Passes(3, 0) + Passes(1, 2) + Passes(1, 1)  # the image thrice; gradients of two objectives, and of one
+    looks += Passes(4, 3) + Passes(1, 0)  # the image perturbed, thrice with gradients; the image at last
     noise = Passes(NOISE_DRAWS if threat.epsilon > 0 else 0, 0)
     attacks = [Passes(budget.steps + 1, budget.steps) for budget in planned(threat).values()]
     return sum(attacks, looks + noise)

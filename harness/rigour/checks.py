@@ -23,6 +23,7 @@ from harness.rigour import (
     permutation,
     process,
     radii,
+    repeats,
 )
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.finding import Check, Finding
@@ -32,7 +33,7 @@ from harness.seeds import derive_seed
 from harness.threat import Threat
 
 MODEL_CHECKS: tuple[Check[Subject], ...] = (
-    Check("random-forward", "R", forward.random_forward, forward.SAME),
+    Check("random-forward", "R", repeats.one_answer, forward.SAME),
     Check("training-mode", "T", forward.training_mode, None),
     Check("not-logits", "L", outputs.not_logits, 0.0),
     Check("class-collapse", "C", classes.class_collapse, classes.CROWDED),

@@ -15,7 +15,8 @@ def zero_gradient(subject: Subject) -> Outcome:
     """Attacks get a gradient on every rightly classified image.
 
     An image counts if the largest entry of its gradient is below 1e-12, or NaN; of the cross-entropy, and of the
-    logit margin, which does not saturate. The value is the larger share.
+    logit margin, which does not saturate; and of the cross-entropy at any iterate of PGD that is still right. The
+    value is the largest share.
     Source: Pintor et al. 2022, arXiv:2106.09947 (no gradient indicates a failed attack); AutoAttack warns of one such
         point. 1 % and 1e-12 are this project's (35 networks trained here: none).
     """
@@ -24,15 +25,28 @@ def zero_gradient(subject: Subject) -> Outcome:
     chosen = subject.right
     entropy, margin = (~(g[chosen] >= TINY) for g in subject.gradients(CrossEntropy(), Margin()))  # not: NaN counts
     of = int(chosen.sum())
-    counts = {"cross_entropy": int(entropy.sum()), "margin": int(margin.sum())}
+    counts = {"cross_entropy": int(entropy.sum()), "margin": int(margin.sum()), "attacked": _lost(subject)}
     shares = {name: count / of for name, count in counts.items()}
-    saturated = lower_bound(counts["margin"], of) <= SHARE
+    beyond = {name for name, count in counts.items() if lower_bound(count, of) > SHARE}
+    suggests = "gradients are masked"
+    if beyond == {"attacked"}:
+        suggests = "near the images gradients are masked, or no numbers, so that PGD goes astray"
+    elif "margin" not in beyond:
+        suggests = "the cross-entropy saturates, so that PGD on it is blind"
     return judged(
-        lower_bound(max(counts.values()), of) > SHARE,
+        bool(beyond),
         f"no gradient on {points(shares['cross_entropy'])} % (cross-entropy), {points(shares['margin'])} % (margin)"
-        f" of {of} images",
-        "the cross-entropy saturates, so that PGD on it is blind" if saturated else "gradients are masked",
+        f" of {of} images, and under attack on {points(shares['attacked'])} %",
+        suggests,
         max(shares.values()),
         **shares,
         images=of,
     )
+
+
+def _lost(subject: Subject) -> int:
+    """Rightly classified images that PGD finds no gradient for on its way, though they are still right there."""
+    if subject.unattacked is not None:
+        return 0
+    path = subject.path(subject.threat)
+    return int((subject.right & (path.right[:-1] & ~(path.slopes >= TINY)).any(0)).sum())

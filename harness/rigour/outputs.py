@@ -28,7 +28,7 @@ class Highest(Objective):
 def not_logits(subject: Subject) -> Outcome:
     """The outputs are finite logits, one for each class: no probabilities, and not what a bounded function gives.
 
-    The value is the share of images with an output that is not a finite number.
+    The value is the share of images with an output that is not a finite number, as they are or on PGD's way.
 
     Flagged too: rows that are not negative and all have one sum, as a multiple of a softmax has; outputs that all lie
     in [0, 1] and exceed 1/2, as a sigmoid's do; and a ceiling, as of tanh or a clamp, on more than 10 % of the images:
@@ -43,10 +43,13 @@ def not_logits(subject: Subject) -> Outcome:
         return judged(True, subject.misshapen, "it is not a classifier of these classes")
     logits = subject.logits
     broken = 1.0 - float(logits.isfinite().all(1).float().mean())
-    if broken > 0:
-        seen = f"{points(broken)} % of the images have outputs that are not finite"
+    attacked = 0.0
+    if subject.unattacked is None:
+        attacked = 1.0 - float(subject.path(subject.threat).finite.all(0).float().mean())
+    if max(broken, attacked) > 0:
+        seen = f"{points(broken)} % of the images have outputs that are not finite, {points(attacked)} % under PGD"
         suggests = "they count as misclassified, and attacks near them follow no gradient"
-        return judged(True, seen, suggests, broken, probabilities=False)
+        return judged(True, seen, suggests, max(broken, attacked), probabilities=False)
     total = _one_sum(logits)
     if total is not None:
         unit = abs(total - 1) < PROBABILITIES * logits.shape[1]

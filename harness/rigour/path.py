@@ -19,10 +19,19 @@ class Path:
     Attributes:
         losses: ``(K + 1, n)`` the cross-entropy.
         right: ``(K + 1, n)`` bool, whether the network was right.
+        finite: ``(K + 1, n)`` bool, whether its outputs were finite.
+        slopes: ``(K, n)`` the largest absolute entry of the gradient that a step followed; NaN is kept.
     """
 
     losses: Tensor
     right: Tensor
+    finite: Tensor
+    slopes: Tensor
+
+    def until(self, step: int) -> Path:
+        """The way up to that step, as an attack of fewer steps goes it."""
+        last = step + 1
+        return Path(self.losses[:last], self.right[:last], self.finite[:last], self.slopes[:step])
 
     @property
     def last(self) -> Tensor:
@@ -47,11 +56,13 @@ class Seen(Objective):
     objective: Objective
     values: list[Tensor] = field(default_factory=list)
     right: list[Tensor] = field(default_factory=list)
+    finite: list[Tensor] = field(default_factory=list)
 
     def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
         values = self.objective(logits, y)
         self.values.append(values.detach())
         self.right.append(right(logits.detach(), y))
+        self.finite.append(logits.detach().isfinite().all(1))
         return values
 
 
@@ -59,14 +70,20 @@ class Guarded(nn.Module):
     """The model, so wrapped that an attack on it runs to its end: no gradient is one of zeros, and so is NaN.
 
     What a network without gradient does to an attack is then measured, rather than an error of autograd.
+
+    Attributes:
+        slopes: for each backward pass ``(batch,)`` the largest absolute entry of an image's gradient; NaN is kept.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        self.slopes: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
         x = _finite_gradient(x)
+        if x.requires_grad:
+            x.register_hook(lambda g: self.slopes.append(g.flatten(1).abs().amax(1)))  # type: ignore[no-untyped-call]
         logits: Tensor = self.model(x)
         return logits + 0.0 * x.flatten(1).sum(1, keepdim=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from harness.rigour.finding import Outcome, judged
 from harness.rigour.subject import Subject
 
@@ -10,17 +12,20 @@ def global_state(subject: Subject) -> Outcome:
     """A pass leaves the global random generators, and torch's modes, as they were.
 
     Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those that ``harness.modes`` lists.
-    A generator is told to be set where two equal passes end in the same state, and to be drawn from where they do not.
+    A generator is told to be set where two equal passes, forward alone or forward and back, end in the same state, and
+    to be drawn from where they do not.
     Source: this project's. No number: any pass, forward or backward. A model that seeds a generator in its forward
         pass makes an attack draw the same numbers for ever: 93 % right under Square, where 65 are.
     """
-    before, after = subject.first_look.streams
-    again, left = subject.second_look[1], subject.isolation.streams()
+    twice = [(*subject.first_look.streams, subject.second_look[1])]  # before, between, and after equal passes
+    if subject.misshapen is None:
+        twice.append(subject.looks.streams)
+    left = subject.isolation.streams()
     drawn, seeded = [], []
-    for name, start in before.items():
-        if start != after[name] == again[name]:
+    for name in left:
+        if any(before[name] != between[name] == after[name] for before, between, after in twice):
             seeded.append(f"{name} generator")
-        elif len({start, after[name], again[name], left[name]}) > 1:
+        elif len({left[name], *(states[name] for states in itertools.chain(*twice))}) > 1:
             drawn.append(f"{name} generator")
     modes = sorted(subject.isolation.changed)
     lists = {"sets": [*seeded, *modes], "draws from": drawn}

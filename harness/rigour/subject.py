@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from harness.adversary import CrossEntropy, Objective, ascend, project
 from harness.isolation import Isolation
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
+from harness.rigour.looks import Looks
 from harness.rigour.path import Guarded, Path, Seen, right
 from harness.seeds import generator
 from harness.threat import Threat
@@ -44,7 +45,6 @@ class Subject:
     ) -> None:
         self.model, self.x, self.y, self.threat, self.seed, self.batch = model, x, y, threat, seed, batch
         self.isolation, self.names = isolation, names
-        self._guarded = Guarded(model)
         self._plan = planned(threat)
         self._paths: dict[Way, Path] = {}
 
@@ -84,8 +84,42 @@ class Subject:
     @cached_property
     def reordered(self) -> Tensor:
         """Outputs of a pass in reversed order and in batches of another size, their order put back."""
-        other = max(1, min(self.batch, self.n) // 3)
-        return self.forward(self.x.flip(0), other).flip(0)
+        return self.forward(self.x.flip(0), self._other_batch).flip(0)
+
+    @property
+    def _other_batch(self) -> int:
+        return max(1, min(self.batch, self.n) // 3)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """Passes as attacks make them, at uniform draws from the ball; after the looks at the images themselves."""
+        assert self.second_look is not None
+        x = self._drawn(self.x, generator(self.x.device, self.seed, "rigour", "looks"))
+        without = self.forward(x)
+        streams, passes = [self.isolation.streams()], []
+        for _ in range(2):
+            passes.append(self._with_gradients(x, self.y, self.batch))
+            streams.append(self.isolation.streams())
+        reordered, _ = self._with_gradients(x.flip(0), self.y.flip(0), self._other_batch)
+        (one, first), (other, second) = passes
+        before, between, after = streams
+        return Looks(without, (one, other), (first, second), reordered.flip(0), (before, between, after))
+
+    def _with_gradients(self, x: Tensor, y: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+        """Logits, and ``(n, numbers)`` the gradient of the cross-entropy by each image."""
+        logits, gradients = [], []
+        for images, labels in zip(torch.split(x, batch), torch.split(y, batch), strict=True):
+            leaf = images.detach().clone().requires_grad_()
+            with torch.enable_grad():
+                returned = self.model(leaf)
+                gradients.append(_input_gradient(CrossEntropy()(returned, labels), leaf).flatten(1))
+            logits.append(returned.detach())
+        return torch.cat(logits), torch.cat(gradients)
+
+    def _drawn(self, x: Tensor, draws: torch.Generator) -> Tensor:
+        """Uniform draws from the ball around the images."""
+        noise = torch.rand(x.shape, generator=draws, device=x.device, dtype=x.dtype)
+        return project(x + self.threat.epsilon * (2 * noise - 1), x, self.threat.epsilon)
 
     @cached_property
     def misshapen(self) -> str | None:
@@ -119,29 +153,32 @@ class Subject:
         key = way(threat, restart)
         if key not in self._paths:
             self._paths[key] = self._ascend(self._plan[key], restart)
-        whole = self._paths[key]
-        return Path(whole.losses[: threat.steps + 1], whole.right[: threat.steps + 1])
+        return self._paths[key].until(threat.steps)
+
+    def attack_wholly(self) -> None:
+        """Go every planned way, where there is something to attack."""
+        if self.nothing_right is None:
+            for (*_, restart), threat in self._plan.items():
+                self.path(threat, restart)
 
     def _ascend(self, threat: Threat, restart: int) -> Path:
-        losses, rights = [], []
+        parts = []
         for start, x, y in self._batches():
-            seen = Seen(CrossEntropy())
+            seen, guarded = Seen(CrossEntropy()), Guarded(self.model)
             draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
-            ascend(self._guarded, x, y, [seen], threat, draws, keep="worst")  # which looks at the last iterate too
-            losses.append(torch.stack(seen.values))
-            rights.append(torch.stack(seen.right))
-        return Path(torch.cat(losses, 1), torch.cat(rights, 1))
+            ascend(guarded, x, y, [seen], threat, draws, keep="worst")  # which looks at the last iterate too
+            parts.append([torch.stack(each) for each in (seen.values, seen.right, seen.finite, guarded.slopes)])
+        return Path(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
 
     @cached_property
     def under_noise(self) -> Tensor:
         """``(n,)`` bool: right under each of NOISE_DRAWS uniform draws from the ball."""
-        epsilon, parts = self.threat.epsilon, []
+        parts = []
         for start, x, y in self._batches():
             draws = generator(x.device, self.seed, "rigour", "noise", start)
             kept = torch.ones_like(y, dtype=torch.bool)
             for _ in range(NOISE_DRAWS):
-                noise = torch.rand(x.shape, generator=draws, device=x.device, dtype=x.dtype)
-                kept &= right(self.forward(project(x + epsilon * (2 * noise - 1), x, epsilon)), y)
+                kept &= right(self.forward(self._drawn(x, draws)), y)
             parts.append(kept)
         return torch.cat(parts)
 
