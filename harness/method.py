@@ -71,8 +71,9 @@ class ReplayableStep(Step):
     replays: Iterator[tuple[Variant, ...]] | None = None
 
     def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
-        self.crafted.append(next(self.replays) if self.replays is not None else super().perturb_all(*objectives))
-        return self.crafted[-1]
+        variants = next(self.replays) if self.replays is not None else super().perturb_all(*objectives)
+        self.crafted.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
+        return variants  # the loss may write into these
 
     def replayable(self) -> ReplayableStep:
         """The step for a wrapper within a wrapper: what comes again for the outer one comes twice for the inner."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +62,7 @@ def evaluate(
         arithmetic(x.device, "float32"),
         global_seed(x.device, derive_seed(seed, "global")),
         isolated(model, x.device, seed),
+        _inputs_kept(model),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
@@ -76,6 +79,20 @@ def evaluate(
             margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
+
+
+@contextlib.contextmanager
+def _inputs_kept(model: nn.Module) -> Iterator[None]:
+    """Inside, each pass gets a copy of the images, so that a first layer in place leaves an attack's iterate alone."""
+
+    def copied(_model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(given.clone() if isinstance(given, Tensor) else given for given in inputs)
+
+    hook = model.register_forward_pre_hook(copied)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _named(attack: Attack) -> str:

@@ -188,6 +188,32 @@ def test_a_wrapper_within_a_wrapper_replays_the_same_variants() -> None:
     assert logged == ["x"]
 
 
+# ---- variants that a loss writes into
+
+
+def centred(in_place: bool) -> Callable[[Step], Tensor]:
+    """A loss on a centred variant, which is centred in place or in a copy."""
+
+    def does(step: Step) -> Tensor:
+        variant = step.perturb(CrossEntropy())
+        flipped = variant.steps_to_flip.mul_(2) if in_place else 2 * variant.steps_to_flip
+        logits = step.model(variant.x.sub_(0.5) if in_place else variant.x - 0.5)
+        return (flipped * F.cross_entropy(logits, step.y, reduction="none")).mean()
+
+    return does
+
+
+@pytest.mark.parametrize("wrappers", [[AWP()], [Thrice()], [AWP(), AWP()]], ids=["awp", "thrice", "awp in awp"])
+def test_a_loss_that_writes_into_a_variant_gives_the_update_of_one_that_does_not(wrappers: list[Wrapper]) -> None:
+    updates = []
+    for in_place in (False, True):
+        model, (x, y) = make_tiny_model(), make_batch()
+        loss = guarded(Odd(does=centred(in_place)), None)
+        updates.append([wrapped_backward(wrappers)(make_step(model, x, y), loss)])
+        updates[-1] += [cast(Tensor, parameter.grad) for parameter in model.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(*updates, strict=True))
+
+
 # ---- draws of networks
 
 
