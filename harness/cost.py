@@ -26,6 +26,7 @@ from harness.threat import Threat
 from harness.training.guard import guarded
 from harness.training.loop import wrapped_backward
 from harness.training.memory import require_savable
+from harness.training.wrapped import published
 from harness.wrapper import Wrapper
 
 _PROBE = 2  # images
@@ -78,9 +79,10 @@ def training_passes(
                 cast(Stateful, part).prepare(model)
             require_savable(parts)
             model.register_forward_hook(forward)
-            wrapped_backward(copies[1])(step, guarded(copies[0], network, copies[1]))
+            wrapped_backward(copies[1], held=True)(step, guarded(copies[0], network, copies[1]))
             for wrapper in copies[1]:
                 wrapper.after(model)
+            published(copies[1], model)
             require_savable(parts)
     return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE)
 
