@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from harness.attack import Passes
 from harness.faults import blaming
+from harness.isolation import process_kept
 from harness.method import Method, Step
 from harness.network import Network, Shape
 from harness.plugins import Catalogue
@@ -69,7 +70,7 @@ def training_passes(
     parts = [type(part).from_mapping(part.resolved()) for part in (method, *wrappers)]  # theirs may have a memory
     copies = cast(Method, parts[0]), cast(list[Wrapper], parts[1:])
     plugins = [method, *([network] if network is not None else []), *wrappers]
-    with contextlib.redirect_stdout(io.StringIO()), blaming(plugins):
+    with process_kept(), contextlib.redirect_stdout(io.StringIO()), blaming(plugins):
         with global_seed(_CPU, 0):
             linear = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape[:3]), shape.classes))
             model = (linear if network is None else network.build(shape)).to(device)

@@ -108,6 +108,19 @@ def test_one_that_breaks_later_is_named_in_the_training(does: dict[str, Any], wo
     assert state.epoch == 1  # what was done before is kept
 
 
+@dataclass(frozen=True, kw_only=True)
+class Switching(Wrapper):
+    """Switches torch's gradients off."""
+
+    def after(self, model: nn.Module) -> None:
+        torch.set_grad_enabled(False)
+
+
+def test_counting_leaves_the_process_as_it_was() -> None:
+    training_passes(Standard(), make_threat(), [Switching()])
+    assert torch.is_grad_enabled()
+
+
 def zeros(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     for tensor in weights.values():
         tensor.zero_()
