@@ -17,6 +17,7 @@ from harness.faults import blaming
 from harness.method import Method, Step
 from harness.network import Network, Shape
 from harness.plugins import Catalogue
+from harness.process import process_kept
 from harness.protocol import TrainProtocol
 from harness.seeds import generator, global_seed
 from harness.settings import Plugin
@@ -26,6 +27,7 @@ from harness.threat import Threat
 from harness.training.guard import guarded
 from harness.training.loop import wrapped_backward
 from harness.training.memory import require_savable
+from harness.training.wrapped import published
 from harness.wrapper import Wrapper
 
 _PROBE = 2  # images
@@ -68,7 +70,7 @@ def training_passes(
     parts = [type(part).from_mapping(part.resolved()) for part in (method, *wrappers)]  # theirs may have a memory
     copies = cast(Method, parts[0]), cast(list[Wrapper], parts[1:])
     plugins = [method, *([network] if network is not None else []), *wrappers]
-    with contextlib.redirect_stdout(io.StringIO()), blaming(plugins):
+    with process_kept(), contextlib.redirect_stdout(io.StringIO()), blaming(plugins):
         with global_seed(_CPU, 0):
             linear = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape[:3]), shape.classes))
             model = (linear if network is None else network.build(shape)).to(device)
@@ -78,9 +80,10 @@ def training_passes(
                 cast(Stateful, part).prepare(model)
             require_savable(parts)
             model.register_forward_hook(forward)
-            wrapped_backward(copies[1])(step, guarded(copies[0], network, copies[1]))
+            wrapped_backward(copies[1], held=True)(step, guarded(copies[0], network, copies[1]))
             for wrapper in copies[1]:
                 wrapper.after(model)
+            published(copies[1], model)
             require_savable(parts)
     return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE)
 

@@ -175,23 +175,19 @@ def _refuse_changed_code(specs: Sequence[RunSpec], store: Store) -> None:
 
 
 def job_passes(job: Job) -> Passes:
-    """Passes for one training image: by a linear layer, or by the job's network if the method looks into it.
+    """Passes for one training image: by a linear layer, or by the job's network.
 
-    A network that does not ship is tried with the method and the wrappers in any case, by one short update.
+    That is taken where the method looks into it, and where it does not ship, so that it is tried with the method and
+    the wrappers before anything is written.
 
     Raises:
         PluginFault: the method, the network, or a wrapper broke its contract.
     """
     threat = job.protocol.train.threat(job.protocol.epsilon)
-    place = job.network, job.dataset.shape, job.device
-    passes: Passes | None = None
-    with contextlib.suppress(Exception):  # a method that needs more than a linear layer may fail on it in any way
-        passes = training_passes(job.method, threat, job.wrappers)
-    if passes is None:
-        return training_passes(job.method, threat, job.wrappers, *place)
-    if not ships(type(job.network)):
-        training_passes(job.method, replace(threat, steps=1), job.wrappers, *place)
-    return passes
+    if ships(type(job.network)):
+        with contextlib.suppress(Exception):  # a method that needs more than a linear layer may fail on it in any way
+            return training_passes(job.method, threat, job.wrappers)
+    return training_passes(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device)
 
 
 def _timings(job: Job, store: Store) -> Timings:

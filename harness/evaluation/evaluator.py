@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -70,6 +72,7 @@ def evaluate(
         arithmetic(x.device, "float32"),
         global_seed(x.device, derive_seed(seed, "global")),
         isolated(model, x.device, seed),
+        _inputs_kept(model),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
@@ -125,6 +128,20 @@ def _undeclared(attack: Attack, part: str) -> PluginError:
         f"{_named(attack)} reads {part} of the threat, and its budget does not name it, so that its results under"
         f" another {part} would be taken for these; name {part!r} in budget"
     )
+
+
+@contextlib.contextmanager
+def _inputs_kept(model: nn.Module) -> Iterator[None]:
+    """Inside, each pass gets a copy of the images, so that a first layer in place leaves an attack's iterate alone."""
+
+    def copied(_model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(given.clone() if isinstance(given, Tensor) else given for given in inputs)
+
+    hook = model.register_forward_pre_hook(copied)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _named(attack: Attack) -> str:

@@ -27,6 +27,7 @@ from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.guard import guarded, moving_once
 from harness.training.memory import require_savable
 from harness.training.rebuilt import Rebuilding
+from harness.training.wrapped import held_backward, published
 from harness.wrapper import Backward, Loss, Wrapper
 
 log = logging.getLogger("harness.training")
@@ -131,9 +132,7 @@ class Trainer:
         """Write the epoch's checkpoints, then its state, then tell: what is told is on the disk."""
         for name, at in checkpoint_epochs(self.protocol).items():
             if record.epoch == at:
-                weights = self.model.state_dict()
-                for wrapper in self.wrappers:
-                    weights = wrapper.published(weights)
+                weights = published(self.wrappers, self.model)
                 sha256 = save_weights(self.directory, name, weights, self.spec, at)
                 state.checkpoints[name] = (at, sha256)
         state.epoch = record.epoch
@@ -190,7 +189,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         plugins = [self.method, self.network, *self.wrappers]
         with modes_held(suspect(plugins), "an update"), blaming(plugins):
-            loss = wrapped_backward(self.wrappers)(step, self._loss_of_an_update())
+            loss = wrapped_backward(self.wrappers, held=True)(step, self._loss_of_an_update())
             self.optimizer.step()
             for wrapper in self.wrappers:
                 wrapper.after(self.model)
@@ -200,11 +199,15 @@ class Trainer:
         return loss
 
 
-def wrapped_backward(wrappers: Sequence[Wrapper]) -> Backward:
-    """How an update's gradient is taken: plainly, inside the wrappers, the last outermost."""
+def wrapped_backward(wrappers: Sequence[Wrapper], *, held: bool = False) -> Backward:
+    """How an update's gradient is taken: plainly, inside the wrappers, the last outermost.
+
+    Args:
+        held: whether each wrapper is held to its contract.
+    """
     backward: Backward = _backward
     for wrapper in wrappers:
-        backward = partial(wrapper.backward, inner=backward)
+        backward = partial(partial(held_backward, wrapper) if held else wrapper.backward, inner=backward)
     return backward
 
 

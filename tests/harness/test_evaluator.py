@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from harness.attack import Attack, Passes
 from harness.errors import PluginError
 from harness.evaluation.evaluator import evaluate
+from harness.plugins import discover
 from harness.threat import Threat
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
@@ -112,3 +114,32 @@ def test_images_outside_zero_to_one_are_a_bug_of_ours() -> None:
     x, y = make_batch()
     with pytest.raises(AssertionError, match=r"\[0, 1\]"):
         evaluate(make_tiny_model(), Given(), x * 2, y, make_threat(), draws())
+
+
+class Centred(nn.Module):
+    """A network on centred images, which it centres in place or in a copy."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.inner = how, make_tiny_model()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.how == "copy":
+            x = x - 0.5
+        elif self.how == "in place":
+            x -= 0.5
+        else:
+            x.data.sub_(0.5)
+        logits: Tensor = self.inner(x)
+        return logits
+
+
+@pytest.mark.parametrize("name", ["natural", "noise", "fgsm", "pgd", "cw", "square", "apgd-ce"])
+@pytest.mark.parametrize("how", ["in place", "in its data"])
+def test_a_network_that_works_in_place_gets_the_verdicts_of_one_that_does_not(name: str, how: str) -> None:
+    x, y = make_batch(n=4)
+    attack = cast(Attack, discover("attacks").get(name)())
+    verdicts = [evaluate(Centred(which), attack, x, y, make_threat(), draws()) for which in ("copy", how)]
+    assert torch.equal(verdicts[0].correct, verdicts[1].correct)
+    assert torch.equal(verdicts[0].margins, verdicts[1].margins)
+    assert torch.equal(x, make_batch(n=4)[0])

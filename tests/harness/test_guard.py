@@ -329,21 +329,19 @@ def centred(in_place: bool) -> Callable[[Step], Tensor]:
 
     def does(step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy())
-        x_adv = variant.x.sub_(0.5) if in_place else variant.x - 0.5
-        return F.cross_entropy(step.model(x_adv), step.y)
+        flipped = variant.steps_to_flip.mul_(2) if in_place else 2 * variant.steps_to_flip
+        logits = step.model(variant.x.sub_(0.5) if in_place else variant.x - 0.5)
+        return (flipped * F.cross_entropy(logits, step.y, reduction="none")).mean()
 
     return does
 
 
-@pytest.mark.parametrize(
-    "wrappers", [[], [AWP()], [Thrice()], [AWP(), AWP()]], ids=["none", "awp", "thrice", "awp in awp"]
-)
+@pytest.mark.parametrize("wrappers", [[AWP()], [Thrice()], [AWP(), AWP()]], ids=["awp", "thrice", "awp in awp"])
 def test_a_loss_that_writes_into_a_variant_gives_the_update_of_one_that_does_not(wrappers: list[Wrapper]) -> None:
     updates = []
     for in_place in (False, True):
         model, (x, y) = make_tiny_model(), make_batch()
-        method = Odd(does=centred(in_place))
-        loss = moving_once(method, guarded(method, None), wrappers)()
+        loss = guarded(Odd(does=centred(in_place)), None)
         updates.append([wrapped_backward(wrappers)(make_step(model, x, y), loss)])
         updates[-1] += [cast(Tensor, parameter.grad) for parameter in model.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(*updates, strict=True))

@@ -1,0 +1,59 @@
+"""A wrapper's side of a training, held to its contract: the gradient it leaves, and the weights it publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from harness.faults import fault
+from harness.method import Step
+from harness.wrapper import Backward, Loss, Wrapper
+
+
+def held_backward(wrapper: Wrapper, step: Step, loss: Loss, inner: Backward) -> Tensor:
+    """The wrapper's ``backward``.
+
+    Raises:
+        PluginFault: it gives no detached scalar, or leaves no gradient, so that the update would change nothing.
+    """
+    value: Any = wrapper.backward(step, loss, inner)
+    if not isinstance(value, Tensor) or value.shape != () or value.requires_grad:
+        kind = f"tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        graph = " with a gradient" if isinstance(value, Tensor) and value.requires_grad else ""
+        raise fault(wrapper, f"its backward gives a {kind}{graph}; give the loss, detached, as inner(step, loss) does")
+    if all(parameter.grad is None for parameter in step.model.parameters()):
+        raise fault(wrapper, "its backward leaves no gradient; call inner(step, loss)")
+    return value
+
+
+def published(wrappers: Sequence[Wrapper], model: nn.Module) -> dict[str, Tensor]:
+    """The weights that a checkpoint keeps: the model's own, or what wrappers make of a copy of them.
+
+    Raises:
+        PluginFault: a wrapper gives other names, shapes, or types than the network has, or weights that are not finite.
+    """
+    own = model.state_dict()
+    weights = {name: tensor.clone() for name, tensor in own.items()} if wrappers else own
+    for wrapper in wrappers:
+        weights = wrapper.published(weights)
+        problem = _problem(weights, own)
+        if problem is not None:
+            raise fault(wrapper, f"its published gives {problem}; give the weights of the whole network, by its names")
+    return weights
+
+
+def _problem(weights: Any, own: dict[str, Tensor]) -> str | None:
+    if not isinstance(weights, dict):
+        return f"a {type(weights).__name__}"
+    if weights.keys() != own.keys():
+        return f"other names ({sorted(map(str, weights.keys() ^ own.keys()))[0]})"
+    for name, tensor in weights.items():
+        if not isinstance(tensor, Tensor):
+            return f"{name} as a {type(tensor).__name__}"
+        if (tensor.shape, tensor.dtype) != (own[name].shape, own[name].dtype):
+            return f"{name} of shape {tuple(tensor.shape)} and type {tensor.dtype}"
+        if not tensor.isfinite().all() and own[name].isfinite().all():
+            return f"{name} with values that are not finite"
+    return None
