@@ -13,6 +13,7 @@ from harness.dataset import Dataset, DataSource
 from harness.device import resolve_device
 from harness.errors import SettingError
 from harness.evaluation.images import evaluation_set
+from harness.evaluation.repeatable import refuse_unrepeatable
 from harness.job import check_counts, check_limit
 from harness.loading import load
 from harness.overrides import assign, folder_options, make, read_dataset
@@ -109,6 +110,7 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
     check_limit(request.limit, dataset)
     refuse_too_few_classes(chosen, plugins, dataset, "--attacks ")
+    refuse_unrepeatable(plugins[name] for name in chosen)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
         names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
         raise SettingError(f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give --dataset the former")

@@ -15,6 +15,7 @@ from harness.dataset import Dataset, DataSource
 from harness.device import arithmetic, precision_code, resolve_device
 from harness.errors import SettingError
 from harness.evaluation.images import evaluation_set
+from harness.evaluation.repeatable import refuse_unrepeatable
 from harness.loading import load, unread
 from harness.method import Method
 from harness.network import Network
@@ -160,6 +161,7 @@ def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset, "--set evaluation.attacks=")
+    refuse_unrepeatable(choice.attacks.values())
     parameters = count_parameters(choice.network, dataset.shape, choice.device)
     check_limit(request.limit, dataset)
     if len(dataset.train) < 2:

@@ -12,7 +12,7 @@ from harness.device import arithmetic, resolve_device
 from harness.method import Method, Step
 from harness.plugins import discover
 from harness.seeds import generator
-from harness.training.loop import Means
+from harness.training.means import Means
 from tests.tiny import make_batch, make_threat, make_tiny_model
 
 pytestmark = [

@@ -13,7 +13,7 @@ from harness.attack import Attack
 from harness.contracts import Check, Violation, require
 from harness.contracts.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
 from harness.evaluation.untouched import Untouched
-from harness.seeds import generator
+from harness.seeds import generator, global_seed
 from harness.threat import Threat
 
 CLASSES = 10
@@ -75,6 +75,24 @@ def generator_alone(attack: Attack) -> None:
     require(
         torch.equal(again, _result(attack)), "equal generators gave different images: draw from the given one alone"
     )
+
+
+def repeatable(attack: Attack) -> None:
+    """What a figure rests on: equal generators, the process's own among them, give equal images at every call."""
+    model = probe_model(CLASSES).requires_grad_(False)
+
+    def crafted(seed: int) -> Tensor:
+        with global_seed(CPU, seed):
+            return _perturb(attack, model, seed)
+
+    first, again, other = crafted(0), crafted(0), crafted(1)
+    require(
+        torch.equal(again, first),
+        "a second call with an equal generator gave different images: keep nothing from call to call, and draw from the"
+        " given generator alone",
+    )
+    if not attack.seeded:
+        require(torch.equal(other, first), "another seed changes the images; say seeded = True")
 
 
 def seeded(attack: Attack) -> None:

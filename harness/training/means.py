@@ -1,0 +1,44 @@
+"""Means over an epoch, and the first loss that is not finite: summed on the device, read once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from harness.errors import TrainingFailed
+
+
+class Means:
+    """Means over an epoch's batches, summed on the device: adding to them waits for nothing."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._loss = torch.zeros((), device=device)
+        self._batches = 0
+        self._first_bad = torch.zeros((), dtype=torch.int64, device=device)  # 0: none
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Take one batch's value of a diagnostic."""
+        total, count = self._sums.get(name, (torch.zeros_like(self._loss), 0))
+        self._sums[name] = (total + value.detach(), count + 1)
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Take one batch's loss, and note the first that is not finite."""
+        self._batches += 1
+        fresh = ~loss.isfinite() & (self._first_bad == 0)
+        self._first_bad = torch.where(fresh, self._batches, self._first_bad)
+        self._loss = self._loss + loss
+
+    def raise_if_not_finite(self, epoch: int) -> None:
+        """Raise TrainingFailed if a loss was not finite. Waits for the device."""
+        first = int(self._first_bad)
+        if first:
+            raise TrainingFailed("the loss is not finite", epoch, first)
+
+    def loss(self) -> float:
+        """The mean loss so far. Waits for the device."""
+        return float(self._loss) / self._batches
+
+    def read(self) -> dict[str, float]:
+        """The means of the diagnostics. Waits for the device."""
+        return {name: float(total) / count for name, (total, count) in self._sums.items()}
