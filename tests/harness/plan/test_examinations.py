@@ -20,8 +20,8 @@ def test_every_checkpoint_is_examined_once(done: Store) -> None:
     assert plan.examinations == 2  # the trained network, and the one to train
     without = make_plan(jobs(train_seeds=2), done)
     assert without.examinations == 0
-    # an image: three looks, two passes for gradients, four looks at it perturbed and one at last, ten draws of noise; two
-    # attacks of 50 steps, one of 1, four of 20
+    # an image: three looks, two passes for gradients, four looks at it perturbed and one at last, ten draws of noise;
+    # two attacks of 50 steps, one of 1, four of 20
     forward = (3 + 2 + 4 + 1 + 10) + 2 * (50 + 1) + (1 + 1) + 4 * (20 + 1)
     assert plan.evaluation.forward - without.evaluation.forward == 2 * 360 * forward
     record = done.runs()[0]
