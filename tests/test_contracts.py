@@ -10,7 +10,7 @@ import pytest
 from harness.contracts import checks, kinds, load_plugin
 from harness.plugins import KINDS, discover
 
-ELSEWHERE = {"cifar10", "svhn", "folder"}  # their images are not here: tests/harness/test_data.py makes them
+ELSEWHERE = {"cifar10", "svhn", "folder"}  # their images are not here: tests/harness/data makes them
 
 CASES = [
     pytest.param(kind, name, check, id=f"{kind} {name}: {check}")
