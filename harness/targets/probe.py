@@ -99,8 +99,10 @@ def same_function(one: Probe, other: Probe) -> bool:
     deviations of the difference of the means more; but where one's logits differ NOISIER times as much as the other's,
     it draws from something else.
     """
-    return _as_noisy(one, other) and _agree(one, other, "logits", "noise", _spread) and _agree(
-        one, other, "gradients", "gradient_noise", lambda row: SAME_GRADIENT / SAME * abs(row[0] or 0.0)
+    return (
+        _as_noisy(one, other)
+        and _agree(one, other, "logits", "noise", _spread)
+        and _agree(one, other, "gradients", "gradient_noise", lambda row: SAME_GRADIENT / SAME * abs(row[0] or 0.0))
     )
 
 
