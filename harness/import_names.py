@@ -23,7 +23,7 @@ class Imports:
     Attributes:
         names: dots before the name, and its parts; of ``from a import b`` both a and b, since b may be a module.
         hidden: whether it may import, or run, a file that ``names`` does not have: by a variable, by a path.
-        texts: where it does, all that is written in it between quotes: names and paths may be among them.
+        texts: all that is written in it between quotes: names and paths may be among them.
     """
 
     names: tuple[tuple[int, tuple[str, ...]], ...] = ()
@@ -56,7 +56,7 @@ def imports_of(text: bytes) -> Imports:
                 understood.add(id(node.func))
     hidden = any(set(_mentions(node)) & (known | _UNSEEN) for node in nodes if id(node) not in understood)
     texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return Imports(tuple(names), hidden, tuple(texts) if hidden else ())
+    return Imports(tuple(names), hidden, tuple(texts))
 
 
 def _statement(node: ast.AST) -> Iterator[tuple[int, tuple[str, ...]]]:

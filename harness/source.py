@@ -6,10 +6,11 @@ and so on. Left out are Python's library, torch, and this engine, whose versions
 package only the part that the code itself belongs to is followed.
 
 Where the text of a file does not show which other it imports (by a variable, by a path), all that lies beside it
-counts. Rather one edit too many makes another row than one too few: that would be a wrong figure.
+counts. A file of another kind beside it counts where the text names it between quotes, such as ``"settings.toml"``.
+Rather one edit too many makes another row than one too few: that would be a wrong figure.
 
-What a source cannot show (a number read from a file or from the environment) is not seen here; models from elsewhere
-are therefore probed as well.
+What a source cannot show (the environment, a file under a computed name) is not seen here; models from elsewhere are
+therefore probed as well.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import functools
 import hashlib
 import importlib.machinery
 import inspect
+import os
+import re
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,9 @@ OWN = (ENGINE.name, "attacks", "methods")  # packages of this program, within PR
 SUFFIXES = tuple(importlib.machinery.all_suffixes())
 CODE = (*SUFFIXES, ".dll", ".dylib", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp")  # what a path may load
 _PLUGIN_FOLDERS = ("data", "networks", "wrappers")  # of the engine's folder: what a user's class may derive from
+_LOGS = (".csv", ".jsonl", ".log")  # which code writes as it runs
+_ENDING = re.compile(r"\.\w+")
+_LONGEST = 200  # characters of a path; a longer text is none
 _INSTALLED = ("site-packages", "dist-packages")
 _LIBRARY = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
 
@@ -80,7 +86,7 @@ def closure(files: Iterable[Path], directory: Path | None = None) -> Source:
             continue
         text = content(file)
         found[file] = hashlib.sha256(text).hexdigest()
-        for name, other in _imported(file, text, places):
+        for name, other in _imported(file, text, places) if file.suffix == ".py" else ():
             imports.add((file, name, other))
             waiting.append(other)
     return Source(found, frozenset(imports))
@@ -138,7 +144,8 @@ def _imported(file: Path, text: bytes, places: Sequence[Path]) -> Iterator[tuple
     """
     package = _package(file)
     seen = imports_of(text)
-    for name, found in (*_packages_of(file), *_named(file, seen, places), *_hidden(file, seen, places)):
+    named = (*_named(file, seen, places), *_read(file, seen, places))
+    for name, found in (*_packages_of(file), *named, *_hidden(file, seen, places)):
         if found != file and not _left_out(found) and _package(found) in (None, package):
             yield name, found
 
@@ -155,6 +162,31 @@ def _named(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[
         name = "." * level + ".".join(parts)
         found = {module for root in _roots(file, level, places) for module in _modules(root, parts)}
         yield from ((name, module) for module in sorted(found or _loaded(parts)))
+
+
+def _read(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Files that a text names, which may hold numbers; ``.toml`` alone is the file's own name with that ending."""
+    if _package(file) is not None:
+        return
+    texts = [text for text in seen.texts if text.isprintable() and len(text) <= _LONGEST]
+    roots = [file.parent]
+    if not any(PROGRAM / name in file.parents for name in OWN):
+        roots += [file.parent.parent, *places, Path.cwd()]
+    folders = [file.parent / text for text in texts if _there((file.parent / text).is_dir)]
+    for text in texts:
+        if text.endswith((".py", *_LOGS)):
+            continue
+        own = [file.with_suffix(text)] if _ENDING.fullmatch(text) else []
+        paths = [*(root / text for root in (*roots, *folders)), *own]
+        yield from ((text, path.resolve()) for path in paths if _there(path.is_file) and os.access(path, os.R_OK))
+
+
+def _there(asked: Callable[[], bool]) -> bool:
+    """False where the system refuses to say: a name is too long for it, a folder is closed."""
+    try:
+        return asked()
+    except OSError:
+        return False
 
 
 def _hidden(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[str, Path]]:

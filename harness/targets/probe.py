@@ -24,6 +24,7 @@ IMAGES = 8  # of each of two kinds
 PASSES = 8  # of a model whose first two passes differ
 SAME = 1e-3  # of the largest logit above the median one: far beyond what another machine's rounding moves
 NOISE = 6.0  # standard deviations of a mean over the passes
+NOISIER = 6.0  # times: two estimates of one deviation from PASSES passes are this far apart once in some ten thousand
 DIRECTIONS = 4  # along which an image's gradient is measured
 SAME_GRADIENT = 0.05  # of its length: a unit that rounding switches on or off elsewhere moves it by far less
 
@@ -95,11 +96,21 @@ def same_function(one: Probe, other: Probe) -> bool:
 
     Two logits agree where they differ by at most SAME of what lies between the image's median and largest logit; two
     gradients by at most SAME_GRADIENT of the longer one's length. For models whose passes differ, by NOISE standard
-    deviations of the difference of the means more.
+    deviations of the difference of the means more; but where one's logits differ NOISIER times as much as the other's,
+    it draws from something else.
     """
-    return _agree(one, other, "logits", "noise", _spread) and _agree(
-        one, other, "gradients", "gradient_noise", lambda row: SAME_GRADIENT / SAME * abs(row[0] or 0.0)
+    return (
+        _as_noisy(one, other)
+        and _agree(one, other, "logits", "noise", _spread)
+        and _agree(one, other, "gradients", "gradient_noise", lambda row: SAME_GRADIENT / SAME * abs(row[0] or 0.0))
     )
+
+
+def _as_noisy(one: Probe, other: Probe) -> bool:
+    """Whether logits differ over passes by about as much, as far as rounding allows."""
+    less, more = sorted((one["noise"], other["noise"]))
+    rounding = SAME * max((_spread(row) for row in one["logits"]), default=0.0)
+    return bool(more <= max(NOISIER * less, rounding))
 
 
 def _agree(one: Probe, other: Probe, key: str, noise: str, scale: Callable[[list[float | None]], float]) -> bool:

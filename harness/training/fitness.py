@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from harness.contracts import Violation
-from harness.contracts.network import require_trainable
+from harness.contracts.network import require_seeded, require_trainable
 from harness.faults import blaming, fault
 from harness.network import Network, Shape
 from harness.process import process_kept
@@ -17,13 +17,13 @@ def count_parameters(network: Network, shape: Shape, device: torch.device) -> in
     """How many parameters the network has for images of this shape.
 
     One that ships is only outlined, since the project's tests hold it to its contract. Any other one is built, and
-    tried on a few random images on the device that will train it, as ``harness check network`` tries it. Two parts of
-    that contract are left to the checks of rigour, which flag the figures: an evaluation mode that draws, and
-    gradients that vanish.
+    tried on a few random images on the device that will train it, as ``harness check network`` tries it; and built
+    again, since one seed must give one network. Two parts of that contract are left to the checks of rigour, which
+    flag the figures: an evaluation mode that draws, and gradients that vanish.
 
     Raises:
         SettingError: the network does not take images of this shape.
-        PluginFault: it cannot be trained; names the network and its file.
+        PluginFault: it cannot be trained, or no seed decides what it becomes; names the network and its file.
     """
     if ships(type(network)):
         with torch.device("meta"):
@@ -34,6 +34,7 @@ def count_parameters(network: Network, shape: Shape, device: torch.device) -> in
         try:
             with global_seed(device, 0):
                 require_trainable(model, shape, device)
+            require_seeded(network, shape, device)
         except Violation as violation:
             raise fault(network, str(violation)) from None
     return sum(parameter.numel() for parameter in model.parameters())

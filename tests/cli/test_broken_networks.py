@@ -66,8 +66,22 @@ PASSES = {
     "raises": ("raise KeyError('z')", "tiny.py, line 13): it raised KeyError: 'z'"),
     "an end of the program": ("raise SystemExit(0)", "it raised SystemExit: 0"),
 }
+OWN = "draws = torch.Generator(); draws.seed()"  # as numpy.random.default_rng() without a seed
+SEEDS = {
+    "its weights": (
+        f"model = Model(); {OWN}; model.linear.bias.data.uniform_(generator=draws); return model",
+        "return z",
+        "the same seed gives different weights",
+    ),
+    "what it draws": (
+        f"model = Model(); {OWN}; model.draws = draws; return model",
+        "return z * (torch.rand((), generator=self.draws) if self.training else 1)",
+        "in training mode the same seed gives different logits",
+    ),
+}
 CASES = {
     **{f"builds: {key}": (build, "return z", words) for key, (build, words) in BUILDS.items()},
+    **{f"no seed decides: {key}": case for key, case in SEEDS.items()},
     **{f"gives: {key}": ("return Model()", forward, words) for key, (forward, words) in PASSES.items()},
 }
 
@@ -95,6 +109,14 @@ def test_a_network_that_reads_its_own_weights_as_it_is_built_is_trained(harness:
     # torch's meta device, on which networks that ship are counted, has no values to read
     harness(write("model = Model(); model.linear.weight.sum().detach().item(); return model", "return z"))
     assert {run.parameters for run in Store.read("board.db").runs()} == {64 * 10 + 10}
+
+
+def test_draws_that_a_seed_decides_are_trained(harness: Harness) -> None:
+    own = "model = Model(); model.draws = torch.Generator().manual_seed(torch.initial_seed()); return model"
+    for forward in ("generator=self.draws", "generator=None"):
+        scale = f"(torch.rand((), {forward}) if self.training else 1)"
+        harness(write(own, f"return z * {scale}"))
+    assert {run.status for run in Store.read("board.db").runs()} == {"done"}
 
 
 BIAS_ALONE = "model = Model(); model.linear.weight.requires_grad_(False); return model"

@@ -271,7 +271,11 @@ class BadNetwork(Network):
         ("random", "evaluation mode is deterministic", "something is drawn"),
         ("batch", "evaluation mode is deterministic", "depend on the other images"),
         ("detached", "gradients reach the images", "no gradient reaches the images"),
-        ("own generator", "the seed decides the initial weights", "the same seed gives different weights"),
+        (
+            "own generator",
+            "the seed decides the initial weights and what is drawn",
+            "the same seed gives different weights",
+        ),
         ("crashes on odd sizes", "it refuses images that do not fit", "ZeroDivisionError; raise SettingError"),
     ],
 )

@@ -120,6 +120,42 @@ def test_an_edit_gives_another_digest(text: str, edit: dict[str, str], tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("K = tomllib.loads(Path(__file__).with_name('levels.toml').read_text())['k']", "levels.toml"),
+        ("K = tomllib.loads(Path(__file__).with_suffix('.toml').read_text())['k']", "main.toml"),
+        ("K = json.load(open('conf/levels.json'))['k']", "conf/levels.json"),
+        ("K = json.load(open(HERE / 'conf' / 'levels.json'))['k']", "conf/levels.json"),
+        ("K = importlib.resources.read_text('conf', 'levels.txt')", "conf/levels.txt"),
+        ("TEACHER = torch.load(HERE / 'teacher.pt')", "teacher.pt"),
+        ("from beside import K", "levels.toml"),
+    ],
+)
+def test_a_file_with_numbers_that_a_text_names(text: str, name: str, tmp_path: Path) -> None:
+    main = write(tmp_path, main=text, beside="K = open('levels.toml').read()")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / name).write_bytes(b"\x00 k = 1.0")
+    (tmp_path / "unnamed.toml").write_text("k = 1.0")
+    before = closure([main])
+    assert name in names(before.files, tmp_path)
+    assert "unnamed.toml" not in names(before.files, tmp_path)
+    (tmp_path / name).write_bytes(b"\x00 k = 3.0")
+    assert closure([main]).digest != before.digest
+
+
+def test_texts_that_are_no_names_of_files_name_none(tmp_path: Path) -> None:
+    main = write(tmp_path, main="A = '', '.', '..', '/', '\\0', 'two\\nlines', 'ü' * 9\nB = '" + "ü" * 190 + "'")
+    assert names(closure([main]).files, tmp_path) == {"main.py"}
+
+
+def test_a_log_that_a_text_names_and_may_write_is_no_code(tmp_path: Path) -> None:
+    main = write(tmp_path, main="def log(x):\n    open('losses.csv', 'a').write(x)")
+    before = closure([main]).digest
+    (tmp_path / "losses.csv").write_text("1.0")
+    assert closure([main]).digest == before
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "from torch.utils.cpp_extension import load\nload('x', ['kernel.cpp'])",

@@ -103,6 +103,17 @@ def test_a_model_that_draws_in_its_backward_pass_alone_is_itself() -> None:
     assert same_function(one, other)
 
 
+@pytest.mark.parametrize(("sigma", "same"), [(0.02, True), (0.04, True), (0.3, False), (0.0, False)])
+def test_a_model_that_draws_from_elsewhere_is_known_by_how_much(sigma: float, same: bool) -> None:
+    draws = torch.Generator().manual_seed(5)
+
+    def drawing(size: float) -> nn.Module:
+        return Around(lambda x: x + size * torch.randn(x.shape, generator=draws)).eval()
+
+    first, later = probe(lambda: drawing(0.02), SHAPE), probe(lambda: drawing(sigma), SHAPE)
+    assert same_function(first, later) == same_function(later, first) == same
+
+
 def test_one_without_gradients_or_of_other_classes_is_not_the_same() -> None:
     found = probe(network, SHAPE)
     before = {key: value for key, value in copy.deepcopy(dict(found)).items() if "gradient" not in key}
