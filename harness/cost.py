@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.attack import Passes
-from harness.faults import blaming
+from harness.faults import blaming, fault, suspect
 from harness.method import Method, Step
 from harness.network import Network, Shape
 from harness.plugins import Catalogue
@@ -21,6 +21,7 @@ from harness.process import process_kept
 from harness.protocol import TrainProtocol
 from harness.seeds import generator, global_seed
 from harness.settings import Plugin
+from harness.shipped import ships
 from harness.state import Stateful
 from harness.store.records import RunRecord
 from harness.threat import Threat
@@ -46,7 +47,8 @@ def training_passes(
     """Passes for one training image, late in the training, counted on one update of two random images.
 
     Nothing is declared, so nothing can be declared wrongly: a new method's cost is known by running it. So is a method
-    that breaks its contract, before anything is trained.
+    that breaks its contract, before anything is trained. What does not ship is tried twice: from one seed it must give
+    one gradient.
 
     Args:
         network: the one that is trained, since a method may look into it; a linear layer where none is given.
@@ -54,6 +56,31 @@ def training_passes(
     Raises:
         PluginFault: the method, the network, or a wrapper broke its contract.
     """
+    place = network, shape, device
+    passes, gradients = _update(method, threat, wrappers, *place)
+    if all(ships(type(plugin)) for plugin in (method, *wrappers)):
+        return passes
+    _, again = _update(method, threat, wrappers, *place)
+    rtol, atol = (0.0, 0.0) if device.type == "cpu" else (1e-3, 1e-5)  # a GPU may sum in another order
+    pairs = [(gradient, again.get(name)) for name, gradient in gradients.items()]
+    if not all(b is not None and torch.allclose(a, b, rtol, atol, equal_nan=True) for a, b in pairs):
+        raise fault(
+            suspect([method, *wrappers]),
+            "two equal updates gave different gradients: draw with step.generator, or from the global generator of"
+            " torch, numpy, or Python, which the engine seeds",
+        )
+    return passes
+
+
+def _update(
+    method: Method,
+    threat: Threat,
+    wrappers: Sequence[Wrapper],
+    network: Network | None,
+    shape: Shape,
+    device: torch.device,
+) -> tuple[Passes, dict[str, Tensor]]:
+    """The passes of one update, for one image; and the gradients that it leaves, by the parameters' names."""
     counted = {"forward": 0, "backward": 0}
 
     def forward(_model: nn.Module, _inputs: object, logits: Tensor) -> None:
@@ -81,11 +108,12 @@ def training_passes(
             require_savable(parts)
             model.register_forward_hook(forward)
             wrapped_backward(copies[1], held=True)(step, guarded(copies[0], network, copies[1]))
+            gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
             for wrapper in copies[1]:
                 wrapper.after(model)
             published(copies[1], model)
             require_savable(parts)
-    return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE)
+    return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE), gradients
 
 
 @dataclass(frozen=True)
