@@ -88,6 +88,8 @@ def _elsewhere(name: str, place: Place, copies: Sequence[Values]) -> bool:
         return True
     parts, around = name.split("."), place.prefix.removesuffix(".").split(".")
     level = common(parts, around)
+    if level == len(parts):  # its name is that of a module around the network
+        return False
     if _HEAD.fullmatch(parts[level]) and place.state.tensors[name].ndim <= _MATRIX:
         return True
     if level < len(around) and parts[level].isdecimal() and around[level].isdecimal():

@@ -38,6 +38,7 @@ IN_FRONT: dict[str, tuple[Any, str, str]] = {
         "net",
         "sr.head.offset, sr.head.scale, sr.body.offset, sr.body.scale",
     ),
+    "the name of a module around it": ({"module": torch.ones(1), **state("module.net.")}, "module.net", "module"),
     "a head of convolutions": ({**below("head.", KERNEL), **state("net.")}, "net", "head.0.weight"),
     "by the end of its address": ({**below("module.norm."), **state("module.net.")}, "net", "module.norm.offset"),
     "around the wrapper": ({**below("pre."), **state("module.net.")}, "module", "pre.offset"),
