@@ -3,7 +3,7 @@
 A layer in front of the network (a denoiser, offsets and scales) decides the figure. Without it the figure is another
 model's. So whatever is not known to lie elsewhere may be in front, and the user says that it is not. Known are: other
 copies of the network and what is nearer to one of them, higher numbers of the same Sequential, and names of copies,
-losses, measures, outputs, targets, and optimisers.
+losses, measures, heads, outputs, targets, and optimisers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from harness.targets.normalisation import SAY
 from harness.targets.recognise import Recognised
 from harness.targets.statistics import Statistic, common, words_of
 
+_MATRIX = 2  # dimensions
+_HEAD = re.compile(r"(?:\w+_)?heads?")  # of matrices and vectors: one of convolutions may be the first layer
 _BEHIND = re.compile(r"targets?|labels?|outputs?|logits?|loss|losses")
 
 
@@ -86,6 +88,10 @@ def _elsewhere(name: str, place: Place, copies: Sequence[Values]) -> bool:
         return True
     parts, around = name.split("."), place.prefix.removesuffix(".").split(".")
     level = common(parts, around)
+    if level == len(parts):  # its name is that of a module around the network
+        return False
+    if _HEAD.fullmatch(parts[level]) and place.state.tensors[name].ndim <= _MATRIX:
+        return True
     if level < len(around) and parts[level].isdecimal() and around[level].isdecimal():
         return int(parts[level]) > int(around[level])
     return of_training(tuple(parts)) or any(_BEHIND.fullmatch(word) for part in parts for word in words_of(part))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.device import arithmetic
+from harness.evaluation.untouched import Untouched
 from harness.isolation import isolated
 from harness.rigour.forward import ROUNDINGS_OF_SUMS, SAME, typical_margins, wavering
 from harness.targets.errors import TargetError
@@ -14,7 +15,8 @@ from harness.targets.errors import TargetError
 class Steadiness:
     """A model's first answers to some images, to compare later ones with.
 
-    A model whose equal passes differ at once draws its answers: that is for the checks of rigour to say.
+    A model whose equal passes differ, and leave its tensors alone, draws its answers: that is for the checks of rigour
+    to say.
 
     Args:
         model: on the images' device, in evaluation mode; it gives logits.
@@ -30,10 +32,13 @@ class Steadiness:
         """Ask again.
 
         Raises:
-            TargetError: the answers are others than at first, and stay so.
+            TargetError: the answers are others than at first; and they stay so, or a pass changes the model's tensors.
         """
         now = self._answers()
-        if self._differ(self._first, now) and not self._differ(now, self._answers()):
+        if not self._differ(self._first, now):
+            return
+        before = Untouched(self._model)
+        if not self._differ(now, self._answers()) or before.changed(self._model):
             raise TargetError(
                 f"{self._label} answers otherwise than before it was attacked: it changes as it is asked, so that no"
                 " figure is of one model; give a factory that returns the network frozen, without what it counts,"

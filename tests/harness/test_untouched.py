@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from harness.attack import Attack, Passes
 from harness.errors import PluginError
 from harness.evaluation.evaluator import Verdicts, evaluate
 from harness.evaluation.untouched import Untouched
+from harness.plugins import discover
 from harness.threat import Threat
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
@@ -126,6 +127,30 @@ def test_a_network_that_changes_itself_in_each_pass_is_not_laid_at_the_attack(ri
     model = Counting()
     assert torch.equal(judged(lambda model, x, y: model(x) is None or None, model).correct, right)
     assert model.passes == 2  # the attack's and the evaluator's
+
+
+def test_a_network_that_changes_itself_now_and_then_is_not_laid_at_an_attack_that_ships() -> None:
+    class Observed(nn.Module):
+        """Keeps the brightest pixel that it has seen, as an observer of a quantisation does."""
+
+        def __init__(self, brightest: Tensor) -> None:
+            super().__init__()
+            self.inner = make_tiny_model()
+            self.brightest = nn.Buffer(brightest)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.brightest.copy_(torch.maximum(self.brightest, x.detach().amax()))
+            return self.inner(x)  # type: ignore[no-any-return]
+
+    x, y = make_batch(n=50)
+    brightest = x.amax()
+    pgd = cast(Attack, discover("attacks").get("pgd").from_mapping({}))
+    judged_of = [
+        evaluate(network, pgd, x, y, make_threat(), draws()).correct
+        for network in (Observed(brightest), make_tiny_model())
+    ]
+    assert brightest == 1.0 > x.amax()  # PGD went to the edge of the pixels, and a pass there is seen no more
+    assert torch.equal(*judged_of)
 
 
 @pytest.mark.parametrize(

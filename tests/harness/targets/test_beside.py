@@ -33,6 +33,13 @@ IN_FRONT: dict[str, tuple[Any, str, str]] = {
     "a step of a quantiser": ({"step": torch.tensor(0.5), **state("net.")}, "net", "step"),
     "a normalisation by batch": ({"bn.running_mean": torch.zeros(1), **state("net.")}, "net", "bn.running_mean"),
     "within a wrapper": ({**below("module.norm."), **state("module.net.")}, "module.net", "module.norm.offset"),
+    "a denoiser whose first layer is its head": (
+        {**below("sr.head."), **below("sr.body."), **state("net.")},
+        "net",
+        "sr.head.offset, sr.head.scale, sr.body.offset, sr.body.scale",
+    ),
+    "the name of a module around it": ({"module": torch.ones(1), **state("module.net.")}, "module.net", "module"),
+    "a head of convolutions": ({**below("head.", KERNEL), **state("net.")}, "net", "head.0.weight"),
     "by the end of its address": ({**below("module.norm."), **state("module.net.")}, "net", "module.norm.offset"),
     "around the wrapper": ({**below("pre."), **state("module.net.")}, "module", "pre.offset"),
     "compiled": ({**below("_orig_mod.norm."), **state("_orig_mod.net.")}, "net", "norm.offset, norm.scale"),
@@ -74,6 +81,7 @@ ELSEWHERE: dict[str, tuple[Any, str, str]] = {
     ),
     "a loss": ({**state("net."), "criterion.weight": torch.ones(10)}, "net", "criterion.weight"),
     "a layer behind it": ({**state("0."), "1.weight": torch.ones(10)}, "0", "1.weight"),
+    "an auxiliary head": ({**state("net."), "aux_head.weight": torch.ones(10, 4)}, "net", "aux_head.weight"),
     "an optimiser": ({**state("net."), "optimizer.exp_avg": torch.ones(4)}, "net", "optimizer.exp_avg"),
     "of targets": ({**state("net."), **below("target_norm.")}, "net", "target_norm.offset, target_norm.scale"),
     "an average's state": (

@@ -59,3 +59,20 @@ def test_a_model_that_changes_is_refused(change: Change) -> None:
 @pytest.mark.parametrize("change", STAYS.values(), ids=list(STAYS))
 def test_a_model_that_stays_or_draws_is_not(change: Change) -> None:
     asked(change)
+
+
+def test_a_model_whose_tensors_and_answers_change_in_every_pass_is_refused() -> None:
+    class Observing(Net):
+        """Counts its passes in a buffer, and its answers follow it, as with the observers of a quantisation."""
+
+        def __init__(self) -> None:
+            super().__init__(lambda z, before, _: z * (1 + 0.01 * before))
+            self.passes = nn.Buffer(torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.passes.add_(1)
+            return super().forward(x)
+
+    steadiness = Steadiness(Observing().eval(), "mine.py:make", torch.rand(12, 1, 4, 4, generator=draws(1)))
+    with pytest.raises(TargetError, match="it changes as it is asked"):
+        steadiness.check()
