@@ -194,6 +194,29 @@ def test_an_unknown_wrapper_is_refused() -> None:
         discover("wrappers").get("apw")
 
 
+class Tabled(nn.Module):
+    """A layer that adds a table, which its first pass builds."""
+
+    def __init__(self, *, built: bool) -> None:
+        super().__init__()
+        if built:
+            self.register_buffer("table", torch.linspace(0, 1, 36).reshape(6, 6), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "table"):
+            self.register_buffer("table", torch.linspace(0, 1, 36).reshape(6, 6), persistent=False)
+        return x + self.get_buffer("table")
+
+
+def test_awp_lets_a_network_build_a_table_in_its_first_pass() -> None:
+    x, y = make_batch()
+    built, building = (nn.Sequential(Tabled(built=now), make_tiny_model()) for now in (True, False))
+    expected = gradients([AWP()], SAT(), built, make_step(built, x, y))
+    ours = gradients([AWP()], SAT(), building, make_step(building, x, y))
+    assert torch.equal(ours[0], expected[0])
+    assert all(torch.equal(a, b) for a, b in zip(ours[1], expected[1], strict=True))
+
+
 class Twice(Wrapper):
     """Takes the whole update that is inside it twice on the same variants, and keeps the second gradient."""
 
