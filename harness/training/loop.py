@@ -77,12 +77,6 @@ class Trainer:
         self.device = dataset.train.images.device
         self.dataset = dataset
         self.model = initial_model(network, dataset.shape, spec.train_seed).to(self.device)
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=self.protocol.lr,
-            momentum=self.protocol.momentum,
-            weight_decay=self.protocol.weight_decay,
-        )
 
     def fit(self, report: Report) -> None:
         """Train to the last epoch, writing checkpoints and, after every epoch, the state to resume from.
@@ -103,6 +97,13 @@ class Trainer:
                 with modes_held(part, "its prepare"):
                     part.prepare(self.model)
             require_savable(parts)
+        # only now: a prepare may have put other parameters into the network, such as a new last layer
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=self.protocol.lr,
+            momentum=self.protocol.momentum,
+            weight_decay=self.protocol.weight_decay,
+        )
         if resumed:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)
