@@ -27,7 +27,7 @@ from harness.store.records import RunRecord
 from harness.threat import Threat
 from harness.training.guard import guarded
 from harness.training.loop import wrapped_backward
-from harness.training.memory import require_savable
+from harness.training.remembered import Remembered
 from harness.training.wrapped import published
 from harness.wrapper import Wrapper
 
@@ -105,14 +105,15 @@ def _update(
         with global_seed(device, 0):
             for part in parts:
                 cast(Stateful, part).prepare(model)
-            require_savable(parts)
+            remembered = Remembered(parts, model)
+            remembered.refuse_lost()
             model.register_forward_hook(forward)
             wrapped_backward(copies[1], held=True)(step, guarded(copies[0], network, copies[1]))
             gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
             for wrapper in copies[1]:
                 wrapper.after(model)
             published(copies[1], model)
-            require_savable(parts)
+            remembered.refuse_lost()
     return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE), gradients
 
 

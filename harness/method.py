@@ -69,19 +69,21 @@ class ReplayableStep(Step):
     logged: Log
     crafted: list[tuple[Variant, ...]] = field(default_factory=list)
     replays: Iterator[tuple[Variant, ...]] | None = None
+    outer: tuple[list[tuple[Variant, ...]], ...] = ()  # of the wrappers around this one, which replay it too
 
     def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
         variants = next(self.replays) if self.replays is not None else super().perturb_all(*objectives)
-        self.crafted.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
+        for record in (self.crafted, *self.outer):
+            record.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
         return variants  # the loss may write into these
 
     def replayable(self) -> ReplayableStep:
         """The step for a wrapper within a wrapper: what comes again for the outer one comes twice for the inner."""
-        return replace(self, log=_silent, logged=self.log, crafted=[])
+        return replace(self, log=_silent, logged=self.log, crafted=[], outer=(self.crafted, *self.outer))
 
     def rewound(self) -> ReplayableStep:
         """The step from its beginning: what was crafted comes again, in the same order, and logs are kept."""
-        return replace(self, log=self.logged, replays=iter(self.crafted), crafted=[])
+        return replace(self, log=self.logged, replays=iter(self.crafted), crafted=[], outer=())
 
 
 def _silent(_name: str, _value: Tensor) -> None:

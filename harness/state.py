@@ -21,6 +21,11 @@ class Stateful:
         memory: dict[str, Any] = self.__dict__.setdefault("_memory", {})  # frozen forbids assignment, not this
         return memory
 
+    @property
+    def saves_itself(self) -> bool:
+        """Whether the class has a ``state_dict`` of its own, so that not the memory says what is remembered."""
+        return type(self).state_dict is not Stateful.state_dict
+
     def prepare(self, model: nn.Module) -> None:
         """Make ready for the training of this model, which is on its device, with its initial weights."""
 

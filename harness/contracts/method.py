@@ -13,6 +13,7 @@ from harness.contracts import Check, require
 from harness.contracts.probe import global_generator_untouched, probe_model, probe_step
 from harness.method import Method
 from harness.training.memory import unsavable
+from harness.training.remembered import Remembered
 
 PROGRESS = (0.0, 0.99)  # in a burn-in, and after it
 
@@ -140,9 +141,12 @@ def statistics(method: Method) -> None:
 
 def memory(method: Method) -> None:
     made, model = _prepared(method)
-    made.loss(probe_step(model))
-    problem = unsavable(made)
-    require(problem is None, str(problem))
+    remembered = Remembered([made], model)
+    for updates in (0, 1):
+        if updates:
+            made.loss(probe_step(model)).backward()  # type: ignore[no-untyped-call]
+        problem = unsavable(made) or next((lost for _, lost in remembered.lost()), None)
+        require(problem is None, str(problem))
     buffer = io.BytesIO()
     torch.save(made.state_dict(), buffer)
     buffer.seek(0)

@@ -114,29 +114,14 @@ def moving_once(method: Method, loss: Loss, wrappers: Sequence[Wrapper]) -> Call
             nonlocal kept
             if kept is None:
                 require_savable([method])  # what cannot be saved may not be copied either
-                kept = _copied(method.memory)
+                kept = copy.deepcopy(method.state_dict())
             else:
-                _put_back(method.memory, kept)
+                if not method.saves_itself:
+                    for name in set(method.memory) - set(kept):
+                        del method.memory[name]
+                method.load_state_dict(copy.deepcopy(kept))
             return loss(step)
 
         return call
 
     return for_one_update
-
-
-def _copied(memory: dict[str, Any]) -> dict[str, Any]:
-    """A copy of each value; of a network, which stays the same object, its state."""
-    return {
-        name: copy.deepcopy(value.state_dict() if isinstance(value, nn.Module) else value)
-        for name, value in memory.items()
-    }
-
-
-def _put_back(memory: dict[str, Any], kept: dict[str, Any]) -> None:
-    for name in set(memory) - set(kept):
-        del memory[name]
-    for name, value in kept.items():
-        if isinstance(memory.get(name), nn.Module):
-            memory[name].load_state_dict(value)
-        else:
-            memory[name] = copy.deepcopy(value)

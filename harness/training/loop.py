@@ -26,8 +26,8 @@ from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.guard import guarded, moving_once
 from harness.training.means import Means
-from harness.training.memory import require_savable
 from harness.training.rebuilt import Rebuilding
+from harness.training.remembered import Remembered
 from harness.training.wrapped import held_backward, published
 from harness.wrapper import Backward, Loss, Wrapper
 
@@ -77,12 +77,6 @@ class Trainer:
         self.device = dataset.train.images.device
         self.dataset = dataset
         self.model = initial_model(network, dataset.shape, spec.train_seed).to(self.device)
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=self.protocol.lr,
-            momentum=self.protocol.momentum,
-            weight_decay=self.protocol.weight_decay,
-        )
 
     def fit(self, report: Report) -> None:
         """Train to the last epoch, writing checkpoints and, after every epoch, the state to resume from.
@@ -102,7 +96,15 @@ class Trainer:
             for part in parts:
                 with modes_held(part, "its prepare"):
                     part.prepare(self.model)
-            require_savable(parts)
+            self._remembered = Remembered(parts, self.model)
+            self._remembered.refuse_lost()
+        # only now: a prepare may have put other parameters into the network, such as a new last layer
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=self.protocol.lr,
+            momentum=self.protocol.momentum,
+            weight_decay=self.protocol.weight_decay,
+        )
         if resumed:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)
@@ -118,7 +120,7 @@ class Trainer:
                 if epoch in checkpoint_epochs(self.protocol).values():
                     rebuilding.refuse_lost_state(self.model, resumed=resumed)
                 with blaming([self.method, self.network, *self.wrappers]):
-                    require_savable([self.method, *self.wrappers])
+                    self._remembered.refuse_lost()
                     self._keep(state, record, report)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
@@ -195,7 +197,7 @@ class Trainer:
             for wrapper in self.wrappers:
                 wrapper.after(self.model)
             if not self._updated:  # a fault is told after the first update, not after an epoch
-                require_savable([self.method, *self.wrappers])
+                self._remembered.refuse_lost()
                 self._updated = True
         return loss
 

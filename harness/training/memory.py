@@ -41,6 +41,12 @@ def unsavable(part: Stateful) -> str | None:
                 f"its memory {name!r} holds {kind}, which a checkpoint does not give back; keep tensors, numbers,"
                 " texts, networks, and lists, tuples, dicts, and sets of the first three"
             )
+    for name, kept in () if part.saves_itself else part.memory.items():
+        if isinstance(kept, nn.Module) and any(parameter.grad is not None for parameter in kept.parameters()):
+            return (
+                f"its memory {name!r} holds a gradient (.grad), which a checkpoint does not give back; take gradients"
+                " with torch.autograd.grad, and freeze a network that needs none with requires_grad_(False)"
+            )
     return None
 
 
@@ -49,7 +55,9 @@ def _odd(value: Any) -> str | None:
     if type(value) in _PLAIN:
         return None
     if type(value) in (Tensor, nn.Parameter):
-        return None if value.grad_fn is None else "a tensor with a gradient's graph (detach it)"
+        if value.grad_fn is not None:
+            return "a tensor with a gradient's graph (detach it)"
+        return None if value.grad is None else "a tensor with a gradient in .grad (use torch.autograd.grad)"
     if type(value) in (list, tuple, set):
         return next(filter(None, map(_odd, value)), None)
     if type(value) in (dict, OrderedDict):

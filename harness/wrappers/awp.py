@@ -61,4 +61,5 @@ class AWP(Wrapper):
 
 def _restore_buffers(model: nn.Module, buffers: dict[str, Tensor]) -> None:
     for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
+        if name in buffers:  # not a table that the first pass has built
+            buffer.copy_(buffers[name])

@@ -20,7 +20,7 @@ from harness.networks.smallcnn import SmallCNN
 from harness.plugins import discover
 from harness.training.checkpoints import load_weights, weights_file
 from harness.training.loop import Trainer, wrapped_backward
-from harness.wrapper import Wrapper
+from harness.wrapper import Backward, Loss, Wrapper
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
 from methods.lrat import LRAT
@@ -192,3 +192,52 @@ def test_every_wrapper_composes_with_every_method(name: str, method: str) -> Non
 def test_an_unknown_wrapper_is_refused() -> None:
     with pytest.raises(HarnessError, match="unknown wrapper 'apw'; did you mean 'awp'"):
         discover("wrappers").get("apw")
+
+
+class Tabled(nn.Module):
+    """A layer that adds a table, which its first pass builds."""
+
+    def __init__(self, *, built: bool) -> None:
+        super().__init__()
+        if built:
+            self.register_buffer("table", torch.linspace(0, 1, 36).reshape(6, 6), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "table"):
+            self.register_buffer("table", torch.linspace(0, 1, 36).reshape(6, 6), persistent=False)
+        return x + self.get_buffer("table")
+
+
+def test_awp_lets_a_network_build_a_table_in_its_first_pass() -> None:
+    x, y = make_batch()
+    built, building = (nn.Sequential(Tabled(built=now), make_tiny_model()) for now in (True, False))
+    expected = gradients([AWP()], SAT(), built, make_step(built, x, y))
+    ours = gradients([AWP()], SAT(), building, make_step(building, x, y))
+    assert torch.equal(ours[0], expected[0])
+    assert all(torch.equal(a, b) for a, b in zip(ours[1], expected[1], strict=True))
+
+
+class Twice(Wrapper):
+    """Takes the whole update that is inside it twice on the same variants, and keeps the second gradient."""
+
+    name = "twice"
+
+    def backward(self, step: Step, loss: Loss, inner: Backward) -> Tensor:
+        first = step.replayable()
+        inner(first, loss)
+        step.model.zero_grad()
+        return inner(first.rewound(), loss)
+
+
+@pytest.mark.parametrize(
+    "wrappers", [[Twice()], [AWP(), Twice()], [Twice(), AWP()], [Twice(), Twice()], [AWP(), Twice(), Twice()]], ids=str
+)
+def test_a_wrapper_may_take_twice_what_another_takes_twice(wrappers: list[Wrapper]) -> None:
+    """To take it again on the same variants changes no gradient: that is AWP's own, where it is there."""
+    x, y = make_batch()
+    once, often = make_tiny_model(), make_tiny_model()
+    own = [wrapper for wrapper in wrappers if isinstance(wrapper, AWP)]
+    expected = gradients(own, SAT(), once, make_step(once, x, y))
+    ours = gradients(wrappers, SAT(), often, make_step(often, x, y))
+    assert torch.equal(ours[0], expected[0])
+    assert all(torch.equal(a, b) for a, b in zip(ours[1], expected[1], strict=True))

@@ -1,0 +1,115 @@
+"""What plugins keep from their preparation on, held to what a stopped training can go on from."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from harness.faults import fault
+from harness.settings import Plugin
+from harness.state import Stateful
+from harness.training.memory import require_savable
+
+
+class Remembered:
+    """Made after ``prepare``; asked then, and after updates.
+
+    A plugin with a ``state_dict`` of its own knows what it keeps: of it, only what that gives is looked at.
+
+    Args:
+        plugins: a method and wrappers, prepared.
+        model: the network that is trained.
+    """
+
+    def __init__(self, plugins: Sequence[Plugin], model: nn.Module) -> None:
+        self._plugins, self._model = plugins, model
+        parts = [cast(Stateful, plugin) for plugin in plugins]
+        self._prepared = [(part, _networks(part), self._outside(part)) for part in parts if not part.saves_itself]
+
+    def refuse_lost(self) -> None:
+        """Compare what is kept now with what was kept after ``prepare``.
+
+        Raises:
+            PluginFault: a plugin keeps what a stopped training would not have again; says what.
+        """
+        require_savable(self._plugins)
+        for part, problem in self.lost():
+            raise fault(cast(Plugin, part), problem)
+
+    def lost(self) -> Iterator[tuple[Stateful, str]]:
+        """Each plugin that keeps what would be lost, and what in words.
+
+        That is a part of the trained network in the memory, or a network that ``prepare`` did not put there; or an
+        attribute outside the memory that changed.
+        """
+        for part, networks, outside in self._prepared:
+            problem = self._problem(part, networks, outside)
+            if problem is not None:
+                yield part, problem
+
+    def _problem(self, part: Stateful, networks: set[str], outside: dict[str, str]) -> str | None:
+        for name, value in part.memory.items():
+            if self._shares(value):
+                return (
+                    f"its memory {name!r} shares weights with the trained network, which after a stop it would not;"
+                    " keep a copy (.detach().clone(), copy.deepcopy), or take them from the network at each update"
+                )
+        new = _networks(part) - networks
+        if new:
+            return (
+                f"its memory {min(new)!r} is a network that prepare did not put there, so that a stopped training could"
+                " not load it; put copy.deepcopy(model) there in prepare, and load the weights into it later"
+            )
+        now = self._outside(part)
+        changed = [name for name in now if now[name] != outside.get(name)]
+        if changed:
+            return (
+                f"its attribute {changed[0]!r} changed with an update, and is lost when a training is stopped: keep"
+                " what it remembers in self.memory, or give the plugin a state_dict and a load_state_dict of its own"
+            )
+        return None
+
+    def _outside(self, part: Stateful) -> dict[str, str]:
+        """A digest of each attribute but the memory.
+
+        What cannot be pickled is not known, and has none; nor has the trained network, which ``prepare`` gives back.
+        """
+        found = {}
+        for name, value in vars(part).items():
+            cached = isinstance(getattr(type(part), name, None), cached_property)
+            if name != "_memory" and not cached and not self._shares(value):
+                with contextlib.suppress(Exception):  # a class of the user's may raise anything
+                    found[name] = sha256(pickle.dumps(value)).hexdigest()
+        return found
+
+    def _shares(self, value: Any) -> bool:
+        own = {_place(tensor) for tensor in _tensors(self._model)}
+        return any(tensor.numel() and _place(tensor) in own for tensor in _tensors(value))
+
+
+def _networks(part: Stateful) -> set[str]:
+    return {name for name, value in part.memory.items() if isinstance(value, nn.Module)}
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Those of a network, or in a value that may be saved."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, nn.Module):
+        yield from (*value.parameters(), *value.buffers())
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, (list, tuple, set)):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _place(tensor: Tensor) -> tuple[str, int]:
+    return str(tensor.device), tensor.untyped_storage().data_ptr()
