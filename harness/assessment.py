@@ -18,7 +18,7 @@ from harness.overrides import make
 from harness.plugins import Catalogue
 from harness.protocol import Protocol
 from harness.rigour.scope import Kind, Scope
-from harness.shipped import code_of, engine_code
+from harness.shipped import code_of, engine_code, ships
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.threat import Threat
 
@@ -89,10 +89,12 @@ class Assessment:
     def attack_settings(self, attack: str) -> dict[str, Any]:
         """What identifies an attack's results: the block size too, where random numbers are drawn by block.
 
-        And its code, where that does not ship or has changed; and the evaluator's version, where that has changed.
+        And its code, where that does not ship or has changed; and the evaluator's version, where that has changed. An
+        attack that does not ship may mix the images of a block, also where it draws nothing: its results are of that
+        many images together.
         """
-        plugin = self.attacks[attack]
-        blocks = {"block_size": self.protocol.evaluation.block_size} if plugin.seeded else {}
+        plugin, size = self.attacks[attack], self.protocol.evaluation.block_size
+        blocks = {"block_size": size} if plugin.seeded else {} if ships(type(plugin)) else {"images_together": size}
         return plugin.settings_under(self.threat) | blocks | _code(plugin)
 
     def attack_seeds(self, attack: str) -> range:

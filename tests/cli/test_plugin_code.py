@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ class TestPlugins:
         assert job.specs[0].code["method"] == begun_with
         with pytest.raises(PluginError, match=r"the code of the method 'mine' is not the one that .* was begun with"):
             method_of(job.specs[0], plugins)
+
+    def test_an_attack_that_may_mix_the_images_of_a_block_is_repeated_for_other_blocks(self, harness: Harness) -> None:
+        brighter = "(x + threat.epsilon * (x.mean((0, 1, 2, 3)) > 0.3)).clamp(0, 1)"  # of all, by all of them
+        write("push.py", ATTACK, PUSHED=brighter)
+        run = f"run sat --plugin push.py {RUN} --set evaluation.attacks=natural,push --set evaluation.block_size="
+        harness(f"{run}100")
+        document = json.loads(harness(f"{run}50 --dry-run --json"))
+        assert [(e["attack"], e["blocks"], e["images"]) for e in document["evaluations"]] == [("push", 8, 360)]
 
     def test_two_files_of_one_name_are_two_methods(self, harness: Harness) -> None:
         for folder, scale in (("a", "1"), ("b", "0.5")):
