@@ -19,6 +19,12 @@ def quoted(text: str) -> str:
     return f"'{shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + '…'}'"
 
 
+def listed(names: Sequence[str], shown: int = 3) -> str:
+    """The first few names of a sentence, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
 def class_name(names: Sequence[str], number: int) -> str:
     """A class for a sentence: its quoted name, or its number where its name is not known."""
     return quoted(names[number]) if number < len(names) else str(number)

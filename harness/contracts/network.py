@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from harness.contracts import Check, require
 from harness.contracts.probe import CPU
+from harness.equality import same
 from harness.errors import SettingError
 from harness.network import Network, Shape
 from harness.seeds import generator, global_seed
@@ -70,12 +71,12 @@ def require_seeded(network: Network, shape: Shape, device: torch.device = CPU) -
     """
     (weights, given), (others, again) = (_begun(network, shape, device) for _ in range(2))
     require(
-        weights.keys() == others.keys() and all(_equal(weights[name], others[name]) for name in weights),
+        weights.keys() == others.keys() and all(same(weights[name], others[name]) for name in weights),
         "the same seed gives different weights: initialise with torch's own",
     )
-    same = torch.equal(given, again) if device.type == "cpu" else torch.allclose(given, again, rtol=1e-3, atol=1e-4)
+    alike = torch.equal(given, again) if device.type == "cpu" else torch.allclose(given, again, rtol=1e-3, atol=1e-4)
     require(
-        same,
+        alike,
         "in training mode the same seed gives different logits: draw from the global generator of torch, numpy, or"
         " Python, which the engine seeds, or seed one of its own in build, by torch.initial_seed()",
     )
@@ -90,11 +91,6 @@ def _begun(network: Network, shape: Shape, device: torch.device) -> tuple[dict[s
     with global_seed(device, 0), torch.no_grad():
         logits: Tensor = model.to(device)(x)
     return weights, logits
-
-
-def _equal(one: Tensor, other: Tensor) -> bool:
-    """As ``torch.equal``, but that NaN is NaN."""
-    return one.shape == other.shape and bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def connected(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, SettingError
-from harness.quoting import normal, visible
+from harness.quoting import listed, normal, visible
 
 PARTS = ("train", "test")
 AUTO = "auto"
 _NUMBER = re.compile(r"-?[0-9]+")
-_SHOWN = 3
 
 Listing = Mapping[str, Sequence[Path]]
 """Class name, in Unicode's form NFC -> its image files, sorted by name; in the order of the classes."""
@@ -155,6 +154,4 @@ def _check_same_classes(root: Path, listings: Mapping[str, Listing]) -> None:
 
 def some(names: Iterable[str]) -> str:
     """The first few of some names, and how many more there are."""
-    known = sorted(names)
-    rest = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return ", ".join(repr(name) for name in known[:_SHOWN]) + rest
+    return listed([repr(name) for name in sorted(names)])

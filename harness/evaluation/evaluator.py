@@ -21,11 +21,10 @@ from harness.errors import PluginError
 from harness.evaluation.untouched import Untouched
 from harness.isolation import isolated
 from harness.process import process_kept
+from harness.quoting import listed
 from harness.seeds import derive_seed, global_seed
 from harness.shipped import ships
 from harness.threat import Threat
-
-_SHOWN = 3  # names in a refusal
 
 
 @dataclass(frozen=True)
@@ -118,10 +117,9 @@ def _refuse_images(attack: Attack, x_adv: Any, x: Tensor) -> None:
 
 def _refuse_touched(attack: Attack, names: set[str]) -> None:
     if names:
-        shown = ", ".join(sorted(names)[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         raise PluginError(
-            f"{_named(attack)} left the network changed ({shown}), so that another network would be judged; it must"
-            " put back weights, modes, layers, and hooks"
+            f"{_named(attack)} left the network changed ({listed(sorted(names))}), so that another network would be"
+            " judged; it must put back weights, modes, layers, and hooks"
         )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from harness.equality import same
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -27,7 +28,7 @@ class Untouched:
         names = {n for n in self._layers.keys() | layers.keys() if self._layers.get(n) != layers.get(n)}
         for name in self._tensors.keys() | tensors.keys():
             before, now = self._tensors.get(name), tensors.get(name)
-            if before is None or now is None or not _same(before, now.detach()):
+            if before is None or now is None or not same(before, now.detach()):
                 names.add(name)
         return names
 
@@ -46,11 +47,3 @@ def _layers(model: nn.Module) -> Mapping[str, Any]:
         )
         for name, module in model.named_modules()
     }
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
-        return False
-    if torch.equal(one, other):
-        return True
-    return one.is_floating_point() and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)

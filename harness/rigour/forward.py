@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from harness.quoting import listed
 from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
@@ -12,7 +13,6 @@ SAME = 1e-4
 ROUNDINGS, ROUNDINGS_OF_SUMS = 8, 32  # of a logit: how far apart rounding may bring two equal passes, and sums
 _ROUNDING = float(torch.finfo(torch.float32).eps)
 _LEAST = float(torch.finfo(torch.float32).tiny)
-_SHOWN = 3  # names in a reason
 
 
 def random_forward(subject: Subject) -> Outcome:
@@ -60,9 +60,9 @@ def training_mode(subject: Subject) -> Outcome:
     training, changed = subject.first_look.training, subject.first_look.changed
     problems = []
     if training:
-        problems.append(f"in training mode after .eval(): {_listed(training)}")
+        problems.append(f"in training mode after .eval(): {listed([name or 'the whole network' for name in training])}")
     if changed:
-        problems.append(f"changed by a pass: {_listed(changed)}")
+        problems.append(f"changed by a pass: {listed(changed)}")
     return judged(
         bool(problems),
         "; ".join(problems) or "all modules are in evaluation mode, and a pass changes no buffer",
@@ -98,8 +98,3 @@ def typical_margins(logits: Tensor) -> Tensor:
     ordered = logits.double().sort(1, descending=True).values
     medians = (ordered[:, :1] - ordered[:, 1:]).median(1).values.nan_to_num(0.0, 0.0, 0.0)  # of two the smaller one
     return medians.clamp(min=float(medians.quantile(0.1)))
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(name or "the whole network" for name in names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.adversary import CrossEntropy, Objective, ascend, project
+from harness.equality import same
 from harness.isolation import Isolation
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
 from harness.rigour.looks import Looks
@@ -65,7 +66,7 @@ class Subject:
         streams = self.isolation.streams()
         logits = self.forward(self.x)
         after = dict(self.model.named_buffers())
-        changed = [name for name, old in before.items() if name not in after or not _same(old, after[name])]
+        changed = [name for name, old in before.items() if name not in after or not same(old, after[name])]
         training = [name for name, module in self.model.named_modules() if module.training]
         return FirstLook(logits, training, changed, (streams, self.isolation.streams()))
 
@@ -216,10 +217,6 @@ class FirstLook:
     training: list[str]
     changed: list[str]
     streams: tuple[Mapping[str, object], Mapping[str, object]]
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
 
 
 def _input_gradient(values: Tensor, x: Tensor) -> Tensor:

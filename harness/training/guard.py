@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from harness.faults import blaming, fault, modes_held, suspect
 from harness.method import Log, Method, Step
 from harness.network import Network
+from harness.quoting import listed
 from harness.settings import Plugin
 from harness.training.memory import require_savable
 from harness.training.untouched import ADVICE, seen, touched
 from harness.wrapper import Loss, Wrapper
 
-_SHOWN = 3  # names in a message
 _VALUES_EVERY = 5  # calls of a loss: in the others, what torch itself counts is compared, which costs next to nothing
 
 
@@ -44,14 +44,14 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
         if changed:
             raise fault(
                 method,
-                f"its loss left {_listed(changed)} in another mode or without gradient; modes are the engine's:"
+                f"its loss left {listed(changed)} in another mode or without gradient; modes are the engine's:"
                 " step.perturb crafts in evaluation mode and puts it back",
             )
         changes = touched(held, step)
         if changes:
             kind = next(iter(changes.values()))
             names = [name for name, its in changes.items() if its == kind]
-            raise fault(doer, f"{doing} changed {_listed(names)}; {ADVICE[kind]}")
+            raise fault(doer, f"{doing} changed {listed(names)}; {ADVICE[kind]}")
         return value  # type: ignore[no-any-return]  # checked above
 
     return loss
@@ -91,11 +91,6 @@ def _state(model: nn.Module) -> dict[str, bool]:
     """The mode of every module, and whether each parameter asks for a gradient."""
     modes = {f"module {name or '(the network)'}": module.training for name, module in model.named_modules()}
     return modes | {f"parameter {name}": p.requires_grad for name, p in model.named_parameters()}
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + rest
 
 
 def moving_once(method: Method, loss: Loss, wrappers: Sequence[Wrapper]) -> Callable[[], Loss]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
+from harness.equality import same
 from harness.method import Step
 
 ADVICE = {
@@ -45,7 +45,7 @@ class Seen(NamedTuple):
         """Whether it is another tensor now, or was written."""
         if now is None or self.tensor is not now.tensor or self.marks != now.marks:
             return True
-        return self.tensor is not None and self.value is not None and not _same(self.tensor, self.value)
+        return self.tensor is not None and self.value is not None and not same(self.tensor, self.value)
 
 
 def seen(step: Step, *, values: bool) -> dict[str, Seen]:
@@ -71,8 +71,3 @@ def touched(before: dict[str, Seen], step: Step) -> dict[str, str]:
     now = seen(step, values=False)
     new = {name: thing.kind for name, thing in now.items() if name not in before}
     return {name: thing.kind for name, thing in before.items() if thing.differs(now.get(name))} | new
-
-
-def _same(tensor: Tensor, value: Tensor) -> bool:
-    """NaN is equal to NaN: a training that diverges is told as such."""
-    return torch.equal(tensor, value) or bool(((tensor == value) | ((tensor != tensor) & (value != value))).all())
