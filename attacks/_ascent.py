@@ -11,11 +11,11 @@ from annotated_types import Interval
 from torch import Tensor, nn
 from typing_extensions import Doc
 
-from harness.adversary import Objective, ascend, worst_of
-from harness.attack import Attack, Passes
 from harness.errors import SettingError
-from harness.settings import LATER
-from harness.threat import Threat
+from harness.plugin.adversary import Objective, ascend, worst_of
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.settings import LATER
+from harness.plugin.threat import Threat
 
 
 @dataclass(frozen=True, kw_only=True)

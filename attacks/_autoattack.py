@@ -13,10 +13,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.attack import Attack, Passes
 from harness.errors import HarnessError
-from harness.seeds import global_seed
-from harness.threat import Threat
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.threat import Threat
+from harness.runtime.seeds import global_seed
 
 FEWEST = 4  # classes: APGD's targeted loss needs the four highest logits
 TARGETS = 9  # the standard version's number of target classes

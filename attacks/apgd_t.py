@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from attacks._autoattack import FEWEST, Package
+from harness.attacks._autoattack import FEWEST, Package
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge
 from typing_extensions import Doc
 
-from attacks._ascent import Ascent
-from harness.adversary import Margin
+from harness.attacks._ascent import Ascent
+from harness.plugin.adversary import Margin
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.adversary import CrossEntropy, ascend
-from harness.attack import Attack, Passes
-from harness.threat import Threat
+from harness.plugin.adversary import CrossEntropy, ascend
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.threat import Threat
 
 
 @dataclass(frozen=True, kw_only=True)

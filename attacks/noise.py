@@ -10,9 +10,9 @@ from annotated_types import Interval
 from torch import Tensor, nn
 from typing_extensions import Doc
 
-from harness.adversary import CrossEntropy, project, worst_of
-from harness.attack import Attack, Passes
-from harness.threat import Threat
+from harness.plugin.adversary import CrossEntropy, project, worst_of
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.threat import Threat
 
 
 @dataclass(frozen=True, kw_only=True)

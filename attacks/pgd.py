@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attacks._ascent import Ascent
-from harness.adversary import CrossEntropy
+from harness.attacks._ascent import Ascent
+from harness.plugin.adversary import CrossEntropy
 
 
 @dataclass(frozen=True, kw_only=True)

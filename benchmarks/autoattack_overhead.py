@@ -3,7 +3,7 @@
 Both sides attack the same block of the digits' test images with the same network (smallcnn, trained adversarially for
 a few epochs, so that examples survive to every part), the same seed, the same radius, the same device, one thread:
 
-    harness   ``harness.evaluation.evaluator.evaluate`` with the attack ``autoattack``
+    harness   ``harness.evaluator.evaluate`` with the attack ``autoattack``
     package   ``pyautoattack.AutoAttack(...).run_standard_evaluation`` on the block as one batch
 
 Expected before measuring: less than 3 % more time, and less than 3 % more memory. The evaluator adds two looks at the
@@ -43,14 +43,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attacks.autoattack import AutoAttack
-from harness.adversary import CrossEntropy, ascend
+from harness.attacks.autoattack import AutoAttack
 from harness.data.digits import Digits
-from harness.device import arithmetic, device_label, resolve_device
-from harness.evaluation.evaluator import evaluate
+from harness.evaluator import evaluate
 from harness.networks.smallcnn import SmallCNN
-from harness.seeds import generator, global_seed
-from harness.threat import Threat
+from harness.plugin.adversary import CrossEntropy, ascend
+from harness.plugin.threat import Threat
+from harness.runtime.device import arithmetic, device_label, resolve_device
+from harness.runtime.seeds import generator, global_seed
 from harness.training.batches import epoch_batches
 
 RESULTS = Path(__file__).parent / "results"

@@ -1,6 +1,6 @@
 """What it costs to keep a model apart from the process: a pass that is isolated, beside the same pass that is not.
 
-    isolated  ``harness.isolation.isolated``: around each pass, forward and backward, the model's own random streams and
+    isolated  ``harness.runtime.isolation.isolated``: around each pass, forward and backward, its own streams and
               the process's modes are put in place, and then the attack's again
     plain     the same network, called alone
 
@@ -29,12 +29,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.autoattack_overhead import processor_name
-from harness.device import device_label, resolve_device
-from harness.isolation import isolated
-from harness.network import Network, Shape
 from harness.networks.resnet18 import ResNet18
 from harness.networks.smallcnn import SmallCNN
-from harness.seeds import generator, global_seed
+from harness.plugin.network import Network, Shape
+from harness.runtime.device import device_label, resolve_device
+from harness.runtime.isolation import isolated
+from harness.runtime.seeds import generator, global_seed
 
 RESULTS = Path(__file__).parent / "results"
 CASES: dict[str, tuple[Network, Shape, int, int]] = {  # network, images, and passes in one measurement

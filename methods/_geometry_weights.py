@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import Doc
 
 from harness.errors import SettingError
-from harness.method import Method, Step
+from harness.plugin.method import Method, Step
 
 Assignment = Literal["tanh", "sigmoid", "discrete"]
 

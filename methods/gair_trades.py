@@ -10,9 +10,9 @@ from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
 
-from harness.adversary import KL, kl_divergence
-from harness.method import Step
-from methods._geometry_weights import GeometryWeighted
+from harness.methods._geometry_weights import GeometryWeighted
+from harness.plugin.adversary import KL, kl_divergence
+from harness.plugin.method import Step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.adversary import CrossEntropy
-from harness.method import Step
-from methods._geometry_weights import GeometryWeighted
+from harness.methods._geometry_weights import GeometryWeighted
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.method import Step
 
 
 @dataclass(frozen=True, kw_only=True)

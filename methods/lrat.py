@@ -11,8 +11,8 @@ from torch import Tensor
 from typing_extensions import Doc
 
 from harness.errors import SettingError
-from harness.method import Step
-from methods._local_weights import LocallyWeighted
+from harness.methods._local_weights import LocallyWeighted
+from harness.plugin.method import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class LRAT(LocallyWeighted):
     (C), ``floor=none`` (P+C), and ``floor=pgd`` ([P]+P+C).
 
     Departs: ``floor=none`` has no floor weight, so C plays no part and the weights themselves have mean one. The
-    margin's cap replaces Eq. 12's constant (see ``harness.adversary.Margin``).
+    margin's cap replaces Eq. 12's constant (see ``harness.plugin.adversary.Margin``).
     """
 
     floor: Annotated[

@@ -11,9 +11,9 @@ from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
 
-from harness.adversary import KL, kl_divergence
-from harness.method import Step
-from methods._local_weights import LocallyWeighted
+from harness.methods._local_weights import LocallyWeighted
+from harness.plugin.adversary import KL, kl_divergence
+from harness.plugin.method import Step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
 
-from harness.adversary import CrossEntropy, kl_divergence
-from harness.method import Method, Step
+from harness.plugin.adversary import CrossEntropy, kl_divergence
+from harness.plugin.method import Method, Step
 
 
 @dataclass(frozen=True, kw_only=True)

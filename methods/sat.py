@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.adversary import CrossEntropy
-from harness.method import Method, Step
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.method import Method, Step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.method import Method, Step
+from harness.plugin.method import Method, Step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
 
-from harness.adversary import KL, kl_divergence
-from harness.method import Method, Step
+from harness.plugin.adversary import KL, kl_divergence
+from harness.plugin.method import Method, Step
 
 
 @dataclass(frozen=True, kw_only=True)

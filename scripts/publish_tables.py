@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.evaluation.intervals import t_interval
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.cells import TIED, figure_text, flags_text, interval_text, legend, titles
 from harness.leaderboard.columns import Verdicts
 from harness.leaderboard.pairs import common_seeds, over_training_seeds
 from harness.leaderboard.ranking import boards, read_verdicts
+from harness.statistics.intervals import t_interval
 from harness.store.records import RunRecord
 from harness.store.store import Store
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.plugins import KINDS, discover
-from harness.shipped import manifest
-from harness.source import source_of
+from harness.registry.catalogue import KINDS, discover
+from harness.registry.shipped import manifest
+from harness.registry.source import source_of
 
 FILE = Path(__file__).resolve().parent.parent / "harness" / "shipped.json"
 

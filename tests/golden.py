@@ -15,20 +15,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.attack import Attack
-from harness.contracts.probe import CPU, THREAT, probe_batch, probe_model, probe_step
-from harness.dataset import Augmentation, Dataset, Split
+from harness.conformance.probe import CPU, THREAT, probe_batch, probe_model, probe_step
 from harness.errors import SettingError
-from harness.evaluation.evaluator import evaluate
-from harness.method import Method
-from harness.network import Network, Shape
+from harness.evaluator import evaluate
 from harness.networks.smallcnn import SmallCNN
-from harness.plugins import discover
-from harness.protocol import load_protocol
-from harness.seeds import generator
-from harness.spec import RunSpec
+from harness.plugin.attack import Attack
+from harness.plugin.dataset import Augmentation, Dataset, Split
+from harness.plugin.method import Method
+from harness.plugin.network import Network, Shape
+from harness.plugin.wrapper import Wrapper
+from harness.protocols.protocol import load_protocol
+from harness.protocols.run_spec import RunSpec
+from harness.registry.catalogue import discover
+from harness.runtime.seeds import generator
 from harness.training.loop import Trainer, initial_model, wrapped_backward
-from harness.wrapper import Wrapper
 
 CLASSES = 10
 SHAPES = (Shape(1, 8, 8, 4), Shape(3, 32, 32, 7))

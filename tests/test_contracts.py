@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.contracts import checks, kinds, load_plugin
-from harness.plugins import KINDS, discover
+from harness.conformance import checks, kinds, load_plugin
+from harness.registry.catalogue import KINDS, discover
 
 ELSEWHERE = {"cifar10", "svhn", "folder"}  # their images are not here: tests/harness/data makes them
 

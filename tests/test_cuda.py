@@ -7,11 +7,11 @@ from typing import cast
 import pytest
 import torch
 
-from harness.adversary import CrossEntropy, Margin, ascend
-from harness.device import arithmetic, resolve_device
-from harness.method import Method, Step
-from harness.plugins import discover
-from harness.seeds import generator
+from harness.plugin.adversary import CrossEntropy, Margin, ascend
+from harness.plugin.method import Method, Step
+from harness.registry.catalogue import discover
+from harness.runtime.device import arithmetic, resolve_device
+from harness.runtime.seeds import generator
 from harness.training.means import Means
 from tests.tiny import make_batch, make_threat, make_tiny_model
 

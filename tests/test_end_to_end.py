@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from harness.assessment import with_attacks
-from harness.plugins import discover
-from harness.protocol import load_protocol
+from harness.planning.assessment import with_attacks
+from harness.protocols.protocol import load_protocol
+from harness.registry.catalogue import discover
 from harness.store.records import RunRecord
 from harness.store.store import Store
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.plugins import KINDS, discover
-from harness.shipped import code_of, manifest, ships, source_of_plugin
-from methods.sat import SAT
+from harness.methods.sat import SAT
+from harness.registry.catalogue import KINDS, discover
+from harness.registry.shipped import code_of, manifest, ships, source_of_plugin
 from scripts.ship import document
 from tests.golden import ENGINE, values_of
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.identity import digest
-from harness.job import Request, resolve
 from harness.leaderboard.board import MEASURED, REPORTED
 from harness.leaderboard.ranking import boards
+from harness.planning.run_request import Request, resolve
 from harness.reference import reported_figures
 from harness.store import database
 from harness.store.store import Store

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.method import Step
-from harness.threat import Threat
+from harness.plugin.method import Step
+from harness.plugin.threat import Threat
 
 PROTOCOL_DOCUMENT: dict[str, Any] = {
     "epsilon": 0.2,

@@ -15,7 +15,7 @@ _KINDS = {"method": "methods", "network": "networks"}  # a run's parts, as the l
 
 def code_of_run(run: RunRecord) -> Iterator[str]:
     """One line for what ships, and one for each part that does not."""
-    from harness.shipped import manifest, version_text
+    from harness.registry.shipped import manifest, version_text
 
     names = {"method": run.method, "network": run.network}
     shipped = [f"{part} {name}" for part, name in names.items() if part not in run.code]
@@ -51,6 +51,6 @@ def _today(files: Mapping[str, str]) -> str:
 
 
 def _sha256(file: str) -> str:
-    from harness.source import content
+    from harness.registry.source import content
 
     return hashlib.sha256(content(Path(file))).hexdigest()

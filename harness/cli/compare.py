@@ -57,15 +57,15 @@ def compare(
     """Compare two methods, networks, or attacks on the same test images: differences, intervals, paired tests."""
     names = [name for name in (first, second) if name is not None]
     _check(names, everything, vulnerable, attacks, attack, share)
-    from harness.evaluation.agreement import SHARE
-    from harness.leaderboard import comparison_document as documents
-    from harness.leaderboard import comparison_text as texts
+    from harness.comparison import document as documents
+    from harness.comparison import text as texts
+    from harness.comparison.comparison import compare as compare_entrants
+    from harness.comparison.families import families
+    from harness.comparison.labels import known_labels, labels_of, read
+    from harness.comparison.naming import Where, find_one, find_two
+    from harness.comparison.vulnerable import attacks_agree, networks_agree
     from harness.leaderboard.board import Selection
-    from harness.leaderboard.classes import known_labels, labels_of, read
-    from harness.leaderboard.comparison import compare as compare_entrants
-    from harness.leaderboard.families import families
-    from harness.leaderboard.finding import Where, find_one, find_two
-    from harness.leaderboard.vulnerable import attacks_agree, networks_agree
+    from harness.statistics.agreement import SHARE
     from harness.store.store import Store
 
     options = {"image_size": image_size, "class_order": class_order, "channels": channels}
@@ -115,6 +115,6 @@ def _emit(document: dict[str, Any], parts: Iterator[RenderableType], as_json: bo
     if as_json:
         print(json.dumps(document, indent=2))
         return
-    from harness.leaderboard.comparison_text import print_parts
+    from harness.comparison.text import print_parts
 
     print_parts(parts)

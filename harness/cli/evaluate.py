@@ -33,8 +33,8 @@ from harness.cli.run import check_places, print_times, tell_notes
 from harness.errors import SettingError
 
 if TYPE_CHECKING:
-    from harness.evaluate import Evaluation
     from harness.execution.summary import Summary
+    from harness.planning.evaluate_request import Evaluation
     from harness.store.records import ModelRecord
     from harness.store.store import Store
 
@@ -110,9 +110,9 @@ def evaluate(
     """Attack TARGET, a run or any model, keep the verdict of every example, and show the figures."""
     started = time.perf_counter()
     check_places(db, runs_dir, workers, writing=True)
-    from harness.evaluate import EvaluateRequest, resolve_evaluation
     from harness.execution.conduct import default_workers
     from harness.execution.evaluation import conduct_evaluation
+    from harness.planning.evaluate_request import EvaluateRequest, resolve_evaluation
     from harness.store.store import Store
     from harness.targets.preprocessing import Preprocessing
     from harness.targets.target import quiet
@@ -175,8 +175,8 @@ def _tell_model(evaluation: Evaluation) -> None:
 def _print(evaluation: Evaluation, model: ModelRecord | None, store: Store, summary: Summary, as_json: bool) -> None:
     from harness.cli.origin import origin, repeated
     from harness.cli.report_text import report_lines, sweep_lines
-    from harness.evaluation.report import evaluations_of, report, report_document
     from harness.execution.evaluation import checkpoint_of
+    from harness.planning.report import evaluations_of, report, report_document
 
     documents, shown = [], []
     for weights in evaluation.weights:

@@ -77,7 +77,7 @@ def robustbench(
 def _radius(text: str | None) -> float | None:
     if text is None:
         return None
-    from harness.threat import Threat
+    from harness.plugin.threat import Threat
 
     # read and checked as every other epsilon is: of 8 it says to write 8/255
     return Threat.from_mapping({"epsilon": text, "steps": 1, "step_size": 1, "start": "none"}).epsilon

@@ -32,10 +32,10 @@ def leaderboard(
 ) -> None:
     """Show the leaderboard: measured rows, and those that papers report, each in rankings of their own."""
     from harness.leaderboard.board import Selection
-    from harness.leaderboard.document import render_json
-    from harness.leaderboard.markdown import render_markdown
     from harness.leaderboard.ranking import boards
-    from harness.leaderboard.values import render_csv
+    from harness.leaderboard.render_csv import render_csv
+    from harness.leaderboard.render_json import render_json
+    from harness.leaderboard.render_markdown import render_markdown
     from harness.store.store import Store
 
     store = Store.read(db)
@@ -48,7 +48,7 @@ def leaderboard(
     elif form == "csv":
         print(render_csv(chosen))
     else:
-        from harness.leaderboard.table import print_table
+        from harness.leaderboard.render_table import print_table
 
         print_table(chosen)
         if not chosen:

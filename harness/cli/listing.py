@@ -9,7 +9,7 @@ import typer
 
 from harness.cli.options import AsJson, Plugins
 from harness.errors import UnknownName
-from harness.plugins import KINDS, discover
+from harness.registry.catalogue import KINDS, discover
 
 LISTED = (*KINDS, "protocols")
 
@@ -51,9 +51,9 @@ def list_plugins(
 
 
 def _protocols() -> list[dict[str, Any]]:
-    from harness.assessment import with_attacks
-    from harness.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
-    from harness.settings import SettingInfo
+    from harness.planning.assessment import with_attacks
+    from harness.plugin.settings import SettingInfo
+    from harness.protocols.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
 
     parts = (("train", TrainProtocol), ("evaluation", EvaluationProtocol))
     listed = []

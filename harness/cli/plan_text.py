@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.progress import duration
 
 if TYPE_CHECKING:
-    from harness.job import Job
-    from harness.plan import Plan
-    from harness.spec import RunSpec
+    from harness.planning.plan import Plan
+    from harness.planning.run_request import Job
+    from harness.protocols.run_spec import RunSpec
 
 
 def plan_document(plan: Plan, jobs: Sequence[Job], workers: int) -> dict[str, Any]:
@@ -72,8 +72,8 @@ def plan_lines(plan: Plan, jobs: Sequence[Job], workers: int) -> Iterator[str]:
 
 def print_plans(parts: Sequence[Sequence[Job]], plans: Sequence[Plan], workers: int | None, as_json: bool) -> None:
     """Several plans, each of jobs on one data set and network, which have timings of their own."""
-    from harness.attack import Passes
     from harness.execution.conduct import default_workers
+    from harness.plugin.attack import Passes
 
     documents = []
     for jobs, plan in zip(parts, plans, strict=True):

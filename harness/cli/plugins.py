@@ -13,7 +13,7 @@ import typer
 
 from harness.cli.options import AsJson, Plugins
 from harness.errors import HarnessError, UnknownName
-from harness.plugins import KINDS, discover
+from harness.registry.catalogue import KINDS, discover
 
 NOUNS = [kind.noun for kind in KINDS.values()]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="method, attack, dataset, network, or wrapper.")]
@@ -46,7 +46,7 @@ def new(
     if not folder.is_dir():
         raise HarnessError(f"--dir {folder} is not a directory; make it first")
     for file, template in files.items():
-        text = (resources.files("harness") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
+        text = (resources.files("harness.plugin") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
         file.write_text(Template(text).substitute(words), encoding="utf-8")
     first, second = files
     print(f"wrote {first} and {second}")
@@ -72,8 +72,8 @@ def check(
 ) -> None:
     """Run the contract tests on a plugin, in seconds, and say what is wrong; exit code 1 if anything is."""
     _check_kind(kind)
-    from harness.contracts import run_checks
-    from harness.dataset import DataSource
+    from harness.conformance import run_checks
+    from harness.plugin.dataset import DataSource
 
     files = tuple(plugin or ())
     catalogue = discover(f"{kind}s", files)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.evaluation.intervals import Interval
-    from harness.evaluation.report import ModelReport, Result
+    from harness.planning.report import ModelReport, Result
+    from harness.statistics.intervals import Interval
 
 BAR = 40  # characters for 100 %
 LEGEND = (

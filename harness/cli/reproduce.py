@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from harness.execution.summary import Summary
-    from harness.job import Job
-    from harness.plan import Plan
-    from harness.reproduction import Comparison, Ordering
+    from harness.planning.plan import Plan
+    from harness.planning.run_request import Job
+    from harness.reproduction.reproduction import Comparison, Ordering
 
 LEGEND = (
     "reported: median ± standard deviation over 5 attack seeds, one network, in % of test images classified rightly.",
@@ -85,7 +85,7 @@ def reproduce(
 
     What is done already, by this command or by `harness run`, is not repeated.
     """
-    from harness.reference.recipes import select
+    from harness.reproduction.recipes import select
     from harness.store.store import Store
 
     cells = select(table, dataset, arch)
@@ -93,9 +93,9 @@ def reproduce(
     if dry_run and report:
         raise SettingError("--dry-run and --report exclude each other: the one shows what is to do, the other what is")
 
-    from harness import reproduction
     from harness.cli.plan_text import print_plans
-    from harness.job import Request
+    from harness.planning.run_request import Request
+    from harness.reproduction import reproduction
 
     base = Request(
         methods=(),
@@ -132,7 +132,7 @@ def reproduce(
 
 
 def _plan(jobs: Sequence[Job], db: str | None, fresh: bool) -> Plan:
-    from harness.plan import make_plan
+    from harness.planning.plan import make_plan
     from harness.store.store import Store
 
     store = Store.read(db)
@@ -170,7 +170,7 @@ def _print_report(comparisons: Sequence[Comparison], orders: Sequence[Ordering],
         return
     from rich.console import Console
 
-    from harness.leaderboard.table import PIPE_WIDTH
+    from harness.leaderboard.render_table import PIPE_WIDTH
 
     console = Console()
     if not console.is_terminal:

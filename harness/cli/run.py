@@ -36,10 +36,10 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from harness.dataset import Dataset
     from harness.execution.summary import Summary
-    from harness.job import Job
     from harness.leaderboard.board import Board
+    from harness.planning.run_request import Job
+    from harness.plugin.dataset import Dataset
     from harness.store.records import EvaluationRecord
     from harness.store.store import Store
 
@@ -82,8 +82,8 @@ def run(
 
     from harness.cli.plan_text import plan_document, plan_lines, tell_device
     from harness.execution.conduct import Conductor, default_workers
-    from harness.job import Request, resolve
-    from harness.plan import make_plan
+    from harness.planning.plan import make_plan
+    from harness.planning.run_request import Request, resolve
     from harness.targets.target import quiet
 
     request = Request(
@@ -163,8 +163,8 @@ def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: boo
     """The rows of what the command was about, under its protocol and evaluation set."""
     from harness.cli.origin import origin
     from harness.leaderboard.board import Selection
-    from harness.leaderboard.document import row_documents
     from harness.leaderboard.ranking import boards
+    from harness.leaderboard.render_json import row_documents
 
     selection = Selection(protocol=jobs[0].protocol.fingerprint, runs=frozenset(summary.run_ids))
     chosen = [board for board in boards(store, selection) if board.images == jobs[0].images]
@@ -176,7 +176,7 @@ def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: boo
         # one method at one checkpoint is one row; more of them are told as the leaderboard tells them
         print(json.dumps(rows[0] if len(rows) == 1 else {"rows": rows}, indent=2))
         return
-    from harness.leaderboard.table import print_table
+    from harness.leaderboard.render_table import print_table
 
     print_table(chosen)
 

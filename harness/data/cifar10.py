@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import torch
 
 from harness.data._torchvision import Download, fetch_missing
-from harness.dataset import Augmentation, Dataset, DataSource, Split
-from harness.network import Shape
+from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
+from harness.plugin.network import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from harness.dataset import Dataset, DataSource, Split
+from harness.plugin.dataset import Dataset, DataSource, Split
 
 TEST_EXAMPLES = 360
 SPLIT_SEED = 0  # fixed: the split is part of what "digits" means here

@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.assessment import Assessment, AttackGap
-from harness.device import device_label
 from harness.errors import HarnessError, ModelFault
 from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
 from harness.execution.executor import Executor
 from harness.execution.summary import Summary
 from harness.execution.work import LOG_FILE, BlockWork, ExamineWork, Work
 from harness.identity import digest
-from harness.provenance import provenance
+from harness.planning.assessment import Assessment, AttackGap
+from harness.registry.shipped import code_of
 from harness.rigour.checks import examine_verdicts
-from harness.shipped import code_of
+from harness.runtime.device import device_label
+from harness.runtime.provenance import provenance
 from harness.store.records import EvaluationRecord
 from harness.store.store import Store
-from harness.weights import Weights
+from harness.targets.model import Weights
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,21 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.assessment import Assessment
-from harness.device import device_label
 from harness.errors import PluginFault, TrainingFailed
 from harness.events import CheckpointDone, EpochDone, Event, Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import Executor, executor_for
 from harness.execution.summary import Summary
 from harness.execution.work import LOG_FILE, TrainWork, logging_to
-from harness.job import Job
-from harness.plan import RunGap, make_plan
-from harness.provenance import provenance
+from harness.planning.assessment import Assessment
+from harness.planning.plan import RunGap, make_plan
+from harness.planning.run_request import Job
+from harness.runtime.device import device_label
+from harness.runtime.provenance import provenance
 from harness.store.records import RunRecord
 from harness.store.store import Store
+from harness.targets.model import RunWeights
 from harness.training.checkpoints import weights_file
-from harness.weights import RunWeights
 
 LARGE_NETWORK = 1_000_000  # parameters; below it a second CPU thread costs more than it gives
 

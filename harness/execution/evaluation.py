@@ -6,21 +6,21 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.device import device_label
-from harness.evaluate import Evaluation
 from harness.events import Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import executor_for
 from harness.execution.summary import Summary
-from harness.plugins import discover
-from harness.provenance import provenance
+from harness.planning.evaluate_request import Evaluation
 from harness.quoting import normal
+from harness.registry.catalogue import discover
+from harness.runtime.device import device_label
+from harness.runtime.provenance import provenance
 from harness.store.models import model_identity
 from harness.store.records import CheckpointRecord, ModelRecord
 from harness.store.store import Store
+from harness.targets.model import Weights
 from harness.targets.probe import same_function
 from harness.targets.target import Opened
-from harness.weights import Weights
 
 
 def conduct_evaluation(

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.plugins import noun_of
-from harness.settings import Plugin
-from harness.shipped import ships
+from harness.plugin.settings import Plugin
+from harness.registry.catalogue import noun_of
+from harness.registry.shipped import ships
 
 _told: set[Path] = set()  # logs of which this process has told
 

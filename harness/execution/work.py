@@ -14,32 +14,32 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import nn
 
-from harness.assessment import DatasetPlace
-from harness.attack import Attack
-from harness.dataset import Dataset, DataSource
 from harness.errors import DataError, PluginError
-from harness.evaluation.evaluator import evaluate
-from harness.evaluation.images import Images
+from harness.evaluator import evaluate
 from harness.events import BlockDone, Examined, Report
 from harness.execution.prints import prints_logged, speaker_of
-from harness.faults import blaming
 from harness.identity import digest
-from harness.loading import load
-from harness.network import Shape
-from harness.parts import method_of, network_of, wrappers_of
-from harness.plugins import discover
-from harness.process import process_kept
+from harness.planning.assessment import DatasetPlace
+from harness.plugin.attack import Attack
+from harness.plugin.dataset import Dataset, DataSource
+from harness.plugin.images import Images
+from harness.plugin.network import Shape
+from harness.plugin.threat import Threat
+from harness.protocols.run_plugins import method_of, network_of, wrappers_of
+from harness.protocols.run_spec import RunSpec
+from harness.registry.catalogue import discover
+from harness.registry.faults import blaming
+from harness.registry.loading import load
+from harness.registry.shipped import code_of
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
-from harness.seeds import generator
-from harness.shipped import code_of
-from harness.spec import RunSpec
+from harness.runtime.process import process_kept
+from harness.runtime.seeds import generator
+from harness.targets.model import TargetWeights, Weights
 from harness.targets.probe import fixed_images
 from harness.targets.steadiness import Steadiness
 from harness.targets.target import quiet
-from harness.threat import Threat
 from harness.training.loop import Trainer
-from harness.weights import TargetWeights, Weights
 
 LOG_FILE = "log.txt"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.evaluation.images import Images
-from harness.evaluation.statistics import Figure, Spread
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, label, with_code, with_departures
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
-from harness.rigour.scope import Scope
+from harness.plugin.images import Images
+from harness.statistics.figures import Figure, Spread
+from harness.store.scope import Scope
 
 MEASURED, REPORTED = "measured", "reported"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.evaluation.intervals import Interval, t_interval, wilson
-from harness.evaluation.statistics import Figure
 from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.pairs import RULE
 from harness.reference import ABOUT
+from harness.statistics.figures import Figure
+from harness.statistics.intervals import Interval, t_interval, wilson
 
 TIED = "≈"  # beside the rank of a row that is not told apart from the best
 ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.evaluation.images import Images
-from harness.evaluation.paired import robust_under_every
 from harness.leaderboard.contestants import Contestant
+from harness.plugin.images import Images
+from harness.statistics.paired import robust_under_every
 from harness.store.records import EvaluationRecord
 
 WORST_CASE = "worst_case"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.leaderboard.contestants import Contestant
-from harness.rigour.scope import Scope
+from harness.store.scope import Scope
 
 
 @dataclass(frozen=True)

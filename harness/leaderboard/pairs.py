@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-from harness.evaluation.intervals import Interval
-from harness.evaluation.paired import cross, mcnemar, robust_under_every
-from harness.evaluation.significance import ALPHA, PairedT, holm, paired_t
 from harness.leaderboard.columns import Column, Shared, Verdicts
 from harness.leaderboard.contestants import Contestant
+from harness.statistics.intervals import Interval
+from harness.statistics.paired import cross, mcnemar, robust_under_every
+from harness.statistics.significance import ALPHA, PairedT, holm, paired_t
 
 PAIRED_T: Literal["paired t"] = "paired t"
 MCNEMAR: Literal["McNemar"] = "McNemar"

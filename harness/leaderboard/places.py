@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.evaluation.images import Images
 from harness.identity import digest
 from harness.leaderboard.contestants import Contestant
+from harness.plugin.images import Images
 from harness.store.records import ProtocolRecord
 
 Place = tuple[str, str, Images]

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.errors import UnknownName
-from harness.evaluation.statistics import Figure, summarise
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Verdicts
@@ -16,8 +15,9 @@ from harness.leaderboard.flags import flags
 from harness.leaderboard.pairs import against_best
 from harness.leaderboard.places import places
 from harness.reference import ReportedFigure, notes_of
-from harness.rigour.scope import Scope
+from harness.statistics.figures import Figure, summarise
 from harness.store.records import ProtocolRecord
+from harness.store.scope import Scope
 from harness.store.store import Store
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.errors import SettingError
-from harness.network import Network, Shape
+from harness.plugin.network import Network, Shape
 
 
 class BasicBlock(nn.Module):

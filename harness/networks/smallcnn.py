@@ -10,7 +10,7 @@ from torch import nn
 from typing_extensions import Doc
 
 from harness.errors import SettingError
-from harness.network import Network, Shape
+from harness.plugin.network import Network, Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.evaluation.statistics import Figure, Spread
+from harness.statistics.figures import Figure, Spread
 
 
 @dataclass(frozen=True)

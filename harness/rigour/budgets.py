@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from harness.attack import Passes
-from harness.threat import Threat
+from harness.plugin.attack import Passes
+from harness.plugin.threat import Threat
 
 EXAMPLES = 500  # images at most: a block, enough to tell 1 % from 3 %
 RESTARTS = 2

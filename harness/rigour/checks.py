@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from harness.device import arithmetic
-from harness.isolation import isolated
+from harness.plugin.threat import Threat
 from harness.rigour import (
     autoattack,
     baselines,
@@ -29,8 +28,9 @@ from harness.rigour.budgets import EXAMPLES
 from harness.rigour.finding import Check, Finding
 from harness.rigour.record import Record
 from harness.rigour.subject import Subject
-from harness.seeds import derive_seed
-from harness.threat import Threat
+from harness.runtime.device import arithmetic
+from harness.runtime.isolation import isolated
+from harness.runtime.seeds import derive_seed
 
 MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("random-forward", "R", repeats.one_answer, forward.SAME),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.adversary import CrossEntropy, Margin
+from harness.plugin.adversary import CrossEntropy, Margin
 from harness.rigour.evidence import lower_bound, points
 from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.adversary import Objective
+from harness.plugin.adversary import Objective
 from harness.rigour.evidence import lower_bound, points
 from harness.rigour.finding import Outcome, judged
 from harness.rigour.subject import Subject

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.adversary import Objective
+from harness.plugin.adversary import Objective
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from harness.rigour.subject import Subject
 def global_state(subject: Subject) -> Outcome:
     """A pass leaves the global random generators, and torch's modes, as they were.
 
-    Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those that ``harness.modes`` lists.
+    Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those of ``harness.runtime.modes``.
     A generator is told to be set where two equal passes, forward alone or forward and back, end in the same state, and
     to be drawn from where they do not.
     Source: this project's. No number: any pass, forward or backward. A model that seeds a generator in its forward

@@ -9,14 +9,14 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from harness.adversary import CrossEntropy, Objective, ascend, project
 from harness.equality import same
-from harness.isolation import Isolation
+from harness.plugin.adversary import CrossEntropy, Objective, ascend, project
+from harness.plugin.threat import Threat
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
 from harness.rigour.looks import Looks
 from harness.rigour.path import Guarded, Path, Seen, right
-from harness.seeds import generator
-from harness.threat import Threat
+from harness.runtime.isolation import Isolation
+from harness.runtime.seeds import generator
 
 
 def _largest(gradient: Tensor) -> Tensor:

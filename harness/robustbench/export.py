@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.evaluation.images import Images
+from harness.plugin.images import Images
 from harness.robustbench.entry import KEYS, Entry, spell_epsilon, spell_percent
 from harness.store.records import CheckpointRecord, EvaluationRecord, ProtocolRecord, RunRecord
 
@@ -189,9 +189,9 @@ from pathlib import Path
 import safetensors.torch
 from torch import nn
 
-from harness.network import Shape
-from harness.plugins import discover
-from harness.shipped import code_of
+from harness.plugin.network import Shape
+from harness.registry.catalogue import discover
+from harness.registry.shipped import code_of
 
 WEIGHTS = Path({str(weights)!r})
 SHA256 = {checkpoint.sha256!r}

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from harness.evaluation.images import Images
 from harness.events import EpochRecord
+from harness.plugin.images import Images
 from harness.rigour.finding import Finding
-from harness.rigour.scope import KINDS, Scope
+from harness.store.scope import KINDS, Scope
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from harness.network import Network, Shape
+from harness.plugin.network import Network, Shape
 from harness.targets.conformity import wrong_classes
 
 Shapes = dict[str, tuple[int, ...]]

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from harness.device import arithmetic
-from harness.network import Shape
-from harness.process import process_kept
+from harness.plugin.network import Shape
+from harness.runtime.device import arithmetic
+from harness.runtime.process import process_kept
 from harness.targets.errors import TargetError, told
 from harness.targets.prepared import BELOW, Prepared
 from harness.targets.preprocessing import BINARY, Outputs

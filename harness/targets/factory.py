@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from torch import nn
 
-from harness.importing import forget, import_file, import_module, on_path
-from harness.network import Shape
-from harness.source import Source, source_of
+from harness.plugin.network import Shape
+from harness.registry.importing import forget, import_file, import_module, on_path
+from harness.registry.source import Source, source_of
 from harness.targets.errors import TargetError, told
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, quiet, seeded

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from harness.errors import SettingError
-from harness.network import Shape
+from harness.plugin.network import Shape
 from harness.targets.content import Leaf, Place, StateDict
 from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing, merge

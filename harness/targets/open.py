@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from harness.errors import SettingError
-from harness.network import Shape
+from harness.plugin.network import Shape
 from harness.targets.conformity import check_conformity
 from harness.targets.errors import TargetError
 from harness.targets.factory import FactoryTarget, open_factory

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from typing_extensions import Doc
 
 from harness.errors import SettingError
-from harness.settings import Settings
+from harness.plugin.settings import Settings
 
 Outputs = Literal["logits", "probabilities", "binary-logit", "binary-probability"]
 BINARY: tuple[Outputs, ...] = ("binary-logit", "binary-probability")

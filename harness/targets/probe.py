@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.device import arithmetic
-from harness.network import Shape
-from harness.process import process_kept
-from harness.seeds import derive_seed, generator, global_seed
+from harness.plugin.network import Shape
+from harness.runtime.device import arithmetic
+from harness.runtime.process import process_kept
+from harness.runtime.seeds import derive_seed, generator, global_seed
 
 IMAGES = 8  # of each of two kinds
 PASSES = 8  # of a model whose first two passes differ

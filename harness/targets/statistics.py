@@ -25,7 +25,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from harness.network import Shape
+from harness.plugin.network import Shape
 from harness.targets.content import Address, Leaf
 
 Whose = Literal["the input's", "another's", "unknown"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.device import arithmetic
-from harness.evaluation.untouched import Untouched
-from harness.isolation import isolated
 from harness.rigour.forward import ROUNDINGS_OF_SUMS, SAME, typical_margins, wavering
+from harness.runtime.device import arithmetic
+from harness.runtime.isolation import isolated
+from harness.runtime.untouched import Untouched
 from harness.targets.errors import TargetError
 
 

@@ -18,10 +18,10 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from harness.errors import ModelFault
-from harness.faults import blaming_model
-from harness.network import Shape
-from harness.process import process_kept
-from harness.seeds import derive_seed, global_seed
+from harness.plugin.network import Shape
+from harness.registry.faults import blaming_model
+from harness.runtime.process import process_kept
+from harness.runtime.seeds import derive_seed, global_seed
 from harness.targets.errors import TargetError, told
 from harness.targets.fingerprint import fingerprint
 from harness.targets.prepared import Prepared

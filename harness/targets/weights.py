@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import PluginError, UnknownName
-from harness.network import Network, Shape
-from harness.overrides import make
-from harness.plugins import discover
-from harness.shipped import code_of
+from harness.planning.overrides import make
+from harness.plugin.network import Network, Shape
+from harness.registry.catalogue import discover
+from harness.registry.shipped import code_of
 from harness.targets.beside import beside, notes_of, wrapped
 from harness.targets.content import (
     Address,

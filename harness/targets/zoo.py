@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from harness.files import writable_directory
-from harness.network import Shape
+from harness.plugin.network import Shape
 from harness.targets.errors import TargetError, told
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, quiet

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.dataset import Augmentation, Dataset
-from harness.seeds import generator
+from harness.plugin.dataset import Augmentation, Dataset
+from harness.runtime.seeds import generator
 
 
 def epoch_batches(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from harness.errors import HarnessError
 from harness.events import EpochRecord
 from harness.files import atomic_write_bytes
-from harness.spec import RunSpec
+from harness.protocols.run_spec import RunSpec
 
 METADATA_KEY = "harness"
 STATE_FILE = "state.pt"

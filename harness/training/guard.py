@@ -10,14 +10,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harness.faults import blaming, fault, modes_held, suspect
-from harness.method import Log, Method, Step
-from harness.network import Network
+from harness.plugin.method import Log, Method, Step
+from harness.plugin.network import Network
+from harness.plugin.settings import Plugin
+from harness.plugin.wrapper import Loss, Wrapper
 from harness.quoting import listed
-from harness.settings import Plugin
+from harness.registry.faults import blaming, fault, modes_held, suspect
+from harness.training.effects import ADVICE, seen, touched
 from harness.training.memory import require_savable
-from harness.training.untouched import ADVICE, seen, touched
-from harness.wrapper import Loss, Wrapper
 
 _VALUES_EVERY = 5  # calls of a loss: in the others, what torch itself counts is compared, which costs next to nothing
 

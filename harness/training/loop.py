@@ -11,17 +11,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from harness.dataset import Dataset
-from harness.device import arithmetic
 from harness.errors import TrainingFailed
 from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
-from harness.faults import blaming, modes_held, suspect
-from harness.method import Method, Step
-from harness.network import Network, Shape
-from harness.process import process_kept
-from harness.protocol import TrainProtocol
-from harness.seeds import derive_seed, generator, global_seed
-from harness.spec import RunSpec
+from harness.plugin.dataset import Dataset
+from harness.plugin.method import Method, Step
+from harness.plugin.network import Network, Shape
+from harness.plugin.wrapper import Backward, Loss, Wrapper
+from harness.protocols.protocol import TrainProtocol
+from harness.protocols.run_spec import RunSpec
+from harness.registry.faults import blaming, modes_held, suspect
+from harness.runtime.device import arithmetic
+from harness.runtime.process import process_kept
+from harness.runtime.seeds import derive_seed, generator, global_seed
 from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.guard import guarded, moving_once
@@ -29,7 +30,6 @@ from harness.training.means import Means
 from harness.training.rebuilt import Rebuilding
 from harness.training.remembered import Remembered
 from harness.training.wrapped import held_backward, published
-from harness.wrapper import Backward, Loss, Wrapper
 
 log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from harness.faults import fault
-from harness.settings import Plugin
-from harness.state import Stateful
+from harness.plugin.settings import Plugin
+from harness.plugin.state import Stateful
+from harness.registry.faults import fault
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 

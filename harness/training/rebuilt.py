@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.device import arithmetic
 from harness.errors import PluginFault
-from harness.faults import blaming, fault, suspect
-from harness.process import process_kept
-from harness.seeds import global_seed
-from harness.settings import Plugin
+from harness.plugin.settings import Plugin
+from harness.registry.faults import blaming, fault, suspect
+from harness.runtime.device import arithmetic
+from harness.runtime.process import process_kept
+from harness.runtime.seeds import global_seed
 
 PASSES = 8  # each from the same global streams: they differ only where a network draws from elsewhere
 SAME = 1e-4  # of the largest logit above the median one: in other memory a library may sum in another order

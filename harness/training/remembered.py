@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from harness.faults import fault
-from harness.settings import Plugin
-from harness.state import Stateful
+from harness.plugin.settings import Plugin
+from harness.plugin.state import Stateful
+from harness.registry.faults import fault
 from harness.training.memory import require_savable
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harness.faults import fault
-from harness.method import Step
-from harness.wrapper import Backward, Loss, Wrapper
+from harness.plugin.method import Step
+from harness.plugin.wrapper import Backward, Loss, Wrapper
+from harness.registry.faults import fault
 
 
 def held_backward(wrapper: Wrapper, step: Step, loss: Loss, inner: Backward) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from typing_extensions import Doc
 
 from harness.errors import PluginFault
-from harness.method import Step
-from harness.wrapper import Backward, Loss, Wrapper
+from harness.plugin.method import Step
+from harness.plugin.wrapper import Backward, Loss, Wrapper
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 from typing_extensions import Doc
 
-from harness.wrapper import Wrapper
+from harness.plugin.wrapper import Wrapper
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ import pyautoattack
 import torch
 from torch import Tensor, nn
 
-from harness.evaluation.evaluator import evaluate
-from harness.plugins import discover
-from harness.seeds import generator
+from harness.evaluator import evaluate
+from harness.registry.catalogue import discover
+from harness.runtime.seeds import generator
 from tests.tiny import draws, make_threat
 
 CPU = torch.device("cpu")

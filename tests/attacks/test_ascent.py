@@ -11,15 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attacks._ascent import Ascent
-from attacks.cw import CW
-from attacks.fgsm import FGSM
-from attacks.noise import Noise
-from attacks.pgd import PGD
-from harness.adversary import CrossEntropy, Margin, Objective, ascend, logit_margin
+from harness.attacks._ascent import Ascent
+from harness.attacks.cw import CW
+from harness.attacks.fgsm import FGSM
+from harness.attacks.noise import Noise
+from harness.attacks.pgd import PGD
 from harness.errors import SettingError
-from harness.evaluation.evaluator import evaluate
-from harness.threat import Threat
+from harness.evaluator import evaluate
+from harness.plugin.adversary import CrossEntropy, Margin, Objective, ascend, logit_margin
+from harness.plugin.threat import Threat
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 Keep = Literal["last", "worst"]

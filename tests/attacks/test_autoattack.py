@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attacks.autoattack import AutoAttack
+from harness.attacks.autoattack import AutoAttack
 from harness.errors import HarnessError
-from harness.evaluation.evaluator import evaluate
+from harness.evaluator import evaluate
 from tests.attacks.package import EPSILON, Net, block
 from tests.tiny import draws, make_threat
 

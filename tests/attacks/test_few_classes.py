@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.evaluation.evaluator import evaluate
-from harness.plugins import discover
+from harness.evaluator import evaluate
+from harness.registry.catalogue import discover
 from tests.tiny import draws, make_threat
 
 EPSILON = 0.05

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from attacks._autoattack import PARTS, Package
-from attacks.autoattack import AutoAttack
-from attacks.square import Square
+from harness.attacks._autoattack import PARTS, Package
+from harness.attacks.autoattack import AutoAttack
+from harness.attacks.square import Square
 from harness.errors import HarnessError
-from harness.evaluation.evaluator import evaluate
-from harness.plugins import discover
+from harness.evaluator import evaluate
+from harness.registry.catalogue import discover
 from tests.attacks.package import EPSILON, Net, block, plain
 from tests.tiny import draws, make_threat
 

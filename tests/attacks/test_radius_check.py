@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.attack import Attack, Passes
-from harness.contracts import run_checks
-from harness.threat import Threat
+from harness.conformance import run_checks
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.threat import Threat
 
 CHECK = "it respects any radius from 0 to 1"
 

@@ -11,7 +11,7 @@ from tests.cli.conftest import Harness
 METHOD = """
 from dataclasses import dataclass
 import torch.nn.functional as F
-from harness.method import Method, Step
+from harness.plugin.method import Method, Step
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(Method):
@@ -24,7 +24,7 @@ class Mine(Method):
 NETWORK = """
 from dataclasses import dataclass
 from torch import nn
-from harness.network import Network, Shape
+from harness.plugin.network import Network, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Tiny(Network):
@@ -37,7 +37,7 @@ class Tiny(Network):
 ATTACK = """
 from dataclasses import dataclass
 from typing import ClassVar
-from harness.attack import Attack, Passes
+from harness.plugin.attack import Attack, Passes
 
 @dataclass(frozen=True, kw_only=True)
 class Push(Attack):
@@ -53,7 +53,7 @@ class Push(Attack):
 
 WRAPPER = """
 from dataclasses import dataclass
-from harness.wrapper import Wrapper
+from harness.plugin.wrapper import Wrapper
 
 @dataclass(frozen=True, kw_only=True)
 class Half(Wrapper):
@@ -65,7 +65,7 @@ class Half(Wrapper):
 
 DATA = """
 from dataclasses import dataclass
-from harness.dataset import Dataset, DataSource, Split
+from harness.plugin.dataset import Dataset, DataSource, Split
 from harness.data.digits import Digits
 
 @dataclass(frozen=True, kw_only=True)

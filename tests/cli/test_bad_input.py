@@ -18,10 +18,10 @@ import torch
 from PIL import Image
 
 from harness.cli.main import main
-from harness.dataset import DataSource
-from harness.overrides import make, read_dataset
-from harness.plugins import discover
-from harness.protocol import load_protocol
+from harness.planning.overrides import make, read_dataset
+from harness.plugin.dataset import DataSource
+from harness.protocols.protocol import load_protocol
+from harness.registry.catalogue import discover
 from harness.store.schema import VERSION_TABLE
 from harness.store.store import Store
 

@@ -10,8 +10,8 @@ import pytest
 from torch import Tensor
 
 from harness.cli.main import main
-from harness.isolation import Isolation
 from harness.rigour.path import Guarded
+from harness.runtime.isolation import Isolation
 from harness.store.store import Store
 from tests.cli.sources import ATTACK
 
@@ -164,7 +164,7 @@ def test_the_users_interrupt_is_none_of_the_models_faults(
 class TestABugOfOursKeepsItsTraceback:
     def test_in_an_attack(self, monkeypatch: pytest.MonkeyPatch) -> None:
         write()
-        monkeypatch.setattr("attacks.pgd.CrossEntropy.__call__", lambda *_: 1 / 0)
+        monkeypatch.setattr("harness.attacks.pgd.CrossEntropy.__call__", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             bug(monkeypatch)
 

@@ -14,7 +14,7 @@ NETWORK = """
 from dataclasses import dataclass
 import torch
 from torch import nn
-from harness.network import Network, Shape
+from harness.plugin.network import Network, Shape
 
 class Model(nn.Module):
     def __init__(self):

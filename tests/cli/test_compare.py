@@ -19,7 +19,7 @@ from harness.data.digits import Digits
 from harness.data.folder import Folder
 from harness.events import BlockDone
 from harness.identity import digest
-from harness.spec import RunSpec
+from harness.protocols.run_spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.store.store import Store
 from tests.cli.conftest import Harness

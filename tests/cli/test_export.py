@@ -18,11 +18,11 @@ from harness.cli import export
 from harness.cli.main import main
 from harness.events import BlockDone
 from harness.identity import digest
-from harness.network import Shape
 from harness.networks.smallcnn import SmallCNN
+from harness.plugin.network import Shape
+from harness.protocols.run_spec import RunSpec
 from harness.robustbench.entry import read_entry
-from harness.seeds import global_seed
-from harness.spec import RunSpec
+from harness.runtime.seeds import global_seed
 from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.store.store import Store
 from harness.training.checkpoints import save_weights

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from harness.evaluation.images import Images
+from harness.plugin.images import Images
 from harness.store.store import Store
 from tests.cli.conftest import Harness
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.assessment import with_attacks
-from harness.plugins import discover
-from harness.protocol import load_protocol, protocol_names
+from harness.planning.assessment import with_attacks
+from harness.protocols.protocol import load_protocol, protocol_names
+from harness.registry.catalogue import discover
 from tests.cli.conftest import Harness
 
 KINDS = ("methods", "attacks", "datasets", "networks")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import methods
+from harness import methods
 from harness.cli.main import main
-from harness.plugins import discover
+from harness.registry.catalogue import discover
 
 Run = Callable[..., tuple[int, str, str]]
 KINDS = ("method", "attack", "dataset", "network", "wrapper")
@@ -57,7 +57,7 @@ def test_it_works_when_dropped_into_methods(harness: Run, tmp_path: Path, monkey
     harness("new", "method", "dropped-in")
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
     (tmp_path / "test_dropped_in.py").unlink()
-    assert discover("methods").found["dropped-in"].where == "methods.dropped_in"
+    assert discover("methods").found["dropped-in"].where == "harness.methods.dropped_in"
 
 
 def test_it_works_from_the_folder_that_the_variable_names(
@@ -77,7 +77,7 @@ def test_it_works_from_the_folder_that_the_variable_names(
     ("arguments", "words"),
     [
         (("new", "method", "Bad Name"), "lower-case letters and digits"),
-        (("new", "method", "sat"), "is there already, in methods.sat"),
+        (("new", "method", "sat"), "is there already, in harness.methods.sat"),
         (("new", "thing", "x"), "unknown kind 'thing'"),
         (("new", "method", "x", "--dir", "nowhere"), "not a directory"),
         (("check", "method", "satt"), "did you mean 'sat'"),

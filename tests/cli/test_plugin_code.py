@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from harness.errors import PluginError
-from harness.job import Request, resolve
-from harness.parts import method_of
-from harness.source import closure
+from harness.planning.run_request import Request, resolve
+from harness.protocols.run_plugins import method_of
+from harness.registry.source import closure
 from harness.store.store import Store
 from harness.training.loop import Trainer
 from tests.cli.conftest import Harness

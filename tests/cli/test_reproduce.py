@@ -16,10 +16,10 @@ from torch import nn
 from harness.cli.main import main
 from harness.data.cifar10 import CIFAR10
 from harness.data.svhn import SVHN
-from harness.dataset import Dataset, DataSource, Split
-from harness.network import Network, Shape
 from harness.networks.resnet18 import ResNet18
 from harness.networks.wrn_32_10 import WRN32x10
+from harness.plugin.dataset import Dataset, DataSource, Split
+from harness.plugin.network import Network, Shape
 from harness.store.store import Store
 from tests.cli.conftest import Harness
 

@@ -12,7 +12,7 @@ import pytest
 from harness.cli.main import main
 from harness.cli.show import curve
 from harness.events import BlockDone, EpochRecord
-from harness.spec import RunSpec
+from harness.protocols.run_spec import RunSpec
 from harness.store.records import DatasetRecord
 from harness.store.store import Store
 from tests.cli.conftest import Harness

@@ -142,7 +142,7 @@ def test_newer_checks_do_not_ask_for_weights_that_are_gone(
     for file in Path("runs").rglob("*.safetensors"):
         file.unlink()
     assert Store.read("board.db").run(1).checkpoints[-1].examinations
-    monkeypatch.setattr("harness.assessment.EDITION", 99)
+    monkeypatch.setattr("harness.planning.assessment.EDITION", 99)
     monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(run)])
     with pytest.raises(SystemExit) as ended:
         main()

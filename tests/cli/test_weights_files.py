@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from harness.cli.main import main
-from harness.network import Shape
 from harness.networks.smallcnn import SmallCNN
+from harness.plugin.network import Shape
 
 COMMAND = "--dataset digits --attacks fgsm --seeds 1 --limit 8 --no-checks --json --db mine.db --workers 1"
 

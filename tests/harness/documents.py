@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol
+from harness.protocols.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol
 
 PAPER = load_protocol("paper")
 

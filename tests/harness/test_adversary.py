@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from harness.adversary import (
+from harness.plugin.adversary import (
     KL,
     CrossEntropy,
     Margin,

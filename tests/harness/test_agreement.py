@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evaluation.agreement import Agreement, agreement, most_vulnerable
+from harness.statistics.agreement import Agreement, agreement, most_vulnerable
 
 margins = st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), min_size=1, max_size=40)
 

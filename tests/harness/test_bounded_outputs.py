@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.adversary import CrossEntropy, ascend
 from harness.data.digits import Digits
-from harness.device import arithmetic
-from harness.isolation import isolated
+from harness.plugin.adversary import CrossEntropy, ascend
+from harness.plugin.threat import Threat
 from harness.rigour.finding import Outcome
 from harness.rigour.outputs import not_logits
 from harness.rigour.subject import Subject
-from harness.threat import Threat
+from harness.runtime.device import arithmetic
+from harness.runtime.isolation import isolated
 from tests.broken_models import Around, Constant
 from tests.tiny import draws
 

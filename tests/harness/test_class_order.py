@@ -165,7 +165,7 @@ class TestEvaluationAlone:
         root = folder(tmp_path / "images", "a", "b", "c")
         part = Folder(path=str(root)).load_for_evaluation(tmp_path / "one", 5)
         whole = Folder(path=str(root)).load(tmp_path / "two")
-        from harness.evaluation.images import Images
+        from harness.plugin.images import Images
 
         images = Images(5, "balanced")
         assert (part.test.images[part.places(images)] == whole.test.images[whole.places(images)]).all()

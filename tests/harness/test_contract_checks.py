@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.adversary import CrossEntropy
-from harness.attack import Attack, Passes
-from harness.contracts import run_checks
-from harness.method import Method, Step
-from harness.network import Network, Shape
-from harness.settings import Plugin
-from harness.threat import Threat
-from harness.wrapper import Backward, Loss, Wrapper
+from harness.conformance import run_checks
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.method import Method, Step
+from harness.plugin.network import Network, Shape
+from harness.plugin.settings import Plugin
+from harness.plugin.threat import Threat
+from harness.plugin.wrapper import Backward, Loss, Wrapper
 
 
 def complaints(kind: str, plugin: Plugin) -> dict[str, str]:

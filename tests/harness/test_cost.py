@@ -12,19 +12,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attacks._autoattack import PARTS
-from harness.adversary import CrossEntropy
-from harness.attack import Attack, Passes
-from harness.cost import Timings, timings, training_passes
+from harness.attacks._autoattack import PARTS
 from harness.events import EpochRecord
-from harness.method import Method, Step
-from harness.network import Shape
 from harness.networks.smallcnn import SmallCNN
-from harness.plugins import discover
-from harness.protocol import load_protocol
+from harness.planning.cost import Timings, timings, training_passes
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.method import Method, Step
+from harness.plugin.network import Shape
+from harness.plugin.threat import Threat
+from harness.plugin.wrapper import Wrapper
+from harness.protocols.protocol import load_protocol
+from harness.registry.catalogue import discover
 from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
-from harness.threat import Threat
-from harness.wrapper import Wrapper
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 METHODS, ATTACKS = discover("methods"), discover("attacks")

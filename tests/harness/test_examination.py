@@ -10,22 +10,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.assessment import DatasetPlace
 from harness.data.digits import Digits
-from harness.dataset import Dataset
-from harness.evaluation.images import Images
 from harness.events import BlockDone, Event, Examined
 from harness.execution.attacking import Attacking
 from harness.execution.executor import InProcess
 from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
-from harness.job import Request, resolve
-from harness.network import Shape
+from harness.planning.assessment import DatasetPlace
+from harness.planning.run_request import Request, resolve
+from harness.plugin.dataset import Dataset
+from harness.plugin.images import Images
+from harness.plugin.network import Shape
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model
 from harness.rigour.finding import Finding
 from harness.store.store import Store
-from harness.weights import Weights
+from harness.targets.model import Weights
 from tests.tiny import make_threat
 
 THREAT = make_threat(steps=2)

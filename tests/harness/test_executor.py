@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.assessment import DatasetPlace
 from harness.errors import HarnessError, TrainingFailed
 from harness.events import CheckpointDone, Event, Report
 from harness.execution.executor import Executor, InProcess, Outcome, Processes, WorkerBug
 from harness.execution.work import Work
+from harness.planning.assessment import DatasetPlace
 
 
 @dataclass(frozen=True, kw_only=True)

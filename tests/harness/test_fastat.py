@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.evaluation.statistics import Figure, Spread
 from harness.leaderboard.board import REPORTED, Board, Row, Selection
 from harness.leaderboard.cells import heading, seeds_text
-from harness.leaderboard.document import render_json
-from harness.leaderboard.markdown import render_markdown
 from harness.leaderboard.ranking import boards
-from harness.leaderboard.table import PIPE_WIDTH, render_table
-from harness.leaderboard.values import render_csv
+from harness.leaderboard.render_csv import render_csv
+from harness.leaderboard.render_json import render_json
+from harness.leaderboard.render_markdown import render_markdown
+from harness.leaderboard.render_table import PIPE_WIDTH, render_table
 from harness.reference import ReportedFigure, fastat, lrat_paper, reported_figures
-from harness.reference.recipes import select
+from harness.reproduction.recipes import select
+from harness.statistics.figures import Figure, Spread
 from harness.store.store import Store
 
 PAPER = "Pan and Yao 2026"

@@ -16,20 +16,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.adversary import CrossEntropy
 from harness.errors import PluginFault
 from harness.events import CheckpointDone, Event
-from harness.method import Method, Step
-from harness.network import Network, Shape
-from harness.plugins import discover
-from harness.seeds import global_seed
+from harness.methods.sat import SAT
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.method import Method, Step
+from harness.plugin.network import Network, Shape
+from harness.plugin.wrapper import Backward, Loss, Wrapper
+from harness.registry.catalogue import discover
+from harness.runtime.seeds import global_seed
 from harness.training.batches import batch_code, batch_sizes, epoch_batches
 from harness.training.guard import guarded, moving_once
 from harness.training.loop import Trainer, wrapped_backward
-from harness.wrapper import Backward, Loss, Wrapper
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
-from methods.sat import SAT
 from tests.harness.test_training import checkpoints, dataset, spec
 from tests.tiny import make_batch, make_step, make_tiny_model
 

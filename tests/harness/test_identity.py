@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.identity import canonical_json, digest
-from harness.job import FATE, Job, Request, resolve
-from harness.seeds import derive_seed, generator, global_seed
-from harness.spec import RunSpec
+from harness.planning.run_request import FATE, Job, Request, resolve
+from harness.protocols.run_spec import RunSpec
+from harness.runtime.seeds import derive_seed, generator, global_seed
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 DOCUMENTS = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
@@ -198,7 +198,7 @@ def base(flowers: Path, tmp_path: Path) -> Request:
 def plugin(folder: Path) -> Path:
     file = folder / "another.py"
     file.write_text(
-        "from dataclasses import dataclass\nfrom methods.sat import SAT\n\n\n"
+        "from dataclasses import dataclass\nfrom harness.methods.sat import SAT\n\n\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Another(SAT):\n    '''Another.'''\n"
     )
     return file
@@ -268,7 +268,7 @@ def test_any_other_field_leaves_the_identities_of_the_runs_in_common(field: str,
 
 def test_a_cuda_device_changes_no_identity(base: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     before = resolve(base)
-    monkeypatch.setattr("harness.job.resolve_device", lambda _: torch.device("cuda", 0))
+    monkeypatch.setattr("harness.planning.run_request.resolve_device", lambda _: torch.device("cuda", 0))
     after = resolve(base)
     assert (before[0].device.type, after[0].device.type) == ("cpu", "cuda")
     assert names(before) == names(after)
@@ -304,8 +304,8 @@ def test_a_run_crosses_json_unchanged(base: Request) -> None:
 
 FRESH = """
 import json
-from harness.job import Request, resolve
-from harness.seeds import derive_seed
+from harness.planning.run_request import Request, resolve
+from harness.runtime.seeds import derive_seed
 (job,) = resolve(Request(methods=("lrat",), arch="smallcnn", dataset="digits", values=("floor=pgd",), train_seeds=2))
 print(json.dumps([
     [spec.identity for spec in job.specs], job.protocol.fingerprint, job.dataset.fingerprint, derive_seed(5, "a", 1)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evaluation.images import Images, balanced_order, evaluation_set
+from harness.plugin.images import Images, balanced_order, evaluation_set
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
 

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from harness.attack import Attack, Passes
-from harness.evaluation.evaluator import Verdicts, evaluate
-from harness.isolation import isolated
-from harness.plugins import discover
+from harness.evaluator import Verdicts, evaluate
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.threat import Threat
+from harness.registry.catalogue import discover
+from harness.runtime.isolation import isolated
 from harness.targets.target import seeded
-from harness.threat import Threat
 from tests.tiny import draws, make_threat
 
 CPU = torch.device("cpu")

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from attacks.cw import CW
-from attacks.natural import Natural
-from attacks.pgd import PGD
-from harness.assessment import with_attacks
+from harness.attacks.cw import CW
+from harness.attacks.natural import Natural
+from harness.attacks.pgd import PGD
 from harness.errors import DataError, HarnessError, SettingError, UnknownName
 from harness.identity import digest
-from harness.job import Job, Request, resolve
-from harness.network import Shape
-from harness.plugins import discover
-from harness.protocol import load_protocol
+from harness.planning.assessment import with_attacks
+from harness.planning.run_request import Job, Request, resolve
+from harness.plugin.network import Shape
+from harness.protocols.protocol import load_protocol
+from harness.registry.catalogue import discover
 from harness.store.records import DatasetRecord
 
 DIGITS = Request(methods=("sat",), arch="smallcnn", dataset="digits", device="cpu")
@@ -261,7 +261,7 @@ def test_the_attacks_are_the_protocols_in_its_order() -> None:
 def test_an_attack_that_a_value_adds_takes_settings(tmp_path: Path) -> None:
     file = tmp_path / "strong.py"
     file.write_text(
-        "from dataclasses import dataclass\nfrom attacks.cw import CW\n\n\n"
+        "from dataclasses import dataclass\nfrom harness.attacks.cw import CW\n\n\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Strong(CW):\n    '''Another.'''\n"
     )
     strong = job("evaluation.attacks=natural,strong", "strong.kappa=7", plugins=(file,)).attacks["strong"]

@@ -9,13 +9,13 @@ import pytest
 from annotated_types import Ge
 from typing_extensions import Doc
 
-from harness.assessment import with_attacks
-from harness.attack import Attack
 from harness.errors import SettingError
 from harness.identity import digest
-from harness.plugins import discover
-from harness.protocol import load_protocol
-from harness.settings import LATER, Epsilon, SettingInfo, Settings
+from harness.planning.assessment import with_attacks
+from harness.plugin.attack import Attack
+from harness.plugin.settings import LATER, Epsilon, SettingInfo, Settings
+from harness.protocols.protocol import load_protocol
+from harness.registry.catalogue import discover
 
 
 @dataclass(frozen=True, kw_only=True)

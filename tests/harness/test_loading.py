@@ -13,11 +13,11 @@ import torch
 from harness.data.cifar10 import CIFAR10
 from harness.data.digits import Digits
 from harness.data.svhn import SVHN
-from harness.dataset import Augmentation, Dataset, DataSource, Split
 from harness.errors import PluginError, PluginFault
-from harness.job import Request, resolve
-from harness.loading import load, problems, unread
-from harness.network import Shape
+from harness.planning.run_request import Request, resolve
+from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
+from harness.plugin.network import Shape
+from harness.registry.loading import load, problems, unread
 from tests.harness.test_training import dataset
 
 GOOD = replace(dataset(40), classes=tuple("abcd"))
@@ -49,7 +49,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "a class too many": (replace(GOOD, classes=tuple("abcde")), "a class has no training image"),
     "one name twice": (replace(GOOD, classes=("a", "b", "c", "a")), "two of its classes have one name"),
     "no name": (replace(GOOD, name=None), "its name is no text"),  # type: ignore[arg-type]
-    "parts that are pairs": (replace(GOOD, train=(1, 2)), r"its train part is a tuple; give a harness\.dataset\.Split"),  # type: ignore[arg-type]
+    "parts that are pairs": (replace(GOOD, train=(1, 2)), r"its train part is a tuple; give a harness\.plugin\.dataset\.Split"),  # type: ignore[arg-type]
     "no labels": (images(labels=None), "its train labels are a NoneType"),
     "one label": (images(labels=torch.tensor(3)), r"its train labels have shape \(\)"),
     "no levels": (replace(GOOD, levels=0), "its levels are 0; give the pixel value"),

@@ -17,15 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.cost import training_passes
 from harness.errors import PluginFault
 from harness.events import EpochDone, Event
-from harness.method import Method, Step
-from harness.network import Shape
 from harness.networks.smallcnn import SmallCNN
+from harness.planning.cost import training_passes
+from harness.plugin.method import Method, Step
+from harness.plugin.network import Shape
+from harness.plugin.wrapper import Wrapper
 from harness.training.loop import Trainer
 from harness.training.memory import unsavable
-from harness.wrapper import Wrapper
 from harness.wrappers.awp import AWP
 from tests.harness.test_training import dataset, spec
 from tests.tiny import make_threat

@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 from harness.errors import PluginFault
-from harness.isolation import isolated
-from harness.method import Method, Step
-from harness.modes import Modes
-from harness.network import Network, Shape
+from harness.methods.standard import Standard
 from harness.networks.smallcnn import SmallCNN
-from harness.plugins import discover
-from harness.process import process_kept
+from harness.plugin.method import Method, Step
+from harness.plugin.network import Network, Shape
+from harness.plugin.wrapper import Wrapper
+from harness.registry.catalogue import discover
+from harness.runtime.isolation import isolated
+from harness.runtime.modes import Modes
+from harness.runtime.process import process_kept
 from harness.training.guard import guarded
 from harness.training.loop import Trainer, initial_model
-from harness.wrapper import Wrapper
-from methods.standard import Standard
 from tests.harness.test_guard import Odd, and_plain
 from tests.harness.test_isolation import Net
 from tests.harness.test_training import dataset, spec
@@ -228,7 +228,7 @@ def test_a_network_that_sets_a_mode_when_it_is_built_sets_it_for_nobody() -> Non
 def test_a_plugin_that_sets_a_mode_as_it_is_imported_sets_it_for_nobody(tmp_path: Path) -> None:
     file = tmp_path / "at_import.py"
     file.write_text(
-        "from dataclasses import dataclass\nimport torch\nfrom harness.method import Method\n\n"
+        "from dataclasses import dataclass\nimport torch\nfrom harness.plugin.method import Method\n\n"
         "torch.use_deterministic_algorithms(True)\n\n\n"
         "@dataclass(frozen=True, kw_only=True)\nclass AtImport(Method):\n    def loss(self, step):\n        ...\n"
     )

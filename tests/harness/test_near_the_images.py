@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.device import arithmetic
-from harness.isolation import isolated
+from harness.plugin.threat import Threat
 from harness.rigour.finding import Outcome
 from harness.rigour.gradients import zero_gradient
 from harness.rigour.outputs import not_logits
 from harness.rigour.subject import Subject
-from harness.threat import Threat
+from harness.runtime.device import arithmetic
+from harness.runtime.isolation import isolated
 from tests.broken_models import Around
 from tests.tiny import draws
 

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import SettingError
-from harness.network import Network, Shape
 from harness.networks.resnet18 import ResNet18
 from harness.networks.smallcnn import SmallCNN
 from harness.networks.wrn_32_10 import WRN32x10
-from harness.plugins import discover
-from harness.seeds import global_seed
+from harness.plugin.network import Network, Shape
+from harness.registry.catalogue import discover
+from harness.runtime.seeds import global_seed
 
 ASSETS = Path(__file__).parent.parent / "assets"
 CIFAR = Shape(channels=3, height=32, width=32, classes=10)

@@ -12,9 +12,9 @@ import pytest
 from harness.errors import SettingError, StoreError
 from harness.events import BlockDone
 from harness.identity import digest
-from harness.own_target import OwnTarget, own_target, own_weights, stored_protocol
-from harness.protocol import Protocol, load_protocol
-from harness.spec import RunSpec
+from harness.planning.own_runs import OwnTarget, own_target, own_weights, stored_protocol
+from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.run_spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.store.store import Store
 

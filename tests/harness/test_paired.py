@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.evaluation.intervals import Interval
-from harness.evaluation.paired import (
+from harness.statistics.intervals import Interval
+from harness.statistics.paired import (
     Crossed,
     bootstrap_difference,
     cross,

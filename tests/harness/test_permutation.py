@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.isolation import isolated
 from harness.rigour.finding import Outcome
 from harness.rigour.permutation import best_order, classes_permuted
 from harness.rigour.subject import Subject
+from harness.runtime.isolation import isolated
 from tests.tiny import draws, make_threat
 
 CPU = torch.device("cpu")

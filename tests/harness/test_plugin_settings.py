@@ -12,9 +12,9 @@ import pytest
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Interval, Lt
 
 from harness.errors import SettingError
-from harness.plugins import KINDS, discover
-from harness.protocol import load_protocol
-from harness.settings import LATER, Plugin, SettingInfo, Settings
+from harness.plugin.settings import LATER, Plugin, SettingInfo, Settings
+from harness.protocols.protocol import load_protocol
+from harness.registry.catalogue import KINDS, discover
 
 PLUGINS = {f"{kind}-{name}": found.cls for kind in KINDS for name, found in discover(kind).found.items()}
 

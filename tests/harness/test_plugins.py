@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import PluginError, UnknownName
-from harness.plugins import KINDS, Broken, Catalogue, Found, discover
+from harness.registry.catalogue import KINDS, Broken, Catalogue, Found, discover
 
 HEADER = """
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from harness.method import Method, Step
+from harness.plugin.method import Method, Step
 """
 DECORATOR = "@dataclass(frozen=True, kw_only=True)"
 NETWORK = """
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from harness.network import Network, Shape
+from harness.plugin.network import Network, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +219,7 @@ def test_a_file_may_bring_a_plugin_of_one_kind_alone(tmp_path: Path) -> None:
 
 def test_imported_and_abstract_classes_do_not_count(tmp_path: Path) -> None:
     source = (
-        HEADER + "from methods.sat import SAT\n\n\nclass Base(Method):\n    '''Abstract.'''\n" + method(base="Base")
+        HEADER + "from harness.methods.sat import SAT\n\n\nclass Base(Method):\n    '''Abstract.'''\n" + method(base="Base")
     )
     catalogue = discover("methods", [write(tmp_path / "mine.py", source)])
     assert catalogue.get("mine").__name__ == "Mine"
@@ -248,7 +248,7 @@ BROKEN = {
     "two classes": (HEADER + method("One") + method("Two"), "one method a file; it has 2"),
     "undecorated": (HEADER + method(decorator=""), "Mine must be decorated with @dataclass(frozen=True, kw_only=True)"),
     "inherits the decorator": (
-        HEADER.replace("from harness.method", "from methods.sat import SAT\nfrom harness.method")
+        HEADER.replace("from harness.plugin.method", "from harness.methods.sat import SAT\nfrom harness.plugin.method")
         + method(base="SAT", decorator=""),
         "Mine must be decorated with @dataclass(frozen=True, kw_only=True)",
     ),
@@ -276,7 +276,7 @@ def test_an_attack_that_declares_nonsense_is_listed_with_its_reason(
     source = f"""
 from dataclasses import dataclass
 
-from harness.attack import Attack, Passes
+from harness.plugin.attack import Attack, Passes
 
 
 {DECORATOR}
@@ -350,10 +350,10 @@ def test_a_name_that_is_taken_is_refused_naming_both_places(tmp_path: Path) -> N
     catalogue = discover("methods", [first, second, built_in])
     assert {broken.where: broken.reason for broken in catalogue.broken} == {
         str(second): f"the name 'my-own' is already taken by {first}",
-        str(built_in): "the name 'sat' is already taken by methods.sat",
+        str(built_in): "the name 'sat' is already taken by harness.methods.sat",
     }
     assert catalogue.found["my-own"].where == str(first)
-    assert catalogue.get("sat").__module__ == "methods.sat"
+    assert catalogue.get("sat").__module__ == "harness.methods.sat"
 
 
 def test_the_same_file_through_two_doors_is_no_duplicate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,8 +374,8 @@ def test_an_unknown_name_is_answered_with_near_misses() -> None:
 
 
 def test_a_refused_plugin_keeps_no_name_and_takes_none() -> None:
-    from methods.sat import SAT
-    from methods.standard import Standard
+    from harness.methods.sat import SAT
+    from harness.methods.standard import Standard
 
     catalogue = Catalogue("method")
     before = Standard.name

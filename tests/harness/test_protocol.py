@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.protocol import Protocol, load_protocol, protocol_names
+from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 from harness.training.loop import checkpoint_epochs, learning_rate
 from tests.harness.documents import FIELDS, PAPER
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import SettingError, UnknownName
-from harness.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol
+from harness.protocols.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol
 from tests.harness.documents import FIELDS, LATER_FIELDS, PAPER, refusal
 from tests.tiny import make_threat
 

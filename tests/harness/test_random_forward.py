@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.device import arithmetic
-from harness.isolation import isolated
 from harness.rigour.finding import Outcome
 from harness.rigour.forward import SAME, random_forward
 from harness.rigour.subject import Subject
+from harness.runtime.device import arithmetic
+from harness.runtime.isolation import isolated
 from tests.tiny import draws, make_threat, make_tiny_model
 
 N, CLASSES = 90, 10

@@ -17,16 +17,16 @@ from torch import Tensor, nn
 
 from harness.errors import PluginFault
 from harness.events import EpochDone, Event
-from harness.network import Network, Shape
-from harness.plugins import discover
+from harness.methods.sat import SAT
+from harness.methods.standard import Standard
+from harness.plugin.network import Network, Shape
+from harness.plugin.wrapper import Wrapper
+from harness.registry.catalogue import discover
 from harness.training.checkpoints import weights_file
 from harness.training.loop import Trainer
 from harness.training.rebuilt import Rebuilding, difference
-from harness.wrapper import Wrapper
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
-from methods.sat import SAT
-from methods.standard import Standard
 from tests.harness.test_training import checkpoints, dataset, spec
 from tests.tiny import draws
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.device import arithmetic
-from harness.isolation import isolated
+from harness.plugin.threat import Threat
 from harness.rigour.finding import Outcome
 from harness.rigour.process import global_state
 from harness.rigour.repeats import one_answer
 from harness.rigour.subject import Subject
-from harness.threat import Threat
+from harness.runtime.device import arithmetic
+from harness.runtime.isolation import isolated
 from tests.tiny import draws, make_batch, make_tiny_model
 
 N, CLASSES = 60, 5

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.evaluation.intervals import wilson
-from harness.evaluation.report import report, report_document
 from harness.identity import digest
-from harness.job import Job, Request, resolve
+from harness.planning.report import report, report_document
+from harness.planning.run_request import Job, Request, resolve
+from harness.statistics.intervals import wilson
 from harness.store.records import CheckpointRecord, EvaluationRecord
 
 VERDICTS = {  # 8 images

@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.digits import Digits
-from harness.dataset import Dataset
-from harness.method import Method
+from harness.methods.sat import SAT
+from harness.methods.standard import Standard
+from harness.methods.trades import TRADES
 from harness.networks.smallcnn import SmallCNN
-from harness.protocol import load_protocol
+from harness.plugin.dataset import Dataset
+from harness.plugin.method import Method
+from harness.plugin.threat import Threat
+from harness.protocols.protocol import load_protocol
+from harness.protocols.run_spec import RunSpec
 from harness.rigour.checks import examine_model
 from harness.rigour.finding import Finding
-from harness.spec import RunSpec
-from harness.threat import Threat
 from harness.training.loop import Trainer
-from methods.sat import SAT
-from methods.standard import Standard
-from methods.trades import TRADES
 from tests import broken_models as bank
 
 PROTOCOL = load_protocol("digits").with_values({"train.epochs": 5})

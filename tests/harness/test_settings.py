@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typing_extensions import Doc
 
 from harness.errors import HarnessError, SettingError
-from harness.settings import Epsilon, SettingInfo, Settings
+from harness.plugin.settings import Epsilon, SettingInfo, Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.importing import import_file, import_module
-from harness.settings import Plugin
-from harness.source import closure, source_of
-from methods.sat import SAT
+from harness.methods.sat import SAT
+from harness.plugin.settings import Plugin
+from harness.registry.importing import import_file, import_module
+from harness.registry.source import closure, source_of
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -43,7 +43,7 @@ IMPORTS = {
     "a module of a package": ("import pack.inner", {"pack/__init__", "pack/inner"}),
     "a module of a package, as a name": ("from pack import inner", {"pack/__init__", "pack/inner"}),
     "two that import each other": ("import one", {"one", "two"}),
-    "the library and torch": ("import json, torch, numpy as np\nfrom harness.method import Method", set()),
+    "the library and torch": ("import json, torch, numpy as np\nfrom harness.plugin.method import Method", set()),
     "a file that is no Python": ("import broken", {"broken"}),
 }
 
@@ -206,7 +206,7 @@ def test_this_programs_own_files_find_nothing_of_the_users(tmp_path: Path, monke
 def test_the_bases_of_a_class_are_its_source_and_the_engine_is_not(tmp_path: Path) -> None:
     main = write(
         tmp_path,
-        main="from base import Base\nfrom methods.sat import SAT\nclass Mine(Base, SAT): pass",
+        main="from base import Base\nfrom harness.methods.sat import SAT\nclass Mine(Base, SAT): pass",
         base="class Base: pass",
     )
     cls = import_file(main).Mine

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evaluation.statistics import Figure, Spread, summarise
+from harness.statistics.figures import Figure, Spread, summarise
 
 percents = st.floats(0, 100).map(lambda value: round(value, 2))
 networks = st.lists(st.lists(percents, min_size=1, max_size=6), min_size=1, max_size=5)

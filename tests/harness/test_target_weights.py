@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 
 from harness.errors import HarnessError
-from harness.network import Shape
 from harness.networks.smallcnn import SmallCNN
-from harness.seeds import global_seed
+from harness.plugin.network import Shape
+from harness.runtime.seeds import global_seed
+from harness.targets.model import TargetWeights
 from harness.targets.open import open_target
-from harness.weights import TargetWeights
 
 SHAPE = Shape(1, 8, 8, 10)
 

@@ -13,18 +13,18 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from harness.dataset import Augmentation, Dataset, Split
-from harness.device import precision_code
 from harness.errors import HarnessError, TrainingFailed
 from harness.events import CheckpointDone, EpochDone, Event
-from harness.method import Method, Step
+from harness.methods.sat import SAT
 from harness.networks.smallcnn import SmallCNN
-from harness.protocol import load_protocol
-from harness.spec import RunSpec
+from harness.plugin.dataset import Augmentation, Dataset, Split
+from harness.plugin.method import Method, Step
+from harness.protocols.protocol import load_protocol
+from harness.protocols.run_spec import RunSpec
+from harness.runtime.device import precision_code
 from harness.training.batches import augment, epoch_batches
 from harness.training.checkpoints import STATE_FILE, load_weights, weights_file
 from harness.training.loop import Trainer, checkpoint_epochs, learning_rate
-from methods.sat import SAT
 from tests.tiny import draws
 
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.attack import Attack, Passes
 from harness.errors import PluginError
-from harness.evaluation.evaluator import Verdicts, evaluate
-from harness.evaluation.untouched import Untouched
-from harness.plugins import discover
-from harness.threat import Threat
+from harness.evaluator import Verdicts, evaluate
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.threat import Threat
+from harness.registry.catalogue import discover
+from harness.runtime.untouched import Untouched
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 Mischief = Callable[[nn.Module, Tensor, Tensor], object]

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.cost import training_passes
 from harness.errors import PluginFault
-from harness.method import Step
+from harness.methods.standard import Standard
 from harness.networks.smallcnn import SmallCNN
+from harness.planning.cost import training_passes
+from harness.plugin.method import Step
+from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.training.checkpoints import TrainingState
 from harness.training.loop import Trainer
-from harness.wrapper import Backward, Loss, Wrapper
-from methods.standard import Standard
 from tests.harness.test_training import dataset, spec
 from tests.tiny import make_threat
 

@@ -12,19 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.adversary import CrossEntropy
 from harness.errors import HarnessError, PluginFault
 from harness.events import CheckpointDone, EpochDone, Event
-from harness.method import Method, Step
+from harness.methods.lrat import LRAT
+from harness.methods.sat import SAT
 from harness.networks.smallcnn import SmallCNN
-from harness.plugins import discover
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.method import Method, Step
+from harness.plugin.wrapper import Backward, Loss, Wrapper
+from harness.registry.catalogue import discover
 from harness.training.checkpoints import load_weights, weights_file
 from harness.training.loop import Trainer, wrapped_backward
-from harness.wrapper import Backward, Loss, Wrapper
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
-from methods.lrat import LRAT
-from methods.sat import SAT
 from tests.harness.test_training import dataset, spec
 from tests.tiny import make_batch, make_step, make_tiny_model
 

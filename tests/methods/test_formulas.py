@@ -11,17 +11,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.adversary import KL, CrossEntropy, Margin, Objective
-from harness.method import Method, Step
-from harness.plugins import discover
-from methods.gair_trades import GAIRTRADES
-from methods.gairat import GAIRAT
-from methods.lrat import LRAT
-from methods.lrat_trades import LRATTRADES
-from methods.mart import MART
-from methods.sat import SAT
-from methods.standard import Standard
-from methods.trades import TRADES
+from harness.methods.gair_trades import GAIRTRADES
+from harness.methods.gairat import GAIRAT
+from harness.methods.lrat import LRAT
+from harness.methods.lrat_trades import LRATTRADES
+from harness.methods.mart import MART
+from harness.methods.sat import SAT
+from harness.methods.standard import Standard
+from harness.methods.trades import TRADES
+from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective
+from harness.plugin.method import Method, Step
+from harness.registry.catalogue import discover
 from tests.methods.slow import geometry, kl, local, nll
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 

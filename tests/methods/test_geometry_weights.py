@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.errors import SettingError
-from methods._geometry_weights import effective_sample_share, log_geometry_weights, normalised
-from methods.gairat import GAIRAT
+from harness.methods._geometry_weights import effective_sample_share, log_geometry_weights, normalised
+from harness.methods.gairat import GAIRAT
 from tests.methods.slow import geometry
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 

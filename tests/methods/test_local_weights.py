@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from methods._local_weights import decreasing, local_weights, vulnerability_cw, vulnerability_pgd
+from harness.methods._local_weights import decreasing, local_weights, vulnerability_cw, vulnerability_pgd
 
 values = st.floats(0, 3, allow_subnormal=False).map(lambda v: 0.0 if v < 1e-6 else v)
 batches = st.integers(1, 3).flatmap(

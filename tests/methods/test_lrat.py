@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import SettingError
-from methods.lrat import LRAT
-from methods.sat import SAT
+from harness.methods.lrat import LRAT
+from harness.methods.sat import SAT
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from harness.data.digits import Digits
-from harness.dataset import Split
+from harness.plugin.dataset import Split
 from tests.cli.conftest import Harness
 from tests.cli.evaluate.given import HERE, TRAIN, refused, weights
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from attacks.pgd import PGD
+from harness.attacks.pgd import PGD
 from harness.data.digits import Digits
-from harness.evaluation.evaluator import evaluate
-from harness.evaluation.images import Images
+from harness.evaluator import evaluate
 from harness.execution.executor import InProcess
 from harness.networks.smallcnn import SmallCNN
-from harness.seeds import generator
+from harness.plugin.images import Images
+from harness.plugin.threat import Threat
+from harness.runtime.seeds import generator
 from harness.store.store import Store
-from harness.threat import Threat
 from tests.cli.conftest import Harness
 from tests.cli.evaluate.given import HERE, TRAIN, N, store_of, the_run, weights
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.events import BlockDone
 from harness.identity import digest
-from harness.spec import RunSpec
+from harness.protocols.run_spec import RunSpec
 from harness.store.records import DatasetRecord, ProtocolRecord
 from tests.harness.comparison.kept import DIGITS, SETTINGS, TRAINING, Kept, Put
 from tests.tiny import PROTOCOL_DOCUMENT

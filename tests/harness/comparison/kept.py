@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.leaderboard.comparison import Comparison, compare
-from harness.leaderboard.finding import Where, find_two
+from harness.comparison.comparison import Comparison, compare
+from harness.comparison.naming import Where, find_two
 from harness.store.records import DatasetRecord
 from harness.store.store import Store
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from harness.comparison.families import families
+from harness.comparison.naming import Where, find_one
 from harness.errors import HarnessError, StoreError, UnknownName
-from harness.evaluation.paired import Crossed
 from harness.leaderboard.board import Selection
-from harness.leaderboard.families import families
-from harness.leaderboard.finding import Where, find_one
+from harness.statistics.paired import Crossed
 from tests.harness.comparison.kept import OTHER, PGD, Kept, Put, run
 
 

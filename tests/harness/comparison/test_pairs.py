@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
+from harness.comparison.comparison import Comparison, compare
+from harness.comparison.labels import Labels
+from harness.comparison.naming import Where, find_two
 from harness.errors import HarnessError
-from harness.evaluation.intervals import Interval
-from harness.evaluation.paired import Crossed
-from harness.leaderboard.classes import Labels
-from harness.leaderboard.comparison import Comparison, compare
-from harness.leaderboard.finding import Where, find_two
 from harness.leaderboard.pairs import MCNEMAR, Decision
+from harness.statistics.intervals import Interval
+from harness.statistics.paired import Crossed
 from tests.harness.comparison.kept import UNKNOWN, Kept, Put, run
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.comparison.labels import Labels, known_labels, labels_of
+from harness.comparison.naming import Where, find_one, find_two
+from harness.comparison.vulnerable import attacks_agree, networks_agree
 from harness.errors import HarnessError
-from harness.leaderboard.classes import Labels, known_labels, labels_of
-from harness.leaderboard.finding import Where, find_one, find_two
-from harness.leaderboard.vulnerable import attacks_agree, networks_agree
 from harness.store.records import DatasetRecord
 from tests.harness.comparison.kept import Kept, Put
 

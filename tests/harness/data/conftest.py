@@ -14,7 +14,7 @@ from torchvision import datasets
 
 from harness.data.cifar10 import CIFAR10
 from harness.data.svhn import SVHN
-from harness.dataset import Split
+from harness.plugin.dataset import Split
 from tests.harness.data.pixels import Published, Server, md5, noise, python2_pickle, tar_gz
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.dataset import DataSource, Split
 from harness.errors import DataError
+from harness.plugin.dataset import DataSource, Split
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from harness.data.digits import Digits
-from harness.dataset import Augmentation, Dataset, Split
-from harness.network import Shape
+from harness.plugin.dataset import Augmentation, Dataset, Split
+from harness.plugin.network import Shape
 
 
 @pytest.fixture(scope="module")

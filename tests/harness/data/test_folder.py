@@ -15,9 +15,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from harness.data.folder import Folder
-from harness.dataset import Augmentation
 from harness.errors import SettingError
-from harness.network import Shape
+from harness.plugin.dataset import Augmentation
+from harness.plugin.network import Shape
 from tests.harness.data.pixels import Pixels, noise, refusal, tree
 
 

@@ -10,7 +10,7 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from harness.dataset import Augmentation, Dataset
+from harness.plugin.dataset import Augmentation, Dataset
 from tests.harness.data.pixels import Published, Server, refusal, tree
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evaluation.statistics import Figure
 from harness.leaderboard.board import MEASURED, REPORTED, Row, Selection
 from harness.leaderboard.ranking import boards
 from harness.reference import ReportedFigure
+from harness.statistics.figures import Figure
 from harness.store.records import ProtocolRecord, RunRecord
 from tests.harness.leaderboard.held import ATTACKS, DIGITS, PROTOCOL, Held, all_rows, evaluation, median, run
 from tests.tiny import PROTOCOL_DOCUMENT

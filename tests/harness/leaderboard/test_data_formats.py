@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from harness.evaluation.intervals import wilson
-from harness.evaluation.statistics import Figure, Spread
 from harness.leaderboard.board import Board
-from harness.leaderboard.document import render_json
-from harness.leaderboard.values import render_csv
+from harness.leaderboard.render_csv import render_csv
+from harness.leaderboard.render_json import render_json
+from harness.statistics.figures import Figure, Spread
+from harness.statistics.intervals import wilson
 from tests.harness.leaderboard.rendered import BOARDS, both, every_figure, paper
 
 

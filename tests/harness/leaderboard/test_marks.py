@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from harness.evaluation.intervals import wilson
-from harness.leaderboard.document import render_json
-from harness.leaderboard.markdown import render_markdown
-from harness.leaderboard.table import PIPE_WIDTH
-from harness.leaderboard.values import render_csv
+from harness.leaderboard.render_csv import render_csv
+from harness.leaderboard.render_json import render_json
+from harness.leaderboard.render_markdown import render_markdown
+from harness.leaderboard.render_table import PIPE_WIDTH
+from harness.statistics.intervals import wilson
 from tests.harness.leaderboard.rendered import (
     BOARDS,
     FLAGGED,

@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from harness.errors import UnknownName
-from harness.evaluation.statistics import Figure
 from harness.leaderboard.board import Selection
 from harness.leaderboard.ranking import boards
 from harness.reference import ReportedFigure
+from harness.statistics.figures import Figure
 from harness.store.records import ProtocolRecord, RunRecord
 from tests.harness.leaderboard.held import (
     ATTACKS,

@@ -7,9 +7,9 @@ from importlib import resources
 
 import pytest
 
-from harness.evaluation.statistics import Figure
 from harness.leaderboard.board import REPORTED, Row, Selection
 from harness.leaderboard.ranking import boards
+from harness.statistics.figures import Figure
 from harness.store.store import Store
 from tests.harness.leaderboard.held import all_rows
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from harness.evaluation.statistics import Figure
 from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
+from harness.statistics.figures import Figure
 from tests.harness.leaderboard.held import ATTACKS, Held, all_rows, checkpoint, close, evaluation, median, run, seeds
 
 

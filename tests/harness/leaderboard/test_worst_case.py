@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 import pytest
 
-from harness.evaluation.statistics import Figure
 from harness.leaderboard.board import Selection
 from harness.leaderboard.ranking import boards
+from harness.statistics.figures import Figure
 from harness.store.records import RunRecord
 from tests.harness.leaderboard.held import ATTACKS, Held, all_rows, close, evaluation, median, right, run
 

@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any
 
 from harness.events import BlockDone, EpochRecord
-from harness.job import Job, Request, resolve
-from harness.plan import EvaluationGap, Plan, make_plan
-from harness.provenance import host
-from harness.spec import RunSpec
+from harness.planning.plan import EvaluationGap, Plan, make_plan
+from harness.planning.run_request import Job, Request, resolve
+from harness.protocols.run_spec import RunSpec
+from harness.runtime.provenance import host
 from harness.store.records import RunRecord
 from harness.store.store import Store
 

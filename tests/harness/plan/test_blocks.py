@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.assessment import missing_blocks
-from harness.evaluation.images import Images
 from harness.identity import digest
-from harness.job import Job
-from harness.plan import evaluation_gaps, make_plan
+from harness.planning.assessment import missing_blocks
+from harness.planning.plan import evaluation_gaps, make_plan
+from harness.planning.run_request import Job
+from harness.plugin.images import Images
 from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
 from harness.store.store import Store
 from tests.harness.plan.carried import add_blocks, carry_out, jobs

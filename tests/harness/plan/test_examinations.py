@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from harness.evaluation.images import Images
-from harness.plan import make_plan
+from harness.planning.plan import make_plan
+from harness.plugin.images import Images
 from harness.rigour.budgets import EXAMPLES, passes
-from harness.rigour.scope import KINDS, Scope
+from harness.store.scope import KINDS, Scope
 from harness.store.store import Store
 from tests.harness.plan.carried import jobs
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.plan import make_plan
+from harness.planning.plan import make_plan
 from harness.store.store import Store
 from tests.harness.plan.carried import HERE, IMAGES, add_blocks, add_epochs, jobs, start
 

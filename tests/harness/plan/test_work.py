@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.attack import Passes
-from harness.plan import make_plan
+from harness.planning.plan import make_plan
+from harness.plugin.attack import Passes
 from harness.store.store import Store
 from tests.harness.plan.carried import (
     IMAGES,

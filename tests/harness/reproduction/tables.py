@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from harness.assessment import with_attacks
 from harness.events import BlockDone
 from harness.identity import digest
-from harness.job import Request
-from harness.plugins import discover
-from harness.protocol import load_protocol
-from harness.reference.recipes import Cell, select
-from harness.reproduction import Comparison, compare, requests
-from harness.spec import RunSpec
+from harness.planning.assessment import with_attacks
+from harness.planning.run_request import Request
+from harness.protocols.protocol import load_protocol
+from harness.protocols.run_spec import RunSpec
+from harness.registry.catalogue import discover
+from harness.reproduction.recipes import Cell, select
+from harness.reproduction.reproduction import Comparison, compare, requests
 from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
 from tests.tiny import PROTOCOL_DOCUMENT

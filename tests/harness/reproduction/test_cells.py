@@ -10,9 +10,9 @@ from importlib import resources
 import pytest
 
 from harness.errors import SettingError, UnknownName
-from harness.plugins import discover
-from harness.reference.recipes import RECIPES, select
-from harness.reproduction import requests
+from harness.registry.catalogue import discover
+from harness.reproduction.recipes import RECIPES, select
+from harness.reproduction.reproduction import requests
 from tests.harness.reproduction.tables import ABLATION, BASE, BY_TABLE, CELLS, DEFAULT, PLAIN, TRADES, asked, trained
 
 

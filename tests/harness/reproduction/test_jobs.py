@@ -11,11 +11,11 @@ import torch
 
 from harness.data.cifar10 import CIFAR10
 from harness.data.svhn import SVHN
-from harness.dataset import Dataset, DataSource, Split
 from harness.errors import SettingError
-from harness.job import resolve
-from harness.reference.recipes import select
-from harness.reproduction import parts, standards
+from harness.planning.run_request import resolve
+from harness.plugin.dataset import Dataset, DataSource, Split
+from harness.reproduction.recipes import select
+from harness.reproduction.reproduction import parts, standards
 from tests.harness.reproduction.tables import BASE, PAPER, PLAIN, TRADES
 
 

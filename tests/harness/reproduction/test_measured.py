@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from harness.evaluation.statistics import Figure
 from harness.events import BlockDone
 from harness.reference import ReportedFigure
-from harness.reference.recipes import RECIPES, Cell, select
-from harness.reproduction import compare, standards
+from harness.reproduction.recipes import RECIPES, Cell, select
+from harness.reproduction.reproduction import compare, standards
+from harness.statistics.figures import Figure
 from harness.store.store import Store
 from tests.harness.reproduction.tables import ATTACKS, BASE, CIFAR, IMAGES, close, put, row
 

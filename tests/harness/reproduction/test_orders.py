@@ -6,10 +6,10 @@ import dataclasses
 import math
 from typing import Any
 
-from harness.evaluation.statistics import Figure
 from harness.reference import ReportedFigure
-from harness.reference.recipes import RECIPES, Cell, select
-from harness.reproduction import Comparison, compare, orderings
+from harness.reproduction.recipes import RECIPES, Cell, select
+from harness.reproduction.reproduction import Comparison, compare, orderings
+from harness.statistics.figures import Figure
 from harness.store.store import Store
 from tests.harness.reproduction.tables import BASE, close
 

@@ -121,7 +121,7 @@ class TestReported:
 WRITER = """
 import sys
 from harness.events import BlockDone
-from harness.spec import RunSpec
+from harness.protocols.run_spec import RunSpec
 from harness.store.records import DatasetRecord
 from harness.store.store import Store
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from harness.errors import StoreError
 from harness.events import BlockDone, EpochRecord
+from harness.protocols.run_spec import RunSpec
 from harness.rigour.finding import Finding
-from harness.rigour.scope import Scope
-from harness.spec import RunSpec
 from harness.store.records import ProtocolRecord, RunRecord
+from harness.store.scope import Scope
 from harness.store.store import Store
 from harness.store.verdicts import pack, unpack
 from tests.harness.store.entries import DIGITS, FINDINGS, make_spec, see_model, start, start_evaluation

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import HarnessError
-from harness.network import Shape
 from harness.networks.smallcnn import SmallCNN
+from harness.plugin.network import Shape
 from harness.targets.open import open_target
 from harness.targets.target import Opened
 from tests.tiny import draws

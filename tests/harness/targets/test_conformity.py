@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attacks.pgd import PGD
-from attacks.square import Square
-from harness.network import Shape
+from harness.attacks.pgd import PGD
+from harness.attacks.square import Square
+from harness.plugin.network import Shape
+from harness.plugin.threat import Threat
 from harness.rigour.checks import examine_model
 from harness.targets.preprocessing import Preprocessing
-from harness.threat import Threat
 from tests.harness.targets.conftest import Opens, Refusal, WriteModule, logits, pixels
 from tests.tiny import draws
 

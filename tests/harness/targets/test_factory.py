@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.plugins import discover
+from harness.registry.catalogue import discover
 from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target

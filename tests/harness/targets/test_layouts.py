@@ -275,8 +275,8 @@ def test_the_nearest_network_is_named_with_its_names_in_the_file(prefix: str, re
 
 
 def test_the_nearest_network_is_the_one_that_shares_most_tensors(refusal: Refusal) -> None:
-    from harness.network import Shape
     from harness.networks.resnet18 import ResNet18
+    from harness.plugin.network import Shape
 
     shape = Shape(3, 32, 32, 10)
     tensors = dict(ResNet18().build(shape).state_dict())

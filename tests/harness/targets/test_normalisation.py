@@ -200,7 +200,7 @@ class TestCopies:
 
 OWN = (
     "import torch\nfrom dataclasses import dataclass\nfrom torch import nn\n"
-    "from harness.network import Network, Shape\n"
+    "from harness.plugin.network import Network, Shape\n"
     "class Inside(nn.Module):\n"
     "    def __init__(self, net):\n        super().__init__()\n        self.net = net\n"
     "        self.register_buffer('mean', torch.tensor([0.3]))\n"

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.network import Shape
+from harness.plugin.network import Shape
 from harness.targets.prepared import Prepared, held
 from harness.targets.preprocessing import Preprocessing
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, WriteModule, pixels
@@ -229,9 +229,9 @@ class TestBinary:
 
     def test_a_linear_networks_robust_accuracy_in_closed_form(self) -> None:
         """Within the box around x in [0, 1] the logit of the true class falls by its weights' sign alone."""
-        from attacks.pgd import PGD
-        from harness.evaluation.evaluator import evaluate
-        from harness.threat import Threat
+        from harness.attacks.pgd import PGD
+        from harness.evaluator import evaluate
+        from harness.plugin.threat import Threat
 
         class OneLogit(Change):
             def forward(self, x: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from harness.adversary import project
 from harness.errors import HarnessError, SettingError
+from harness.plugin.adversary import project
 from harness.targets.prepared import Prepared
 from harness.targets.preprocessing import Preprocessing, merge
 from tests.tiny import draws

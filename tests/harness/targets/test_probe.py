@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.network import Shape
-from harness.seeds import generator
+from harness.plugin.network import Shape
+from harness.runtime.seeds import generator
 from harness.targets.probe import DIRECTIONS, fixed_images, probe, same_function
 
 SHAPE = Shape(1, 8, 8, 10)

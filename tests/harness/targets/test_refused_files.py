@@ -16,8 +16,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from harness.network import Shape
 from harness.networks.resnet18 import ResNet18
+from harness.plugin.network import Shape
 from harness.targets.content import StateDict
 from harness.targets.recognise import Recognised, recognise
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, trained

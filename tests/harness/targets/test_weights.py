@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import UnknownName
-from harness.network import Shape
 from harness.networks.smallcnn import SmallCNN
-from harness.spec import RunSpec
+from harness.plugin.network import Shape
+from harness.protocols.run_spec import RunSpec
 from harness.targets.preprocessing import Preprocessing
 from harness.training.checkpoints import save_weights
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, logits, pixels, trained
@@ -267,7 +267,8 @@ class TestArch:
     def test_a_plugins_network(self, opens: Opens, elsewhere: Path) -> None:
         plugin = elsewhere / "flat_net.py"
         plugin.write_text(
-            "from dataclasses import dataclass\nfrom torch import nn\nfrom harness.network import Network, Shape\n"
+            "from dataclasses import dataclass\nfrom torch import nn\n"
+            "from harness.plugin.network import Network, Shape\n"
             "@dataclass(frozen=True, kw_only=True)\nclass Flat(Network):\n    'A linear network.'\n"
             "    hidden: int = 7\n    deep: int = 1\n"
             "    def build(self, shape: Shape) -> nn.Module:\n"

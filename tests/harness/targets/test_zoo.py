@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from harness.errors import HarnessError
-from harness.network import Shape
+from harness.plugin.network import Shape
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.zoo import open_zoo
 from tests.harness.targets.conftest import Opens, Refusal, logits, pixels, trained

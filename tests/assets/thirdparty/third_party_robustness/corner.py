@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.attack import Attack, Passes
-from harness.threat import Threat
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.threat import Threat
 
 
 @dataclass(frozen=True, kw_only=True)

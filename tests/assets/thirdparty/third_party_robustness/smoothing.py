@@ -10,8 +10,8 @@ from annotated_types import Interval
 from torch import Tensor
 from typing_extensions import Doc
 
-from harness.adversary import CrossEntropy
-from harness.method import Method, Step
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.method import Method, Step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,137 @@
+"""Two rows, or two runs, on the same test images, example by example and over training seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness.comparison.labels import Labels
+from harness.comparison.matching import Pair, common_column, network_pairs
+from harness.comparison.naming import Entrant
+from harness.leaderboard.columns import WORST_CASE, Column, Shared, Verdicts
+from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.pairs import common_seeds, over_training_seeds, robust_sides
+from harness.plugin.images import Images
+from harness.statistics.intervals import Interval
+from harness.statistics.paired import Crossed, bootstrap_difference, cross, cross_by_class, mcnemar
+from harness.statistics.significance import PairedT, holm
+from harness.store.store import Store
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A 2x2 table and McNemar's p-value; ``p_holm`` is corrected over the classes, where it is one of them."""
+
+    table: Crossed
+    p: float
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class NetworkComparison:
+    """Two networks on the same images. The unit of all of it is the test image: these networks, images of this kind.
+
+    Attributes:
+        attack_seeds: those that both were attacked with; of several attacks each attack's.
+        by_seed: attack seed -> the networks under that seed; empty for the worst case.
+        every: on the verdict "right under every attack seed".
+        interval: of the difference of ``every``, by bootstrap over images.
+        classes: name -> ``every`` on the images of one class; None without labels.
+    """
+
+    first: Contestant
+    second: Contestant
+    attack_seeds: dict[str, list[int]]
+    by_seed: dict[int, Tested]
+    every: Tested
+    interval: Interval
+    classes: dict[str, Tested] | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two entrants in one column.
+
+    Attributes:
+        networks: one comparison a common training seed; without one, of the first network of each.
+        methods: the difference over training seeds, whose unit is the training seed; None for fewer than two.
+        notes: what a reader must know before believing it.
+    """
+
+    first: Entrant
+    second: Entrant
+    column: Column
+    networks: tuple[NetworkComparison, ...]
+    methods: PairedT | None
+    notes: tuple[str, ...]
+
+
+def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, labels: Labels | str) -> Comparison:
+    """Compare two entrants under an attack, or in the worst case; None: the last attack that both have.
+
+    Args:
+        labels: of the test images, for the differences by class; or why they are not known.
+    Raises:
+        HarnessError: they were not measured on the same images by the same attack; says what differs.
+    """
+    pairs = network_pairs(first, second)
+    column = common_column(store, first, second, pairs, attack)
+    usable = [(pair, shared) for pair, shared in ((p, column.in_common(*p)) for p in pairs) if shared]
+    verdicts = store.verdicts_of({e.id for _, shared in usable for both in shared for e in both})
+    known = labels if isinstance(labels, Labels) else None
+    networks = tuple(_networks(pair, shared, column, verdicts, known) for pair, shared in usable)
+    methods = over_training_seeds([shared for _, shared in usable], column, verdicts)
+    notes = [*_notes(first, second, [pair for pair, _ in usable])]
+    if isinstance(labels, str):
+        notes.append(f"no differences by class: {labels}")
+    return Comparison(first, second, column, networks, methods, tuple(notes))
+
+
+def _networks(
+    pair: Pair, shared: Shared, column: Column, verdicts: Verdicts, labels: Labels | None
+) -> NetworkComparison:
+    one, other = pair
+    seeds: dict[str, list[int]] = {}
+    for e, _ in shared:
+        seeds.setdefault(e.attack, []).append(e.seed)
+    single = column.name != WORST_CASE
+    by_seed = {e.seed: _tested(cross(verdicts[e.id], verdicts[f.id])) for e, f in shared} if single else {}
+    robust = robust_sides(shared, verdicts)
+    every = _tested(cross(*robust))
+    purpose = (column.name, one.checkpoint.sha256, other.checkpoint.sha256)
+    return NetworkComparison(
+        first=one,
+        second=other,
+        attack_seeds=seeds,
+        by_seed=by_seed,
+        every=every,
+        interval=bootstrap_difference(every.table, *purpose),
+        classes=_classes(*robust, labels, column.images) if labels else None,
+    )
+
+
+def _tested(table: Crossed) -> Tested:
+    return Tested(table, mcnemar(table))
+
+
+def _classes(first: bytes, second: bytes, labels: Labels, images: Images) -> dict[str, Tested]:
+    of_images = [labels.labels[place] for place in images.places(labels.labels)]
+    tables = cross_by_class(first, second, of_images, len(labels.names))
+    tested = {name: _tested(table) for name, table in zip(labels.names, tables, strict=True) if table is not None}
+    adjusted = holm([test.p for test in tested.values()])
+    return {name: replace(test, p_holm=p) for (name, test), p in zip(tested.items(), adjusted, strict=True)}
+
+
+def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair]) -> Iterator[str]:
+    one, other = pairs[0]
+    if one.training_sha256 != other.training_sha256:
+        yield "they were trained under different protocols: a difference is not the methods' alone"
+    if one.arch_label != other.arch_label:
+        yield f"their networks differ, {one.arch_label} and {other.arch_label}: a difference is not the methods' alone"
+    if one.checkpoint.name != other.checkpoint.name:
+        yield f"their checkpoints differ, {one.checkpoint.name} and {other.checkpoint.name}"
+    trained_here = one.train_seed is not None and other.train_seed is not None
+    if trained_here and not common_seeds(first.networks, second.networks):
+        yield "they have no training seed in common: initial weights and the order of images differ as well"
+    if len(pairs) < 2:
+        yield "one network each: this says how these two networks differ, not how the methods would if trained again"

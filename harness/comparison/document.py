@@ -1,0 +1,145 @@
+"""Comparisons as JSON that other programs may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from harness.comparison.comparison import Comparison, NetworkComparison, Tested
+from harness.comparison.families import Family
+from harness.comparison.vulnerable import SeedAgreement, Vulnerable
+from harness.leaderboard.columns import Column
+from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.render_json import decision_document, interval_document
+
+IMAGES, SEEDS = "test images", "training seeds"
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """Two entrants in one column; differences are first minus second, in points."""
+    t = comparison.methods
+    return {
+        "first": comparison.first.name,
+        "second": comparison.second.name,
+        **_column(comparison.column, comparison.networks[0].first),
+        "methods": None
+        if t is None
+        else {
+            "test": "paired t",
+            "unit": SEEDS,
+            "n": t.n,
+            "difference": t.difference,
+            "interval": interval_document(t.interval, "t", SEEDS, t.n),
+            "p": t.p,
+        },
+        "networks": [_networks(network) for network in comparison.networks],
+        "notes": list(comparison.notes),
+    }
+
+
+def _column(column: Column, network: Contestant) -> dict[str, Any]:
+    return {
+        "dataset": network.dataset.name,
+        "dataset_fingerprint": network.dataset.fingerprint,
+        "attack": column.name,
+        "attack_settings_sha256": dict(column.attacks),
+        "examples": column.examples,
+        "sample": column.images.sample,
+    }
+
+
+def _network(network: Contestant) -> dict[str, Any]:
+    return {
+        "run": network.number,
+        "label": network.label,
+        "arch": network.arch,
+        "checkpoint": network.checkpoint.name,
+        "train_seed": network.train_seed,
+    }
+
+
+def _networks(n: NetworkComparison) -> dict[str, Any]:
+    table = n.every.table
+    return {
+        "first": _network(n.first),
+        "second": _network(n.second),
+        "unit": IMAGES,
+        "attack_seeds": n.attack_seeds,
+        "every_seed": {
+            **_tested(n.every),
+            "first_percent": table.first_percent,
+            "second_percent": table.second_percent,
+            "interval": interval_document(n.interval, "bootstrap", IMAGES, table.examples),
+        },
+        "by_seed": [{"seed": seed, **_tested(tested)} for seed, tested in n.by_seed.items()],
+        "classes": None
+        if n.classes is None
+        else [{"class": name, **_tested(tested), "p_holm": tested.p_holm} for name, tested in n.classes.items()],
+    }
+
+
+def _tested(tested: Tested) -> dict[str, Any]:
+    table = tested.table
+    return {
+        "test": "McNemar",
+        "n": table.examples,
+        "table": asdict(table),
+        "difference": table.difference,
+        "p": tested.p,
+    }
+
+
+def family_document(families: Sequence[Family]) -> dict[str, Any]:
+    """All pairs of rows, board by board."""
+    return {
+        "boards": [
+            {
+                "dataset": family.board.dataset,
+                "protocol": family.board.protocol,
+                "protocol_fingerprint": family.board.fingerprint,
+                "examples": family.board.examples,
+                "sample": family.column.images.sample,
+                "column": family.column.name,
+                "correction": {"method": "Holm", "comparisons": sum(d is not None for d in family.pairs.values())},
+                "pairs": [
+                    {"first": first, "second": second, "comparison": decision_document(decision)}
+                    for (first, second), decision in family.pairs.items()
+                ],
+            }
+            for family in families
+        ]
+    }
+
+
+def vulnerable_document(found: Sequence[Vulnerable]) -> dict[str, Any]:
+    """How far the most vulnerable images agree, and the figure's data: V of every image, and the sets."""
+    return {
+        "vulnerability": "p_y(x_adv) - max over i != y of p_i(x_adv)",
+        "unit": "these networks on these images",
+        "pairs": [
+            {
+                "names": list(pair.names),
+                "networks": [_network(network) for network in pair.networks],
+                "columns": [_column(pair.columns[side], pair.networks[side]) for side in (0, 1)],
+                "seeds": [_seed(seed) for seed in pair.seeds],
+            }
+            for pair in found
+        ],
+    }
+
+
+def _seed(seed: SeedAgreement) -> dict[str, Any]:
+    sets, first, second = seed.sets, set(seed.sets.first), set(seed.sets.second)
+    return {
+        "seed": seed.seed,
+        "most_vulnerable": len(sets.first),
+        "in_both": sets.shared,
+        "overlap": sets.overlap,
+        "overlap_if_independent": sets.expected,
+        "jaccard": sets.jaccard,
+        "images": [
+            {"image": i, "first": one, "second": other, "in_first": i in first, "in_second": i in second}
+            for i, (one, other) in enumerate(zip(seed.first, seed.second, strict=True))
+        ],
+    }

@@ -1,0 +1,123 @@
+"""What two entrants can be compared in: the same images, the same attack settings; or what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.comparison.naming import Entrant
+from harness.errors import HarnessError
+from harness.leaderboard.columns import WORST_CASE, Column
+from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.pairs import common_seeds
+from harness.store.records import EvaluationRecord, ProtocolRecord
+from harness.store.store import Store
+
+Pair = tuple[Contestant, Contestant]
+
+
+def network_pairs(first: Entrant, second: Entrant) -> list[Pair]:
+    """Networks of the same training seed, or where there are none the first of each."""
+    return common_seeds(first.networks, second.networks) or [(first.networks[0], second.networks[0])]
+
+
+def common_column(store: Store, first: Entrant, second: Entrant, pairs: Sequence[Pair], attack: str | None) -> Column:
+    """The column in which two entrants can be compared: the same attack settings, the most test images.
+
+    Raises:
+        HarnessError: there is none; says what differs.
+    """
+    require_same_images(first, second)
+    protocols = store.protocols()
+    columns = [c for c in _columns(pairs, protocols) if any(c.in_common(*pair) for pair in pairs)]
+    if attack is None:
+        columns = [column for column in columns if column.name != WORST_CASE]
+    else:
+        columns = [column for column in columns if column.name == attack]
+    if not columns:
+        raise HarnessError(_what_differs(first, second, pairs, attack))
+    return max(columns, key=lambda column: (_place(column, protocols), column.examples))
+
+
+def common_columns(
+    store: Store, entrant: Entrant, network: Contestant, attacks: tuple[str, str]
+) -> tuple[Column, Column]:
+    """Two attacks on one network: of the same test images, as many as there are, with a seed in common.
+
+    Raises:
+        HarnessError: an attack is missing, or they have no images or no seeds in common; says which.
+    """
+    protocols = store.protocols()
+    by_attack = [
+        [column for column in _columns([(network, network)], protocols) if column.name == attack] for attack in attacks
+    ]
+    for attack, columns in zip(attacks, by_attack, strict=True):
+        if not columns:
+            has = ", ".join(sorted({e.attack for e in _complete([network])})) or "none"
+            raise HarnessError(f"{entrant.name} has no complete evaluation by {attack}; it has {has}")
+    pairs = [(one, other) for one in by_attack[0] for other in by_attack[1] if _meet(network, one, other)]
+    if not pairs:
+        raise HarnessError(f"{entrant.name}: {' and '.join(attacks)} have no test images or no attack seed in common")
+    return max(pairs, key=lambda pair: (pair[0].examples, *(_place(column, protocols) for column in pair)))
+
+
+def _meet(network: Contestant, one: Column, other: Column) -> bool:
+    seeds = [{e.seed for e in column.evaluations(network)[column.name]} for column in (one, other)]
+    return one.images == other.images and not seeds[0].isdisjoint(seeds[1])
+
+
+def _place(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
+    """Where the column's attacks stand in the newest protocol that has them; -1 for attacks of no protocol."""
+    order = {item: place for p in protocols for place, item in enumerate(p.attacks.items())}
+    return max(order.get(item, -1) for item in column.attacks.items())
+
+
+def require_same_images(first: Entrant, second: Entrant) -> None:
+    """Raise HarnessError where two entrants were measured on different data sets."""
+    one, other = first.place[0], second.place[0]
+    if first.networks[0].dataset.fingerprint != second.networks[0].dataset.fingerprint:
+        raise HarnessError(f"{first.name} was measured on {one}, {second.name} on {other}: not the same test images")
+
+
+def _columns(pairs: Sequence[Pair], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:
+    """Every column that the first networks have a figure in, of a single attack or of a protocol."""
+    held = {(e.attack, e.settings_sha256, e.images): None for e in _complete(one for one, _ in pairs)}
+    yield from (Column(attack, {attack: sha256}, images) for attack, sha256, images in held)
+    sets = {images: None for _, _, images in held}
+    yield from (Column(WORST_CASE, p.attacks, images) for p in protocols for images in sets)
+
+
+def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack: str | None) -> str:
+    """Why there is no column: attacks, settings, images, or seeds."""
+    if attack == WORST_CASE:
+        return f"{first.name} and {second.name} have no worst case in common: it needs every attack of a protocol"
+    known = [_complete(pair[side] for pair in pairs) for side in (0, 1)]
+    held = [[e for e in evaluations if attack in (None, e.attack)] for evaluations in known]
+    attacks = [", ".join(sorted({e.attack for e in evaluations})) or "none" for evaluations in known]
+    for entrant, evaluations, has in zip((first, second), held, attacks, strict=True):
+        if not evaluations:
+            return f"{entrant.name} has no complete evaluation by {attack or 'any attack'}; it has {has}"
+    shared = {e.attack for e in held[0]} & {e.attack for e in held[1]}
+    if not shared:
+        return f"{first.name} was attacked by {attacks[0]}, {second.name} by {attacks[1]}: no attack in common"
+    name = [e.attack for e in held[0] if e.attack in shared][-1]
+    ours, theirs = ([e for e in side if e.attack == name] for side in held)
+    between = f"{first.name} and {second.name} differ in {name}: "
+    alike = [(e, f) for e in ours for f in theirs if e.settings_sha256 == f.settings_sha256]
+    if not alike:
+        a, b = ours[-1].settings, theirs[-1].settings
+        keys = sorted(key for key in {*a, *b} if a.get(key) != b.get(key))
+        return between + ", ".join(f"{key} is {a.get(key)} and {b.get(key)}" for key in keys)
+    if not any(e.images == f.images for e, f in alike):
+        total = pairs[0][0].dataset.test_examples
+        sets = [" or ".join(sorted({e.images.told(total) for e in side})) for side in (ours, theirs)]
+        return f"{between}{sets[0]} were attacked, and {sets[1]}"
+    seeds = [_listed(e.seed for e in side) for side in (ours, theirs)]
+    return f"{between}attack seeds {seeds[0]} and {seeds[1]}; networks of one training seed need one in common"
+
+
+def _complete(networks: Iterable[Contestant]) -> list[EvaluationRecord]:
+    return [e for network in networks for e in network.checkpoint.evaluations if e.complete]
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(set(numbers))))

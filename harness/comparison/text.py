@@ -1,0 +1,198 @@
+"""Comparisons as text: each number with its unit of inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.comparison.comparison import Comparison, NetworkComparison, Tested
+from harness.comparison.families import Family
+from harness.comparison.vulnerable import Vulnerable
+from harness.leaderboard.cells import interval_text
+from harness.leaderboard.columns import TITLES
+from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.pairs import RULE
+from harness.leaderboard.render_table import PIPE_WIDTH
+from harness.quoting import visible
+from harness.statistics.significance import ALPHA
+
+
+def print_parts(parts: Iterator[RenderableType]) -> None:
+    """Print to standard output, as wide as the terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
+    for part in parts:
+        console.print(part)
+
+
+def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
+    """Two entrants: over training seeds, network by network, attack seed by attack seed, class by class."""
+    first, second, column = comparison.first.name, comparison.second.name, comparison.column
+    one = comparison.networks[0].first
+    yield _bold(
+        f"{first} and {second}, {TITLES.get(column.name, column.name)}: {one.dataset.name}"
+        f" [{one.dataset.fingerprint[:8]}], {column.images.told(one.dataset.test_examples)}, {_places(comparison)}"
+    )
+    yield Text(f"A is {first}, B is {second}; a difference is A minus B, in points.")
+    yield from (Text(note) for note in comparison.notes)
+    t = comparison.methods
+    if t is not None:
+        yield _bold("\nThe methods, trained anew, on these test images (unit: the training seed)")
+        told = f"p {p_text(t.p, equals='= ')}" if t.p is not None else "no p: every seed differs by the same amount"
+        interval = interval_text(t.interval, sign=True)
+        yield Text(f"  {t.difference:+.2f} {interval} 95 % t-interval, paired t over n = {t.n} training seeds, {told}")
+    yield _bold(f"\nThese networks, on images of this kind (unit: the test image, n = {column.examples})")
+    yield Text("Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, each by itself")
+    yield _networks(comparison)
+    if any(len(network.by_seed) > 1 for network in comparison.networks):
+        yield Text("Difference and McNemar's p under each attack seed")
+        yield _by_seed(comparison)
+    if comparison.networks[0].classes:
+        yield Text(
+            f"Difference on the images of each class; * where McNemar's p, Holm over classes, is below {ALPHA:g}"
+        )
+        yield _classes(comparison)
+
+
+def _places(comparison: Comparison) -> str:
+    """Networks and checkpoints, once where both agree."""
+    pair = (comparison.networks[0].first, comparison.networks[0].second)
+    return ", ".join(
+        " and ".join(dict.fromkeys(words))
+        for words in ([n.arch_label for n in pair], [n.checkpoint.name for n in pair])
+    )
+
+
+def _networks(comparison: Comparison) -> Table:
+    names = ("runs", "train seeds", "attack seeds", "both", "A only", "B only", "neither")
+    table = _table(*names, "A %", "B %", "difference", "p")
+    for n in comparison.networks:
+        t = n.every.table
+        counts = (t.both, t.first_only, t.second_only, t.neither)
+        interval = interval_text(n.interval, sign=True)
+        _add(
+            table,
+            f"{_run(n.first)}, {_run(n.second)}",
+            f"{_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}",
+            _attack_seeds(n),
+            *map(str, counts),
+            f"{t.first_percent:.2f}",
+            f"{t.second_percent:.2f}",
+            f"{t.difference:+.2f} {interval}",
+            p_text(n.every.p),
+        )
+    return table
+
+
+def _by_seed(comparison: Comparison) -> Table:
+    seeds = sorted({seed for network in comparison.networks for seed in network.by_seed})
+    table = _table("train seeds", *(f"attack seed {seed}" for seed in seeds))
+    for n in comparison.networks:
+        cells = (_difference(n.by_seed[seed]) if seed in n.by_seed else "-" for seed in seeds)
+        _add(table, f"{_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}", *cells)
+    return table
+
+
+def _difference(tested: Tested) -> str:
+    return f"{tested.table.difference:+.2f} ({p_text(tested.p)})"
+
+
+def _classes(comparison: Comparison) -> Table:
+    held = [network.classes or {} for network in comparison.networks]
+    seeds = (f"train seeds {_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}" for n in comparison.networks)
+    table = _table("class", "images", *seeds)
+    for name, tested in held[0].items():
+        differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
+        _add(table, visible(name), str(tested.table.examples), *differences)
+    return table
+
+
+def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
+    """All pairs of rows, board by board."""
+    for family in families:
+        count = len(family.pairs)
+        yield _bold(f"{family.board.heading}: {TITLES.get(family.column.name, family.column.name)}, {count} pairs")
+        table = _table("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "told apart")
+        for (first, second), decision in family.pairs.items():
+            if decision is None:
+                _add(table, first, second, "-", "-", "-", "-", "-", "not compared")
+                continue
+            interval = interval_text(decision.interval, sign=True)
+            told = ("yes" if decision.significant else "no",)
+            ps = (p_text(decision.p), p_text(decision.p_holm))
+            n = f"{decision.n} {decision.unit}"
+            _add(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps, *told)
+        yield table
+    if families:
+        yield Text(
+            f"A difference is the first minus the second, in points, with its 95 % t-interval where t is: {RULE}"
+        )
+    else:
+        yield Text("No board of two or more measured rows matches; `harness leaderboard` shows what there is")
+
+
+def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
+    """How far the most vulnerable images agree, one line a pair of evaluations."""
+    one = found[0]
+    sets = one.seeds[0].sets
+    yield _bold(
+        f"{one.names[0]} and {one.names[1]}: the {len(sets.first)} most vulnerable of"
+        f" {one.columns[0].images.told(one.networks[0].dataset.test_examples)} of {one.networks[0].dataset.name}"
+    )
+    table = _table("runs", "attack", "attack seed", "in both", "overlap", "if independent", "Jaccard")
+    for pair in found:
+        runs = ", ".join(dict.fromkeys(_run(network) for network in pair.networks))
+        attacks = ", ".join(dict.fromkeys(column.name for column in pair.columns))
+        for seed in pair.seeds:
+            s = seed.sets
+            shares = (f"{s.overlap:.3f}", f"{s.expected:.3f}", f"{s.jaccard:.3f}")
+            _add(table, runs, attacks, str(seed.seed), str(s.shared), *shares)
+    yield table
+    yield Text(
+        "V = p_y(x_adv) - max over i != y of p_i(x_adv); smaller is more vulnerable; of equal V at the cut the first"
+        " image. overlap: the share of one set that is in the other; unit: these networks on these images"
+    )
+
+
+def _attack_seeds(network: NetworkComparison) -> str:
+    """``0-4``, and for several attacks a line each."""
+    texts = {}
+    for attack, seeds in network.attack_seeds.items():
+        whole = seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1
+        texts[attack] = f"{seeds[0]}-{seeds[-1]}" if whole else " ".join(map(str, seeds))
+    return next(iter(texts.values())) if len(texts) == 1 else "\n".join(f"{a} {text}" for a, text in texts.items())
+
+
+def p_text(p: float, equals: str = "") -> str:
+    """A p-value with three decimals, or that it is smaller."""
+    return f"{equals}{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
+def _run(network: Contestant) -> str:
+    """The run's number; a model from elsewhere has none."""
+    return "-" if network.number is None else str(network.number)
+
+
+def _seed(seed: int | None) -> str:
+    return "-" if seed is None else str(seed)
+
+
+def _bold(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _add(table: Table, *cells: str) -> None:
+    """A row; brackets in a name are no markup."""
+    table.add_row(*map(Text, cells))
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for name in names:
+        table.add_column(name, justify="left" if name in ("first", "second", "class", "test") else "right")
+    return table

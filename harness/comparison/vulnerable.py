@@ -1,0 +1,101 @@
+"""Whether two attacks on a network, or two networks under an attack, find the same test images vulnerable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.comparison.matching import common_column, common_columns, network_pairs
+from harness.comparison.naming import Entrant
+from harness.errors import HarnessError
+from harness.leaderboard.columns import Column, Shared
+from harness.leaderboard.contestants import Contestant
+from harness.statistics.agreement import SHARE, Agreement, agreement
+from harness.store.records import EvaluationRecord
+from harness.store.store import Store
+
+
+@dataclass(frozen=True)
+class SeedAgreement:
+    """Two evaluations with one attack seed.
+
+    Attributes:
+        first, second: V of every image (``harness.statistics.agreement``), in the order of the images.
+    """
+
+    seed: int
+    first: list[float]
+    second: list[float]
+    sets: Agreement
+
+
+@dataclass(frozen=True)
+class Vulnerable:
+    """One pair of evaluations a common attack seed, of two networks or of one network and two attacks.
+
+    Attributes:
+        names: what is compared, first and second.
+        networks: the two networks, which are one where attacks are compared.
+        columns: under what each of them was attacked.
+    """
+
+    names: tuple[str, str]
+    networks: tuple[Contestant, Contestant]
+    columns: tuple[Column, Column]
+    seeds: tuple[SeedAgreement, ...]
+
+
+def networks_agree(
+    store: Store, first: Entrant, second: Entrant, attack: str | None = None, share: float = SHARE
+) -> list[Vulnerable]:
+    """Two entrants under one attack (None: the last that both have), one result a common training seed.
+
+    Raises:
+        HarnessError: not measured on the same images by the same attack, or before vulnerabilities were kept.
+    """
+    pairs = network_pairs(first, second)
+    column = common_column(store, first, second, pairs, attack)
+    found = []
+    for pair in pairs:
+        shared = column.in_common(*pair)
+        if shared:
+            seeds = _seeds(store, shared, share, (first.name, second.name))
+            found.append(Vulnerable((first.name, second.name), pair, (column, column), seeds))
+    return found
+
+
+def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share: float = SHARE) -> list[Vulnerable]:
+    """Two attacks on each network of an entrant, on the most images that both attacked.
+
+    Raises:
+        HarnessError: other than two attacks, one of them is missing, or was made before vulnerabilities were kept.
+    """
+    if len(attacks) != 2 or attacks[0] == attacks[1]:
+        raise HarnessError(f"--attacks {','.join(attacks)} is refused: name two different attacks, such as pgd,cw")
+    names = (attacks[0], attacks[1])
+    found = []
+    for network in entrant.networks:
+        columns = common_columns(store, entrant, network, names)
+        ours, theirs = (column.evaluations(network)[column.name] for column in columns)
+        shared = [(e, f) for e in ours for f in theirs if e.seed == f.seed]
+        seeds = _seeds(store, shared, share, (entrant.name, entrant.name))
+        found.append(Vulnerable(names, (network, network), columns, seeds))
+    return found
+
+
+def _seeds(store: Store, shared: Shared, share: float, names: tuple[str, str]) -> tuple[SeedAgreement, ...]:
+    found = []
+    for e, f in shared:
+        first, second = (_vulnerabilities(store, both, name) for both, name in zip((e, f), names, strict=True))
+        found.append(SeedAgreement(e.seed, first, second, agreement(first, second, share)))
+    return tuple(found)
+
+
+def _vulnerabilities(store: Store, evaluation: EvaluationRecord, name: str) -> list[float]:
+    margins = store.margins(evaluation.id)
+    if margins is None:
+        raise HarnessError(
+            f"{name}: {evaluation.attack} with seed {evaluation.seed} was evaluated before the vulnerability of each"
+            " image was kept; run it again with --fresh"
+        )
+    return margins

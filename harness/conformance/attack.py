@@ -1,0 +1,167 @@
+"""What every evaluation attack must do."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from harness.conformance import Check, Violation, require
+from harness.conformance.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
+from harness.plugin.attack import Attack
+from harness.plugin.threat import Threat
+from harness.runtime.seeds import generator, global_seed
+from harness.runtime.untouched import Untouched
+
+CLASSES = 10
+IMAGES = 3
+RADII = (0.0, 1 / 255, 1.0)  # no ball at all, a small one, one that holds every image
+
+
+def _perturb(attack: Attack, model: nn.Module, seed: int = 0, threat: Threat = THREAT) -> Tensor:
+    x, _ = probe_batch(IMAGES, CLASSES)
+    y = model.eval()(x).argmax(1)
+    return attack.perturb(model, x, y, threat, generator(CPU, seed, "check"))
+
+
+@cache
+def _result(attack: Attack, seed: int = 0, threat: Threat = THREAT) -> Tensor:
+    """What the attack gives; kept, since one such as AutoAttack takes seconds even here."""
+    return _perturb(attack, probe_model(CLASSES).requires_grad_(False), seed, threat)
+
+
+def images(attack: Attack) -> None:
+    x, _ = probe_batch(IMAGES, CLASSES)
+    x_adv = _result(attack)
+    require(isinstance(x_adv, Tensor), f"perturb returned a {type(x_adv).__name__}; return a tensor of images")
+    require(x_adv.shape == x.shape, f"it returned shape {tuple(x_adv.shape)} for images of {tuple(x.shape)}; keep it")
+    require(x_adv.dtype == x.dtype, f"it returned {x_adv.dtype} for images of {x.dtype}; keep the type")
+    require(not bool(x_adv.isnan().any()), "it returned NaN; adversarial images must be numbers")
+
+
+def inside(attack: Attack) -> None:
+    _require_inside(_result(attack), THREAT.epsilon)
+
+
+def any_radius(attack: Attack) -> None:
+    for epsilon in RADII:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            x_adv = _result(attack, threat=replace(THREAT, epsilon=epsilon, step_size=epsilon / 4))
+        require(bool(x_adv.isfinite().all()), f"with an epsilon of {epsilon:g} it returns what is not finite")
+        _require_inside(x_adv, epsilon)
+        told = "; ".join(str(warning.message) for warning in caught)
+        require(not caught, f"with an epsilon of {epsilon:g} it warns: {told}")
+
+
+def _require_inside(x_adv: Tensor, epsilon: float) -> None:
+    x, _ = probe_batch(IMAGES, CLASSES)
+    distance = float((x_adv - x).abs().max())
+    require(
+        distance <= epsilon + 1e-5,
+        f"it points {distance:.4g} from the image, outside the ball of {epsilon:g}: the evaluator would project"
+        " it, and judge something that the attack did not choose",
+    )
+    lowest, highest = float(x_adv.min()), float(x_adv.max())
+    require(lowest >= 0 and highest <= 1, f"its pixels reach from {lowest:.4g} to {highest:.4g}; stay in [0, 1]")
+
+
+def generator_alone(attack: Attack) -> None:
+    with global_generator_untouched():
+        again = _perturb(attack, probe_model(CLASSES).requires_grad_(False))
+    require(
+        torch.equal(again, _result(attack)), "equal generators gave different images: draw from the given one alone"
+    )
+
+
+def repeatable(attack: Attack) -> None:
+    """What a figure rests on: equal generators, the process's own among them, give equal images at every call."""
+    model = probe_model(CLASSES).requires_grad_(False)
+
+    def crafted(seed: int) -> Tensor:
+        with global_seed(CPU, seed):
+            return _perturb(attack, model, seed)
+
+    first, again, other = crafted(0), crafted(0), crafted(1)
+    require(
+        torch.equal(again, first),
+        "a second call with an equal generator gave different images: keep nothing from call to call, and draw from the"
+        " given generator alone",
+    )
+    if not attack.seeded:
+        require(torch.equal(other, first), "another seed changes the images; say seeded = True")
+
+
+def seeded(attack: Attack) -> None:
+    same = torch.equal(_result(attack, seed=1), _result(attack))
+    if attack.seeded:
+        require(not same, "another seed changes nothing; say seeded = False, so that it is evaluated once")
+    else:
+        require(same, "another seed changes the images; say seeded = True, so that it is evaluated with every seed")
+
+
+def network_as_it_was(attack: Attack) -> None:
+    model = probe_model(CLASSES).eval()
+    before = Untouched(model)
+    _perturb(attack, model)
+    require(not any(m.training for m in model.modules()), "it left the network in training mode")
+    changed = sorted(before.changed(model))
+    require(not changed, f"it changed {', '.join(changed)} of the network: put back weights, layers, and hooks")
+    left = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
+    require(not left, f"it left a gradient in {', '.join(left)}: ask torch.autograd.grad for that of the images alone")
+
+
+def budget(attack: Attack) -> None:
+    others = {"epsilon": 0.05, "steps": 8, "step_size": 0.01, "start": "none"}
+    for name, value in others.items():
+        if name not in attack.budget:
+            same = torch.equal(_result(attack, threat=replace(THREAT, **{name: value})), _result(attack))  # type: ignore[arg-type]
+            require(same, f"another {name} of the threat changes its images: name {name!r} in budget")
+
+
+def cost(attack: Attack) -> None:
+    model = probe_model(CLASSES)
+    passed = 0
+
+    def count(_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal passed
+        passed += len(inputs[0])
+
+    x, _ = probe_batch(IMAGES, CLASSES)
+    y = model.eval()(x).argmax(1)
+    model.register_forward_pre_hook(count)
+    attack.perturb(model, x, y, THREAT, generator(CPU, 0, "check"))
+    declared = attack.passes(THREAT).forward
+    require(
+        passed / IMAGES <= declared + 1e-9,
+        f"it took {passed / IMAGES:g} forward passes an image, and passes() says at most {declared:g}",
+    )
+
+
+def few_classes(attack: Attack) -> None:
+    x, _ = probe_batch(IMAGES, CLASSES)
+    classes = attack.fewest_classes
+    model = probe_model(classes).requires_grad_(False).eval()
+    try:
+        x_adv = attack.perturb(model, x, model(x).argmax(1), THREAT, generator(CPU, 0, "check"))
+    except Exception as error:  # a stranger's code may raise anything
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise Violation(f"with {classes} classes it raised {told}; say in fewest_classes how many it needs") from error
+    require(bool(x_adv.isfinite().all()), f"with {classes} classes it returns what is not finite; see fewest_classes")
+    _require_inside(x_adv, THREAT.epsilon)
+
+
+CHECKS: dict[str, Check] = {
+    "it returns images": images,
+    "they are inside the ball and [0, 1]": inside,
+    "it respects any radius from 0 to 1": any_radius,
+    "the given generator alone decides": generator_alone,
+    "it says whether the seed matters": seeded,
+    "the network is left as it was": network_as_it_was,
+    "it names what it reads of the threat": budget,
+    "it takes as few classes as it says": few_classes,
+    "it costs no more passes than it says": cost,
+}

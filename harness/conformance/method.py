@@ -1,0 +1,176 @@
+"""What every training method must do."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from harness.conformance import Check, require
+from harness.conformance.probe import global_generator_untouched, probe_model, probe_step
+from harness.plugin.method import Method
+from harness.training.memory import unsavable
+from harness.training.remembered import Remembered
+
+PROGRESS = (0.0, 0.99)  # in a burn-in, and after it
+
+
+def fresh(method: Method) -> Method:
+    """The same method without a memory."""
+    return type(method).from_mapping(method.resolved())
+
+
+def _prepared(method: Method) -> tuple[Method, torch.nn.Module]:
+    model, made = probe_model(), fresh(method)
+    made.prepare(model)
+    return made, model
+
+
+def scalar(method: Method) -> None:
+    for progress in PROGRESS:
+        made, model = _prepared(method)
+        loss = cast(object, made.loss(probe_step(model, progress)))
+        require(isinstance(loss, Tensor), f"loss returned a {type(loss).__name__}; return a tensor")
+        shape = tuple(cast(Tensor, loss).shape)
+        require(shape == (), f"loss has shape {shape}; return a scalar, such as the mean over the batch")
+
+
+def finite(method: Method) -> None:
+    for progress in PROGRESS:
+        for n in (12, 1):
+            made, model = _prepared(method)
+            if n == 1:
+                model(probe_step(model).x)  # a single example has statistics where the features are spatial
+            loss = made.loss(probe_step(model, progress, n))
+            require(bool(loss.isfinite()), f"loss is {float(loss.detach())} on a batch of {n} at progress {progress}")
+
+
+def reaches_every_parameter(method: Method) -> None:
+    for progress in PROGRESS:
+        made, model = _prepared(method)
+        loss = made.loss(probe_step(model, progress))
+        require(
+            loss.requires_grad, "loss carries no gradient: compute it from step.model(...), not from detached tensors"
+        )
+        names, parameters = zip(*model.named_parameters(), strict=True)
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        missing = [name for name, g in zip(names, gradients, strict=True) if g is None]
+        require(not missing, f"the loss does not depend on {', '.join(missing)}: no gradient reaches it")
+        bad = [name for name, g in zip(names, gradients, strict=True) if g is not None and not g.isfinite().all()]
+        require(not bad, f"the gradient of {', '.join(bad)} is not finite")
+
+
+def weights_without_gradient(method: Method) -> None:
+    for progress in PROGRESS:
+        logged: dict[str, Tensor] = {}
+        made, model = _prepared(method)
+        made.loss(probe_step(model, progress, log=logged.__setitem__))
+        for name, value in logged.items():
+            kind = type(cast(object, value)).__name__
+            require(isinstance(cast(object, value), Tensor), f"it logs {name} as {kind}; log a scalar tensor")
+            require(value.shape == (), f"it logs {name} of shape {tuple(value.shape)}; log scalars")
+            require(
+                not value.requires_grad,
+                f"{name}, which it logs, carries a gradient: weights are constants of the update, so detach them",
+            )
+
+
+def modes(method: Method) -> None:
+    for progress in PROGRESS:
+        made, model = _prepared(method)
+        made.loss(probe_step(model, progress))
+        require(
+            all(module.training for module in model.modules()),
+            "it left the network in evaluation mode; step.perturb switches and restores the mode by itself",
+        )
+
+
+def silent(method: Method) -> None:
+    made, model = _prepared(method)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        made.prepare(model)
+        made.loss(probe_step(model))
+    told = printed.getvalue().strip().split("\n")[0]
+    require(not told, f"it prints ({told[:40]!r}): standard output is for results; use step.log, or Python's logging")
+
+
+def no_gradient_left(method: Method) -> None:
+    made, model = _prepared(method)
+    made.loss(probe_step(model))
+    left = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
+    require(not left, f"it left a gradient in {', '.join(left)}: call no backward(); craft with step.perturb")
+
+
+def global_generator(method: Method) -> None:
+    for progress in PROGRESS:
+        made, model = _prepared(method)
+        with global_generator_untouched():
+            made.loss(probe_step(model, progress))
+
+
+def repeatable(method: Method) -> None:
+    for progress in PROGRESS:
+        losses = []
+        for _ in range(2):
+            made, model = _prepared(method)
+            losses.append(made.loss(probe_step(model, progress)))
+        require(torch.equal(losses[0], losses[1]), "two equal steps gave different losses: something is drawn or kept")
+
+
+def statistics(method: Method) -> None:
+    """Crafting leaves batch-norm's statistics; each set of inputs of the update moves them in a pass of its own."""
+    for progress in PROGRESS:
+        made, model = _prepared(method)
+        seen: list[Tensor] = []
+        model.register_forward_pre_hook(lambda m, inputs, seen=seen: seen.append(inputs[0]) if m.training else None)
+        made.loss(probe_step(model, progress))
+        sizes = {len(inputs) for inputs in seen}
+        require(
+            sizes == {12},
+            f"in training mode it passes batches of {sorted(sizes)} images for a batch of 12: give each set of inputs"
+            " a forward pass of its own, since concatenated ones share batch statistics",
+        )
+        require(
+            len(seen) <= 8,
+            f"{len(seen)} passes in training mode for one update: craft with step.perturb, in evaluation mode",
+        )
+
+
+def memory(method: Method) -> None:
+    made, model = _prepared(method)
+    remembered = Remembered([made], model)
+    for updates in (0, 1):
+        if updates:
+            made.loss(probe_step(model)).backward()  # type: ignore[no-untyped-call]
+        problem = unsavable(made) or next((lost for _, lost in remembered.lost()), None)
+        require(problem is None, str(problem))
+    buffer = io.BytesIO()
+    torch.save(made.state_dict(), buffer)
+    buffer.seek(0)
+    state = torch.load(buffer, weights_only=True)
+    other, other_model = _prepared(method)
+    other.load_state_dict(state)
+    other_model.load_state_dict(model.state_dict())
+    losses = [made.loss(probe_step(model)), other.loss(probe_step(other_model))]
+    require(
+        torch.equal(losses[0], losses[1]),
+        "after a save and a load it computes another loss: keep what it remembers in self.memory",
+    )
+
+
+CHECKS: dict[str, Check] = {
+    "the loss is a scalar tensor": scalar,
+    "the loss is finite": finite,
+    "a gradient reaches every parameter": reaches_every_parameter,
+    "logged weights are scalars without gradient": weights_without_gradient,
+    "the network is left in training mode": modes,
+    "it prints nothing": silent,
+    "no gradient is left in the parameters": no_gradient_left,
+    "torch's global generator is not used": global_generator,
+    "equal steps give equal losses": repeatable,
+    "crafting leaves batch-norm alone": statistics,
+    "its memory survives a save and a load": memory,
+}

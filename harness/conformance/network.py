@@ -1,0 +1,192 @@
+"""What every network must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from harness.conformance import Check, require
+from harness.conformance.probe import CPU
+from harness.equality import same
+from harness.errors import SettingError
+from harness.plugin.network import Network, Shape
+from harness.runtime.seeds import generator, global_seed
+
+SHAPES = (Shape(1, 8, 8, 4), Shape(3, 32, 32, 7))
+ABSURD = Shape(3, 500, 3, 7)
+PASSES = (("training", 2), ("evaluation", 3), ("evaluation", 1))  # the mode, and how many images
+
+
+def require_trainable(model: Any, shape: Shape, device: torch.device = CPU) -> None:
+    """What every training asks of a network that was just built, and moves to the device to try.
+
+    Raises:
+        Violation: it has nothing to train, gives no logits, or changes the images that it is given.
+    """
+    parameters(model, shape)
+    model.to(device)
+    outputs(model, shape, device)
+    connected(model, shape, device)
+
+
+def parameters(model: Any, shape: Shape) -> None:
+    require(isinstance(model, nn.Module), f"build gives a {type(model).__name__}; give a torch.nn.Module")
+    named = [*model.named_parameters(), *model.named_buffers()]
+    lazy = [name for name, tensor in named if is_lazy(tensor)]
+    require(
+        not lazy,
+        f"{', '.join(lazy[:3])} has no shape before the first pass: use no lazy layers; build is given the shape",
+    )
+    require(any(True for _ in model.parameters()), "it has no parameters: there is nothing to train")
+    require(
+        any(parameter.requires_grad for parameter in model.parameters()),
+        "all its parameters are frozen (requires_grad is False): there is nothing to train",
+    )
+
+
+def outputs(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
+    """In both modes the model gives logits in float32, which depend on its parameters, and leaves the images alone."""
+    for mode, count in PASSES:
+        model.train(mode == "training")
+        x = torch.rand(count, *shape[:3], generator=generator(CPU, 0)).to(device)
+        before, version = x.clone(), x._version
+        given = model(x)
+        require(
+            torch.equal(x, before) and x._version == version,
+            "it writes into the images that it is given: write x = x - a, not x -= a, and begin with no in-place layer",
+        )
+        require_logits(given, count, shape, mode)
+        require(given.requires_grad, f"in {mode} mode its logits carry no gradient: no_grad and detach have no place")
+
+
+def require_seeded(network: Network, shape: Shape, device: torch.device = CPU) -> None:
+    """The seed decides the initial weights, and what the network draws in training mode.
+
+    Raises:
+        Violation: two networks of one seed have other weights, or answer otherwise.
+    """
+    (weights, given), (others, again) = (_begun(network, shape, device) for _ in range(2))
+    require(
+        weights.keys() == others.keys() and all(same(weights[name], others[name]) for name in weights),
+        "the same seed gives different weights: initialise with torch's own",
+    )
+    alike = torch.equal(given, again) if device.type == "cpu" else torch.allclose(given, again, rtol=1e-3, atol=1e-4)
+    require(
+        alike,
+        "in training mode the same seed gives different logits: draw from the global generator of torch, numpy, or"
+        " Python, which the engine seeds, or seed one of its own in build, by torch.initial_seed()",
+    )
+
+
+def _begun(network: Network, shape: Shape, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
+    """The initial weights of one seed, and the logits of a first pass in training mode."""
+    with global_seed(CPU, 0):
+        model = network.build(shape).train()
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items() if isinstance(tensor, Tensor)}
+    x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).to(device)
+    with global_seed(device, 0), torch.no_grad():
+        logits: Tensor = model.to(device)(x)
+    return weights, logits
+
+
+def connected(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
+    """In evaluation mode, in which variants are crafted, the logits have a gradient with respect to the images."""
+    x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).to(device).requires_grad_()
+    (gradient,) = torch.autograd.grad(model.eval()(x).sum(), x, allow_unused=True)
+    require(gradient is not None, "no gradient reaches the images: nothing could be crafted")
+
+
+def require_logits(given: Any, count: int, shape: Shape, mode: str) -> None:
+    """Finite float32 logits, one row an image."""
+    require(
+        isinstance(given, Tensor),
+        f"in {mode} mode it gives a {type(given).__name__}; give one tensor, (batch, classes)",
+    )
+    require(
+        tuple(given.shape) == (count, shape.classes),
+        f"in {mode} mode, for images ({count}, {', '.join(map(str, shape[:3]))}) of {shape.classes} classes, it gives"
+        f" shape {tuple(given.shape)}; give (batch, classes)",
+    )
+    require(given.dtype == torch.float32, f"in {mode} mode its logits are {given.dtype}; give torch.float32")
+    require(bool(given.isfinite().all()), f"in {mode} mode its logits are not finite")
+
+
+def _built(network: Network) -> list[tuple[nn.Module, Shape]]:
+    """The network for each shape that it takes."""
+    built = []
+    for shape in SHAPES:
+        try:
+            with global_seed(CPU, 0):
+                built.append((network.build(shape), shape))
+        except SettingError:
+            continue
+    require(bool(built), f"it takes neither of {[s[:3] for s in SHAPES]}; a network should take 8x8 or 32x32 images")
+    return built
+
+
+def _each(check: Callable[[nn.Module, Shape], None]) -> Check:
+    """The check of a model, over the model for each shape."""
+
+    def over(network: Network) -> None:
+        for model, shape in _built(network):
+            check(model, shape)
+
+    return over
+
+
+def logits(model: nn.Module, shape: Shape) -> None:
+    outputs(model, shape)
+    output = model.eval()(torch.rand(2, *shape[:3], generator=generator(CPU, 0)))
+    sums = output.sum(1)
+    probabilities = bool((output >= 0).all()) and bool((sums - 1).abs().max() < 1e-4)
+    require(not probabilities, "its outputs are probabilities; give logits, before softmax")
+
+
+def deterministic(model: nn.Module, shape: Shape) -> None:
+    x = torch.rand(3, *shape[:3], generator=generator(CPU, 0))
+    model.eval()
+    together, alone = model(x), torch.cat([model(image[None]) for image in x])
+    require(torch.equal(model(x), together), "in evaluation mode two equal passes differ: something is drawn")
+    require(
+        torch.allclose(together, alone, rtol=1e-3, atol=1e-4),
+        "in evaluation mode an image's logits depend on the other images of the batch",
+    )
+
+
+def differentiable(model: nn.Module, shape: Shape) -> None:
+    x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).requires_grad_()
+    (gradient,) = torch.autograd.grad(model.eval()(x).square().sum(), x, allow_unused=True)
+    reaches = gradient is not None and bool((gradient.flatten(1).abs().sum(1) > 0).all())
+    require(reaches, "no gradient reaches the images: a white-box attack would look strong against nothing")
+
+
+def seeded(network: Network) -> None:
+    require_seeded(network, _built(network)[0][1])
+
+
+def refuses(network: Network) -> None:
+    try:
+        with torch.device("meta"):
+            output = network.build(ABSURD).eval()(torch.zeros(1, *ABSURD[:3]))
+    except SettingError:
+        return
+    except Exception as error:
+        require(
+            False, f"images of 500x3 give {type(error).__name__}; raise SettingError, which says the sizes it takes"
+        )
+    else:
+        require(tuple(output.shape) == (1, ABSURD.classes), "images of 500x3 give logits of another shape")
+
+
+CHECKS: dict[str, Check] = {
+    "it has parameters to train": _each(parameters),
+    "it gives logits": _each(logits),
+    "evaluation mode is deterministic": _each(deterministic),
+    "gradients reach the images": _each(differentiable),
+    "the seed decides the initial weights and what is drawn": seeded,
+    "it refuses images that do not fit": refuses,
+}

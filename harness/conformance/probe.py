@@ -1,0 +1,57 @@
+"""The tiny network, batch, and step that plugins are checked on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from harness.conformance import require
+from harness.plugin.method import Step
+from harness.plugin.threat import Threat
+from harness.runtime.seeds import generator, global_seed
+
+CPU = torch.device("cpu")
+CLASSES = 5
+THREAT = Threat(epsilon=0.1, steps=5, step_size=0.03, start="uniform")
+
+
+def probe_model(classes: int = CLASSES) -> nn.Module:
+    """A convolution, a batch-norm with statistics of its own, a linear layer; for 3x6x6 images."""
+    with global_seed(CPU, 0):
+        norm = nn.BatchNorm2d(8)
+        layers = (nn.Conv2d(3, 8, 3, padding=1, stride=2), norm, nn.ReLU(), nn.Flatten(), nn.Linear(72, classes))
+        model = nn.Sequential(*layers)
+        norm.running_mean, norm.running_var = 0.1 * torch.randn(8), 0.5 + torch.rand(8)
+    return model
+
+
+def probe_batch(n: int = 12, classes: int = CLASSES) -> tuple[Tensor, Tensor]:
+    """Random images in [0, 1] and labels."""
+    draws = generator(CPU, 0, "probe")
+    return torch.rand(n, 3, 6, 6, generator=draws), torch.randint(classes, (n,), generator=draws)
+
+
+def probe_step(
+    model: nn.Module,
+    progress: float = 0.99,
+    n: int = 12,
+    log: Callable[[str, Tensor], None] = lambda _name, _value: None,
+) -> Step:
+    """A step on the batch, the model in training mode."""
+    x, y = probe_batch(n)
+    return Step(x, y, model.train(), THREAT, progress, generator(CPU, 0, "step"), log)
+
+
+@contextlib.contextmanager
+def global_generator_untouched() -> Iterator[None]:
+    """Raise a violation where torch's global generator was drawn from inside."""
+    before = torch.get_rng_state()
+    yield
+    require(
+        torch.equal(torch.get_rng_state(), before),
+        "it draws from torch's global generator, so it is not repeatable; draw with generator=step.generator, or the"
+        " generator that perturb is given",
+    )

@@ -1,0 +1,95 @@
+"""What every wrapper of the update must do, around a method that weighs and one that does not."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.conformance import Check, require
+from harness.conformance.probe import global_generator_untouched, probe_model, probe_step
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.method import Step
+from harness.plugin.wrapper import Wrapper
+from harness.training.loop import wrapped_backward
+from harness.training.memory import unsavable
+
+
+def _loss(step: Step) -> Tensor:
+    variant = step.perturb(CrossEntropy())
+    return F.cross_entropy(step.model(variant.x), step.y)
+
+
+def _update(wrapper: Wrapper, model: nn.Module) -> Tensor:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer.zero_grad()
+    value = wrapped_backward([wrapper])(probe_step(model), _loss)
+    optimizer.step()
+    wrapper.after(model)
+    return value
+
+
+def _prepared(wrapper: Wrapper) -> tuple[Wrapper, nn.Module]:
+    model, made = probe_model(), type(wrapper).from_mapping(wrapper.resolved())
+    made.prepare(model)
+    return made, model
+
+
+def gradients(wrapper: Wrapper) -> None:
+    made, model = _prepared(wrapper)
+    before = copy.deepcopy(model)
+    value = wrapped_backward([made])(probe_step(model), _loss)
+    require(isinstance(value, Tensor) and value.shape == () and not value.requires_grad, "backward must give the loss")
+    for (name, parameter), old in zip(model.named_parameters(), before.parameters(), strict=True):
+        gradient = parameter.grad
+        require(
+            gradient is not None and bool(gradient.isfinite().all()), f"backward leaves no finite gradient in {name}"
+        )
+        require(torch.equal(parameter, old), f"backward changed {name}: put weights back before the optimiser steps")
+
+
+def publishes(wrapper: Wrapper) -> None:
+    made, model = _prepared(wrapper)
+    _update(made, model)
+    published = made.published(model.state_dict())
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    require({n: t.shape for n, t in published.items()} == shapes, "published weights have other names or shapes")
+
+
+def repeatable(wrapper: Wrapper) -> None:
+    results = []
+    for _ in range(2):
+        made, model = _prepared(wrapper)
+        with global_generator_untouched():
+            _update(made, model)
+        results.append(made.published(model.state_dict()))
+    require(all(torch.equal(results[0][name], results[1][name]) for name in results[0]), "equal updates differ")
+
+
+def memory(wrapper: Wrapper) -> None:
+    made, model = _prepared(wrapper)
+    _update(made, model)
+    problem = unsavable(made)
+    require(problem is None, str(problem))
+    buffer = io.BytesIO()
+    torch.save(made.state_dict(), buffer)
+    buffer.seek(0)
+    other, other_model = _prepared(wrapper)
+    other_model.load_state_dict(model.state_dict())
+    other.load_state_dict(torch.load(buffer, weights_only=True))
+    for one, network in ((made, model), (other, other_model)):
+        _update(one, network)
+    ours, theirs = made.published(model.state_dict()), other.published(other_model.state_dict())
+    same = all(torch.equal(ours[name], theirs[name]) for name in ours)
+    require(same, "after a save and a load it goes on differently: keep what it remembers in self.memory")
+
+
+CHECKS: dict[str, Check] = {
+    "it leaves gradients, and weights where they were": gradients,
+    "it publishes weights of the network": publishes,
+    "equal updates give equal weights": repeatable,
+    "its memory survives a save and a load": memory,
+}

@@ -1,1 +1,0 @@
-"""Attacking a trained network: verdicts of every example, block by block, and their statistics."""

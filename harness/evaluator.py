@@ -1,0 +1,149 @@
+"""The evaluator: it alone decides whether an attack succeeded."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.errors import PluginError
+from harness.plugin.adversary import logit_margin, project
+from harness.plugin.attack import Attack
+from harness.plugin.threat import Threat
+from harness.quoting import listed
+from harness.registry.shipped import ships
+from harness.runtime.device import arithmetic
+from harness.runtime.isolation import isolated
+from harness.runtime.process import process_kept
+from harness.runtime.seeds import derive_seed, global_seed
+from harness.runtime.untouched import Untouched
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The outcome of one attack on one block.
+
+    Attributes:
+        correct: ``(batch,)`` bool on the CPU, true where the network was right under the attack.
+        margins: ``(batch,)`` float32 on the CPU in [-1, 1]: p_y - max_{i != y} p_i at the adversarial image, the
+            vulnerability of LRAT's Eq. 9 (smaller is more vulnerable); -1 where the logits are not finite.
+        warnings: texts of what the attack warned of.
+    """
+
+    correct: Tensor
+    margins: Tensor
+    duration_s: float
+    warnings: tuple[str, ...]
+
+
+def evaluate(
+    model: nn.Module, attack: Attack, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator
+) -> Verdicts:
+    """Attack a block in evaluation mode and float32; project what comes back, and score it by a fresh forward pass.
+
+    A network whose logits are not finite is wrong on that example. The verdict on an example does not ask whether
+    the clean image was classified rightly: an attack may by chance repair an error, as in the papers' figures.
+
+    Model and attack do not meet in the global generators: each has streams of its own in place while it runs, which
+    start from the generator's seed, and what was there is put back. So the figures of a model that draws, or of an
+    attack that draws from them by mistake, are the same in any process and order.
+
+    The attack gets copies of images and labels, and of the threat what its budget names. The network must come back
+    as it was given: another network would be judged, here and by what comes after. A network may change itself, as
+    observers of a quantisation do; that is for the checks of rigour, and for ``Steadiness``, to say.
+
+    Raises:
+        PluginError: the attack gave no images of this shape and type, or a value that is not a number, or it changed
+            the network, or read another part of the threat; names the attack and its file.
+    """
+    if not (bool((x >= 0).all()) and bool((x <= 1).all())):
+        raise AssertionError("images must lie in [0, 1]")
+    model.eval()
+    started = time.perf_counter()
+    seed = generator.initial_seed()  # another for each attack, seed, and block
+    with (
+        arithmetic(x.device, "float32"),
+        global_seed(x.device, derive_seed(seed, "global")),
+        isolated(model, x.device, seed),
+        _inputs_kept(model),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        before = Untouched(model)
+        with process_kept():  # what an attack leaves changed would reach the verdict, and what comes after
+            budget = threat.seen_as(attack.budget, partial(_undeclared, attack))
+            x_adv = attack.perturb(model, x.clone(), y.clone(), budget, generator)  # it may write into what it is given
+        _refuse_images(attack, x_adv, x)
+        touched = before.changed(model)
+        given_back = Untouched(model) if touched else before
+        with torch.no_grad():
+            logits = model(project(x_adv.detach(), x, threat.epsilon))
+            finite = logits.isfinite().all(1)
+            correct = (logits.argmax(1) == y) & finite
+            margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)
+        if touched and not ships(type(attack)):  # tests hold what ships to it: such a network changed itself
+            _refuse_touched(attack, touched - given_back.changed(model))  # a network may change itself in every pass
+    texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
+
+
+def _refuse_images(attack: Attack, x_adv: Any, x: Tensor) -> None:
+    """Refuse anything but numbers of the shape, type, and device of the images; and moved ones in no declared ball."""
+    if not isinstance(x_adv, Tensor):
+        raise PluginError(f"{_named(attack)} returned a {type(x_adv).__name__}; it must return a tensor of images")
+    if x_adv.shape != x.shape:
+        shapes = f"{tuple(x_adv.shape)} for images of shape {tuple(x.shape)}"
+        raise PluginError(f"{_named(attack)} returned shape {shapes}; it must keep the shape")
+    kind, kept = ((t.dtype, t.device, t.layout) for t in (x_adv, x))
+    if kind != kept:
+        told = f"{', '.join(map(str, kind))} for images of {', '.join(map(str, kept))}"
+        raise PluginError(f"{_named(attack)} returned {told}; it must keep type, device, and layout")
+    if bool(x_adv.isnan().any()):
+        raise PluginError(f"{_named(attack)} returned NaN; adversarial images must be numbers")
+    if "epsilon" not in attack.budget and not torch.equal(x_adv, x):
+        raise PluginError(
+            f"{_named(attack)} moves images, and its budget does not name epsilon, by which they are projected, so that"
+            " its results in another ball would be taken for these; name 'epsilon' in budget"
+        )
+
+
+def _refuse_touched(attack: Attack, names: set[str]) -> None:
+    if names:
+        raise PluginError(
+            f"{_named(attack)} left the network changed ({listed(sorted(names))}), so that another network would be"
+            " judged; it must put back weights, modes, layers, and hooks"
+        )
+
+
+def _undeclared(attack: Attack, part: str) -> PluginError:
+    return PluginError(
+        f"{_named(attack)} reads {part} of the threat, and its budget does not name it, so that its results under"
+        f" another {part} would be taken for these; name {part!r} in budget"
+    )
+
+
+@contextlib.contextmanager
+def _inputs_kept(model: nn.Module) -> Iterator[None]:
+    """Inside, each pass gets a copy of the images, so that a first layer in place leaves an attack's iterate alone."""
+
+    def copied(_model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(given.clone() if isinstance(given, Tensor) else given for given in inputs)
+
+    hook = model.register_forward_pre_hook(copied)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _named(attack: Attack) -> str:
+    """The attack and the file that its author should look into."""
+    return f"attack {attack.name!r} ({inspect.getfile(type(attack))})"

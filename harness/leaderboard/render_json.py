@@ -1,0 +1,101 @@
+"""The leaderboard as JSON that other programs may rely on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from harness.leaderboard.board import Board, Row
+from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.pairs import Decision
+from harness.statistics.figures import Figure, Spread
+from harness.statistics.intervals import LEVEL, Interval, t_interval, wilson
+
+
+def row_document(board: Board, row: Row) -> dict[str, Any]:
+    """One row: percentages, null where there is no figure."""
+    metrics = {name: _figure(figure, board.examples) for name, figure in row.metrics.items()}
+    metrics |= {name: _reported_mean(mean) for name, mean in row.means.items()}
+    worst_case = metrics.get(WORST_CASE)
+    if worst_case is not None:
+        worst_case["seeds"] = row.worst_case_seeds
+    return {
+        "dataset": board.dataset,
+        "arch": row.arch,
+        "arch_settings": row.arch_settings,
+        "method": row.method,
+        "settings": row.settings,
+        "wrappers": list(row.wrappers),
+        "code": row.code,
+        "checkpoint": row.checkpoint,
+        "protocol": board.protocol,
+        "protocol_fingerprint": board.fingerprint,
+        "examples": board.examples,
+        "sample": None if board.images is None else board.images.sample,
+        "source": board.source,
+        "train_seeds": row.train_seeds,
+        "trained_under_protocol": row.trained_here,
+        "epsilon": board.epsilon,
+        "rank": row.rank,
+        "ranked_by": board.ranked_by,
+        "tied": board.tied(row),
+        "versus_best": decision_document(row.versus_best),
+        "metrics": metrics,
+        "flags": None if row.flags is None else [asdict(flag) for flag in row.flags],
+        "notes": list(row.notes),
+        "runs": list(row.runs),
+    }
+
+
+def _figure(figure: Figure | None, examples: int | None) -> dict[str, Any] | None:
+    if figure is None:
+        return None
+    document: dict[str, Any] = {"median": figure.median, "std": figure.std, "n": figure.n}
+    if examples:
+        document["interval"] = interval_document(wilson(figure.median, examples), "wilson", "test images", examples)
+    if figure.train is not None:
+        mean, std, n = figure.train.mean, figure.train.std, figure.train.n
+        document["train"] = {"mean": mean, "std": std, "n": n}
+        document["train"]["interval"] = interval_document(t_interval(mean, std, n), "t", "training seeds", n)
+    return document
+
+
+def _reported_mean(mean: Spread) -> dict[str, Any]:
+    """A publication's mean over training seeds: it gives no median over attack seeds, and no interval."""
+    train = {"mean": mean.mean, "std": mean.std, "n": mean.n, "interval": None}
+    return {"median": None, "std": None, "n": None, "train": train}
+
+
+def interval_document(interval: Interval | None, kind: str, unit: str, n: int) -> dict[str, Any] | None:
+    """An interval with its kind, and what it is over: n of a unit."""
+    if interval is None:
+        return None
+    return {"kind": kind, "level": LEVEL, "unit": unit, "n": n, "low": interval.low, "high": interval.high}
+
+
+def decision_document(decision: Decision | None) -> dict[str, Any] | None:
+    """How two rows compare, first minus second in points."""
+    if decision is None:
+        return None
+    return {
+        "test": decision.test,
+        "unit": decision.unit,
+        "n": decision.n,
+        "difference": decision.difference,
+        "interval": interval_document(decision.interval, "t", decision.unit, decision.n),
+        "p": decision.p,
+        "p_holm": decision.p_holm,
+        "significant": decision.significant,
+    }
+
+
+def row_documents(boards: Iterable[Board]) -> Iterator[dict[str, Any]]:
+    """Every row of every board."""
+    return (row_document(board, row) for board in boards for row in board.rows)
+
+
+def render_json(boards: Iterable[Board]) -> str:
+    """One JSON object, ``{"rows": [...]}``."""
+    return json.dumps({"rows": list(row_documents(boards))}, indent=2)

@@ -1,0 +1,212 @@
+"""How models are attacked: by what, in which ball, with how many seeds, on which images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from harness.errors import SettingError
+from harness.identity import digest
+from harness.planning.overrides import make
+from harness.plugin.attack import Attack
+from harness.plugin.dataset import Dataset
+from harness.plugin.images import Images
+from harness.plugin.threat import Threat
+from harness.protocols.protocol import Protocol
+from harness.registry.catalogue import Catalogue
+from harness.registry.shipped import code_of, engine_code, ships
+from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
+from harness.store.scope import Kind, Scope
+
+EDITION = 2  # of the checks of rigour: raised when one changes, so that models are examined anew
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetPlace:
+    """How a worker finds the data set again: its source, where downloads are kept, and how much of it is read.
+
+    Attributes:
+        evaluation_only: whether only what an evaluation needs is read, ``limit`` test images or all.
+    """
+
+    source: str
+    settings: dict[str, Any]
+    data_dir: Path
+    evaluation_only: bool = False
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class AttackGap:
+    """One attack with one seed, and the blocks that have no verdicts: first image, number of images.
+
+    Attributes:
+        attempt: which one at this evaluation.
+    """
+
+    attack: str
+    seed: int
+    blocks: tuple[tuple[int, int], ...]
+    attempt: int = field(default=1, kw_only=True)
+
+    @property
+    def images(self) -> int:
+        """How many images have no verdict yet."""
+        return sum(length for _, length in self.blocks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """How some models are attacked.
+
+    Attributes:
+        attacks: the protocol's, and any others that are wanted.
+        chosen: the attacks to run, of those.
+        checks: whether the checks of rigour are wanted, too.
+    """
+
+    dataset: Dataset
+    place: DatasetPlace
+    protocol: Protocol
+    attacks: dict[str, Attack]
+    chosen: tuple[str, ...]
+    threat: Threat
+    seeds: int
+    images: Images
+    device: torch.device
+    plugins: tuple[Path, ...]
+    checks: bool = True
+
+    @property
+    def examples(self) -> int:
+        """How many test images are attacked."""
+        return self.images.count
+
+    def attack_settings(self, attack: str) -> dict[str, Any]:
+        """What identifies an attack's results: the block size too, where random numbers are drawn by block.
+
+        And its code, where that does not ship or has changed; and the evaluator's version, where that has changed. An
+        attack that does not ship may mix the images of a block, also where it draws nothing: its results are of that
+        many images together.
+        """
+        plugin, size = self.attacks[attack], self.protocol.evaluation.block_size
+        blocks = {"block_size": size} if plugin.seeded else {} if ships(type(plugin)) else {"images_together": size}
+        return plugin.settings_under(self.threat) | blocks | _code(plugin)
+
+    def attack_seeds(self, attack: str) -> range:
+        """The seeds an attack is run with: one, where it draws nothing."""
+        return range(self.seeds if self.attacks[attack].seeded else 1)
+
+    def gaps(self, done: Iterable[EvaluationRecord], *, fresh: bool = False) -> Iterator[AttackGap]:
+        """Every evaluation that is wanted of one model, with its missing blocks (none where it is complete).
+
+        Args:
+            fresh: whether all begin again, as another attempt.
+        """
+        have = {(e.attack, e.settings_sha256, e.seed, e.images): e for e in done}
+        for attack in self.chosen:
+            key = digest(self.attack_settings(attack))
+            for seed in self.attack_seeds(attack):
+                known = have.get((attack, key, seed, self.images))
+                blocks = known.blocks if known is not None and not fresh else ()
+                missing = missing_blocks(self.examples, self.protocol.evaluation.block_size, blocks)
+                attempt = (known.attempt + fresh) if known is not None else 1
+                yield AttackGap(attack, seed, tuple(missing), attempt=attempt)
+
+    @property
+    def scope(self) -> Scope:
+        """What the checks of rigour depend on."""
+        return Scope(
+            threat=self.threat.resolved(),
+            attacks={name: digest(self.attack_settings(name)) for name in self.protocol.evaluation.attacks},
+            block_size=self.protocol.evaluation.block_size,
+            examples=self.images.count,
+            sample=self.images.sample,
+        )
+
+    def examination(self, kind: Kind) -> dict[str, Any]:
+        """What identifies an examination of that kind: of the model itself, or of its verdicts."""
+        return self.scope.settings(kind) | {"edition": EDITION}
+
+    def unexamined(self, checkpoint: CheckpointRecord | None) -> bool:
+        """Whether the checks of rigour on the model itself are wanted, and not there yet."""
+        done = [examination.settings for examination in checkpoint.examinations] if checkpoint is not None else []
+        return self.checks and self.examination("model") not in done
+
+    def dataset_record(self) -> DatasetRecord:
+        """The data set as the store keeps it."""
+        shape, data = self.dataset.shape, self.dataset
+        return DatasetRecord(data.name, data.fingerprint, len(data.train), data.test_total, *shape, data.classes)
+
+    def protocol_record(self) -> ProtocolRecord:
+        """The protocol as the store keeps it."""
+        return ProtocolRecord(
+            fingerprint=self.protocol.fingerprint,
+            name=self.protocol.name,
+            training_sha256=digest(self.protocol.training_document),
+            attacks=dict(self.scope.attacks),
+            document=self.protocol.document(),
+        )
+
+
+def _code(attack: Attack) -> dict[str, str]:
+    parts = {"code": code_of(type(attack)), "engine": engine_code("evaluation")}
+    return {key: value for key, value in parts.items() if value}
+
+
+def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What lacks a verdict, as (first image, number of images), cut at the multiples of the block size.
+
+    Where random numbers are drawn by block, the done blocks are of the same size, so that whole blocks are missing or
+    none. An attack without randomness may have been run under another block size; then parts of blocks may be.
+    """
+    position = 0
+    for start, length in (*sorted(done), (examples, 0)):
+        while position < start:
+            end = min(start, (position // block_size + 1) * block_size)
+            yield position, end - position
+            position = end
+        position = max(position, start + length)
+
+
+def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack], dataset: Dataset, option: str) -> None:
+    """Before anything is trained or written: refuse attacks that need more classes than there are.
+
+    Args:
+        chosen: the attacks that are to be run, of ``attacks``.
+        option: what chooses them on the command line, up to their names.
+    Raises:
+        SettingError: names them, and says what to type: the other attacks, and what may stand in for these.
+    """
+    classes, names = len(dataset.classes), list(chosen)
+    refused = [name for name in names if attacks[name].fewest_classes > classes]
+    if not refused:
+        return
+    going: list[str] = []
+    for name in names:
+        stand_ins = attacks[name].with_fewer_classes if classes >= Attack.fewest_classes else ()
+        going += stand_ins if name in refused else (name,)
+    told = " and ".join(f"{name} needs {attacks[name].fewest_classes} classes or more" for name in refused)
+    advice = f"type {option}{','.join(dict.fromkeys(going))}" if going else "choose other attacks"
+    raise SettingError(f"{told}, and {dataset.name} has {classes}; {advice}")
+
+
+def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, dict[str, Attack]]:
+    """The protocol's attacks, and the protocol with all their settings resolved: what its fingerprint is taken of.
+
+    Raises:
+        UnknownName: the protocol names, or has settings for, an attack that is not there.
+    """
+    for name in protocol.attack_settings:
+        catalogue.get(name)  # one that is there but not asked for is dropped below; a misspelt one is refused
+    attacks = {
+        name: cast(Attack, make(catalogue.get(name), name, protocol.attack_settings.get(name, {})))
+        for name in protocol.evaluation.attacks
+    }
+    settings = {name: attack.resolved() for name, attack in attacks.items()}
+    code = {name: parts for name, attack in attacks.items() if (parts := _code(attack))}
+    return replace(protocol, attack_settings=settings, attack_code=code), attacks

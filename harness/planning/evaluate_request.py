@@ -1,0 +1,252 @@
+"""What ``harness evaluate`` asks for, resolved and validated: some models, and how they are attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from harness.errors import SettingError
+from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
+from harness.planning.overrides import assign, folder_options, make, read_dataset
+from harness.planning.own_runs import own_target, own_weights, stored_protocol
+from harness.planning.repeatable import refuse_unrepeatable
+from harness.planning.run_request import check_counts, check_limit
+from harness.plugin.attack import Attack
+from harness.plugin.dataset import Dataset, DataSource
+from harness.plugin.images import evaluation_set
+from harness.protocols.protocol import Protocol, load_protocol
+from harness.registry.catalogue import Catalogue, discover
+from harness.registry.loading import load
+from harness.registry.shipped import source_of_plugin
+from harness.runtime.device import resolve_device
+from harness.store.records import RunRecord
+from harness.store.store import Store
+from harness.targets.model import TargetWeights, Weights
+from harness.targets.open import KINDS, open_target
+from harness.targets.preprocessing import Preprocessing
+from harness.targets.target import Opened
+
+_PROBES = 8  # images that a model from elsewhere is tried on
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest:
+    """What a user may ask of ``harness evaluate``, as given.
+
+    Attributes:
+        target: a run's number, with ``:checkpoint`` perhaps, the file of a run's weights, or a model from elsewhere
+            (see ``harness.targets``).
+        attacks: None for the protocol's.
+        name: what the board calls a model from elsewhere; None: the name that it has, or its target.
+        sweep: radii, in 1/255, at which the attacks are repeated.
+    """
+
+    target: str
+    attacks: tuple[str, ...] | None = None
+    seeds: int = 5
+    dataset: str | None = None
+    image_size: int | None = None
+    class_order: str | None = None
+    channels: int | None = None
+    arch: str | None = None
+    name: str | None = None
+    protocol: str | None = None
+    epsilon: str | None = None
+    sweep: tuple[float, ...] | None = None
+    values: tuple[str, ...] = ()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    no_normalisation: bool = False
+    limit: int | None = None
+    checks: bool = True
+    fresh: bool = False
+    device: str | None = None
+    data_dir: Path = Path("data")
+    runs_dir: Path = Path("runs")
+    plugins: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Models of one target, ready to be attacked.
+
+    Attributes:
+        weights: one a checkpoint.
+        run: the run that they are checkpoints of; None for a model from elsewhere, which ``opened`` describes.
+        name: what the board is to call that model; None: the name that it has, or its target.
+        sweep: assessments at each radius of a sweep; empty without one.
+        fresh: whether all is attacked again, whatever the store has.
+    """
+
+    assessment: Assessment
+    weights: tuple[Weights, ...]
+    run: RunRecord | None
+    opened: Opened | None
+    name: str | None = None
+    sweep: tuple[Assessment, ...] = ()
+    fresh: bool = False
+
+
+def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
+    """Check everything a request asks for, load its data set, and open its model.
+
+    Raises:
+        HarnessError: anything that cannot be done, in one line. Nothing has been written.
+    """
+    check_counts(request, ("seeds", "limit", "image_size"))
+    _refuse_contradictions(request)
+    own = own_target(request.target, store)
+    run = own.run if own is not None else None
+    if run is not None:
+        _refuse_choices_of_a_run(request)
+    attacks = discover("attacks", request.plugins)
+    attacks.refuse_broken(request.plugins)
+    source = _source(request, run)
+    protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
+    protocol, plugins, chosen = _attacks(request, protocol, attacks)
+    device = resolve_device(request.device)
+    whole = run is not None  # its images are those that the run was trained and attacked on
+    dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
+    check_limit(request.limit, dataset)
+    refuse_too_few_classes(chosen, plugins, dataset, "--attacks ")
+    refuse_unrepeatable(plugins[name] for name in chosen)
+    if run is not None and run.dataset.fingerprint != dataset.fingerprint:
+        names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
+        raise SettingError(f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give --dataset the former")
+    assessment = Assessment(
+        dataset=dataset,
+        place=DatasetPlace(
+            source=source.name,
+            settings=source.resolved(),
+            data_dir=request.data_dir,
+            evaluation_only=not whole,
+            limit=request.limit,
+        ),
+        protocol=protocol,
+        attacks=plugins,
+        chosen=chosen,
+        threat=protocol.evaluation_threat,
+        seeds=request.seeds,
+        images=evaluation_set(request.limit, dataset.test_total),
+        device=device,
+        plugins=request.plugins,
+        checks=request.checks,
+    )
+    if own is not None:
+        opened, weights = None, own_weights(own, protocol, request.runs_dir)
+    else:
+        opened = _open(request, dataset)
+        weights = (
+            TargetWeights(
+                label=opened.target.label,
+                checkpoint="given",
+                sha256=opened.sha256,
+                target=opened.target,
+                probe=opened.probe if opened.target.code() else None,
+            ),
+        )
+    sweep = tuple(_at(assessment, radius) for radius in request.sweep or ())
+    return Evaluation(
+        assessment=assessment,
+        weights=weights,
+        run=run,
+        opened=opened,
+        name=request.name,
+        sweep=sweep,
+        fresh=request.fresh,
+    )
+
+
+def _refuse_contradictions(request: EvaluateRequest) -> None:
+    if not request.target.strip():
+        raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {KINDS}")
+    if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
+        raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give it a word")
+    if request.sweep is not None and request.epsilon is not None:
+        raise SettingError("--epsilon and --sweep exclude each other: a sweep names its own radii; leave one out")
+
+
+def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
+    chosen: dict[str, object] = {"--arch": request.arch, "--name": request.name, "--protocol": request.protocol}
+    chosen |= {f"--set network.{key}": value for key, value in _network_values(request.values).items()}
+    chosen |= {f"--{name}": value for name, value in request.preprocessing.departures().items()}
+    chosen |= {"--no-normalisation": True if request.no_normalisation else None}
+    for option, value in chosen.items():
+        if value is not None:
+            raise SettingError(f"{option} is refused: {request.target} is a run, whose own is used; leave it out")
+
+
+def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
+    name = request.dataset or (run.dataset.name if run is not None else "cifar10")
+    if run is not None and request.dataset is None and ":" in name:
+        kind = name.partition(":")[0]
+        raise SettingError(f"run {run.id} was trained on {name}; say where it is: --dataset {kind}:PATH")
+    cls, values = read_dataset(discover("datasets", request.plugins), name, folder_options(request))
+    return cast(DataSource, make(cls, cls.name, values))
+
+
+def _open(request: EvaluateRequest, dataset: Dataset) -> Opened:
+    return open_target(
+        request.target,
+        dataset=dataset.name,
+        shape=dataset.shape,
+        images=dataset.pixels(dataset.test.images[:_PROBES]).cpu(),
+        data_dir=request.data_dir,
+        arch=request.arch,
+        network_values=_network_values(request.values),
+        preprocessing=request.preprocessing,
+        no_normalisation=request.no_normalisation,
+        plugins=request.plugins,
+    )
+
+
+def _network_values(texts: Sequence[str]) -> dict[str, str]:
+    """The settings of a weights file's network: the texts that begin with ``network.``."""
+    pairs = (text.partition("=") for text in texts)
+    return {key.removeprefix("network."): value for key, _, value in pairs if key.startswith("network.")}
+
+
+def _attacks(
+    request: EvaluateRequest, protocol: Protocol, catalogue: Catalogue
+) -> tuple[Protocol, dict[str, Attack], tuple[str, ...]]:
+    """The protocol as asked for, every attack that it or the user names, and those to run.
+
+    Attacks that cost nothing, such as natural accuracy, are always run.
+    """
+    named = tuple(dict.fromkeys(request.attacks or ()))
+    for name in named:
+        catalogue.get(name)
+    texts = [text for text in request.values if not text.startswith("network.")]
+    values = assign(texts, {}, protocol, catalogue, named)[""]
+    if request.epsilon is not None:
+        values["evaluation.epsilon"] = request.epsilon
+    for key in values:
+        if key == "epsilon" or key.startswith("train."):
+            raise SettingError(f"--set {key} is refused: nothing is trained; --epsilon changes the ball of the attacks")
+    changed = protocol.with_values(values)
+    extra = {
+        name: cast(Attack, make(catalogue.get(name), name, changed.attack_settings.get(name, {})))
+        for name in named
+        if name not in changed.evaluation.attacks
+    }
+    for attack in extra.values():
+        source_of_plugin(type(attack))  # read now, for good: an edit while the data set is loaded was not imported
+    changed, attacks = with_attacks(changed, catalogue)
+    threat = changed.evaluation_threat
+    everything = attacks | extra
+    if request.sweep is not None:
+        moving = [name for name, attack in everything.items() if "epsilon" in attack.budget]
+        named = tuple(name for name in named or moving[:1] if name in moving)
+        if not named:
+            raise SettingError("--sweep is refused: no attack here moves in a ball; name one, such as --attacks pgd")
+    free = [name for name, attack in attacks.items() if not attack.passes(threat).total]
+    chosen = tuple(dict.fromkeys((*free, *named))) if named else tuple(attacks)
+    return changed, everything, chosen
+
+
+def _at(assessment: Assessment, radius: float) -> Assessment:
+    """The same attacks in a ball of that radius, in 1/255; what does not move in a ball is left out."""
+    epsilon = radius / 255
+    moving = tuple(name for name in assessment.chosen if "epsilon" in assessment.attacks[name].budget)
+    return replace(assessment, chosen=moving, checks=False, threat=assessment.protocol.evaluation.threat(epsilon))

@@ -1,0 +1,91 @@
+"""What the texts of the command line mean: ``--dataset NAME:ARGUMENT`` and ``--set key=value``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from harness.errors import SettingError, UnknownName
+from harness.plugin.dataset import DataSource
+from harness.plugin.settings import Plugin
+from harness.protocols.protocol import Protocol
+from harness.registry.catalogue import Catalogue
+
+FOLDER_OPTIONS = ("image_size", "class_order", "channels")  # of data sets that have such a setting
+
+
+def read_dataset(
+    catalogue: Catalogue, text: str, options: Mapping[str, Any] | None = None
+) -> tuple[type[Plugin], dict[str, Any]]:
+    """The class and the settings that ``--dataset NAME:ARGUMENT`` and the options for folders of images name.
+
+    Args:
+        options: those of FOLDER_OPTIONS that the user gave, by name; None stands for one that was not given.
+    """
+    name, colon, argument = text.partition(":")
+    cls = cast(type[DataSource], catalogue.get(name))
+    values: dict[str, Any] = {}
+    if cls.argument and not argument:
+        raise SettingError(f"--dataset {name} needs its {cls.argument}: write --dataset {name}:{cls.argument.upper()}")
+    if colon and not cls.argument:
+        raise SettingError(f"--dataset {name} takes nothing after the colon; write --dataset {name}")
+    if cls.argument:
+        values[cls.argument] = argument
+    settings = {info.name for info in cls.describe()}
+    for option, value in (options or {}).items():
+        if value is not None:
+            if option not in settings:
+                own = "a size of its own" if option == "image_size" else "its own"
+                raise SettingError(f"--{option.replace('_', '-')} is for folders of images; {name} has {own}")
+            values[option] = value
+    return cls, values
+
+
+def folder_options(request: object) -> dict[str, Any]:
+    """What a request says of FOLDER_OPTIONS."""
+    return {option: getattr(request, option) for option in FOLDER_OPTIONS}
+
+
+def assign(
+    texts: Sequence[str],
+    owners: Mapping[str, type[Plugin]],
+    protocol: Protocol,
+    attacks: Catalogue,
+    more_attacks: Sequence[str] = (),
+) -> dict[str, dict[str, str]]:
+    """Sort ``key=value`` texts by what they belong to: '' for the protocol and the attacks, or an owner's name."""
+    places = {key: ("", key) for key in protocol.setting_names()}
+    for name in (*_attacks_asked_for(texts, protocol), *more_attacks):
+        places |= {f"{name}.{info.name}": ("", f"{name}.{info.name}") for info in attacks.get(name).describe()}
+    for name, cls in owners.items():
+        places |= {f"{name}.{info.name}": (name, info.name) for info in cls.describe()}
+    values: dict[str, dict[str, str]] = {"": {}, **{name: {} for name in owners}}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SettingError(f"--set {text} is refused: write --set key=value")
+        matches = [place for place in places if place == key] or [p for p in places if p.endswith(f".{key}")]
+        if not matches:
+            raise UnknownName("setting", key, {leaf for place in places for leaf in (place, place.split(".")[-1])})
+        if len(matches) > 1:
+            raise SettingError(f"--set {text} is refused: {key} could be {' or '.join(matches)}; write one of them")
+        owner, field = places[matches[0]]
+        values[owner][field] = value
+    return values
+
+
+def _attacks_asked_for(texts: Sequence[str], protocol: Protocol) -> Sequence[str]:
+    """The attacks once ``evaluation.attacks=...`` among the texts is obeyed: their settings may be set as well."""
+    for text in texts:
+        key, _, value = text.partition("=")
+        if key == "evaluation.attacks":
+            return [name.strip() for name in value.split(",") if name.strip()]
+    return protocol.evaluation.attacks
+
+
+def make(cls: type[Plugin], name: str, values: Mapping[str, Any]) -> Plugin:
+    """A plugin of a class with some settings; a refused one is named with the plugin."""
+    try:
+        return cls.from_mapping(values)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from None

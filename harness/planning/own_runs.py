@@ -1,0 +1,82 @@
+"""What ``harness evaluate`` finds in the store: runs and their checkpoints, by number or by file."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import SettingError
+from harness.protocols.protocol import Protocol
+from harness.protocols.run_spec import RunSpec
+from harness.store.records import RunRecord
+from harness.store.store import Store
+from harness.targets.model import RunWeights, Weights
+from harness.training.checkpoints import weights_file
+
+RUN = re.compile(r"([0-9]+)(?::([a-z]+))?")
+
+
+@dataclass(frozen=True)
+class OwnTarget:
+    """A run, or one checkpoint of it, and the file of its weights where the user named that."""
+
+    run: RunRecord
+    checkpoint: str | None
+    file: Path | None = None
+
+
+def own_target(target: str, store: Store) -> OwnTarget | None:
+    """What a target names of the store's runs: by number, or by a file whose bytes are a checkpoint's."""
+    match = RUN.fullmatch(target)
+    if match is None:
+        return _by_file(Path(target), store)
+    run = store.run(int(match[1]))
+    if run.status != "done":
+        raise SettingError(f"run {run.id} is {run.status}; only a network that is trained can be evaluated")
+    if match[2] is not None and run.checkpoint(match[2]) is None:
+        there = " or ".join(f"{run.id}:{c.name}" for c in run.checkpoints)
+        raise SettingError(f"run {run.id} has no checkpoint {match[2]!r}; write {there}")
+    return OwnTarget(run, match[2])
+
+
+def _by_file(file: Path, store: Store) -> OwnTarget | None:
+    if file.suffix != ".safetensors" or not file.is_file():
+        return None
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    newest_first = reversed(store.runs())  # a training that is repeated gives the same file; the newest attempt counts
+    known = ((run, c) for run in newest_first for c in run.checkpoints if c.sha256 == sha256 and run.status == "done")
+    return next((OwnTarget(run, checkpoint.name, file) for run, checkpoint in known), None)
+
+
+def stored_protocol(run: RunRecord, store: Store) -> Protocol:
+    """The protocol whose attacks the run went through first; others of its training are changes to the evaluation.
+
+    Of a run that went through none of them whole, the one that the store heard of first.
+    """
+    entered: dict[tuple[str, str], int] = {}
+    for evaluation in sorted((e for c in run.checkpoints for e in c.evaluations), key=lambda e: e.id):
+        entered.setdefault((evaluation.attack, evaluation.settings_sha256), evaluation.id)
+    alike = [record for record in store.protocols() if record.training_sha256 == run.training_sha256]
+    first = min(alike, key=lambda record: max(entered.get(item, math.inf) for item in record.attacks.items()))
+    return Protocol.from_document(first.name, first.document)
+
+
+def own_weights(own: OwnTarget, protocol: Protocol, runs_dir: Path) -> tuple[Weights, ...]:
+    """The checkpoint that was named, or those that the protocol evaluates."""
+    run, folder = own.run, runs_dir / own.run.folder
+    names = (own.checkpoint,) if own.checkpoint is not None else protocol.evaluation.checkpoints
+    spec = RunSpec.of(run)
+    return tuple(
+        RunWeights(
+            label=spec.label,
+            checkpoint=checkpoint.name,
+            sha256=checkpoint.sha256,
+            spec=spec,
+            file=own.file or weights_file(folder, checkpoint.name),
+        )
+        for checkpoint in run.checkpoints
+        if checkpoint.name in names
+    )

@@ -1,0 +1,131 @@
+"""What attacks left of one model: a figure and its interval for each, the worst case, and what was flagged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.identity import digest
+from harness.planning.assessment import Assessment
+from harness.rigour.finding import Finding
+from harness.statistics.figures import Figure, summarise
+from harness.statistics.intervals import LEVEL, Interval, wilson
+from harness.statistics.paired import robust_under_every
+from harness.store.records import CheckpointRecord, EvaluationRecord
+
+
+@dataclass(frozen=True)
+class Result:
+    """One attack: the accuracy under it, over attack seeds, and Wilson's interval of the median over test images."""
+
+    attack: str
+    settings: dict[str, Any]  # those that are not the attack's defaults
+    figure: Figure
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """One model under the attacks that were asked for.
+
+    Attributes:
+        images: which test images, in words.
+        worst_case: the percentage of images that it has right under every attack with every seed, those that were
+            asked for; None where an attack is not complete. It falls with every attack and seed that is added.
+        findings: of the checks of rigour, in their order.
+    """
+
+    label: str
+    checkpoint: str
+    epsilon: float
+    images: str
+    examples: int
+    results: tuple[Result, ...]
+    worst_case: float | None
+    worst_case_interval: Interval | None
+    findings: tuple[Finding, ...] = ()
+
+
+def report(
+    label: str,
+    checkpoint: CheckpointRecord,
+    assessment: Assessment,
+    verdicts: Mapping[int, bytes],
+) -> ModelReport:
+    """Sum up what the store has of a checkpoint under an assessment.
+
+    Args:
+        verdicts: of every complete evaluation, one byte an image.
+    """
+    held = evaluations_of(checkpoint, assessment)
+    results = []
+    for attack, evaluations in held.items():
+        figure = summarise([[e.percent for e in evaluations]])
+        if figure is not None:
+            departures = assessment.attacks[attack].departures()
+            results.append(Result(attack, departures, figure, wilson(figure.median, assessment.examples)))
+    worst = None
+    if held and all(held.values()):
+        robust = robust_under_every([verdicts[e.id] for evaluations in held.values() for e in evaluations])
+        worst = 100.0 * robust.count(1) / len(robust)
+    return ModelReport(
+        label=label,
+        checkpoint=checkpoint.name,
+        epsilon=assessment.threat.epsilon,
+        images=assessment.images.told(assessment.dataset.test_total),
+        examples=assessment.examples,
+        results=tuple(results),
+        worst_case=worst,
+        worst_case_interval=None if worst is None else wilson(worst, assessment.examples),
+        findings=checkpoint.findings(assessment.scope),
+    )
+
+
+def evaluations_of(checkpoint: CheckpointRecord, assessment: Assessment) -> dict[str, list[EvaluationRecord]]:
+    """The complete evaluations that a report is made of, by attack."""
+    return {attack: list(_complete(checkpoint.evaluations, attack, assessment)) for attack in assessment.chosen}
+
+
+def _complete(
+    evaluations: Iterable[EvaluationRecord], attack: str, assessment: Assessment
+) -> Iterable[EvaluationRecord]:
+    """An attack's evaluations under these settings, as far as its seeds were asked for."""
+    key, seeds = digest(assessment.attack_settings(attack)), assessment.attack_seeds(attack)
+    for e in evaluations:
+        same = (e.attack, e.settings_sha256, e.images) == (attack, key, assessment.images)
+        if same and e.complete and e.seed in seeds:
+            yield e
+
+
+def report_document(report: ModelReport) -> dict[str, Any]:
+    """The report in JSON types: percentages; which interval is of what is named beside it."""
+    return {
+        "model": report.label,
+        "checkpoint": report.checkpoint,
+        "epsilon": report.epsilon,
+        "examples": report.examples,
+        "images": report.images,
+        "metrics": {
+            result.attack: {
+                "settings": result.settings,
+                "median": result.figure.median,
+                "std": result.figure.std,
+                "n": result.figure.n,
+                "wilson": _interval(result.interval),
+            }
+            for result in report.results
+        },
+        "worst_case": None
+        if report.worst_case is None
+        else {
+            "percent": report.worst_case,
+            "attacks": {result.attack: result.figure.n for result in report.results},
+            "wilson": _interval(report.worst_case_interval),
+        },
+        "findings": [asdict(finding) for finding in report.findings],
+    }
+
+
+def _interval(interval: Interval | None) -> dict[str, float] | None:
+    return None if interval is None else {"low": interval.low, "high": interval.high, "level": LEVEL}

@@ -1,0 +1,238 @@
+"""What a command asks for, resolved and validated: nothing is written before all of it is known to be good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from harness.errors import SettingError
+from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
+from harness.planning.fitness import count_parameters
+from harness.planning.overrides import assign, folder_options, make, read_dataset
+from harness.planning.repeatable import refuse_unrepeatable
+from harness.plugin.attack import Attack
+from harness.plugin.dataset import Dataset, DataSource
+from harness.plugin.images import evaluation_set
+from harness.plugin.method import Method
+from harness.plugin.network import Network
+from harness.plugin.settings import Plugin
+from harness.plugin.wrapper import Wrapper
+from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.run_plugins import code_key
+from harness.protocols.run_spec import RunSpec
+from harness.registry.catalogue import KINDS, discover
+from harness.registry.loading import load, unread
+from harness.registry.shipped import code_of, engine_code, ships, source_of_plugin
+from harness.runtime.device import arithmetic, precision_code, resolve_device
+from harness.training.batches import batch_code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user may ask of ``harness run``, as given. Each field's part in identity is in ``FATE``."""
+
+    methods: tuple[str, ...]
+    wrap: tuple[str, ...] = ()
+    arch: str = "resnet18"
+    dataset: str = "cifar10"
+    image_size: int | None = None
+    class_order: str | None = None
+    channels: int | None = None
+    protocol: str | None = None
+    epochs: int | None = None
+    precision: str | None = None
+    values: tuple[str, ...] = ()
+    seeds: int = 5
+    train_seeds: int = 1
+    limit: int | None = None
+    checks: bool = True
+    device: str | None = None
+    data_dir: Path = Path("data")
+    plugins: tuple[Path, ...] = ()
+
+
+MOST = 1_000_000  # of anything that is counted on the command line: more is a slip of the keyboard
+
+FATE: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "methods",
+            "wrap",
+            "arch",
+            "dataset",
+            "image_size",
+            "class_order",
+            "channels",
+            "epochs",
+            "precision",
+            "values",
+        ),
+        "identity",
+    ),
+    "protocol": "identity",  # by its content: its name plays no part
+    **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which identities, not what they are
+    **dict.fromkeys(("device", "data_dir", "plugins"), "provenance"),
+}
+"""For each field of a request: part of a run's identity, a choice of how many, or provenance alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Assessment):
+    """A method's runs and how they are assessed, ready to be planned.
+
+    Attributes:
+        sources: the files of the plugins that do not ship, each with its SHA-256, by the part that they play.
+    """
+
+    specs: tuple[RunSpec, ...]  # one a train seed
+    method: Method
+    wrappers: tuple[Wrapper, ...]
+    network: Network
+    parameters: int
+    sources: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a request asks for, as far as it can be known without the images."""
+
+    methods: dict[str, Method]
+    wrappers: tuple[Wrapper, ...]
+    network: Network
+    source: DataSource
+    protocol: Protocol
+    attacks: dict[str, Attack]
+    device: torch.device
+
+
+def choose(request: Request) -> Choice:
+    """Check everything that a request asks for, but for what needs the images.
+
+    Raises:
+        HarnessError: anything that cannot be done, in one line.
+    """
+    check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size"))
+    catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
+    for catalogue in catalogues.values():
+        catalogue.refuse_broken(request.plugins)
+    methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
+    wrappers = {name: catalogues["wrappers"].get(name) for name in dict.fromkeys(request.wrap)}
+    network = catalogues["networks"].get(request.arch)
+    source, source_values = read_dataset(catalogues["datasets"], request.dataset, folder_options(request))
+    protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
+
+    owners = {request.arch: network, source.name: source, **wrappers, **methods}
+    values = assign(request.values, owners, protocol, catalogues["attacks"])
+    shortcuts = {"train.epochs": request.epochs, "train.precision": request.precision}
+    protocol = protocol.with_values(values.pop("") | {key: v for key, v in shortcuts.items() if v is not None})
+    protocol, attacks = with_attacks(protocol, catalogues["attacks"])
+    for cls in (network, source, *wrappers.values(), *methods.values()):
+        source_of_plugin(cls)  # read now, for good: an edit while the data set is loaded is not what was imported
+    device = resolve_device(request.device)
+    with arithmetic(device, protocol.train.precision):
+        pass  # refuses a precision that the device lacks
+    return Choice(
+        methods={name: cast(Method, make(cls, name, values[name])) for name, cls in methods.items()},
+        wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in wrappers.items()),
+        network=cast(Network, make(network, request.arch, values[request.arch])),
+        source=cast(DataSource, make(source, source.name, source_values | values[source.name])),
+        protocol=protocol,
+        attacks=attacks,
+        device=device,
+    )
+
+
+def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
+    """Check everything a request asks for, and load its data set: one job a method.
+
+    Args:
+        count_only: whether the jobs are only to be costed. Then a data set that would have to be fetched is not; its
+            published sizes stand for it.
+    Raises:
+        HarnessError: anything that cannot be done, in one line. Nothing has been written.
+    """
+    if not request.methods:
+        raise SettingError("no method is named; `harness list methods` shows those that are there")
+    choice = choose(request)
+    here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
+    dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
+    refuse_too_few_classes(choice.attacks, choice.attacks, dataset, "--set evaluation.attacks=")
+    refuse_unrepeatable(choice.attacks.values())
+    parameters = count_parameters(choice.network, dataset.shape, choice.device)
+    check_limit(request.limit, dataset)
+    if len(dataset.train) < 2:
+        raise SettingError(f"{dataset.name} has {len(dataset.train)} training image(s); a training needs 2 or more")
+    wrappers = tuple(
+        {"name": wrapper.name, "settings": wrapper.resolved(), "departures": wrapper.departures()}
+        for wrapper in choice.wrappers
+    )
+    shared = {"network": choice.network, "dataset": choice.source}
+    shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
+    train = choice.protocol.train
+    rules = batch_code(len(dataset.train), train.batch_size) | precision_code(train.precision)
+    return [
+        Job(
+            specs=tuple(
+                RunSpec(
+                    method=name,
+                    method_settings=method.resolved(),
+                    network=request.arch,
+                    network_settings=choice.network.resolved(),
+                    dataset=dataset.name,
+                    dataset_fingerprint=dataset.fingerprint,
+                    training=choice.protocol.training_document,
+                    train_seed=seed,
+                    wrappers=wrappers,
+                    code=_code({**shared, "method": method}) | rules,
+                )
+                for seed in range(request.train_seeds)
+            ),
+            method=method,
+            wrappers=choice.wrappers,
+            network=choice.network,
+            parameters=parameters,
+            dataset=dataset,
+            place=DatasetPlace(source=choice.source.name, settings=choice.source.resolved(), data_dir=request.data_dir),
+            protocol=choice.protocol,
+            attacks=choice.attacks,
+            chosen=tuple(choice.attacks),
+            threat=choice.protocol.evaluation_threat,
+            seeds=request.seeds,
+            images=evaluation_set(request.limit, dataset.test_total),
+            device=choice.device,
+            plugins=request.plugins,
+            checks=request.checks,
+            sources=_sources({**shared, "method": method}),
+        )
+        for name, method in choice.methods.items()
+    ]
+
+
+def _code(parts: Mapping[str, Plugin]) -> dict[str, str]:
+    """What a run's identity takes of the code that trains it, by the part that each plugin plays in it."""
+    code = {"engine": engine_code("training"), **{key: code_of(type(plugin)) for key, plugin in parts.items()}}
+    return {key: value for key, value in code.items() if value}
+
+
+def _sources(parts: Mapping[str, Plugin]) -> dict[str, dict[str, str]]:
+    """The source files of the plugins that do not ship, for provenance."""
+    return {key: source_of_plugin(type(p)).document() for key, p in parts.items() if not ships(type(p))}
+
+
+def check_counts(request: object, names: Iterable[str]) -> None:
+    """Refuse a count that is below 1 or beyond reason, named as its option."""
+    for name in names:
+        value = getattr(request, name)
+        if value is not None and not 1 <= value <= MOST:
+            rule = "it must be 1 or more" if value < 1 else f"it must be {MOST:,} at most"
+            raise SettingError(f"--{name.replace('_', '-')} {value} is refused: {rule}")
+
+
+def check_limit(limit: int | None, dataset: Dataset) -> None:
+    """Refuse more test images than there are."""
+    if limit is not None and limit > dataset.test_total:
+        raise SettingError(f"--limit {limit} is refused: {dataset.name} has {dataset.test_total} test images")

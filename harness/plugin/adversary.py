@@ -1,0 +1,222 @@
+"""The inner maximisation: projected sign-gradient ascent in the L-infinity ball, and what it may ascend.
+
+Training methods and evaluation attacks craft with this one function, so that a method and the attack that tests it
+agree to the last bit on what a step is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.plugin.threat import Threat
+
+GAUSSIAN_START_SCALE = 0.001  # the released TRADES code's start
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An adversarial variant of a batch.
+
+    Attributes:
+        x: ``(batch, channels, height, width)`` in [0, 1] and in the ball; no gradient.
+        steps_to_flip: ``(batch,)`` int64 in [0, K], the geometric distance (the paper's kappa): the least step whose
+            iterate is misclassified, iterate 0 being the start; K where none of the iterates 0 ... K-1 is.
+    """
+
+    x: Tensor
+    steps_to_flip: Tensor
+
+
+class Objective(ABC):
+    """What an attack ascends: one number for each example, from its logits."""
+
+    @abstractmethod
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        """``(batch, classes)`` logits and ``(batch,)`` labels to ``(batch,)`` values."""
+
+    def bind(self, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+        """What to ascend on this model, in evaluation mode; called once for each crafting."""
+        return self
+
+
+class CrossEntropy(Objective):
+    """The cross-entropy with the true label (LRAT paper, Eq. 11)."""
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(logits, y, reduction="none")
+
+
+@dataclass(frozen=True)
+class Margin(Objective):
+    """The capped logit margin of Carlini and Wagner: min(max_{i != y} Z_i - Z_y, kappa) (LRAT paper, Eq. 12).
+
+    Departs: Eq. 12 subtracts the constant kappa, which has no gradient; the cap is Carlini and Wagner's own.
+    """
+
+    kappa: float = 50.0
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        return logit_margin(logits, y).clamp(max=self.kappa)
+
+
+class KL(Objective):
+    """KL(p(x) || p(x_adv)), the divergence from the clean prediction (LRAT paper, Eq. 14-16).
+
+    The clean prediction is computed once, in evaluation mode, without gradient. The gradient is zero at x itself, so
+    a random start is a must.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        raise TypeError("KL needs the clean prediction: craft with it, or call bind(model)")
+
+    def bind(self, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+        with torch.no_grad():
+            clean = model(self.x)
+        return lambda logits, y: kl_divergence(clean, logits)
+
+
+def logit_margin(logits: Tensor, y: Tensor) -> Tensor:
+    """``max_{i != y} Z_i - Z_y`` for each example: positive where misclassified."""
+    true = logits.gather(1, y[:, None]).squeeze(1)
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    return others.amax(1) - true
+
+
+def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """``KL(softmax(p) || softmax(q))`` for each example, ``(batch,)``; gradient flows through both."""
+    log_p, log_q = F.log_softmax(p_logits, 1), F.log_softmax(q_logits, 1)
+    return (log_p.exp() * (log_p - log_q)).sum(1)
+
+
+def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
+    """The nearest point to ``x_adv`` in the L-infinity ball around ``x`` and in [0, 1]."""
+    return torch.clamp(x_adv, (x - epsilon).clamp(min=0.0), (x + epsilon).clamp(max=1.0))
+
+
+def ascend(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    objectives: Sequence[Objective],
+    threat: Threat,
+    generator: torch.Generator,
+    *,
+    keep: Literal["last", "worst"] = "last",
+) -> tuple[Variant, ...]:
+    """Craft one variant of the batch for each objective: x <- project(x + a sign(grad objective)), K times.
+
+    All objectives go through the network together, in one batch, which in evaluation mode changes no value.
+    The model is put in evaluation mode and back; no parameter's gradient is read or written; the number of forward
+    passes is K, since the steps to flip are read off them (one more with ``keep="worst"``, and one with KL).
+
+    Args:
+        x: ``(batch, channels, height, width)`` in [0, 1].
+        y: ``(batch,)`` int64 labels.
+        keep: ``last`` gives the K-th iterate; ``worst`` the iterate, among start and K steps, that is misclassified
+            if any is, and of those the one with the highest objective.
+    Source: Madry et al. 2018; LRAT paper, Eq. 3, Algorithms 2 and 3, section 5.2 (the uniform start).
+    """
+    count = len(objectives)
+    with _evaluation_mode(model), torch.enable_grad():
+        bound = [objective.bind(model) for objective in objectives]
+        clean, labels = x.detach().repeat(count, 1, 1, 1), y.repeat(count)
+        low, high = (clean - threat.epsilon).clamp(min=0.0), (clean + threat.epsilon).clamp(max=1.0)
+        iterate = torch.clamp(_start(clean, threat, generator), low, high)
+        unflipped = torch.ones_like(labels, dtype=torch.bool)
+        steps_to_flip = torch.zeros_like(labels)
+        worst = _Worst(iterate) if keep == "worst" else None
+        for _ in range(threat.steps):
+            iterate.requires_grad_()
+            logits = model(iterate)
+            chunks = zip(bound, logits.chunk(count), labels.chunk(count), strict=True)
+            values = torch.cat([objective(z, label) for objective, z, label in chunks])
+            (gradient,) = torch.autograd.grad(values.sum(), iterate)
+            with torch.no_grad():  # all on the device: nothing here waits for a value
+                unflipped &= logits.argmax(1) == labels
+                steps_to_flip += unflipped
+                if worst is not None:
+                    worst.update(iterate, values, logits, labels)
+                iterate = torch.clamp(iterate.detach() + threat.step_size * gradient.sign(), low, high)
+        if worst is not None:
+            with torch.no_grad():
+                logits = model(iterate)
+                chunks = zip(bound, logits.chunk(count), labels.chunk(count), strict=True)
+                values = torch.cat([objective(z, label) for objective, z, label in chunks])
+                worst.update(iterate, values, logits, labels)
+            iterate = worst.iterate
+    return tuple(Variant(*pair) for pair in zip(iterate.chunk(count), steps_to_flip.chunk(count), strict=True))
+
+
+def _start(x: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+    if threat.start == "none":
+        return x.clone()
+    if threat.start == "gaussian":
+        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return x + GAUSSIAN_START_SCALE * noise
+    noise = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return x + threat.epsilon * (2 * noise - 1)
+
+
+class _Worst:
+    """The worst iterate so far of each example: misclassified before classified, then by the objective."""
+
+    def __init__(self, start: Tensor) -> None:
+        self.iterate = start.detach().clone()
+        self.flipped = torch.zeros(len(start), dtype=torch.bool, device=start.device)
+        self.value = torch.full((len(start),), -torch.inf, device=start.device)
+
+    def update(self, iterate: Tensor, values: Tensor, logits: Tensor, y: Tensor) -> None:
+        flipped = logits.argmax(1) != y
+        better = (flipped & ~self.flipped) | ((flipped == self.flipped) & (values > self.value))
+        self.iterate = torch.where(better[:, None, None, None], iterate.detach(), self.iterate)
+        self.value = torch.where(better, values.detach(), self.value)
+        self.flipped |= flipped
+
+
+def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, attempt: Callable[[], Tensor]) -> Tensor:
+    """Of several attempts at a batch, for each example the first that broke it, else that of the highest objective.
+
+    An attempt breaks an example as the evaluator judges it: misclassified, or given logits that are not finite. So
+    the example counts as robust only where every attempt failed. Nothing here waits for a value of the device.
+
+    Args:
+        attempt: gives ``(batch, channels, height, width)`` images, other ones at each call.
+        attempts: how often it is called, at least 1; each costs one forward pass more than its own.
+    """
+    with _evaluation_mode(model), torch.no_grad():
+        bound = objective.bind(model)
+
+        def judged(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            logits = model(images)
+            return images, (logits.argmax(1) != y) | ~logits.isfinite().all(1), bound(logits, y)
+
+        worst, broken, highest = judged(attempt())
+        for _ in range(attempts - 1):
+            images, wrong, values = judged(attempt())
+            better = ~broken & (wrong | (values > highest))
+            worst = torch.where(better[:, None, None, None], images, worst)
+            highest, broken = torch.where(better, values, highest), broken | wrong
+    return worst
+
+
+@contextlib.contextmanager
+def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, each module's own mode again afterwards (a frozen batch-norm stays frozen)."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,79 @@
+"""What an evaluation attack is: it gives adversarial images; the evaluator alone decides whether they succeed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.errors import SettingError
+from harness.plugin.settings import Plugin
+from harness.plugin.threat import Threat
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Forward and backward passes through the network, for one image or summed over many."""
+
+    forward: float = 0
+    backward: float = 0
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(self.forward + other.forward, self.backward + other.backward)
+
+    def times(self, count: float) -> Passes:
+        """The passes of ``count`` such images."""
+        return Passes(self.forward * count, self.backward * count)
+
+    @property
+    def total(self) -> float:
+        """Forward and backward passes together."""
+        return self.forward + self.backward
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(Plugin, ABC):
+    """Base of evaluation attacks. Subclass it as a frozen, keyword-only dataclass and write ``perturb``."""
+
+    budget: ClassVar[tuple[str, ...]] = ("epsilon", "steps", "step_size", "start")
+    """The parts of the threat that this attack reads; a change in another part does not change its results."""
+
+    seeded: ClassVar[bool] = True
+    """Whether the generator changes the result; an attack without randomness is evaluated once."""
+
+    fewest_classes: ClassVar[int] = 2
+    """With fewer classes it is refused, before anything is trained."""
+
+    with_fewer_classes: ClassVar[tuple[str, ...]] = ()
+    """The attacks that may stand in for it there."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parts = [field.name for field in fields(Threat)]
+        if isinstance(self.budget, str) or not isinstance(self.budget, Collection) or set(self.budget) - set(parts):
+            raise SettingError(f"budget = {self.budget!r} is refused: it must be a tuple of some of {', '.join(parts)}")
+        if not isinstance(self.seeded, bool):
+            raise SettingError(f"seeded = {self.seeded!r} is refused: it must be True or False")
+        if not isinstance(self.fewest_classes, int) or self.fewest_classes < 1:
+            raise SettingError(f"fewest_classes = {self.fewest_classes!r} is refused: it must be a number from 1")
+
+    @abstractmethod
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        """Adversarial images of the batch, in its shape.
+
+        The evaluator has put the model in evaluation mode and asserted x in [0, 1]; it projects what comes back onto
+        the ball and [0, 1], and scores it by a forward pass of its own. Python warnings raised here are stored with
+        the evaluation; records of the logger ``harness.plugin.attack`` go to the run's log.
+        """
+
+    @abstractmethod
+    def passes(self, threat: Threat) -> Passes:
+        """Passes for one image, at most, the evaluator's own forward pass not counted."""
+
+    def settings_under(self, threat: Threat) -> dict[str, Any]:
+        """What identifies the attack's results: its own fields and the parts of the budget that it reads."""
+        return self.resolved() | {name: getattr(threat, name) for name in self.budget}

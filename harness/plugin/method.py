@@ -1,0 +1,102 @@
+"""What a training method is: a frozen dataclass of hyper-parameters and a loss that reads like its paper.
+
+A method gives a loss; the engine owns the device, the optimiser, checkpoints, records, and seeds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import overload
+
+import torch
+from torch import Tensor, nn
+
+from harness.plugin.adversary import Objective, Variant, ascend
+from harness.plugin.settings import Plugin
+from harness.plugin.state import Stateful
+from harness.plugin.threat import Threat
+
+Log = Callable[[str, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch of the training, as a method sees it.
+
+    Attributes:
+        x: ``(batch, channels, height, width)`` clean, augmented images in [0, 1].
+        y: ``(batch,)`` int64 labels.
+        model: the network, in training mode; each call is one forward pass with batch statistics of its own.
+        threat: the training budget.
+        progress: the fraction of the whole training done, in [0, 1), for burn-ins.
+        generator: the run's own generator of this epoch, on the device.
+        log: ``log(name, value)`` adds a scalar tensor to the epoch's record, as a mean over batches; it is kept on the
+            device until the epoch's end, so that logging waits for nothing.
+    """
+
+    x: Tensor
+    y: Tensor
+    model: nn.Module
+    threat: Threat
+    progress: float
+    generator: torch.Generator
+    log: Log
+
+    @overload
+    def perturb(self, objective: Objective, /) -> Variant: ...
+    @overload
+    def perturb(self, first: Objective, second: Objective, /, *more: Objective) -> tuple[Variant, ...]: ...
+    def perturb(self, *objectives: Objective) -> Variant | tuple[Variant, ...]:
+        """Craft one variant for each objective under the training budget, in evaluation mode."""
+        variants = self.perturb_all(*objectives)
+        return variants[0] if len(variants) == 1 else variants
+
+    def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
+        """``perturb`` for a number of objectives that the caller does not know: always a tuple."""
+        return ascend(self.model, self.x, self.y, objectives, self.threat, self.generator)
+
+    def replayable(self) -> ReplayableStep:
+        """The same step, whose variants can be had again without crafting; it logs nothing the first time."""
+        return ReplayableStep(**vars(self) | {"log": _silent}, logged=self.log)
+
+
+@dataclass(frozen=True)
+class ReplayableStep(Step):
+    """A step that remembers its variants, for wrappers that take a method's loss twice."""
+
+    logged: Log
+    crafted: list[tuple[Variant, ...]] = field(default_factory=list)
+    replays: Iterator[tuple[Variant, ...]] | None = None
+    outer: tuple[list[tuple[Variant, ...]], ...] = ()  # of the wrappers around this one, which replay it too
+
+    def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
+        variants = next(self.replays) if self.replays is not None else super().perturb_all(*objectives)
+        for record in (self.crafted, *self.outer):
+            record.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
+        return variants  # the loss may write into these
+
+    def replayable(self) -> ReplayableStep:
+        """The step for a wrapper within a wrapper: what comes again for the outer one comes twice for the inner."""
+        return replace(self, log=_silent, logged=self.log, crafted=[], outer=(self.crafted, *self.outer))
+
+    def rewound(self) -> ReplayableStep:
+        """The step from its beginning: what was crafted comes again, in the same order, and logs are kept."""
+        return replace(self, log=self.logged, replays=iter(self.crafted), crafted=[], outer=())
+
+
+def _silent(_name: str, _value: Tensor) -> None:
+    """Log nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Plugin, Stateful, ABC):
+    """Base of training methods. Subclass it as a frozen, keyword-only dataclass and write ``loss``.
+
+    One that remembers something, or has a second network, fills ``memory`` in ``prepare``.
+    """
+
+    @abstractmethod
+    def loss(self, step: Step) -> Tensor:
+        """The scalar that the update descends, on this batch."""

@@ -1,0 +1,35 @@
+"""What a network (an architecture) is: settings, and a constructor that follows the data set's shape."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import nn
+
+from harness.plugin.settings import Plugin
+
+
+class Shape(NamedTuple):
+    """The shape of a data set's images and the number of its classes."""
+
+    channels: int
+    height: int
+    width: int
+    classes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(Plugin, ABC):
+    """Base of networks. Subclass it as a frozen, keyword-only dataclass and write ``build``."""
+
+    @abstractmethod
+    def build(self, shape: Shape) -> nn.Module:
+        """A freshly initialised model: images in [0, 1] to logits ``(batch, classes)``.
+
+        The engine has seeded torch's global generator around this call, so that modules may initialise themselves.
+
+        Raises:
+            SettingError: the network does not fit the images; says which sizes it takes.
+        """

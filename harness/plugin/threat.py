@@ -1,0 +1,44 @@
+"""The threat: the ball that an adversary has, and how it searches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+from typing_extensions import Doc
+
+from harness.plugin.settings import Epsilon, Settings
+
+Start = Literal["uniform", "gaussian", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threat(Settings):
+    """A budget, of the training or of the evaluation. Lengths are on the [0, 1] pixel scale."""
+
+    epsilon: Epsilon
+    steps: Annotated[int, Ge(1), Doc("number of gradient steps K")]
+    step_size: Annotated[float, Ge(0), Doc("length of a step, on the [0, 1] pixel scale")]
+    start: Annotated[Start, Doc("the first iterate: uniform in the ball, 0.001 N(0, 1), or the image itself")]
+
+    def seen_as(self, budget: Collection[str], refuse: Callable[[str], Exception]) -> Threat:
+        """The same budget, of which no other part than these can be read.
+
+        Args:
+            refuse: gives, for the name of another part, what is raised where that is read.
+        """
+        seen = object.__new__(_Seen)
+        seen.__dict__.update(vars(self), _hidden=vars(self).keys() - set(budget), _refuse=refuse)
+        return seen
+
+
+class _Seen(Threat):
+    """A threat with hidden parts. What ``dataclasses.replace`` makes of it has none."""
+
+    def __getattribute__(self, name: str) -> Any:
+        own = object.__getattribute__(self, "__dict__")
+        if name in own.get("_hidden", ()):
+            raise own["_refuse"](name)
+        return object.__getattribute__(self, name)

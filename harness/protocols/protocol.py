@@ -1,0 +1,207 @@
+"""The shared protocol: everything about training and evaluation that a method may not choose for itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Interval
+from typing_extensions import Doc
+
+from harness.errors import SettingError, UnknownName
+from harness.identity import digest
+from harness.plugin.settings import LATER, Epsilon, Settings
+from harness.plugin.threat import Start, Threat
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+Fraction = Annotated[float, Interval(gt=0, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainProtocol(Settings):
+    """How every network is trained. It is part of a run's identity, to the last field."""
+
+    epochs: Annotated[int, Ge(1), Doc("passes over the training images")]
+    batch_size: Annotated[int, Ge(2), Doc("images a step; batch-norm needs two")]
+    lr: Annotated[float, Interval(gt=0, lt=math.inf), Doc("initial learning rate of SGD")]
+    lr_drops: Annotated[tuple[Fraction, ...], Doc("fractions of the epochs at which the learning rate drops")]
+    lr_factor: Annotated[float, Interval(gt=0, lt=math.inf), Doc("what the learning rate is multiplied by at a drop")]
+    momentum: Annotated[float, Interval(ge=0, lt=1), Doc("momentum of SGD")]
+    weight_decay: Annotated[float, Interval(ge=0, lt=math.inf), Doc("weight decay, on every parameter")]
+    steps: Annotated[int, Ge(1), Doc("steps K of the training attack")]
+    relative_step: Annotated[
+        float, Interval(gt=0, lt=math.inf), Doc("step size of the training attack, as a fraction of epsilon")
+    ]
+    start: Annotated[Start, Doc("start of the training attack")]
+    early: Annotated[Fraction, Doc("fraction of the epochs after which the checkpoint `early` is taken")]
+    precision: Annotated[Precision, Doc("arithmetic of the training; evaluations are always in float32")]
+
+    def threat(self, epsilon: float) -> Threat:
+        """The training budget in a ball of that radius."""
+        return _threat(self, epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationProtocol(Settings):
+    """How every network is attacked."""
+
+    checkpoints: Annotated[
+        tuple[Literal["early", "last"], ...], Doc("which checkpoints are evaluated; not part of the fingerprint")
+    ]
+    steps: Annotated[int, Ge(1), Doc("steps K of the evaluation attacks that take steps")]
+    relative_step: Annotated[float, Interval(gt=0, lt=math.inf), Doc("their step size, as a fraction of epsilon")]
+    start: Annotated[Start, Doc("their start")]
+    epsilon: Annotated[Epsilon | None, LATER, Doc("radius of the attacks' ball; none: that of the training")] = None
+    block_size: Annotated[int, Ge(1), Doc("images attacked together, with random numbers of their own")]
+    attacks: Annotated[tuple[str, ...], Doc("the attacks, weakest first; the board ranks by the last")]
+
+    def check(self) -> None:
+        for name in ("checkpoints", "attacks"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise SettingError(f"{name}={','.join(values)} is refused: name at least one, and each once")
+
+    def threat(self, epsilon: float) -> Threat:
+        """The evaluation budget in a ball of that radius."""
+        return _threat(self, epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(Settings):
+    """The protocol of an experiment: one ball, one training, one evaluation.
+
+    Attributes:
+        attack_settings: for each attack its settings where they are not the attack's defaults.
+        attack_code: for each attack that does not ship, or has changed since it did, what tells its code apart.
+    """
+
+    name: str
+    summary: str
+    epsilon: Epsilon
+    train: TrainProtocol
+    evaluation: EvaluationProtocol
+    attack_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    attack_code: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def training_document(self) -> dict[str, Any]:
+        """What a run's identity takes from the protocol."""
+        return {"epsilon": self.epsilon, **self.train.resolved()}
+
+    @property
+    def evaluation_threat(self) -> Threat:
+        """The budget of the evaluation, in its own ball."""
+        own = self.evaluation.epsilon
+        return self.evaluation.threat(self.epsilon if own is None else own)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that changes a figure: not the name, and not which checkpoints are read."""
+        evaluation = self.evaluation.resolved()
+        del evaluation["checkpoints"]
+        if self.evaluation.epsilon == self.epsilon:  # the ball of the training, said twice: one protocol, not two
+            del evaluation["epsilon"]
+        document = {"train": self.training_document, "evaluation": evaluation, "attacks": self.attack_settings}
+        return digest(document | ({"code": self.attack_code} if self.attack_code else {}))
+
+    @classmethod
+    def from_document(cls, name: str, document: Mapping[str, Any]) -> Protocol:
+        """Build and check a protocol from what a TOML file holds.
+
+        Raises:
+            SettingError: a missing, unknown, or refused field; names it with its table.
+        """
+        tables = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
+        known = ("summary", "epsilon", "attacks", *tables)
+        for key in document:
+            if key not in known:
+                raise UnknownName("protocol key", key, known)
+        attacks = document.get("attacks", {})
+        for key, table in {"attacks": attacks, **(attacks if isinstance(attacks, Mapping) else {})}.items():
+            if not isinstance(table, Mapping):
+                raise SettingError(f"protocol {name!r}: {key}={table!r} is refused: it must be a table of settings")
+        values: dict[str, Any] = {"name": name, "attack_settings": dict(attacks)}
+        for key in ("summary", "epsilon", *tables):
+            if key not in document:
+                raise SettingError(f"protocol {name!r} does not set {key}; see `harness list protocols`")
+            values[key] = _table(name, key, tables[key], document[key]) if key in tables else document[key]
+        return cls(**values)
+
+    def document(self) -> dict[str, Any]:
+        """The whole protocol as a TOML file would hold it: what the store keeps beside the fingerprint."""
+        return {
+            "summary": self.summary,
+            "epsilon": self.epsilon,
+            "train": self.train.resolved(),
+            "evaluation": self.evaluation.resolved(),
+            "attacks": self.attack_settings,
+        }
+
+    def with_values(self, values: Mapping[str, Any]) -> Protocol:
+        """The protocol with some fields changed, named as ``epsilon``, ``train.lr``, ``cw.kappa``."""
+        document = self.document()
+        for key, value in values.items():
+            table, _, leaf = key.rpartition(".")
+            if not table:
+                document[leaf] = value
+            elif table in ("train", "evaluation"):
+                document[table] = document[table] | {leaf: value}
+            else:
+                attacks = document["attacks"]
+                document["attacks"] = attacks | {table: attacks.get(table, {}) | {leaf: value}}
+        return Protocol.from_document(self.name, document)
+
+    @staticmethod
+    def setting_names() -> tuple[str, ...]:
+        """Every field's dotted name, but for the attacks' own."""
+        parts = (("train", TrainProtocol), ("evaluation", EvaluationProtocol))
+        return ("epsilon", *(f"{table}.{f.name}" for table, cls in parts for f in dataclasses.fields(cls)))
+
+
+def _threat(part: TrainProtocol | EvaluationProtocol, epsilon: float) -> Threat:
+    return Threat(epsilon=epsilon, steps=part.steps, step_size=epsilon * part.relative_step, start=part.start)
+
+
+def _table(name: str, key: str, cls: type[Settings], values: Any) -> Settings:
+    if not isinstance(values, Mapping):
+        raise SettingError(f"protocol {name!r}: {key} must be a table, and is {values!r}")
+    try:
+        return cls.from_mapping(values)
+    except (UnknownName, SettingError) as error:
+        raise SettingError(f"protocol {name!r}, table {key}: {error}") from None
+
+
+def protocol_names() -> list[str]:
+    """The protocols that come with harness."""
+    folder = resources.files("harness") / "protocols"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_protocol(name: str) -> Protocol:
+    """A protocol by its name, or by the path of a TOML file.
+
+    Raises:
+        UnknownName: neither a protocol of harness nor a file.
+        SettingError: the file is not TOML, or a field is refused.
+    """
+    if name in protocol_names():
+        text = (resources.files("harness") / "protocols" / f"{name}.toml").read_text()
+    elif name.endswith(".toml") and Path(name).is_file():
+        try:
+            text, name = Path(name).read_text(encoding="utf-8"), Path(name).stem
+        except UnicodeDecodeError:
+            raise SettingError(f"the protocol file {name} is not a text in UTF-8") from None
+    else:
+        raise UnknownName("protocol", name, protocol_names())
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"protocol {name!r} is not valid TOML: {error}") from None
+    return Protocol.from_document(name, document)

@@ -1,0 +1,219 @@
+"""Discovery: built-in folders, entry points, ``HARNESS_PLUGINS``, and plugin files, all through one door.
+
+A plugin's name is its file's name, or its entry point's, with hyphens: ``gair_trades.py`` is ``gair-trades``. A broken
+plugin is kept with its reason and does not break the rest.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import os
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+from harness.errors import HarnessError, PluginError, UnknownName
+from harness.plugin.settings import Plugin
+from harness.registry.importing import import_file
+
+PLUGIN_FOLDER_VARIABLE = "HARNESS_PLUGINS"
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the things that can be added: what it is called, where it is looked for, and its contract."""
+
+    noun: str
+    package: str  # its modules are scanned
+    contract: str  # module:class, imported only when it is needed: most of them import torch
+
+    @property
+    def group(self) -> str:
+        """The entry-point group."""
+        return f"harness.{self.noun}s"
+
+    def base(self) -> type[Plugin]:
+        """The class that plugins of this kind derive from."""
+        module, _, name = self.contract.partition(":")
+        base: type[Plugin] = getattr(importlib.import_module(module), name)
+        return base
+
+
+KINDS: dict[str, Kind] = {
+    "methods": Kind("method", "harness.methods", "harness.plugin.method:Method"),
+    "attacks": Kind("attack", "harness.attacks", "harness.plugin.attack:Attack"),
+    "datasets": Kind("dataset", "harness.data", "harness.plugin.dataset:DataSource"),
+    "networks": Kind("network", "harness.networks", "harness.plugin.network:Network"),
+    "wrappers": Kind("wrapper", "harness.wrappers", "harness.plugin.wrapper:Wrapper"),
+}
+
+
+def noun_of(cls: type[Plugin]) -> str:
+    """What kind of plugin a class is: ``method``, ``network``, ..."""
+    return next(kind.noun for kind in KINDS.values() if issubclass(cls, kind.base()))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plugin that can be used."""
+
+    name: str
+    cls: type[Plugin]
+    where: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that cannot be used, and why, in one line."""
+
+    name: str
+    where: str
+    reason: str
+
+
+class Catalogue:
+    """Everything of one kind that discovery came across."""
+
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+        self.found: dict[str, Found] = {}
+        self.broken: list[Broken] = []
+
+    def add(self, candidate: Found) -> None:
+        """Take a plugin, unless its name is malformed or taken."""
+        first = self.found.get(candidate.name)
+        if not _NAME.fullmatch(candidate.name):
+            self._refuse(candidate, "its name must be lower-case letters and digits, joined by hyphens")
+        elif first is not None and first.where != candidate.where:
+            self._refuse(candidate, f"the name {candidate.name!r} is already taken by {first.where}")
+        else:
+            candidate.cls.name = candidate.name
+            self.found[candidate.name] = candidate
+
+    def _refuse(self, candidate: Found, reason: str) -> None:
+        self.broken.append(Broken(candidate.name, candidate.where, reason))
+
+    def refuse_broken(self, files: Sequence[Path]) -> None:
+        """Raise PluginError where one of these files, which a user named, cannot be used."""
+        for file in files:
+            if file.name.startswith("_"):
+                raise PluginError(
+                    f"the plugin file {file} cannot be used: a name that begins with _ is that of a module which"
+                    " plugins share; rename it"
+                )
+        named = {str(file.resolve()) for file in files}
+        for broken in self.broken:
+            if broken.where in named:
+                raise PluginError(f"the plugin file {broken.where} cannot be used: {broken.reason}")
+
+    def get(self, name: str) -> type[Plugin]:
+        """The class of that name.
+
+        Raises:
+            PluginError: it is there but broken.
+            UnknownName: nothing has that name; the message has near misses.
+        """
+        if name in self.found:
+            return self.found[name].cls
+        for broken in self.broken:
+            if broken.name == name:
+                raise PluginError(f"{self.noun} {name!r} cannot be used: {broken.where}: {broken.reason}")
+        raise UnknownName(self.noun, name, self.found)
+
+
+def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
+    """Find every plugin of a kind (``methods``, ``attacks``, ``datasets``, ``networks``, ``wrappers``).
+
+    Args:
+        files: plugin files beside the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.
+    """
+    spec = KINDS[kind]
+    base = spec.base()
+    from harness.runtime.modes import Modes  # torch's, which the contract has imported
+
+    catalogue = Catalogue(spec.noun)
+    for name, where, load in _sources(spec, files):
+        modes = Modes.now()  # a module that sets one as it is imported would set it for all that comes after
+        try:
+            classes = _classes(load(), base)
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not end the program
+            catalogue.broken.append(Broken(name, where, _one_line(error)))
+            continue
+        finally:
+            modes.put_back()
+        if len(classes) > 1:
+            catalogue.broken.append(Broken(name, where, f"one {spec.noun} a file; it has {len(classes)}"))
+        for cls in classes[:1] if len(classes) == 1 else []:
+            problem = _contract_problem(cls)
+            if problem:
+                catalogue.broken.append(Broken(name, where, problem))
+            else:
+                catalogue.add(Found(name, cls, where))
+    return catalogue
+
+
+def _sources(spec: Kind, files: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """Name, place, and loader of each candidate, built-in ones first."""
+    package = importlib.import_module(spec.package)
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if not info.name.startswith("_"):
+            module = f"{spec.package}.{info.name}"
+            yield _plugin_name(info.name), module, partial(importlib.import_module, module)
+    for entry in importlib.metadata.entry_points(group=spec.group):
+        yield entry.name, f"{entry.value} (entry point)", entry.load
+    folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
+    dropped = sorted(Path(folder).glob("*.py")) if folder else []
+    for file in [*dropped, *files]:
+        if not file.name.startswith("_"):
+            yield _plugin_name(file.stem), str(file.resolve()), partial(_import_file, file.resolve())
+
+
+def _plugin_name(stem: str) -> str:
+    return stem.replace("_", "-")
+
+
+def _import_file(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise PluginError("there is no such file")
+    if file.suffix != ".py":
+        raise PluginError("a plugin is a Python file, its name ending in .py")
+    return import_file(file)
+
+
+def _classes(loaded: object, base: type[Plugin]) -> list[type[Plugin]]:
+    """The concrete classes of a kind that a module defines itself, or the one that an entry point names."""
+    if isinstance(loaded, ModuleType):
+        own = [value for value in vars(loaded).values() if getattr(value, "__module__", None) == loaded.__name__]
+    else:
+        own = [loaded]
+        if not (isinstance(loaded, type) and issubclass(loaded, base)):
+            raise PluginError(f"the entry point must name a subclass of {base.__name__}")
+    return [v for v in own if isinstance(v, type) and issubclass(v, base) and not inspect.isabstract(v)]
+
+
+def _contract_problem(cls: type[Plugin]) -> str | None:
+    """Why a class cannot be a plugin, or None. A data set's argument is the one field that may lack a default."""
+    if not cls.__dict__.get("__dataclass_params__") or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return f"{cls.__name__} must be decorated with @dataclass(frozen=True, kw_only=True)"
+    try:
+        settings = cls.describe()
+        required = {info.name for info in settings if info.required} - {getattr(cls, "argument", None)}
+        if required:
+            return f"setting {', '.join(sorted(required))} of {cls.__name__} has no default"
+        if not getattr(cls, "argument", None):
+            cls()
+    except Exception as error:  # a stranger's annotations and checks may raise anything
+        return f"{cls.__name__}: {_one_line(error)}"
+    return None
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, HarnessError) else f"{type(error).__name__}: {text}"

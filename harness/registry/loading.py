@@ -1,0 +1,163 @@
+"""Loading a data set, and looking at what came: it is checked as `harness check` checks it, before anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.errors import PluginError
+from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
+from harness.registry.faults import blaming, fault
+from harness.runtime.process import process_kept
+
+LEAKED = 0.01  # of the test images: so many in the training part, too, are told of; a published set may have a few
+DARK = 0.25  # of what stands for 1.0: an image set whose brightest pixel is below it was likely given other levels
+
+
+def load(source: DataSource, data_dir: Path, *, evaluation_only: bool = False, limit: int | None = None) -> Dataset:
+    """The data set, or what an evaluation needs of it.
+
+    Raises:
+        DataError: it is missing or corrupt.
+        PluginError: it breaks the contract of data sets; names the plugin and its file.
+    """
+    with contextlib.redirect_stdout(sys.stderr), blaming([source]), process_kept():
+        data = source.load_for_evaluation(data_dir, limit) if evaluation_only else source.load(data_dir)
+    whole = not evaluation_only or type(source).load_for_evaluation is DataSource.load_for_evaluation
+    problem = next(problems(data, trained=not evaluation_only, whole=whole), None)
+    if problem is not None:
+        raise fault(source, problem)
+    return replace(data, notes=(*data.notes, *_notes(data)))
+
+
+def unread(source: DataSource) -> Dataset:
+    """A data set of the published sizes without its images, to count what work on it costs.
+
+    Raises:
+        PluginError: its sizes are not known without reading it.
+    """
+    if source.outline is None:
+        raise PluginError(f"the sizes of {source.name} are not known without its images")
+    (channels, height, width, classes), train, test = source.outline
+
+    def part(count: int) -> Split:
+        images = torch.empty((count, channels, height, width), dtype=torch.uint8, device="meta")
+        return Split(images, torch.empty(count, dtype=torch.int64, device="meta"))
+
+    note = f"its images are not here: counted as the published {train:,} and {test:,}, nothing of them as done"
+    names = tuple(map(str, range(classes)))
+    return Dataset(source.name, part(train), part(test), names, identified_by=f"unread {source.name}", notes=(note,))
+
+
+def problems(data: Any, *, trained: bool = True, whole: bool = True) -> Iterator[str]:
+    """What is wrong with what a data set gave, the first fault first.
+
+    Args:
+        trained: whether the training part is asked of, too.
+        whole: whether all was to be read; else a sample of the test images may stand for them.
+    """
+    if type(data) is not Dataset:
+        yield f"load returned a {type(data).__name__}; return a harness.plugin.dataset.Dataset"
+        return
+    kinds = list(_kind_problems(data))
+    if kinds:
+        yield from kinds
+        return
+    if whole and (data.sampled_from, data.identified_by) != (None, None):
+        yield "load sets sampled_from or identified_by; only what load_for_evaluation gives may be a part of the images"
+    elif data.sampled_from is not None and data.sampled_from < len(data.test):
+        yield f"sampled_from is {data.sampled_from}, and it gives {len(data.test)} test images"
+    if len(set(data.classes)) < len(data.classes):
+        yield "two of its classes have one name"
+    parts = {"train": data.train, "test": data.test} if trained or len(data.train) else {"test": data.test}
+    for name, part in parts.items():
+        yield from image_problems(name, part, data.levels)
+        yield from label_problems(name, part, len(data.classes))
+    if len({tuple(part.images.shape[1:]) for part in parts.values()}) > 1:
+        yield "train and test images differ in shape"
+    if "train" in parts and len(torch.unique(data.train.labels)) < len(data.classes):
+        yield "a class has no training image"
+
+
+def _kind_problems(data: Any) -> Iterator[str]:
+    """What is of another type than it must be, so that nothing else can be asked."""
+    if not isinstance(data.name, str):
+        yield "its name is no text"
+    if not isinstance(data.classes, tuple) or not all(isinstance(name, str) for name in data.classes):
+        yield "its classes are no tuple of texts; give their names, in the order of the labels"
+    if not isinstance(data.levels, Real) or not 0 < float(data.levels) < math.inf:
+        yield f"its levels are {data.levels!r}; give the pixel value that stands for 1.0, such as 255"
+    padding = getattr(data.augmentation, "crop_padding", None)
+    if not isinstance(data.augmentation, Augmentation) or not isinstance(padding, Integral) or padding < 0:
+        yield (
+            f"its augmentation is {data.augmentation!r}; give a harness.plugin.dataset.Augmentation, with crop_padding"
+            " 0 or more"
+        )
+    for name, part in (("train", data.train), ("test", data.test)):
+        if not isinstance(part, Split):
+            yield f"its {name} part is a {type(part).__name__}; give a harness.plugin.dataset.Split"
+        elif not isinstance(part.labels, torch.Tensor):
+            yield f"its {name} labels are a {type(part.labels).__name__}; give an int64 tensor"
+        elif part.labels.dim() != 1:
+            yield f"its {name} labels have shape {tuple(part.labels.shape)}; give (n,)"
+
+
+def image_problems(name: str, part: Split, levels: int) -> Iterator[str]:
+    """What is wrong with the images of a part."""
+    images: Any = part.images
+    if not isinstance(images, torch.Tensor):
+        yield f"its {name} images are a {type(images).__name__}; give a tensor of uint8 levels"
+    elif images.dtype != torch.uint8:
+        yield f"its {name} images are {images.dtype}; give uint8 levels, 0 to levels, and they are divided here"
+    elif images.dim() != 4:
+        yield f"its {name} images have shape {tuple(images.shape)}; give (n, channels, height, width)"
+    elif not len(images):
+        yield f"its {name} part is empty"
+    elif images.shape[1] > 4 and images.shape[3] <= 4:
+        yield f"its {name} images have shape {tuple(images.shape)}, channels last; give (n, channels, height, width)"
+    elif len(images) != len(part.labels):
+        yield f"its {name} part has {len(images)} images, {len(part.labels)} labels"
+    elif int(images.max()) > levels:
+        yield f"a {name} pixel is {int(images.max())}, and levels says {levels} is 1.0"
+
+
+def label_problems(name: str, part: Split, classes: int) -> Iterator[str]:
+    """What is wrong with the labels of a part."""
+    labels: Any = part.labels
+    if labels.dtype != torch.int64:
+        yield f"its {name} labels are {labels.dtype}; give int64"
+    elif len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        low, high = int(labels.min()), int(labels.max())
+        yield f"its {name} labels reach from {low} to {high}, and it has {classes} classes: they count from 0"
+
+
+def _notes(data: Dataset) -> Iterator[str]:
+    """What is no fault for certain, and yet is likely one."""
+    brightest = int(data.test.images.max())
+    if brightest < DARK * data.levels:
+        yield f"the brightest test pixel is {brightest}, and {data.levels} is 1.0: do its levels reach only so far?"
+    leaked = _seen_in_training(data)
+    if leaked and leaked >= LEAKED * len(data.test):
+        yield (
+            f"{leaked} of its {len(data.test)} test images are training images, too: a network may know them by heart,"
+            " so that its figures say less about new ones"
+        )
+    present = len(torch.unique(data.test.labels))
+    if present < len(data.classes) and data.sampled_from is None:
+        yield f"only {present} of its {len(data.classes)} classes have test images"
+
+
+def _seen_in_training(data: Dataset) -> int:
+    """How many test images are, pixel for pixel, among those of the training."""
+    if not len(data.train):
+        return 0
+    seen = {hash(image.tobytes()) for image in data.train.images.cpu().numpy()}
+    return sum(hash(image.tobytes()) in seen for image in data.test.images.cpu().numpy())

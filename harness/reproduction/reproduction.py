@@ -1,0 +1,279 @@
+"""The paper's tables as ordinary runs, and what was measured beside what is reported.
+
+A cell is measured on its own data set and network, or, where the user names data or a network that no table has, on
+those: then figures do not compare, and only the order of a column's rows does.
+
+*Within the spread* is ``|measured - reported| <= 2 sqrt(std_reported^2 + std_measured^2)``, of medians. The reported
+standard deviation is over attack seeds on one network. The measured one is too for one network, and so understates
+how far two trainings lie apart; for several networks it is the standard deviation of their medians over training
+seeds. A verdict takes the table's own data, network, and protocol, every test image, all seeds that were asked for,
+and both deviations: natural accuracies have no reported one, and get no verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.errors import SettingError
+from harness.identity import canonical_json
+from harness.leaderboard.board import MEASURED, Row, Selection
+from harness.leaderboard.ranking import boards
+from harness.plugin.images import evaluation_set
+from harness.reproduction.recipes import Cell, Recipe
+from harness.statistics.figures import Figure
+from harness.store.store import Store
+
+if TYPE_CHECKING:  # these import torch
+    from harness.planning.run_request import Job, Request
+    from harness.plugin.network import Network
+    from harness.protocols.protocol import Protocol
+
+Verdict = Literal[
+    "within",
+    "outside",
+    "not measured",
+    "not in the protocol",  # the protocol that the user chose has no such attack
+    "incomplete",  # fewer attack seeds or networks than were asked for
+    "order only",  # other data, or another network
+    "other protocol",  # or not every test image, or a network with other settings
+    "no reported spread",
+    "no measured spread",  # one attack seed on one network
+]
+Place = tuple[str, str]  # data set and network, as options name them
+
+
+# ---- what to run
+
+
+def requests(cells: Sequence[Cell], base: Request) -> dict[Request, list[Recipe]]:
+    """What to ask for, so that each network is trained once whatever tables it is in; and what each request trains.
+
+    Args:
+        base: the user's options; methods, data set, network, and checkpoints are the cells'.
+    Raises:
+        SettingError: the options choose checkpoints.
+    """
+    for text in base.values:
+        if text.partition("=")[0].rpartition(".")[2] == "checkpoints":
+            raise SettingError(f"--set {text} is refused: the tables decide which checkpoints are evaluated")
+    wanted: dict[tuple[Place, Recipe], set[str]] = {}
+    for cell in cells:
+        wanted.setdefault(((cell.dataset, cell.arch), cell.recipe), set()).add(cell.figure.checkpoint)
+    alike: dict[Request, list[Recipe]] = {}
+    for ((dataset, arch), recipe), checkpoints in wanted.items():
+        own = [f"{recipe.method}.{key}={value}" for key, value in recipe.settings]
+        values = (*base.values, *own, f"evaluation.checkpoints={','.join(sorted(checkpoints))}")
+        shared = replace(base, methods=(), dataset=dataset, arch=arch, values=values)
+        alike.setdefault(shared, []).append(recipe)
+    return {replace(shared, methods=tuple(r.method for r in recipes)): recipes for shared, recipes in alike.items()}
+
+
+def parts(cells: Sequence[Cell], base: Request, *, count_only: bool = False) -> dict[Place, list[Job]]:
+    """The jobs behind some cells, by data set and network; nothing is written.
+
+    Args:
+        count_only: whether they are only to be costed; see ``job.resolve``.
+    Raises:
+        HarnessError: anything that cannot be done, in one line.
+    """
+    from harness.planning.run_request import resolve
+
+    together: dict[Place, list[Job]] = {}
+    images: dict[str, Any] = {}  # one copy of a data set, however many requests load it
+    for request, recipes in requests(cells, base).items():
+        for job, recipe in zip(resolve(request, count_only=count_only), recipes, strict=True):
+            if job.method != type(job.method).from_mapping(dict(recipe.settings)):
+                raise SettingError(f"--set must not change {recipe.method}: the tables decide it; use `harness run`")
+            dataset = images.setdefault(job.dataset.fingerprint, job.dataset)
+            together.setdefault((request.dataset, request.arch), []).append(replace(job, dataset=dataset))
+    return together
+
+
+# ---- what was measured
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Under what the cells of one place are measured.
+
+    Attributes:
+        dataset: the data set's label; its fingerprint is None where the images were not read.
+        of_the_paper: whether protocol, network, and test images are the paper's.
+    """
+
+    dataset: str
+    fingerprint: str | None
+    network: Network
+    protocol: Protocol
+    of_the_paper: bool
+
+
+def standards(cells: Sequence[Cell], base: Request) -> dict[Place, Standard]:
+    """Under what some cells are measured. The paper's own data sets go by name, so that a report downloads none."""
+    found: dict[Place, Standard] = {}
+    for place, (job, *_) in parts([c for c in cells if c.dataset != c.figure.dataset], base).items():
+        found[place] = Standard(job.dataset.name, job.dataset.fingerprint, job.network, job.protocol, False)
+    for cell in cells:
+        place = (cell.dataset, cell.arch)
+        if place not in found:
+            found[place] = _without_images(place, base)
+    return found
+
+
+def _without_images(place: Place, base: Request) -> Standard:
+    """What ``job.resolve`` makes of the options, but for what needs the images: protocol and network."""
+    from harness.planning.run_request import choose
+
+    dataset, arch = place
+    chosen = choose(replace(base, methods=(), dataset=dataset, arch=arch))
+    papers = choose(replace(base, methods=(), dataset=dataset, arch=arch, protocol=None, epochs=None, values=()))
+    ours = chosen.protocol.fingerprint == papers.protocol.fingerprint
+    same = ours and base.limit is None and not chosen.network.departures()
+    return Standard(dataset, None, chosen.network, chosen.protocol, same)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A cell, reported and measured; ``measured`` is None where there is no figure yet."""
+
+    cell: Cell
+    measured: Figure | None
+    verdict: Verdict
+
+    @property
+    def networks(self) -> int:
+        """How many trainings are behind the figure."""
+        if self.measured is None:
+            return 0
+        return self.measured.train.n if self.measured.train else 1
+
+    @property
+    def spread(self) -> float | None:
+        """The measured standard deviation: over training seeds where there are several, else over attack seeds."""
+        if self.measured is None:
+            return None
+        return self.measured.train.std if self.measured.train else self.measured.std
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus reported, in percentage points; None where they do not compare."""
+        if self.measured is None or not self.cell.at_home:
+            return None
+        return self.measured.median - self.cell.figure.median_percent
+
+    @property
+    def bound(self) -> float | None:
+        """How large a difference is within the spread; None where the figures do not compare, or have none."""
+        reported = self.cell.figure.std_percent
+        comparable = self.difference is not None and reported is not None and self.spread is not None
+        return 2 * math.hypot(reported or 0.0, self.spread or 0.0) if comparable else None
+
+
+def compare(cells: Sequence[Cell], base: Request, store: Store) -> list[Comparison]:
+    """Every cell beside the store's figure for it: the leaderboard's, over all the seeds that the store has."""
+    from harness.registry.catalogue import discover
+    from harness.registry.shipped import code_of
+
+    methods = discover("methods", base.plugins)
+    known = standards(cells, base)
+    rows = {place: _rows(standard, base.limit, store) for place, standard in known.items()}
+    comparisons = []
+    for cell in cells:
+        place = (cell.dataset, cell.arch)
+        cls = methods.get(cell.recipe.method)
+        settings = cls.from_mapping(dict(cell.recipe.settings)).resolved()
+        row = rows[place].get((cell.recipe.method, canonical_json(settings), cell.figure.checkpoint, code_of(cls)))
+        bare = Comparison(cell, row.metrics.get(cell.figure.metric) if row else None, "not measured")
+        comparisons.append(replace(bare, verdict=_verdict(bare, known[place], base)))
+    return comparisons
+
+
+def _rows(standard: Standard, limit: int | None, store: Store) -> dict[tuple[str, str, str, str], Row]:
+    """The leaderboard's rows under a standard, by method, resolved settings, checkpoint, and the method's code.
+
+    A model from elsewhere may stand on the same board; it is no cell's.
+    """
+    from harness.registry.shipped import code_of
+
+    runs = {run.id: run for run in store.runs()}
+    found = {}
+    for board in boards(store, Selection(dataset=standard.dataset, protocol=standard.protocol.fingerprint)):
+        for row in (row for row in board.rows if board.source == MEASURED and row.trained_here):
+            run = runs[row.runs[0]]
+            if (
+                board.images == evaluation_set(limit, run.dataset.test_examples)
+                and standard.fingerprint in (None, run.dataset.fingerprint)
+                and (run.network, run.network_settings) == (standard.network.name, standard.network.resolved())
+                and run.code.get("network", "") == code_of(type(standard.network))
+                and not run.wrappers
+            ):
+                code = run.code.get("method", "")
+                found[run.method, canonical_json(run.method_settings), row.checkpoint, code] = row
+    return found
+
+
+def _verdict(comparison: Comparison, standard: Standard, base: Request) -> Verdict:
+    figure, measured = comparison.cell.figure, comparison.measured
+    if figure.metric not in standard.protocol.evaluation.attacks:
+        return "not in the protocol"
+    if measured is None:
+        return "not measured"
+    if comparison.networks < base.train_seeds or (figure.std_percent is not None and (measured.n or 0) < base.seeds):
+        return "incomplete"
+    if not comparison.cell.at_home:
+        return "order only"
+    if not standard.of_the_paper:
+        return "other protocol"
+    if comparison.difference is None or comparison.bound is None:
+        return "no reported spread" if figure.std_percent is None else "no measured spread"
+    return "within" if abs(comparison.difference) <= comparison.bound else "outside"
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """How a column of a table orders its rows, reported and measured: best first, equal medians together.
+
+    Attributes:
+        panel: table, data set, network, checkpoint.
+        missing: how many of the ``n`` rows have no complete figure; then nothing is claimed.
+        tau: Kendall's tau-b of the two orders; None where nothing is claimed, or all rows of a column are equal.
+    """
+
+    panel: tuple[str, str, str, str]
+    metric: str
+    reported: list[list[str]]
+    measured: list[list[str]] | None
+    n: int
+    missing: int
+    tau: float | None
+
+
+def orderings(comparisons: Sequence[Comparison]) -> list[Ordering]:
+    """The order of every column's rows."""
+    columns: dict[tuple[tuple[str, str, str, str], str], list[Comparison]] = {}
+    for comparison in comparisons:
+        columns.setdefault((comparison.cell.panel, comparison.cell.figure.metric), []).append(comparison)
+    return [_ordering(panel, metric, column) for (panel, metric), column in columns.items()]
+
+
+def _ordering(panel: tuple[str, str, str, str], metric: str, column: Sequence[Comparison]) -> Ordering:
+    from scipy.stats import kendalltau
+
+    reported = {c.cell.figure.method: c.cell.figure.median_percent for c in column}
+    known = {c.cell.figure.method: c.measured.median for c in column if c.measured and c.verdict != "incomplete"}
+    missing = len(reported) - len(known)
+    measured, tau = None, math.nan
+    if not missing:
+        measured = _best_first(known)
+        tau = float(kendalltau(list(reported.values()), [known[label] for label in reported]).statistic)
+    return Ordering(
+        panel, metric, _best_first(reported), measured, len(reported), missing, None if math.isnan(tau) else tau
+    )
+
+
+def _best_first(medians: dict[str, float]) -> list[list[str]]:
+    levels = sorted(set(medians.values()), reverse=True)
+    return [[label for label, median in medians.items() if median == level] for level in levels]

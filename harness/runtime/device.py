@@ -1,0 +1,85 @@
+"""Where a computation runs, and in which arithmetic."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from harness.errors import SettingError
+from harness.protocols.protocol import Precision
+
+
+def resolve_device(name: str | None) -> torch.device:
+    """The device of that name; CUDA where there is one, else the CPU, where none is named.
+
+    Raises:
+        SettingError: not a device, or one that this machine lacks.
+    """
+    if name is None:
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SettingError(f"--device {name} is not a device; write cpu, cuda, or cuda:0") from None
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if device.type != "cuda":
+        raise SettingError(f"--device {name} is not supported; write cpu, cuda, or cuda:0")
+    count = torch.cuda.device_count()
+    index = device.index or 0
+    if index >= count:
+        have = f"it has {count} CUDA device(s)" if count else "it has no CUDA device that torch can use"
+        raise SettingError(f"--device {name} is not on this machine: {have}; leave --device out, or write --device cpu")
+    return torch.device("cuda", index)
+
+
+def device_label(device: torch.device) -> str:
+    """What provenance records: the device's own name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "cpu"
+
+
+@contextlib.contextmanager
+def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Compute in the given precision inside; what was set before is put back.
+
+    ``float32`` switches TF32 off, which cuDNN would use for convolutions by default; ``tf32`` switches it on;
+    ``bfloat16`` runs under autocast, with float32 weights.
+
+    Raises:
+        SettingError: TF32 without a CUDA device.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise SettingError("precision=tf32 needs a CUDA device; choose float32 or bfloat16, or another --device")
+    parts = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    kind, reduced = device.type, precision == "bfloat16"
+    autocast = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind), torch.is_autocast_cache_enabled()
+    # No context of autocast's own, and no cache: until its outermost context ends, it keeps what the weights were when
+    # they were first cast, and a training is one such context, also around one that the network opens by itself.
+    _set_autocast(kind, reduced, torch.bfloat16, autocast[2] and not reduced)
+    try:
+        yield
+    finally:
+        _set_autocast(kind, *autocast)
+        for part, setting in zip(parts, before, strict=True):
+            part.fp32_precision = setting
+
+
+def _set_autocast(kind: str, enabled: bool, dtype: torch.dtype, cache: bool) -> None:
+    torch.set_autocast_enabled(kind, enabled)
+    torch.set_autocast_dtype(kind, dtype)
+    torch.set_autocast_cache_enabled(cache)
+
+
+def precision_code(precision: Precision) -> dict[str, str]:
+    """What a run's identity takes of how a precision is computed.
+
+    Trainings in bfloat16 of earlier versions computed with the weights that they began with: theirs are other results.
+    """
+    return {"bfloat16": "of the present weights"} if precision == "bfloat16" else {}

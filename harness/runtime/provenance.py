@@ -1,0 +1,54 @@
+"""Provenance: what is recorded beside a result and is not part of its identity."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+HOST_VARIABLE = "HARNESS_HOST"
+_PACKAGES = ("torch", "torchvision", "numpy", "pyautoattack")
+
+
+def host() -> str:
+    """The machine's name; ``HARNESS_HOST`` replaces it where results are published."""
+    return os.environ.get(HOST_VARIABLE) or platform.node()
+
+
+def provenance(device: str, threads: int) -> dict[str, Any]:
+    """Device, versions, commit, and host, as the store keeps them."""
+    return {"device": device, "threads": threads, "host": host(), **_software()}
+
+
+@cache
+def _software() -> Mapping[str, Any]:
+    from harness import __version__
+
+    return {
+        "harness": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+        **_commit(),
+    }
+
+
+def _commit() -> dict[str, Any]:
+    """The commit of the checkout that harness runs from, and whether it had changes; empty for an installed copy."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return {}
+    try:
+        head, changes = (_git(root, *command) for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno")))
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"commit": head, "dirty": bool(changes)}
+
+
+def _git(root: Path, *command: str) -> str:
+    return subprocess.run(["git", "-C", str(root), *command], check=True, capture_output=True, text=True).stdout.strip()

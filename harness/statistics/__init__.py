@@ -1,0 +1,1 @@
+"""What may be said of counts: figures and spreads, intervals, paired tests, agreement. Imports no torch."""

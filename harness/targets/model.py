@@ -1,0 +1,84 @@
+"""What is attacked: a model that any process can build, the same to the last bit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from harness.identity import digest
+from harness.plugin.network import Shape
+from harness.protocols.run_plugins import network_of
+from harness.protocols.run_spec import RunSpec
+from harness.targets.probe import Probe
+from harness.targets.target import Target
+from harness.training.checkpoints import load_weights
+from harness.training.loop import initial_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights(ABC):
+    """A model, as plain data.
+
+    Attributes:
+        label, checkpoint: what progress lines call it.
+        sha256: identifies its weights; where they are no longer those, ``model`` raises a HarnessError.
+    """
+
+    label: str
+    checkpoint: str
+    sha256: str
+
+    @property
+    def key(self) -> str:
+        """Equal for weights that give the same model."""
+        return self.sha256
+
+    @abstractmethod
+    def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        """The model on the CPU: images in [0, 1] to logits."""
+
+    @abstractmethod
+    def check(self, plugins: tuple[Path, ...]) -> None:
+        """Raise HarnessError where the weights are gone, are no longer those, or belong to other code than today's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunWeights(Weights):
+    """A checkpoint of a run."""
+
+    spec: RunSpec
+    file: Path
+
+    def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        model = initial_model(network_of(self.spec, plugins), shape, self.spec.train_seed)
+        model.load_state_dict(load_weights(self.file, self.sha256))
+        return model
+
+    def check(self, plugins: tuple[Path, ...]) -> None:
+        network_of(self.spec, plugins)
+        load_weights(self.file, self.sha256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetWeights(Weights):
+    """A model from elsewhere.
+
+    Attributes:
+        probe: its answers when it was opened, where its tensors and source do not say all.
+    """
+
+    target: Target
+    probe: Probe | None = None
+
+    @property
+    def key(self) -> str:
+        return self.sha256 if self.probe is None else digest([self.sha256, self.probe])
+
+    def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
+        return self.target.verified(shape, plugins, self.sha256, self.probe)
+
+    def check(self, plugins: tuple[Path, ...]) -> None:
+        """Nothing: the command itself has just opened it."""

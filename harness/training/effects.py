@@ -1,0 +1,73 @@
+"""What a loss reads and must not change: weights, their gradients, buffers at rest, and the batch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from harness.equality import same
+from harness.plugin.method import Step
+
+ADVICE = {
+    "gradient": "call no backward(), nor zero_grad(): craft with step.perturb, or with torch.autograd.grad(loss, x)",
+    "parameter": "the optimiser alone moves weights, and a hook on one stays for all updates",
+    "buffer": "a module in evaluation mode keeps its buffers",
+    "batch": "wrappers take the loss again on the same images: change a copy, such as step.x.clone()",
+}
+
+
+class Seen(NamedTuple):
+    """A tensor at one time.
+
+    Attributes:
+        tensor: itself, held so that no other one takes its place in memory; None where there is none.
+        kind: which of ``ADVICE`` says more.
+        marks: where its memory is, how often torch knows it to be written, and its hooks.
+        value: a copy, where values are compared.
+    """
+
+    tensor: Tensor | None
+    kind: str
+    marks: tuple[int, int, int] | None
+    value: Tensor | None
+
+    @classmethod
+    def of(cls, tensor: Tensor | None, kind: str, values: bool) -> Seen:
+        """What can be said of it now."""
+        if tensor is None:
+            return cls(None, kind, None, None)
+        hooks = len(tensor._backward_hooks or ()) + len(tensor._post_accumulate_grad_hooks or ())
+        marks = (tensor.data_ptr(), tensor._version, hooks)
+        return cls(tensor, kind, marks, tensor.detach().clone() if values else None)
+
+    def differs(self, now: Seen | None) -> bool:
+        """Whether it is another tensor now, or was written."""
+        if now is None or self.tensor is not now.tensor or self.marks != now.marks:
+            return True
+        return self.tensor is not None and self.value is not None and not same(self.tensor, self.value)
+
+
+def seen(step: Step, *, values: bool) -> dict[str, Seen]:
+    """All that a loss must leave as it was, by the words for it.
+
+    Args:
+        values: copy the values too. Torch counts what is written into a tensor, but not what is written into its
+            ``.data``, or into an array that shares its memory.
+    """
+    found = {"the images step.x": Seen.of(step.x, "batch", values)}
+    found["the labels step.y"] = Seen.of(step.y, "batch", values)
+    for name, parameter in step.model.named_parameters():
+        found[f"parameter {name}"] = Seen.of(parameter, "parameter", values)
+        found[f"the gradient of {name}"] = Seen.of(parameter.grad, "gradient", values)
+    for prefix, module in step.model.named_modules():
+        for name, buffer in () if module.training else module.named_buffers(prefix, recurse=False):
+            found[f"buffer {name}"] = Seen.of(buffer, "buffer", values)
+    return found
+
+
+def touched(before: dict[str, Seen], step: Step) -> dict[str, str]:
+    """What a loss changed, or put another in the place of, by the words for it; with its kind."""
+    now = seen(step, values=False)
+    new = {name: thing.kind for name, thing in now.items() if name not in before}
+    return {name: thing.kind for name, thing in before.items() if thing.differs(now.get(name))} | new
