@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import importlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +35,7 @@ class FactoryTarget(Target):
     source: Source | None = None
 
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
-        with _importing(self.directory), quiet():
+        with on_path(self.directory), quiet():
             made = self._made()
         if not isinstance(made, nn.Module):
             raise TargetError(
@@ -107,9 +104,7 @@ class FactoryTarget(Target):
                 f"did you mean {' or '.join(near)}?" if near else "name an installed module, or a file: FILE.py:factory"
             )
             return f"{self.label}: there is no module {missing!r} in {self.directory} or installed; {hint}"
-        clash = (missing or "").split(".")[0]
-        own = f" (harness has a package {clash!r} of its own; rename yours)" if clash in ("attacks", "methods") else ""
-        return f"{self.label}: importing {self.module} raised {told(error)}{own}; mend it, or check the name"
+        return f"{self.label}: importing {self.module} raised {told(error)}; mend it, or check the name"
 
     def _qualified(self) -> str:
         module = Path(self.module).name if self.module.endswith(".py") else self.module
@@ -117,7 +112,7 @@ class FactoryTarget(Target):
 
     def _source(self, made: nn.Module) -> Source:
         """The files that define the factory and the model's classes, and what of the user's these import."""
-        with _importing(self.directory):
+        with on_path(self.directory):
             found = self._found()
         definers = [found if callable(found) and not isinstance(found, nn.Module) else type(made)]
         return source_of(*definers, *{type(module) for module in made.modules()}, directory=self.directory)
@@ -143,15 +138,3 @@ def open_factory(text: str, preprocessing: Preprocessing) -> tuple[FactoryTarget
         label=text, preprocessing=preprocessing, module=module, factory=factory, directory=Path.cwd()
     )
     return target, {"kind": "module:factory", "target": text}
-
-
-@contextlib.contextmanager
-def _importing(directory: Path) -> Iterator[None]:
-    """Import from a directory first, as ``python -m`` does from the working directory; then no more.
-
-    harness's own top-level packages are imported before, lest a folder ``attacks`` of the user's take their place.
-    """
-    importlib.import_module("attacks")
-    importlib.import_module("methods")
-    with on_path(directory):
-        yield

@@ -49,7 +49,10 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "a class too many": (replace(GOOD, classes=tuple("abcde")), "a class has no training image"),
     "one name twice": (replace(GOOD, classes=("a", "b", "c", "a")), "two of its classes have one name"),
     "no name": (replace(GOOD, name=None), "its name is no text"),  # type: ignore[arg-type]
-    "parts that are pairs": (replace(GOOD, train=(1, 2)), r"its train part is a tuple; give a harness\.plugin\.dataset\.Split"),  # type: ignore[arg-type]
+    "parts that are pairs": (
+        replace(GOOD, train=(1, 2)),  # type: ignore[arg-type]
+        r"its train part is a tuple; give a harness\.plugin\.dataset\.Split",
+    ),
     "no labels": (images(labels=None), "its train labels are a NoneType"),
     "one label": (images(labels=torch.tensor(3)), r"its train labels have shape \(\)"),
     "no levels": (replace(GOOD, levels=0), "its levels are 0; give the pixel value"),

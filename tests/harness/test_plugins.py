@@ -219,7 +219,9 @@ def test_a_file_may_bring_a_plugin_of_one_kind_alone(tmp_path: Path) -> None:
 
 def test_imported_and_abstract_classes_do_not_count(tmp_path: Path) -> None:
     source = (
-        HEADER + "from harness.methods.sat import SAT\n\n\nclass Base(Method):\n    '''Abstract.'''\n" + method(base="Base")
+        HEADER
+        + "from harness.methods.sat import SAT\n\n\nclass Base(Method):\n    '''Abstract.'''\n"
+        + method(base="Base")
     )
     catalogue = discover("methods", [write(tmp_path / "mine.py", source)])
     assert catalogue.get("mine").__name__ == "Mine"
@@ -244,6 +246,10 @@ def test_files_of_one_stem_in_two_folders_are_two_modules(tmp_path: Path) -> Non
 BROKEN = {
     "syntax": ("def (:\n", "SyntaxError: invalid syntax"),
     "import": ("import no_such_module_at_all\n", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+    "older name": (
+        "from harness.method import Method\n",
+        "ModuleNotFoundError: harness.method is now harness.plugin.method: change the import",
+    ),
     "raises": ("raise RuntimeError('first line\\nsecond line')\n", "RuntimeError: first line second line"),
     "two classes": (HEADER + method("One") + method("Two"), "one method a file; it has 2"),
     "undecorated": (HEADER + method(decorator=""), "Mine must be decorated with @dataclass(frozen=True, kw_only=True)"),

@@ -166,7 +166,10 @@ class TestRefused:
         [
             ("raise ValueError('no\\nweights')", "importing users_network_{} raised ValueError: no weights"),
             ("import nothing_of_that_name", "raised ModuleNotFoundError: No module named 'nothing_of_that_name'"),
-            ("import attacks.of_the_user", "harness has a package 'attacks' of its own; rename yours"),
+            (
+                "import harness.network",
+                "ModuleNotFoundError: harness.network is now harness.plugin.network: change the",
+            ),
             ("raise SystemExit(3)", "raised SystemExit: 3"),
             ("def make(:", "raised SyntaxError: "),
             ("def make():\n    raise RuntimeError('x' * 999)", "calling it raised RuntimeError: xxx"),
@@ -184,12 +187,13 @@ class TestRefused:
         name = module(body)
         assert told.format(name.rpartition("_")[2]) in refusal(f"{name}:make")
 
-    def test_a_folder_of_the_users_does_not_replace_a_package_of_harness(
+    def test_a_folder_of_the_users_may_have_the_name_of_a_part_of_harness(
         self, elsewhere: Path, module: WriteModule, opens: Opens
     ) -> None:
         (elsewhere / "attacks").mkdir()
         (elsewhere / "attacks" / "__init__.py").write_text("")
-        opens(f"{module(NET)}:make")
+        (elsewhere / "attacks" / "mine.py").write_text(f"import torch\nfrom torch import nn\n{NET}")
+        opens(f"{module('from attacks.mine import make')}:make")
         assert "pgd" in discover("attacks").found
         assert str(elsewhere) not in sys.path
 

@@ -1,0 +1,48 @@
+"""Says where a module stands now, to code that imports it by an older name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+_FOLDERS = {
+    "plugin": ("settings", "threat", "adversary", "method", "attack", "network", "dataset", "wrapper", "state"),
+    "registry": ("importing", "import_names", "source", "shipped", "faults", "loading"),
+    "runtime": ("device", "seeds", "streams", "modes", "process", "isolation", "provenance"),
+    "planning": ("assessment", "overrides", "plan", "cost"),
+}
+NOW = {
+    **{f"harness.{name}": f"harness.{folder}.{name}" for folder, names in _FOLDERS.items() for name in names},
+    "methods": "harness.methods",
+    "attacks": "harness.attacks",
+    "harness.contracts": "harness.conformance",
+    "harness.plugins": "harness.registry.catalogue",
+    "harness.protocol": "harness.protocols.protocol",
+    "harness.spec": "harness.protocols.run_spec",
+    "harness.parts": "harness.protocols.run_plugins",
+    "harness.job": "harness.planning.run_request",
+    "harness.evaluate": "harness.planning.evaluate_request",
+    "harness.own_target": "harness.planning.own_runs",
+    "harness.weights": "harness.targets.model",
+    "harness.evaluation": "harness.evaluator, harness.statistics, and harness.planning",
+}
+"""Older name -> name now."""
+
+
+class _Moved:
+    """The last place where Python looks for a module: it finds none, but its error names the new one."""
+
+    @staticmethod
+    def find_spec(
+        name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name in NOW:
+            raise ModuleNotFoundError(f"{name} is now {NOW[name]}: change the import", name=name)
+        return None
+
+
+def tell_of_moved_modules() -> None:
+    """Make Python's error name the new module where code imports an old one."""
+    sys.meta_path.append(_Moved)
