@@ -1,9 +1,13 @@
-"""Errors that a user can mend: the command line prints one line for each and exits with code 2."""
+"""Errors that a user can mend, and the words of their one line: the command line prints it and exits with code 2."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+LONGEST_NAME = 40  # characters of a name in a sentence
+_LONGEST_TEXT = 300  # characters of a stranger's exception: torch writes pages
 
 
 class HarnessError(Exception):
@@ -59,3 +63,45 @@ class TrainingFailed(HarnessError):
 
     def __reduce__(self) -> tuple[type[TrainingFailed], tuple[str, int, int | None]]:
         return type(self), (self.reason, self.epoch, self.batch)  # crosses process borders
+
+
+# ---- the words of a line
+
+
+def visible(text: str) -> str:
+    r"""The text in one line: what a terminal would obey, or not show, is written as an escape such as ``\x1b``."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def quoted(text: str) -> str:
+    """A name for a sentence: visible, in quotes, and cut where it is long."""
+    shown = visible(text)
+    return f"'{shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + '…'}'"
+
+
+def listed(names: Sequence[str], shown: int = 3) -> str:
+    """The first few names of a sentence, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def class_name(names: Sequence[str], number: int) -> str:
+    """A class for a sentence: its quoted name, or its number where its name is not known."""
+    return quoted(names[number]) if number < len(names) else str(number)
+
+
+def normal(name: str) -> str:
+    """A name in Unicode's form NFC: one that is spelled by other bytes on another system is the same name."""
+    return unicodedata.normalize("NFC", name)
+
+
+def one_line(error: BaseException) -> str:
+    """A stranger's exception in one line: its type and its text; one of ours says all in its text."""
+    if isinstance(error, HarnessError):
+        return " ".join(str(error).split())
+    try:
+        text = visible(" ".join(str(error).split()))
+    except Exception:  # a stranger's class may break there, too
+        text = ""
+    text = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

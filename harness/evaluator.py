@@ -14,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.errors import PluginError
+from harness.errors import PluginError, listed
 from harness.plugin.adversary import logit_margin, project
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
-from harness.quoting import listed
 from harness.registry.shipped import ships
 from harness.runtime.device import arithmetic
 from harness.runtime.isolation import isolated

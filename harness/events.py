@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-from harness.rigour.finding import Finding
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,31 @@ class BlockDone:
     duration_s: float
     warnings: tuple[str, ...]
     margins: tuple[float, ...] | None = None
+
+
+Status = Literal["passed", "flagged", "not-applicable"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result, in JSON types alone: it crosses processes and is stored.
+
+    Attributes:
+        check: the check's name, such as ``zero-gradient``.
+        mark: one character for the board, the check's own; empty unless flagged.
+        value: what was measured and compared with the threshold; None where that is not one number.
+        threshold: what the value may not exceed; None where the check has no number.
+        reason: one line: what was seen, and what it suggests.
+        details: what the value came from, such as the curve of a sweep.
+    """
+
+    check: str
+    status: Status
+    mark: str
+    value: float | None
+    threshold: float | None
+    reason: str
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import typer
 
 from harness.cli.code_text import code_of_model, code_of_run
 from harness.cli.options import AsJson, Db
-from harness.errors import HarnessError, UnknownName
-from harness.quoting import normal
+from harness.errors import HarnessError, UnknownName, normal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,8 +32,8 @@ def read(text: str, options: Mapping[str, Any], data_dir: Path | None, plugins: 
     Raises:
         HarnessError: there is no such data set, or it cannot be read.
     """
-    from harness.planning.overrides import make, read_dataset
-    from harness.registry.catalogue import discover
+    from harness.planning.overrides import read_dataset
+    from harness.registry.catalogue import discover, make
     from harness.registry.loading import load
 
     cls, values = read_dataset(discover("datasets", plugins), text, options)

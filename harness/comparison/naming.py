@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from harness.errors import HarnessError, UnknownName
+from harness.errors import HarnessError, UnknownName, normal
 from harness.leaderboard.contestants import Contestant, contestants, newest
-from harness.quoting import normal
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
 

@@ -12,12 +12,12 @@ from rich.text import Text
 from harness.comparison.comparison import Comparison, NetworkComparison, Tested
 from harness.comparison.families import Family
 from harness.comparison.vulnerable import Vulnerable
+from harness.errors import visible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import TITLES
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import RULE
 from harness.leaderboard.render_table import PIPE_WIDTH
-from harness.quoting import visible
 from harness.statistics.significance import ALPHA
 
 

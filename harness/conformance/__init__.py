@@ -25,7 +25,7 @@ class Violation(HarnessError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Checked:
     """One check's result; ``problem`` is None where the plugin passed."""
 
     check: str
@@ -44,18 +44,18 @@ def load_plugin(kind: str, name: str, files: tuple[Path, ...] = (), **values: An
     return discover(f"{kind}s", files).get(name).from_mapping(values)
 
 
-def run_checks(kind: str, plugin: Plugin) -> Iterator[Finding]:
+def run_checks(kind: str, plugin: Plugin) -> Iterator[Checked]:
     """Run every check of the kind; an exception of the plugin's own is a finding too."""
     for name, check in checks(kind).items():
         try:
             check(plugin)
         except (Violation, PluginError) as violation:
-            yield Finding(name, str(violation))
+            yield Checked(name, str(violation))
         except (Exception, SystemExit) as error:  # a stranger's code may raise anything
             text = f"it raised {type(error).__name__}: {' '.join(str(error).split())}"
-            yield Finding(name, text + place_of(error, plugin))
+            yield Checked(name, text + place_of(error, plugin))
         else:
-            yield Finding(name, None)
+            yield Checked(name, None)
 
 
 def kinds() -> list[str]:

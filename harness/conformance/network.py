@@ -11,8 +11,8 @@ from torch.nn.parameter import is_lazy
 
 from harness.conformance import Check, require
 from harness.conformance.probe import CPU
-from harness.equality import same
 from harness.errors import SettingError
+from harness.identity import same
 from harness.plugin.network import Network, Shape
 from harness.runtime.seeds import generator, global_seed
 

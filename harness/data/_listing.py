@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, SettingError
-from harness.quoting import listed, normal, visible
+from harness.errors import DataError, SettingError, listed, normal, visible
 
 PARTS = ("train", "test")
 AUTO = "auto"

@@ -14,12 +14,11 @@ from typing_extensions import Doc
 
 from harness.data._decoding import DECODER, MODES, contents, decode, read_cache, write_cache
 from harness.data._listing import AUTO, PARTS, Listing, list_parts, order_note, stamp
-from harness.errors import SettingError
+from harness.errors import SettingError, normal
 from harness.identity import digest
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.plugin.images import evaluation_set
 from harness.plugin.settings import LATER
-from harness.quoting import normal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.errors import normal
 from harness.events import Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import executor_for
 from harness.execution.summary import Summary
 from harness.planning.evaluate_request import Evaluation
-from harness.quoting import normal
 from harness.registry.catalogue import discover
 from harness.runtime.device import device_label
 from harness.runtime.provenance import provenance

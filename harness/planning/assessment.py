@@ -11,13 +11,12 @@ import torch
 
 from harness.errors import SettingError
 from harness.identity import digest
-from harness.planning.overrides import make
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
 from harness.plugin.threat import Threat
 from harness.protocols.protocol import Protocol
-from harness.registry.catalogue import Catalogue
+from harness.registry.catalogue import Catalogue, make
 from harness.registry.shipped import code_of, engine_code, ships
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.store.scope import Kind, Scope

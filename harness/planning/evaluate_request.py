@@ -9,7 +9,7 @@ from typing import cast
 
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
-from harness.planning.overrides import assign, folder_options, make, read_dataset
+from harness.planning.overrides import assign, folder_options, read_dataset
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
 from harness.planning.repeatable import refuse_unrepeatable
 from harness.planning.run_request import check_counts, check_limit
@@ -17,7 +17,7 @@ from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.images import evaluation_set
 from harness.protocols.protocol import Protocol, load_protocol
-from harness.registry.catalogue import Catalogue, discover
+from harness.registry.catalogue import Catalogue, discover, make
 from harness.registry.loading import load
 from harness.registry.shipped import source_of_plugin
 from harness.runtime.device import resolve_device

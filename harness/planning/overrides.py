@@ -81,11 +81,3 @@ def _attacks_asked_for(texts: Sequence[str], protocol: Protocol) -> Sequence[str
         if key == "evaluation.attacks":
             return [name.strip() for name in value.split(",") if name.strip()]
     return protocol.evaluation.attacks
-
-
-def make(cls: type[Plugin], name: str, values: Mapping[str, Any]) -> Plugin:
-    """A plugin of a class with some settings; a refused one is named with the plugin."""
-    try:
-        return cls.from_mapping(values)
-    except SettingError as error:
-        raise SettingError(f"{name}: {error}") from None

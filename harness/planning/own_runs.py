@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harness.errors import SettingError
 from harness.protocols.protocol import Protocol
-from harness.protocols.run_spec import RunSpec
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.model import RunWeights, Weights
@@ -68,7 +67,7 @@ def own_weights(own: OwnTarget, protocol: Protocol, runs_dir: Path) -> tuple[Wei
     """The checkpoint that was named, or those that the protocol evaluates."""
     run, folder = own.run, runs_dir / own.run.folder
     names = (own.checkpoint,) if own.checkpoint is not None else protocol.evaluation.checkpoints
-    spec = RunSpec.of(run)
+    spec = run.spec
     return tuple(
         RunWeights(
             label=spec.label,

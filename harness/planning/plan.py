@@ -164,7 +164,7 @@ def _refuse_changed_code(specs: Sequence[RunSpec], store: Store) -> None:
     known = {run.identity for run in runs}
     wanted = {spec.identity_without_code: spec for spec in specs if spec.identity not in known}
     for run in runs if wanted else ():
-        spec = wanted.get(RunSpec.of(run).identity_without_code)
+        spec = wanted.get(run.spec.identity_without_code)
         if spec is not None and run.status == "running" and run.epochs:
             parts = sorted(key for key in {*spec.code, *run.code} if spec.code.get(key) != run.code.get(key))
             raise PluginError(

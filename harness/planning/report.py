@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness.events import Finding
 from harness.identity import digest
 from harness.planning.assessment import Assessment
-from harness.rigour.finding import Finding
 from harness.statistics.figures import Figure, summarise
 from harness.statistics.intervals import LEVEL, Interval, wilson
 from harness.statistics.paired import robust_under_every

@@ -12,7 +12,7 @@ import torch
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.planning.fitness import count_parameters
-from harness.planning.overrides import assign, folder_options, make, read_dataset
+from harness.planning.overrides import assign, folder_options, read_dataset
 from harness.planning.repeatable import refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset, DataSource
@@ -24,10 +24,11 @@ from harness.plugin.wrapper import Wrapper
 from harness.protocols.protocol import Protocol, load_protocol
 from harness.protocols.run_plugins import code_key
 from harness.protocols.run_spec import RunSpec
-from harness.registry.catalogue import KINDS, discover
+from harness.registry.catalogue import KINDS, discover, make
 from harness.registry.loading import load, unread
 from harness.registry.shipped import code_of, engine_code, ships, source_of_plugin
-from harness.runtime.device import arithmetic, precision_code, resolve_device
+from harness.runtime.device import arithmetic, resolve_device
+from harness.runtime.precision import precision_code
 from harness.training.batches import batch_code
 
 

@@ -19,8 +19,8 @@ from harness.errors import SettingError, UnknownName
 from harness.identity import digest
 from harness.plugin.settings import LATER, Epsilon, Settings
 from harness.plugin.threat import Start, Threat
+from harness.runtime.precision import Precision
 
-Precision = Literal["float32", "tf32", "bfloat16"]
 Fraction = Annotated[float, Interval(gt=0, le=1)]
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.identity import digest
-
-if TYPE_CHECKING:
-    from harness.store.records import RunRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +56,6 @@ class RunSpec:
     def identity_without_code(self) -> str:
         """What the identity would be if all plugins had shipped: equal for a run and the same with edited code."""
         return dataclasses.replace(self, code={}).identity
-
-    @classmethod
-    def of(cls, run: RunRecord) -> RunSpec:
-        """The settings of a run that the store has."""
-        fields = ("method", "method_settings", "network", "network_settings", "training", "train_seed", "code")
-        return cls(
-            **{name: getattr(run, name) for name in fields},
-            dataset=run.dataset.name,
-            dataset_fingerprint=run.dataset.fingerprint,
-            wrappers=tuple(run.wrappers),
-        )
 
     def document(self) -> dict[str, Any]:
         """All fields, for checkpoints; no code where there is none, so that stored identities and files stay."""

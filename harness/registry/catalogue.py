@@ -12,13 +12,14 @@ import inspect
 import os
 import pkgutil
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from harness.errors import HarnessError, PluginError, UnknownName
+from harness.errors import PluginError, SettingError, UnknownName, one_line
 from harness.plugin.settings import Plugin
 from harness.registry.importing import import_file
 
@@ -144,7 +145,7 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
         try:
             classes = _classes(load(), base)
         except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not end the program
-            catalogue.broken.append(Broken(name, where, _one_line(error)))
+            catalogue.broken.append(Broken(name, where, one_line(error)))
             continue
         finally:
             modes.put_back()
@@ -210,10 +211,13 @@ def _contract_problem(cls: type[Plugin]) -> str | None:
         if not getattr(cls, "argument", None):
             cls()
     except Exception as error:  # a stranger's annotations and checks may raise anything
-        return f"{cls.__name__}: {_one_line(error)}"
+        return f"{cls.__name__}: {one_line(error)}"
     return None
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, HarnessError) else f"{type(error).__name__}: {text}"
+def make(cls: type[Plugin], name: str, values: Mapping[str, Any]) -> Plugin:
+    """A plugin of a class with some settings; a refused one is named with the plugin."""
+    try:
+        return cls.from_mapping(values)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from None

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import lower_bound
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.record import Record
 
 ATTACK = "autoattack"

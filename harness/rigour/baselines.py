@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.rigour.budgets import NOISE_DRAWS, one_step
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import excess, points
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
 FGSM_MARGIN = 0.005

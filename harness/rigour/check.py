@@ -1,35 +1,13 @@
-"""What a check of rigour gives, and what a check is."""
+"""What a check of rigour is, and what its function gives."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
-Status = Literal["passed", "flagged", "not-applicable"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check's result, in JSON types alone: it crosses processes and is stored.
-
-    Attributes:
-        check: the check's name, such as ``zero-gradient``.
-        mark: one character for the board, the check's own; empty unless flagged.
-        value: what was measured and compared with the threshold; None where that is not one number.
-        threshold: what the value may not exceed; None where the check has no number.
-        reason: one line: what was seen, and what it suggests.
-        details: what the value came from, such as the curve of a sweep.
-    """
-
-    check: str
-    status: Status
-    mark: str
-    value: float | None
-    threshold: float | None
-    reason: str
-    details: dict[str, Any]
+from harness.events import Finding, Status
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from harness.events import Finding
 from harness.plugin.threat import Threat
 from harness.rigour import (
     autoattack,
@@ -25,7 +26,7 @@ from harness.rigour import (
     repeats,
 )
 from harness.rigour.budgets import EXAMPLES
-from harness.rigour.finding import Check, Finding
+from harness.rigour.check import Check
 from harness.rigour.record import Record
 from harness.rigour.subject import Subject
 from harness.runtime.device import arithmetic

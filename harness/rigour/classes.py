@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from harness.quoting import class_name
+from harness.errors import class_name
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import lower_bound, points, upper_bound
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.record import Record
 from harness.rigour.subject import Subject
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import Excess, excess, lower_bound, points
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.record import CLEAN, GRADIENT_ATTACKS, Record
 
 BLACK_BOX, STRONG = "square", "autoattack"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from harness.rigour.budgets import RESTARTS, longer
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import excess, lower_bound, points
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.path import Path
 from harness.rigour.subject import Subject
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.quoting import listed
-from harness.rigour.finding import Outcome, judged, not_applicable
+from harness.errors import listed
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
 SAME = 1e-4

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import lower_bound, points
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.record import Record
 
 BROKEN = 0.15

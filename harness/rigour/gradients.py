@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.plugin.adversary import CrossEntropy, Margin
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import lower_bound, points
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
 TINY = 1e-12

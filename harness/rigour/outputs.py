@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from harness.plugin.adversary import Objective
+from harness.rigour.check import Outcome, judged
 from harness.rigour.evidence import lower_bound, points
-from harness.rigour.finding import Outcome, judged
 from harness.rigour.subject import Subject
 
 PROBABILITIES = 1e-5

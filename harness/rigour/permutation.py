@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from harness.quoting import class_name
+from harness.errors import class_name
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import points
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
 GAINED = 0.01

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from harness.rigour.finding import Outcome, judged
+from harness.rigour.check import Outcome, judged
 from harness.rigour.subject import Subject
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from harness.rigour.budgets import at_radius, radii
+from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import excess, lower_bound, points
-from harness.rigour.finding import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
 LEFT = 0.01

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from harness.rigour.check import Outcome, judged
 from harness.rigour.evidence import lower_bound, points
-from harness.rigour.finding import Outcome, judged
 from harness.rigour.forward import ROUNDINGS, ROUNDINGS_OF_SUMS, SAME, random_forward, typical_margins, wavering
 from harness.rigour.subject import Subject
 

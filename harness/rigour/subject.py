@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from harness.equality import same
+from harness.identity import same
 from harness.plugin.adversary import CrossEntropy, Objective, ascend, project
 from harness.plugin.threat import Threat
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way

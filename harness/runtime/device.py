@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from harness.errors import SettingError
-from harness.protocols.protocol import Precision
+from harness.runtime.precision import Precision
 
 
 def resolve_device(name: str | None) -> torch.device:
@@ -75,11 +75,3 @@ def _set_autocast(kind: str, enabled: bool, dtype: torch.dtype, cache: bool) -> 
     torch.set_autocast_enabled(kind, enabled)
     torch.set_autocast_dtype(kind, dtype)
     torch.set_autocast_cache_enabled(cache)
-
-
-def precision_code(precision: Precision) -> dict[str, str]:
-    """What a run's identity takes of how a precision is computed.
-
-    Trainings in bfloat16 of earlier versions computed with the weights that they began with: theirs are other results.
-    """
-    return {"bfloat16": "of the present weights"} if precision == "bfloat16" else {}

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from harness.registry.faults import blaming_model
+from harness.runtime.model_faults import blaming_model
 from harness.runtime.process import Process
 from harness.runtime.seeds import derive_seed
 from harness.runtime.streams import Streams

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harness.equality import same
+from harness.identity import same
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from harness.events import EpochRecord
-from harness.rigour.finding import Finding
+from harness.events import EpochRecord, Finding
 from harness.store.records import (
     CheckpointRecord,
     DatasetRecord,

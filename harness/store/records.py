@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from harness.events import EpochRecord
+from harness.events import EpochRecord, Finding
 from harness.plugin.images import Images
-from harness.rigour.finding import Finding
+from harness.protocols.run_spec import RunSpec
 from harness.store.scope import KINDS, Scope
 
 
@@ -137,6 +137,17 @@ class RunRecord:
     epochs: tuple[EpochRecord, ...]
     checkpoints: tuple[CheckpointRecord, ...]
     code: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> RunSpec:
+        """What identifies it: its settings as they were when it began."""
+        fields = ("method", "method_settings", "network", "network_settings", "training", "train_seed", "code")
+        return RunSpec(
+            **{name: getattr(self, name) for name in fields},
+            dataset=self.dataset.name,
+            dataset_fingerprint=self.dataset.fingerprint,
+            wrappers=tuple(self.wrappers),
+        )
 
     def checkpoint(self, name: str) -> CheckpointRecord | None:
         """The checkpoint of that name, if the run has come to it."""

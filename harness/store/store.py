@@ -8,11 +8,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from harness.events import BlockDone, EpochRecord
+from harness.events import BlockDone, EpochRecord, Finding
 from harness.identity import digest
 from harness.protocols.run_spec import RunSpec
 from harness.reference import reported_figures
-from harness.rigour.finding import Finding
 from harness.store import database
 from harness.store.models import ModelWriter, now
 from harness.store.read import run_record

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from harness.errors import one_line
 from harness.plugin.network import Shape
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
-from harness.targets.errors import TargetError, told
+from harness.targets.errors import TargetError
 from harness.targets.prepared import BELOW, Prepared
 from harness.targets.preprocessing import BINARY, Outputs
 
@@ -76,9 +77,9 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
         batch = "" if len(images) > 1 else " one at a time"
         grey = ", read a folder of grey images with --channels 1," if shape.channels == 3 else ""
         raise TargetError(
-            f"{label} does not take the data set's images, {size}{batch} ({told(error)}); choose the --dataset that it"
-            f" was made for{grey} or wrap it in a module:factory that resizes inside the model, or fills a batch up to"
-            " the one size that the model takes"
+            f"{label} does not take the data set's images, {size}{batch} ({one_line(error)}); choose the --dataset that"
+            f" it was made for{grey} or wrap it in a module:factory that resizes inside the model, or fills a batch up"
+            " to the one size that the model takes"
         ) from error
     if not isinstance(returned, Tensor):
         raise TargetError(
@@ -139,7 +140,7 @@ def _check_gradient(model: Prepared, label: str, images: Tensor) -> None:
                 " the images alone, and attacks ask for one; write use_reentrant=False in its checkpoint(...) calls"
             ) from error
         raise TargetError(
-            f"{label} does not let a gradient through to the images ({told(error)}), and attacks ask for one; use"
+            f"{label} does not let a gradient through to the images ({one_line(error)}), and attacks ask for one; use"
             " torch's differentiable operations, or x.detach() first, which attacks see as no gradient"
         ) from error
 

@@ -10,10 +10,11 @@ from typing import Any, Self
 
 from torch import nn
 
+from harness.errors import one_line
 from harness.plugin.network import Shape
 from harness.registry.importing import forget, import_file, import_module, on_path
 from harness.registry.source import Source, source_of
-from harness.targets.errors import TargetError, told
+from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, quiet, seeded
 
@@ -68,7 +69,7 @@ class FactoryTarget(Target):
             return found()
         except (Exception, SystemExit) as error:  # whatever the user's code raises
             raise TargetError(
-                f"{self.label}: calling it raised {told(error)}; it is called without arguments and must return a"
+                f"{self.label}: calling it raised {one_line(error)}; it is called without arguments and must return a"
                 " torch.nn.Module"
             ) from error
 
@@ -104,7 +105,7 @@ class FactoryTarget(Target):
                 f"did you mean {' or '.join(near)}?" if near else "name an installed module, or a file: FILE.py:factory"
             )
             return f"{self.label}: there is no module {missing!r} in {self.directory} or installed; {hint}"
-        return f"{self.label}: importing {self.module} raised {told(error)}; mend it, or check the name"
+        return f"{self.label}: importing {self.module} raised {one_line(error)}; mend it, or check the name"
 
     def _qualified(self) -> str:
         module = Path(self.module).name if self.module.endswith(".py") else self.module

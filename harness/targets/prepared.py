@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.errors import ModelFault
-from harness.targets.errors import told
+from harness.errors import ModelFault, one_line
 from harness.targets.preprocessing import BINARY, Outputs, Preprocessing
 
 BELOW = 1e4  # how far under a row's lowest finite logit one of -inf is held: its softmax is 0 in float32 either way
@@ -78,7 +77,7 @@ class Prepared(nn.Module):
         try:
             returned = self.outputs(x)
         except (Exception, SystemExit) as error:  # a stranger's network may raise anything
-            raise ModelFault(f"raised an exception in a pass of {len(x)} images ({told(error)})") from error
+            raise ModelFault(f"raised an exception in a pass of {len(x)} images ({one_line(error)})") from error
         # a copy: Square writes into what it is given, which may be a parameter
         outputs = self._rows(returned, x).float().clone()
         outputs = _as_logits(outputs, self._outputs)

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from harness.errors import HarnessError, SettingError
-from harness.planning.overrides import make
 from harness.plugin.network import Network, Shape
 from harness.plugin.settings import Plugin
-from harness.registry.catalogue import discover
+from harness.registry.catalogue import discover, make
 from harness.targets.comparison import Candidate, Differences, compare, other_data, plays_no_part, prefixes
 from harness.targets.content import Address, Place, StateDict, spelled
 from harness.targets.copies import Values, values_in

@@ -17,12 +17,12 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
-from harness.errors import ModelFault
+from harness.errors import ModelFault, one_line
 from harness.plugin.network import Shape
-from harness.registry.faults import blaming_model
+from harness.runtime.model_faults import blaming_model
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
-from harness.targets.errors import TargetError, told
+from harness.targets.errors import TargetError
 from harness.targets.fingerprint import fingerprint
 from harness.targets.prepared import Prepared
 from harness.targets.preprocessing import Preprocessing
@@ -89,8 +89,8 @@ class Target(ABC):
             return (prepared if self.own_types else prepared.float()).eval().requires_grad_(False)
         except (Exception, SystemExit) as error:  # of tensors without values, or of a stranger's own .train()
             raise TargetError(
-                f"{self.label} cannot be brought to the CPU, to float32, and to evaluation mode ({told(error)}); its"
-                " factory must give a network that .cpu().float().eval() takes"
+                f"{self.label} cannot be brought to the CPU, to float32, and to evaluation mode ({one_line(error)});"
+                " its factory must give a network that .cpu().float().eval() takes"
             ) from error
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> Prepared:

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import PluginError, UnknownName
-from harness.planning.overrides import make
 from harness.plugin.network import Network, Shape
-from harness.registry.catalogue import discover
+from harness.registry.catalogue import discover, make
 from harness.registry.shipped import code_of
 from harness.targets.beside import beside, notes_of, wrapped
 from harness.targets.content import (

@@ -18,7 +18,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from harness.targets.errors import TargetError, told
+from harness.errors import one_line
+from harness.targets.errors import TargetError
 from harness.training.checkpoints import METADATA_KEY
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
@@ -109,7 +110,7 @@ def _read_safetensors(path: Path, content: bytes, sha256: str) -> WeightsFile:
         notes = dict(header.get("__metadata__", {}))
         run = json.loads(notes.pop(METADATA_KEY, "{}"))
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise TargetError(f"the weights file {path} is damaged ({told(error)}); copy it again") from error
+        raise TargetError(f"the weights file {path} is damaged ({one_line(error)}); copy it again") from error
     return WeightsFile(tensors, sha256, run if isinstance(run, dict) else {}, notes)
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from torch import nn
 
+from harness.errors import one_line
 from harness.files import writable_directory
 from harness.plugin.network import Shape
-from harness.targets.errors import TargetError, told
+from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, quiet
 
@@ -105,10 +106,10 @@ def _check_name(name: str, dataset: str) -> None:
 
 def _load_refusal(label: str, file: Path, error: Exception) -> str:
     if file.is_file():
-        return f"{label} could not be loaded from {file} ({told(error)}); delete that file to download it again"
+        return f"{label} could not be loaded from {file} ({one_line(error)}); delete that file to download it again"
     return (
-        f"{label} could not be downloaded ({told(error)}); it is fetched once: try again with a connection, or put the"
-        f" file that RobustBench offers at {file}"
+        f"{label} could not be downloaded ({one_line(error)}); it is fetched once: try again with a connection, or put"
+        f" the file that RobustBench offers at {file}"
     )
 
 
@@ -139,4 +140,4 @@ def _import_robustbench(module: str) -> Any:
             ) from error
         raise TargetError(f"robustbench cannot be imported, since {lacking} is missing: {_INSTALL}") from error
     except Exception as error:  # an import of many packages, in versions that may not fit
-        raise TargetError(f"robustbench cannot be imported ({told(error)}): {_INSTALL}") from error
+        raise TargetError(f"robustbench cannot be imported ({one_line(error)}): {_INSTALL}") from error

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from harness.equality import same
+from harness.identity import same
 from harness.plugin.method import Step
 
 ADVICE = {

@@ -10,11 +10,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from harness.errors import listed
 from harness.plugin.method import Log, Method, Step
 from harness.plugin.network import Network
 from harness.plugin.settings import Plugin
 from harness.plugin.wrapper import Loss, Wrapper
-from harness.quoting import listed
 from harness.registry.faults import blaming, fault, modes_held, suspect
 from harness.training.effects import ADVICE, seen, touched
 from harness.training.memory import require_savable

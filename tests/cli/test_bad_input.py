@@ -18,10 +18,10 @@ import torch
 from PIL import Image
 
 from harness.cli.main import main
-from harness.planning.overrides import make, read_dataset
+from harness.planning.overrides import read_dataset
 from harness.plugin.dataset import DataSource
 from harness.protocols.protocol import load_protocol
-from harness.registry.catalogue import discover
+from harness.registry.catalogue import discover, make
 from harness.store.schema import VERSION_TABLE
 from harness.store.store import Store
 

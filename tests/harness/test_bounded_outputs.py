@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from harness.data.digits import Digits
 from harness.plugin.adversary import CrossEntropy, ascend
 from harness.plugin.threat import Threat
-from harness.rigour.finding import Outcome
+from harness.rigour.check import Outcome
 from harness.rigour.outputs import not_logits
 from harness.rigour.subject import Subject
 from harness.runtime.device import arithmetic

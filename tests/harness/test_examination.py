@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.digits import Digits
-from harness.events import BlockDone, Event, Examined
+from harness.events import BlockDone, Event, Examined, Finding
 from harness.execution.attacking import Attacking
 from harness.execution.executor import InProcess
 from harness.execution.summary import Summary
@@ -23,7 +23,6 @@ from harness.plugin.images import Images
 from harness.plugin.network import Shape
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model
-from harness.rigour.finding import Finding
 from harness.store.store import Store
 from harness.targets.model import Weights
 from tests.tiny import make_threat

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.plugin.threat import Threat
-from harness.rigour.finding import Outcome
+from harness.rigour.check import Outcome
 from harness.rigour.gradients import zero_gradient
 from harness.rigour.outputs import not_logits
 from harness.rigour.subject import Subject

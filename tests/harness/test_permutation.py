@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.rigour.finding import Outcome
+from harness.rigour.check import Outcome
 from harness.rigour.permutation import best_order, classes_permuted
 from harness.rigour.subject import Subject
 from harness.runtime.isolation import isolated

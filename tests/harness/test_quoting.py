@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.quoting import LONGEST, class_name, quoted, visible
+from harness.errors import LONGEST_NAME, class_name, quoted, visible
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_what_a_terminal_would_obey_is_written_out(name: str, shown: str) -> Non
 
 
 def test_a_long_name_is_cut_and_an_unknown_one_is_a_number() -> None:
-    assert quoted("x" * LONGEST) == f"'{'x' * LONGEST}'"
-    assert quoted("x" * 100) == f"'{'x' * (LONGEST - 1)}…'"
+    assert quoted("x" * LONGEST_NAME) == f"'{'x' * LONGEST_NAME}'"
+    assert quoted("x" * 100) == f"'{'x' * (LONGEST_NAME - 1)}…'"
     assert class_name(("ant", "bee"), 1) == "'bee'"
     assert class_name((), 1) == "1"

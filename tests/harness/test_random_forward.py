@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.rigour.finding import Outcome
+from harness.rigour.check import Outcome
 from harness.rigour.forward import SAME, random_forward
 from harness.rigour.subject import Subject
 from harness.runtime.device import arithmetic

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.plugin.threat import Threat
-from harness.rigour.finding import Outcome
+from harness.rigour.check import Outcome
 from harness.rigour.process import global_state
 from harness.rigour.repeats import one_answer
 from harness.rigour.subject import Subject

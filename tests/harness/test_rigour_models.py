@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.digits import Digits
+from harness.events import Finding
 from harness.methods.sat import SAT
 from harness.methods.standard import Standard
 from harness.methods.trades import TRADES
@@ -20,7 +21,6 @@ from harness.plugin.threat import Threat
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
 from harness.rigour.checks import examine_model
-from harness.rigour.finding import Finding
 from harness.training.loop import Trainer
 from tests import broken_models as bank
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from harness.data.digits import Digits
+from harness.events import Finding
 from harness.reference import lrat_paper
 from harness.rigour.autoattack import KINDS, kind_of
 from harness.rigour.checks import examine_verdicts
-from harness.rigour.finding import Finding
 from harness.rigour.record import Record
 from harness.store.store import Store
 

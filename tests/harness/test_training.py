@@ -21,7 +21,7 @@ from harness.plugin.dataset import Augmentation, Dataset, Split
 from harness.plugin.method import Method, Step
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
-from harness.runtime.device import precision_code
+from harness.runtime.precision import precision_code
 from harness.training.batches import augment, epoch_batches
 from harness.training.checkpoints import STATE_FILE, load_weights, weights_file
 from harness.training.loop import Trainer, checkpoint_epochs, learning_rate

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from harness.events import Finding
 from harness.identity import digest
 from harness.leaderboard.board import MEASURED, Row
 from harness.leaderboard.cells import flags_text
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.ranking import boards
-from harness.rigour.finding import Finding
 from harness.store.records import (
     CheckpointRecord,
     EvaluationRecord,

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from harness.events import Finding
 from harness.protocols.run_spec import RunSpec
-from harness.rigour.finding import Finding
 from harness.store.records import DatasetRecord, ModelRecord, RunRecord
 from harness.store.store import Store
 

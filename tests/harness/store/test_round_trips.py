@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import StoreError
-from harness.events import BlockDone, EpochRecord
+from harness.events import BlockDone, EpochRecord, Finding
 from harness.protocols.run_spec import RunSpec
-from harness.rigour.finding import Finding
 from harness.store.records import ProtocolRecord, RunRecord
 from harness.store.scope import Scope
 from harness.store.store import Store

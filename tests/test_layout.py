@@ -1,0 +1,74 @@
+"""The house as its import graph shows it: few rooms, few floors, every arrow down, and a sentence on every door."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import harness
+
+PACKAGE = Path(harness.__file__).parent
+ROOMS, FLOORS = 32, 9
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for file in sorted({*PACKAGE.rglob("*.py"), *PACKAGE.glob("*/*.py")}):  # the second goes through links
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
+
+
+MODULES = {name: file for name, file in _modules() if name not in ("", "__main__")}
+
+
+def _room(module: str) -> str:
+    """The folder, or the module at the root, that a module belongs to."""
+    return module.split(".")[0]
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """The modules that a file imports, at its head or later, also those that only its types need."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name.removeprefix("harness.") for name in names if name.startswith("harness."))
+
+
+@cache
+def _arrows() -> dict[str, set[str]]:
+    arrows: dict[str, set[str]] = defaultdict(set)
+    for name, file in MODULES.items():
+        rooms = {_room(other) for other in _imported(file) if other in MODULES}
+        arrows[_room(name)] |= rooms - {_room(name)}
+    return arrows
+
+
+def _floor(room: str, above: tuple[str, ...] = ()) -> int:
+    """1 for what imports nothing of the house, else one more than the highest that it imports."""
+    assert room not in above, f"a circle: {' -> '.join([*above, room])}"
+    return 1 + max((_floor(other, (*above, room)) for other in _arrows()[room]), default=0)
+
+
+def test_no_circle_and_few_rooms_on_few_floors() -> None:
+    floors = {room: _floor(room) for room in _arrows()}
+    assert len(floors) <= ROOMS
+    assert max(floors.values()) <= FLOORS
+
+
+def test_plugins_that_ship_stand_on_the_contracts_alone() -> None:
+    allowed = {"plugin", "runtime", "errors"}
+    for room in ("methods", "attacks", "networks", "wrappers"):
+        assert _arrows()[room] <= allowed, room
+
+
+def test_every_folder_says_what_lives_there() -> None:
+    folders = {_room(name) for name in MODULES if MODULES[name].parent != PACKAGE}
+    for folder in folders:
+        text = ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text(encoding="utf-8")))
+        assert text is not None, folder
+        assert text.split("\n")[0].endswith((".", ":")), folder
