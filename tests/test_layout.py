@@ -20,7 +20,7 @@ def _modules() -> Iterator[tuple[str, Path]]:
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
 
 
-MODULES = {name: file for name, file in _modules() if name not in ("", "__main__")}
+MODULES = {name: file for name, file in _modules() if name}
 
 
 def _room(module: str) -> str:

@@ -25,7 +25,6 @@ from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.images import Images
 from harness.plugin.network import Shape
 from harness.plugin.threat import Threat
-from harness.protocols.run_plugins import method_of, network_of, wrappers_of
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
 from harness.registry.faults import blaming
@@ -40,6 +39,7 @@ from harness.targets.probe import fixed_images
 from harness.targets.steadiness import Steadiness
 from harness.targets.target import quiet
 from harness.training.loop import Trainer
+from harness.training.run_plugins import method_of, network_of, wrappers_of
 
 LOG_FILE = "log.txt"
 

@@ -22,7 +22,6 @@ from harness.plugin.network import Network
 from harness.plugin.settings import Plugin
 from harness.plugin.wrapper import Wrapper
 from harness.protocols.protocol import Protocol, load_protocol
-from harness.protocols.run_plugins import code_key
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import KINDS, discover, make
 from harness.registry.loading import load, unread
@@ -30,6 +29,7 @@ from harness.registry.shipped import code_of, engine_code, ships, source_of_plug
 from harness.runtime.device import arithmetic, resolve_device
 from harness.runtime.precision import precision_code
 from harness.training.batches import batch_code
+from harness.training.run_plugins import code_key
 
 
 @dataclass(frozen=True, kw_only=True)

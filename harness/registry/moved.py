@@ -21,7 +21,7 @@ NOW = {
     "harness.plugins": "harness.registry.catalogue",
     "harness.protocol": "harness.protocols.protocol",
     "harness.spec": "harness.protocols.run_spec",
-    "harness.parts": "harness.protocols.run_plugins",
+    "harness.parts": "harness.training.run_plugins",
     "harness.job": "harness.planning.run_request",
     "harness.evaluate": "harness.planning.evaluate_request",
     "harness.own_target": "harness.planning.own_runs",

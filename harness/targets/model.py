@@ -10,12 +10,12 @@ from torch import nn
 
 from harness.identity import digest
 from harness.plugin.network import Shape
-from harness.protocols.run_plugins import network_of
 from harness.protocols.run_spec import RunSpec
 from harness.targets.probe import Probe
 from harness.targets.target import Target
 from harness.training.checkpoints import load_weights
 from harness.training.loop import initial_model
+from harness.training.run_plugins import network_of
 
 
 @dataclass(frozen=True, kw_only=True)

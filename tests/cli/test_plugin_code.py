@@ -10,10 +10,10 @@ import pytest
 
 from harness.errors import PluginError
 from harness.planning.run_request import Request, resolve
-from harness.protocols.run_plugins import method_of
 from harness.registry.source import closure
 from harness.store.store import Store
 from harness.training.loop import Trainer
+from harness.training.run_plugins import method_of
 from tests.cli.conftest import Harness
 from tests.cli.sources import ATTACK, DATA, EDIT, METHOD, NETWORK, RUN, WHERE, WRAPPER, rows, write
 
