@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.cells import TIED, figure_text, flags_text, interval_text, legend, titles
-from harness.leaderboard.columns import Verdicts
+from harness.leaderboard.columns import VerdictsById
 from harness.leaderboard.pairs import common_seeds, over_training_seeds
 from harness.leaderboard.ranking import boards, read_verdicts
 from harness.statistics.intervals import t_interval
@@ -20,7 +20,7 @@ BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
 BASELINE = "sat"
 
 
-def published() -> tuple[list[Board], list[RunRecord], Verdicts]:
+def published() -> tuple[list[Board], list[RunRecord], VerdictsById]:
     """The measured boards of the published database, their runs, and the verdicts of every image."""
     store = Store.read(str(ROOT / "leaderboard.db"))
     chosen = [board for board in boards(store, Selection()) if board.source == MEASURED]
@@ -42,7 +42,7 @@ def readme_table() -> str:
                 for row in board.rows
             ),
         ]
-        parts.append(f"**{board.heading}, {board.rows[0].arch}**\n\n{_markdown(rows)}")
+        parts.append(f"**{board.heading}, {board.rows[0].network}**\n\n{_markdown(rows)}")
     seeds = sorted({row.train_seeds for board in chosen for row in board.rows if row.train_seeds})
     figures = [figure for board in chosen for row in board.rows for figure in row.metrics.values()]
     attacks = sorted({figure.n for figure in figures if figure and figure.std and figure.n})
@@ -68,7 +68,7 @@ def results_tables() -> str:
     for board in chosen:
         table = [["method", *titles(board)]]
         table += [[row.label, *(_mean(row, column) for column in board.columns)] for row in board.rows]
-        parts.append(f"**{board.heading}, {board.rows[0].arch}.** Mean over training seeds, 95 % t-interval:")
+        parts.append(f"**{board.heading}, {board.rows[0].network}.** Mean over training seeds, 95 % t-interval:")
         parts.append(_markdown(table))
         base = next((row for row in board.rows if row.label == BASELINE), None)
         if base is not None:
@@ -91,7 +91,7 @@ def _mean(row: Row, column: str) -> str:
     return f"{spread.mean:.1f} {interval_text(t_interval(spread.mean, spread.std, spread.n))}"
 
 
-def _difference(row: Row, base: Row, board: Board, name: str, verdicts: Verdicts) -> str:
+def _difference(row: Row, base: Row, board: Board, name: str, verdicts: VerdictsById) -> str:
     """``+2.2 [+0.6, +3.9]``: over the training seeds that both have; without two of them nothing is told."""
     column = board.column(name)
     shared = [column.in_common(*pair) for pair in common_seeds(row.networks, base.networks)]

@@ -10,7 +10,7 @@ import pytest
 from harness.identity import digest
 from harness.leaderboard.board import MEASURED, REPORTED
 from harness.leaderboard.ranking import boards
-from harness.planning.run_request import Request, resolve
+from harness.planning.run_request import RunRequest, resolve_run
 from harness.reference import reported_figures
 from harness.store import database
 from harness.store.store import Store
@@ -46,7 +46,9 @@ def test_it_holds_reported_rows_and_rows_of_real_runs_alone(copy: str) -> None:
 
 def test_the_same_commands_today_ask_for_what_is_stored(copy: str, tmp_path: Path) -> None:
     methods = ("standard", "sat", "gairat", "lrat", "trades", "gair-trades", "lrat-trades")
-    jobs = resolve(Request(methods=methods, dataset="digits", arch="smallcnn", train_seeds=5, data_dir=tmp_path))
+    jobs = resolve_run(
+        RunRequest(methods=methods, dataset="digits", network="smallcnn", train_seeds=5, data_dir=tmp_path)
+    )
     store = Store.read(copy)
     runs = {run.identity: run for run in store.runs()}
     fingerprints = [protocol.fingerprint for protocol in store.protocols()]

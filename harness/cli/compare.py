@@ -73,9 +73,9 @@ def compare(
     dataset = images.name if images else dataset
     fingerprint = images.fingerprint if images else None
     store = Store.read(db)
-    where = Where(dataset=dataset, fingerprint=fingerprint, arch=arch, checkpoint=checkpoint, protocol=protocol)
+    where = Where(dataset=dataset, fingerprint=fingerprint, network=arch, checkpoint=checkpoint, protocol=protocol)
     if everything:
-        selection = Selection(dataset=dataset, arch=arch, checkpoint=checkpoint, protocol=protocol, sort=attack)
+        selection = Selection(dataset=dataset, network=arch, checkpoint=checkpoint, protocol=protocol, sort=attack)
         found = families(store, selection)
         _emit(documents.family_document(found), texts.family_parts(found), as_json)
     elif attacks is not None:

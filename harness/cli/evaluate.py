@@ -26,7 +26,7 @@ from harness.cli.options import (
     ProtocolName,
     RunsDir,
     Seeds,
-    Values,
+    SetValues,
     Workers,
 )
 from harness.cli.run import check_places, print_times, tell_notes
@@ -34,7 +34,7 @@ from harness.errors import SettingError
 
 if TYPE_CHECKING:
     from harness.execution.summary import Summary
-    from harness.planning.evaluate_request import Evaluation
+    from harness.planning.evaluate_request import EvaluateJob
     from harness.store.records import ModelRecord
     from harness.store.store import Store
 
@@ -86,7 +86,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="0,2,4,...", help="Robust accuracy against the radius, in 1/255."),
     ] = None,
-    values: Values = None,
+    values: SetValues = None,
     mean: Channels = None,
     std: Channels = None,
     no_normalisation: Annotated[
@@ -111,8 +111,8 @@ def evaluate(
     started = time.perf_counter()
     check_places(db, runs_dir, workers, writing=True)
     from harness.execution.conduct import default_workers
-    from harness.execution.evaluation import conduct_evaluation
-    from harness.planning.evaluate_request import EvaluateRequest, resolve_evaluation
+    from harness.execution.evaluating import conduct_evaluation
+    from harness.planning.evaluate_request import EvaluateRequest, resolve_evaluate
     from harness.store.store import Store
     from harness.targets.preprocessing import Preprocessing
     from harness.targets.target import quiet
@@ -125,7 +125,7 @@ def evaluate(
         image_size=image_size,
         class_order=class_order,
         channels=channels,
-        arch=arch,
+        network=arch,
         name=name,
         protocol=protocol,
         epsilon=epsilon,
@@ -145,7 +145,7 @@ def evaluate(
     )
     store = Store.read(db)
     with quiet():
-        evaluation = resolve_evaluation(request, store)
+        evaluation = resolve_evaluate(request, store)
     store.close()
     from harness.cli.progress import Watch
 
@@ -163,7 +163,7 @@ def evaluate(
     print_times(summary, time.perf_counter() - started)
 
 
-def _tell_model(evaluation: Evaluation) -> None:
+def _tell_model(evaluation: EvaluateJob) -> None:
     """Say on standard error what was put inside a model from elsewhere, and what of its file was left out."""
     provenance = evaluation.opened.provenance if evaluation.opened is not None else {}
     for key, words in TOLD.items():
@@ -172,10 +172,10 @@ def _tell_model(evaluation: Evaluation) -> None:
             print(f"{words}: {', '.join(value) if isinstance(value, list) else value}", file=sys.stderr)
 
 
-def _print(evaluation: Evaluation, model: ModelRecord | None, store: Store, summary: Summary, as_json: bool) -> None:
+def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, summary: Summary, as_json: bool) -> None:
     from harness.cli.origin import origin, repeated
     from harness.cli.report_text import report_lines, sweep_lines
-    from harness.execution.evaluation import checkpoint_of
+    from harness.execution.evaluating import checkpoint_of
     from harness.planning.report import evaluations_of, report, report_document
 
     documents, shown = [], []

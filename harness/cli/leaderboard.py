@@ -39,7 +39,7 @@ def leaderboard(
     from harness.store.store import Store
 
     store = Store.read(db)
-    selection = Selection(dataset=dataset, arch=arch, protocol=protocol, checkpoint=checkpoint, sort=sort)
+    selection = Selection(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint, sort=sort)
     chosen = boards(store, selection)
     if form == "json":
         print(render_json(chosen))

@@ -38,7 +38,7 @@ ProtocolName = Annotated[
     str | None, typer.Option(help="The protocol: a name, or a TOML file. [default: the data set's]")
 ]
 Epochs = Annotated[int | None, typer.Option(metavar="N", help="Short for --set train.epochs=N.")]
-Values = Annotated[
+SetValues = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the protocol, a method, a network."),
 ]

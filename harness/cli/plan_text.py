@@ -12,11 +12,11 @@ from harness.cli.progress import duration
 
 if TYPE_CHECKING:
     from harness.planning.plan import Plan
-    from harness.planning.run_request import Job
+    from harness.planning.run_request import RunJob
     from harness.protocols.run_spec import RunSpec
 
 
-def plan_document(plan: Plan, jobs: Sequence[Job], workers: int) -> dict[str, Any]:
+def plan_document(plan: Plan, jobs: Sequence[RunJob], workers: int) -> dict[str, Any]:
     """The plan as JSON types; the time is that of all workers side by side, null where it is unknown."""
     departures = _departures(jobs)
     return {
@@ -40,7 +40,7 @@ def plan_document(plan: Plan, jobs: Sequence[Job], workers: int) -> dict[str, An
     }
 
 
-def plan_lines(plan: Plan, jobs: Sequence[Job], workers: int) -> Iterator[str]:
+def plan_lines(plan: Plan, jobs: Sequence[RunJob], workers: int) -> Iterator[str]:
     """The plan in words, line by line."""
     departures = _departures(jobs)
 
@@ -70,7 +70,7 @@ def plan_lines(plan: Plan, jobs: Sequence[Job], workers: int) -> Iterator[str]:
         yield f"time: about {duration(plan.seconds / workers)}"
 
 
-def print_plans(parts: Sequence[Sequence[Job]], plans: Sequence[Plan], workers: int | None, as_json: bool) -> None:
+def print_plans(parts: Sequence[Sequence[RunJob]], plans: Sequence[Plan], workers: int | None, as_json: bool) -> None:
     """Several plans, each of jobs on one data set and network, which have timings of their own."""
     from harness.execution.conduct import default_workers
     from harness.plugin.attack import Passes
@@ -89,7 +89,7 @@ def print_plans(parts: Sequence[Sequence[Job]], plans: Sequence[Plan], workers: 
         print(f"forward and {passes.backward:.3g} backward passes; each part's time is above, where it is known")
 
 
-def tell_device(job: Job, plan: Plan, workers: int, asked: str | None) -> None:
+def tell_device(job: RunJob, plan: Plan, workers: int, asked: str | None) -> None:
     """Say on standard error that work goes on on the CPU, and for how long, where the user did not ask for it."""
     if job.device.type == "cpu" and asked is None and not plan.idle:
         estimate = (
@@ -100,6 +100,6 @@ def tell_device(job: Job, plan: Plan, workers: int, asked: str | None) -> None:
         print(f"no CUDA device: going on on the CPU ({estimate})", file=sys.stderr)
 
 
-def _departures(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+def _departures(jobs: Sequence[RunJob]) -> dict[str, dict[str, Any]]:
     """For each run the settings of its method that are not the defaults: what tells two runs of one method apart."""
     return {spec.identity: job.method.departures() for job in jobs for spec in job.specs}

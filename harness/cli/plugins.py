@@ -16,11 +16,11 @@ from harness.errors import HarnessError, UnknownName
 from harness.registry.catalogue import KINDS, discover
 
 NOUNS = [kind.noun for kind in KINDS.values()]
-Kind = Annotated[str, typer.Argument(metavar="KIND", help="method, attack, dataset, network, or wrapper.")]
+PluginKind = Annotated[str, typer.Argument(metavar="KIND", help="method, attack, dataset, network, or wrapper.")]
 
 
 def new(
-    kind: Kind,
+    kind: PluginKind,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower case, digits, hyphens.")],
     folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
 ) -> None:
@@ -61,7 +61,7 @@ def new(
 
 
 def check(
-    kind: Kind,
+    kind: PluginKind,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The plugin's name.")],
     plugin: Plugins = None,
     argument: Annotated[

@@ -27,8 +27,8 @@ from harness.cli.options import (
     ProtocolName,
     RunsDir,
     Seeds,
+    SetValues,
     TrainSeeds,
-    Values,
     Workers,
 )
 from harness.cli.run import check_places, print_times, tell_notes
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from harness.execution.summary import Summary
     from harness.planning.plan import Plan
-    from harness.planning.run_request import Job
-    from harness.reproduction.reproduction import Comparison, Ordering
+    from harness.planning.run_request import RunJob
+    from harness.reproduction.measured import ComparedCell, Ordering
 
 LEGEND = (
     "reported: median ± standard deviation over 5 attack seeds, one network, in % of test images classified rightly.",
@@ -67,7 +67,7 @@ def reproduce(
     train_seeds: TrainSeeds = 1,
     protocol: ProtocolName = None,
     epochs: Epochs = None,
-    values: Values = None,
+    values: SetValues = None,
     device: Device = None,
     limit: Limit = None,
     checks: Checks = True,
@@ -94,10 +94,11 @@ def reproduce(
         raise SettingError("--dry-run and --report exclude each other: the one shows what is to do, the other what is")
 
     from harness.cli.plan_text import print_plans
-    from harness.planning.run_request import Request
-    from harness.reproduction import reproduction
+    from harness.planning.run_request import RunRequest
+    from harness.reproduction.measured import compare_cells, orderings
+    from harness.reproduction.requests import parts as jobs_behind
 
-    base = Request(
+    base = RunRequest(
         methods=(),
         image_size=image_size,
         protocol=protocol,
@@ -113,7 +114,7 @@ def reproduce(
     )
     summaries: list[Summary] = []
     if not report:
-        parts = list(reproduction.parts(cells, base, count_only=dry_run).values())
+        parts = list(jobs_behind(cells, base, count_only=dry_run).values())
         for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in parts}.values():
             tell_notes(data)
         if dry_run:
@@ -121,9 +122,9 @@ def reproduce(
             return
         summaries = [_conduct(part, db, runs_dir, workers, fresh, device) for part in parts]
     store = Store.read(db)
-    comparisons = reproduction.compare(cells, base, store)
+    comparisons = compare_cells(cells, base, store)
     store.close()
-    _print_report(comparisons, reproduction.orderings(comparisons), as_json)
+    _print_report(comparisons, orderings(comparisons), as_json)
     failures = {number: reason for summary in summaries for number, reason in summary.failures.items()}
     for number, reason in failures.items():
         print(f"harness: run {number} failed: {reason}", file=sys.stderr)
@@ -131,7 +132,7 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def _plan(jobs: Sequence[Job], db: str | None, fresh: bool) -> Plan:
+def _plan(jobs: Sequence[RunJob], db: str | None, fresh: bool) -> Plan:
     from harness.planning.plan import make_plan
     from harness.store.store import Store
 
@@ -142,7 +143,7 @@ def _plan(jobs: Sequence[Job], db: str | None, fresh: bool) -> Plan:
 
 
 def _conduct(
-    jobs: Sequence[Job], db: str | None, runs_dir: Path, workers: int | None, fresh: bool, device: str | None
+    jobs: Sequence[RunJob], db: str | None, runs_dir: Path, workers: int | None, fresh: bool, device: str | None
 ) -> Summary:
     from harness.cli.plan_text import tell_device
     from harness.cli.progress import Watch
@@ -162,7 +163,7 @@ def _conduct(
     return summary
 
 
-def _print_report(comparisons: Sequence[Comparison], orders: Sequence[Ordering], as_json: bool) -> None:
+def _print_report(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering], as_json: bool) -> None:
     if as_json:
         cells = [_cell_document(comparison) for comparison in comparisons]
         columns = [_panel_document(order.panel) | _ordering_document(order) for order in orders]
@@ -188,10 +189,15 @@ def _ordering_document(order: Ordering) -> dict[str, Any]:
     return {"metric": order.metric, **ranks, "n": order.n, "missing": order.missing, "tau": order.tau}
 
 
-def _cell_document(c: Comparison) -> dict[str, Any]:
+def _cell_document(c: ComparedCell) -> dict[str, Any]:
     """One cell: percentages, and null where there is no figure."""
     figure, recipe, measured = c.cell.figure, c.cell.recipe, c.measured
-    run = {"method": recipe.method, "settings": dict(recipe.settings), "dataset": c.cell.dataset, "arch": c.cell.arch}
+    run = {
+        "method": recipe.method,
+        "settings": dict(recipe.settings),
+        "dataset": c.cell.dataset,
+        "arch": c.cell.network,
+    }
     return {
         **_panel_document(c.cell.panel),
         "method": figure.method,
@@ -207,16 +213,16 @@ def _cell_document(c: Comparison) -> dict[str, Any]:
     }
 
 
-def _render(comparisons: Sequence[Comparison], orders: Sequence[Ordering]) -> Iterator[RenderableType]:
+def _render(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering]) -> Iterator[RenderableType]:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    panels: dict[tuple[str, str, str, str], list[Comparison]] = {}
+    panels: dict[tuple[str, str, str, str], list[ComparedCell]] = {}
     for comparison in comparisons:
         panels.setdefault(comparison.cell.panel, []).append(comparison)
     for panel, rows in panels.items():
-        place = "" if rows[0].cell.at_home else f"; measured on {rows[0].cell.dataset} with {rows[0].cell.arch}"
+        place = "" if rows[0].cell.at_home else f"; measured on {rows[0].cell.dataset} with {rows[0].cell.network}"
         title = Text(f"Table {panel[0]}: {panel[1]}, {panel[2]}, {panel[3]}{place}", style="bold")
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
         for name in _texts(rows[0]):
@@ -233,7 +239,7 @@ def _render(comparisons: Sequence[Comparison], orders: Sequence[Ordering]) -> It
     yield from (Text(f"{f.method} {f.network} {f.metric}: {f.note}", style="dim") for f in figures if f.note)
 
 
-def _texts(c: Comparison) -> dict[str, str]:
+def _texts(c: ComparedCell) -> dict[str, str]:
     """One row by its columns; where figures do not compare, there is no difference to show."""
     figure, measured = c.cell.figure, c.measured
     texts = {"method": figure.method, "attack": figure.metric}

@@ -27,8 +27,8 @@ from harness.cli.options import (
     ProtocolName,
     RunsDir,
     Seeds,
+    SetValues,
     TrainSeeds,
-    Values,
     Workers,
 )
 from harness.errors import HarnessError
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from harness.execution.summary import Summary
     from harness.leaderboard.board import Board
-    from harness.planning.run_request import Job
+    from harness.planning.run_request import RunJob
     from harness.plugin.dataset import Dataset
     from harness.store.records import EvaluationRecord
     from harness.store.store import Store
@@ -58,7 +58,7 @@ def run(
     train_seeds: TrainSeeds = 1,
     protocol: ProtocolName = None,
     epochs: Epochs = None,
-    values: Values = None,
+    values: SetValues = None,
     device: Device = None,
     precision: Annotated[
         str | None, typer.Option(help="float32, tf32, or bfloat16. Short for --set train.precision=...")
@@ -83,13 +83,13 @@ def run(
     from harness.cli.plan_text import plan_document, plan_lines, tell_device
     from harness.execution.conduct import Conductor, default_workers
     from harness.planning.plan import make_plan
-    from harness.planning.run_request import Request, resolve
+    from harness.planning.run_request import RunRequest, resolve_run
     from harness.targets.target import quiet
 
-    request = Request(
+    request = RunRequest(
         methods=tuple(methods),
         wrap=tuple(wrap or ()),
-        arch=arch,
+        network=arch,
         dataset=dataset,
         image_size=image_size,
         class_order=class_order,
@@ -107,7 +107,7 @@ def run(
         plugins=tuple(plugin or ()),
     )
     with quiet():
-        jobs = resolve(request, count_only=dry_run)
+        jobs = resolve_run(request, count_only=dry_run)
     tell_notes(jobs[0].dataset)
     count = workers or default_workers(jobs[0])
     store = Store.read(db)
@@ -159,7 +159,7 @@ def tell_notes(dataset: Dataset) -> None:
         print(f"{dataset.name}: {note}", file=sys.stderr)
 
 
-def _print_results(store: Store, jobs: list[Job], summary: Summary, as_json: bool) -> None:
+def _print_results(store: Store, jobs: list[RunJob], summary: Summary, as_json: bool) -> None:
     """The rows of what the command was about, under its protocol and evaluation set."""
     from harness.cli.origin import origin
     from harness.leaderboard.board import Selection

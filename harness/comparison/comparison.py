@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from harness.comparison.labels import Labels
 from harness.comparison.matching import Pair, common_column, network_pairs
 from harness.comparison.naming import Entrant
-from harness.leaderboard.columns import WORST_CASE, Column, Shared, Verdicts
+from harness.leaderboard.columns import WORST_CASE, Column, Shared, VerdictsById
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import common_seeds, over_training_seeds, robust_sides
 from harness.plugin.images import Images
@@ -88,7 +88,7 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
 
 
 def _networks(
-    pair: Pair, shared: Shared, column: Column, verdicts: Verdicts, labels: Labels | None
+    pair: Pair, shared: Shared, column: Column, verdicts: VerdictsById, labels: Labels | None
 ) -> NetworkComparison:
     one, other = pair
     seeds: dict[str, list[int]] = {}

@@ -53,7 +53,7 @@ def _network(network: Contestant) -> dict[str, Any]:
     return {
         "run": network.number,
         "label": network.label,
-        "arch": network.arch,
+        "arch": network.network,
         "checkpoint": network.checkpoint.name,
         "train_seed": network.train_seed,
     }

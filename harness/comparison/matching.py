@@ -109,7 +109,7 @@ def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack
         return between + ", ".join(f"{key} is {a.get(key)} and {b.get(key)}" for key in keys)
     if not any(e.images == f.images for e, f in alike):
         total = pairs[0][0].dataset.test_examples
-        sets = [" or ".join(sorted({e.images.told(total) for e in side})) for side in (ours, theirs)]
+        sets = [" or ".join(sorted({e.images.described(total) for e in side})) for side in (ours, theirs)]
         return f"{between}{sets[0]} were attacked, and {sets[1]}"
     seeds = [_listed(e.seed for e in side) for side in (ours, theirs)]
     return f"{between}attack seeds {seeds[0]} and {seeds[1]}; networks of one training seed need one in common"

@@ -47,7 +47,7 @@ class Where:
 
     dataset: str | None = None
     fingerprint: str | None = None
-    arch: str | None = None
+    network: str | None = None
     checkpoint: str | None = None
     protocol: str | None = None
 
@@ -58,7 +58,7 @@ class Where:
         return lambda network: (
             self.dataset in (None, network.dataset.name)
             and self.fingerprint in (None, network.dataset.fingerprint)
-            and self.arch in (None, network.arch)
+            and self.network in (None, network.network)
             and self.checkpoint in (None, network.checkpoint.name)
             and (self.protocol is None or network.training_sha256 in trainings)
         )

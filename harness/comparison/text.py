@@ -36,7 +36,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     one = comparison.networks[0].first
     yield _bold(
         f"{first} and {second}, {TITLES.get(column.name, column.name)}: {one.dataset.name}"
-        f" [{one.dataset.fingerprint[:8]}], {column.images.told(one.dataset.test_examples)}, {_places(comparison)}"
+        f" [{one.dataset.fingerprint[:8]}], {column.images.described(one.dataset.test_examples)}, {_places(comparison)}"
     )
     yield Text(f"A is {first}, B is {second}; a difference is A minus B, in points.")
     yield from (Text(note) for note in comparison.notes)
@@ -142,7 +142,7 @@ def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
     sets = one.seeds[0].sets
     yield _bold(
         f"{one.names[0]} and {one.names[1]}: the {len(sets.first)} most vulnerable of"
-        f" {one.columns[0].images.told(one.networks[0].dataset.test_examples)} of {one.networks[0].dataset.name}"
+        f" {one.columns[0].images.described(one.networks[0].dataset.test_examples)} of {one.networks[0].dataset.name}"
     )
     table = _table("runs", "attack", "attack seed", "in both", "overlap", "if independent", "Jaccard")
     for pair in found:

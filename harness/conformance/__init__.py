@@ -16,7 +16,7 @@ from harness.plugin.settings import Plugin
 from harness.registry.catalogue import KINDS, discover
 from harness.registry.faults import place_of
 
-Check = Callable[[Any], None]
+ContractCheck = Callable[[Any], None]
 """Takes a plugin, made with its defaults; raises Violation where it breaks the contract."""
 
 
@@ -32,10 +32,10 @@ class Checked:
     problem: str | None
 
 
-def checks(kind: str) -> dict[str, Check]:
+def checks(kind: str) -> dict[str, ContractCheck]:
     """The checks of a kind (``method``, ``attack``, ``network``, ``dataset``, ``wrapper``), by what they ask for."""
     module = importlib.import_module(f"harness.conformance.{kind}")
-    found: dict[str, Check] = module.CHECKS
+    found: dict[str, ContractCheck] = module.CHECKS
     return found
 
 

@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from harness.conformance import Check, Violation, require
+from harness.conformance import ContractCheck, Violation, require
 from harness.conformance.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
@@ -154,7 +154,7 @@ def few_classes(attack: Attack) -> None:
     _require_inside(x_adv, THREAT.epsilon)
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, ContractCheck] = {
     "it returns images": images,
     "they are inside the ball and [0, 1]": inside,
     "it respects any radius from 0 to 1": any_radius,

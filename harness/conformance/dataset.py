@@ -6,7 +6,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from harness.conformance import Check, require
+from harness.conformance import ContractCheck, require
 from harness.plugin.dataset import Dataset, DataSource
 from harness.protocols.protocol import protocol_names
 from harness.registry.loading import problems
@@ -47,7 +47,7 @@ def declarations(source: DataSource) -> None:
     )
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, ContractCheck] = {
     "its images are uint8 levels": images,
     "its labels are classes": labels,
     "it loads the same twice": repeatable,

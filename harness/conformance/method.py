@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from harness.conformance import Check, require
+from harness.conformance import ContractCheck, require
 from harness.conformance.probe import global_generator_untouched, probe_model, probe_step
 from harness.plugin.method import Method
 from harness.training.memory import unsavable
@@ -161,7 +161,7 @@ def memory(method: Method) -> None:
     )
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, ContractCheck] = {
     "the loss is a scalar tensor": scalar,
     "the loss is finite": finite,
     "a gradient reaches every parameter": reaches_every_parameter,

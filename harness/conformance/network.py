@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from harness.conformance import Check, require
+from harness.conformance import ContractCheck, require
 from harness.conformance.probe import CPU
 from harness.errors import SettingError
 from harness.identity import same
@@ -128,7 +128,7 @@ def _built(network: Network) -> list[tuple[nn.Module, Shape]]:
     return built
 
 
-def _each(check: Callable[[nn.Module, Shape], None]) -> Check:
+def _each(check: Callable[[nn.Module, Shape], None]) -> ContractCheck:
     """The check of a model, over the model for each shape."""
 
     def over(network: Network) -> None:
@@ -182,7 +182,7 @@ def refuses(network: Network) -> None:
         require(tuple(output.shape) == (1, ABSURD.classes), "images of 500x3 give logits of another shape")
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, ContractCheck] = {
     "it has parameters to train": _each(parameters),
     "it gives logits": _each(logits),
     "evaluation mode is deterministic": _each(deterministic),

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.conformance import Check, require
+from harness.conformance import ContractCheck, require
 from harness.conformance.probe import global_generator_untouched, probe_model, probe_step
 from harness.plugin.adversary import CrossEntropy
 from harness.plugin.method import Step
@@ -87,7 +87,7 @@ def memory(wrapper: Wrapper) -> None:
     require(same, "after a save and a load it goes on differently: keep what it remembers in self.memory")
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, ContractCheck] = {
     "it leaves gradients, and weights where they were": gradients,
     "it publishes weights of the network": publishes,
     "equal updates give equal weights": repeatable,

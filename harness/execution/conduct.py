@@ -19,7 +19,7 @@ from harness.execution.summary import Summary
 from harness.execution.work import LOG_FILE, TrainWork, logging_to
 from harness.planning.assessment import Assessment
 from harness.planning.plan import RunGap, make_plan
-from harness.planning.run_request import Job
+from harness.planning.run_request import RunJob
 from harness.runtime.device import device_label
 from harness.runtime.provenance import provenance
 from harness.store.records import RunRecord
@@ -35,7 +35,7 @@ def default_workers(job: Assessment) -> int:
     return (os.cpu_count() or 1) if job.device.type == "cpu" else 1
 
 
-def training_threads(job: Job) -> int:
+def training_threads(job: RunJob) -> int:
     """CPU threads of a training: decided by the network and the machine, not by what else there is to do."""
     return (os.cpu_count() or 1) if job.parameters >= LARGE_NETWORK and job.device.type == "cpu" else 1
 
@@ -48,7 +48,7 @@ class Conductor:
         listen: hears every event, after the store has it.
     """
 
-    def __init__(self, jobs: Sequence[Job], store: Store, runs_dir: Path, listen: Report, workers: int) -> None:
+    def __init__(self, jobs: Sequence[RunJob], store: Store, runs_dir: Path, listen: Report, workers: int) -> None:
         self.jobs, self.store, self.runs_dir, self.workers = jobs, store, runs_dir, workers
         self._tell = listen
         self._owner = {spec.identity: job for job in jobs for spec in job.specs}

@@ -27,7 +27,7 @@ W = TypeVar("W", bound=Work)
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[W]):
+class Performed(Generic[W]):
     """How an item ended; ``error`` is a user's mistake or a failed training. A bug is raised instead."""
 
     work: W
@@ -42,7 +42,7 @@ class Executor(ABC):
     """Performs work items. A context manager, so that an executor may hold processes."""
 
     @abstractmethod
-    def run(self, works: Sequence[W], listen: Report) -> Iterator[Outcome[W]]:
+    def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
         """Perform the items; each item's events come to ``listen`` before its outcome is given."""
 
     def __enter__(self) -> Self:
@@ -57,14 +57,14 @@ class Executor(ABC):
 class InProcess(Executor):
     """One item after the other, in this process: for one worker, and for a CUDA device."""
 
-    def run(self, works: Sequence[W], listen: Report) -> Iterator[Outcome[W]]:
+    def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
         for work in works:
             try:
                 work.perform(listen)
             except HarnessError as error:
-                yield Outcome(work, error)
+                yield Performed(work, error)
             else:
-                yield Outcome(work, None)
+                yield Performed(work, None)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Processes(Executor):
         self._events: Any = self._context.Queue()
         self._processes: list[BaseProcess] = []
 
-    def run(self, works: Sequence[W], listen: Report) -> Iterator[Outcome[W]]:
+    def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
         for index, work in enumerate(works):
             self._tasks.put((index, work))
         while len(self._processes) < min(self._wanted, len(works)):
@@ -99,7 +99,7 @@ class Processes(Executor):
             ended = self._next_end(listen)
             if isinstance(ended.error, str):
                 raise WorkerBug(ended.error)
-            yield Outcome(works[ended.index], ended.error)
+            yield Performed(works[ended.index], ended.error)
 
     def _next_end(self, listen: Report) -> _Ended:
         while True:

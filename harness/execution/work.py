@@ -34,7 +34,7 @@ from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import generator
-from harness.targets.model import TargetWeights, Weights
+from harness.targets.model import ElsewhereWeights, Weights
 from harness.targets.probe import fixed_images
 from harness.targets.steadiness import Steadiness
 from harness.targets.target import quiet
@@ -216,7 +216,7 @@ def _model(
     if key not in _models:
         _models.clear()
         model = weights.model(shape, plugins).to(device).eval().requires_grad_(False)
-        elsewhere = isinstance(weights, TargetWeights)
+        elsewhere = isinstance(weights, ElsewhereWeights)
         _models[key] = model, Steadiness(model, weights.label, fixed_images(shape).to(device)) if elsewhere else None
     return _models[key]
 

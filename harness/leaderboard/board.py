@@ -40,8 +40,8 @@ class Row:
     method: str
     settings: dict[str, Any]
     wrappers: tuple[str, ...]
-    arch: str
-    arch_settings: dict[str, Any]
+    network: str
+    network_settings: dict[str, Any]
     checkpoint: str
     train_seeds: int | None
     metrics: dict[str, Figure | None]
@@ -75,7 +75,7 @@ class Row:
     @property
     def arch_label(self) -> str:
         """The network with its code, and what departs from its defaults."""
-        return with_departures(with_code(self.arch, self.code.get("network")), self.arch_settings)
+        return with_departures(with_code(self.network, self.code.get("network")), self.network_settings)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Board:
         """What the rows have in common, in one line."""
         if self.source == REPORTED:
             return f"{self.dataset}, reported by {self.protocol} (not measured here)"
-        images = self.images.told(self.total or self.images.count) if self.images is not None else ""
+        images = self.images.described(self.total or self.images.count) if self.images is not None else ""
         return f"{self.dataset}, measured, protocol {self.protocol} [{self.fingerprint[:8]}], {images}"
 
 
@@ -141,7 +141,7 @@ class Selection:
     """Which rows to show, and by which column to rank them; None: all, and each board's last attack."""
 
     dataset: str | None = None
-    arch: str | None = None
+    network: str | None = None
     protocol: str | None = None
     checkpoint: str | None = None
     sort: str | None = None
@@ -151,7 +151,7 @@ class Selection:
         """Whether the row is wanted."""
         return (
             self.dataset in (None, board.dataset)
-            and self.arch in (None, row.arch)
+            and self.network in (None, row.network)
             and self.checkpoint in (None, row.checkpoint)
             and (self.protocol in (None, board.protocol) or self._fingerprint_of(board))
             and (self.runs is None or not self.runs.isdisjoint(row.runs))

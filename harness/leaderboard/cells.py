@@ -12,7 +12,7 @@ from harness.statistics.figures import Figure
 from harness.statistics.intervals import Interval, t_interval, wilson
 
 TIED = "≈"  # beside the rank of a row that is not told apart from the best
-ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol
+MADE_ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol
 
 
 def figure_text(figure: Figure | None) -> str:
@@ -87,7 +87,7 @@ def _flags(board: Board) -> list[str]:
 
 def name_text(row: Row) -> str:
     """The row's label, and the mark of a model from elsewhere."""
-    return row.label if row.trained_here else f"{row.label} {ELSEWHERE}"
+    return row.label if row.trained_here else f"{row.label} {MADE_ELSEWHERE}"
 
 
 def flags_text(row: Row) -> str:
@@ -178,7 +178,7 @@ def legend(boards: Sequence[Board]) -> list[str]:
     if any(row.versus_best for row in rows):
         lines.append(f"{TIED} not told apart from the best row in the column that ranks: {RULE}")
     if any(not row.trained_here for row in rows):
-        lines.append(f"{ELSEWHERE} not trained under the protocol: a model from elsewhere")
+        lines.append(f"{MADE_ELSEWHERE} not trained under the protocol: a model from elsewhere")
     if any(row.flags for row in rows):
         lines.append("flags: warning signs that a figure may not be what it seems; none is a proof (docs/rigour.md)")
     papers_told = dict.fromkeys(board.protocol for board in boards if board.source == REPORTED)
@@ -198,4 +198,4 @@ def _worst_case_seeds(rows: Sequence[Row]) -> str:
 
 def notes(boards: Sequence[Board]) -> list[str]:
     """Remarks on single figures, each once."""
-    return list(dict.fromkeys(f"{r.label} {r.arch}: {note}" for b in boards for r in b.rows for note in r.notes))
+    return list(dict.fromkeys(f"{r.label} {r.network}: {note}" for b in boards for r in b.rows for note in r.notes))

@@ -14,7 +14,7 @@ from harness.store.records import EvaluationRecord
 WORST_CASE = "worst_case"
 TITLES = {WORST_CASE: "worst case"}
 
-Verdicts = Mapping[int, bytes]
+VerdictsById = Mapping[int, bytes]
 """Evaluation -> one byte a test image: 1 where the network is right under the attack."""
 
 Shared = Sequence[tuple[EvaluationRecord, EvaluationRecord]]
@@ -53,12 +53,12 @@ class Column:
             for attack, sha256 in self.attacks.items()
         }
 
-    def accuracy(self, network: Contestant, verdicts: Verdicts) -> float | None:
+    def accuracy(self, network: Contestant, verdicts: VerdictsById) -> float | None:
         """One network's figure in percent; None where it lacks an attack."""
         held = self.evaluations(network).values()
         return self.figure([e for several in held for e in several], verdicts) if all(held) else None
 
-    def figure(self, evaluations: Sequence[EvaluationRecord], verdicts: Verdicts) -> float:
+    def figure(self, evaluations: Sequence[EvaluationRecord], verdicts: VerdictsById) -> float:
         """The median over attack seeds, or for the worst case the share that is right under every evaluation.
 
         The worst case falls with every attack and every seed that is added: it compares between equal numbers alone.

@@ -29,8 +29,8 @@ class Contestant:
     method: str
     settings: dict[str, Any]
     wrappers: tuple[str, ...]
-    arch: str
-    arch_settings: dict[str, Any]
+    network: str
+    network_settings: dict[str, Any]
     kin: str
     number: int | None
     train_seed: int | None
@@ -52,7 +52,7 @@ class Contestant:
     @property
     def arch_label(self) -> str:
         """The network with its code, and what departs from its defaults."""
-        return with_departures(with_code(self.arch, self.code.get("network")), self.arch_settings)
+        return with_departures(with_code(self.network, self.code.get("network")), self.network_settings)
 
 
 def label(method: str, settings: dict[str, Any], wrappers: Iterable[str]) -> str:
@@ -91,8 +91,8 @@ def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -
                     with_departures(with_code(w["name"], run.code.get(f"wrapper {w['name']}")), w["departures"])
                     for w in run.wrappers
                 ),
-                arch=run.network,
-                arch_settings=run.network_departures,
+                network=run.network,
+                network_settings=run.network_departures,
                 kin=canonical_json([*shared, checkpoint.name, checkpoint.epoch]),
                 number=run.id,
                 train_seed=run.train_seed,
@@ -106,8 +106,8 @@ def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -
             method=model.name,
             settings={},
             wrappers=(),
-            arch=model.network,
-            arch_settings=model.network_departures,
+            network=model.network,
+            network_settings=model.network_departures,
             kin=canonical_json(["model", model.identity]),
             number=None,
             train_seed=None,

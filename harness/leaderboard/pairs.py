@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-from harness.leaderboard.columns import Column, Shared, Verdicts
+from harness.leaderboard.columns import Column, Shared, VerdictsById
 from harness.leaderboard.contestants import Contestant
 from harness.statistics.intervals import Interval
 from harness.statistics.paired import cross, mcnemar, robust_under_every
@@ -60,7 +60,7 @@ def common_seeds(first: Sequence[Contestant], second: Sequence[Contestant]) -> l
 
 
 def decide(
-    first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: Verdicts
+    first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: VerdictsById
 ) -> Decision | None:
     """Compare the networks of two rows of a board in a column.
 
@@ -86,7 +86,7 @@ def decide(
     return Decision(MCNEMAR, table.examples, table.difference, None, p, p)
 
 
-def over_training_seeds(shared: Sequence[Shared], column: Column, verdicts: Verdicts) -> PairedT | None:
+def over_training_seeds(shared: Sequence[Shared], column: Column, verdicts: VerdictsById) -> PairedT | None:
     """Student's paired test of two rows' figures, given what each pair of networks shares; None for one pair."""
     if len(shared) < 2:
         return None
@@ -94,7 +94,7 @@ def over_training_seeds(shared: Sequence[Shared], column: Column, verdicts: Verd
     return paired_t(*zip(*figures, strict=True))
 
 
-def robust_sides(shared: Shared, verdicts: Verdicts) -> tuple[bytes, bytes]:
+def robust_sides(shared: Shared, verdicts: VerdictsById) -> tuple[bytes, bytes]:
     """For each of two networks its verdicts "right under every one of the evaluations that they share"."""
     ours = robust_under_every([verdicts[e.id] for e, _ in shared])
     return ours, robust_under_every([verdicts[f.id] for _, f in shared])
@@ -106,7 +106,7 @@ def corrected(decisions: Sequence[Decision | None]) -> list[Decision | None]:
     return [None if decision is None else replace(decision, p_holm=next(adjusted)) for decision in decisions]
 
 
-def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts: Verdicts) -> list[Decision | None]:
+def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts: VerdictsById) -> list[Decision | None]:
     """Compare each row with the first, which is the best; Holm over all of them. The first gets None.
 
     The best row is chosen by the same data, which favours it: a row that is told apart by a hair may still be its
@@ -117,7 +117,7 @@ def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts:
 
 
 def all_pairs(
-    rows: Sequence[Sequence[Contestant]], column: Column, verdicts: Verdicts
+    rows: Sequence[Sequence[Contestant]], column: Column, verdicts: VerdictsById
 ) -> dict[tuple[int, int], Decision | None]:
     """Compare every two rows, by their places; Holm over all of these comparisons."""
     places = list(combinations(range(len(rows)), 2))

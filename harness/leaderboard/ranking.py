@@ -9,7 +9,7 @@ from dataclasses import replace
 from harness.errors import UnknownName
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
-from harness.leaderboard.columns import WORST_CASE, Verdicts
+from harness.leaderboard.columns import WORST_CASE, VerdictsById
 from harness.leaderboard.contestants import Contestant, contestants, newest
 from harness.leaderboard.flags import flags
 from harness.leaderboard.pairs import against_best
@@ -45,7 +45,7 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
     return chosen
 
 
-def read_verdicts(store: Store, networks: Iterable[Contestant]) -> Verdicts:
+def read_verdicts(store: Store, networks: Iterable[Contestant]) -> VerdictsById:
     """The verdicts of every complete evaluation of some networks."""
     wanted = {e.id for network in networks for e in network.checkpoint.evaluations if e.complete}
     return store.verdicts_of(wanted) if wanted else {}
@@ -61,7 +61,7 @@ def _ranked(rows: Sequence[Row], column: str) -> tuple[Row, ...]:
     return tuple(sorted(ranked, key=lambda row: (row.rank is None, row.rank, row.label)))
 
 
-def _with_ties(board: Board, verdicts: Verdicts) -> Board:
+def _with_ties(board: Board, verdicts: VerdictsById) -> Board:
     """The board with each row's comparison with the first of its rows; rows without a rank have none."""
     placed = [row for row in board.rows if row.rank is not None]
     if len(placed) < 2:
@@ -72,7 +72,7 @@ def _with_ties(board: Board, verdicts: Verdicts) -> Board:
 
 
 def _measured(
-    networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord], verdicts: Verdicts
+    networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord], verdicts: VerdictsById
 ) -> Iterator[Board]:
     equal: dict[str, list[ProtocolRecord]] = defaultdict(list)
     for record in protocols:
@@ -98,7 +98,7 @@ def _measured(
         yield replace(board, rows=tuple(_row(alike, board, verdicts) for alike in kin.values()))
 
 
-def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Row:
+def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -> Row:
     """The row of networks that share all but the training seed."""
     one = networks[0]
     metrics: dict[str, Figure | None] = {}
@@ -121,8 +121,8 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: Verdicts) -> Ro
         method=one.method,
         settings=one.settings,
         wrappers=one.wrappers,
-        arch=one.arch,
-        arch_settings=one.arch_settings,
+        network=one.network,
+        network_settings=one.network_settings,
         checkpoint=one.checkpoint.name,
         train_seeds=len(networks) if one.number is not None else None,
         metrics=metrics,
@@ -148,8 +148,8 @@ def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
                 method=method,
                 settings={},
                 wrappers=(),
-                arch=arch,
-                arch_settings={},
+                network=network,
+                network_settings={},
                 checkpoint=checkpoint,
                 train_seeds=max((f.mean.n for f in group if f.mean), default=None),
                 metrics=dict.fromkeys(columns) | {f.metric: f.figure for f in group},
@@ -157,6 +157,6 @@ def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
                 notes=notes_of(group),
                 unseeded=frozenset(f.metric for f in group if f.std_percent is None),
             )
-            for (method, arch, checkpoint), group in groups.items()
+            for (method, network, checkpoint), group in groups.items()
         )
         yield Board(dataset, REPORTED, paper, paper, None, columns, rows)

@@ -23,8 +23,8 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         worst_case["seeds"] = row.worst_case_seeds
     return {
         "dataset": board.dataset,
-        "arch": row.arch,
-        "arch_settings": row.arch_settings,
+        "arch": row.network,
+        "arch_settings": row.network_settings,
         "method": row.method,
         "settings": row.settings,
         "wrappers": list(row.wrappers),

@@ -19,7 +19,7 @@ from harness.protocols.protocol import Protocol
 from harness.registry.catalogue import Catalogue, make
 from harness.registry.shipped import code_of, engine_code, ships
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
-from harness.store.scope import Kind, Scope
+from harness.store.scope import ExaminationKind, Scope
 
 EDITION = 2  # of the checks of rigour: raised when one changes, so that models are examined anew
 
@@ -127,7 +127,7 @@ class Assessment:
             sample=self.images.sample,
         )
 
-    def examination(self, kind: Kind) -> dict[str, Any]:
+    def examination(self, kind: ExaminationKind) -> dict[str, Any]:
         """What identifies an examination of that kind: of the model itself, or of its verdicts."""
         return self.scope.settings(kind) | {"edition": EDITION}
 

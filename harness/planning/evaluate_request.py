@@ -23,8 +23,8 @@ from harness.registry.shipped import source_of_plugin
 from harness.runtime.device import resolve_device
 from harness.store.records import RunRecord
 from harness.store.store import Store
-from harness.targets.model import TargetWeights, Weights
-from harness.targets.open import KINDS, open_target
+from harness.targets.model import ElsewhereWeights, Weights
+from harness.targets.open import TARGET_KINDS, open_target
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened
 
@@ -50,7 +50,7 @@ class EvaluateRequest:
     image_size: int | None = None
     class_order: str | None = None
     channels: int | None = None
-    arch: str | None = None
+    network: str | None = None
     name: str | None = None
     protocol: str | None = None
     epsilon: str | None = None
@@ -68,7 +68,7 @@ class EvaluateRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class EvaluateJob:
     """Models of one target, ready to be attacked.
 
     Attributes:
@@ -88,7 +88,7 @@ class Evaluation:
     fresh: bool = False
 
 
-def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
+def resolve_evaluate(request: EvaluateRequest, store: Store) -> EvaluateJob:
     """Check everything a request asks for, load its data set, and open its model.
 
     Raises:
@@ -138,7 +138,7 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
     else:
         opened = _open(request, dataset)
         weights = (
-            TargetWeights(
+            ElsewhereWeights(
                 label=opened.target.label,
                 checkpoint="given",
                 sha256=opened.sha256,
@@ -147,7 +147,7 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
             ),
         )
     sweep = tuple(_at(assessment, radius) for radius in request.sweep or ())
-    return Evaluation(
+    return EvaluateJob(
         assessment=assessment,
         weights=weights,
         run=run,
@@ -160,7 +160,7 @@ def resolve_evaluation(request: EvaluateRequest, store: Store) -> Evaluation:
 
 def _refuse_contradictions(request: EvaluateRequest) -> None:
     if not request.target.strip():
-        raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {KINDS}")
+        raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {TARGET_KINDS}")
     if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
         raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give it a word")
     if request.sweep is not None and request.epsilon is not None:
@@ -168,7 +168,7 @@ def _refuse_contradictions(request: EvaluateRequest) -> None:
 
 
 def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
-    chosen: dict[str, object] = {"--arch": request.arch, "--name": request.name, "--protocol": request.protocol}
+    chosen: dict[str, object] = {"--arch": request.network, "--name": request.name, "--protocol": request.protocol}
     chosen |= {f"--set network.{key}": value for key, value in _network_values(request.values).items()}
     chosen |= {f"--{name}": value for name, value in request.preprocessing.departures().items()}
     chosen |= {"--no-normalisation": True if request.no_normalisation else None}
@@ -193,7 +193,7 @@ def _open(request: EvaluateRequest, dataset: Dataset) -> Opened:
         shape=dataset.shape,
         images=dataset.pixels(dataset.test.images[:_PROBES]).cpu(),
         data_dir=request.data_dir,
-        arch=request.arch,
+        network_name=request.network,
         network_values=_network_values(request.values),
         preprocessing=request.preprocessing,
         no_normalisation=request.no_normalisation,

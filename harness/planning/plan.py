@@ -10,7 +10,7 @@ from harness.errors import PluginError, PluginFault
 from harness.identity import digest
 from harness.planning.assessment import AttackGap
 from harness.planning.cost import Timings, timings, training_passes
-from harness.planning.run_request import Job
+from harness.planning.run_request import RunJob
 from harness.plugin.attack import Passes
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
@@ -99,7 +99,7 @@ def attempt_of(spec: RunSpec, store: Store, fresh: bool) -> tuple[int, RunRecord
     return (newest.attempt + 1, None) if fresh else (newest.attempt, newest)
 
 
-def evaluation_gaps(job: Job, spec: RunSpec, record: RunRecord | None) -> Iterator[EvaluationGap]:
+def evaluation_gaps(job: RunJob, spec: RunSpec, record: RunRecord | None) -> Iterator[EvaluationGap]:
     """Every evaluation of a run that the job asks for, with the blocks that are missing (none where it is complete)."""
     for name in job.protocol.evaluation.checkpoints:
         checkpoint = record.checkpoint(name) if record is not None else None
@@ -107,7 +107,7 @@ def evaluation_gaps(job: Job, spec: RunSpec, record: RunRecord | None) -> Iterat
             yield EvaluationGap(gap.attack, gap.seed, gap.blocks, spec, name)
 
 
-def make_plan(jobs: Sequence[Job], store: Store, *, fresh: bool = False) -> Plan:
+def make_plan(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -> Plan:
     """Compare jobs with the store; nothing is written.
 
     Raises:
@@ -174,7 +174,7 @@ def _refuse_changed_code(specs: Sequence[RunSpec], store: Store) -> None:
             )
 
 
-def job_passes(job: Job) -> Passes:
+def job_passes(job: RunJob) -> Passes:
     """Passes for one training image: by a linear layer, or by the job's network.
 
     That is taken where the method looks into it, and where it does not ship, so that it is tried with the method and
@@ -190,7 +190,7 @@ def job_passes(job: Job) -> Passes:
     return training_passes(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device)
 
 
-def _timings(job: Job, store: Store) -> Timings:
+def _timings(job: RunJob, store: Store) -> Timings:
     """What this machine's runs of the job's network, on images of this shape and this device, have taken."""
     shape = (job.dataset.shape.channels, job.dataset.shape.height, job.dataset.shape.width)
     here = (job.specs[0].network, job.specs[0].network_settings, shape, host(), device_label(job.device))

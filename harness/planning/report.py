@@ -73,7 +73,7 @@ def report(
         label=label,
         checkpoint=checkpoint.name,
         epsilon=assessment.threat.epsilon,
-        images=assessment.images.told(assessment.dataset.test_total),
+        images=assessment.images.described(assessment.dataset.test_total),
         examples=assessment.examples,
         results=tuple(results),
         worst_case=worst,

@@ -33,12 +33,12 @@ from harness.training.run_plugins import code_key
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class RunRequest:
     """What a user may ask of ``harness run``, as given. Each field's part in identity is in ``FATE``."""
 
     methods: tuple[str, ...]
     wrap: tuple[str, ...] = ()
-    arch: str = "resnet18"
+    network: str = "resnet18"
     dataset: str = "cifar10"
     image_size: int | None = None
     class_order: str | None = None
@@ -63,7 +63,7 @@ FATE: dict[str, str] = {
         (
             "methods",
             "wrap",
-            "arch",
+            "network",
             "dataset",
             "image_size",
             "class_order",
@@ -82,7 +82,7 @@ FATE: dict[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(Assessment):
+class RunJob(Assessment):
     """A method's runs and how they are assessed, ready to be planned.
 
     Attributes:
@@ -110,7 +110,7 @@ class Choice:
     device: torch.device
 
 
-def choose(request: Request) -> Choice:
+def choose(request: RunRequest) -> Choice:
     """Check everything that a request asks for, but for what needs the images.
 
     Raises:
@@ -122,11 +122,11 @@ def choose(request: Request) -> Choice:
         catalogue.refuse_broken(request.plugins)
     methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
     wrappers = {name: catalogues["wrappers"].get(name) for name in dict.fromkeys(request.wrap)}
-    network = catalogues["networks"].get(request.arch)
+    network = catalogues["networks"].get(request.network)
     source, source_values = read_dataset(catalogues["datasets"], request.dataset, folder_options(request))
     protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
 
-    owners = {request.arch: network, source.name: source, **wrappers, **methods}
+    owners = {request.network: network, source.name: source, **wrappers, **methods}
     values = assign(request.values, owners, protocol, catalogues["attacks"])
     shortcuts = {"train.epochs": request.epochs, "train.precision": request.precision}
     protocol = protocol.with_values(values.pop("") | {key: v for key, v in shortcuts.items() if v is not None})
@@ -139,7 +139,7 @@ def choose(request: Request) -> Choice:
     return Choice(
         methods={name: cast(Method, make(cls, name, values[name])) for name, cls in methods.items()},
         wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in wrappers.items()),
-        network=cast(Network, make(network, request.arch, values[request.arch])),
+        network=cast(Network, make(network, request.network, values[request.network])),
         source=cast(DataSource, make(source, source.name, source_values | values[source.name])),
         protocol=protocol,
         attacks=attacks,
@@ -147,7 +147,7 @@ def choose(request: Request) -> Choice:
     )
 
 
-def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
+def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob]:
     """Check everything a request asks for, and load its data set: one job a method.
 
     Args:
@@ -176,12 +176,12 @@ def resolve(request: Request, *, count_only: bool = False) -> list[Job]:
     train = choice.protocol.train
     rules = batch_code(len(dataset.train), train.batch_size) | precision_code(train.precision)
     return [
-        Job(
+        RunJob(
             specs=tuple(
                 RunSpec(
                     method=name,
                     method_settings=method.resolved(),
-                    network=request.arch,
+                    network=request.network,
                     network_settings=choice.network.resolved(),
                     dataset=dataset.name,
                     dataset_fingerprint=dataset.fingerprint,

@@ -22,7 +22,7 @@ class Images:
     count: int
     sample: str = "first"
 
-    def told(self, total: int) -> str:
+    def described(self, total: int) -> str:
         """In words, given how many test images there are."""
         if self.sample == "balanced":
             return f"{self.count} test images, balanced over the classes"

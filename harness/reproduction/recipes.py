@@ -43,12 +43,12 @@ class Cell:
     figure: ReportedFigure
     recipe: Recipe
     dataset: str  # as --dataset takes it
-    arch: str
+    network: str
 
     @property
     def at_home(self) -> bool:
         """Whether it is measured on the data and the network of its table."""
-        return (self.dataset, self.arch) == (self.figure.dataset, self.figure.network)
+        return (self.dataset, self.network) == (self.figure.dataset, self.figure.network)
 
     @property
     def panel(self) -> tuple[str, str, str, str]:
@@ -56,11 +56,11 @@ class Cell:
         return self.figure.paper_table, self.figure.dataset, self.figure.network, self.figure.checkpoint
 
 
-def select(table: str, dataset: str | None = None, arch: str | None = None) -> list[Cell]:
+def select(table: str, dataset: str | None = None, network: str | None = None) -> list[Cell]:
     """The cells of a table, such as ``table1``, or of ``all``, in the order of the paper.
 
     Args:
-        dataset, arch: one that the tables have narrows; another one takes the place of all of theirs.
+        dataset, network: one that the tables have narrows; another one takes the place of all of theirs.
     Raises:
         UnknownName: there is no such table.
         SettingError: the table has no cell there.
@@ -69,17 +69,17 @@ def select(table: str, dataset: str | None = None, arch: str | None = None) -> l
     names = {f"table{f.paper_table}" for f in figures} | {"all"}
     if table not in names:
         raise UnknownName("table", table, names)
-    arch = arch or STAND_IN_NETWORKS.get(dataset or "")
+    network = network or STAND_IN_NETWORKS.get(dataset or "")
     other_data = dataset not in {f.dataset for f in figures}
-    other_network = arch not in {f.network for f in figures}
+    other_network = network not in {f.network for f in figures}
     inside = [f for f in figures if table in ("all", f"table{f.paper_table}")]
     chosen = [
-        Cell(f, RECIPES[f.method], dataset or f.dataset, arch or f.network)
+        Cell(f, RECIPES[f.method], dataset or f.dataset, network or f.network)
         for f in inside
-        if (other_data or f.dataset == dataset) and (other_network or f.network == arch)
+        if (other_data or f.dataset == dataset) and (other_network or f.network == network)
     ]
     if not chosen:
         there = ", ".join(dict.fromkeys(f"{f.dataset} with {f.network}" for f in inside))
-        wanted = " with ".join(name for name in (dataset, arch) if name)
+        wanted = " with ".join(name for name in (dataset, network) if name)
         raise SettingError(f"{table} has no cell on {wanted}; it has {there}")
     return chosen

@@ -7,8 +7,8 @@ import torch
 from harness.rigour.budgets import RESTARTS, longer
 from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import excess, lower_bound, points
-from harness.rigour.path import Path
 from harness.rigour.subject import Subject
+from harness.rigour.trajectory import Trajectory
 
 STEPS_RISE = 0.005
 UNCONVERGED, LEAST = 0.10, 0.02
@@ -107,7 +107,7 @@ def loss_falls(subject: Subject) -> Outcome:
     )
 
 
-def _rise(path: Path) -> torch.Tensor:
+def _rise(path: Trajectory) -> torch.Tensor:
     """``(n,)`` from the start to the best; infinite where nothing rises, so that such an image never counts."""
     rise = path.losses.max(0).values - path.losses[0]
     return torch.where(rise > 0, rise, torch.inf)

@@ -14,7 +14,7 @@ from harness.plugin.adversary import CrossEntropy, Objective, ascend, project
 from harness.plugin.threat import Threat
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
 from harness.rigour.looks import Looks
-from harness.rigour.path import Guarded, Path, Seen, right
+from harness.rigour.trajectory import Guarded, SeenObjective, Trajectory, right
 from harness.runtime.isolation import Isolation
 from harness.runtime.seeds import generator
 
@@ -47,7 +47,7 @@ class Subject:
         self.model, self.x, self.y, self.threat, self.seed, self.batch = model, x, y, threat, seed, batch
         self.isolation, self.names = isolation, names
         self._plan = planned(threat)
-        self._paths: dict[Way, Path] = {}
+        self._paths: dict[Way, Trajectory] = {}
 
     @property
     def n(self) -> int:
@@ -149,7 +149,7 @@ class Subject:
         """Why an attack within the radius shows nothing, or None."""
         return self.nothing_right or ("the radius is 0" if self.threat.epsilon == 0 else None)
 
-    def path(self, threat: Threat, restart: int = 0) -> Path:
+    def path(self, threat: Threat, restart: int = 0) -> Trajectory:
         """Projected gradient ascent on the cross-entropy, every iterate seen; it must be one that is planned."""
         key = way(threat, restart)
         if key not in self._paths:
@@ -162,14 +162,14 @@ class Subject:
             for (*_, restart), threat in self._plan.items():
                 self.path(threat, restart)
 
-    def _ascend(self, threat: Threat, restart: int) -> Path:
+    def _ascend(self, threat: Threat, restart: int) -> Trajectory:
         parts = []
         for start, x, y in self._batches():
-            seen, guarded = Seen(CrossEntropy()), Guarded(self.model)
+            seen, guarded = SeenObjective(CrossEntropy()), Guarded(self.model)
             draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
             ascend(guarded, x, y, [seen], threat, draws, keep="worst")  # which looks at the last iterate too
             parts.append([torch.stack(each) for each in (seen.values, seen.right, seen.finite, guarded.slopes)])
-        return Path(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
+        return Trajectory(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
 
     @cached_property
     def under_noise(self) -> Tensor:

@@ -167,7 +167,7 @@ def footnote(run: RunRecord, checkpoint: str, figures: Measured) -> str:
     wrappers = "".join(f"+{wrapper['name']}" for wrapper in run.wrappers)
     network = f"{run.method}{wrappers}{departures}, training seed {run.train_seed}, checkpoint {checkpoint}"
     total, used = run.dataset.test_examples, figures.images
-    images = used.told(total) if used.sample == "balanced" else f"{total} test images"
+    images = used.described(total) if used.sample == "balanced" else f"{total} test images"
     if used.count < total:
         images = f"{images}, of {total}" if used.sample == "balanced" else f"the first {used.count} of {images}"
     protocol = f"under harness's protocol {figures.protocol}" if figures.protocol else "under no protocol of harness"

@@ -9,7 +9,7 @@ from typing import Any
 from harness.events import EpochRecord, Finding
 from harness.plugin.images import Images
 from harness.protocols.run_spec import RunSpec
-from harness.store.scope import KINDS, Scope
+from harness.store.scope import EXAMINATION_KINDS, Scope
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class CheckpointRecord:
     def findings(self, scope: Scope) -> tuple[Finding, ...]:
         """What was found under that evaluation; of each kind of examination the newest, whatever its edition."""
         found: tuple[Finding, ...] = ()
-        for kind in KINDS:
+        for kind in EXAMINATION_KINDS:
             wanted = scope.settings(kind)
             alike = [e for e in self.examinations if all(e.settings.get(key) == v for key, v in wanted.items())]
             newest = sorted(alike, key=lambda e: e.created_utc)[-1:]

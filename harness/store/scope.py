@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["model", "verdicts"]
-KINDS: tuple[Kind, ...] = ("model", "verdicts")
+ExaminationKind = Literal["model", "verdicts"]
+EXAMINATION_KINDS: tuple[ExaminationKind, ...] = ("model", "verdicts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Scope:
         """The radius of the attacks' ball."""
         return float(self.threat["epsilon"])
 
-    def settings(self, kind: Kind) -> dict[str, Any]:
+    def settings(self, kind: ExaminationKind) -> dict[str, Any]:
         """What identifies an examination: of a model by its budget, of verdicts by the attacks that they are of."""
         common: dict[str, Any] = {"kind": kind, "epsilon": self.epsilon, "examples": self.examples}
         if self.sample != "first":  # named only then, so that older examinations keep their names

@@ -15,9 +15,9 @@ from typing import Any
 
 from torch import Tensor
 
-from harness.targets.comparison import plays_no_part
-from harness.targets.content import Place, StateDict, leaves, of_training, shortened, spelled
-from harness.targets.copies import Values
+from harness.targets.content import StateDict, TensorPlace, leaves, of_training, shortened, spelled
+from harness.targets.copies import StoredValues
+from harness.targets.differences import plays_no_part
 from harness.targets.errors import TargetError
 from harness.targets.normalisation import SAY
 from harness.targets.recognise import Recognised
@@ -38,7 +38,7 @@ class Beside:
         in_front: those of them that may act on the images before the network does.
     """
 
-    copies: tuple[Values, ...]
+    copies: tuple[StoredValues, ...]
     names: tuple[str, ...]
     in_front: tuple[str, ...]
 
@@ -60,7 +60,7 @@ class Beside:
             )
 
 
-def beside(place: Place, copies: Sequence[Values], described: Collection[str]) -> Beside:
+def beside(place: TensorPlace, copies: Sequence[StoredValues], described: Collection[str]) -> Beside:
     """What lies beside the network at a place, in its state dict.
 
     Args:
@@ -72,14 +72,14 @@ def beside(place: Place, copies: Sequence[Values], described: Collection[str]) -
     return Beside(tuple(copies), names, tuple(name for name in names if not _elsewhere(name, place, copies)))
 
 
-def wrapped(values: Values, known: Sequence[Statistic]) -> bool:
+def wrapped(values: StoredValues, known: Sequence[Statistic]) -> bool:
     """Whether values for a network's parameters have a layer in front, but for a normalisation that is described."""
     own, stored = next(iter(values.names.items()))
-    place = Place(values.state, stored.removesuffix(own), frozenset(values.names.values()))
+    place = TensorPlace(values.state, stored.removesuffix(own), frozenset(values.names.values()))
     return bool(beside(place, (), {name for s in known if s.path == values.state.path for name in s.names}).in_front)
 
 
-def _elsewhere(name: str, place: Place, copies: Sequence[Values]) -> bool:
+def _elsewhere(name: str, place: TensorPlace, copies: Sequence[StoredValues]) -> bool:
     """Whether a tensor is another copy's, behind the network, or of what trained it."""
     if plays_no_part(name, place.prefix, place.state.tensors[name]):
         return True

@@ -57,7 +57,7 @@ class StateDict:
 
 
 @dataclass(frozen=True)
-class Place:
+class TensorPlace:
     """Where a network lies in a file.
 
     Attributes:

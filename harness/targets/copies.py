@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from harness.targets.comparison import COUNTER, Candidate
-from harness.targets.content import Address, Place, StateDict, choices, dense, shortened, spelled
+from harness.targets.content import Address, StateDict, TensorPlace, choices, dense, shortened, spelled
+from harness.targets.differences import COUNTER, Candidate
 from harness.targets.errors import TargetError
 
 
 @dataclass(frozen=True, eq=False)
-class Values:
+class StoredValues:
     """Values for all parameters of a network, in one state dict.
 
     Attributes:
@@ -49,7 +49,7 @@ class Values:
         """Whether some have other names than the network's."""
         return not all(f".{stored}".endswith(f".{own}") for own, stored in self.names.items())
 
-    def differ(self, place: Place) -> bool:
+    def differ(self, place: TensorPlace) -> bool:
         """Whether they are others than those of the network at a place. Values that cannot be opened are not meant."""
         floating = {self.names[n] for n, t in self.candidate.built.items() if n in self.names and t.is_floating_point()}
         try:
@@ -75,7 +75,9 @@ class Values:
         )
 
 
-def values_in(candidate: Candidate, state: StateDict, scope: Address, taken: Collection[str] = ()) -> Iterator[Values]:
+def values_in(
+    candidate: Candidate, state: StateDict, scope: Address, taken: Collection[str] = ()
+) -> Iterator[StoredValues]:
     """Every set of values for all parameters of a network in a state dict, at or below an address.
 
     Args:
@@ -90,18 +92,18 @@ def values_in(candidate: Candidate, state: StateDict, scope: Address, taken: Col
     if len(left) < len(needed) or not needed:
         return
     for names in (*_named(candidate, left, needed), *_numbered(candidate, left, needed)):
-        yield Values(candidate, state, names, _key(state, names))
+        yield StoredValues(candidate, state, names, _key(state, names))
 
 
 def others_in(
-    candidate: Candidate, states: Sequence[StateDict], scope: Address, places: Sequence[Place]
-) -> list[Values]:
+    candidate: Candidate, states: Sequence[StateDict], scope: Address, places: Sequence[TensorPlace]
+) -> list[StoredValues]:
     """Every set of values for a network's parameters but those of the networks at some places."""
     owned = [(state, set().union(*(place.own for place in places if place.state is state))) for state in states]
     return [values for state, own in owned for values in values_in(candidate, state, scope, own)]
 
 
-def several(label: str, file: str, addresses: Sequence[Address], rivals: Sequence[Values]) -> TargetError:
+def several(label: str, file: str, addresses: Sequence[Address], rivals: Sequence[StoredValues]) -> TargetError:
     """The refusal of a file that holds networks that differ.
 
     Args:

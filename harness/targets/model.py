@@ -63,7 +63,7 @@ class RunWeights(Weights):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetWeights(Weights):
+class ElsewhereWeights(Weights):
     """A model from elsewhere.
 
     Attributes:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness.errors import SettingError
 from harness.plugin.network import Shape
-from harness.targets.content import Leaf, Place, StateDict
+from harness.targets.content import Leaf, StateDict, TensorPlace
 from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing, merge
 from harness.targets.statistics import Statistic, common, counts, numbers, speaks_of_another, statistics, whose
@@ -22,7 +22,7 @@ SAY = "say --mean and --std, or --no-normalisation"
 
 
 @dataclass(frozen=True)
-class Evidence:
+class NormalisationEvidence:
     """What a file tells of the normalisation of one network.
 
     Attributes:
@@ -41,7 +41,9 @@ class Evidence:
         return {name for statistic in there for name in statistic.names}
 
 
-def evidence_of(known: Sequence[Statistic], place: Place, others: Sequence[Place], shape: Shape) -> Evidence:
+def evidence_of(
+    known: Sequence[Statistic], place: TensorPlace, others: Sequence[TensorPlace], shape: Shape
+) -> NormalisationEvidence:
     """What a file tells of the normalisation of the network at a place.
 
     A statistic that is nearer to another network of the file is that network's, and leaves this one unsure where there
@@ -65,10 +67,10 @@ def evidence_of(known: Sequence[Statistic], place: Place, others: Sequence[Place
             if counts(statistic, owner, shape):
                 (elsewhere if nearer else found if owner == "the input's" else unsure).append(statistic)
     found.sort(key=lambda statistic: -common((*statistic.path, *statistic.holder), place.address))
-    return Evidence(tuple(found), tuple(unsure if found else unsure + elsewhere), _gap(place))
+    return NormalisationEvidence(tuple(found), tuple(unsure if found else unsure + elsewhere), _gap(place))
 
 
-def _gap(place: Place) -> str | None:
+def _gap(place: TensorPlace) -> str | None:
     """A number in front of the network's names, where a number below it has no tensors."""
     parts = place.prefix.removesuffix(".").split(".")
     for index, part in enumerate(parts):
@@ -80,7 +82,7 @@ def _gap(place: Place) -> str | None:
 
 
 def decide(
-    evidence: Evidence, asked: Preprocessing, no_normalisation: bool, shape: Shape, file: str
+    evidence: NormalisationEvidence, asked: Preprocessing, no_normalisation: bool, shape: Shape, file: str
 ) -> tuple[Preprocessing, str]:
     """What is put inside the model, and in words where that comes from.
 
@@ -120,7 +122,7 @@ def decide(
     return asked, f"none in {file}"
 
 
-def readable(evidence: Evidence, shape: Shape) -> set[Preprocessing | str]:
+def readable(evidence: NormalisationEvidence, shape: Shape) -> set[Preprocessing | str]:
     """The normalisations that a file tells of."""
     return {_read(statistic, shape) for statistic in evidence.found}
 

@@ -23,7 +23,7 @@ from harness.targets.weights import open_weights, split_key
 from harness.targets.weights_file import SUFFIXES
 from harness.targets.zoo import PREFIX, open_zoo
 
-KINDS = f"a weights file (*{', *'.join(SUFFIXES)}), module:factory, FILE.py:factory, or robustbench:NAME"
+TARGET_KINDS = f"a weights file (*{', *'.join(SUFFIXES)}), module:factory, FILE.py:factory, or robustbench:NAME"
 
 
 def open_target(
@@ -33,7 +33,7 @@ def open_target(
     shape: Shape,
     images: Tensor,
     data_dir: Path,
-    arch: str | None = None,
+    network_name: str | None = None,
     network_values: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     plugins: tuple[Path, ...] = (),
@@ -45,7 +45,7 @@ def open_target(
         text: a weights file, one of its state dicts as FILE:KEY, ``module:factory``, or ``robustbench:NAME``.
         dataset: its name, by which RobustBench's zoo is searched.
         images: some of its test images, ``(n, channels, height, width)`` float32 in [0, 1], on the CPU.
-        arch, network_values: the registered network of a weights file, and settings of it; None: recognised.
+        network_name, network_values: the registered network of a weights file, and settings of it; None: recognised.
         preprocessing: what is put inside the model.
         no_normalisation: whether the user says that images go into the network of a weights file as they are.
     Raises:
@@ -56,7 +56,7 @@ def open_target(
     asked.check_channels(shape.channels)
     if no_normalisation and asked.mean:
         raise SettingError("--no-normalisation and --mean with --std exclude each other; leave one out")
-    target, provenance = _open(text, dataset, shape, data_dir, arch, values, asked, plugins, no_normalisation)
+    target, provenance = _open(text, dataset, shape, data_dir, network_name, values, asked, plugins, no_normalisation)
     network = target.build(shape, plugins)
     target = target.seen(network)
     converted = conversions(network)
@@ -120,7 +120,7 @@ def _open(
     dataset: str,
     shape: Shape,
     data_dir: Path,
-    arch: str | None,
+    network_name: str | None,
     values: Mapping[str, Any],
     asked: Preprocessing,
     plugins: tuple[Path, ...],
@@ -131,12 +131,17 @@ def _open(
     if "://" in text:
         raise TargetError(f"{text} is refused: nothing is fetched from an address; download it, and name the file")
     if file is not None:
-        options: dict[str, Any] = {"arch": arch, "values": values, "preprocessing": asked, "plugins": plugins}
+        options: dict[str, Any] = {
+            "network_name": network_name,
+            "values": values,
+            "preprocessing": asked,
+            "plugins": plugins,
+        }
         return open_weights(text, *file, shape, **options, no_normalisation=no_normalisation)
     if no_normalisation:
         raise SettingError(f"--no-normalisation is refused: it is for weights files, and {text} is none; leave it out")
-    if arch is not None or values:
-        what = f"--arch {arch}" if arch is not None else f"--set {next(iter(values))}=..."
+    if network_name is not None or values:
+        what = f"--arch {network_name}" if network_name is not None else f"--set {next(iter(values))}=..."
         raise SettingError(f"{what} is refused: {text} brings its own network; it is for weights files")
     if text.startswith(PREFIX):
         return open_zoo(text, dataset, data_dir, asked)
@@ -151,11 +156,11 @@ def _unknown(text: str) -> str:
         inside = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
         return f"{text} is a directory; name a weights file" + (f", such as {path / inside[0]}" if inside else "")
     if path.is_file():
-        return f"{text} is not known to be a weights file by its ending; a TARGET is {KINDS}"
+        return f"{text} is not known to be a weights file by its ending; a TARGET is {TARGET_KINDS}"
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, [n for n in names if Path(n).suffix in SUFFIXES], n=2, cutoff=0.5)
     hint = f"; did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
-    return f"{text} is no target{hint}; a TARGET is a run's number, {KINDS}"
+    return f"{text} is no target{hint}; a TARGET is a run's number, {TARGET_KINDS}"
 
 
 def _refuse_second_normalisation(network: nn.Module, text: str, shape: Shape, *, given: bool) -> None:

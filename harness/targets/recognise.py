@@ -15,9 +15,9 @@ from harness.errors import HarnessError, SettingError
 from harness.plugin.network import Network, Shape
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import discover, make
-from harness.targets.comparison import Candidate, Differences, compare, other_data, plays_no_part, prefixes
-from harness.targets.content import Address, Place, StateDict, spelled
-from harness.targets.copies import Values, values_in
+from harness.targets.content import Address, StateDict, TensorPlace, spelled
+from harness.targets.copies import StoredValues, values_in
+from harness.targets.differences import Candidate, Differences, compared_with, other_data, plays_no_part, prefixes
 from harness.targets.errors import TargetError
 from harness.targets.normalisation import evidence_of
 from harness.targets.statistics import Statistic
@@ -39,8 +39,8 @@ class Recognised:
     """
 
     candidate: Candidate
-    place: Place
-    copies: tuple[Place, ...]
+    place: TensorPlace
+    copies: tuple[TensorPlace, ...]
     unused: tuple[str, ...]
     left_out: tuple[str, ...]
 
@@ -58,8 +58,8 @@ class _Trial:
     """
 
     candidate: Candidate
-    places: tuple[Place, ...]
-    copies: tuple[Place, ...]
+    places: tuple[TensorPlace, ...]
+    copies: tuple[TensorPlace, ...]
     differences: Differences
     unused: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -81,7 +81,7 @@ def recognise(
     *,
     file: str = "FILE",
     scope: Address = (),
-    arch: str | None,
+    network_name: str | None,
     values: Mapping[str, Any],
     plugins: tuple[Path, ...],
 ) -> list[Recognised]:
@@ -95,24 +95,26 @@ def recognise(
         known: the statistics that the file holds.
         file: as the user names it, without a key.
         scope: the address at or below which the network is.
-        arch, values: the network and settings that are known already; None: every registered network is tried.
+        network_name, values: the network and settings that are known already; None: every registered network is tried.
     Returns:
         At least one; copies are several.
     Raises:
         TargetError: none fits, or several fit one state dict; names the keys that differ from the nearest one.
-        UnknownName: there is no network ``arch``.
+        UnknownName: there is no network ``network_name``.
         SettingError: a refused setting.
     """
     catalogue = discover("networks", plugins)
     catalogue.refuse_broken(plugins)
-    classes = {name: catalogue.get(name) for name in ([arch] if arch is not None else sorted(catalogue.found))}
-    if arch is None:
+    classes = {
+        name: catalogue.get(name) for name in ([network_name] if network_name is not None else sorted(catalogue.found))
+    }
+    if network_name is None:
         classes = {n: cls for n, cls in classes.items() if {info.name for info in cls.describe()} >= set(values)}
     tensors = [tensor for state in states for tensor in state.within(scope).values()]
     fits: list[Recognised] = []
     others: list[str] = []
     nearest: _Trial | None = None
-    unusable: Values | None = None
+    unusable: StoredValues | None = None
     for name, cls in classes.items():
         left = list(states)
         for candidate in _candidates(cls, name, values, tensors, shape):
@@ -141,10 +143,10 @@ def recognise(
         raise unusable.refusal(label)
     if nearest is None:
         raise TargetError(f"{label}: no network can be built for it with {_settings(values)}; name another --arch")
-    raise TargetError(_mismatch(label, file, arch, nearest))
+    raise TargetError(_mismatch(label, file, network_name, nearest))
 
 
-def _unusable(candidate: Candidate, state: StateDict, scope: Address) -> Values | None:
+def _unusable(candidate: Candidate, state: StateDict, scope: Address) -> StoredValues | None:
     """Values for all parameters of a network that cannot be loaded into it, where there are no others."""
     found = list(values_in(candidate, state, scope))
     return found[0] if found and all(each.missing or each.renamed for each in found) else None
@@ -152,13 +154,13 @@ def _unusable(candidate: Candidate, state: StateDict, scope: Address) -> Values 
 
 def _tried(candidate: Candidate, state: StateDict, known: Sequence[Statistic], scope: Address, shape: Shape) -> _Trial:
     tensors = state.within(scope)
-    compared = {prefix: compare(candidate, tensors, prefix) for prefix in prefixes(candidate, tensors)[:_PLACES]}
+    compared = {prefix: compared_with(candidate, tensors, prefix) for prefix in prefixes(candidate, tensors)[:_PLACES]}
     nearest = max(compared, key=lambda prefix: compared[prefix].share(candidate))
     there = [prefix for prefix, differences in compared.items() if not differences] or [nearest]
     places = [_place(candidate, state, prefix) for prefix in there]
     everywhere = prefixes(candidate, state.tensors)[:_PLACES]
     copies = [
-        _place(candidate, state, prefix) for prefix in everywhere if not compare(candidate, state.tensors, prefix)
+        _place(candidate, state, prefix) for prefix in everywhere if not compared_with(candidate, state.tensors, prefix)
     ]
     rest = {name: t for name, t in tensors.items() if not any(name in place.own for place in places)}
     normalising: set[str] = set().union(*(evidence_of(known, place, copies, shape).names(state) for place in places))
@@ -170,9 +172,9 @@ def _tried(candidate: Candidate, state: StateDict, known: Sequence[Statistic], s
     return _Trial(candidate, tuple(places), tuple(copies), differences, tuple(unused), tuple(left_out))
 
 
-def _place(candidate: Candidate, state: StateDict, prefix: str) -> Place:
+def _place(candidate: Candidate, state: StateDict, prefix: str) -> TensorPlace:
     own = (f"{prefix}{key}" for key in candidate.expected)
-    return Place(state, prefix, frozenset(name for name in own if name in state.tensors))
+    return TensorPlace(state, prefix, frozenset(name for name in own if name in state.tensors))
 
 
 def _candidates(
@@ -224,10 +226,14 @@ def _settings(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "its default settings"
 
 
-def _mismatch(label: str, file: str, arch: str | None, nearest: _Trial) -> str:
+def _mismatch(label: str, file: str, network_name: str | None, nearest: _Trial) -> str:
     name, differences = nearest.candidate.network.name, nearest.differences
-    lead = f"{label} is not a state dict of {name}" if arch else f"{label} fits no registered network; nearest {name}"
-    other = "choose another --arch" if arch else "name the network with --arch, add yours with --plugin"
+    lead = (
+        f"{label} is not a state dict of {name}"
+        if network_name
+        else f"{label} fits no registered network; nearest {name}"
+    )
+    other = "choose another --arch" if network_name else "name the network with --arch, add yours with --plugin"
     if nearest.places[0].prefix and not differences.missing and not differences.shapes:
         address = spelled(nearest.places[0].address)
         other = f"{file}:{address} opens the {name} alone, without what is beside it"

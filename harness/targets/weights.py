@@ -25,7 +25,7 @@ from harness.targets.content import (
     state_dicts,
     without_state_dict,
 )
-from harness.targets.copies import Values, others_in, several, values_in
+from harness.targets.copies import StoredValues, others_in, several, values_in
 from harness.targets.errors import TargetError
 from harness.targets.normalisation import decide, evidence_of, readable
 from harness.targets.preprocessing import Preprocessing
@@ -38,7 +38,7 @@ _FILE = re.compile(rf"(?P<file>.*(?:{'|'.join(re.escape(suffix) for suffix in SU
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightsTarget(Target):
+class FileTarget(Target):
     """A network of a known name and settings, with the weights of a file.
 
     Attributes:
@@ -92,12 +92,12 @@ def open_weights(
     key: str | None,
     shape: Shape,
     *,
-    arch: str | None,
+    network_name: str | None,
     values: Mapping[str, Any],
     preprocessing: Preprocessing,
     plugins: tuple[Path, ...],
     no_normalisation: bool = False,
-) -> tuple[WeightsTarget, dict[str, Any]]:
+) -> tuple[FileTarget, dict[str, Any]]:
     """Read a file and find its network; the target and its provenance.
 
     Args:
@@ -108,7 +108,7 @@ def open_weights(
             several that differ, or may lack a normalisation.
     """
     held = read_weights_file(file)
-    name, settings = _named_inside(held, text, arch, plugins)
+    name, settings = _named_inside(held, text, network_name, plugins)
     states = state_dicts(held.content)
     if not states:
         raise without_state_dict(held.content, text)
@@ -122,7 +122,7 @@ def open_weights(
         shape,
         file=named,
         scope=scope,
-        arch=name,
+        network_name=name,
         values={**settings, **values},
         plugins=plugins,
     )
@@ -150,7 +150,7 @@ def open_weights(
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
     if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
         provenance["normalisation"] = outcome
-    target = WeightsTarget(
+    target = FileTarget(
         label=text,
         preprocessing=inside,
         file=file.absolute(),
@@ -177,7 +177,7 @@ def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> l
 
 def _rivals(
     fits: Sequence[Recognised], states: Sequence[StateDict], scope: Address, known: Sequence[Statistic], *, said: bool
-) -> list[Values]:
+) -> list[StoredValues]:
     """What else in the file may be meant: other values of the parameters, or the same with a layer in front."""
     places = [fit.place for fit in fits]
     used = [place.state.path for place in places]
@@ -189,7 +189,7 @@ def _rivals(
     ]
 
 
-def _choice(fit: Recognised, rivals: Sequence[Values]) -> Address:
+def _choice(fit: Recognised, rivals: Sequence[StoredValues]) -> Address:
     """What a user types to choose a network: its state dict, where that holds no other copy."""
     state = fit.place.state
     alone = len(fit.copies) == 1 and all(each.state is not state for each in rivals)
@@ -216,15 +216,15 @@ def _same_weights(one: Recognised, other: Recognised) -> bool:
 
 
 def _named_inside(
-    held: WeightsFile, text: str, arch: str | None, plugins: tuple[Path, ...]
+    held: WeightsFile, text: str, network_name: str | None, plugins: tuple[Path, ...]
 ) -> tuple[str | None, dict[str, Any]]:
     """The network and settings that harness wrote into a file of its own; what the user named in any other."""
     run = held.run.get("run")
     if not isinstance(run, Mapping) or not isinstance(run.get("network"), str):
-        return arch, {}
+        return network_name, {}
     name, settings = run["network"], run.get("network_settings")
-    if arch not in (None, name):
-        raise TargetError(f"--arch {arch} contradicts {text}, which holds {name}; leave --arch out")
+    if network_name not in (None, name):
+        raise TargetError(f"--arch {network_name} contradicts {text}, which holds {name}; leave --arch out")
     try:
         cls = discover("networks", plugins).get(name)
     except (UnknownName, PluginError) as error:

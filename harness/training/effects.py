@@ -17,7 +17,7 @@ ADVICE = {
 }
 
 
-class Seen(NamedTuple):
+class Before(NamedTuple):
     """A tensor at one time.
 
     Attributes:
@@ -33,7 +33,7 @@ class Seen(NamedTuple):
     value: Tensor | None
 
     @classmethod
-    def of(cls, tensor: Tensor | None, kind: str, values: bool) -> Seen:
+    def of(cls, tensor: Tensor | None, kind: str, values: bool) -> Before:
         """What can be said of it now."""
         if tensor is None:
             return cls(None, kind, None, None)
@@ -41,32 +41,32 @@ class Seen(NamedTuple):
         marks = (tensor.data_ptr(), tensor._version, hooks)
         return cls(tensor, kind, marks, tensor.detach().clone() if values else None)
 
-    def differs(self, now: Seen | None) -> bool:
+    def differs(self, now: Before | None) -> bool:
         """Whether it is another tensor now, or was written."""
         if now is None or self.tensor is not now.tensor or self.marks != now.marks:
             return True
         return self.tensor is not None and self.value is not None and not same(self.tensor, self.value)
 
 
-def seen(step: Step, *, values: bool) -> dict[str, Seen]:
+def seen(step: Step, *, values: bool) -> dict[str, Before]:
     """All that a loss must leave as it was, by the words for it.
 
     Args:
         values: copy the values too. Torch counts what is written into a tensor, but not what is written into its
             ``.data``, or into an array that shares its memory.
     """
-    found = {"the images step.x": Seen.of(step.x, "batch", values)}
-    found["the labels step.y"] = Seen.of(step.y, "batch", values)
+    found = {"the images step.x": Before.of(step.x, "batch", values)}
+    found["the labels step.y"] = Before.of(step.y, "batch", values)
     for name, parameter in step.model.named_parameters():
-        found[f"parameter {name}"] = Seen.of(parameter, "parameter", values)
-        found[f"the gradient of {name}"] = Seen.of(parameter.grad, "gradient", values)
+        found[f"parameter {name}"] = Before.of(parameter, "parameter", values)
+        found[f"the gradient of {name}"] = Before.of(parameter.grad, "gradient", values)
     for prefix, module in step.model.named_modules():
         for name, buffer in () if module.training else module.named_buffers(prefix, recurse=False):
-            found[f"buffer {name}"] = Seen.of(buffer, "buffer", values)
+            found[f"buffer {name}"] = Before.of(buffer, "buffer", values)
     return found
 
 
-def touched(before: dict[str, Seen], step: Step) -> dict[str, str]:
+def touched(before: dict[str, Before], step: Step) -> dict[str, str]:
     """What a loss changed, or put another in the place of, by the words for it; with its kind."""
     now = seen(step, values=False)
     new = {name: thing.kind for name, thing in now.items() if name not in before}

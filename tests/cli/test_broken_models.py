@@ -10,7 +10,7 @@ import pytest
 from torch import Tensor
 
 from harness.cli.main import main
-from harness.rigour.path import Guarded
+from harness.rigour.trajectory import Guarded
 from harness.runtime.isolation import Isolation
 from harness.store.store import Store
 from tests.cli.sources import ATTACK

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import PluginError
-from harness.planning.run_request import Request, resolve
+from harness.planning.run_request import RunRequest, resolve_run
 from harness.registry.source import closure
 from harness.store.store import Store
 from harness.training.loop import Trainer
@@ -38,7 +38,9 @@ class TestPlugins:
         data.write_text(data.read_text().replace("data = Digits()", f"EDIT({str(method)!r}); data = Digits()") + EDIT)
         begun_with = closure([method]).digest
         plugins = (method, data)
-        (job,) = resolve(Request(methods=("mine",), arch="smallcnn", dataset="few", device="cpu", plugins=plugins))
+        (job,) = resolve_run(
+            RunRequest(methods=("mine",), network="smallcnn", dataset="few", device="cpu", plugins=plugins)
+        )
         assert closure([method]).digest != begun_with
         assert job.specs[0].code["method"] == begun_with
         with pytest.raises(PluginError, match=r"the code of the method 'mine' is not the one that .* was begun with"):

@@ -17,7 +17,7 @@ from harness.execution.executor import InProcess
 from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
 from harness.planning.assessment import DatasetPlace
-from harness.planning.run_request import Request, resolve
+from harness.planning.run_request import RunRequest, resolve_run
 from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
 from harness.plugin.network import Shape
@@ -118,8 +118,8 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = ("evaluation.attacks=natural,pgd", "block_size=3")
-    request = Request(methods=("sat",), arch="smallcnn", dataset="digits", device="cpu", seeds=2, limit=4)
-    (job,) = resolve(replace(request, values=values))
+    request = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu", seeds=2, limit=4)
+    (job,) = resolve_run(replace(request, values=values))
     store = Store.write(str(tmp_path / "results.db"))
     fields: dict[str, Any] = {"network": "linear", "network_settings": {}, "network_departures": {}}
     model = store.see_model("theirs", job.dataset_record(), sha256="d" * 64, parameters=1, provenance={}, **fields)

@@ -16,7 +16,7 @@ import torch
 
 from harness.errors import HarnessError, TrainingFailed
 from harness.events import CheckpointDone, Event, Report
-from harness.execution.executor import Executor, InProcess, Outcome, Processes, WorkerBug
+from harness.execution.executor import Executor, InProcess, Performed, Processes, WorkerBug
 from harness.execution.work import Work
 from harness.planning.assessment import DatasetPlace
 
@@ -54,7 +54,7 @@ def toy(folder: Path, run_id: int, end: str = "fine") -> Toy:
     )
 
 
-def perform(executor: Executor, works: Sequence[Toy]) -> tuple[list[Outcome[Toy]], list[CheckpointDone]]:
+def perform(executor: Executor, works: Sequence[Toy]) -> tuple[list[Performed[Toy]], list[CheckpointDone]]:
     events: list[Event] = []
     with executor:
         outcomes = list(executor.run(works, events.append))

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.identity import canonical_json, digest
-from harness.planning.run_request import FATE, Job, Request, resolve
+from harness.planning.run_request import FATE, RunJob, RunRequest, resolve_run
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.seeds import derive_seed, generator, global_seed
 
@@ -182,10 +182,10 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def base(flowers: Path, tmp_path: Path) -> Request:
-    return Request(
+def base(flowers: Path, tmp_path: Path) -> RunRequest:
+    return RunRequest(
         methods=("standard", "lrat"),
-        arch="smallcnn",
+        network="smallcnn",
         dataset=f"folder:{flowers}",
         image_size=8,
         protocol="digits",
@@ -209,7 +209,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
     return {
         "methods": [("sat",), ("standard", "sat")],
         "wrap": [("awp",), ("ema",), ("awp", "ema"), ("ema", "awp")],
-        "arch": ["resnet18"],
+        "network": ["resnet18"],
         "dataset": ["digits"],
         "image_size": [10],
         "class_order": ["d,c,b,a"],
@@ -228,25 +228,27 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
     }
 
 
-def names(jobs: list[Job]) -> dict[tuple[str, int], str]:
+def names(jobs: list[RunJob]) -> dict[tuple[str, int], str]:
     """What a run is called by a user, and its identity."""
     return {(spec.method, spec.train_seed): spec.identity for job in jobs for spec in job.specs}
 
 
 def test_the_fate_of_every_field_of_a_request_is_decided_and_shown_below(tmp_path: Path) -> None:
-    fields = {field.name for field in dataclasses.fields(Request)}
+    fields = {field.name for field in dataclasses.fields(RunRequest)}
     assert set(FATE) == fields
     assert set(other_values(tmp_path)) == fields
     assert set(FATE.values()) == {"identity", "selection", "provenance"}
 
 
 @pytest.mark.parametrize("field", [name for name, fate in FATE.items() if fate == "identity"])
-def test_a_field_of_identity_changes_an_identity_or_the_fingerprint(field: str, base: Request, tmp_path: Path) -> None:
+def test_a_field_of_identity_changes_an_identity_or_the_fingerprint(
+    field: str, base: RunRequest, tmp_path: Path
+) -> None:
     base = dataclasses.replace(base, image_size=16)  # fits every network, so that one field alone changes
-    seen = [resolve(base)]
+    seen = [resolve_run(base)]
     for value in other_values(tmp_path)[field]:
         size: dict[str, Any] = {"image_size": None} if value == "digits" else {}  # digits have a size of their own
-        after = resolve(dataclasses.replace(base, **{field: value}, **size))
+        after = resolve_run(dataclasses.replace(base, **{field: value}, **size))
         for before in seen:
             runs = set(names(after).values()) != set(names(before).values())
             assert runs or after[0].protocol.fingerprint != before[0].protocol.fingerprint
@@ -254,10 +256,12 @@ def test_a_field_of_identity_changes_an_identity_or_the_fingerprint(field: str, 
 
 
 @pytest.mark.parametrize("field", [name for name, fate in FATE.items() if fate != "identity"])
-def test_any_other_field_leaves_the_identities_of_the_runs_in_common(field: str, base: Request, tmp_path: Path) -> None:
-    before = resolve(base)
+def test_any_other_field_leaves_the_identities_of_the_runs_in_common(
+    field: str, base: RunRequest, tmp_path: Path
+) -> None:
+    before = resolve_run(base)
     for value in other_values(tmp_path)[field]:
-        after = resolve(dataclasses.replace(base, **{field: value}))
+        after = resolve_run(dataclasses.replace(base, **{field: value}))
         common = names(before).keys() & names(after).keys()
         assert {method for method, _ in common} == {"standard", "lrat"}
         assert {name: names(after)[name] for name in common} == {name: names(before)[name] for name in common}
@@ -266,36 +270,36 @@ def test_any_other_field_leaves_the_identities_of_the_runs_in_common(field: str,
             assert names(before) == names(after)
 
 
-def test_a_cuda_device_changes_no_identity(base: Request, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = resolve(base)
+def test_a_cuda_device_changes_no_identity(base: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = resolve_run(base)
     monkeypatch.setattr("harness.planning.run_request.resolve_device", lambda _: torch.device("cuda", 0))
-    after = resolve(base)
+    after = resolve_run(base)
     assert (before[0].device.type, after[0].device.type) == ("cpu", "cuda")
     assert names(before) == names(after)
     assert before[0].protocol.fingerprint == after[0].protocol.fingerprint
 
 
-def test_the_name_of_a_protocol_and_of_a_folder_play_no_part(base: Request, flowers: Path, tmp_path: Path) -> None:
+def test_the_name_of_a_protocol_and_of_a_folder_play_no_part(base: RunRequest, flowers: Path, tmp_path: Path) -> None:
     import harness
 
     copy = tmp_path / "renamed.toml"
     copy.write_text((Path(harness.__file__).parent / "protocols" / "digits.toml").read_text())
     moved = shutil.copytree(flowers, tmp_path / "moved" / "blumen")
-    before = resolve(base)
-    after = resolve(dataclasses.replace(base, protocol=str(copy), dataset=f"folder:{moved}"))
+    before = resolve_run(base)
+    after = resolve_run(dataclasses.replace(base, protocol=str(copy), dataset=f"folder:{moved}"))
     assert (before[0].dataset.name, after[0].dataset.name) == ("folder:flowers", "folder:blumen")
     assert names(before) == names(after)
     assert before[0].protocol.fingerprint == after[0].protocol.fingerprint
 
 
-def test_methods_and_seeds_of_one_request_are_runs_apart(base: Request) -> None:
-    identities = names(resolve(base))
+def test_methods_and_seeds_of_one_request_are_runs_apart(base: RunRequest) -> None:
+    identities = names(resolve_run(base))
     assert set(identities) == {("standard", 0), ("standard", 1), ("lrat", 0), ("lrat", 1)}
     assert len(set(identities.values())) == 4
 
 
-def test_a_run_crosses_json_unchanged(base: Request) -> None:
-    for job in resolve(base):
+def test_a_run_crosses_json_unchanged(base: RunRequest) -> None:
+    for job in resolve_run(base):
         for spec in job.specs:
             again = RunSpec(**json.loads(json.dumps(spec.document())))
             assert canonical_json(again.document()) == canonical_json(spec.document())
@@ -304,9 +308,10 @@ def test_a_run_crosses_json_unchanged(base: Request) -> None:
 
 FRESH = """
 import json
-from harness.planning.run_request import Request, resolve
+from harness.planning.run_request import RunRequest, resolve_run
 from harness.runtime.seeds import derive_seed
-(job,) = resolve(Request(methods=("lrat",), arch="smallcnn", dataset="digits", values=("floor=pgd",), train_seeds=2))
+request = RunRequest(methods=("lrat",), network="smallcnn", dataset="digits", values=("floor=pgd",), train_seeds=2)
+(job,) = resolve_run(request)
 print(json.dumps([
     [spec.identity for spec in job.specs], job.protocol.fingerprint, job.dataset.fingerprint, derive_seed(5, "a", 1)
 ]))
@@ -314,10 +319,10 @@ print(json.dumps([
 
 
 def test_a_fresh_process_finds_the_same_identities() -> None:
-    request = Request(
-        methods=("lrat",), arch="smallcnn", dataset="digits", values=("floor=pgd",), train_seeds=2, device="cpu"
+    request = RunRequest(
+        methods=("lrat",), network="smallcnn", dataset="digits", values=("floor=pgd",), train_seeds=2, device="cpu"
     )
-    (job,) = resolve(request)
+    (job,) = resolve_run(request)
     here = [[s.identity for s in job.specs], job.protocol.fingerprint, job.dataset.fingerprint, derive_seed(5, "a", 1)]
     environment = os.environ | {"PYTHONHASHSEED": "4242"}
     found = subprocess.run([sys.executable, "-c", FRESH], env=environment, capture_output=True, text=True, check=True)

@@ -54,11 +54,11 @@ def test_neighbours_within_a_class_are_spread() -> None:
 )
 def test_what_a_limit_asks_for(limit: int | None, expected: Images, told: str) -> None:
     assert evaluation_set(limit, 10) == expected
-    assert expected.told(10) == told
+    assert expected.described(10) == told
 
 
 def test_older_limits_are_the_first_images() -> None:
-    assert Images(4).told(10) == "the first 4 test images"
+    assert Images(4).described(10) == "the first 4 test images"
     assert Images(4).places([0] * 10) == [0, 1, 2, 3]
 
 

@@ -15,20 +15,20 @@ from harness.attacks.pgd import PGD
 from harness.errors import DataError, HarnessError, SettingError, UnknownName
 from harness.identity import digest
 from harness.planning.assessment import with_attacks
-from harness.planning.run_request import Job, Request, resolve
+from harness.planning.run_request import RunJob, RunRequest, resolve_run
 from harness.plugin.network import Shape
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
 from harness.store.records import DatasetRecord
 
-DIGITS = Request(methods=("sat",), arch="smallcnn", dataset="digits", device="cpu")
+DIGITS = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu")
 
 
-def jobs(**changes: Any) -> list[Job]:
-    return resolve(dataclasses.replace(DIGITS, **changes))
+def jobs(**changes: Any) -> list[RunJob]:
+    return resolve_run(dataclasses.replace(DIGITS, **changes))
 
 
-def job(*values: str, **changes: Any) -> Job:
+def job(*values: str, **changes: Any) -> RunJob:
     (only,) = jobs(values=values, **changes)
     return only
 
@@ -49,7 +49,7 @@ def refusal(kind: type[HarnessError], **changes: Any) -> str:
     [
         ({"methods": ("sat", "standart")}, "unknown method 'standart'; did you mean 'standard'"),
         ({"wrap": ("awq",)}, "unknown wrapper 'awq'; did you mean 'awp'"),
-        ({"arch": "smallcn"}, "unknown network 'smallcn'; did you mean 'smallcnn'? known: "),
+        ({"network": "smallcn"}, "unknown network 'smallcn'; did you mean 'smallcnn'? known: "),
         ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'? known: "),
         ({"dataset": "foldr:flowers"}, "unknown dataset 'foldr'; did you mean 'folder'? known: "),
         ({"protocol": "papr"}, "unknown protocol 'papr'; did you mean 'paper'? known: digits, paper"),
@@ -135,7 +135,7 @@ def test_a_value_is_refused_naming_its_owner(text: str, message: str) -> None:
 
 def test_a_network_that_does_not_fit_the_images_is_refused() -> None:
     for arch in ("resnet18", "wrn-32-10"):
-        assert refusal(SettingError, arch=arch).startswith(f"{arch} takes images of 16x16 to 64x64, not 8x8: ")
+        assert refusal(SettingError, network=arch).startswith(f"{arch} takes images of 16x16 to 64x64, not 8x8: ")
 
 
 @pytest.mark.parametrize(

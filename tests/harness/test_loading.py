@@ -14,7 +14,7 @@ from harness.data.cifar10 import CIFAR10
 from harness.data.digits import Digits
 from harness.data.svhn import SVHN
 from harness.errors import PluginError, PluginFault
-from harness.planning.run_request import Request, resolve
+from harness.planning.run_request import RunRequest, resolve_run
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.plugin.network import Shape
 from harness.registry.loading import load, problems, unread
@@ -167,8 +167,8 @@ def test_costs_are_counted_without_the_images(source: DataSource, train: int, te
     assert (len(data.train), data.test_total, data.shape) == (train, test, Shape(3, 32, 32, 10))
     assert "its images are not here" in data.notes[0]
     name = type(source).__name__.lower()
-    request = Request(methods=("sat",), arch="smallcnn", dataset=name, data_dir=tmp_path, device="cpu")
-    (job,) = resolve(request, count_only=True)
+    request = RunRequest(methods=("sat",), network="smallcnn", dataset=name, data_dir=tmp_path, device="cpu")
+    (job,) = resolve_run(request, count_only=True)
     assert (len(job.dataset.train), job.examples) == (train, test)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(PluginError, match="not known without its images"):

@@ -9,7 +9,7 @@ import pytest
 
 from harness.identity import digest
 from harness.planning.report import report, report_document
-from harness.planning.run_request import Job, Request, resolve
+from harness.planning.run_request import RunJob, RunRequest, resolve_run
 from harness.statistics.intervals import wilson
 from harness.store.records import CheckpointRecord, EvaluationRecord
 
@@ -21,14 +21,14 @@ VERDICTS = {  # 8 images
 
 
 @pytest.fixture(scope="module")
-def job() -> Job:
+def job() -> RunJob:
     values = ("evaluation.attacks=natural,pgd,cw", "block_size=8")
-    request = Request(methods=("sat",), arch="smallcnn", dataset="digits", device="cpu", seeds=2, limit=8)
-    (found,) = resolve(replace(request, values=values))
+    request = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu", seeds=2, limit=8)
+    (found,) = resolve_run(replace(request, values=values))
     return found
 
 
-def evaluation(job: Job, attack: str, seed: int, **changes: Any) -> EvaluationRecord:
+def evaluation(job: RunJob, attack: str, seed: int, **changes: Any) -> EvaluationRecord:
     settings, right = job.attack_settings(attack), VERDICTS[attack][seed].count("1")
     record = EvaluationRecord(
         id=10 * list(VERDICTS).index(attack) + seed,
@@ -48,7 +48,7 @@ def evaluation(job: Job, attack: str, seed: int, **changes: Any) -> EvaluationRe
     return replace(record, **changes)
 
 
-def checkpoint(job: Job, *more: EvaluationRecord, without: tuple[str, ...] = ()) -> CheckpointRecord:
+def checkpoint(job: RunJob, *more: EvaluationRecord, without: tuple[str, ...] = ()) -> CheckpointRecord:
     held = [
         evaluation(job, attack, seed)
         for attack, verdicts in VERDICTS.items()
@@ -65,7 +65,7 @@ BYTES = {
 }
 
 
-def test_figures_are_of_the_seeds_that_were_asked_for(job: Job) -> None:
+def test_figures_are_of_the_seeds_that_were_asked_for(job: RunJob) -> None:
     found = report("theirs", checkpoint(job), job, BYTES)
     assert [(r.attack, r.figure.median, r.figure.n) for r in found.results] == [
         ("natural", 87.5, 1),
@@ -78,7 +78,7 @@ def test_figures_are_of_the_seeds_that_were_asked_for(job: Job) -> None:
     assert found.worst_case_interval == wilson(25.0, 8)
 
 
-def test_other_settings_other_images_and_what_is_not_complete_play_no_part(job: Job) -> None:
+def test_other_settings_other_images_and_what_is_not_complete_play_no_part(job: RunJob) -> None:
     strangers = (
         evaluation(job, "pgd", 0, settings_sha256="another", correct=0, id=90),
         evaluation(job, "pgd", 0, examples=9, done=9, correct=0, id=91),
@@ -87,14 +87,14 @@ def test_other_settings_other_images_and_what_is_not_complete_play_no_part(job: 
     assert report("theirs", checkpoint(job, *strangers), job, BYTES) == report("theirs", checkpoint(job), job, BYTES)
 
 
-def test_without_one_of_the_attacks_there_is_no_worst_case(job: Job) -> None:
+def test_without_one_of_the_attacks_there_is_no_worst_case(job: RunJob) -> None:
     found = report("theirs", checkpoint(job, without=("cw",)), job, BYTES)
     assert [result.attack for result in found.results] == ["natural", "pgd"]
     assert (found.worst_case, found.worst_case_interval) == (None, None)
     assert report_document(found)["worst_case"] is None
 
 
-def test_the_document_says_what_each_number_is(job: Job) -> None:
+def test_the_document_says_what_each_number_is(job: RunJob) -> None:
     document = report_document(report("theirs", checkpoint(job), job, BYTES))
     interval = wilson(50.0, 8)
     assert document["metrics"]["pgd"] == {

@@ -13,20 +13,20 @@ from harness.errors import HarnessError
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.network import Shape
 from harness.runtime.seeds import global_seed
-from harness.targets.model import TargetWeights
+from harness.targets.model import ElsewhereWeights
 from harness.targets.open import open_target
 
 SHAPE = Shape(1, 8, 8, 10)
 
 
-def opened(folder: Path, scale: float = 1.0) -> TargetWeights:
+def opened(folder: Path, scale: float = 1.0) -> ElsewhereWeights:
     """The weights of a small network in a file, opened."""
     with global_seed(torch.device("cpu"), 0):
         model = SmallCNN(width=2).build(SHAPE)
     file = folder / "theirs.safetensors"
     save_file({name: tensor * scale for name, tensor in model.state_dict().items()}, file)
     found = open_target(str(file), dataset="digits", shape=SHAPE, images=torch.rand(2, 1, 8, 8), data_dir=folder)
-    return TargetWeights(label="theirs", checkpoint="given", sha256=found.sha256, target=found.target)
+    return ElsewhereWeights(label="theirs", checkpoint="given", sha256=found.sha256, target=found.target)
 
 
 def test_it_is_the_one_that_was_opened(tmp_path: Path) -> None:

@@ -61,10 +61,10 @@ class TestFinding:
                 put(method, {"pgd": ["11110000"]}, network=network)
         with pytest.raises(HarnessError, match=r"measured on digits .* smallcnn .*; digits .* resnet18 .*; say which"):
             run(store, "sat", "lrat")
-        assert run(store, "sat", "lrat", arch="resnet18").networks[0].first.arch == "resnet18"
+        assert run(store, "sat", "lrat", network="resnet18").networks[0].first.network == "resnet18"
         with pytest.raises(HarnessError, match="say which"):
             find_one(store, "sat", Where())
-        assert find_one(store, "sat", Where(arch="smallcnn")).networks[0].number == 1
+        assert find_one(store, "sat", Where(network="smallcnn")).networks[0].number == 1
         across = run(store, "1", "4")
         assert any("their networks differ, smallcnn and resnet18" in note for note in across.notes)
 

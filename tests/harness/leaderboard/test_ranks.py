@@ -86,8 +86,8 @@ class TestRanks:
 
     def test_ranks_are_among_the_rows_that_are_shown(self) -> None:
         runs = [run(1, evaluation("pgd", 190), network="resnet18"), run(2, evaluation("pgd", 150))]
-        (board,) = boards(Held(runs), Selection(arch="smallcnn", sort="pgd"))
-        assert [(row.arch, row.rank) for row in board.rows] == [("smallcnn", 1)]
+        (board,) = boards(Held(runs), Selection(network="smallcnn", sort="pgd"))
+        assert [(row.network, row.rank) for row in board.rows] == [("smallcnn", 1)]
 
     def test_zero_per_cent_is_a_figure(self) -> None:
         ((_, row),) = all_rows(Held([run(1, evaluation("autoattack", 0))]))
@@ -115,13 +115,13 @@ class TestSelection:
             (Selection(), [55.0, 60.0, 65.0, 70.0, 75.0, 75.0]),
             (Selection(dataset="digits"), [55.0, 65.0, 70.0, 75.0, 75.0]),
             (Selection(dataset="letters"), [60.0]),
-            (Selection(arch="resnet18"), [65.0, 75.0]),
+            (Selection(network="resnet18"), [65.0, 75.0]),
             (Selection(checkpoint="early"), [75.0, 75.0]),
             (Selection(protocol="tiny"), [60.0, 65.0, 70.0, 75.0]),
             (Selection(protocol="2222"), [55.0]),
             (Selection(protocol="Someone 2020"), [75.0]),
             (Selection(runs=frozenset({2, 4})), [55.0, 65.0]),
-            (Selection(dataset="digits", arch="smallcnn", checkpoint="last", protocol="tiny"), [70.0]),
+            (Selection(dataset="digits", network="smallcnn", checkpoint="last", protocol="tiny"), [70.0]),
             (Selection(dataset="nothing"), []),
         ],
         ids=str,

@@ -20,7 +20,7 @@ ReportedRows = dict[tuple[str, str, str, str], Row]
 def rows() -> ReportedRows:
     found = all_rows(Store.read("sqlite://"), Selection(protocol="Gao et al. 2021"))
     assert {board.source for board, _ in found} == {REPORTED}
-    rows = {(board.dataset, row.arch, row.method, row.checkpoint): row for board, row in found}
+    rows = {(board.dataset, row.network, row.method, row.checkpoint): row for board, row in found}
     assert len(rows) == len(found) == 26
     return rows
 

@@ -24,7 +24,13 @@ class TestFigures:
         assert row.metrics["natural"] == Figure(95.0, None, 1)
         assert row.metrics["pgd"] == Figure(76.0, close(3.25**0.5), 3)
         assert row.metrics["autoattack"] is None
-        assert (row.method, row.arch, row.checkpoint, row.train_seeds, row.runs) == ("sat", "smallcnn", "last", 1, (7,))
+        assert (row.method, row.network, row.checkpoint, row.train_seeds, row.runs) == (
+            "sat",
+            "smallcnn",
+            "last",
+            1,
+            (7,),
+        )
 
     def test_what_departs_from_defaults_is_in_the_labels(self) -> None:
         departing = run(
@@ -38,7 +44,7 @@ class TestFigures:
             network_departures={"width": 4},
         )
         ((_, row),) = all_rows(Held([departing]))
-        assert (row.settings, row.arch_settings) == ({"kappa": 5.0}, {"width": 4})
+        assert (row.settings, row.network_settings) == ({"kappa": 5.0}, {"width": 4})
         assert (row.label, row.arch_label) == ("lrat kappa=5.0+awp gamma=0.01", "smallcnn width=4")
 
     def test_an_incomplete_evaluation_does_not_count(self) -> None:

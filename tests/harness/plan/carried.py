@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.events import BlockDone, EpochRecord
 from harness.planning.plan import EvaluationGap, Plan, make_plan
-from harness.planning.run_request import Job, Request, resolve
+from harness.planning.run_request import RunJob, RunRequest, resolve_run
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.provenance import host
 from harness.store.records import RunRecord
@@ -25,15 +25,15 @@ VALUES = (
     "evaluation.attacks=natural,pgd,cw",
 )
 HERE: dict[str, Any] = {"host": host(), "device": "cpu"}
-REQUEST = Request(methods=("sat",), arch="smallcnn", dataset="digits", device="cpu", seeds=2, checks=False)
+REQUEST = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu", seeds=2, checks=False)
 
 
-def jobs(*values: str, **changes: Any) -> list[Job]:
-    return resolve(dataclasses.replace(REQUEST, values=(*VALUES, *values), **changes))
+def jobs(*values: str, **changes: Any) -> list[RunJob]:
+    return resolve_run(dataclasses.replace(REQUEST, values=(*VALUES, *values), **changes))
 
 
 def start(
-    store: Store, job: Job, spec: RunSpec, attempt: int = 1, provenance: dict[str, Any] = HERE, height: int = 8
+    store: Store, job: RunJob, spec: RunSpec, attempt: int = 1, provenance: dict[str, Any] = HERE, height: int = 8
 ) -> RunRecord:
     return store.start_run(
         spec,
@@ -56,7 +56,7 @@ def firsts(gap: EvaluationGap) -> tuple[int, ...]:
     return tuple(first for first, _ in gap.blocks)
 
 
-def add_blocks(store: Store, job: Job, gap: EvaluationGap, starts: tuple[int, ...], duration_s: float = 1.0) -> None:
+def add_blocks(store: Store, job: RunJob, gap: EvaluationGap, starts: tuple[int, ...], duration_s: float = 1.0) -> None:
     run = store.newest_attempt(gap.spec.identity)
     checkpoint = run and run.checkpoint(gap.checkpoint)
     assert checkpoint
@@ -74,7 +74,7 @@ def add_blocks(store: Store, job: Job, gap: EvaluationGap, starts: tuple[int, ..
             store.add_block(BlockDone(opened, first, bytes([1] * length), duration_s, ()))
 
 
-def carry_out(store: Store, asked: list[Job], *, fresh: bool = False) -> Plan:
+def carry_out(store: Store, asked: list[RunJob], *, fresh: bool = False) -> Plan:
     """Do all that the plan says, and give back the plan."""
     plan = make_plan(asked, store, fresh=fresh)
     owner = {spec.identity: job for job in asked for spec in job.specs}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.identity import digest
 from harness.planning.assessment import missing_blocks
 from harness.planning.plan import evaluation_gaps, make_plan
-from harness.planning.run_request import Job
+from harness.planning.run_request import RunJob
 from harness.plugin.images import Images
 from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
 from harness.store.store import Store
@@ -39,12 +39,12 @@ def test_a_part_that_is_there_does_not_pass_for_the_whole_under_larger_blocks(st
 
 
 @pytest.fixture(scope="module")
-def one_job() -> Job:
+def one_job() -> RunJob:
     (job,) = jobs()
     return job
 
 
-def sized(job: Job, examples: int, block_size: int) -> Job:
+def sized(job: RunJob, examples: int, block_size: int) -> RunJob:
     evaluation = dataclasses.replace(job.protocol.evaluation, block_size=block_size)
     return dataclasses.replace(
         job, images=Images(examples), protocol=dataclasses.replace(job.protocol, evaluation=evaluation)
@@ -73,7 +73,7 @@ def test_what_other_blocks_left_is_covered_exactly_once(
 
 @given(data=st.data(), examples=st.integers(1, 60), block_size=st.integers(1, 20))
 def test_gaps_are_the_complement_of_the_blocks_that_are_there(
-    one_job: Job, data: st.DataObject, examples: int, block_size: int
+    one_job: RunJob, data: st.DataObject, examples: int, block_size: int
 ) -> None:
     job = sized(one_job, examples, block_size)
     every = list(range(0, examples, block_size))

@@ -9,7 +9,7 @@ import pytest
 from harness.planning.plan import make_plan
 from harness.plugin.images import Images
 from harness.rigour.budgets import EXAMPLES, passes
-from harness.store.scope import KINDS, Scope
+from harness.store.scope import EXAMINATION_KINDS, Scope
 from harness.store.store import Store
 from tests.harness.plan.carried import jobs
 
@@ -49,7 +49,7 @@ def test_a_board_finds_what_was_examined_under_its_protocol(values: tuple[str, .
     (job,) = jobs(*values, checks=True)
     record = job.protocol_record()
     scope = Scope.of_document(record.document, record.attacks, job.examples)
-    for kind in KINDS:
+    for kind in EXAMINATION_KINDS:
         assert scope.settings(kind) == {k: v for k, v in job.examination(kind).items() if k != "edition"}
 
 

@@ -9,17 +9,18 @@ import pytest
 from harness.events import BlockDone
 from harness.identity import digest
 from harness.planning.assessment import with_attacks
-from harness.planning.run_request import Request
+from harness.planning.run_request import RunRequest
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
+from harness.reproduction.measured import ComparedCell, compare_cells
 from harness.reproduction.recipes import Cell, select
-from harness.reproduction.reproduction import Comparison, compare, requests
+from harness.reproduction.requests import requests
 from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
 from tests.tiny import PROTOCOL_DOCUMENT
 
-BASE = Request(methods=(), device="cpu")
+BASE = RunRequest(methods=(), device="cpu")
 DEFAULT: dict[str, str] = {}
 TRADES = ("trades", "gair-trades", "lrat-trades")
 PLAIN = ("sat", "gairat", "lrat")
@@ -50,7 +51,7 @@ BY_TABLE: dict[str, set[Trained]] = {
 CELLS = {"table1": 24, "table2": 48, "table4": 20, "table5": 12, "all": 104}
 
 
-def asked(cells: list[Cell], base: Request = BASE) -> list[Trained]:
+def asked(cells: list[Cell], base: RunRequest = BASE) -> list[Trained]:
     """Every network that the requests train, once for each time it is asked for."""
     found = []
     for request, recipes in requests(cells, base).items():
@@ -59,7 +60,7 @@ def asked(cells: list[Cell], base: Request = BASE) -> list[Trained]:
         checkpoints = values.pop("evaluation.checkpoints").split(",")
         for method in request.methods:
             settings = {key.removeprefix(f"{method}."): value for key, value in values.items()}
-            found.append(trained(request.dataset, request.arch, method, settings, *checkpoints))
+            found.append(trained(request.dataset, request.network, method, settings, *checkpoints))
     return found
 
 
@@ -113,9 +114,11 @@ def put(
     return run
 
 
-def row(store: Store, method: str, base: Request = BASE, table: str = "table1", **where: Any) -> dict[str, Comparison]:
+def row(
+    store: Store, method: str, base: RunRequest = BASE, table: str = "table1", **where: Any
+) -> dict[str, ComparedCell]:
     """A table's row on ResNet-18: metric -> reported and measured."""
-    compared = compare(select(table, arch="resnet18"), base, store)
+    compared = compare_cells(select(table, network="resnet18"), base, store)
     wanted = {"method": method, "checkpoint": "early", **where}
     chosen = [c for c in compared if {key: getattr(c.cell.figure, key) for key in wanted} == wanted]
     assert [c.cell.figure.metric for c in chosen] == list(ATTACKS)

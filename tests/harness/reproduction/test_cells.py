@@ -12,7 +12,7 @@ import pytest
 from harness.errors import SettingError, UnknownName
 from harness.registry.catalogue import discover
 from harness.reproduction.recipes import RECIPES, select
-from harness.reproduction.reproduction import requests
+from harness.reproduction.requests import requests
 from tests.harness.reproduction.tables import ABLATION, BASE, BY_TABLE, CELLS, DEFAULT, PLAIN, TRADES, asked, trained
 
 
@@ -46,22 +46,22 @@ def test_a_network_of_two_tables_is_trained_once() -> None:
 
 
 def test_checkpoints_of_one_network_in_two_tables_are_united() -> None:
-    early = select("table1", arch="resnet18")[0]
+    early = select("table1", network="resnet18")[0]
     last = dataclasses.replace(early, figure=dataclasses.replace(early.figure, checkpoint="last"))
     assert asked([last, early]) == [trained("cifar10", "resnet18", "sat", DEFAULT, "early", "last")]
 
 
 def test_narrowing_keeps_the_cells_of_that_network_and_data() -> None:
-    assert {t[1] for t in asked(select("all", arch="wrn-32-10"))} == {"wrn-32-10"}
-    assert len(select("all", arch="wrn-32-10")) == 12 + 24
+    assert {t[1] for t in asked(select("all", network="wrn-32-10"))} == {"wrn-32-10"}
+    assert len(select("all", network="wrn-32-10")) == 12 + 24
     assert len(select("all", dataset="svhn")) == 12
-    assert select("table5") == select("all", dataset="svhn", arch="resnet18")
+    assert select("table5") == select("all", dataset="svhn", network="resnet18")
 
 
 def test_other_data_takes_the_place_of_all_of_them() -> None:
     cells = select("all", dataset="digits")
     assert len(cells) == 104
-    assert {(cell.dataset, cell.arch, cell.at_home) for cell in cells} == {("digits", "smallcnn", False)}
+    assert {(cell.dataset, cell.network, cell.at_home) for cell in cells} == {("digits", "smallcnn", False)}
     networks = asked(cells)
     expected = {
         *(trained("digits", "smallcnn", m, DEFAULT, "early") for m in PLAIN),
@@ -77,9 +77,9 @@ def test_a_folder_takes_the_tables_networks_unless_another_is_named() -> None:
         ("folder:my/images", "resnet18"),
         ("folder:my/images", "wrn-32-10"),
     }
-    narrowed = select("table1", dataset="folder:my/images", arch="resnet18")
+    narrowed = select("table1", dataset="folder:my/images", network="resnet18")
     assert [t[:3] for t in asked(narrowed)] == [("folder:my/images", "resnet18", m) for m in PLAIN]
-    replaced = select("table1", arch="smallcnn")
+    replaced = select("table1", network="smallcnn")
     assert [t[:3] for t in asked(replaced)] == [("cifar10", "smallcnn", m) for m in PLAIN]
 
 
@@ -91,7 +91,7 @@ def test_what_no_table_has_is_refused() -> None:
     ):
         select("table1", dataset="svhn")
     with pytest.raises(SettingError, match="table4 has no cell on wrn-32-10; it has cifar10 with resnet18"):
-        select("table4", arch="wrn-32-10")
+        select("table4", network="wrn-32-10")
 
 
 @pytest.mark.parametrize("text", ["checkpoints=last", "evaluation.checkpoints=early,last"])

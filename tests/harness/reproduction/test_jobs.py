@@ -12,10 +12,11 @@ import torch
 from harness.data.cifar10 import CIFAR10
 from harness.data.svhn import SVHN
 from harness.errors import SettingError
-from harness.planning.run_request import resolve
+from harness.planning.run_request import resolve_run
 from harness.plugin.dataset import Dataset, DataSource, Split
+from harness.reproduction.measured import conditions
 from harness.reproduction.recipes import select
-from harness.reproduction.reproduction import parts, standards
+from harness.reproduction.requests import parts
 from tests.harness.reproduction.tables import BASE, PAPER, PLAIN, TRADES
 
 
@@ -27,13 +28,15 @@ def test_runs_on_digits_are_those_of_harness_run() -> None:
     (jobs,) = parts(select("all", dataset="digits"), base).values()
     identities = [spec.identity for job in jobs for spec in job.specs]
     assert len(identities) == len(set(identities)) == 2 * 10
-    plain = dataclasses.replace(base, dataset="digits", arch="smallcnn")
+    plain = dataclasses.replace(base, dataset="digits", network="smallcnn")
     by_hand = [
-        *resolve(dataclasses.replace(plain, methods=(*PLAIN, *TRADES))),
-        *resolve(dataclasses.replace(plain, methods=("lrat",), values=(*base.values, "floor=pgd"))),
-        *resolve(dataclasses.replace(plain, methods=("lrat",), values=(*base.values, "floor=none"))),
-        *resolve(dataclasses.replace(plain, methods=("lrat",), values=(*base.values, "floor=none", "lrat.attacks=cw"))),
-        *resolve(
+        *resolve_run(dataclasses.replace(plain, methods=(*PLAIN, *TRADES))),
+        *resolve_run(dataclasses.replace(plain, methods=("lrat",), values=(*base.values, "floor=pgd"))),
+        *resolve_run(dataclasses.replace(plain, methods=("lrat",), values=(*base.values, "floor=none"))),
+        *resolve_run(
+            dataclasses.replace(plain, methods=("lrat",), values=(*base.values, "floor=none", "lrat.attacks=cw"))
+        ),
+        *resolve_run(
             dataclasses.replace(plain, methods=("lrat",), values=(*base.values, "floor=none", "lrat.attacks=pgd"))
         ),
     ]
@@ -95,21 +98,21 @@ def test_a_report_knows_the_protocol_without_the_images(changes: dict[str, Any])
     base = dataclasses.replace(BASE, **changes)
     cells = select("all")
     jobs = parts(cells, base)
-    told = standards(cells, base)
+    told = conditions(cells, base)
     assert set(told) == set(jobs)
     for place, standard in told.items():
         assert standard.protocol.fingerprint == jobs[place][0].protocol.fingerprint
         assert standard.network == jobs[place][0].network
         assert (standard.dataset, standard.fingerprint) == (place[0], None)
         assert standard.of_the_paper == (not changes)
-    limited = standards(cells, dataclasses.replace(base, limit=5))
+    limited = conditions(cells, dataclasses.replace(base, limit=5))
     assert not any(standard.of_the_paper for standard in limited.values())
 
 
 def test_a_report_on_other_data_knows_the_images() -> None:
     base = dataclasses.replace(BASE, epochs=2, values=("width=4",))
-    (told,) = standards(select("table1", dataset="digits"), base).values()
-    (job,) = resolve(dataclasses.replace(base, methods=("sat",), dataset="digits", arch="smallcnn"))
+    (told,) = conditions(select("table1", dataset="digits"), base).values()
+    (job,) = resolve_run(dataclasses.replace(base, methods=("sat",), dataset="digits", network="smallcnn"))
     assert (told.dataset, told.fingerprint) == ("digits", job.dataset.fingerprint)
     assert told.protocol.fingerprint == job.protocol.fingerprint
     assert told.network.resolved() == {"width": 4}

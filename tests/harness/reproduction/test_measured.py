@@ -10,8 +10,8 @@ import pytest
 
 from harness.events import BlockDone
 from harness.reference import ReportedFigure
+from harness.reproduction.measured import compare_cells, conditions
 from harness.reproduction.recipes import RECIPES, Cell, select
-from harness.reproduction.reproduction import compare, standards
 from harness.statistics.figures import Figure
 from harness.store.store import Store
 from tests.harness.reproduction.tables import ATTACKS, BASE, CIFAR, IMAGES, close, put, row
@@ -45,7 +45,7 @@ def test_difference_and_verdict_by_hand(store: Store) -> None:
     assert (cw.difference, cw.spread, cw.bound) == (close(-1.74), 0.0, close(0.34))
     assert (sat["natural"].difference, sat["natural"].bound) == (close(0.12), None)
     assert sat["autoattack"].difference == close(48.5 - 48.57)
-    others = [c for c in compare(select("all"), BASE, store) if c not in sat.values()]
+    others = [c for c in compare_cells(select("all"), BASE, store) if c not in sat.values()]
     assert len(others) == 100
     assert {(c.verdict, c.measured, c.difference, c.bound, c.networks) for c in others} == {
         ("not measured", None, None, None, 0)
@@ -57,7 +57,7 @@ def test_the_bound_itself(store: Store, count: int, verdict: str) -> None:
     # five equal seeds: only the reported 0.17 is left, so 51.30 ± 0.17 takes 50.96 to 51.64
     put(store, "sat", {"pgd": [count] * 5})
     figure = ReportedFigure("p", "1", "cifar10", "resnet18", "sat", "early", "pgd", 51.30, 0.17, "")
-    (comparison,) = compare([Cell(figure, RECIPES["sat"], "cifar10", "resnet18")], BASE, store)
+    (comparison,) = compare_cells([Cell(figure, RECIPES["sat"], "cifar10", "resnet18")], BASE, store)
     assert comparison.verdict == verdict
 
 
@@ -93,7 +93,7 @@ def test_what_is_no_measurement_of_the_cell(store: Store) -> None:
         examples=200,
         sample="balanced",
     )
-    everything = compare(select("all"), BASE, store)
+    everything = compare_cells(select("all"), BASE, store)
     assert {c.verdict for c in everything} == {"not measured"}
     some = row(store, "trades", dataclasses.replace(BASE, limit=200), table="table2")
     assert {c.verdict for c in some.values()} == {"other protocol"}
@@ -102,7 +102,7 @@ def test_what_is_no_measurement_of_the_cell(store: Store) -> None:
 
 def test_another_protocol_gets_a_difference_and_no_verdict(store: Store) -> None:
     base = dataclasses.replace(BASE, values=("block_size=250",))
-    (other,) = standards(select("table5"), base).values()
+    (other,) = conditions(select("table5"), base).values()
     put(store, "sat", {"natural": [830], "pgd": [511] * 5}, protocol=other.protocol.fingerprint)
     assert {c.verdict for c in row(store, "sat").values()} == {"not measured"}
     sat = row(store, "sat", base)

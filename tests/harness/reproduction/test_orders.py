@@ -7,21 +7,21 @@ import math
 from typing import Any
 
 from harness.reference import ReportedFigure
+from harness.reproduction.measured import ComparedCell, compare_cells, orderings
 from harness.reproduction.recipes import RECIPES, Cell, select
-from harness.reproduction.reproduction import Comparison, compare, orderings
 from harness.statistics.figures import Figure
 from harness.store.store import Store
 from tests.harness.reproduction.tables import BASE, close
 
 
-def column(measured: dict[str, float | None], reported: dict[str, float], **changes: Any) -> list[Comparison]:
+def column(measured: dict[str, float | None], reported: dict[str, float], **changes: Any) -> list[ComparedCell]:
     """Comparisons of one column of a table."""
     made = []
     for method, median in reported.items():
         figure = ReportedFigure("p", "4", "cifar10", "resnet18", method, "early", "pgd", median, 0.1, "")
         value = measured[method]
         known = None if value is None else Figure(value, 0.1, 5)
-        made.append(Comparison(Cell(figure, RECIPES["sat"], "digits", "smallcnn"), known, "order only"))
+        made.append(ComparedCell(Cell(figure, RECIPES["sat"], "digits", "smallcnn"), known, "order only"))
     return [dataclasses.replace(c, **changes) for c in made]
 
 
@@ -56,7 +56,7 @@ def test_no_claim_where_cells_are_missing() -> None:
 
 
 def test_columns_of_the_tables(store: Store) -> None:
-    found = orderings(compare(select("all"), BASE, store))
+    found = orderings(compare_cells(select("all"), BASE, store))
     assert len(found) == 4 * (2 + 4 + 1 + 1)  # attacks x (networks, networks and checkpoints, one, one)
     assert {order.n for order in found if order.panel[0] != "4"} == {3}
     by_column = {(order.panel, order.metric): order.reported for order in found}

@@ -199,7 +199,7 @@ class TestRefused:
 
     def test_an_arch_or_a_setting(self, module: WriteModule, refusal: Refusal) -> None:
         name = module(NET)
-        assert "--arch resnet18 is refused" in refusal(f"{name}:make", arch="resnet18")
+        assert "--arch resnet18 is refused" in refusal(f"{name}:make", network_name="resnet18")
         assert "--set width=... is refused" in refusal(f"{name}:make", network_values={"width": 3})
 
 

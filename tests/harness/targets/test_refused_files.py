@@ -187,7 +187,7 @@ class TestAnotherNetwork:
         weights = dict(trained().state_dict())
         weights["fc.weight"] = weights.pop("11.weight")
         torch.save(weights, "net.pt")
-        line = refusal("net.pt", arch="smallcnn")
+        line = refusal("net.pt", network_name="smallcnn")
         assert line == (
             "net.pt is not a state dict of smallcnn: missing 11.weight (10, 8); unexpected fc.weight (10, 8):"
             " choose another --arch, or bring the model as module:factory"
@@ -206,14 +206,14 @@ class TestAnotherNetwork:
     def test_of_many_the_first_are_named_and_the_rest_counted(self, refusal: Refusal) -> None:
         torch.save({f"layer{i}.weight": torch.zeros(3) for i in range(9)}, "net.pt")
         # 20 keys of smallcnn but for 3 counters, and 9 of the file; two of each kind are named
-        line = refusal("net.pt", arch="smallcnn")
+        line = refusal("net.pt", network_name="smallcnn")
         assert line.count("missing") == line.count("unexpected") == 2
         assert "and 22 more" in line
 
     def test_the_number_of_classes_is_told(self, refusal: Refusal) -> None:
         torch.save(trained(shape=DIGITS._replace(classes=7)).state_dict(), "net.pt")
         for arch in (None, "smallcnn"):
-            line = refusal("net.pt", arch=arch)
+            line = refusal("net.pt", network_name=arch)
             assert "net.pt tells 7 classes apart, and the data set has 10" in line
             assert "--dataset" in line
 
@@ -226,7 +226,7 @@ class TestAnotherNetwork:
             skeleton = ResNet18().build(Shape(1, 32, 32, 10))
         torch.save({k: torch.zeros(t.shape, dtype=t.dtype) for k, t in skeleton.state_dict().items()}, "net.pt")
         for arch in (None, "resnet18"):
-            assert "resnet18 takes images of 16x16 to 64x64, not 8x8" in refusal("net.pt", arch=arch)
+            assert "resnet18 takes images of 16x16 to 64x64, not 8x8" in refusal("net.pt", network_name=arch)
 
     def test_two_networks_that_fit_are_both_named(self, refusal: Refusal, tmp_path: Path) -> None:
         plugin = tmp_path / "twin.py"
@@ -252,7 +252,7 @@ def shapes_of(asset: str) -> dict[str, Tensor]:
 
 
 def only_fit(tensors: dict[str, Tensor]) -> Recognised:
-    (found,) = recognise([StateDict((), tensors)], [], "net.pt", CIFAR, arch=None, values={}, plugins=())
+    (found,) = recognise([StateDict((), tensors)], [], "net.pt", CIFAR, network_name=None, values={}, plugins=())
     return found
 
 

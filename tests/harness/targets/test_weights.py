@@ -92,7 +92,7 @@ class TestOwnFiles:
 
     def test_another_arch_contradicts_them(self, refusal: Refusal, elsewhere: Path) -> None:
         save_weights(elsewhere, "last", state(), spec(), epoch=20)
-        line = refusal("last.safetensors", arch="resnet18")
+        line = refusal("last.safetensors", network_name="resnet18")
         assert "--arch resnet18 contradicts" in line
         assert "smallcnn" in line
 
@@ -247,7 +247,7 @@ class TestNormalisation:
 class TestArch:
     def test_given_with_settings(self, opens: Opens) -> None:
         torch.save(state(), "net.pt")
-        opened = opens("net.pt", arch="smallcnn", network_values={"width": "4"})
+        opened = opens("net.pt", network_name="smallcnn", network_values={"width": "4"})
         assert opened.network_settings == {"width": 4}
         assert opened.sha256 == opens("net.pt").sha256
 
@@ -258,11 +258,11 @@ class TestArch:
     def test_unknown(self, opens: Opens) -> None:
         torch.save(state(), "net.pt")
         with pytest.raises(UnknownName, match="did you mean 'smallcnn'"):
-            opens("net.pt", arch="smalcnn")
+            opens("net.pt", network_name="smalcnn")
 
     def test_a_refused_value(self, refusal: Refusal) -> None:
         torch.save(state(), "net.pt")
-        assert "smallcnn: width=0 is refused" in refusal("net.pt", arch="smallcnn", network_values={"width": 0})
+        assert "smallcnn: width=0 is refused" in refusal("net.pt", network_name="smallcnn", network_values={"width": 0})
 
     def test_a_plugins_network(self, opens: Opens, elsewhere: Path) -> None:
         plugin = elsewhere / "flat_net.py"

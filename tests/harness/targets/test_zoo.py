@@ -92,7 +92,9 @@ class TestStandIn:
     def test_a_normalisation_an_arch_a_network_for_other_images(self, site: Path, refusal: Refusal) -> None:
         given = Preprocessing(mean=(0.5,), std=(0.2,))
         assert "takes images in [0, 1]" in refusal("robustbench:Standard", dataset="cifar10", preprocessing=given)
-        assert "--arch resnet18 is refused" in refusal("robustbench:Standard", dataset="cifar10", arch="resnet18")
+        assert "--arch resnet18 is refused" in refusal(
+            "robustbench:Standard", dataset="cifar10", network_name="resnet18"
+        )
         assert "does not take the data set's images, 1x8x8" in refusal("robustbench:Standard", dataset="cifar10")
 
     def test_the_alias_of_autoattack_is_the_registrys_package(self, site: Path, opens: Opens) -> None:

@@ -81,7 +81,7 @@ class Differences:
         return "; ".join(first) + (f"; and {rest} more" if rest else "")
 
 
-def compare(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: str) -> Differences:
+def compared_with(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: str) -> Differences:
     """What the tensors behind a prefix lack, and have in another shape; with their names in the file."""
     expected = {f"{prefix}{key}": shape for key, shape in candidate.expected.items()}
     found = {key: tuple(tensors[key].shape) for key in expected if key in tensors}

@@ -1,4 +1,4 @@
-"""The paper's tables as ordinary runs, and what was measured beside what is reported.
+"""What was measured beside what is reported, cell by cell, and how each column orders its rows.
 
 A cell is measured on its own data set and network, or, where the user names data or a network that no table has, on
 those: then figures do not compare, and only the order of a column's rows does.
@@ -15,19 +15,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from harness.errors import SettingError
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, Row, Selection
 from harness.leaderboard.ranking import boards
 from harness.plugin.images import evaluation_set
-from harness.reproduction.recipes import Cell, Recipe
+from harness.reproduction.recipes import Cell
+from harness.reproduction.requests import Ground, parts
 from harness.statistics.figures import Figure
 from harness.store.store import Store
 
 if TYPE_CHECKING:  # these import torch
-    from harness.planning.run_request import Job, Request
+    from harness.planning.run_request import RunRequest
     from harness.plugin.network import Network
     from harness.protocols.protocol import Protocol
 
@@ -42,61 +42,10 @@ Verdict = Literal[
     "no reported spread",
     "no measured spread",  # one attack seed on one network
 ]
-Place = tuple[str, str]  # data set and network, as options name them
-
-
-# ---- what to run
-
-
-def requests(cells: Sequence[Cell], base: Request) -> dict[Request, list[Recipe]]:
-    """What to ask for, so that each network is trained once whatever tables it is in; and what each request trains.
-
-    Args:
-        base: the user's options; methods, data set, network, and checkpoints are the cells'.
-    Raises:
-        SettingError: the options choose checkpoints.
-    """
-    for text in base.values:
-        if text.partition("=")[0].rpartition(".")[2] == "checkpoints":
-            raise SettingError(f"--set {text} is refused: the tables decide which checkpoints are evaluated")
-    wanted: dict[tuple[Place, Recipe], set[str]] = {}
-    for cell in cells:
-        wanted.setdefault(((cell.dataset, cell.arch), cell.recipe), set()).add(cell.figure.checkpoint)
-    alike: dict[Request, list[Recipe]] = {}
-    for ((dataset, arch), recipe), checkpoints in wanted.items():
-        own = [f"{recipe.method}.{key}={value}" for key, value in recipe.settings]
-        values = (*base.values, *own, f"evaluation.checkpoints={','.join(sorted(checkpoints))}")
-        shared = replace(base, methods=(), dataset=dataset, arch=arch, values=values)
-        alike.setdefault(shared, []).append(recipe)
-    return {replace(shared, methods=tuple(r.method for r in recipes)): recipes for shared, recipes in alike.items()}
-
-
-def parts(cells: Sequence[Cell], base: Request, *, count_only: bool = False) -> dict[Place, list[Job]]:
-    """The jobs behind some cells, by data set and network; nothing is written.
-
-    Args:
-        count_only: whether they are only to be costed; see ``job.resolve``.
-    Raises:
-        HarnessError: anything that cannot be done, in one line.
-    """
-    from harness.planning.run_request import resolve
-
-    together: dict[Place, list[Job]] = {}
-    images: dict[str, Any] = {}  # one copy of a data set, however many requests load it
-    for request, recipes in requests(cells, base).items():
-        for job, recipe in zip(resolve(request, count_only=count_only), recipes, strict=True):
-            if job.method != type(job.method).from_mapping(dict(recipe.settings)):
-                raise SettingError(f"--set must not change {recipe.method}: the tables decide it; use `harness run`")
-            dataset = images.setdefault(job.dataset.fingerprint, job.dataset)
-            together.setdefault((request.dataset, request.arch), []).append(replace(job, dataset=dataset))
-    return together
-
-
-# ---- what was measured
 
 
 @dataclass(frozen=True)
-class Standard:
+class Conditions:
     """Under what the cells of one place are measured.
 
     Attributes:
@@ -111,32 +60,32 @@ class Standard:
     of_the_paper: bool
 
 
-def standards(cells: Sequence[Cell], base: Request) -> dict[Place, Standard]:
+def conditions(cells: Sequence[Cell], base: RunRequest) -> dict[Ground, Conditions]:
     """Under what some cells are measured. The paper's own data sets go by name, so that a report downloads none."""
-    found: dict[Place, Standard] = {}
+    found: dict[Ground, Conditions] = {}
     for place, (job, *_) in parts([c for c in cells if c.dataset != c.figure.dataset], base).items():
-        found[place] = Standard(job.dataset.name, job.dataset.fingerprint, job.network, job.protocol, False)
+        found[place] = Conditions(job.dataset.name, job.dataset.fingerprint, job.network, job.protocol, False)
     for cell in cells:
-        place = (cell.dataset, cell.arch)
+        place = (cell.dataset, cell.network)
         if place not in found:
             found[place] = _without_images(place, base)
     return found
 
 
-def _without_images(place: Place, base: Request) -> Standard:
+def _without_images(place: Ground, base: RunRequest) -> Conditions:
     """What ``job.resolve`` makes of the options, but for what needs the images: protocol and network."""
     from harness.planning.run_request import choose
 
-    dataset, arch = place
-    chosen = choose(replace(base, methods=(), dataset=dataset, arch=arch))
-    papers = choose(replace(base, methods=(), dataset=dataset, arch=arch, protocol=None, epochs=None, values=()))
+    dataset, network = place
+    chosen = choose(replace(base, methods=(), dataset=dataset, network=network))
+    papers = choose(replace(base, methods=(), dataset=dataset, network=network, protocol=None, epochs=None, values=()))
     ours = chosen.protocol.fingerprint == papers.protocol.fingerprint
     same = ours and base.limit is None and not chosen.network.departures()
-    return Standard(dataset, None, chosen.network, chosen.protocol, same)
+    return Conditions(dataset, None, chosen.network, chosen.protocol, same)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparedCell:
     """A cell, reported and measured; ``measured`` is None where there is no figure yet."""
 
     cell: Cell
@@ -172,26 +121,26 @@ class Comparison:
         return 2 * math.hypot(reported or 0.0, self.spread or 0.0) if comparable else None
 
 
-def compare(cells: Sequence[Cell], base: Request, store: Store) -> list[Comparison]:
+def compare_cells(cells: Sequence[Cell], base: RunRequest, store: Store) -> list[ComparedCell]:
     """Every cell beside the store's figure for it: the leaderboard's, over all the seeds that the store has."""
     from harness.registry.catalogue import discover
     from harness.registry.shipped import code_of
 
     methods = discover("methods", base.plugins)
-    known = standards(cells, base)
+    known = conditions(cells, base)
     rows = {place: _rows(standard, base.limit, store) for place, standard in known.items()}
     comparisons = []
     for cell in cells:
-        place = (cell.dataset, cell.arch)
+        place = (cell.dataset, cell.network)
         cls = methods.get(cell.recipe.method)
         settings = cls.from_mapping(dict(cell.recipe.settings)).resolved()
         row = rows[place].get((cell.recipe.method, canonical_json(settings), cell.figure.checkpoint, code_of(cls)))
-        bare = Comparison(cell, row.metrics.get(cell.figure.metric) if row else None, "not measured")
+        bare = ComparedCell(cell, row.metrics.get(cell.figure.metric) if row else None, "not measured")
         comparisons.append(replace(bare, verdict=_verdict(bare, known[place], base)))
     return comparisons
 
 
-def _rows(standard: Standard, limit: int | None, store: Store) -> dict[tuple[str, str, str, str], Row]:
+def _rows(standard: Conditions, limit: int | None, store: Store) -> dict[tuple[str, str, str, str], Row]:
     """The leaderboard's rows under a standard, by method, resolved settings, checkpoint, and the method's code.
 
     A model from elsewhere may stand on the same board; it is no cell's.
@@ -215,7 +164,7 @@ def _rows(standard: Standard, limit: int | None, store: Store) -> dict[tuple[str
     return found
 
 
-def _verdict(comparison: Comparison, standard: Standard, base: Request) -> Verdict:
+def _verdict(comparison: ComparedCell, standard: Conditions, base: RunRequest) -> Verdict:
     figure, measured = comparison.cell.figure, comparison.measured
     if figure.metric not in standard.protocol.evaluation.attacks:
         return "not in the protocol"
@@ -251,15 +200,15 @@ class Ordering:
     tau: float | None
 
 
-def orderings(comparisons: Sequence[Comparison]) -> list[Ordering]:
+def orderings(comparisons: Sequence[ComparedCell]) -> list[Ordering]:
     """The order of every column's rows."""
-    columns: dict[tuple[tuple[str, str, str, str], str], list[Comparison]] = {}
+    columns: dict[tuple[tuple[str, str, str, str], str], list[ComparedCell]] = {}
     for comparison in comparisons:
         columns.setdefault((comparison.cell.panel, comparison.cell.figure.metric), []).append(comparison)
     return [_ordering(panel, metric, column) for (panel, metric), column in columns.items()]
 
 
-def _ordering(panel: tuple[str, str, str, str], metric: str, column: Sequence[Comparison]) -> Ordering:
+def _ordering(panel: tuple[str, str, str, str], metric: str, column: Sequence[ComparedCell]) -> Ordering:
     from scipy.stats import kendalltau
 
     reported = {c.cell.figure.method: c.cell.figure.median_percent for c in column}

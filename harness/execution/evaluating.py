@@ -11,7 +11,7 @@ from harness.events import Report
 from harness.execution.attacking import Attacking
 from harness.execution.executor import executor_for
 from harness.execution.summary import Summary
-from harness.planning.evaluate_request import Evaluation
+from harness.planning.evaluate_request import EvaluateJob
 from harness.registry.catalogue import discover
 from harness.runtime.device import device_label
 from harness.runtime.provenance import provenance
@@ -24,7 +24,7 @@ from harness.targets.target import Opened
 
 
 def conduct_evaluation(
-    evaluation: Evaluation,
+    evaluation: EvaluateJob,
     store: Store,
     runs_dir: Path,
     listen: Report,
@@ -57,7 +57,7 @@ def conduct_evaluation(
     return summary, model
 
 
-def checkpoint_of(evaluation: Evaluation, model: ModelRecord | None, weights: Weights) -> CheckpointRecord:
+def checkpoint_of(evaluation: EvaluateJob, model: ModelRecord | None, weights: Weights) -> CheckpointRecord:
     """What the store has of some weights."""
     if model is not None:
         return model.checkpoint
@@ -66,7 +66,7 @@ def checkpoint_of(evaluation: Evaluation, model: ModelRecord | None, weights: We
     return checkpoint
 
 
-def _enter(evaluation: Evaluation, store: Store) -> ModelRecord | None:
+def _enter(evaluation: EvaluateJob, store: Store) -> ModelRecord | None:
     opened = evaluation.opened
     if opened is None:
         return None

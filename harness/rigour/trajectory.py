@@ -13,7 +13,7 @@ from harness.plugin.adversary import Objective
 
 
 @dataclass(frozen=True)
-class Path:
+class Trajectory:
     """An attack's way, seen from every iterate: the start, and each of the K steps.
 
     Attributes:
@@ -28,10 +28,10 @@ class Path:
     finite: Tensor
     slopes: Tensor
 
-    def until(self, step: int) -> Path:
+    def until(self, step: int) -> Trajectory:
         """The way up to that step, as an attack of fewer steps goes it."""
         last = step + 1
-        return Path(self.losses[:last], self.right[:last], self.finite[:last], self.slopes[:step])
+        return Trajectory(self.losses[:last], self.right[:last], self.finite[:last], self.slopes[:step])
 
     @property
     def last(self) -> Tensor:
@@ -50,7 +50,7 @@ def right(logits: Tensor, y: Tensor) -> Tensor:
 
 
 @dataclass
-class Seen(Objective):
+class SeenObjective(Objective):
     """An objective that keeps what the attack sees with it, one entry for each pass."""
 
     objective: Objective
