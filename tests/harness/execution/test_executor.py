@@ -94,13 +94,13 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script.write_text(
         "from pathlib import Path\n"
         "from harness.execution.executor import Processes\n"
-        "from tests.harness.test_executor import toy\n"
+        "from tests.harness.execution.test_executor import toy\n"
         "if __name__ == '__main__':\n"
         f"    works = [toy(Path({str(tmp_path)!r}), i, 'sleep') for i in range(2)]\n"
         "    with Processes(2) as executor:\n"
         "        list(executor.run(works, lambda event: print(event.sha256.split()[0], flush=True)))\n"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     environment = os.environ | {"PYTHONPATH": str(root)}
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None

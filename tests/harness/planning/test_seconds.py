@@ -9,7 +9,7 @@ import pytest
 
 from harness.planning.plan import make_plan
 from harness.store.store import Store
-from tests.harness.plan.carried import HERE, IMAGES, add_blocks, add_epochs, jobs, start
+from tests.harness.planning.carried import HERE, IMAGES, add_blocks, add_epochs, jobs, start
 
 
 def test_seconds_follow_from_what_this_machine_has_timed(store: Store) -> None:

@@ -27,7 +27,7 @@ from harness.training.loop import Trainer
 from harness.training.rebuilt import Rebuilding, difference
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
-from tests.harness.test_training import checkpoints, dataset, spec
+from tests.harness.training.test_loop import checkpoints, dataset, spec
 from tests.tiny import draws
 
 

@@ -30,7 +30,7 @@ from harness.training.guard import guarded, moving_once
 from harness.training.loop import Trainer, wrapped_backward
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
-from tests.harness.test_training import checkpoints, dataset, spec
+from tests.harness.training.test_loop import checkpoints, dataset, spec
 from tests.tiny import make_batch, make_step, make_tiny_model
 
 

@@ -20,7 +20,7 @@ from harness.rigour.checks import examine_verdicts
 from harness.rigour.record import Record
 from harness.store.store import Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXAMPLES = {"cifar10": 10_000, "svhn": 26_032}
 
 

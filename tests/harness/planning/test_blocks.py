@@ -15,7 +15,7 @@ from harness.planning.run_request import RunJob
 from harness.plugin.images import Images
 from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
 from harness.store.store import Store
-from tests.harness.plan.carried import add_blocks, carry_out, jobs
+from tests.harness.planning.carried import add_blocks, carry_out, jobs
 
 
 def test_every_example_has_one_verdict_whatever_sizes_its_blocks_had(done: Store) -> None:

@@ -24,7 +24,7 @@ from harness.plugin.network import Network, Shape
 from harness.registry.catalogue import discover
 from harness.runtime.seeds import global_seed
 
-ASSETS = Path(__file__).parent.parent / "assets"
+ASSETS = Path(__file__).parents[2] / "assets"
 CIFAR = Shape(channels=3, height=32, width=32, classes=10)
 DIGITS = Shape(channels=1, height=8, width=8, classes=10)
 CPU = torch.device("cpu")

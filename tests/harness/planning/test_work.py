@@ -7,7 +7,7 @@ import pytest
 from harness.planning.plan import make_plan
 from harness.plugin.attack import Passes
 from harness.store.store import Store
-from tests.harness.plan.carried import (
+from tests.harness.planning.carried import (
     IMAGES,
     WHOLE,
     add_blocks,

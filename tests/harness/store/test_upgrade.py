@@ -19,7 +19,7 @@ from harness.store import database, migrations
 from harness.store.store import Store
 from harness.store.upgrade import upgrade_database
 
-ASSETS = Path(__file__).parent.parent / "assets"
+ASSETS = Path(__file__).parents[2] / "assets"
 OLD = sorted(ASSETS.glob("schema-*.db"))
 
 

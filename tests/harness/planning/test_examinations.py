@@ -11,7 +11,7 @@ from harness.plugin.images import Images
 from harness.rigour.budgets import EXAMPLES, passes
 from harness.store.scope import EXAMINATION_KINDS, Scope
 from harness.store.store import Store
-from tests.harness.plan.carried import jobs
+from tests.harness.planning.carried import jobs
 
 
 def test_every_checkpoint_is_examined_once(done: Store) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.store.store import Store
-from tests.harness.plan.carried import carry_out, jobs
+from tests.harness.planning.carried import carry_out, jobs
 
 
 @pytest.fixture(scope="module")
