@@ -18,7 +18,7 @@ from harness.planning.run_request import RunRequest, resolve_run
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.plugin.network import Shape
 from harness.registry.loading import load, problems, unread
-from tests.harness.training.test_loop import dataset
+from tests.harness.training.given import dataset
 
 GOOD = replace(dataset(40), classes=tuple("abcd"))
 

@@ -22,6 +22,7 @@ from harness.plugin.threat import Threat
 from harness.registry.catalogue import discover
 from harness.runtime.isolation import isolated
 from harness.targets.target import seeded
+from tests.harness.runtime.networks import Net
 from tests.tiny import draws, make_threat
 
 CPU = torch.device("cpu")
@@ -36,34 +37,6 @@ SEEDS: dict[str, Callable[[], object]] = {
     "Python": lambda: random.seed(0),
 }
 everywhere = pytest.mark.parametrize("library", list(DRAWS))
-
-
-class Net(nn.Module):
-    """Two logits by the mean pixel, after something was done; keeps what it draws."""
-
-    def __init__(self, act: Callable[[], object] = lambda: None, backward: Callable[[], object] | None = None) -> None:
-        super().__init__()
-        self.act, self.backward = act, backward
-        self.seen: list[object] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen.append(self.act())
-        if self.backward is not None:
-            x = InBackward.apply(x, self.backward)
-        score = x.flatten(1).mean(1) - 0.5
-        return torch.stack([-score, score], 1)
-
-
-class InBackward(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, x: Tensor, act: Callable[[], object]) -> Tensor:
-        context.act = act
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> Any:
-        context.act()
-        return gradients[0], None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,9 +23,9 @@ from harness.runtime.modes import Modes
 from harness.runtime.process import process_kept
 from harness.training.guard import guarded
 from harness.training.loop import Trainer, initial_model
-from tests.harness.runtime.test_isolation import Net
-from tests.harness.training.test_guard import Odd, and_plain
-from tests.harness.training.test_loop import dataset, spec
+from tests.harness.runtime.networks import Net
+from tests.harness.training.given import dataset, spec
+from tests.harness.training.losses import Odd, and_plain
 from tests.tiny import draws, make_batch, make_step, make_tiny_model
 
 CPU = torch.device("cpu")

@@ -14,10 +14,10 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from harness.errors import HarnessError, TrainingFailed
-from harness.events import CheckpointDone, EpochDone, Event
+from harness.events import EpochDone, Event
 from harness.methods.sat import SAT
 from harness.networks.smallcnn import SmallCNN
-from harness.plugin.dataset import Augmentation, Dataset, Split
+from harness.plugin.dataset import Augmentation
 from harness.plugin.method import Method, Step
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
@@ -25,30 +25,8 @@ from harness.runtime.precision import precision_code
 from harness.training.batches import augment, epoch_batches
 from harness.training.checkpoints import STATE_FILE, load_weights, weights_file
 from harness.training.loop import Trainer, checkpoint_epochs, learning_rate
+from tests.harness.training.given import checkpoints, dataset, spec
 from tests.tiny import draws
-
-
-def dataset(n: int = 50, size: int = 8, augmentation: Augmentation | None = None) -> Dataset:
-    generator = draws(7)
-    images = torch.randint(256, (n, 1, size, size), generator=generator, dtype=torch.uint8)
-    labels = torch.randint(4, (n,), generator=generator)
-    split = Split(images, labels)
-    return Dataset("noise", split, split, tuple("abcd"), augmentation=augmentation or Augmentation())
-
-
-def spec(data: Dataset, epochs: int = 4, seed: int = 0, precision: str = "float32") -> RunSpec:
-    values = {"train.epochs": epochs, "train.batch_size": 16, "train.steps": 2, "train.precision": precision}
-    protocol = load_protocol("digits").with_values(values)
-    return RunSpec(
-        method="sat",
-        method_settings={},
-        network="smallcnn",
-        network_settings={"width": 4},
-        dataset=data.name,
-        dataset_fingerprint=data.fingerprint,
-        training=protocol.training_document,
-        train_seed=seed,
-    )
 
 
 def trainer(
@@ -57,10 +35,6 @@ def trainer(
     directory.mkdir(parents=True, exist_ok=True)
     data = dataset(augmentation=Augmentation(crop_padding=1, flip=True))
     return Trainer(spec(data, epochs, seed, precision), 1, method or SAT(), SmallCNN(width=4), data, directory)
-
-
-def checkpoints(events: list[Event]) -> dict[str, tuple[int, str]]:
-    return {e.name: (e.epoch, e.sha256) for e in events if isinstance(e, CheckpointDone)}
 
 
 def test_the_papers_learning_rate_by_hand() -> None:

@@ -27,7 +27,7 @@ from harness.plugin.wrapper import Wrapper
 from harness.training.checkpoints import weights_file
 from harness.training.loop import Trainer
 from harness.wrappers.awp import AWP
-from tests.harness.training.test_loop import dataset, spec
+from tests.harness.training.given import dataset, spec
 from tests.tiny import make_threat
 
 FOUR = Shape(1, 8, 8, 4)

@@ -19,7 +19,7 @@ from harness.plugin.method import Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.training.checkpoints import TrainingState
 from harness.training.loop import Trainer
-from tests.harness.training.test_loop import dataset, spec
+from tests.harness.training.given import dataset, spec
 from tests.tiny import make_threat
 
 Take = Callable[[Step, Loss, Backward], Any]

@@ -25,7 +25,7 @@ from harness.training.checkpoints import load_weights, weights_file
 from harness.training.loop import Trainer, wrapped_backward
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
-from tests.harness.training.test_loop import dataset, spec
+from tests.harness.training.given import dataset, spec
 from tests.tiny import make_batch, make_step, make_tiny_model
 
 WRAPPERS = {name: found.cls for name, found in discover("wrappers").found.items()}
