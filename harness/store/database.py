@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -103,6 +104,7 @@ def _engine(url: URL, *, foreign_keys: bool = True, **options: Any) -> Engine:
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise StoreError(f"no driver for the database {url.drivername!r}: {error}") from None
+    weakref.finalize(engine, engine.pool.dispose)  # also where nobody closes it: a database that was refused
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)

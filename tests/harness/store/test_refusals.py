@@ -38,7 +38,7 @@ class TestIdentity:
     def test_runs_on_one_data_set_share_its_row(self, store: Store, file: Path) -> None:
         start(store)
         start(store, make_spec(train_seed=4))
-        with sqlite3.connect(file) as connection:
+        with contextlib.closing(sqlite3.connect(file)) as connection:
             assert connection.execute("SELECT count(*) FROM datasets").fetchone() == (1,)
 
     def test_the_same_evaluation_opened_twice_is_one(self, store: Store) -> None:

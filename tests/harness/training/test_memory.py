@@ -8,7 +8,7 @@ import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ UNSAVABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "a frozen set": (lambda: frozenset({1}), "a frozenset"),
     "an array": (lambda: np.zeros(2), "a numpy.ndarray"),
     "a number of numpy": (lambda: np.float64(1.5), "a numpy.float64"),
-    "a path": (lambda: Path("a"), "a pathlib.PosixPath"),
+    "a path": (lambda: Path("a"), f"a {PosixPath.__module__}.PosixPath"),
     "a list of networks": (lambda: [nn.Linear(1, 1)], "a torch.nn.modules.linear.Linear"),
     "a key of a dict": (lambda: {frozenset({1}): 1}, "a frozenset"),
 }
