@@ -1,0 +1,92 @@
+"""Each check of an attack against one that breaks just what it asks for: it must say so, in its author's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.plugin.attack import Attack, Passes
+from harness.plugin.threat import Threat
+from tests.harness.conformance.complaints import assert_complains, complaints
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadAttack(Attack):
+    """A random attack with one thing wrong."""
+
+    seeded: ClassVar[bool] = True
+    budget: ClassVar[tuple[str, ...]] = ("epsilon",)
+    wrong: str = ""
+
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        if self.wrong == "list":
+            return [x]  # type: ignore[return-value]
+        if self.wrong == "shape":
+            return x[:, :1]
+        if self.wrong == "type":
+            return x.double()
+        if self.wrong == "nan":
+            return x * torch.nan
+        if self.wrong == "changes the network":
+            with torch.no_grad():
+                next(model.parameters()).add_(1)
+        if self.wrong == "training mode":
+            model.train()
+        if self.wrong == "backward":
+            with torch.enable_grad():
+                model(x).sum().backward()
+        if self.wrong == "costs":
+            model(x)
+        if self.wrong == "needs three classes":
+            model(x).topk(3, 1)
+        if self.wrong == "not seeded":
+            return (x + threat.epsilon).clamp(max=1)
+        source = None if self.wrong == "global generator" else generator
+        noise = threat.epsilon * (2 * torch.rand(x.shape, generator=source) - 1)
+        if self.wrong == "far":
+            return (x + 3 * noise).clamp(0, 1)
+        if self.wrong == "reads steps":
+            noise = noise / threat.steps
+        return x + noise if self.wrong == "outside the image" else (x + noise).clamp(0, 1)
+
+    def passes(self, threat: Threat) -> Passes:
+        return Passes()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "check", "words"),
+    [
+        ("list", "it returns images", "returned a list"),
+        ("shape", "it returns images", r"returned shape \(3, 1, 6, 6\) for images of \(3, 3, 6, 6\)"),
+        ("type", "it returns images", r"returned torch\.float64"),
+        ("nan", "it returns images", "returned NaN"),
+        ("far", "they are inside the ball and [0, 1]", r"outside the ball of 0\.1"),
+        ("outside the image", "they are inside the ball and [0, 1]", r"stay in \[0, 1\]"),
+        ("global generator", "the given generator alone decides", "draws from torch's global generator"),
+        ("not seeded", "it says whether the seed matters", "say seeded = False"),
+        ("changes the network", "the network is left as it was", r"changed 0\.weight"),
+        ("training mode", "the network is left as it was", "left the network in training mode"),
+        ("backward", "the network is left as it was", "left a gradient"),
+        ("reads steps", "it names what it reads of the threat", "name 'steps' in budget"),
+        (
+            "needs three classes",
+            "it takes as few classes as it says",
+            "with 2 classes it raised .*; say in fewest_classes",
+        ),
+        (
+            "costs",
+            "it costs no more passes than it says",
+            r"took 1 forward passes an image, and passes\(\) says at most 0",
+        ),
+    ],
+)
+def test_a_bad_attack_is_told_what_is_wrong(wrong: str, check: str, words: str) -> None:
+    assert_complains("attack", BadAttack(wrong=wrong), check, words)
+
+
+def test_a_good_attack_hears_nothing() -> None:
+    assert complaints("attack", BadAttack()) == {}
