@@ -19,6 +19,7 @@ from harness.targets.target import Opened
 from tests.tiny import draws
 
 DIGITS = Shape(channels=1, height=8, width=8, classes=10)
+RGB = Shape(3, 8, 8, 10)
 
 Opens = Callable[..., Opened]
 Refusal = Callable[..., str]

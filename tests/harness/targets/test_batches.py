@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harness.errors import ModelFault
 from tests.harness.targets.conftest import pixels
-from tests.harness.targets.test_prepared import Change, Linear, gradient, prepared
+from tests.harness.targets.models import Change, Linear, gradient, prepared
 from tests.tiny import draws
 
 

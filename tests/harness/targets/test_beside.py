@@ -14,7 +14,7 @@ from torch import Tensor
 
 from harness.targets.preprocessing import Preprocessing
 from tests.harness.targets.conftest import Opens, Refusal, logits, pixels
-from tests.harness.targets.test_layouts import expected, state
+from tests.harness.targets.given import expected, state
 
 GIVEN = Preprocessing(mean=(0.3,), std=(0.4,))
 SCALES = {"offset": torch.tensor([0.3]), "scale": torch.tensor([0.4])}

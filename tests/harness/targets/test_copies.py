@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.harness.targets.conftest import Opens, Refusal, logits, pixels, trained
-from tests.harness.targets.test_layouts import expected, state
+from tests.harness.targets.given import expected, state
 
 
 def parameters(prefix: str = "", dot: str = ".", seed: int = 1) -> dict[str, Tensor]:

@@ -6,25 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from harness.errors import SettingError
 from harness.targets.preprocessing import Preprocessing
 from tests.harness.targets.conftest import Opens, Refusal, logits, pixels, trained
+from tests.harness.targets.given import MEAN, STD, expected, state
 
-MEAN, STD = 0.3, 0.4
 PAIR = {"mean": torch.tensor([MEAN]), "std": torch.tensor([STD])}
-
-
-def state(prefix: str = "", seed: int = 0) -> dict[str, Tensor]:
-    return {f"{prefix}{name}": tensor for name, tensor in trained(seed=seed).state_dict().items()}
-
-
-def expected(*, normalised: bool, seed: int = 0) -> Tensor:
-    with torch.no_grad():
-        x = (pixels() - MEAN) / STD if normalised else pixels()
-        result: Tensor = trained(seed=seed)(x)
-    return result
 
 
 def named(pair: dict[str, Any], **names: str) -> dict[str, Any]:

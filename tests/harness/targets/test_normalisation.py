@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harness.targets.preprocessing import Preprocessing
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, logits, pixels, trained
-from tests.harness.targets.test_layouts import expected, state
+from tests.harness.targets.given import expected, state
 
 PAIR: dict[str, Any] = {"mean": torch.tensor([0.3]), "std": torch.tensor([0.4])}
 GIVEN = Preprocessing(mean=(0.3,), std=(0.4,))

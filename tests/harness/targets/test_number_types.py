@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.harness.targets.conftest import Opens, Refusal, logits, pixels, trained
-from tests.harness.targets.test_weights import expected, prefixed, state
+from tests.harness.targets.given import expected, state
 
 
 class TestPrecision:
@@ -49,7 +49,7 @@ class TestOtherNumbers:
 
     @pytest.mark.parametrize("name", ["3.weight", "11.bias", "4.running_var"])
     def test_so_is_one_among_others(self, name: str, refusal: Refusal) -> None:
-        torch.save({"model": {**prefixed("module."), f"module.{name}": state()[name].int()}}, "net.pt")
+        torch.save({"model": {**state("module."), f"module.{name}": state()[name].int()}}, "net.pt")
         assert f"module.{name} is int32, and the network" in refusal("net.pt")
 
     def test_complex_ones_are_refused(self, refusal: Refusal) -> None:

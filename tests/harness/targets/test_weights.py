@@ -14,25 +14,10 @@ from torch import Tensor, nn
 
 from harness.errors import UnknownName
 from harness.networks.smallcnn import SmallCNN
-from harness.plugin.network import Shape
 from harness.protocols.run_spec import RunSpec
-from harness.targets.preprocessing import Preprocessing
 from harness.training.checkpoints import save_weights
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, logits, pixels, trained
-
-
-def state() -> dict[str, Tensor]:
-    return dict(trained().state_dict())
-
-
-def expected(width: int = 4) -> Tensor:
-    with torch.no_grad():
-        result: Tensor = trained(width)(pixels())
-    return result
-
-
-def prefixed(prefix: str) -> dict[str, Tensor]:
-    return {prefix + name: tensor for name, tensor in state().items()}
+from tests.harness.targets.given import expected, state
 
 
 def parallel() -> dict[str, Tensor]:
@@ -153,7 +138,7 @@ class TestNested:
 class TestPrefixes:
     @pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module.model.", "net.module.", "encoder."])
     def test_what_all_names_share_is_stripped(self, prefix: str, opens: Opens) -> None:
-        torch.save(prefixed(prefix), "net.pt")
+        torch.save(state(prefix), "net.pt")
         opened = opens("net.pt")
         if prefix != "_orig_mod.":
             assert opened.provenance["prefix_stripped"] == prefix
@@ -171,77 +156,6 @@ class TestPrefixes:
     def test_files_from_before_batch_norm_counted_batches(self, opens: Opens) -> None:
         torch.save({k: v for k, v in state().items() if not k.endswith("num_batches_tracked")}, "net.pt")
         torch.testing.assert_close(logits(opens("net.pt"), pixels()), expected(), rtol=0, atol=0)
-
-
-class Normalised(nn.Module):
-    """A user's normalising layer: the reference that the file's network is compared with."""
-
-    def __init__(self, first: str, second: str, mean: float, std: float, dimensions: int) -> None:
-        super().__init__()
-        self.names = (first, second)
-        for name, value in ((first, mean), (second, std)):
-            self.register_buffer(name, torch.full((1, 1, 1, 1) if dimensions == 4 else (1,) * dimensions, value))
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean, std = (getattr(self, name) for name in self.names)
-        result: Tensor = (x - mean) / std
-        return result
-
-
-class TestNormalisation:
-    @pytest.mark.parametrize(("first", "second"), [("mean", "std"), ("mu", "sigma"), ("new_mean", "new_std")])
-    @pytest.mark.parametrize("dimensions", [1, 4])
-    def test_a_layer_before_the_network_is_put_inside(
-        self, first: str, second: str, dimensions: int, opens: Opens
-    ) -> None:
-        model = nn.Sequential(Normalised(first, second, 0.3, 0.25, dimensions), trained()).eval()
-        torch.save(model.state_dict(), "net.pt")
-        opened = opens("net.pt")
-        assert opened.provenance["preprocessing"] == {"mean": [0.3], "std": [0.25], "outputs": "logits"}
-        assert opened.provenance["prefix_stripped"] == "1."
-        assert opened.provenance["normalisation"] == (f"(x - 0.3) / 0.25, from 0.{first} and 0.{second} in net.pt")
-        with torch.no_grad():
-            torch.testing.assert_close(logits(opened, pixels()), model(pixels()))
-
-    @pytest.mark.parametrize("place", ["", "normalize.", "0."])
-    def test_three_channels_at_the_top_or_in_a_layer(self, place: str, opens: Opens) -> None:
-        shape = Shape(3, 8, 8, 10)
-        net = trained(shape=shape)
-        mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2471, 0.2435, 0.2616])
-        inner = {f"model.{name}": tensor for name, tensor in net.state_dict().items()}
-        torch.save({f"{place}mean": mean.view(1, 3, 1, 1), f"{place}std": std.view(1, 3, 1, 1), **inner}, "net.pt")
-        opened = opens("net.pt", shape=shape)
-        assert opened.provenance["preprocessing"]["mean"] == [0.4914, 0.4822, 0.4465]
-        with torch.no_grad():
-            right = net((pixels(shape) - mean[:, None, None]) / std[:, None, None])
-        torch.testing.assert_close(logits(opened, pixels(shape), shape), right)
-
-    def test_the_users_own_is_put_inside(self, opens: Opens) -> None:
-        torch.save(state(), "net.pt")
-        opened = opens("net.pt", preprocessing=Preprocessing(mean=(0.5,), std=(0.25,)))
-        with torch.no_grad():
-            torch.testing.assert_close(logits(opened, pixels()), trained()((pixels() - 0.5) / 0.25))
-        assert opened.sha256 != opens("net.pt").sha256
-
-    def test_the_users_own_may_agree_with_the_files_but_not_contradict_it(self, opens: Opens, refusal: Refusal) -> None:
-        torch.save({**prefixed("1."), "0.mean": torch.tensor([0.3]), "0.std": torch.tensor([0.25])}, "net.pt")
-        agreeing = opens("net.pt", preprocessing=Preprocessing(mean=(0.3,), std=(0.25,)))
-        assert agreeing.sha256 == opens("net.pt").sha256
-        line = refusal("net.pt", preprocessing=Preprocessing(mean=(0.5,), std=(0.25,)))
-        assert "--mean 0.5 contradicts the normalisation in the file, mean = (0.3)" in line
-        assert "leave --mean and --std out" in line
-
-    def test_one_on_the_scale_of_bytes_is_refused(self, refusal: Refusal) -> None:
-        torch.save({**prefixed("1."), "0.mean": torch.tensor([125.3]), "0.std": torch.tensor([63.0])}, "net.pt")
-        line = refusal("net.pt")
-        assert "(125.3) and (63), which is not on the scale of images in [0, 1]" in line
-        assert "such as 125.3/255, or --no-normalisation" in line
-
-    def test_two_that_differ_are_refused(self, refusal: Refusal) -> None:
-        layers = {"0.mean": torch.tensor([0.3]), "0.std": torch.tensor([0.25])}
-        layers |= {"norm.mu": torch.tensor([0.5]), "norm.sigma": torch.tensor([0.25])}
-        torch.save({**prefixed("1."), **layers}, "net.pt")
-        assert "normalisations that differ, 0.mean and 0.std; norm.mu and norm.sigma" in refusal("net.pt")
 
 
 class TestArch:
@@ -305,13 +219,13 @@ class TestTheModel:
             opened.target.model(DIGITS, ())
 
     def test_provenance_is_json(self, opens: Opens) -> None:
-        torch.save({"model": prefixed("module.")}, "net.pt")
+        torch.save({"model": state("module.")}, "net.pt")
         opened = opens("net.pt")
         assert json.loads(json.dumps(opened.provenance)) == opened.provenance
 
     def test_the_same_weights_in_another_file_are_the_same_model(self, opens: Opens) -> None:
         torch.save(state(), "one.pt")
-        torch.save({"state_dict": prefixed("module.")}, "two.ckpt")
+        torch.save({"state_dict": state("module.")}, "two.ckpt")
         safetensors.torch.save_file(state(), "three.safetensors")
         assert len({opens(text).sha256 for text in ("one.pt", "two.ckpt", "three.safetensors")}) == 1
 

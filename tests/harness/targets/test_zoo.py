@@ -22,9 +22,8 @@ from harness.errors import HarnessError
 from harness.plugin.network import Shape
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.zoo import open_zoo
-from tests.harness.targets.conftest import Opens, Refusal, logits, pixels, trained
+from tests.harness.targets.conftest import RGB, Opens, Refusal, logits, pixels, trained
 
-RGB = Shape(3, 8, 8, 10)
 REAL = importlib.util.find_spec("robustbench") is not None
 
 STAND_IN = Path(__file__).parents[2] / "assets" / "standin"

@@ -3,8 +3,7 @@
 from collections import OrderedDict
 from typing import Any
 
-from tests.harness.targets.conftest import trained
-from tests.harness.targets.test_zoo import RGB
+from tests.harness.targets.conftest import RGB, trained
 
 from .enums import BenchmarkDataset, ThreatModel
 
