@@ -59,7 +59,7 @@ def common_seeds(first: Sequence[Contestant], second: Sequence[Contestant]) -> l
     return sorted(pairs, key=lambda pair: pair[0].train_seed or 0)
 
 
-def decide(
+def compare_rows(
     first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: VerdictsById
 ) -> Decision | None:
     """Compare the networks of two rows of a board in a column.
@@ -112,7 +112,7 @@ def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts:
     The best row is chosen by the same data, which favours it: a row that is told apart by a hair may still be its
     equal. A row that is not told apart is not shown to be equal either: there may be too few seeds or images.
     """
-    decisions = [decide(row, rows[0], column, verdicts) for row in rows[1:]]
+    decisions = [compare_rows(row, rows[0], column, verdicts) for row in rows[1:]]
     return [None, *corrected(decisions)]
 
 
@@ -121,5 +121,5 @@ def all_pairs(
 ) -> dict[tuple[int, int], Decision | None]:
     """Compare every two rows, by their places; Holm over all of these comparisons."""
     places = list(combinations(range(len(rows)), 2))
-    decisions = [decide(rows[one], rows[other], column, verdicts) for one, other in places]
+    decisions = [compare_rows(rows[one], rows[other], column, verdicts) for one, other in places]
     return dict(zip(places, corrected(decisions), strict=True))

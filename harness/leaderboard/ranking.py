@@ -14,7 +14,7 @@ from harness.leaderboard.contestants import Contestant, contestants, newest
 from harness.leaderboard.flags import flags
 from harness.leaderboard.pairs import against_best
 from harness.leaderboard.places import places
-from harness.reference import ReportedFigure, notes_of
+from harness.reference import ReportedFigure, remarks_on
 from harness.statistics.figures import Figure, summarise
 from harness.store.records import ProtocolRecord
 from harness.store.scope import Scope
@@ -154,7 +154,7 @@ def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
                 train_seeds=max((f.mean.n for f in group if f.mean), default=None),
                 metrics=dict.fromkeys(columns) | {f.metric: f.figure for f in group},
                 means={f.metric: f.mean for f in group if f.mean},
-                notes=notes_of(group),
+                notes=remarks_on(group),
                 unseeded=frozenset(f.metric for f in group if f.std_percent is None),
             )
             for (method, network, checkpoint), group in groups.items()

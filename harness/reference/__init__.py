@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.reference import fastat, lrat_paper
-from harness.reference.figure import ReportedFigure, notes_of
+from harness.reference.figure import ReportedFigure, remarks_on
 
-__all__ = ["ABOUT", "ReportedFigure", "notes_of", "reported_figures"]
+__all__ = ["ABOUT", "ReportedFigure", "remarks_on", "reported_figures"]
 
 ABOUT = {publication.PAPER: publication.ABOUT for publication in (lrat_paper, fastat)}
 """Publication -> where it is, and under what its figures were measured."""

@@ -46,7 +46,7 @@ class ReportedFigure:
         return Spread(self.median_percent, self.std_percent, self.n)
 
 
-def notes_of(row: Sequence[ReportedFigure]) -> tuple[str, ...]:
+def remarks_on(row: Sequence[ReportedFigure]) -> tuple[str, ...]:
     """The remarks on a row: each with its metric, unless it is on every figure of the row."""
     remarks = {figure.note for figure in row}
     if len(remarks) == 1:

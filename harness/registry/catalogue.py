@@ -28,7 +28,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
-class Kind:
+class PluginKind:
     """One of the things that can be added: what it is called, where it is looked for, and its contract."""
 
     noun: str
@@ -47,12 +47,12 @@ class Kind:
         return base
 
 
-KINDS: dict[str, Kind] = {
-    "methods": Kind("method", "harness.methods", "harness.plugin.method:Method"),
-    "attacks": Kind("attack", "harness.attacks", "harness.plugin.attack:Attack"),
-    "datasets": Kind("dataset", "harness.data", "harness.plugin.dataset:DataSource"),
-    "networks": Kind("network", "harness.networks", "harness.plugin.network:Network"),
-    "wrappers": Kind("wrapper", "harness.wrappers", "harness.plugin.wrapper:Wrapper"),
+KINDS: dict[str, PluginKind] = {
+    "methods": PluginKind("method", "harness.methods", "harness.plugin.method:Method"),
+    "attacks": PluginKind("attack", "harness.attacks", "harness.plugin.attack:Attack"),
+    "datasets": PluginKind("dataset", "harness.data", "harness.plugin.dataset:DataSource"),
+    "networks": PluginKind("network", "harness.networks", "harness.plugin.network:Network"),
+    "wrappers": PluginKind("wrapper", "harness.wrappers", "harness.plugin.wrapper:Wrapper"),
 }
 
 
@@ -160,7 +160,7 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     return catalogue
 
 
-def _sources(spec: Kind, files: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], object]]]:
+def _sources(spec: PluginKind, files: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], object]]]:
     """Name, place, and loader of each candidate, built-in ones first."""
     package = importlib.import_module(spec.package)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
