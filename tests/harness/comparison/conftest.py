@@ -6,12 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.events import BlockDone
-from harness.identity import digest
-from harness.protocols.run_spec import RunSpec
-from harness.store.records import DatasetRecord, ProtocolRecord
+from harness.store.records import DatasetRecord
 from tests.harness.comparison.kept import DIGITS, SETTINGS, TRAINING, Kept, Put
-from tests.tiny import PROTOCOL_DOCUMENT
+from tests.stores import add_checkpoint, add_evaluation, as_digits, make_spec, see_protocol, start
 
 
 @pytest.fixture
@@ -19,8 +16,7 @@ def store() -> Kept:
     store = Kept.read("sqlite://")  # in memory
     assert isinstance(store, Kept)
     store.kept = {}
-    attacks = {name: digest(settings) for name, settings in SETTINGS.items()}
-    store.see_protocol(ProtocolRecord("1" * 64, "tiny", digest(TRAINING), attacks, PROTOCOL_DOCUMENT), TRAINING)
+    see_protocol(store, SETTINGS, TRAINING)
     return store
 
 
@@ -45,27 +41,17 @@ def put(store: Kept) -> Put:
         attempt: int = 1,
         status: str = "done",
     ) -> int:
-        spec = RunSpec(
-            method=method,
-            method_settings=departures or {},
-            network=network,
-            network_settings={},
-            dataset=dataset.name,
-            dataset_fingerprint=dataset.fingerprint,
-            training=training,
-            train_seed=train_seed,
+        made = departures or {}
+        spec = make_spec(
+            dataset, method=method, method_settings=made, network=network, training=training, train_seed=train_seed
         )
-        words: dict[str, Any] = {"method_departures": departures or {}, "network_departures": {}}
-        run = store.start_run(spec, dataset, **words, parameters=1, provenance={}, attempt=attempt)
-        store.add_checkpoint(run.id, checkpoint, epoch, digest([run.id, checkpoint]))
-        kept = store.run(run.id).checkpoint(checkpoint)
-        assert kept is not None
+        run = start(store, spec, dataset, method_departures=made, attempt=attempt)
+        kept = add_checkpoint(store, run, checkpoint, epoch)
         for attack, several in verdicts.items():
             for seed, digits in enumerate(several, start=first_seed):
-                number = store.open_evaluation(kept.id, attack, settings[attack], seed, len(digits), {})
-                whole = bytes(map(int, digits))
-                for start in (0, 4):  # two blocks, of which the second is no whole byte
-                    store.add_block(BlockDone(number, start, whole[start : start + 4 if start == 0 else None], 1.0, ()))
+                of_attack = settings[attack]
+                # of two blocks the second is no whole byte
+                number = add_evaluation(store, kept, attack, of_attack, as_digits(digits), seed=seed, block=4)
                 if margins and (attack, seed) in margins:
                     store.kept[number] = margins[attack, seed]
         if status != "running":

@@ -6,19 +6,16 @@ from typing import Any
 
 import pytest
 
-from harness.events import BlockDone
-from harness.identity import digest
 from harness.planning.assessment import with_attacks
 from harness.planning.run_request import RunRequest
 from harness.protocols.protocol import load_protocol
-from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
 from harness.reproduction.measured import ComparedCell, compare_cells
 from harness.reproduction.recipes import Cell, select
 from harness.reproduction.requests import requests
-from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
+from harness.store.records import DatasetRecord, RunRecord
 from harness.store.store import Store
-from tests.tiny import PROTOCOL_DOCUMENT
+from tests.stores import add_checkpoint, add_evaluation, make_spec, right, see_protocol, start
 
 BASE = RunRequest(methods=(), device="cpu")
 DEFAULT: dict[str, str] = {}
@@ -87,28 +84,23 @@ def put(
     done: bool = True,
 ) -> RunRecord:
     """A run on CIFAR-10 with ResNet-18, and how many images it had right, for each attack and seed."""
-    digests = {attack: digest({"attack": attack}) for attack in ATTACKS}
-    training = PAPER.training_document
-    store.see_protocol(ProtocolRecord(protocol, "paper", digest(training), digests, PROTOCOL_DOCUMENT), training)
+    of_attacks = {attack: {"attack": attack} for attack in ATTACKS}
+    see_protocol(store, of_attacks, PAPER.training_document, fingerprint=protocol, name="paper")
     made = discover("methods").get(method).from_mapping(settings)
-    spec = RunSpec(
+    spec = make_spec(
+        CIFAR,
         method=method,
         method_settings=made.resolved(),
         network="resnet18",
-        network_settings={},
-        dataset="cifar10",
-        dataset_fingerprint=CIFAR.fingerprint,
-        training=training,
+        training=PAPER.training_document,
         train_seed=train_seed,
     )
-    departures: dict[str, Any] = {"method_departures": made.departures(), "network_departures": {}}
-    run = store.start_run(spec, CIFAR, **departures, parameters=1, provenance={}, attempt=attempt)
-    store.add_checkpoint(run.id, checkpoint, 60, "c" * 64)
-    (kept,) = store.run(run.id).checkpoints
+    run = start(store, spec, CIFAR, method_departures=made.departures(), attempt=attempt)
+    kept = add_checkpoint(store, run, checkpoint, 60, "c" * 64)
     for attack, counts in correct.items():
         for seed, count in enumerate(counts):
-            number = store.open_evaluation(kept.id, attack, {"attack": attack}, seed, examples, {}, sample=sample)
-            store.add_block(BlockDone(number, 0, bytes([1] * count + [0] * (examples - count)), 1.0, ()))
+            verdicts = right(count, examples)
+            add_evaluation(store, kept, attack, of_attacks[attack], verdicts, seed=seed, sample=sample)
     if done:
         store.end_run(run.id)
     return run

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness.events import BlockDone
 from harness.reference import ReportedFigure
 from harness.reproduction.measured import compare_cells, conditions
 from harness.reproduction.recipes import RECIPES, Cell, select
 from harness.statistics.figures import Figure
 from harness.store.store import Store
 from tests.harness.reproduction.tables import ATTACKS, BASE, CIFAR, IMAGES, close, put, row
+from tests.stores import add_evaluation, right
 
 
 def test_a_model_from_elsewhere_on_the_board_is_no_cell(store: Store) -> None:
@@ -22,8 +22,7 @@ def test_a_model_from_elsewhere_on_the_board_is_no_cell(store: Store) -> None:
     alone = row(store, "sat")
     fields: dict[str, Any] = {"network": "resnet18", "network_settings": {}, "network_departures": {}}
     model = store.see_model("sat", CIFAR, sha256="d" * 64, parameters=1, provenance={}, **fields)
-    number = store.open_evaluation(model.checkpoint.id, "pgd", {"attack": "pgd"}, 0, IMAGES, {})
-    store.add_block(BlockDone(number, 0, bytes([1] * IMAGES), 1.0, ()))
+    add_evaluation(store, model.checkpoint, "pgd", {"attack": "pgd"}, right(IMAGES, IMAGES))
     assert row(store, "sat") == alone
 
 

@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 from harness.events import Finding
 from harness.protocols.run_spec import RunSpec
-from harness.store.records import DatasetRecord, ModelRecord, RunRecord
+from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
+from tests import stores
+from tests.stores import DIGITS
 
-DIGITS = DatasetRecord("digits", "f" * 64, 1437, 360, 1, 8, 8, 10)
 CARRIED = 104 + 2 * 21 * 6  # cells of Gao et al.; of Pan and Yao data sets, methods, and metrics
 
 
 def make_spec(**changes: Any) -> RunSpec:
-    spec = RunSpec(
-        method="sat",
-        method_settings={"strength": 1.5},
-        network="smallcnn",
-        network_settings={"width": 4},
-        dataset=DIGITS.name,
-        dataset_fingerprint=DIGITS.fingerprint,
-        training={"epsilon": 0.1, "epochs": 2},
-        train_seed=3,
-    )
-    return dataclasses.replace(spec, **changes)
+    fields: dict[str, Any] = {"method_settings": {"strength": 1.5}, "network_settings": {"width": 4}}
+    return stores.make_spec(**(fields | {"training": {"epsilon": 0.1, "epochs": 2}, "train_seed": 3} | changes))
 
 
 def start(store: Store, spec: RunSpec | None = None, attempt: int = 1) -> RunRecord:
-    return store.start_run(
-        spec or make_spec(),
-        DIGITS,
-        method_departures={"strength": 1.5},
-        network_departures={"width": 4},
-        parameters=1234,
-        provenance={"device": "cpu", "threads": 1},
-        attempt=attempt,
-    )
+    facts: dict[str, Any] = {"parameters": 1234, "provenance": {"device": "cpu", "threads": 1}}
+    departures: dict[str, Any] = {"method_departures": {"strength": 1.5}, "network_departures": {"width": 4}}
+    return stores.start(store, spec or make_spec(), attempt=attempt, **facts, **departures)
 
 
 def start_evaluation(store: Store, run: RunRecord, **changes: Any) -> int:
     """The number of an evaluation of the run's last checkpoint."""
-    store.add_checkpoint(run.id, "last", 2, "c" * 64)
-    checkpoint = store.run(run.id).checkpoint("last")
-    assert checkpoint is not None
+    checkpoint = stores.add_checkpoint(store, run, sha256="c" * 64)
     key: dict[str, Any] = {"checkpoint_id": checkpoint.id, "attack": "pgd", "settings": {"steps": 20}, "seed": 0}
     return store.open_evaluation(**(key | {"examples": 10} | changes), provenance={"device": "cpu"})
 

@@ -17,7 +17,8 @@ from harness.store.records import ProtocolRecord, RunRecord
 from harness.store.scope import Scope
 from harness.store.store import Store
 from harness.store.verdicts import pack, unpack
-from tests.harness.store.entries import DIGITS, FINDINGS, make_spec, see_model, start, start_evaluation
+from tests.harness.store.entries import FINDINGS, make_spec, see_model, start, start_evaluation
+from tests.stores import DIGITS
 from tests.tiny import PROTOCOL_DOCUMENT
 
 

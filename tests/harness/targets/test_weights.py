@@ -18,6 +18,7 @@ from harness.protocols.run_spec import RunSpec
 from harness.training.checkpoints import save_weights
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, logits, pixels, trained
 from tests.harness.targets.given import expected, state
+from tests.stores import make_spec
 
 
 def parallel() -> dict[str, Tensor]:
@@ -52,17 +53,8 @@ def test_safetensors_of_a_stranger(opens: Opens) -> None:
 
 
 def spec(**changes: Any) -> RunSpec:
-    fields: dict[str, Any] = {
-        "method": "sat",
-        "method_settings": {},
-        "network": "smallcnn",
-        "network_settings": {"width": 4},
-        "dataset": "digits",
-        "dataset_fingerprint": "f" * 64,
-        "training": {"epsilon": 0.2},
-        "train_seed": 3,
-    }
-    return RunSpec(**(fields | changes))
+    fields: dict[str, Any] = {"network_settings": {"width": 4}, "training": {"epsilon": 0.2}, "train_seed": 3}
+    return make_spec(**(fields | changes))
 
 
 class TestOwnFiles:

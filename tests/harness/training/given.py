@@ -8,6 +8,7 @@ from harness.events import CheckpointDone, Event
 from harness.plugin.dataset import Augmentation, Dataset, Split
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
+from tests.stores import make_spec
 from tests.tiny import draws
 
 
@@ -22,16 +23,7 @@ def dataset(n: int = 50, size: int = 8, augmentation: Augmentation | None = None
 def spec(data: Dataset, epochs: int = 4, seed: int = 0, precision: str = "float32") -> RunSpec:
     values = {"train.epochs": epochs, "train.batch_size": 16, "train.steps": 2, "train.precision": precision}
     protocol = load_protocol("digits").with_values(values)
-    return RunSpec(
-        method="sat",
-        method_settings={},
-        network="smallcnn",
-        network_settings={"width": 4},
-        dataset=data.name,
-        dataset_fingerprint=data.fingerprint,
-        training=protocol.training_document,
-        train_seed=seed,
-    )
+    return make_spec(data, network_settings={"width": 4}, training=protocol.training_document, train_seed=seed)
 
 
 def checkpoints(events: list[Event]) -> dict[str, tuple[int, str]]:
