@@ -8,11 +8,9 @@ import json
 import re
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from harness.leaderboard.board import REPORTED, Board, Row, Selection
 from harness.leaderboard.cells import heading, seeds_text
@@ -20,11 +18,13 @@ from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_csv import render_csv
 from harness.leaderboard.render_json import render_json
 from harness.leaderboard.render_markdown import render_markdown
-from harness.leaderboard.render_table import PIPE_WIDTH, render_table
+from harness.leaderboard.render_table import PIPE_WIDTH
 from harness.reference import ReportedFigure, fastat, lrat_paper, reported_figures
 from harness.reproduction.recipes import select
 from harness.statistics.figures import Figure, Spread
 from harness.store.store import Store
+from tests.harness.leaderboard.held import Held, close
+from tests.harness.leaderboard.rendered import printed
 
 PAPER = "Pan and Yao 2026"
 NAMES = {  # the file's column -> the board's; the last one ranks
@@ -41,10 +41,6 @@ MEAN = "mean ± standard deviation over 3 training seeds"
 def networks() -> list[dict[str, str]]:
     text = (resources.files("harness.reference") / "fastat.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
-
-
-def close(expected: float) -> Any:
-    return pytest.approx(expected, rel=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -136,35 +132,17 @@ class TestBoards:
         assert [note.split(",")[0] for note in noted["pgd-at"]] == ["trained without weight averaging"]
 
     def test_means_and_medians_of_one_publication_are_two_boards(self) -> None:
-        class Held(Store):
-            def __init__(self) -> None: ...
-
-            def runs(self) -> Any:
-                return []
-
-            models = protocols = runs
-
-            def reported(self) -> list[ReportedFigure]:
-                place = ("p", "1", "digits", "smallcnn")
-                return [
-                    ReportedFigure(*place, "a", "last", "pgd", 50.0, 0.5, ""),
-                    ReportedFigure(*place, "b", "last", "pgd", 60.0, 0.5, "", "mean", 3),
-                ]
-
-        medians, means = boards(Held())
+        place = ("p", "1", "digits", "smallcnn")
+        reported = [
+            ReportedFigure(*place, "a", "last", "pgd", 50.0, 0.5, ""),
+            ReportedFigure(*place, "b", "last", "pgd", 60.0, 0.5, "", "mean", 3),
+        ]
+        medians, means = boards(Held([], protocols=(), reported=reported))
         (a,), (b,) = medians.rows, means.rows
         assert [(row.rank, row.method, row.value("pgd")) for row in (a, b)] == [(1, "a", 50.0), (1, "b", 60.0)]
         assert (seeds_text(a), a.train_seeds, b.train_seeds) == ("-", None, 3)  # the one does not say how many
         assert "mean" not in heading(medians)
         assert heading(means).endswith(": mean ± standard deviation over 3 training seeds")
-
-
-def printed(chosen: Sequence[Board], width: int) -> str:
-    text = io.StringIO()
-    console = Console(file=text, width=width)
-    for part in render_table(chosen, console):
-        console.print(part)
-    return text.getvalue()
 
 
 def expected_cells(chosen: Sequence[Board]) -> list[str]:
