@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main as entry
+from tests.command import exit_code
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -29,11 +28,9 @@ def test_what_a_page_says_works(
         elif language == "console":
             for line in text.splitlines():
                 assert line.startswith("$ harness "), line
-                monkeypatch.setattr(sys, "argv", shlex.split(line.removeprefix("$ "), comments=True))
-                with pytest.raises(SystemExit) as ended:
-                    entry.main()
+                code = exit_code(line.removeprefix("$ "))
                 out, err = capsys.readouterr()
-                assert ended.value.code == 0, f"{line}\n{out}\n{err}"
+                assert code == 0, f"{line}\n{out}\n{err}"
                 commands += 1
     assert commands
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +13,11 @@ import pytest
 import torch
 
 import harness.planning.assessment
-from harness.cli.main import main
 from harness.protocols.protocol import load_protocol
 from harness.runtime.seeds import generator
 from harness.store.store import Store
 from tests.attacks.package import CPU, Net, block, plain, verdicts
+from tests.command import exit_code
 
 ROOT = Path(__file__).parents[2]
 STARTS = (0, 8, 16)
@@ -54,7 +53,7 @@ def test_blocks_in_another_order_and_in_another_process_get_the_same_verdicts(at
     assert len({tuple(found) for found in in_order}) > 1
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+def run(folder: Path) -> int:
     """The command on the digits with Square and AutoAttack in blocks of ten; gives its exit code."""
     document = load_protocol("digits").with_values(
         {"evaluation.attacks": "square,autoattack", "evaluation.block_size": 10, "epsilon": 0.14}
@@ -68,10 +67,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
         f" --workers 1 --protocol {folder}/mine.toml --db {folder}/leaderboard.db --runs-dir {folder}/runs"
         f" --data-dir {folder}/data"
     )
-    monkeypatch.setattr(sys, "argv", shlex.split(command))
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+    return exit_code(command)
 
 
 def stored(folder: Path) -> dict[tuple[str, int], tuple[list[tuple[int, int]], bytes | None]]:
@@ -93,7 +89,7 @@ def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_i
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     for folder in (whole, stopped):
         folder.mkdir()
-    assert run(whole, monkeypatch) == 0
+    assert run(whole) == 0
 
     add_block, missing_blocks, calls = Store.add_block, harness.planning.assessment.missing_blocks, []
 
@@ -108,12 +104,12 @@ def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_i
         patch.setattr(
             harness.planning.assessment, "missing_blocks", lambda *a: iter([*missing_blocks(*a)][::-1])
         )  # from the end
-        assert run(stopped, monkeypatch) == 130
+        assert run(stopped) == 130
     assert "what was done is kept" in capsys.readouterr().err
     assert calls == [30, 20]
     assert stored(stopped)["square", 0] == ([(20, 10), (30, 5)], None)
 
-    assert run(stopped, monkeypatch) == 0
+    assert run(stopped) == 0
     assert stored(stopped) == stored(whole)
     (_, first), (_, second) = (stored(whole)["square", seed] for seed in (0, 1))
     assert first != second  # so that a block run with another's random numbers would show
