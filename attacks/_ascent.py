@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Interval
@@ -13,7 +13,7 @@ from typing_extensions import Doc
 
 from harness.errors import SettingError
 from harness.plugin.adversary import Objective, ascend, worst_of
-from harness.plugin.attack import Attack, Passes
+from harness.plugin.attack import Attack, AttackKind, Passes
 from harness.plugin.settings import LATER
 from harness.plugin.threat import Threat
 
@@ -25,6 +25,8 @@ class Ascent(Attack):
     With several restarts an example is broken if the judged iterate of any of them is misclassified. The first
     restart is the attack without restarts, to the last bit, so that restarts only ever strengthen it.
     """
+
+    kind: ClassVar[AttackKind] = "white-box"
 
     keep: Annotated[Literal["last", "worst"], Doc("the iterate that is judged")] = "last"
     restarts: Annotated[

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.attacks._autoattack import Package
+from harness.plugin.attack import AttackKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,4 +16,5 @@ class APGDCE(Package):
     As AutoAttack's standard version runs it, on every example that is classified rightly. Departs: nothing.
     """
 
+    kind: ClassVar[AttackKind] = "white-box"
     parts: ClassVar[tuple[str, ...]] = ("apgd-ce",)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.attacks._autoattack import FEWEST, Package
+from harness.plugin.attack import AttackKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,7 @@ class APGDT(Package):
     Departs: with fewer than ten classes there are as many targets as other classes.
     """
 
+    kind: ClassVar[AttackKind] = "white-box"
     parts: ClassVar[tuple[str, ...]] = ("apgd-t",)
     fewest_classes: ClassVar[int] = FEWEST
     with_fewer_classes: ClassVar[tuple[str, ...]] = ("apgd-ce",)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.attacks._autoattack import FEWEST, PARTS, Package
+from harness.plugin.attack import AttackKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,7 @@ class AutoAttack(Package):
     many targets as there are other classes.
     """
 
+    kind: ClassVar[AttackKind] = "ensemble"
     parts: ClassVar[tuple[str, ...]] = tuple(PARTS)
     fewest_classes: ClassVar[int] = FEWEST
     with_fewer_classes: ClassVar[tuple[str, ...]] = tuple(part for part in PARTS if part != "apgd-t")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.attacks._autoattack import Package
+from harness.plugin.attack import AttackKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,5 +17,6 @@ class FABT(Package):
     that it draws nothing. Departs: with fewer than ten classes there are as many targets as other classes.
     """
 
+    kind: ClassVar[AttackKind] = "white-box"
     parts: ClassVar[tuple[str, ...]] = ("fab-t",)
     seeded: ClassVar[bool] = False

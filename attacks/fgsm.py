@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.plugin.adversary import CrossEntropy, ascend
-from harness.plugin.attack import Attack, Passes
+from harness.plugin.attack import Attack, AttackKind, Passes
 from harness.plugin.threat import Threat
 
 
@@ -21,6 +21,7 @@ class FGSM(Attack):
     Departs: the result is clipped to [0, 1].
     """
 
+    kind: ClassVar[AttackKind] = "single-step"
     budget: ClassVar[tuple[str, ...]] = ("epsilon",)
     seeded: ClassVar[bool] = False
 

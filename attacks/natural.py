@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.plugin.attack import Attack, Passes
+from harness.plugin.attack import Attack, AttackKind, Passes
 from harness.plugin.threat import Threat
 
 
@@ -16,6 +16,7 @@ from harness.plugin.threat import Threat
 class Natural(Attack):
     """The images as they are: natural accuracy (section 5.2 of the LRAT paper)."""
 
+    kind: ClassVar[AttackKind] = "clean"
     budget: ClassVar[tuple[str, ...]] = ()
     seeded: ClassVar[bool] = False
     fewest_classes: ClassVar[int] = 1

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import Doc
 
 from harness.plugin.adversary import CrossEntropy, project, worst_of
-from harness.plugin.attack import Attack, Passes
+from harness.plugin.attack import Attack, AttackKind, Passes
 from harness.plugin.threat import Threat
 
 
@@ -22,6 +22,7 @@ class Noise(Attack):
     A baseline, not an evaluation: where it breaks as much as PGD does, the gradients mislead PGD.
     """
 
+    kind: ClassVar[AttackKind] = "random"
     budget: ClassVar[tuple[str, ...]] = ("epsilon",)
 
     draws: Annotated[int, Interval(ge=1, le=100_000), Doc("points tried for each image")] = 10

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.attacks._autoattack import Package
+from harness.plugin.attack import AttackKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,4 +17,5 @@ class Square(Package):
     gradient attacks did not, the gradients mislead them. Departs: nothing.
     """
 
+    kind: ClassVar[AttackKind] = "black-box"
     parts: ClassVar[tuple[str, ...]] = ("square",)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from harness.conformance import ContractCheck, Violation, require
 from harness.conformance.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
-from harness.plugin.attack import Attack
+from harness.plugin.attack import Attack, Passes
 from harness.plugin.threat import Threat
 from harness.runtime.seeds import generator, global_seed
 from harness.runtime.untouched import Untouched
@@ -122,23 +122,47 @@ def budget(attack: Attack) -> None:
             require(same, f"another {name} of the threat changes its images: name {name!r} in budget")
 
 
-def cost(attack: Attack) -> None:
+@cache
+def _passed(attack: Attack) -> Passes:
+    """The passes that the attack takes, for one image."""
     model = probe_model(CLASSES)
-    passed = 0
-
-    def count(_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        nonlocal passed
-        passed += len(inputs[0])
-
     x, _ = probe_batch(IMAGES, CLASSES)
     y = model.eval()(x).argmax(1)
+    forward: list[int] = []
+    backward: list[int] = []
+
+    def count(_model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
+        seen = inputs[0].view_as(inputs[0])
+        forward.append(len(seen))
+        if seen.requires_grad:
+            seen.register_hook(lambda gradient: backward.append(len(gradient)))  # type: ignore[no-untyped-call]
+        return (seen,)
+
     model.register_forward_pre_hook(count)
     attack.perturb(model, x, y, THREAT, generator(CPU, 0, "check"))
-    declared = attack.passes(THREAT).forward
+    return Passes(sum(forward), sum(backward)).times(1 / IMAGES)
+
+
+def cost(attack: Attack) -> None:
+    passed, declared = _passed(attack).forward, attack.passes(THREAT).forward
     require(
-        passed / IMAGES <= declared + 1e-9,
-        f"it took {passed / IMAGES:g} forward passes an image, and passes() says at most {declared:g}",
+        passed <= declared + 1e-9,
+        f"it took {passed:g} forward passes an image, and passes() says at most {declared:g}",
     )
+
+
+def kind(attack: Attack) -> None:
+    """An attack of a kind that its gradients belie would raise flags that mean nothing, and keep others down."""
+    gradients = _passed(attack).backward
+    fitting = ("white-box", "ensemble") if gradients > 1 else ("single-step",) if gradients else ("black-box", "random")
+    advice = f"it takes {gradients:g} gradients an image: say kind = {' or '.join(map(repr, fitting))}"
+    if attack.kind is None:
+        raise Violation(f"it declares no kind, so that the checks of rigour make little of it; {advice}")
+    if attack.kind == "clean":
+        x, _ = probe_batch(IMAGES, CLASSES)
+        return require(torch.equal(_result(attack), x), "its kind is 'clean', and it changes the images")
+    known = attack.kind in fitting or attack.kind == "ensemble" or (attack.kind == "white-box" and gradients > 0)
+    require(known, f"its kind is {attack.kind!r}, but {advice}")
 
 
 def few_classes(attack: Attack) -> None:
@@ -163,5 +187,6 @@ CHECKS: dict[str, ContractCheck] = {
     "the network is left as it was": network_as_it_was,
     "it names what it reads of the threat": budget,
     "it takes as few classes as it says": few_classes,
+    "it is of the kind that it declares": kind,
     "it costs no more passes than it says": cost,
 }

@@ -202,6 +202,7 @@ class Attacking:
         started = time.perf_counter()
         findings = examine_verdicts(
             {attack: [verdicts[e.id] for e in several] for attack, several in by_attack.items()},
+            assessment.attack_types,
             assessment.dataset.test.labels[assessment.dataset.places(assessment.images)].cpu(),
             {attack: [text for e in several for text in e.warnings] for attack, several in by_attack.items()},
             assessment.protocol.evaluation.block_size,

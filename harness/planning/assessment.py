@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
 from harness.plugin.threat import Threat
 from harness.protocols.protocol import Protocol
-from harness.registry.catalogue import Catalogue, make
+from harness.registry.catalogue import Catalogue, discover, make
 from harness.registry.shipped import code_of, engine_code, ships
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.store.scope import ExaminationKind, Scope
@@ -99,6 +100,11 @@ class Assessment:
     def attack_seeds(self, attack: str) -> range:
         """The seeds an attack is run with: one, where it draws nothing."""
         return range(self.seeds if self.attacks[attack].seeded else 1)
+
+    @cached_property
+    def attack_types(self) -> dict[str, type[Attack]]:
+        """The classes of all registered attacks: a model may have verdicts of more than are asked for now."""
+        return {name: cast(type[Attack], found.cls) for name, found in discover("attacks", self.plugins).found.items()}
 
     def gaps(self, done: Iterable[EvaluationRecord], *, fresh: bool = False) -> Iterator[AttackGap]:
         """Every evaluation that is wanted of one model, with its missing blocks (none where it is complete).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,21 @@ class Passes:
         return self.forward + self.backward
 
 
+AttackKind = Literal["white-box", "single-step", "black-box", "ensemble", "random", "clean"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attack(Plugin, ABC):
     """Base of evaluation attacks. Subclass it as a frozen, keyword-only dataclass and write ``perturb``."""
+
+    kind: ClassVar[AttackKind | None] = None
+    """What the attack is; the checks of rigour ask this and never its name.
+
+    ``white-box`` follows gradients, ``single-step`` takes one gradient, and ``black-box`` asks for outputs alone. An
+    ``ensemble`` runs several attacks, strong ones among them, so that what it leaves counts as robust. ``random`` draws
+    points of the ball, as a baseline. ``clean`` gives the images as they are. None: the attack declares nothing, and
+    the checks that ask for a kind leave it out.
+    """
 
     budget: ClassVar[tuple[str, ...]] = ("epsilon", "steps", "step_size", "start")
     """The parts of the threat that this attack reads; a change in another part does not change its results."""
@@ -56,6 +68,9 @@ class Attack(Plugin, ABC):
         parts = [field.name for field in fields(Threat)]
         if isinstance(self.budget, str) or not isinstance(self.budget, Collection) or set(self.budget) - set(parts):
             raise SettingError(f"budget = {self.budget!r} is refused: it must be a tuple of some of {', '.join(parts)}")
+        if self.kind is not None and self.kind not in get_args(AttackKind):
+            kinds = ", ".join(get_args(AttackKind))
+            raise SettingError(f"kind = {self.kind!r} is refused: it must be one of {kinds}")
         if not isinstance(self.seeded, bool):
             raise SettingError(f"seeded = {self.seeded!r} is refused: it must be True or False")
         if not isinstance(self.fewest_classes, int) or self.fewest_classes < 1:

@@ -53,8 +53,3 @@ class Check(Generic[Evidence]):
         mark = self.mark if outcome.status == "flagged" else ""
         value = outcome.value if outcome.value is not None and math.isfinite(outcome.value) else None
         return Finding(self.name, outcome.status, mark, value, self.threshold, outcome.reason, outcome.details)
-
-    @property
-    def claim(self) -> str:
-        """What holds where it passes: the first line of its function's docstring."""
-        return (self.judge.__doc__ or "").strip().split("\n")[0]

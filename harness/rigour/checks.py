@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.events import Finding
+from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
 from harness.rigour import (
-    autoattack,
     baselines,
     classes,
     consistency,
@@ -24,6 +24,7 @@ from harness.rigour import (
     process,
     radii,
     repeats,
+    warned,
 )
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.check import Check
@@ -58,12 +59,7 @@ VERDICT_CHECKS: tuple[Check[Record], ...] = (
     Check("square-stronger", "S", consistency.square_stronger, consistency.ALONE),
     Check("robust-above-clean", "X", consistency.robust_above_clean, consistency.ABOVE),
     Check("class-left-behind", "Y", classes.class_left_behind, None),
-    Check("autoattack-random", "W", autoattack.random, None),
-    Check("autoattack-probabilities", "W", autoattack.probabilities, None),
-    Check("autoattack-dynamic", "W", autoattack.dynamic, None),
-    Check("autoattack-zero-gradient", "W", autoattack.zero_gradient, autoattack.ZERO_GRADIENT),
-    Check("autoattack-square", "W", autoattack.square, autoattack.SQUARE),
-    Check("autoattack-other", "W", autoattack.other, None),
+    *warned.CHECKS,
 )
 
 
@@ -100,6 +96,7 @@ def examine_model(
 
 def examine_verdicts(
     verdicts: Mapping[str, Sequence[bytes]],
+    types: Mapping[str, type[Attack]],
     labels: Tensor | Sequence[int],
     warnings: Mapping[str, Sequence[str]],
     block: int | None = None,
@@ -109,13 +106,15 @@ def examine_verdicts(
 
     Args:
         verdicts: for each attack, for each of its seeds one byte an image: 1 where right under attack.
+        types: the classes of the registered attacks, which declare what kind of attack each is. An attack that is not
+            among them takes part in the checks that ask for no kind, and in no others.
         warnings: for each attack, the texts that it warned with.
         block: images of a block of the evaluation, which one warning is about; all where it is not given.
         names: of the classes, by their labels.
     Raises:
         ValueError: an attack has verdicts of another number of images than there are labels.
     """
-    record = Record.of(verdicts, labels, warnings, block, names)
+    record = Record.of(verdicts, types, labels, warnings, block, names)
     return [check(record) for check in VERDICT_CHECKS]
 
 

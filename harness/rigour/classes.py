@@ -54,7 +54,7 @@ def class_left_behind(record: Record) -> Outcome:
     for attack in record.attacks:
         right = record.median_seed(attack)
         whole = float(right.float().mean())
-        part = NATURAL_PART if attack == "natural" else ATTACKED_PART
+        part = NATURAL_PART if record.kind(attack) == "clean" else ATTACKED_PART
         counts = [(int(right[record.labels == c].sum()), int((record.labels == c).sum())) for c in record.classes]
         table[attack] = [count / of if of else None for count, of in counts]
         if whole < ATTACKED_PART:

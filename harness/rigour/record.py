@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CLEAN = "natural"
-GRADIENT_ATTACKS = ("fgsm", "pgd", "cw", "apgd-ce", "apgd-t", "fab-t")
-"""The attacks that follow the gradient, by the names that they are stored under."""
+from harness.plugin.attack import Attack, AttackKind
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,7 @@ class Record:
 
     Attributes:
         verdicts: for each attack ``(seeds, n)`` bool, right under the attack.
+        types: the classes of the attacks that are registered, which declare what kind of attack each is.
         labels: ``(n,)``.
         warnings: for each attack, the texts that it warned with.
         block: images of a block, which one warning is about.
@@ -26,6 +25,7 @@ class Record:
     """
 
     verdicts: Mapping[str, Tensor]
+    types: Mapping[str, type[Attack]]
     labels: Tensor
     warnings: Mapping[str, Sequence[str]]
     block: int
@@ -35,6 +35,7 @@ class Record:
     def of(
         cls,
         verdicts: Mapping[str, Sequence[bytes]],
+        types: Mapping[str, type[Attack]],
         labels: Tensor | Sequence[int],
         warnings: Mapping[str, Sequence[str]],
         block: int | None,
@@ -53,7 +54,7 @@ class Record:
                 raise ValueError(f"{attack} has verdicts of {sorted(lengths)} images, and there are {len(y)} labels")
             if seeds:
                 read[attack] = torch.tensor([list(seed) for seed in seeds], dtype=torch.bool)
-        return cls(read, y, warnings, min(block or len(y), len(y)), names)
+        return cls(read, types, y, warnings, min(block or len(y), len(y)), names)
 
     @property
     def n(self) -> int:
@@ -70,6 +71,28 @@ class Record:
         """The labels that occur, in order."""
         return sorted(set(self.labels.tolist()))
 
+    def of_kind(self, *kinds: AttackKind) -> list[str]:
+        """The attacks of these kinds whose verdicts there are."""
+        return [attack for attack in self.verdicts if self.kind(attack) in kinds]
+
+    def kind(self, attack: str) -> AttackKind | None:
+        """What an attack declares to be; None where it declares nothing, or is not known."""
+        return self.types[attack].kind if attack in self.types else None
+
+    def wanted(self, kind: AttackKind) -> str:
+        """The registered attacks of a kind, in a sentence that asks for one of them."""
+        return " or ".join(name for name, cls in self.types.items() if cls.kind == kind) or f"an attack of kind {kind}"
+
+    def strongest_ensemble(self) -> str | None:
+        """The ensemble that leaves the fewest images right; None where none was run."""
+        return min(
+            self.of_kind("ensemble"), key=lambda attack: float(self.verdicts[attack].float().mean()), default=None
+        )
+
+    def title(self, attack: str) -> str:
+        """An attack in a sentence: by its class's name, as its publication writes it."""
+        return self.types[attack].__name__
+
     def median_seed(self, attack: str) -> Tensor:
         """``(n,)`` the verdicts of the seed of median accuracy (the lower one of two)."""
         seeds = self.verdicts[attack]
@@ -77,6 +100,5 @@ class Record:
         return seeds[order[(len(seeds) - 1) // 2]]
 
     def always(self, *attacks: str) -> Tensor:
-        """``(n,)`` right under every seed of those attacks that there are."""
-        found = [self.verdicts[a].all(0) for a in attacks if a in self.verdicts]
-        return torch.stack(found).all(0)
+        """``(n,)`` right under every seed of these attacks."""
+        return torch.stack([self.verdicts[attack].all(0) for attack in attacks]).all(0)

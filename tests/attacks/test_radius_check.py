@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.conformance import run_checks
-from harness.plugin.attack import Attack, Passes
+from harness.plugin.attack import Attack, AttackKind, Passes
 from harness.plugin.threat import Threat
 
 CHECK = "it respects any radius from 0 to 1"
@@ -21,6 +21,7 @@ CHECK = "it respects any radius from 0 to 1"
 class Corner(Attack):
     """A random corner of the ball, with one thing wrong."""
 
+    kind: ClassVar[AttackKind] = "random"
     budget: ClassVar[tuple[str, ...]] = ("epsilon",)
     wrong: str = ""
 

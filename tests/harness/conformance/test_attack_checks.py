@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.plugin.attack import Attack, Passes
+from harness.errors import SettingError
+from harness.plugin.adversary import CrossEntropy, ascend
+from harness.plugin.attack import Attack, AttackKind, Passes
 from harness.plugin.threat import Threat
 from tests.harness.conformance.complaints import assert_complains, complaints
 
@@ -18,6 +20,7 @@ from tests.harness.conformance.complaints import assert_complains, complaints
 class BadAttack(Attack):
     """A random attack with one thing wrong."""
 
+    kind: ClassVar[AttackKind | None] = "random"
     seeded: ClassVar[bool] = True
     budget: ClassVar[tuple[str, ...]] = ("epsilon",)
     wrong: str = ""
@@ -90,3 +93,68 @@ def test_a_bad_attack_is_told_what_is_wrong(wrong: str, check: str, words: str) 
 
 def test_a_good_attack_hears_nothing() -> None:
     assert complaints("attack", BadAttack()) == {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Climb(BadAttack):
+    """So many steps along the gradient."""
+
+    kind: ClassVar[AttackKind | None] = "white-box"
+    seeded: ClassVar[bool] = False
+    steps: int = 1
+
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        step = replace(threat, steps=self.steps, step_size=threat.epsilon / self.steps, start="none")
+        return ascend(model, x, y, [CrossEntropy()], step, generator)[0].x
+
+    def passes(self, threat: Threat) -> Passes:
+        return Passes(self.steps, self.steps)
+
+
+def of_kind(attack: BadAttack, kind: str | None) -> BadAttack:
+    """The attack, declared to be of another kind."""
+    cls: Any = type("Declared", (type(attack),), {"kind": kind, "__module__": __name__})
+    return cast(BadAttack, dataclass(frozen=True, kw_only=True)(cls)(**attack.resolved()))
+
+
+@pytest.mark.parametrize(
+    ("attack", "problem"),
+    [
+        pytest.param(of_kind(Climb(steps=1), "white-box"), None, id="one step is white-box too"),
+        pytest.param(of_kind(Climb(steps=3), "white-box"), None, id="white-box"),
+        pytest.param(of_kind(Climb(steps=1), "single-step"), None, id="single-step"),
+        pytest.param(of_kind(Climb(steps=3), "ensemble"), None, id="an ensemble may do what it likes"),
+        pytest.param(of_kind(BadAttack(), "black-box"), None, id="black-box"),
+        pytest.param(
+            of_kind(Climb(steps=3), "single-step"),
+            "its kind is 'single-step', but it takes 3 gradients an image: say kind = 'white-box' or 'ensemble'",
+            id="three are not one",
+        ),
+        pytest.param(
+            of_kind(Climb(steps=1), "black-box"),
+            "its kind is 'black-box', but it takes 1 gradients an image: say kind = 'single-step'",
+            id="a black box with a gradient",
+        ),
+        pytest.param(
+            of_kind(BadAttack(), "white-box"),
+            "its kind is 'white-box', but it takes 0 gradients an image: say kind = 'black-box' or 'random'",
+            id="white-box without gradients",
+        ),
+        pytest.param(
+            of_kind(BadAttack(), "clean"), "its kind is 'clean', and it changes the images", id="clean images, changed"
+        ),
+        pytest.param(
+            of_kind(BadAttack(), None),
+            "it declares no kind, so that the checks of rigour make little of it; it takes 0 gradients an image: say"
+            " kind = 'black-box' or 'random'",
+            id="nothing",
+        ),
+    ],
+)
+def test_an_attack_is_of_the_kind_that_it_declares(attack: BadAttack, problem: str | None) -> None:
+    assert complaints("attack", attack).get("it is of the kind that it declares") == problem
+
+
+def test_an_unknown_kind_of_attack_is_refused() -> None:
+    with pytest.raises(SettingError, match="kind = 'grey-box' is refused: it must be one of white-box, single-step"):
+        of_kind(BadAttack(), "grey-box")

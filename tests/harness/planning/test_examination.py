@@ -151,12 +151,13 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     attacking = Attacking(store, lambda _event: None, Summary())
     attacking.add(job, Linear(label="linear", checkpoint="given", sha256="d" * 64), model.checkpoint.id, tmp_path)
     attacking.attack(InProcess())
-    ((verdicts, labels, warnings, block, names),) = given
+    ((verdicts, types, labels, warnings, block, names),) = given
     assert verdicts == {
         "natural": [bytes([1, 1, 1, 0])],
         "pgd": [bytes([1, 0, 1, 0]), bytes([1, 1, 0, 0])],
         "fgsm": [bytes([1, 1, 0, 0])],
     }
+    assert (types["fgsm"].kind, types["square"].kind) == ("single-step", "black-box")  # also those not asked for
     assert labels.tolist() == job.dataset.test.labels[job.dataset.places(job.images)].tolist()
     assert warnings == {"natural": [], "pgd": ["beware", "of the dog"], "fgsm": []}
     assert block == 3

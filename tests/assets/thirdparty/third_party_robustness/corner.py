@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.plugin.attack import Attack, Passes
+from harness.plugin.attack import Attack, AttackKind, Passes
 from harness.plugin.threat import Threat
 
 
@@ -16,6 +16,7 @@ from harness.plugin.threat import Threat
 class Corner(Attack):
     """One random corner of the ball, without a look at the network."""
 
+    kind: ClassVar[AttackKind] = "random"
     budget: ClassVar[tuple[str, ...]] = ("epsilon",)
 
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
