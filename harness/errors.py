@@ -26,9 +26,9 @@ class UnknownName(HarnessError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ";"
-        super().__init__(f"unknown {kind} {name!r}{hint} known: {', '.join(known) or 'none'}")
+        hint = did_you_mean(map(repr, near_misses(name, known)))
+        known_text = f"known: {', '.join(known) or 'none'}"
+        super().__init__(f"unknown {kind} {name!r}; {f'{hint} {known_text}' if hint else known_text}")
 
 
 class DataError(HarnessError):
@@ -66,6 +66,17 @@ class TrainingFailed(HarnessError):
 
 
 # ---- the words of a line
+
+
+def near_misses(name: str, known: Iterable[str], most: int = 2) -> list[str]:
+    """The known names that are spelled almost like this one, the nearest first."""
+    return difflib.get_close_matches(name, list(known), n=most, cutoff=0.5)
+
+
+def did_you_mean(names: Iterable[str]) -> str:
+    """The question that a message asks about near misses; empty where there are none."""
+    text = " or ".join(names)
+    return text and f"did you mean {text}?"
 
 
 def visible(text: str) -> str:

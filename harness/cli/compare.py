@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.console import print_parts
 from harness.cli.options import AsJson, ChannelCount, ClassOrder, Db, ImageSize, Plugins
 from harness.errors import HarnessError
 
@@ -115,6 +116,4 @@ def _emit(document: dict[str, Any], parts: Iterator[RenderableType], as_json: bo
     if as_json:
         print(json.dumps(document, indent=2))
         return
-    from harness.comparison.text import print_parts
-
     print_parts(parts)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Literal
 
 import typer
 
+from harness.cli.console import print_boards
 from harness.cli.options import Db
+from harness.errors import did_you_mean, near_misses
 
 Format = Literal["table", "json", "markdown", "csv"]
 
@@ -48,12 +49,10 @@ def leaderboard(
     elif form == "csv":
         print(render_csv(chosen))
     else:
-        from harness.leaderboard.render_table import print_table
-
-        print_table(chosen)
+        print_boards(chosen)
         if not chosen:
             known = {board.dataset for board in boards(store)}
-            near = difflib.get_close_matches(dataset or "", known, n=1)
-            hint = f"did you mean --dataset {near[0]}?" if near else f"there are rows for {', '.join(sorted(known))}"
-            print(f"No row matches; {hint}")
+            near = near_misses(dataset or "", known, most=1)
+            there = f"there are rows for {', '.join(sorted(known))}"
+            print(f"No row matches; {did_you_mean(f'--dataset {name}' for name in near) or there}")
     store.close()

@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 # Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+PROGRAM = "harness"  # also where it is started as `python -m harness`
 INTERRUPTED = 130
 
 FIRST_STEPS = """
@@ -26,7 +27,7 @@ Three commands to start with:
 """
 
 app = typer.Typer(
-    name="harness",
+    name=PROGRAM,
     add_completion=False,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
@@ -67,7 +68,7 @@ def start(
 def main() -> None:
     """Run the command line. A user's mistake is one line and exit code 2; a bug keeps its traceback."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=PROGRAM, standalone_mode=False)
     except HarnessError as error:
         _refuse(str(error))
     except UsageError as error:

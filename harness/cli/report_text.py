@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from harness.statistics.figures import plus_minus
+
 if TYPE_CHECKING:
     from harness.planning.report import ModelReport, Result
     from harness.statistics.intervals import Interval
@@ -22,7 +24,7 @@ def report_lines(report: ModelReport) -> Iterator[str]:
     rows = [("attack", "robust %", "95 %", "n")]
     for result in report.results:
         figure = result.figure
-        shown = f"{figure.median:.2f}" + (f" ± {figure.std:.2f}" if figure.std is not None else "")
+        shown = plus_minus(figure.median, figure.std)
         rows.append((_name(result), shown, _interval(result.interval), str(figure.n)))
     if report.worst_case is not None and len(report.results) > 1:
         rows.append(("worst case", f"{report.worst_case:.2f}", _interval(report.worst_case_interval), ""))

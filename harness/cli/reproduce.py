@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.console import print_parts
 from harness.cli.options import (
     AsJson,
     Checks,
@@ -33,6 +34,7 @@ from harness.cli.options import (
 )
 from harness.cli.run import check_places, print_times, tell_notes
 from harness.errors import SettingError
+from harness.statistics.figures import plus_minus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -169,15 +171,7 @@ def _print_report(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering
         columns = [_panel_document(order.panel) | _ordering_document(order) for order in orders]
         print(json.dumps({"cells": cells, "orderings": columns, "legend": LEGEND}, indent=2))
         return
-    from rich.console import Console
-
-    from harness.leaderboard.render_table import PIPE_WIDTH
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    for part in _render(comparisons, orders):
-        console.print(part)
+    print_parts(_render(comparisons, orders))
 
 
 def _panel_document(panel: tuple[str, str, str, str]) -> dict[str, Any]:
@@ -243,17 +237,13 @@ def _texts(c: ComparedCell) -> dict[str, str]:
     """One row by its columns; where figures do not compare, there is no difference to show."""
     figure, measured = c.cell.figure, c.measured
     texts = {"method": figure.method, "attack": figure.metric}
-    texts["reported"] = _plus_minus(figure.median_percent, figure.std_percent)
-    texts["measured"] = "-" if measured is None else _plus_minus(measured.median, c.spread)
+    texts["reported"] = plus_minus(figure.median_percent, figure.std_percent)
+    texts["measured"] = "-" if measured is None else plus_minus(measured.median, c.spread)
     texts |= {"n": str(measured.n) if measured else "-", "networks": str(c.networks) if measured else "-"}
     if c.cell.at_home:
         texts["difference"] = "-" if c.difference is None else f"{c.difference:+.2f}"
         texts["bound"] = "-" if c.bound is None else f"{c.bound:.2f}"
     return texts | {"verdict": c.verdict}
-
-
-def _plus_minus(median: float, std: float | None) -> str:
-    return f"{median:.2f}" + (f" ± {std:.2f}" if std is not None else "")
 
 
 def _order_lines(orders: Sequence[Ordering]) -> Iterator[str]:

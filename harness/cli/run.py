@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.console import print_boards
 from harness.cli.options import (
     AsJson,
     ChannelCount,
@@ -176,9 +177,7 @@ def _print_results(store: Store, jobs: list[RunJob], summary: Summary, as_json: 
         # one method at one checkpoint is one row; more of them are told as the leaderboard tells them
         print(json.dumps(rows[0] if len(rows) == 1 else {"rows": rows}, indent=2))
         return
-    from harness.leaderboard.render_table import print_table
-
-    print_table(chosen)
+    print_boards(chosen)
 
 
 def _evaluations(boards: Iterable[Board], runs: Collection[int]) -> Iterator[EvaluationRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,17 +17,7 @@ from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import TITLES
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import RULE
-from harness.leaderboard.render_table import PIPE_WIDTH
 from harness.statistics.significance import ALPHA
-
-
-def print_parts(parts: Iterator[RenderableType]) -> None:
-    """Print to standard output, as wide as the terminal."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    for part in parts:
-        console.print(part)
 
 
 def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:

@@ -8,7 +8,7 @@ from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.pairs import RULE
 from harness.reference import ABOUT
-from harness.statistics.figures import Figure
+from harness.statistics.figures import Figure, plus_minus
 from harness.statistics.intervals import Interval, t_interval, wilson
 
 TIED = "≈"  # beside the rank of a row that is not told apart from the best
@@ -19,17 +19,13 @@ def figure_text(figure: Figure | None) -> str:
     """``78.89 ± 0.12``: median and standard deviation over attack seeds, in percent."""
     if figure is None:
         return "-"
-    return _plus_minus(figure.median, figure.std)
-
-
-def _plus_minus(percent: float, std: float | None) -> str:
-    return f"{percent:.2f}" + (f" ± {std:.2f}" if std is not None else "")
+    return plus_minus(figure.median, figure.std)
 
 
 def cell_text(row: Row, column: str) -> str:
     """A row's figure in a column; where a publication gives no median, its mean, as the board's heading says."""
     mean = row.means.get(column)
-    return figure_text(row.metrics[column]) if mean is None else _plus_minus(mean.mean, mean.std)
+    return figure_text(row.metrics[column]) if mean is None else plus_minus(mean.mean, mean.std)
 
 
 def heading(board: Board) -> str:
@@ -138,7 +134,7 @@ def spread_lines(board: Board) -> list[str]:
         spreads = {name: figure.train for name, figure in row.metrics.items() if figure is not None and figure.train}
         if spreads:
             told = ", ".join(
-                f"{TITLES.get(name, name)} {s.mean:.2f} ± {s.std or 0:.2f}"
+                f"{TITLES.get(name, name)} {plus_minus(s.mean, s.std or 0.0)}"
                 f" {interval_text(t_interval(s.mean, s.std, s.n))}".rstrip()
                 for name, s in spreads.items()
             )

@@ -24,19 +24,9 @@ from harness.leaderboard.cells import (
 )
 from harness.leaderboard.columns import WORST_CASE
 
-PIPE_WIDTH = 140  # where there is no terminal to fit
 _ALWAYS = ("rank", "method")  # shown even where all rows agree
 _WORDS = ("method", "network", "checkpoint")
 _WORD_WIDTH = 14
-
-
-def print_table(boards: Sequence[Board]) -> None:
-    """Print every board to standard output, as wide as the terminal."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    for part in render_table(boards, console):
-        console.print(part)
 
 
 def render_table(boards: Sequence[Board], console: Console) -> Iterator[RenderableType]:

@@ -34,6 +34,11 @@ class Figure:
     train: Spread | None = None
 
 
+def plus_minus(percent: float, std: float | None) -> str:
+    """``78.89 ± 0.12``: a figure in percent and its standard deviation, where it has one."""
+    return f"{percent:.2f}" + (f" ± {std:.2f}" if std is not None else "")
+
+
 def summarise(networks: Sequence[Sequence[float]]) -> Figure | None:
     """Figures of some networks, each attacked with some seeds; the two kinds of seeds are kept apart.
 

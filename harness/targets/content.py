@@ -6,7 +6,6 @@ it, and the parts of a dotted name. ``{"model": {"module.fc.weight": w}}`` has w
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.errors import near_misses
 from harness.targets.errors import TargetError
 
 Address = tuple[str, ...]
@@ -166,7 +166,7 @@ def scope_of(states: Sequence[StateDict], key: str, file: str) -> Address:
         raise TargetError(f"{file} has {len(ends)} parts named {key}; say which: {choices(file, ends)}")
     there = ", ".join(spelled(state.path) for state in states) or "none"
     texts = {".".join(address[start:]): address for address in known for start in range(len(address))}
-    near = [texts[text] for text in difflib.get_close_matches(key, texts, n=1, cutoff=0.7)]
+    near = [texts[text] for text in near_misses(key, texts, most=1)]
     hint = f"; did you mean {choices(file, near)}?" if near else ""
     raise TargetError(f"{file} has no state dict under the key {key!r}; it has: {there}{hint}")
 

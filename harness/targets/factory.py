@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +9,7 @@ from typing import Any, Self
 
 from torch import nn
 
-from harness.errors import one_line
+from harness.errors import did_you_mean, near_misses, one_line
 from harness.plugin.network import Shape
 from harness.registry.importing import forget, import_file, import_module, on_path
 from harness.registry.source import Source, source_of
@@ -81,8 +80,7 @@ class FactoryTarget(Target):
                 value = getattr(value, part)
             except AttributeError:
                 known = [name for name in vars(module) if not name.startswith("_")]
-                near = difflib.get_close_matches(part, known, n=2, cutoff=0.5)
-                hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "check its name"
+                hint = did_you_mean(map(repr, near_misses(part, known))) or "check its name"
                 where = getattr(module, "__file__", None) or self.module
                 raise TargetError(f"{self.label}: {where} has no {part!r}; {hint}") from None
         return value
@@ -100,10 +98,7 @@ class FactoryTarget(Target):
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and self.module.split(".")[0] == missing:
             stems = [file.stem for file in self.directory.glob("*.py")]
-            near = difflib.get_close_matches(missing, stems, n=2, cutoff=0.5)
-            hint = (
-                f"did you mean {' or '.join(near)}?" if near else "name an installed module, or a file: FILE.py:factory"
-            )
+            hint = did_you_mean(near_misses(missing, stems)) or "name an installed module, or a file: FILE.py:factory"
             return f"{self.label}: there is no module {missing!r} in {self.directory} or installed; {hint}"
         return f"{self.label}: importing {self.module} raised {one_line(error)}; mend it, or check the name"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harness.errors import SettingError
+from harness.errors import SettingError, did_you_mean
 from harness.plugin.network import Shape
 from harness.targets.conformity import check_conformity
 from harness.targets.errors import TargetError
@@ -20,7 +19,7 @@ from harness.targets.normalisation import formula, normalises_by_itself
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened, Target, conversions, quiet, seeded
 from harness.targets.weights import open_weights, split_key
-from harness.targets.weights_file import SUFFIXES
+from harness.targets.weights_file import SUFFIXES, similar_files
 from harness.targets.zoo import PREFIX, open_zoo
 
 TARGET_KINDS = f"a weights file (*{', *'.join(SUFFIXES)}), module:factory, FILE.py:factory, or robustbench:NAME"
@@ -157,10 +156,8 @@ def _unknown(text: str) -> str:
         return f"{text} is a directory; name a weights file" + (f", such as {path / inside[0]}" if inside else "")
     if path.is_file():
         return f"{text} is not known to be a weights file by its ending; a TARGET is {TARGET_KINDS}"
-    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, [n for n in names if Path(n).suffix in SUFFIXES], n=2, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
-    return f"{text} is no target{hint}; a TARGET is a run's number, {TARGET_KINDS}"
+    hint = did_you_mean(similar_files(path))
+    return f"{text} is no target{f'; {hint}' if hint else ''}; a TARGET is a run's number, {TARGET_KINDS}"
 
 
 def _refuse_second_normalisation(network: nn.Module, text: str, shape: Shape, *, given: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import io
 import json
@@ -18,7 +17,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from harness.errors import one_line
+from harness.errors import did_you_mean, near_misses, one_line
 from harness.targets.errors import TargetError
 from harness.training.checkpoints import METADATA_KEY
 
@@ -93,9 +92,13 @@ def _near(path: Path) -> str:
     """Files of about that name in its folder, as the end of a sentence."""
     if not path.parent.is_dir():
         return f": there is no folder {path.parent}; check the path"
-    names = [file.name for file in path.parent.iterdir() if file.suffix in SUFFIXES]
-    near = difflib.get_close_matches(path.name, names, n=2, cutoff=0.5)
-    return f"; did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else "; check the path"
+    return f"; {did_you_mean(similar_files(path)) or 'check the path'}"
+
+
+def similar_files(path: Path) -> list[str]:
+    """The weights files of its folder whose names are spelled almost like this one."""
+    names = [file.name for file in path.parent.iterdir() if file.suffix in SUFFIXES] if path.parent.is_dir() else []
+    return [str(path.parent / name) for name in near_misses(path.name, names)]
 
 
 def _is_safetensors(content: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from harness.errors import one_line
+from harness.errors import did_you_mean, near_misses, one_line
 from harness.files import writable_directory
 from harness.plugin.network import Shape
 from harness.targets.errors import TargetError
@@ -96,8 +95,8 @@ def _check_name(name: str, dataset: str) -> None:
         )
     known = list(datasets[dataset][enums.ThreatModel(THREAT_MODEL)])
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(f'{PREFIX}{n}' for n in near)}?" if near else f"such as {PREFIX}{known[0]}"
+        near = near_misses(name, known, most=3)
+        hint = did_you_mean(f"{PREFIX}{other}" for other in near) or f"such as {PREFIX}{known[0]}"
         raise TargetError(
             f"RobustBench's zoo has no {name!r} for {dataset}, {THREAT_MODEL}; {hint} {len(known)} are listed on"
             " https://robustbench.github.io"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import LONGEST_NAME, class_name, quoted, visible
+from harness.errors import LONGEST_NAME, UnknownName, class_name, did_you_mean, near_misses, quoted, visible
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,23 @@ def test_a_long_name_is_cut_and_an_unknown_one_is_a_number() -> None:
     assert quoted("x" * 100) == f"'{'x' * (LONGEST_NAME - 1)}…'"
     assert class_name(("ant", "bee"), 1) == "'bee'"
     assert class_name((), 1) == "1"
+
+
+def test_near_misses_come_the_nearest_first_and_a_name_unlike_all_has_none() -> None:
+    known = ["smallcnn", "resnet18", "smallnet"]
+    assert near_misses("smalcnn", known) == ["smallcnn", "smallnet"]  # one letter is missing; then four differ
+    assert near_misses("smalcnn", known, most=1) == ["smallcnn"]
+    assert near_misses("xyz", known) == []
+    assert did_you_mean([]) == ""
+    assert did_you_mean(["a", "b"]) == "did you mean a or b?"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("satt", "unknown method 'satt'; did you mean 'sat'? known: sat, trades"),
+        ("xyz", "unknown method 'xyz'; known: sat, trades"),
+    ],
+)
+def test_an_unknown_name_is_told_with_what_is_known(name: str, message: str) -> None:
+    assert str(UnknownName("method", name, ["trades", "sat"])) == message

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
+from harness.cli.console import PIPE_WIDTH
 from harness.leaderboard.board import MEASURED, Board
 from harness.leaderboard.cells import figure_text, seeds_text
 from harness.leaderboard.render_markdown import render_markdown
-from harness.leaderboard.render_table import PIPE_WIDTH, render_table
+from harness.leaderboard.render_table import render_table
 from harness.plugin.images import Images
 from harness.statistics.figures import Figure
 from tests.harness.leaderboard.rendered import (

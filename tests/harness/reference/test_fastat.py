@@ -12,13 +12,13 @@ from importlib import resources
 import numpy as np
 import pytest
 
+from harness.cli.console import PIPE_WIDTH
 from harness.leaderboard.board import REPORTED, Board, Row, Selection
 from harness.leaderboard.cells import heading, seeds_text
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_csv import render_csv
 from harness.leaderboard.render_json import render_json
 from harness.leaderboard.render_markdown import render_markdown
-from harness.leaderboard.render_table import PIPE_WIDTH
 from harness.reference import ReportedFigure, fastat, lrat_paper, reported_figures
 from harness.reproduction.recipes import select
 from harness.statistics.figures import Figure, Spread

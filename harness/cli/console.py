@@ -1,0 +1,35 @@
+"""Standard output for tables: as wide as the terminal, and of a fixed width where it goes to a file or a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from harness.leaderboard.board import Board
+
+PIPE_WIDTH = 140  # characters, where there is no terminal to fit
+
+
+def print_boards(boards: Sequence[Board]) -> None:
+    """Print the boards of a leaderboard."""
+    from harness.leaderboard.render_table import render_table
+
+    _print(lambda console: render_table(boards, console))
+
+
+def print_parts(parts: Iterable[RenderableType]) -> None:
+    """Print lines and tables, one below the other."""
+    _print(lambda _: parts)
+
+
+def _print(parts: Callable[[Console], Iterable[RenderableType]]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
+    for part in parts(console):
+        console.print(part)
