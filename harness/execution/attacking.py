@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import HarnessError, ModelFault
 from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
-from harness.execution.executor import Executor
+from harness.execution.executors.executor import Executor
 from harness.execution.summary import Summary
 from harness.execution.work import LOG_FILE, BlockWork, ExamineWork, Work
 from harness.identity import digest

@@ -14,7 +14,8 @@ from pathlib import Path
 from harness.errors import PluginFault, TrainingFailed
 from harness.events import CheckpointDone, EpochDone, Event, Report
 from harness.execution.attacking import Attacking
-from harness.execution.executor import Executor, executor_for
+from harness.execution.executors.choice import executor_for
+from harness.execution.executors.executor import Executor
 from harness.execution.summary import Summary
 from harness.execution.work import LOG_FILE, TrainWork, logging_to
 from harness.planning.assessment import Assessment

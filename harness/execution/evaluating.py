@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import normal
 from harness.events import Report
 from harness.execution.attacking import Attacking
-from harness.execution.executor import executor_for
+from harness.execution.executors.choice import executor_for
 from harness.execution.summary import Summary
 from harness.planning.evaluate_request import EvaluateJob
 from harness.registry.catalogue import discover

@@ -11,8 +11,8 @@ from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.planning.overrides import assign, folder_options, read_dataset
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
-from harness.planning.repeatable import refuse_unrepeatable
 from harness.planning.run_request import check_counts, check_limit
+from harness.planning.trials import refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.images import evaluation_set

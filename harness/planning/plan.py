@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.errors import PluginError, PluginFault
 from harness.identity import digest
 from harness.planning.assessment import AttackGap
-from harness.planning.cost import Timings, timings, training_passes
+from harness.planning.cost import Timings, timings
 from harness.planning.run_request import RunJob
+from harness.planning.trials import try_update
 from harness.plugin.attack import Passes
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
-from harness.registry.shipped import ships
 from harness.rigour import budgets as rigour
 from harness.runtime.device import device_label
 from harness.runtime.provenance import host
@@ -125,7 +124,8 @@ def make_plan(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -> P
             run = RunGap(spec, attempt, record, len(record.epochs) if record else 0)
             if not (run.trained or run.failed or passes or refusal):
                 try:
-                    passes = job_passes(job)
+                    threat = job.protocol.train.threat(job.protocol.epsilon)
+                    passes = try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device)
                 except PluginFault as fault:
                     refusal = fault
             if refusal and not (run.trained or run.failed):
@@ -172,22 +172,6 @@ def _refuse_changed_code(specs: Sequence[RunSpec], store: Store) -> None:
                 f" and the code of its {' and '.join(parts)} has changed since: put the old code back to go on,"
                 " or start over with --fresh"
             )
-
-
-def job_passes(job: RunJob) -> Passes:
-    """Passes for one training image: by a linear layer, or by the job's network.
-
-    That is taken where the method looks into it, and where it does not ship, so that it is tried with the method and
-    the wrappers before anything is written.
-
-    Raises:
-        PluginFault: the method, the network, or a wrapper broke its contract.
-    """
-    threat = job.protocol.train.threat(job.protocol.epsilon)
-    if ships(type(job.network)):
-        with contextlib.suppress(Exception):  # a method that needs more than a linear layer may fail on it in any way
-            return training_passes(job.method, threat, job.wrappers)
-    return training_passes(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device)
 
 
 def _timings(job: RunJob, store: Store) -> Timings:

@@ -11,9 +11,8 @@ import torch
 
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
-from harness.planning.fitness import count_parameters
 from harness.planning.overrides import assign, folder_options, read_dataset
-from harness.planning.repeatable import refuse_unrepeatable
+from harness.planning.trials import count_parameters, refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.images import evaluation_set

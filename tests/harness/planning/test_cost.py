@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from harness.attacks._autoattack import PARTS
 from harness.events import EpochRecord
 from harness.networks.smallcnn import SmallCNN
-from harness.planning.cost import Timings, timings, training_passes
+from harness.planning.cost import Timings, timings
+from harness.planning.passes import training_passes
 from harness.plugin.adversary import CrossEntropy
 from harness.plugin.attack import Attack, Passes
 from harness.plugin.method import Method, Step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,10 @@ import torch
 
 from harness.errors import HarnessError, TrainingFailed
 from harness.events import CheckpointDone, Event, Report
-from harness.execution.executor import Executor, InProcess, Performed, Processes, WorkerBug
+from harness.execution.executors.carried import WorkerBug
+from harness.execution.executors.executor import Executor, Performed
+from harness.execution.executors.in_process import InProcess
+from harness.execution.executors.processes import Processes
 from harness.execution.work import Work
 from harness.planning.assessment import DatasetPlace
 
@@ -80,8 +84,10 @@ def test_every_item_is_done_once_and_mistakes_are_outcomes(workers: int, tmp_pat
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError, match="a bug"):
         perform(InProcess(), [toy(tmp_path, 0, "bug")])
-    with pytest.raises(WorkerBug, match=r'(?s)Traceback.*raise ZeroDivisionError\("a bug"\)'):
+    with pytest.raises(ZeroDivisionError, match="a bug") as caught:
         perform(Processes(1), [toy(tmp_path, 0, "bug")])
+    assert isinstance(caught.value.__cause__, WorkerBug)
+    assert re.search(r'(?s)Traceback.*raise ZeroDivisionError\("a bug"\)', str(caught.value.__cause__))
 
 
 def test_the_death_of_a_worker_is_told(tmp_path: Path) -> None:
@@ -93,14 +99,14 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from harness.execution.executor import Processes\n"
-        "from tests.harness.execution.test_executor import toy\n"
+        "from harness.execution.executors.processes import Processes\n"
+        "from tests.harness.execution.executors.test_executors import toy\n"
         "if __name__ == '__main__':\n"
         f"    works = [toy(Path({str(tmp_path)!r}), i, 'sleep') for i in range(2)]\n"
         "    with Processes(2) as executor:\n"
         "        list(executor.run(works, lambda event: print(event.sha256.split()[0], flush=True)))\n"
     )
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     environment = os.environ | {"PYTHONPATH": str(root)}
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
