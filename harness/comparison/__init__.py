@@ -1,1 +1,1 @@
-"""Two rows of a board side by side: matched, tested, and told as text or JSON. Imports no torch."""
+"""Two rows of a board side by side: matched, tested, and shown as text or JSON. Imports no torch."""

@@ -1,4 +1,4 @@
-"""Two rows, or two runs, on the same test images, example by example and over training seeds."""
+"""Compare two rows, or two runs, on the same test images: image by image, and over training seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.store.store import Store
 
 @dataclass(frozen=True)
 class Tested:
-    """A 2x2 table and McNemar's p-value; ``p_holm`` is corrected over the classes, where it is one of them."""
+    """A 2x2 table and McNemar's p-value; for the table of one class, ``p_holm`` is p corrected over all classes."""
 
     table: Crossed
     p: float
@@ -29,14 +29,14 @@ class Tested:
 
 @dataclass(frozen=True)
 class NetworkComparison:
-    """Two networks on the same images. The unit of all of it is the test image: these networks, images of this kind.
+    """Two networks on the same images. The unit of inference is the test image throughout.
 
     Attributes:
-        attack_seeds: those that both were attacked with; of several attacks each attack's.
-        by_seed: attack seed -> the networks under that seed; empty for the worst case.
-        every: on the verdict "right under every attack seed".
-        interval: of the difference of ``every``, by bootstrap over images.
-        classes: name -> ``every`` on the images of one class; None without labels.
+        attack_seeds: attack -> the seeds with which both networks were attacked.
+        by_seed: attack seed -> the comparison under that seed; empty for the worst case.
+        every: the comparison of the verdicts "right under every attack seed".
+        interval: bootstrap interval, over images, of the difference in ``every``.
+        classes: class name -> ``every`` on the images of that class; None without labels.
     """
 
     first: Contestant
@@ -53,9 +53,10 @@ class Comparison:
     """Two entrants in one column.
 
     Attributes:
-        networks: one comparison a common training seed; without one, of the first network of each.
-        methods: the difference over training seeds, whose unit is the training seed; None for fewer than two.
-        notes: what a reader must know before believing it.
+        networks: one comparison for each training seed in common; without any in common, of each entrant's first
+            network.
+        methods: the paired t-test over training seeds; None for fewer than two seeds in common.
+        notes: warnings to read before the figures.
     """
 
     first: Entrant
@@ -67,12 +68,13 @@ class Comparison:
 
 
 def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, labels: Labels | str) -> Comparison:
-    """Compare two entrants under an attack, or in the worst case; None: the last attack that both have.
+    """Compare two entrants.
 
     Args:
-        labels: of the test images, for the differences by class; or why they are not known.
+        attack: its name, or ``worst_case``; None: the last attack that both entrants have.
+        labels: of the test images, for the differences by class; or the reason why they are unknown.
     Raises:
-        HarnessError: they were not measured on the same images by the same attack; says what differs.
+        HarnessError: the entrants were not measured on the same images by the same attack; says what differs.
     """
     pairs = network_pairs(first, second)
     column = common_column(store, first, second, pairs, attack)
@@ -134,4 +136,4 @@ def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair]) -> Iterator[s
     if trained_here and not common_seeds(first.networks, second.networks):
         yield "they have no training seed in common: initial weights and the order of images differ as well"
     if len(pairs) < 2:
-        yield "one network each: this says how these two networks differ, not how the methods would if trained again"
+        yield "one network each: this shows how these two networks differ, not how the methods would if trained again"

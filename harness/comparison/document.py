@@ -113,7 +113,7 @@ def family_document(families: Sequence[Family]) -> dict[str, Any]:
 
 
 def vulnerable_document(found: Sequence[Vulnerable]) -> dict[str, Any]:
-    """How far the most vulnerable images agree, and the figure's data: V of every image, and the sets."""
+    """How far the sets of most vulnerable images agree, with the data for a plot: V of every image, and the sets."""
     return {
         "vulnerability": "p_y(x_adv) - max over i != y of p_i(x_adv)",
         "unit": "these networks on these images",

@@ -1,4 +1,4 @@
-"""All pairs of a board's rows: a family of comparisons."""
+"""Compare all pairs of a board's rows, as one family of tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.store.store import Store
 
 @dataclass(frozen=True)
 class Family:
-    """Every two rows of a board in one column, best first; p-values are Holm's over all of them.
+    """All pairs of a board's rows in one column, best row first; Holm's correction goes over all pairs.
 
     Attributes:
         pairs: the two rows' names -> their comparison; None where they cannot be compared.
@@ -44,10 +44,10 @@ def families(store: Store, selection: Selection) -> list[Family]:
 
 
 def _names(rows: list[Row]) -> list[str]:
-    """Labels, with the network and the checkpoint where rows differ in these."""
+    """The rows' labels, followed by network and checkpoint where the rows differ in these."""
     several = [len({words(row) for row in rows}) > 1 for words in (_arch, _checkpoint)]
     return [
-        " ".join([row.label, *(words(row) for words, told in zip((_arch, _checkpoint), several, strict=True) if told)])
+        " ".join([row.label, *(words(row) for words, vary in zip((_arch, _checkpoint), several, strict=True) if vary)])
         for row in rows
     ]
 

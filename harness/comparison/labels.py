@@ -1,4 +1,4 @@
-"""The classes of a data set's test images: the store keeps verdicts, and not labels."""
+"""The labels of a data set's test images, read from the data set, since the store does not keep labels."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ DEFAULT_DATA_DIR = Path("data")
 
 @dataclass(frozen=True)
 class Labels:
-    """The class of each test image, in order, and the classes' names."""
+    """The class of each test image, in order, and the name of each class."""
 
     labels: Sequence[int]
     names: Sequence[str]
 
 
 def read(text: str, options: Mapping[str, Any], data_dir: Path | None, plugins: Sequence[Path]) -> Dataset:
-    """Read the data set that ``--dataset`` names, from ``data_dir`` if need be.
+    """Read the data set that ``--dataset`` names; one that is not bundled lies in ``data_dir``.
 
     Args:
-        options: those for folders of images; see ``read_dataset``.
+        options: the command's options for folders of images.
     Raises:
         HarnessError: there is no such data set, or it cannot be read.
     """
@@ -41,9 +41,9 @@ def read(text: str, options: Mapping[str, Any], data_dir: Path | None, plugins: 
 
 
 def known_labels(record: DatasetRecord, data_dir: Path | None, plugins: Sequence[Path]) -> Labels | str:
-    """The labels of a data set that was evaluated; or why they are not known, in a line.
+    """The labels of an evaluated data set, or one line that says why they are unknown.
 
-    Nothing is fetched unasked: without ``data_dir`` only a data set that comes with an installed package is read.
+    Never downloads: without ``data_dir`` only a data set that comes with an installed package is read.
     """
     from harness.registry.catalogue import discover
 
@@ -59,9 +59,9 @@ def known_labels(record: DatasetRecord, data_dir: Path | None, plugins: Sequence
 
 
 def labels_of(dataset: Dataset, record: DatasetRecord) -> Labels | str:
-    """The labels of a data set in memory, if it is the one that was evaluated; equal names are told apart."""
+    """The labels of a loaded data set, if it is the evaluated one. Class names that repeat get their number."""
     if dataset.fingerprint != record.fingerprint:
-        return f"the labels are not known: {dataset.name} is here [{dataset.fingerprint[:8]}], not as it was evaluated"
+        return f"the labels are not known: {dataset.name} [{dataset.fingerprint[:8]}] is not the one evaluated"
     names = dataset.classes
     apart = tuple(name if names.count(name) == 1 else f"{name} (class {i})" for i, name in enumerate(names))
     return Labels(dataset.test.labels.tolist(), apart)

@@ -1,4 +1,4 @@
-"""What two entrants can be compared in: the same images, the same attack settings; or what differs."""
+"""Find the column in which two entrants can be compared (same images, same attack settings), or say what differs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ Pair = tuple[Contestant, Contestant]
 
 
 def network_pairs(first: Entrant, second: Entrant) -> list[Pair]:
-    """Networks of the same training seed, or where there are none the first of each."""
+    """Pairs of networks with the same training seed; without any, each entrant's first network."""
     return common_seeds(first.networks, second.networks) or [(first.networks[0], second.networks[0])]
 
 
 def common_column(store: Store, first: Entrant, second: Entrant, pairs: Sequence[Pair], attack: str | None) -> Column:
     """The column in which two entrants can be compared: the same attack settings, the most test images.
 
+    Args:
+        attack: its name, or ``worst_case``; None: the attack that stands last in the newest protocol.
     Raises:
-        HarnessError: there is none; says what differs.
+        HarnessError: there is no such column; says what differs.
     """
     require_same_images(first, second)
     protocols = store.protocols()
@@ -41,10 +43,10 @@ def common_column(store: Store, first: Entrant, second: Entrant, pairs: Sequence
 def common_columns(
     store: Store, entrant: Entrant, network: Contestant, attacks: tuple[str, str]
 ) -> tuple[Column, Column]:
-    """Two attacks on one network: of the same test images, as many as there are, with a seed in common.
+    """The columns of two attacks on one network: the same test images (the most there are), and a seed in common.
 
     Raises:
-        HarnessError: an attack is missing, or they have no images or no seeds in common; says which.
+        HarnessError: an attack is missing, or the attacks have no images or no seed in common; says which.
     """
     protocols = store.protocols()
     by_attack = [
@@ -66,7 +68,7 @@ def _meet(network: Contestant, one: Column, other: Column) -> bool:
 
 
 def _place(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
-    """Where the column's attacks stand in the newest protocol that has them; -1 for attacks of no protocol."""
+    """The position of the column's last attack in the newest protocol that has it; -1 if no protocol has it."""
     order = {item: place for p in protocols for place, item in enumerate(p.attacks.items())}
     return max(order.get(item, -1) for item in column.attacks.items())
 
@@ -79,7 +81,7 @@ def require_same_images(first: Entrant, second: Entrant) -> None:
 
 
 def _columns(pairs: Sequence[Pair], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:
-    """Every column that the first networks have a figure in, of a single attack or of a protocol."""
+    """Columns that may have a figure of the first networks: single attacks, and each protocol's worst case."""
     held = {(e.attack, e.settings_sha256, e.images): None for e in _complete(one for one, _ in pairs)}
     yield from (Column(attack, {attack: sha256}, images) for attack, sha256, images in held)
     sets = {images: None for _, _, images in held}
@@ -87,7 +89,7 @@ def _columns(pairs: Sequence[Pair], protocols: Sequence[ProtocolRecord]) -> Iter
 
 
 def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack: str | None) -> str:
-    """Why there is no column: attacks, settings, images, or seeds."""
+    """Why two entrants cannot be compared: their attacks, settings, images, or seeds differ."""
     if attack == WORST_CASE:
         return f"{first.name} and {second.name} have no worst case in common: it needs every attack of a protocol"
     known = [_complete(pair[side] for pair in pairs) for side in (0, 1)]

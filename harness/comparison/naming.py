@@ -1,4 +1,4 @@
-"""What a name on the command line stands for: a run's number, or a row's label as the leaderboard shows it."""
+"""Find the networks that a name on the command line means: a run's number, or a row's label on the leaderboard."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from harness.store.store import Store
 
 @dataclass(frozen=True)
 class Entrant:
-    """Networks that share everything but the training seed.
+    """One side of a comparison: networks that share everything but the training seed.
 
     Attributes:
-        name: as the user wrote it, with the row's label where that was a number.
+        name: as the user wrote it; after a run's number, the row's label.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Entrant:
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """Data set, network, and training protocol, in words that tell them apart."""
+        """Data set, network, and training protocol, each with its fingerprint where names may be equal."""
         one = self.networks[0]
         training = one.training_sha256[:8] if one.training_sha256 is not None else "elsewhere"
         return (f"{one.dataset.name} [{one.dataset.fingerprint[:8]}]", one.arch_label, training)
@@ -38,11 +38,11 @@ class Entrant:
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """What narrows a name down; None: anything.
+    """Options that narrow down which networks a name means; None admits any.
 
     Attributes:
         fingerprint: of the data set.
-        protocol: its name, or its fingerprint's beginning.
+        protocol: its name, or the beginning of its fingerprint.
     """
 
     dataset: str | None = None
@@ -52,7 +52,7 @@ class Where:
     protocol: str | None = None
 
     def takes(self, store: Store) -> Callable[[Contestant], bool]:
-        """Whether a network is wanted."""
+        """A function that says whether a network meets these options."""
         asked = str(self.protocol)
         trainings = {p.training_sha256 for p in store.protocols() if p.name == asked or p.fingerprint.startswith(asked)}
         return lambda network: (
@@ -65,12 +65,12 @@ class Where:
 
 
 def find(store: Store, name: str, where: Where) -> list[Entrant]:
-    """All that a name may stand for.
+    """Every entrant that a name may mean.
 
     Raises:
-        StoreError: a number that no run has.
-        UnknownName: a label that no row has; its message has near misses.
-        HarnessError: a run that is not done, or nothing of that name where it was looked for.
+        StoreError: no run has that number.
+        UnknownName: no row has that label; the message suggests similar ones.
+        HarnessError: the run is not done, or ``where`` excludes everything of that name.
     """
     if name.isdecimal():
         run = store.run(int(name))
@@ -102,12 +102,12 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
 
 
 def _measured(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> list[Contestant]:
-    """The checkpoints that have something to compare."""
+    """The checkpoints with at least one complete evaluation."""
     return [n for n in contestants(runs, models) if any(e.complete for e in n.checkpoint.evaluations)]
 
 
 def _of_one_code(name: str, networks: Iterable[Contestant]) -> list[Contestant]:
-    """The networks that a name without its code stands for, where they are of one code."""
+    """The networks that a label written without its code means; an error where they have different codes."""
     known = [network for network in networks if normal(network.short_label) == normal(name)]
     labels = dict.fromkeys(network.label for network in known)
     if len(labels) > 1:
@@ -120,10 +120,10 @@ def _full(name: str, network: Contestant) -> str:
 
 
 def find_one(store: Store, name: str, where: Where) -> Entrant:
-    """The one thing that a name stands for; of several checkpoints the last.
+    """The one entrant that a name means; among several checkpoints, the last.
 
     Raises:
-        HarnessError: as ``find``, or the name stands for several.
+        HarnessError: as ``find``, or the name means several entrants.
     """
     entrants = find(store, name, where)
     if len({entrant.place for entrant in entrants}) > 1:
@@ -134,10 +134,12 @@ def find_one(store: Store, name: str, where: Where) -> Entrant:
 
 
 def find_two(store: Store, first: str, second: str, where: Where) -> tuple[Entrant, Entrant]:
-    """Two entrants that agree in as much as possible: data set, network, training protocol; of checkpoints the last.
+    """The two entrants that two names mean: the pair that agrees in most of data set, network, protocol, checkpoint.
+
+    Among pairs that differ in the checkpoint alone, the last checkpoints win.
 
     Raises:
-        HarnessError: as ``find``; the names stand for several such pairs, or for the same networks.
+        HarnessError: as ``find``; or several pairs agree equally well, or both names mean the same networks.
     """
     pairs = list(product(find(store, first, where), find(store, second, where)))
     least = min(_differences(one, other) for one, other in pairs)
@@ -158,7 +160,7 @@ def _differences(one: Entrant, other: Entrant) -> int:
 
 
 def _epoch(entrant: Entrant) -> int:
-    return entrant.networks[0].checkpoint.epoch or 0  # a model from elsewhere has one checkpoint alone
+    return entrant.networks[0].checkpoint.epoch or 0  # a model from elsewhere has one checkpoint and no epoch
 
 
 def _places(entrants: Iterable[Entrant]) -> str:

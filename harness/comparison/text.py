@@ -1,4 +1,4 @@
-"""Comparisons as text: each number with its unit of inference."""
+"""Comparisons as text; each number stands with its unit of inference."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     t = comparison.methods
     if t is not None:
         yield _bold("\nThe methods, trained anew, on these test images (unit: the training seed)")
-        told = f"p {p_text(t.p, equals='= ')}" if t.p is not None else "no p: every seed differs by the same amount"
+        p = f"p {p_text(t.p, equals='= ')}" if t.p is not None else "no p: every seed differs by the same amount"
         interval = interval_text(t.interval, sign=True)
-        yield Text(f"  {t.difference:+.2f} {interval} 95 % t-interval, paired t over n = {t.n} training seeds, {told}")
+        yield Text(f"  {t.difference:+.2f} {interval} 95 % t-interval, paired t over n = {t.n} training seeds, {p}")
     yield _bold(f"\nThese networks, on images of this kind (unit: the test image, n = {column.examples})")
     yield Text("Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, each by itself")
     yield _networks(comparison)
@@ -50,7 +50,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
 
 
 def _places(comparison: Comparison) -> str:
-    """Networks and checkpoints, once where both agree."""
+    """Both networks and both checkpoints; where the two sides agree, named once."""
     pair = (comparison.networks[0].first, comparison.networks[0].second)
     return ", ".join(
         " and ".join(dict.fromkeys(words))
@@ -107,16 +107,15 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
     for family in families:
         count = len(family.pairs)
         yield _bold(f"{family.board.heading}: {TITLES.get(family.column.name, family.column.name)}, {count} pairs")
-        table = _table("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "told apart")
+        table = _table("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "significant")
         for (first, second), decision in family.pairs.items():
             if decision is None:
                 _add(table, first, second, "-", "-", "-", "-", "-", "not compared")
                 continue
             interval = interval_text(decision.interval, sign=True)
-            told = ("yes" if decision.significant else "no",)
-            ps = (p_text(decision.p), p_text(decision.p_holm))
+            ps = (p_text(decision.p), p_text(decision.p_holm), "yes" if decision.significant else "no")
             n = f"{decision.n} {decision.unit}"
-            _add(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps, *told)
+            _add(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps)
         yield table
     if families:
         yield Text(
@@ -127,7 +126,7 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
 
 
 def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
-    """How far the most vulnerable images agree, one line a pair of evaluations."""
+    """How far the sets of most vulnerable images agree: one line for each pair of evaluations."""
     one = found[0]
     sets = one.seeds[0].sets
     yield _bold(
@@ -150,7 +149,7 @@ def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
 
 
 def _attack_seeds(network: NetworkComparison) -> str:
-    """``0-4``, and for several attacks a line each."""
+    """The attack seeds, as in ``0-4``; for several attacks, one line each."""
     texts = {}
     for attack, seeds in network.attack_seeds.items():
         whole = seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1
@@ -159,12 +158,12 @@ def _attack_seeds(network: NetworkComparison) -> str:
 
 
 def p_text(p: float, equals: str = "") -> str:
-    """A p-value with three decimals, or that it is smaller."""
+    """A p-value with three decimals, or ``< 0.001``."""
     return f"{equals}{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 def _run(network: Contestant) -> str:
-    """The run's number; a model from elsewhere has none."""
+    """The run's number, or a dash for a model from elsewhere."""
     return "-" if network.number is None else str(network.number)
 
 
@@ -177,7 +176,7 @@ def _bold(text: str) -> Text:
 
 
 def _add(table: Table, *cells: str) -> None:
-    """A row; brackets in a name are no markup."""
+    """Add a row; rich must not read brackets in a name as markup."""
     table.add_row(*map(Text, cells))
 
 

@@ -31,12 +31,12 @@ class SeedAgreement:
 
 @dataclass(frozen=True)
 class Vulnerable:
-    """One pair of evaluations a common attack seed, of two networks or of one network and two attacks.
+    """Pairs of evaluations, one for each attack seed in common: two networks under one attack, or the reverse.
 
     Attributes:
-        names: what is compared, first and second.
-        networks: the two networks, which are one where attacks are compared.
-        columns: under what each of them was attacked.
+        names: of the two networks, or of the two attacks, that are compared.
+        networks: the network of each side; both are the same where two attacks are compared.
+        columns: the attack of each side.
     """
 
     names: tuple[str, str]
@@ -48,10 +48,13 @@ class Vulnerable:
 def networks_agree(
     store: Store, first: Entrant, second: Entrant, attack: str | None = None, share: float = SHARE
 ) -> list[Vulnerable]:
-    """Two entrants under one attack (None: the last that both have), one result a common training seed.
+    """Compare two entrants under one attack; one result for each training seed in common.
 
+    Args:
+        attack: None: the last attack that both entrants have.
     Raises:
-        HarnessError: not measured on the same images by the same attack, or before vulnerabilities were kept.
+        HarnessError: the entrants were not measured on the same images by the same attack, or by a version of harness
+            that did not keep vulnerabilities.
     """
     pairs = network_pairs(first, second)
     column = common_column(store, first, second, pairs, attack)
@@ -65,10 +68,11 @@ def networks_agree(
 
 
 def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share: float = SHARE) -> list[Vulnerable]:
-    """Two attacks on each network of an entrant, on the most images that both attacked.
+    """Compare two attacks on each network of an entrant, on the most images that both attacked.
 
     Raises:
-        HarnessError: other than two attacks, one of them is missing, or was made before vulnerabilities were kept.
+        HarnessError: ``attacks`` are not two different ones, or the entrant lacks one, or a version of harness that did
+            not keep vulnerabilities made the evaluation.
     """
     if len(attacks) != 2 or attacks[0] == attacks[1]:
         raise HarnessError(f"--attacks {','.join(attacks)} is refused: name two different attacks, such as pgd,cw")

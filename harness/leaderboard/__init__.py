@@ -1,1 +1,1 @@
-"""Ranking of what is comparable, and one renderer a format. Imports no torch."""
+"""The leaderboard: it ranks figures that are comparable; one renderer for each format. Imports no torch."""

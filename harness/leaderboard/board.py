@@ -1,4 +1,4 @@
-"""What a leaderboard shows: boards of rows that may be ranked together, and which of them are wanted."""
+"""Boards (rows that may be ranked together), and the selection of boards and rows to show."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ class Row:
     """One method on one network at one checkpoint.
 
     Attributes:
-        settings, arch_settings: those that are not the defaults.
-        wrappers: what wraps the update, each with its settings that are not the defaults.
-        train_seeds: networks behind the row.
-        metrics: attack -> figure, in the protocol's order, and the worst case; None where there is none yet.
-        rank: among the rows of its board; None without a figure to rank by.
-        runs: numbers of the runs behind it.
-        unseeded: attacks that draw nothing, so that one seed is all there is.
-        networks: what the row was made of.
+        settings, network_settings: those that differ from the defaults.
+        wrappers: the wrappers of the update, each with its settings that differ from the defaults.
+        train_seeds: how many networks the row summarises, one for each training seed.
+        metrics: attack (in the protocol's order), then the worst case -> figure; None where there is none yet.
+        rank: among the rows of the board; None without a figure to rank by.
+        runs: numbers of the runs behind the row.
+        unseeded: attacks that draw no random numbers, so that one seed is enough.
+        networks: the networks that the row summarises.
         trained_here: False for a model from elsewhere, which was not trained under the protocol.
-        flags: what checks of rigour raised; None where none were made.
-        worst_case_seeds: attack -> seeds in the worst case, of the network that has fewest.
-        versus_best: the comparison with the board's best row; None for that row, and where there is none.
-        code: what of the networks' code does not ship, or has changed since it did; see ``RunSpec.code``.
-        means: attack -> mean over training seeds, where a publication gives that and no median: ``metrics`` has None.
+        flags: flags that the checks of rigour raised; None where no checks were made.
+        worst_case_seeds: attack -> its seeds in the worst case, of the network that has the fewest.
+        versus_best: the comparison with the board's best row; None for the best row itself, and where none is possible.
+        code: the code of plugins that do not ship or changed since they first shipped; see ``RunSpec.code``.
+        means: attack -> mean over training seeds, where a publication gives a mean and no median; ``metrics`` is None
+            there.
     """
 
     method: str
@@ -58,23 +59,23 @@ class Row:
     means: dict[str, Spread] = field(default_factory=dict)
 
     def value(self, column: str) -> float | None:
-        """What ranks the row: its median, or the mean that a publication gives instead."""
+        """The figure by which the row is ranked: its median, or a publication's mean."""
         figure, mean = self.metrics.get(column), self.means.get(column)
         return figure.median if figure else mean.mean if mean else None
 
     @property
     def tied(self) -> bool:
-        """Whether the row is not told apart from the best one."""
+        """Whether the row does not differ significantly from the best row."""
         return self.versus_best is not None and not self.versus_best.significant
 
     @property
     def label(self) -> str:
-        """The method with its code, what departs from its defaults, and what wraps it."""
+        """The method with its code, its settings that differ from the defaults, and its wrappers."""
         return label(with_code(self.method, self.code.get("method")), self.settings, self.wrappers)
 
     @property
     def arch_label(self) -> str:
-        """The network with its code, and what departs from its defaults."""
+        """The network with its code and its settings that differ from the defaults."""
         return with_departures(with_code(self.network, self.code.get("network")), self.network_settings)
 
 
@@ -84,14 +85,14 @@ class Board:
 
     Attributes:
         fingerprint: of the protocol; for reported rows the paper's name stands for it.
-        aliases: fingerprints of other protocols of the same training and attacks, such as one with more steps for
-            attacks that take none.
+        aliases: fingerprints of other protocols with the same training and the same attack settings, such as a protocol
+            with another number of steps where no attack takes steps.
         images: which test images were attacked; None where a paper does not say.
-        total: how many test images the data set has; None: those that were attacked.
-        columns: what the rows have figures of: the protocol's attacks, and for measured rows the worst case.
-        attacks: attack -> SHA-256 of its settings, of measured rows.
-        scope: what checks of rigour depend on; None for reported rows.
-        ranked_by: the column that the ranks are of.
+        total: how many test images the data set has; None: as many as were attacked.
+        columns: the protocol's attacks and, for measured rows, the worst case.
+        attacks: attack -> SHA-256 of its settings; empty for reported rows.
+        scope: the settings that the checks of rigour depend on; None for reported rows.
+        ranked_by: the column that the rows are ranked by.
     """
 
     dataset: str
@@ -123,7 +124,7 @@ class Board:
         return Column(name, attacks, self.images or Images(0))
 
     def tied(self, row: Row) -> bool | None:
-        """Whether the row is not told apart from the best one; None where that is not known."""
+        """Whether the row does not differ significantly from the best row; None where no test was made."""
         compared = row is self.rows[0] or row.versus_best is not None
         return row.tied if self.source == MEASURED and row.rank is not None and compared else None
 
@@ -138,7 +139,7 @@ class Board:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which rows to show, and by which column to rank them; None: all, and each board's last attack."""
+    """Which rows to show (None: all), and the column to rank them by (``sort``; None: each board's last attack)."""
 
     dataset: str | None = None
     network: str | None = None
@@ -148,7 +149,7 @@ class Selection:
     runs: frozenset[int] | None = None
 
     def takes(self, board: Board, row: Row) -> bool:
-        """Whether the row is wanted."""
+        """Whether to show the row."""
         return (
             self.dataset in (None, board.dataset)
             and self.network in (None, row.network)

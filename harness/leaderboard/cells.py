@@ -1,4 +1,4 @@
-"""What a table's cells say: the same words in every format."""
+"""The texts of a table's cells and of its legend, the same in every format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.reference import ABOUT
 from harness.statistics.figures import Figure, plus_minus
 from harness.statistics.intervals import Interval, t_interval, wilson
 
-TIED = "≈"  # beside the rank of a row that is not told apart from the best
+TIED = "≈"  # beside the rank of a row that does not differ significantly from the best
 MADE_ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol
 
 
@@ -23,47 +23,47 @@ def figure_text(figure: Figure | None) -> str:
 
 
 def cell_text(row: Row, column: str) -> str:
-    """A row's figure in a column; where a publication gives no median, its mean, as the board's heading says."""
+    """A row's figure in a column: the median, or a publication's mean, which the board's heading then announces."""
     mean = row.means.get(column)
     return figure_text(row.metrics[column]) if mean is None else plus_minus(mean.mean, mean.std)
 
 
 def heading(board: Board) -> str:
-    """What the rows have in common; and what their figures are, where these are no medians over attack seeds."""
+    """What the rows have in common. Where the figures are means over training seeds, the heading says so."""
     seeds = _training_seeds([board])
     return f"{board.heading}: {MEAN} over {seeds} training seeds" if seeds else board.heading
 
 
 def _training_seeds(boards: Sequence[Board]) -> str:
-    """Over how many training seeds a publication's means are; empty where there are none."""
+    """How many training seeds the publications' means are taken over; empty where there are no means."""
     counts = {mean.n for board in boards for row in board.rows for mean in row.means.values()}
     return " or ".join(map(str, sorted(counts)))
 
 
 def interval_text(interval: Interval | None, *, sign: bool = False) -> str:
-    """``[77.1, 80.7]``; empty where there is none."""
+    """``[77.1, 80.7]``; empty for None."""
     form = "+.1f" if sign else ".1f"
     return "" if interval is None else f"[{interval.low:{form}}, {interval.high:{form}}]"
 
 
 def wilson_text(board: Board, figure: Figure | None) -> str:
-    """Wilson's interval of a figure on the board's images; empty where it is not known how many they were."""
+    """Wilson's interval of a figure on the board's images; empty where their number is unknown."""
     return interval_text(wilson(figure.median, board.examples)) if figure and board.examples else ""
 
 
 def wilson_lines(board: Board) -> list[str]:
-    """Each row's Wilson intervals, for where they do not fit beside the figures."""
+    """Each row's Wilson intervals, for a table too narrow to hold them."""
     lines = []
     for row in board.rows:
         texts = {TITLES.get(name, name): wilson_text(board, figure) for name, figure in row.metrics.items()}
         if any(texts.values()):
-            told = ", ".join(f"{name} {text}" for name, text in texts.items() if text)
-            lines.append(f"{row.label} over test images: {told}")
+            intervals = ", ".join(f"{name} {text}" for name, text in texts.items() if text)
+            lines.append(f"{row.label} over test images: {intervals}")
     return lines
 
 
 def seeds_text(row: Row) -> str:
-    """Attack seeds of each figure that a seed can change: one number, or the range; ``-`` where it is not known."""
+    """How many attack seeds the figures of seeded attacks have: one number, or a range; ``-`` where unknown."""
     seeds = [figure.n for name, figure in row.metrics.items() if figure and name not in row.unseeded]
     if row.means or None in seeds:
         return "-"
@@ -77,17 +77,17 @@ def header(board: Board) -> list[str]:
 
 
 def _flags(board: Board) -> list[str]:
-    """The column of the flags, where checks of rigour were made."""
+    """``["flags"]`` where checks of rigour were made on any row, else an empty list."""
     return ["flags"] if any(row.flags is not None for row in board.rows) else []
 
 
 def name_text(row: Row) -> str:
-    """The row's label, and the mark of a model from elsewhere."""
+    """The row's label, marked if the model is from elsewhere."""
     return row.label if row.trained_here else f"{row.label} {MADE_ELSEWHERE}"
 
 
 def flags_text(row: Row) -> str:
-    """One character a flag; ``none`` where checks were made and raised none, ``-`` where none were made."""
+    """One character for each flag; ``none`` where the checks raised no flag, ``-`` where no checks were made."""
     return "-" if row.flags is None else "".join(flag.mark for flag in row.flags) or "none"
 
 
@@ -108,12 +108,12 @@ def titles(board: Board) -> list[str]:
 
 
 def rank_text(row: Row) -> str:
-    """The rank, and the mark of a row that is not told apart from the best."""
+    """The rank, marked if the row does not differ significantly from the best row."""
     return "-" if row.rank is None else f"{row.rank} {TIED}" if row.tied else str(row.rank)
 
 
 def cells(board: Board, row: Row) -> list[str]:
-    """One row's texts, as ``header`` names them."""
+    """One row's texts, in the order of ``header``."""
     return [
         rank_text(row),
         name_text(row),
@@ -128,17 +128,17 @@ def cells(board: Board, row: Row) -> list[str]:
 
 
 def spread_lines(board: Board) -> list[str]:
-    """For rows of several networks: what holds over training seeds, told apart from the table's figures."""
+    """For rows of several networks, one line each: mean, deviation, and interval over training seeds."""
     lines = []
     for row in board.rows:
         spreads = {name: figure.train for name, figure in row.metrics.items() if figure is not None and figure.train}
         if spreads:
-            told = ", ".join(
+            spread = ", ".join(
                 f"{TITLES.get(name, name)} {plus_minus(s.mean, s.std or 0.0)}"
                 f" {interval_text(t_interval(s.mean, s.std, s.n))}".rstrip()
                 for name, s in spreads.items()
             )
-            lines.append(f"{row.label} over {row.train_seeds} training seeds: {told}")
+            lines.append(f"{row.label} over {row.train_seeds} training seeds: {spread}")
     return lines
 
 
@@ -148,7 +148,7 @@ LEGEND = f"{RIGHT}: median ± standard deviation over n attack seeds"
 
 
 def legend(boards: Sequence[Board]) -> list[str]:
-    """What the figures are, each with its n and its kind of interval; what does not occur is not explained."""
+    """Explain every kind of figure, interval, and mark that the boards show, and no others."""
     rows = [row for board in boards for row in board.rows]
     figures = [figure for row in rows for figure in row.metrics.values() if figure]
     examples = sorted({board.examples for board in boards if board.examples})
@@ -172,18 +172,18 @@ def legend(boards: Sequence[Board]) -> list[str]:
             " it falls with more seeds"
         )
     if any(row.versus_best for row in rows):
-        lines.append(f"{TIED} not told apart from the best row in the column that ranks: {RULE}")
+        lines.append(f"{TIED} not significantly different from the best row in the column that ranks: {RULE}")
     if any(not row.trained_here for row in rows):
         lines.append(f"{MADE_ELSEWHERE} not trained under the protocol: a model from elsewhere")
     if any(row.flags for row in rows):
         lines.append("flags: warning signs that a figure may not be what it seems; none is a proof (docs/rigour.md)")
-    papers_told = dict.fromkeys(board.protocol for board in boards if board.source == REPORTED)
-    lines.extend(f"{paper}: {ABOUT[paper]}" for paper in papers_told if paper in ABOUT)
+    reporting = dict.fromkeys(board.protocol for board in boards if board.source == REPORTED)
+    lines.extend(f"{paper}: {ABOUT[paper]}" for paper in reporting if paper in ABOUT)
     return lines
 
 
 def _worst_case_seeds(rows: Sequence[Row]) -> str:
-    """Seeds behind the worst case, attack by attack: ``natural 1, pgd 5``, or the range over rows."""
+    """How many seeds of each attack the worst case covers: ``natural 1, pgd 5``; a range where rows differ."""
     counts: dict[str, list[int]] = {}
     for row in rows:
         for attack, n in row.worst_case_seeds.items():
@@ -193,5 +193,5 @@ def _worst_case_seeds(rows: Sequence[Row]) -> str:
 
 
 def notes(boards: Sequence[Board]) -> list[str]:
-    """Remarks on single figures, each once."""
+    """Remarks on single rows, without repetitions."""
     return list(dict.fromkeys(f"{r.label} {r.network}: {note}" for b in boards for r in b.rows for note in r.notes))

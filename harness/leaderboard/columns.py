@@ -1,4 +1,4 @@
-"""A column of a board: one attack's accuracy, or the worst case over all of them."""
+"""A column of a board: the accuracy under one attack, or in the worst case over all attacks of the protocol."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ WORST_CASE = "worst_case"
 TITLES = {WORST_CASE: "worst case"}
 
 VerdictsById = Mapping[int, bytes]
-"""Evaluation -> one byte a test image: 1 where the network is right under the attack."""
+"""Evaluation's number -> one byte a test image: 1 where the network is right under the attack, else 0."""
 
 Shared = Sequence[tuple[EvaluationRecord, EvaluationRecord]]
-"""Evaluations of two networks, in pairs of the same attack and attack seed."""
+"""Evaluations of two networks, paired: both of a pair have the same attack and the same attack seed."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a figure is about.
+    """An attack, or the worst case, on certain test images.
 
     Attributes:
-        attacks: attack -> SHA-256 of its settings; one, or for the worst case all of the protocol's.
-        images: which test images.
+        attacks: attack -> SHA-256 of its settings: one entry, or for the worst case all attacks of the protocol.
+        images: which test images are attacked.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Column:
 
     @property
     def examples(self) -> int:
-        """How many test images."""
+        """How many test images are attacked."""
         return self.images.count
 
     def evaluations(self, network: Contestant) -> dict[str, list[EvaluationRecord]]:
@@ -54,21 +54,21 @@ class Column:
         }
 
     def accuracy(self, network: Contestant, verdicts: VerdictsById) -> float | None:
-        """One network's figure in percent; None where it lacks an attack."""
+        """One network's figure in percent; None where the network was not attacked by every attack of the column."""
         held = self.evaluations(network).values()
         return self.figure([e for several in held for e in several], verdicts) if all(held) else None
 
     def figure(self, evaluations: Sequence[EvaluationRecord], verdicts: VerdictsById) -> float:
-        """The median over attack seeds, or for the worst case the share that is right under every evaluation.
+        """The median over attack seeds; for the worst case, the share of images right under every evaluation. Percent.
 
-        The worst case falls with every attack and every seed that is added: it compares between equal numbers alone.
+        Each attack or seed more can only lower the worst case: compare worst cases of equally many evaluations alone.
         """
         if self.name != WORST_CASE:
             return statistics.median(e.percent for e in evaluations)
         return 100 * robust_under_every([verdicts[e.id] for e in evaluations]).count(1) / self.examples
 
     def in_common(self, one: Contestant, other: Contestant) -> Shared:
-        """Evaluations of two networks by the same attack with the same seed; none where they lack an attack."""
+        """Pairs of evaluations with the same attack and seed; empty if an attack of the column has no such pair."""
         ours, theirs = self.evaluations(one), self.evaluations(other)
         pairs = {
             attack: [(e, f) for e in ours[attack] for f in theirs[attack] if e.seed == f.seed]

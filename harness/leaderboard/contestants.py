@@ -1,4 +1,4 @@
-"""What can be ranked and compared: networks at a checkpoint, wherever they come from."""
+"""What can be ranked and compared: checkpoints of runs, and models from elsewhere."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ _CODE = re.compile(r"@([0-9a-f]{8}|version \d+)")
 
 @dataclass(frozen=True)
 class Contestant:
-    """One network at one checkpoint, and the words for it.
+    """One network at one checkpoint, with the names that tables show.
 
     Attributes:
-        settings, arch_settings: those that are not the defaults.
-        code: what of the run's code does not ship, or has changed since it did; see ``RunSpec.code``.
-        wrappers: what wraps the update, each with its settings that are not the defaults.
-        kin: equal for networks of one row, which share everything but the training seed.
-        number: of the run; None for a model from elsewhere, whose method is its name.
-        train_seed, training_sha256: of the training, and of its protocol; None for a model from elsewhere.
+        method: for a model from elsewhere, the model's name.
+        settings, network_settings: those that differ from the defaults.
+        wrappers: the wrappers of the update, each with its settings that differ from the defaults.
+        kin: equal for networks that share everything but the training seed, and so share a row.
+        number: of the run; None for a model from elsewhere.
+        train_seed: None for a model from elsewhere.
+        training_sha256: of the training part of the protocol; None for a model from elsewhere.
+        code: the code of plugins that do not ship or changed since they first shipped; see ``RunSpec.code``.
     """
 
     method: str
@@ -41,17 +43,17 @@ class Contestant:
 
     @property
     def label(self) -> str:
-        """The method with its code, what departs from its defaults, and what wraps it."""
+        """The method with its code, its settings that differ from the defaults, and its wrappers."""
         return label(with_code(self.method, self.code.get("method")), self.settings, self.wrappers)
 
     @property
     def short_label(self) -> str:
-        """The label without any code: what a user types who has run one code alone."""
+        """The label without code, which a user may type where only one code was run."""
         return _CODE.sub("", self.label)
 
     @property
     def arch_label(self) -> str:
-        """The network with its code, and what departs from its defaults."""
+        """The network with its code and its settings that differ from the defaults."""
         return with_departures(with_code(self.network, self.code.get("network")), self.network_settings)
 
 
@@ -61,7 +63,7 @@ def label(method: str, settings: dict[str, Any], wrappers: Iterable[str]) -> str
 
 
 def with_departures(name: str, departures: dict[str, Any]) -> str:
-    """A name with the settings that are not the defaults."""
+    """A name, followed by the settings that differ from the defaults."""
     return name + "".join(f" {key}={value}" for key, value in departures.items())
 
 
@@ -71,7 +73,11 @@ def with_code(name: str, code: str | None) -> str:
 
 
 def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """The newest attempt that is done of every identity, given the runs in the order of their numbers."""
+    """For every identity the newest attempt that is done.
+
+    Args:
+        runs: in the order of their numbers.
+    """
     found: dict[str, RunRecord] = {}
     for run in runs:
         if run.status == "done":
@@ -80,7 +86,7 @@ def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
 
 
 def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> Iterator[Contestant]:
-    """Every checkpoint of some runs, and some models from elsewhere."""
+    """Every checkpoint of the runs, then every model from elsewhere."""
     for run in runs:
         for checkpoint in run.checkpoints:
             shared = [run.method, run.method_settings, run.wrappers, run.network, run.network_settings, run.code]

@@ -1,4 +1,4 @@
-"""What the checks of rigour raised about the networks of a row, as the board tells it."""
+"""The flags of the checks of rigour, summarised over the networks of a row."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from harness.store.scope import Scope
 
 @dataclass(frozen=True)
 class Flag:
-    """One check that raised its flag.
+    """A flag that one check raised on ``networks`` of the ``of`` examined networks of a row.
 
     Attributes:
-        networks, of: on how many of the row's examined networks.
-        reason: of the first of them.
+        mark: one character.
+        reason: the check's reason for the first flagged network.
     """
 
     mark: str
@@ -26,9 +26,11 @@ class Flag:
 
 
 def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | None:
-    """The flags of some networks under an evaluation, in the order of the checks.
+    """The flags of a row's networks, in the order of the checks.
 
-    None where no network was examined so; nor is it told that none was raised before all of them were examined.
+    Returns:
+        None where no network was examined in this scope, or where no flag was raised but a network is still to be
+        examined.
     """
     examined = [found for n in networks if (found := n.checkpoint.findings(scope))]
     if not examined:
@@ -39,5 +41,5 @@ def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | No
     counts = {check: sum(any(f.check == check for f in findings) for findings in raised) for _, check in reasons}
     if not reasons and len(examined) < len(networks):
         return None
-    told = (Flag(mark, check, counts[check], len(examined), reason) for (mark, check), reason in reasons.items())
-    return tuple(sorted(told, key=lambda flag: order[flag.check]))
+    flags_found = (Flag(mark, check, counts[check], len(examined), reason) for (mark, check), reason in reasons.items())
+    return tuple(sorted(flags_found, key=lambda flag: order[flag.check]))

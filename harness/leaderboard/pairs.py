@@ -1,4 +1,4 @@
-"""Two rows of a board against each other, and which rows are not told apart from the best."""
+"""Test whether two rows of a board differ significantly, and which rows do not differ from the best."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ RULE = (
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether two rows differ.
+    """The test of one pair of rows.
 
     Attributes:
-        test: paired t, whose unit is the training seed; or McNemar, whose unit is the test image.
-        n: training seeds; or test images.
+        test: paired t over training seeds, or McNemar over test images.
+        n: number of training seeds, or of test images.
         difference: first minus second, in points.
-        interval: of the difference, 95 %; None beside McNemar.
-        p, p_holm: before and after Holm's correction over the family that the decision belongs to.
+        interval: of the difference, 95 %; None for McNemar.
+        p, p_holm: before and after Holm's correction over the family of tests.
     """
 
     test: Literal["paired t", "McNemar"]
@@ -43,12 +43,12 @@ class Decision:
 
     @property
     def unit(self) -> str:
-        """What n counts, and what the conclusion is about: the methods, trained anew; or two networks."""
+        """What n counts. Training seeds: the test is about the methods; test images: about two networks."""
         return "training seeds" if self.test == PAIRED_T else "test images"
 
     @property
     def significant(self) -> bool:
-        """Whether the rows are told apart."""
+        """Whether the rows differ significantly."""
         return self.p_holm < ALPHA
 
 
@@ -62,16 +62,16 @@ def common_seeds(first: Sequence[Contestant], second: Sequence[Contestant]) -> l
 def compare_rows(
     first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: VerdictsById
 ) -> Decision | None:
-    """Compare the networks of two rows of a board in a column.
+    """Compare the networks of two rows of a board in a column, first minus second.
 
-    Where both rows have two or more training seeds in common: Student's paired test over these, of each network's
-    figure (the median over attack seeds, or the worst case). Else, or where all seeds differ by the same amount other
-    than 0, which Student's test cannot judge: McNemar's exact test between the networks of the first common training
-    seed, or the first network of each, on the verdict "right under every attack seed". Of the attack seeds only those
-    count that both networks have: an image has more chances to fall under more of them.
+    With two or more training seeds in common: Student's paired t-test over these seeds, on each network's figure (the
+    median over attack seeds, or the worst case). Otherwise, and where every seed has the same difference other than 0
+    (t is undefined without a spread): McNemar's exact test on the verdicts "right under every attack seed", between the
+    networks of the first common training seed, or each row's first network. Only attack seeds that both networks have
+    count: under more attack seeds more images fall.
 
     Returns:
-        first minus second; None where a row has no figure in the column, or they have no attack seed in common.
+        None where a row has no figure in the column, or the rows have no attack seed in common.
     """
     first, second = ([n for n in row if all(column.evaluations(n).values())] for row in (first, second))
     pairs = common_seeds(first, second) or list(zip(first[:1], second[:1], strict=False))
@@ -87,7 +87,11 @@ def compare_rows(
 
 
 def over_training_seeds(shared: Sequence[Shared], column: Column, verdicts: VerdictsById) -> PairedT | None:
-    """Student's paired test of two rows' figures, given what each pair of networks shares; None for one pair."""
+    """Student's paired t-test of two rows' figures; None for fewer than two pairs of networks.
+
+    Args:
+        shared: for each pair of networks (one training seed), their evaluations in common.
+    """
     if len(shared) < 2:
         return None
     figures = [[column.figure(side, verdicts) for side in zip(*pair, strict=True)] for pair in shared]
@@ -95,22 +99,22 @@ def over_training_seeds(shared: Sequence[Shared], column: Column, verdicts: Verd
 
 
 def robust_sides(shared: Shared, verdicts: VerdictsById) -> tuple[bytes, bytes]:
-    """For each of two networks its verdicts "right under every one of the evaluations that they share"."""
+    """The verdicts "right under every shared evaluation" of two networks."""
     ours = robust_under_every([verdicts[e.id] for e, _ in shared])
     return ours, robust_under_every([verdicts[f.id] for _, f in shared])
 
 
 def corrected(decisions: Sequence[Decision | None]) -> list[Decision | None]:
-    """A family's decisions with Holm's correction over those that could be made."""
+    """The decisions of a family with Holm's correction; None stays None and does not count in the family."""
     adjusted = iter(holm([decision.p for decision in decisions if decision is not None]))
     return [None if decision is None else replace(decision, p_holm=next(adjusted)) for decision in decisions]
 
 
 def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts: VerdictsById) -> list[Decision | None]:
-    """Compare each row with the first, which is the best; Holm over all of them. The first gets None.
+    """Compare each row with the first, the best, with Holm's correction. The first row gets None.
 
-    The best row is chosen by the same data, which favours it: a row that is told apart by a hair may still be its
-    equal. A row that is not told apart is not shown to be equal either: there may be too few seeds or images.
+    The best row is chosen by the same data, which favours it: a row that differs barely significantly may still be as
+    good. A row that does not differ significantly is not shown to be as good: there may be too few seeds or images.
     """
     decisions = [compare_rows(row, rows[0], column, verdicts) for row in rows[1:]]
     return [None, *corrected(decisions)]
@@ -119,7 +123,7 @@ def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts:
 def all_pairs(
     rows: Sequence[Sequence[Contestant]], column: Column, verdicts: VerdictsById
 ) -> dict[tuple[int, int], Decision | None]:
-    """Compare every two rows, by their places; Holm over all of these comparisons."""
+    """Compare all pairs of rows, with Holm's correction over all pairs; keyed by the rows' positions."""
     places = list(combinations(range(len(rows)), 2))
     decisions = [compare_rows(rows[one], rows[other], column, verdicts) for one, other in places]
     return dict(zip(places, corrected(decisions), strict=True))

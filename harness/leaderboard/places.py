@@ -1,4 +1,4 @@
-"""Which networks stand on which board: one protocol, one data set, the same test images."""
+"""Which networks stand on which board. A board has one protocol, one data set, and one set of test images."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from harness.plugin.images import Images
 from harness.store.records import ProtocolRecord
 
 Place = tuple[str, str, Images]
-"""Fingerprint of the protocol, fingerprint of the data set, the test images."""
+"""What identifies a board: fingerprint of the protocol, fingerprint of the data set, the test images."""
 
-_NOTHING = digest({})  # of an attack without any settings, such as natural accuracy: it belongs to every protocol
+_NOTHING = digest({})  # the hash of an attack without settings, such as natural accuracy; every protocol has that one
 
 
 def places(networks: Iterable[Contestant], protocols: Sequence[ProtocolRecord]) -> dict[Place, list[Contestant]]:
     """The networks of each board, boards in the order of their protocols.
 
-    A run stands under the protocol that it was trained under. A model from elsewhere stands beside the runs that went
-    through the same attacks, under whatever training; where there are none, under the last protocol of these attacks.
+    A run stands under the protocol that it was trained under. A model from elsewhere stands on every board that has
+    runs evaluated by the same attacks; if no such board exists, under the last protocol with these attacks.
     """
     found: dict[Place, list[Contestant]] = defaultdict(list)
     elsewhere: list[tuple[Contestant, list[Place]]] = []
@@ -45,7 +45,7 @@ def places(networks: Iterable[Contestant], protocols: Sequence[ProtocolRecord]) 
 
 
 def _attacked(network: Contestant, protocol: ProtocolRecord) -> list[Images]:
-    """On which images the network went through an attack of the protocol: one that tells protocols apart."""
+    """The sets of images on which an attack of the protocol was completed; attacks without settings do not count."""
     telling = {name: key for name, key in protocol.attacks.items() if key != _NOTHING} or protocol.attacks
     evaluations = (e for e in network.checkpoint.evaluations if e.complete)
     return sorted({e.images for e in evaluations if telling.get(e.attack) == e.settings_sha256})

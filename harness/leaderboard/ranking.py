@@ -1,4 +1,4 @@
-"""The ranking: figures that can be compared, side by side; figures that cannot, apart."""
+"""The ranking. Figures that can be compared stand on one board; figures that cannot stand on different boards."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from harness.store.store import Store
 
 
 def boards(store: Store, selection: Selection | None = None) -> list[Board]:
-    """Every board, measured ones first, with the selected rows, each ranked.
+    """Every board with its selected rows ranked; measured boards come first.
 
     Raises:
-        UnknownName: ``sort`` is no column of any board.
+        UnknownName: no board has the column ``selection.sort``.
     """
     selection = selection or Selection()
     networks = list(contestants(newest(store.runs()), store.models()))
@@ -46,13 +46,13 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
 
 
 def read_verdicts(store: Store, networks: Iterable[Contestant]) -> VerdictsById:
-    """The verdicts of every complete evaluation of some networks."""
+    """The verdicts of every complete evaluation of the networks."""
     wanted = {e.id for network in networks for e in network.checkpoint.evaluations if e.complete}
     return store.verdicts_of(wanted) if wanted else {}
 
 
 def _ranked(rows: Sequence[Row], column: str) -> tuple[Row, ...]:
-    """Highest figure first; equal ones share a rank; rows without a figure come last, without one."""
+    """Rows by figure, highest first. Equal figures share a rank; rows without a figure come last and have no rank."""
     values = [row.value(column) for row in rows]
     ranked = [
         replace(row, rank=None if value is None else 1 + sum(v is not None and v > value for v in values))
@@ -62,7 +62,7 @@ def _ranked(rows: Sequence[Row], column: str) -> tuple[Row, ...]:
 
 
 def _with_ties(board: Board, verdicts: VerdictsById) -> Board:
-    """The board with each row's comparison with the first of its rows; rows without a rank have none."""
+    """The board with each ranked row compared with the first row."""
     placed = [row for row in board.rows if row.rank is not None]
     if len(placed) < 2:
         return board
@@ -99,7 +99,7 @@ def _measured(
 
 
 def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -> Row:
-    """The row of networks that share all but the training seed."""
+    """Make one row of networks that share everything but the training seed."""
     one = networks[0]
     metrics: dict[str, Figure | None] = {}
     unseeded = set()

@@ -1,4 +1,4 @@
-"""The leaderboard as CSV: one line a figure, unrounded."""
+"""The leaderboard as CSV: one line for each figure, not rounded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 def render_csv(boards: Sequence[Board]) -> str:
-    """A header and one line for each figure that there is."""
+    """A header, then one line for each figure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -34,17 +34,17 @@ def render_csv(boards: Sequence[Board]) -> str:
 
 
 def _numbers(row: Row, attack: str, examples: int | None) -> tuple[float | None, ...] | None:
-    """What the header promises between ``attack`` and ``tied``; None where there is no figure."""
+    """The columns between ``attack`` and ``tied``; None where there is no figure."""
     figure, mean = row.metrics[attack], row.means.get(attack)
     if figure is not None:
         return (figure.median, figure.std, figure.n, row.train_seeds, *_intervals(figure, examples))
-    if mean is not None:  # a publication's: it gives no median over attack seeds, and no interval
+    if mean is not None:  # from a publication, which gives no median over attack seeds and no interval
         return (None, None, None, mean.n, mean.mean, mean.std, *[None] * 4)
     return None
 
 
 def _intervals(figure: Figure, examples: int | None) -> tuple[float | None, ...]:
-    """What the header promises between ``networks`` and ``tied``; None where there is none."""
+    """The columns between ``networks`` and ``tied``; None where there is no interval."""
     train, over_seeds = figure.train, None
     if train is not None:
         over_seeds = t_interval(train.mean, train.std, train.n)

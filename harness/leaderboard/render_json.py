@@ -63,20 +63,20 @@ def _figure(figure: Figure | None, examples: int | None) -> dict[str, Any] | Non
 
 
 def _reported_mean(mean: Spread) -> dict[str, Any]:
-    """A publication's mean over training seeds: it gives no median over attack seeds, and no interval."""
+    """A publication's mean over training seeds; the publication gives no median over attack seeds and no interval."""
     train = {"mean": mean.mean, "std": mean.std, "n": mean.n, "interval": None}
     return {"median": None, "std": None, "n": None, "train": train}
 
 
 def interval_document(interval: Interval | None, kind: str, unit: str, n: int) -> dict[str, Any] | None:
-    """An interval with its kind, and what it is over: n of a unit."""
+    """An interval with its kind (such as ``wilson``), its level, the unit it is taken over, and n of this unit."""
     if interval is None:
         return None
     return {"kind": kind, "level": LEVEL, "unit": unit, "n": n, "low": interval.low, "high": interval.high}
 
 
 def decision_document(decision: Decision | None) -> dict[str, Any] | None:
-    """How two rows compare, first minus second in points."""
+    """The test of two rows; differences are first minus second, in points."""
     if decision is None:
         return None
     return {

@@ -9,7 +9,7 @@ from harness.leaderboard.cells import cells, flag_lines, header, heading, legend
 
 
 def render_markdown(boards: Sequence[Board]) -> str:
-    """One table a board, under a line that says what its rows share."""
+    """One table for each board, under a line that says what its rows share."""
     parts = []
     for board in boards:
         names = header(board)

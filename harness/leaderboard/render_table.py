@@ -1,4 +1,4 @@
-"""The leaderboard as a rich table; reported rows are dim, and in boards of their own."""
+"""The leaderboard as a rich table. Reported rows are dim and stand on boards of their own."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _WORD_WIDTH = 14
 
 
 def render_table(boards: Sequence[Board], console: Console) -> Iterator[RenderableType]:
-    """One table a board, what its figures are, and remarks.
+    """One table for each board, then the legend and the remarks.
 
-    A column in which all rows agree is told once, above the table. Where the rest does not fit, first the intervals go
-    below the table, then what tells rows apart goes below the method's name, then the figures go into several tables,
-    since a figure that is cut is another.
+    A column in which all rows agree is printed once, above the table. Where the other columns do not fit, first the
+    intervals move below the table; then the columns that are not figures move below the method's name; then the
+    figures are split over several tables. No figure is ever cut: a cut figure would read as another number.
     """
     for board in boards:
         names = header(board)[:-1]  # the source is in the heading
@@ -70,7 +70,7 @@ def _fits(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console
 
 
 def _in_parts(rows: Sequence[dict[str, str]], figures: Sequence[str], console: Console) -> list[list[str]]:
-    """The columns of as few tables as the figures fit into; each has one at least, and what a row always shows."""
+    """Split the figures over as few tables as they fit into; each table has rank, method, and at least one figure."""
     parts = [[*_ALWAYS]]
     for name in figures:
         if len(parts[-1]) > len(_ALWAYS) and not _fits(rows, [*parts[-1], name], console):
@@ -91,7 +91,7 @@ def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -
 
 
 def _figures(board: Board, row: Row) -> dict[str, str]:
-    """The figures, each with its Wilson interval in a line below it."""
+    """The figures, each with its Wilson interval on a second line."""
     texts = dict(zip(header(board), cells(board, row), strict=True))
     return {
         title: f"{texts[title]}\n{wilson_text(board, row.metrics[column])}".rstrip()
@@ -107,13 +107,13 @@ def _cell(text: str, figure: bool) -> Text:
 
 
 def _least_widths(rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[int]:
-    """How narrow each column may become: words may be folded, figures may not."""
+    """The smallest width of each column: words may be folded, figures may not."""
     widest = [max(len(line) for row in rows for line in (name, *row[name].split("\n"))) for name in shown]
     return [min(width, _WORD_WIDTH) if name in _WORDS else width for name, width in zip(shown, widest, strict=True)]
 
 
 def _folded(rows: Sequence[dict[str, str]], shown: Sequence[str], kept: Sequence[str]) -> list[dict[str, str]]:
-    """The rows with all that is not kept as a column below the method's name."""
+    """The rows with the columns that are not ``kept`` written below the method's name."""
     rest = [name for name in shown if name not in kept]
     return [
         row | {"method": "\n".join([row["method"], *(_in_words(name, row[name], "  ") for name in rest)])}

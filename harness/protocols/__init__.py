@@ -1,1 +1,1 @@
-"""The shared protocols, one TOML file each, and what a run under one of them is."""
+"""The shared protocols, one TOML file each, and the identity of a run under a protocol."""

@@ -26,7 +26,7 @@ Fraction = Annotated[float, Interval(gt=0, le=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainProtocol(Settings):
-    """How every network is trained. It is part of a run's identity, to the last field."""
+    """How every network is trained. Every field is part of a run's identity."""
 
     epochs: Annotated[int, Ge(1), Doc("passes over the training images")]
     batch_size: Annotated[int, Ge(2), Doc("images a step; batch-norm needs two")]
@@ -44,7 +44,7 @@ class TrainProtocol(Settings):
     precision: Annotated[Precision, Doc("arithmetic of the training; evaluations are always in float32")]
 
     def threat(self, epsilon: float) -> Threat:
-        """The training budget in a ball of that radius."""
+        """The training attack's budget in a ball of this radius."""
         return _threat(self, epsilon)
 
 
@@ -69,7 +69,7 @@ class EvaluationProtocol(Settings):
                 raise SettingError(f"{name}={','.join(values)} is refused: name at least one, and each once")
 
     def threat(self, epsilon: float) -> Threat:
-        """The evaluation budget in a ball of that radius."""
+        """The evaluation attacks' budget in a ball of this radius."""
         return _threat(self, epsilon)
 
 
@@ -78,8 +78,8 @@ class Protocol(Settings):
     """The protocol of an experiment: one ball, one training, one evaluation.
 
     Attributes:
-        attack_settings: for each attack its settings where they are not the attack's defaults.
-        attack_code: for each attack that does not ship, or has changed since it did, what tells its code apart.
+        attack_settings: attack -> its settings that differ from the attack's defaults.
+        attack_code: attack that does not ship, or changed since it first shipped -> the digest or version of its code.
     """
 
     name: str
@@ -92,31 +92,31 @@ class Protocol(Settings):
 
     @property
     def training_document(self) -> dict[str, Any]:
-        """What a run's identity takes from the protocol."""
+        """The part of the protocol that a run's identity contains."""
         return {"epsilon": self.epsilon, **self.train.resolved()}
 
     @property
     def evaluation_threat(self) -> Threat:
-        """The budget of the evaluation, in its own ball."""
+        """The evaluation attacks' budget; its radius is the evaluation's own if it has one, else the training's."""
         own = self.evaluation.epsilon
         return self.evaluation.threat(self.epsilon if own is None else own)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over all that changes a figure: not the name, and not which checkpoints are read."""
+        """SHA-256 over everything that changes a figure; the name and the choice of checkpoints are left out."""
         evaluation = self.evaluation.resolved()
         del evaluation["checkpoints"]
-        if self.evaluation.epsilon == self.epsilon:  # the ball of the training, said twice: one protocol, not two
+        if self.evaluation.epsilon == self.epsilon:  # stating the training's radius again makes no other protocol
             del evaluation["epsilon"]
         document = {"train": self.training_document, "evaluation": evaluation, "attacks": self.attack_settings}
         return digest(document | ({"code": self.attack_code} if self.attack_code else {}))
 
     @classmethod
     def from_document(cls, name: str, document: Mapping[str, Any]) -> Protocol:
-        """Build and check a protocol from what a TOML file holds.
+        """Build and check a protocol from the content of a TOML file.
 
         Raises:
-            SettingError: a missing, unknown, or refused field; names it with its table.
+            SettingError: a field is missing, unknown, or refused; names the field and its table.
         """
         tables = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
         known = ("summary", "epsilon", "attacks", *tables)
@@ -135,7 +135,7 @@ class Protocol(Settings):
         return cls(**values)
 
     def document(self) -> dict[str, Any]:
-        """The whole protocol as a TOML file would hold it: what the store keeps beside the fingerprint."""
+        """The whole protocol as a TOML file would hold it; the store keeps it beside the fingerprint."""
         return {
             "summary": self.summary,
             "epsilon": self.epsilon,
@@ -145,7 +145,7 @@ class Protocol(Settings):
         }
 
     def with_values(self, values: Mapping[str, Any]) -> Protocol:
-        """The protocol with some fields changed, named as ``epsilon``, ``train.lr``, ``cw.kappa``."""
+        """The protocol with some fields changed, named like ``epsilon``, ``train.lr``, ``cw.kappa``."""
         document = self.document()
         for key, value in values.items():
             table, _, leaf = key.rpartition(".")
@@ -160,7 +160,7 @@ class Protocol(Settings):
 
     @staticmethod
     def setting_names() -> tuple[str, ...]:
-        """Every field's dotted name, but for the attacks' own."""
+        """The dotted name of every field, without the attacks' own settings."""
         parts = (("train", TrainProtocol), ("evaluation", EvaluationProtocol))
         return ("epsilon", *(f"{table}.{f.name}" for table, cls in parts for f in dataclasses.fields(cls)))
 
@@ -185,10 +185,10 @@ def protocol_names() -> list[str]:
 
 
 def load_protocol(name: str) -> Protocol:
-    """A protocol by its name, or by the path of a TOML file.
+    """Load a protocol by its name, or by the path of a TOML file.
 
     Raises:
-        UnknownName: neither a protocol of harness nor a file.
+        UnknownName: the name is neither a protocol of harness nor a file.
         SettingError: the file is not TOML, or a field is refused.
     """
     if name in protocol_names():

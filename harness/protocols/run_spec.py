@@ -1,4 +1,4 @@
-"""What a run is: one trained network, named by everything that decides its weights."""
+"""The identity of a run, which is one trained network: everything that decides its weights."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from harness.identity import digest
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """All that decides a trained network, in plain JSON types, so that it crosses processes and sits in checkpoints.
+    """Everything that decides a trained network, in JSON types, which can go to other processes and into checkpoints.
 
     Attributes:
-        method_settings, network_settings: resolved, defaults included.
+        method_settings, network_settings: every setting, defaults included.
         dataset: its label, such as ``folder:flowers``; the fingerprint identifies it.
         training: the training part of the protocol, epsilon included.
-        wrappers: what wraps the update, outermost last: name, settings, and those that are not the defaults.
-        code: what else the weights depend on: for each plugin that does not ship, such as ``method``, the digest of its
-            source; for one that ships, its version where that is not the first. Empty in every run of the beginning.
+        wrappers: the wrappers of the update, outermost last: name, settings, and the settings that differ from the
+            defaults.
+        code: part of the run (such as ``method``) -> its code: for a plugin that does not ship, the digest of its
+            source; for a plugin that ships, its version, unless that is the first. Empty where all ship unchanged.
     """
 
     method: str
@@ -35,7 +36,7 @@ class RunSpec:
 
     @property
     def identity(self) -> str:
-        """SHA-256 over every field but the data set's label, and what of the wrappers departs from their defaults."""
+        """SHA-256 over every field, except the data set's label and the wrappers' lists of changed settings."""
         document = self.document()
         del document["dataset"]
         document["wrappers"] = [{key: w[key] for key in ("name", "settings")} for w in self.wrappers]
@@ -54,10 +55,10 @@ class RunSpec:
 
     @property
     def identity_without_code(self) -> str:
-        """What the identity would be if all plugins had shipped: equal for a run and the same with edited code."""
+        """The identity without ``code``: equal for two runs that differ only in the code of their plugins."""
         return dataclasses.replace(self, code={}).identity
 
     def document(self) -> dict[str, Any]:
-        """All fields, for checkpoints; no code where there is none, so that stored identities and files stay."""
+        """All fields, for checkpoints. An empty ``code`` is left out, so that older identities and files stay valid."""
         document = dataclasses.asdict(self)
         return document if self.code else {key: value for key, value in document.items() if key != "code"}

@@ -1,4 +1,4 @@
-"""Reported results as data: what publications print, carried beside what is measured."""
+"""Results that publications report, as data; the leaderboard shows them beside measured results."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from harness.reference.figure import ReportedFigure, remarks_on
 __all__ = ["ABOUT", "ReportedFigure", "remarks_on", "reported_figures"]
 
 ABOUT = {publication.PAPER: publication.ABOUT for publication in (lrat_paper, fastat)}
-"""Publication -> where it is, and under what its figures were measured."""
+"""Publication -> where to find it, and the conditions under which its figures were measured."""
 
 
 def reported_figures() -> Iterator[ReportedFigure]:
-    """Every figure of every publication; those of two publications are never ranked together."""
+    """Every figure of every publication. Figures of different publications are never ranked together."""
     yield from lrat_paper.figures()
     yield from fastat.figures()

@@ -1,7 +1,7 @@
 """FastAT Benchmark: Pan and Yao 2026, arXiv:2604.22853.
 
 ``fastat.csv`` has one line for each trained network, from the publication's result file of May 2026. Mean and standard
-deviation over its training seeds are computed here. Training time and memory stay in the file: they are no accuracies.
+deviation over training seeds are computed here. The file's training times and memory are not used.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ NOTES = {
 
 
 def figures() -> Iterator[ReportedFigure]:
-    """Every data set, method, and metric: the mean over networks trained from different seeds, deviation with ddof 1.
+    """For every data set, method, and metric: mean and standard deviation (ddof 1) over training seeds.
 
-    Methods keep the publication's spelling, with hyphens: ``fgsm-rs``. It does not say which checkpoint was attacked.
+    Methods keep the publication's spelling, with hyphens: ``fgsm-rs``. The publication does not say which checkpoint
+    was attacked.
     """
     text = (resources.files("harness.reference") / "fastat.csv").read_text(encoding="utf-8")
     trained: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)

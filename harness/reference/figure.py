@@ -1,4 +1,4 @@
-"""A reported figure: what it is of, and what kind of number it is."""
+"""A figure that a publication reports."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class ReportedFigure:
     """One figure of a publication, in percent.
 
     Attributes:
-        paper_table: where in the publication it stands.
-        median_percent: the figure; where ``statistic`` is "mean" it is the mean.
-        std_percent: over the same seeds; None where none is reported.
-        statistic: "median" over attack seeds on one network, or "mean" over networks trained from different seeds.
-        n: how many such seeds; None where the publication does not say.
+        paper_table: the table of the publication that prints it.
+        median_percent: the figure: the median, or the mean where ``statistic`` is "mean".
+        std_percent: standard deviation over the same seeds; None where none is reported.
+        statistic: "median" (over attack seeds, on one network) or "mean" (over training seeds).
+        n: number of these seeds; None where the publication does not say.
     """
 
     paper: str
@@ -35,19 +35,19 @@ class ReportedFigure:
 
     @property
     def figure(self) -> Figure | None:
-        """The median over attack seeds; None where it is another number."""
+        """The figure as a median over attack seeds; None for a mean."""
         return Figure(self.median_percent, self.std_percent, self.n) if self.statistic == "median" else None
 
     @property
     def mean(self) -> Spread | None:
-        """The mean over training seeds; None where it is another number, or it is not known over how many."""
+        """The figure as a mean over training seeds; None for a median, and where the number of seeds is unknown."""
         if self.statistic != "mean" or self.n is None:
             return None
         return Spread(self.median_percent, self.std_percent, self.n)
 
 
 def remarks_on(row: Sequence[ReportedFigure]) -> tuple[str, ...]:
-    """The remarks on a row: each with its metric, unless it is on every figure of the row."""
+    """The remarks on the figures of a row, each with its metric; a remark on all of them stands without a metric."""
     remarks = {figure.note for figure in row}
     if len(remarks) == 1:
         return tuple(remarks - {""})

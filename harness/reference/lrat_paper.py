@@ -11,7 +11,7 @@ from harness.reference.figure import ReportedFigure
 PAPER = "Gao et al. 2021"
 ABOUT = "arXiv:2106.15776, tables 1, 2, 4, and 5"
 METRICS = {"natural": "natural", "pgd20": "pgd", "cw": "cw", "autoattack": "autoattack"}
-ATTACK_SEEDS = 5  # of every attacked figure (section 5.2); natural accuracy draws nothing
+ATTACK_SEEDS = 5  # behind every figure under attack (section 5.2); natural accuracy has no seeds
 
 
 def figures() -> Iterator[ReportedFigure]:

@@ -1,1 +1,1 @@
-"""Finds plugins, imports the files of users, names their code, and says when one is at fault."""
+"""Finds plugins, imports users' files, identifies their code, and says which plugin caused an error."""

@@ -1,7 +1,7 @@
-"""Discovery: built-in folders, entry points, ``HARNESS_PLUGINS``, and plugin files, all through one door.
+"""Discovery of plugins: built-in folders, entry points, the folder ``HARNESS_PLUGINS``, and plugin files.
 
-A plugin's name is its file's name, or its entry point's, with hyphens: ``gair_trades.py`` is ``gair-trades``. A broken
-plugin is kept with its reason and does not break the rest.
+A plugin's name is the name of its file or entry point, with hyphens: ``gair_trades.py`` is ``gair-trades``. A broken
+plugin is listed with its reason and does not disturb the others.
 """
 
 from __future__ import annotations
@@ -29,11 +29,17 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class PluginKind:
-    """One of the things that can be added: what it is called, where it is looked for, and its contract."""
+    """One kind of plugin, such as methods.
+
+    Attributes:
+        noun: the kind's name in the singular.
+        package: the built-in plugins are the modules of this package.
+        contract: the base class, as ``module:class``; imported late, since most of these modules import torch.
+    """
 
     noun: str
-    package: str  # its modules are scanned
-    contract: str  # module:class, imported only when it is needed: most of them import torch
+    package: str
+    contract: str
 
     @property
     def group(self) -> str:
@@ -57,13 +63,13 @@ KINDS: dict[str, PluginKind] = {
 
 
 def noun_of(cls: type[Plugin]) -> str:
-    """What kind of plugin a class is: ``method``, ``network``, ..."""
+    """The kind of a plugin class: ``method``, ``network``, ..."""
     return next(kind.noun for kind in KINDS.values() if issubclass(cls, kind.base()))
 
 
 @dataclass(frozen=True)
 class Found:
-    """A plugin that can be used."""
+    """A usable plugin, and where it was found: its module, entry point, or file."""
 
     name: str
     cls: type[Plugin]
@@ -72,7 +78,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that cannot be used, and why, in one line."""
+    """A plugin that cannot be used, and the reason in one line."""
 
     name: str
     where: str
@@ -80,7 +86,7 @@ class Broken:
 
 
 class Catalogue:
-    """Everything of one kind that discovery came across."""
+    """All plugins of one kind, the usable and the broken ones."""
 
     def __init__(self, noun: str) -> None:
         self.noun = noun
@@ -88,7 +94,7 @@ class Catalogue:
         self.broken: list[Broken] = []
 
     def add(self, candidate: Found) -> None:
-        """Take a plugin, unless its name is malformed or taken."""
+        """Add a plugin; if its name is malformed or taken, list it as broken."""
         first = self.found.get(candidate.name)
         if not _NAME.fullmatch(candidate.name):
             self._refuse(candidate, "its name must be lower-case letters and digits, joined by hyphens")
@@ -102,11 +108,11 @@ class Catalogue:
         self.broken.append(Broken(candidate.name, candidate.where, reason))
 
     def refuse_broken(self, files: Sequence[Path]) -> None:
-        """Raise PluginError where one of these files, which a user named, cannot be used."""
+        """Raise PluginError if one of these files, which the user named, cannot be used."""
         for file in files:
             if file.name.startswith("_"):
                 raise PluginError(
-                    f"the plugin file {file} cannot be used: a name that begins with _ is that of a module which"
+                    f"the plugin file {file} cannot be used: a name that begins with _ marks a module that"
                     " plugins share; rename it"
                 )
         named = {str(file.resolve()) for file in files}
@@ -115,11 +121,11 @@ class Catalogue:
                 raise PluginError(f"the plugin file {broken.where} cannot be used: {broken.reason}")
 
     def get(self, name: str) -> type[Plugin]:
-        """The class of that name.
+        """The plugin class of that name.
 
         Raises:
-            PluginError: it is there but broken.
-            UnknownName: nothing has that name; the message has near misses.
+            PluginError: the plugin is broken.
+            UnknownName: no plugin has that name; the message suggests similar names.
         """
         if name in self.found:
             return self.found[name].cls
@@ -133,18 +139,18 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     """Find every plugin of a kind (``methods``, ``attacks``, ``datasets``, ``networks``, ``wrappers``).
 
     Args:
-        files: plugin files beside the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.
+        files: plugin files to load besides the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.
     """
     spec = KINDS[kind]
     base = spec.base()
-    from harness.runtime.modes import Modes  # torch's, which the contract has imported
+    from harness.runtime.modes import Modes  # imported late: it imports torch, which the contract has imported by now
 
     catalogue = Catalogue(spec.noun)
     for name, where, load in _sources(spec, files):
-        modes = Modes.now()  # a module that sets one as it is imported would set it for all that comes after
+        modes = Modes.now()  # a module that changes a mode of torch on import would change it for everything after it
         try:
             classes = _classes(load(), base)
-        except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not end the program
+        except (Exception, SystemExit) as error:  # no exception of a user's module may end the program
             catalogue.broken.append(Broken(name, where, one_line(error)))
             continue
         finally:
@@ -161,7 +167,7 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
 
 
 def _sources(spec: PluginKind, files: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], object]]]:
-    """Name, place, and loader of each candidate, built-in ones first."""
+    """The name, place, and loader of each candidate; the built-in ones come first."""
     package = importlib.import_module(spec.package)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):
@@ -189,7 +195,7 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _classes(loaded: object, base: type[Plugin]) -> list[type[Plugin]]:
-    """The concrete classes of a kind that a module defines itself, or the one that an entry point names."""
+    """The concrete plugin classes that a module defines itself, or the class that an entry point names."""
     if isinstance(loaded, ModuleType):
         own = [value for value in vars(loaded).values() if getattr(value, "__module__", None) == loaded.__name__]
     else:
@@ -200,7 +206,7 @@ def _classes(loaded: object, base: type[Plugin]) -> list[type[Plugin]]:
 
 
 def _contract_problem(cls: type[Plugin]) -> str | None:
-    """Why a class cannot be a plugin, or None. A data set's argument is the one field that may lack a default."""
+    """Why a class cannot be a plugin; None if it can. Only a data set's ``argument`` may lack a default."""
     if not cls.__dict__.get("__dataclass_params__") or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         return f"{cls.__name__} must be decorated with @dataclass(frozen=True, kw_only=True)"
     try:
@@ -210,13 +216,13 @@ def _contract_problem(cls: type[Plugin]) -> str | None:
             return f"setting {', '.join(sorted(required))} of {cls.__name__} has no default"
         if not getattr(cls, "argument", None):
             cls()
-    except Exception as error:  # a stranger's annotations and checks may raise anything
+    except Exception as error:  # a user's annotations and checks may raise anything
         return f"{cls.__name__}: {one_line(error)}"
     return None
 
 
 def make(cls: type[Plugin], name: str, values: Mapping[str, Any]) -> Plugin:
-    """A plugin of a class with some settings; a refused one is named with the plugin."""
+    """Make a plugin with these settings; the error for a refused setting names the plugin."""
     try:
         return cls.from_mapping(values)
     except SettingError as error:

@@ -1,4 +1,4 @@
-"""Whose fault an exception is: a plugin of the user's is named with its file and line, and `harness check`."""
+"""Decide which plugin raised an exception; the error then names its file and line, and `harness check`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from harness.runtime.process import process_kept
 _TORCH = Path(torch.__file__).parent
 _MODULES = _TORCH / "nn" / "modules"
 _LOG = logging.getLogger("harness.plugins")
-_LOG.addHandler(logging.NullHandler())  # where no run has its log open, nothing is printed instead
+_LOG.addHandler(logging.NullHandler())  # without this, logging prints to stderr when no run's log is open
 
 
 def fault(plugin: Plugin, problem: str, file: Path | None = None, line: int | None = None) -> PluginFault:
-    """The error that a plugin broke its contract: what is wrong, in which file, and what says more."""
+    """The error for a plugin that broke its contract: it names the plugin, its file, and `harness check`."""
     noun, name = noun_of(type(plugin)), plugin.name
     place = file or next(iter(source_of_plugin(type(plugin)).files))
     where = f"{place}, line {line}" if line is not None else str(place)
@@ -33,18 +33,19 @@ def fault(plugin: Plugin, problem: str, file: Path | None = None, line: int | No
 
 
 def suspect(plugins: Sequence[Plugin]) -> Plugin:
-    """The first that does not ship; the first of all where all ship."""
+    """The plugin that most likely caused an error: the first that does not ship, else the first."""
     return next((plugin for plugin in plugins if not ships(type(plugin))), plugins[0])
 
 
 @contextlib.contextmanager
 def modes_held(plugin: Plugin, doing: str) -> Iterator[None]:
-    """Torch's modes are put back, whatever is run inside.
+    """Restore torch's modes after the body has run.
 
     Args:
-        plugin, doing: whose code it is, and what of it, for the message.
+        plugin: the plugin whose code runs in the body.
+        doing: what the body calls, for the message.
     Raises:
-        PluginFault: they were left changed.
+        PluginFault: the body left a mode changed.
     """
     with process_kept() as changed:
         yield
@@ -56,10 +57,10 @@ def modes_held(plugin: Plugin, doing: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def blaming(plugins: Sequence[Plugin]) -> Iterator[None]:
-    """Make an exception from a plugin that does not ship a PluginFault; its traceback goes to the log.
+    """Turn an exception raised by a plugin that does not ship into a PluginFault, and log its traceback.
 
-    An exception that comes from none of them is a bug of this program, and is passed on as it is. Where no log is open
-    the traceback is in the fault's ``__cause__`` alone.
+    Any other exception is a bug of this program and passes through. If no log is open, the traceback is in the fault's
+    ``__cause__`` alone.
     """
     try:
         yield
@@ -75,13 +76,16 @@ def blaming(plugins: Sequence[Plugin]) -> Iterator[None]:
 
 
 def place_of(error: BaseException, plugin: Plugin) -> str:
-    """Where in a plugin's own files an exception passed last: `` (FILE, line N)``; empty where it passed none."""
+    """The innermost line of a plugin's own files in a traceback, as `` (FILE, line N)``; empty if there is none."""
     found = _culprit(error, [plugin])
     return f" ({found[1]}, line {found[2]})" if found and found[1] else ""
 
 
 def _culprit(error: BaseException, plugins: Sequence[Plugin]) -> tuple[Plugin, Path | None, int | None] | None:
-    """The plugin whose code was running, the innermost one, and the place; a network where only torch's layers ran."""
+    """The plugin with the innermost frame of a traceback, and the file and line of that frame.
+
+    A traceback that passes through no plugin's file but through torch's layers is blamed on the network.
+    """
     frames = [(Path(frame.filename), frame.lineno) for frame in reversed(traceback.extract_tb(error.__traceback__))]
     for file, line in frames:
         for plugin in plugins:

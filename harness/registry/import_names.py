@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 EVERYTHING = "*"  # the last part of ``from package import *``
-_BY_NAME = {"import_module", "__import__"}  # calls that import what their first argument names
-_UNSEEN = {  # what runs code that no name in the text need show
+_BY_NAME = {"import_module", "__import__"}  # functions that import the module that their first argument names
+_UNSEEN = {  # names whose use can run code that the text does not name
     *("spec_from_file_location", "spec_from_loader", "find_spec", "module_from_spec", "exec_module", "load_module"),
     *("SourceFileLoader", "ExtensionFileLoader", "iter_modules", "walk_packages", "run_path", "run_module", "exec"),
     *("hub.load", "cpp_extension", "load_library", "CDLL", "LoadLibrary"),
@@ -18,12 +18,13 @@ _UNSEEN = {  # what runs code that no name in the text need show
 
 @dataclass(frozen=True)
 class Imports:
-    """What a text imports.
+    """What the text of a Python file imports.
 
     Attributes:
-        names: dots before the name, and its parts; of ``from a import b`` both a and b, since b may be a module.
-        hidden: whether it may import, or run, a file that ``names`` does not have: by a variable, by a path.
-        texts: all that is written in it between quotes: names and paths may be among them.
+        names: for each import its leading dots, counted, and the name's parts. ``from a import b`` gives ``a.b``, since
+            b may be a module.
+        hidden: whether the text may import or run a file that ``names`` lacks, by a variable or a path.
+        texts: all string literals, which may contain names and paths of modules.
     """
 
     names: tuple[tuple[int, tuple[str, ...]], ...] = ()
@@ -33,7 +34,7 @@ class Imports:
 
 @functools.lru_cache(maxsize=1000)
 def imports_of(text: bytes) -> Imports:
-    """What a file of that content imports; nothing where it is no Python, since it cannot run then."""
+    """What a file with this content imports; nothing if it is not valid Python, which cannot run."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError):
@@ -72,7 +73,7 @@ def _called(function: ast.expr) -> str:
 
 
 def _literal(call: ast.Call) -> tuple[int, tuple[str, ...]] | None:
-    """What a call imports; None where its text does not show that."""
+    """The module that an import call names; None where the text does not show it."""
     given = dict(zip(("name", "package"), call.args, strict=False)) | {
         word.arg or "": word.value for word in call.keywords
     }
@@ -92,7 +93,7 @@ def _literal(call: ast.Call) -> tuple[int, tuple[str, ...]] | None:
 
 
 def _mentions(node: ast.AST) -> Iterator[str]:
-    """Names that a node uses, or takes from a module under a name of its own choice."""
+    """Names that a node uses, or imports under any alias."""
     if isinstance(node, ast.Name):
         yield node.id
     elif isinstance(node, ast.Attribute):

@@ -1,8 +1,8 @@
-"""Importing a user's file: its neighbours can be imported, and what runs is what lies on the disk.
+"""Import a user's file: it can import its neighbours, and the code that runs is the code on the disk.
 
-A process may live longer than an edit (a notebook, a test), and Python keeps what it has imported. Identities are taken
-from the source on the disk; so a module of the user's is imported anew when it, or one that it imports, was edited,
-and a neighbour is never mistaken for another file of that name. No stale bytecode is taken for the source either.
+A process can outlive an edit (a notebook, a test), and Python keeps imported modules. But identities are computed from
+the source on the disk. So a user's module is imported again when it, or a module that it imports, was edited; a
+neighbour is never confused with another file of the same name; and no bytecode is written that could go stale.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from types import ModuleType
 
 from harness.registry.source import Source, closure
 
-_seen: dict[Path, str] = {}  # source file of the user's -> its SHA-256 when it was imported
-_brought: set[str] = set()  # modules that were not loaded before an import here
+_seen: dict[Path, str] = {}  # a user's source file -> its SHA-256 when it was imported
+_brought: set[str] = set()  # names of the user's modules that were loaded by an import here
 
 
 def forget() -> None:
-    """Drop what was imported here: a file or a variable that a module reads as it is imported may be another now."""
+    """Unload the user's modules: a file or variable that a module reads on import may have changed."""
     for name in _brought:
         sys.modules.pop(name, None)
     _brought.clear()
 
 
 def import_file(file: Path) -> ModuleType:
-    """Run a file as a module whose name comes from its path, so that it is the same in every process.
+    """Run a file as a module. The module's name is derived from the path, and so is the same in every process.
 
     Raises:
-        ImportError: it is no Python file, or a neighbour's name is taken by a module that is loaded already. What else
-            the file raises is passed on, and the module is forgotten.
+        ImportError: it is not a Python file, or another loaded module already has the name of a neighbour. Exceptions
+            of the file itself pass through, and the module is unloaded.
     """
     name = f"harness_file_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
     source = closure([file])
@@ -46,7 +46,7 @@ def import_file(file: Path) -> ModuleType:
         raise ImportError("it is not a Python file, its name ending in .py")
     module = importlib.util.module_from_spec(spec)
     with _remembering(source.files):
-        sys.modules[name] = module  # dataclasses look their module up
+        sys.modules[name] = module  # before it runs: a dataclass looks its module up
         try:
             with on_path(file.parent), _no_bytecode():
                 spec.loader.exec_module(module)
@@ -57,10 +57,10 @@ def import_file(file: Path) -> ModuleType:
 
 
 def import_module(name: str, directory: Path) -> ModuleType:
-    """Import a module by its dotted name, from a directory first.
+    """Import a module by its dotted name; ``directory`` is searched first.
 
     Raises:
-        ImportError: as Python does, or as ``import_file`` does. What else the module raises is passed on.
+        ImportError: as in Python, or as in ``import_file``. Exceptions of the module itself pass through.
     """
     with on_path(directory), _no_bytecode():
         importlib.invalidate_caches()
@@ -77,7 +77,7 @@ def import_module(name: str, directory: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _remembering(files: Mapping[Path, str]) -> Iterator[None]:
-    """Remember what an import that succeeds brings of the user's files."""
+    """Record the files and modules that the import in the body loads, if it succeeds."""
     before = set(sys.modules)
     yield
     _seen.update(files)
@@ -86,18 +86,18 @@ def _remembering(files: Mapping[Path, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def on_path(directory: Path) -> Iterator[None]:
-    """Put a directory first on the search path; what the user's code puts there itself stays."""
+    """Put a directory first on ``sys.path``; entries that the user's code adds there stay."""
     sys.path.insert(0, str(directory))
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):  # the user's code took it away
+        with contextlib.suppress(ValueError):  # the user's code removed it
             sys.path.remove(str(directory))
 
 
 @contextlib.contextmanager
 def _no_bytecode() -> Iterator[None]:
-    """Leave no bytecode behind: Python takes it for current where time (in seconds) and size of an edit are equal."""
+    """Write no bytecode: Python would reuse it after an edit within the same second that keeps the file's size."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
@@ -106,7 +106,11 @@ def _no_bytecode() -> Iterator[None]:
 
 
 def _forget_the_outdated(source: Source, directory: Path) -> None:
-    """Drop loaded modules of the user's that are not what an import of these files must find."""
+    """Unload the user's modules that were edited, or that are another file than these files would import by that name.
+
+    Raises:
+        ImportError: a module that was not loaded here has the name of a neighbour that the files import.
+    """
     edited = {file for file, sha256 in source.files.items() if _seen.get(file, sha256) != sha256}
     for name, module in list(sys.modules.items()) if edited else ():
         file = _file_of(module)

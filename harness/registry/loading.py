@@ -1,4 +1,4 @@
-"""Loading a data set, and looking at what came: it is checked as `harness check` checks it, before anything else."""
+"""Load a data set and check it, with the same checks as `harness check`, before anything uses it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.registry.faults import blaming, fault
 from harness.runtime.process import process_kept
 
-LEAKED = 0.01  # of the test images: so many in the training part, too, are told of; a published set may have a few
-DARK = 0.25  # of what stands for 1.0: an image set whose brightest pixel is below it was likely given other levels
+LEAKED = 0.01  # a note is given if this share of the test images are training images, too; published sets have a few
+DARK = 0.25  # a note is given if the brightest pixel is below this value (on the [0, 1] scale): ``levels`` seem wrong
 
 
 def load(source: DataSource, data_dir: Path, *, evaluation_only: bool = False, limit: int | None = None) -> Dataset:
-    """The data set, or what an evaluation needs of it.
+    """Load and check a data set.
 
+    Args:
+        evaluation_only: load only what an evaluation needs; the training part may then be empty.
+        limit: how many test images the evaluation needs; None: all.
     Raises:
-        DataError: it is missing or corrupt.
-        PluginError: it breaks the contract of data sets; names the plugin and its file.
+        DataError: the data set is missing or corrupt.
+        PluginError: the data set breaks its contract; names the plugin and its file.
     """
     with contextlib.redirect_stdout(sys.stderr), blaming([source]), process_kept():
         data = source.load_for_evaluation(data_dir, limit) if evaluation_only else source.load(data_dir)
@@ -39,10 +42,10 @@ def load(source: DataSource, data_dir: Path, *, evaluation_only: bool = False, l
 
 
 def unread(source: DataSource) -> Dataset:
-    """A data set of the published sizes without its images, to count what work on it costs.
+    """A data set with the published sizes but without images, for estimating costs.
 
     Raises:
-        PluginError: its sizes are not known without reading it.
+        PluginError: the sizes are unknown until the data set is read.
     """
     if source.outline is None:
         raise PluginError(f"the sizes of {source.name} are not known without its images")
@@ -52,17 +55,17 @@ def unread(source: DataSource) -> Dataset:
         images = torch.empty((count, channels, height, width), dtype=torch.uint8, device="meta")
         return Split(images, torch.empty(count, dtype=torch.int64, device="meta"))
 
-    note = f"its images are not here: counted as the published {train:,} and {test:,}, nothing of them as done"
+    note = f"its images are not here: counted as the published {train:,} and {test:,}, and none of the work as done"
     names = tuple(map(str, range(classes)))
     return Dataset(source.name, part(train), part(test), names, identified_by=f"unread {source.name}", notes=(note,))
 
 
 def problems(data: Any, *, trained: bool = True, whole: bool = True) -> Iterator[str]:
-    """What is wrong with what a data set gave, the first fault first.
+    """What is wrong with the object that a data set's plugin returned.
 
     Args:
-        trained: whether the training part is asked of, too.
-        whole: whether all was to be read; else a sample of the test images may stand for them.
+        trained: check the training part, too.
+        whole: the plugin was asked for all images; False: it may return a sample of the test images.
     """
     if type(data) is not Dataset:
         yield f"load returned a {type(data).__name__}; return a harness.plugin.dataset.Dataset"
@@ -88,11 +91,11 @@ def problems(data: Any, *, trained: bool = True, whole: bool = True) -> Iterator
 
 
 def _kind_problems(data: Any) -> Iterator[str]:
-    """What is of another type than it must be, so that nothing else can be asked."""
+    """Fields of the wrong type; while there are any, no other check can run."""
     if not isinstance(data.name, str):
-        yield "its name is no text"
+        yield "its name is not a string"
     if not isinstance(data.classes, tuple) or not all(isinstance(name, str) for name in data.classes):
-        yield "its classes are no tuple of texts; give their names, in the order of the labels"
+        yield "its classes are not a tuple of strings; give their names, in the order of the labels"
     if not isinstance(data.levels, Real) or not 0 < float(data.levels) < math.inf:
         yield f"its levels are {data.levels!r}; give the pixel value that stands for 1.0, such as 255"
     padding = getattr(data.augmentation, "crop_padding", None)
@@ -116,7 +119,7 @@ def image_problems(name: str, part: Split, levels: int) -> Iterator[str]:
     if not isinstance(images, torch.Tensor):
         yield f"its {name} images are a {type(images).__name__}; give a tensor of uint8 levels"
     elif images.dtype != torch.uint8:
-        yield f"its {name} images are {images.dtype}; give uint8 levels, 0 to levels, and they are divided here"
+        yield f"its {name} images are {images.dtype}; give uint8 levels, which harness divides by levels"
     elif images.dim() != 4:
         yield f"its {name} images have shape {tuple(images.shape)}; give (n, channels, height, width)"
     elif not len(images):
@@ -126,7 +129,7 @@ def image_problems(name: str, part: Split, levels: int) -> Iterator[str]:
     elif len(images) != len(part.labels):
         yield f"its {name} part has {len(images)} images, {len(part.labels)} labels"
     elif int(images.max()) > levels:
-        yield f"a {name} pixel is {int(images.max())}, and levels says {levels} is 1.0"
+        yield f"a {name} pixel is {int(images.max())}, above its levels, {levels}, which stand for 1.0"
 
 
 def label_problems(name: str, part: Split, classes: int) -> Iterator[str]:
@@ -140,10 +143,10 @@ def label_problems(name: str, part: Split, classes: int) -> Iterator[str]:
 
 
 def _notes(data: Dataset) -> Iterator[str]:
-    """What is no fault for certain, and yet is likely one."""
+    """Remarks on what is likely, but not certainly, a mistake."""
     brightest = int(data.test.images.max())
     if brightest < DARK * data.levels:
-        yield f"the brightest test pixel is {brightest}, and {data.levels} is 1.0: do its levels reach only so far?"
+        yield f"the brightest test pixel is {brightest}, and {data.levels} is 1.0: is its levels too high?"
     leaked = _seen_in_training(data)
     if leaked and leaked >= LEAKED * len(data.test):
         yield (
@@ -156,7 +159,7 @@ def _notes(data: Dataset) -> Iterator[str]:
 
 
 def _seen_in_training(data: Dataset) -> int:
-    """How many test images are, pixel for pixel, among those of the training."""
+    """How many test images are also training images, pixel for pixel."""
     if not len(data.train):
         return 0
     seen = {hash(image.tobytes()) for image in data.train.images.cpu().numpy()}

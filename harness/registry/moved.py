@@ -1,4 +1,4 @@
-"""Says where a module stands now, to code that imports it by an older name."""
+"""Names the new module in the error for code that imports a module by an old name."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ NOW = {
     "harness.weights": "harness.targets.model",
     "harness.evaluation": "harness.evaluator, harness.statistics, and harness.planning",
 }
-"""Older name -> name now."""
+"""Old name -> new name."""
 
 
 class _Moved:
-    """The last place where Python looks for a module: it finds none, but its error names the new one."""
+    """The last import finder that Python asks. It finds no module; for an old name its error states the new one."""
 
     @staticmethod
     def find_spec(
@@ -44,5 +44,5 @@ class _Moved:
 
 
 def tell_of_moved_modules() -> None:
-    """Make Python's error name the new module where code imports an old one."""
+    """Make the error for the import of an old name state the new name."""
     sys.meta_path.append(_Moved)

@@ -1,9 +1,9 @@
-"""What ships with this project, and what identity takes of the code of a plugin.
+"""The plugins that ship with this project, and how a plugin's code enters identities.
 
-``shipped.json`` names every plugin that ships, with a version and the digest of its source. The version is raised when
-what a plugin computes changes (a test holds it to golden values), and at 1 it is left out of every hash: results that
-were stored before versions were counted keep their names. A plugin that is not in the list, or whose file was edited
-since, is named by the digest of its source instead.
+``shipped.json`` lists every plugin that ships, with a version and the digest of its source. The version is raised when
+the plugin computes something else (a test compares with golden values). Version 1 is left out of every hash, so that
+results from before there were versions keep their identity. A plugin that is not listed, or whose file was edited, is
+identified by the digest of its source instead.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from harness.registry.source import Source, source_of
 
 @functools.cache
 def manifest() -> dict[str, dict[str, Any]]:
-    """Kind -> name -> version and source; under ``engine`` the versions of the training and of the evaluation."""
+    """Kind -> name -> version and digest; ``engine`` holds the versions of the training and of the evaluation."""
     text = (resources.files("harness") / "shipped.json").read_text(encoding="utf-8")
     document: dict[str, dict[str, Any]] = json.loads(text)
     return document
 
 
 def source_of_plugin(cls: type[Plugin]) -> Source:
-    """The source of a plugin, read once: an edited file is imported anew, and its class is another one.
+    """The source of a plugin. It is read once for each class: importing an edited file makes a new class.
 
     Raises:
-        PluginError: it has none that could be read, so that its results could not be told from those of an edited one.
+        PluginError: the source cannot be read; then results of edited code would look like results of this code.
     """
     return _source(cls)  # type: ignore[arg-type]  # mypy takes a dataclass's __hash__ for its class's
 
@@ -47,27 +47,28 @@ def _source(cls: type[Plugin]) -> Source:
 
 
 def code_of(cls: type[Plugin]) -> str:
-    """What identity takes of a plugin's code; empty for one that ships, at its first version.
+    """How a plugin's code enters identities.
 
     Returns:
-        ``version N`` for one that ships and has changed since it first did; for any other the SHA-256 of its source.
+        Empty for a plugin that ships, at version 1; ``version N`` for a plugin that ships, at a later version; for any
+        other plugin the SHA-256 of its source.
     """
     return version_text(manifest()[_kind(cls)][cls.name]["version"]) if ships(cls) else source_of_plugin(cls).digest
 
 
 def ships(cls: type[Plugin]) -> bool:
-    """Whether a plugin is one of this project's, as it was published."""
+    """Whether a plugin ships with this project and was not edited."""
     shipped = manifest()[_kind(cls)].get(cls.name)
     return shipped is not None and shipped["source"] == source_of_plugin(cls).digest
 
 
 def engine_code(part: str) -> str:
-    """What identity takes of this engine's ``training`` or ``evaluation``; empty at the first version."""
+    """How the engine's ``training`` or ``evaluation`` enters identities: ``version N``; empty for version 1."""
     return version_text(manifest()["engine"][part])
 
 
 def version_text(version: int) -> str:
-    """``version N``; empty for the first."""
+    """``version N``; empty for 1."""
     return "" if version == 1 else f"version {version}"
 
 

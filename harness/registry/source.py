@@ -1,16 +1,16 @@
 """Which of the user's source files decide what a class or a function does, and their digest.
 
-A result belongs to the code that computed it. For code that does not ship with this project that is: the file that
-defines it, the files of its base classes, and, from each of these, the modules of the user's own that it imports,
-and so on. Left out are Python's library, torch, and this engine, whose versions provenance records; of an installed
-package only the part that the code itself belongs to is followed.
+A result belongs to the code that computed it. The code of a plugin that does not ship is the file that defines it, the
+files of its base classes, and the user's modules that these import, directly or not. Python's library, torch, and this
+engine are left out: provenance records their versions. Other installed packages are left out, too, unless the plugin
+belongs to the package.
 
-Where the text of a file does not show which other it imports (by a variable, by a path), all that lies beside it
-counts. A file of another kind beside it counts where the text names it between quotes, such as ``"settings.toml"``.
-Rather one edit too many makes another row than one too few: that would be a wrong figure.
+If a file's text does not show what it imports (by a variable, by a path), all modules beside the file count. A file of
+another type counts if the text names it in a string, such as ``"settings.toml"``. In doubt a file counts: an edit that
+changes nothing then makes a new row, while an edit that went unnoticed would make a wrong figure.
 
-What a source cannot show (the environment, a file under a computed name) is not seen here; models from elsewhere are
-therefore probed as well.
+The environment, and files under computed names, cannot be seen in the source. Models from elsewhere are therefore
+probed as well.
 """
 
 from __future__ import annotations
@@ -32,34 +32,39 @@ from harness.registry.import_names import EVERYTHING, Imports, imports_of
 ENGINE = Path(__file__).resolve().parents[1]
 SUFFIXES = tuple(importlib.machinery.all_suffixes())
 CODE = (*SUFFIXES, ".dll", ".dylib", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp")  # what a path may load
-_PLUGIN_FOLDERS = [  # what a user's class may derive from; in a checkout the first two are links out of ENGINE
+_PLUGIN_FOLDERS = [  # a user's class may derive from these plugins; in a checkout the first two are links
     (ENGINE / name).resolve() for name in ("methods", "attacks", "data", "networks", "wrappers")
 ]
-_LOGS = (".csv", ".jsonl", ".log")  # which code writes as it runs
+_LOGS = (".csv", ".jsonl", ".log")  # files that code writes, not reads, as it runs
 _ENDING = re.compile(r"\.\w+")
-_LONGEST = 200  # characters of a path; a longer text is none
+_LONGEST = 200  # characters; a longer string is not taken for a path
 _INSTALLED = ("site-packages", "dist-packages")
 _LIBRARY = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
 
 
 @dataclass(frozen=True)
 class Source:
-    """Source files, absolute, each with the SHA-256 of its content, and which of them imports which by what name."""
+    """Source files and the imports between them.
+
+    Attributes:
+        files: absolute path -> SHA-256 of the content.
+        imports: (importing file, name in the import, imported file).
+    """
 
     files: Mapping[Path, str]
     imports: frozenset[tuple[Path, str, Path]] = frozenset()
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the contents, and over which content finds which other by what name.
+        """SHA-256 over the contents, and over which content imports which by what name.
 
-        It does not matter where the files lie, nor what the file is called that all begins with.
+        The folder of the files, and the name of the first file, do not enter it.
         """
         found = {f"{self.files[file]} {name} {self.files[other]}" for file, name, other in self.imports}
         return hashlib.sha256("\n".join(sorted({*self.files.values(), *found})).encode()).hexdigest()
 
     def document(self) -> dict[str, str]:
-        """The files in JSON types, for provenance."""
+        """The files and their digests in JSON types, for provenance."""
         return {str(file): sha256 for file, sha256 in sorted(self.files.items())}
 
 
@@ -67,14 +72,14 @@ def source_of(*definers: object, directory: Path | None = None) -> Source:
     """The source of some classes and functions.
 
     Args:
-        directory: where absolute imports are looked for, beside the places where Python looks.
+        directory: a folder to search for absolute imports, besides ``sys.path``.
     """
     files = {file for definer in definers for part in _parts(definer) if (file := _file_of(part)) is not None}
     return closure(files, directory)
 
 
 def closure(files: Iterable[Path], directory: Path | None = None) -> Source:
-    """Some files and all of the user's modules that they import, directly or not."""
+    """The files, and all of the user's files that they import or read, directly or not."""
     begun = sorted({file.resolve() for file in files})
     places = [*dict.fromkeys(file.parent for file in begun), *([directory.resolve()] if directory is not None else [])]
     found: dict[Path, str] = {}
@@ -93,12 +98,12 @@ def closure(files: Iterable[Path], directory: Path | None = None) -> Source:
 
 
 def content(file: Path) -> bytes:
-    """The bytes of a file, with the line ends of a checkout on any system."""
+    """The bytes of a file with Unix line ends, so that checkouts on all systems have the same digest."""
     return file.read_bytes().replace(b"\r\n", b"\n")
 
 
 def _parts(definer: object) -> Iterator[object]:
-    """A class and its bases; a function, and what it was wrapped or bound from."""
+    """A class and its bases; a function, and the functions that it wraps; an object, and its class with bases."""
     if isinstance(definer, functools.partial):
         yield from _parts(definer.func)
         return
@@ -112,11 +117,11 @@ def _parts(definer: object) -> Iterator[object]:
 
 
 def _file_of(part: object) -> Path | None:
-    """The source file of a class or a function; None for torch's, Python's, the engine's, and those without a file."""
+    """The file that defines a class or a function; None for torch, Python, the engine, and objects without a file."""
     if getattr(part, "__module__", "").split(".")[0] == "torch":
         return None
     try:
-        name = inspect.getsourcefile(part)  # type: ignore[arg-type]  # what it cannot tell raises TypeError
+        name = inspect.getsourcefile(part)  # type: ignore[arg-type]  # raises TypeError for other objects
     except (TypeError, OSError):
         return None
     file = Path(name).resolve() if name else None
@@ -131,12 +136,12 @@ def _left_out(file: Path) -> bool:
 
 
 def _own(file: Path) -> bool:
-    """Whether a file is this program's."""
+    """Whether a file belongs to this program."""
     return any(folder in file.parents for folder in (ENGINE, *_PLUGIN_FOLDERS))
 
 
 def _package(file: Path) -> Path | None:
-    """The part of an environment that a file belongs to: its top-level package; None for a file outside of any."""
+    """The installed top-level package that a file belongs to; None for a file outside ``site-packages``."""
     for parent in file.parents:
         if parent.name in _INSTALLED:
             return parent / file.relative_to(parent).parts[0]
@@ -144,9 +149,9 @@ def _package(file: Path) -> Path | None:
 
 
 def _imported(file: Path, text: bytes, places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """The user's own files that run when a file is imported, each with the name that finds it.
+    """The user's own files that an import of a file runs or reads, each with the name by which it is found.
 
-    Which of several files of one name Python takes depends on what the search path was then; so all of them count.
+    Which of several files with one name Python takes depends on ``sys.path`` at the time, so all of them count.
     """
     package = _package(file)
     seen = imports_of(text)
@@ -171,7 +176,7 @@ def _named(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[
 
 
 def _read(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Files that a text names, which may hold numbers; ``.toml`` alone is the file's own name with that ending."""
+    """Data files that a text names. A text such as ``.toml`` means the file's own name with that ending."""
     if _package(file) is not None:
         return
     texts = [text for text in seen.texts if text.isprintable() and len(text) <= _LONGEST]
@@ -188,7 +193,7 @@ def _read(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[s
 
 
 def _there(asked: Callable[[], bool]) -> bool:
-    """False where the system refuses to say: a name is too long for it, a folder is closed."""
+    """The answer of a question to the file system; False where it raises: a name too long, a folder without access."""
     try:
         return asked()
     except OSError:
@@ -196,7 +201,7 @@ def _there(asked: Callable[[], bool]) -> bool:
 
 
 def _hidden(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """What a file may import that its text does not show: all that lies beside it, and what its texts name."""
+    """Files that a file may import although its text does not show it: all modules beside it, and what strings name."""
     if not seen.hidden or _package(file) is not None:
         return
     for module in _beside(file.parent):
@@ -209,7 +214,7 @@ def _hidden(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple
 
 
 def _roots(file: Path, level: int, places: Sequence[Path]) -> Iterator[Path]:
-    """Where an import of a file may be found; this program's own files find nothing of the user's."""
+    """The folders in which a file's import is searched; this program's own files never import a user's."""
     if level:
         yield file.parents[level - 1]
         return
@@ -224,10 +229,10 @@ def _roots(file: Path, level: int, places: Sequence[Path]) -> Iterator[Path]:
 
 
 def _modules(root: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """The files that importing a name from a root runs: each package's ``__init__``, and the last module."""
+    """The files that the import of a name from a root runs: ``__init__`` of each package, and the last module."""
     place = root
     for part in parts:
-        if part == EVERYTHING:  # __all__ may name modules
+        if part == EVERYTHING:  # a package's __all__ may name modules
             yield from (module.resolve() for module in _beside(place))
             return
         place = place / part
@@ -238,12 +243,12 @@ def _modules(root: Path, parts: Sequence[str]) -> Iterator[Path]:
         elif any(module.is_file() for module in modules):
             yield from (module.resolve() for module in modules if module.is_file())
             return
-        elif not place.is_dir():  # neither a package nor a namespace: a name within the module before
+        elif not place.is_dir():  # no package, no module, no folder: a name inside the module before it
             return
 
 
 def _beside(folder: Path) -> Iterator[Path]:
-    """The modules of a folder, of the packages in it, however deep, and of the plain folders in it."""
+    """The modules of a folder, of its packages (at any depth), and of its plain folders (one level down)."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
@@ -256,7 +261,7 @@ def _beside(folder: Path) -> Iterator[Path]:
 
 
 def _loaded(parts: Sequence[str]) -> Iterator[Path]:
-    """The file of a module that was found in a place where Python looks no more."""
+    """The files of a module that is loaded but no longer on the search path."""
     for end in range(1, len(parts) + 1):
         name = getattr(sys.modules.get(".".join(parts[:end])), "__file__", None)
         if isinstance(name, str) and Path(name).is_file():

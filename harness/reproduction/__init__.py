@@ -1,1 +1,1 @@
-"""The paper's tables as ordinary runs, and what was measured beside what is reported."""
+"""Reproduces the LRAT paper's tables with ordinary runs, and compares measured with reported figures."""

@@ -1,13 +1,13 @@
-"""What was measured beside what is reported, cell by cell, and how each column orders its rows.
+"""Compare measured with reported figures cell by cell, and the order of the rows in each column.
 
-A cell is measured on its own data set and network, or, where the user names data or a network that no table has, on
-those: then figures do not compare, and only the order of a column's rows does.
+A cell is measured on its table's data set and network. If the user names a data set or network that no table has, it
+is measured there instead; then only the order of a column's rows can be compared, not the figures.
 
-*Within the spread* is ``|measured - reported| <= 2 sqrt(std_reported^2 + std_measured^2)``, of medians. The reported
-standard deviation is over attack seeds on one network. The measured one is too for one network, and so understates
-how far two trainings lie apart; for several networks it is the standard deviation of their medians over training
-seeds. A verdict takes the table's own data, network, and protocol, every test image, all seeds that were asked for,
-and both deviations: natural accuracies have no reported one, and get no verdict.
+*Within the spread* means ``|measured - reported| <= 2 sqrt(std_reported^2 + std_measured^2)`` for medians. The reported
+standard deviation is over attack seeds on one network. So is the measured one if there is one network, and it then
+understates how much two trainings differ; for several networks it is the standard deviation of their medians over
+training seeds. A cell gets this verdict only with the table's data, network, and protocol, every test image, all
+seeds asked for, and both deviations. Natural accuracies have no reported deviation, and so no verdict.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ Verdict = Literal[
     "not measured",
     "not in the protocol",  # the protocol that the user chose has no such attack
     "incomplete",  # fewer attack seeds or networks than were asked for
-    "order only",  # other data, or another network
-    "other protocol",  # or not every test image, or a network with other settings
+    "order only",  # measured on other data, or on another network
+    "other protocol",  # measured under one, or not on every test image, or on a network with other settings
     "no reported spread",
     "no measured spread",  # one attack seed on one network
 ]
@@ -46,10 +46,11 @@ Verdict = Literal[
 
 @dataclass(frozen=True)
 class Conditions:
-    """Under what the cells of one place are measured.
+    """The conditions under which the cells of one data set and network are measured.
 
     Attributes:
-        dataset: the data set's label; its fingerprint is None where the images were not read.
+        dataset: the data set's label.
+        fingerprint: the data set's; None where the images were not read.
         of_the_paper: whether protocol, network, and test images are the paper's.
     """
 
@@ -61,7 +62,7 @@ class Conditions:
 
 
 def conditions(cells: Sequence[Cell], base: RunRequest) -> dict[Ground, Conditions]:
-    """Under what some cells are measured. The paper's own data sets go by name, so that a report downloads none."""
+    """The conditions of each data set and network. The paper's data sets are identified by name, so none is loaded."""
     found: dict[Ground, Conditions] = {}
     for place, (job, *_) in parts([c for c in cells if c.dataset != c.figure.dataset], base).items():
         found[place] = Conditions(job.dataset.name, job.dataset.fingerprint, job.network, job.protocol, False)
@@ -73,7 +74,7 @@ def conditions(cells: Sequence[Cell], base: RunRequest) -> dict[Ground, Conditio
 
 
 def _without_images(place: Ground, base: RunRequest) -> Conditions:
-    """What ``job.resolve`` makes of the options, but for what needs the images: protocol and network."""
+    """The conditions that the user's options ask for, found without reading images."""
     from harness.planning.run_request import choose
 
     dataset, network = place
@@ -86,7 +87,7 @@ def _without_images(place: Ground, base: RunRequest) -> Conditions:
 
 @dataclass(frozen=True)
 class ComparedCell:
-    """A cell, reported and measured; ``measured`` is None where there is no figure yet."""
+    """A reported cell and its measured figure, which is None if there is none yet."""
 
     cell: Cell
     measured: Figure | None
@@ -94,7 +95,7 @@ class ComparedCell:
 
     @property
     def networks(self) -> int:
-        """How many trainings are behind the figure."""
+        """How many trained networks the measured figure summarises."""
         if self.measured is None:
             return 0
         return self.measured.train.n if self.measured.train else 1
@@ -108,21 +109,21 @@ class ComparedCell:
 
     @property
     def difference(self) -> float | None:
-        """Measured minus reported, in percentage points; None where they do not compare."""
+        """Measured minus reported, in percentage points; None where the two cannot be compared."""
         if self.measured is None or not self.cell.at_home:
             return None
         return self.measured.median - self.cell.figure.median_percent
 
     @property
     def bound(self) -> float | None:
-        """How large a difference is within the spread; None where the figures do not compare, or have none."""
+        """The largest difference that is *within the spread*; None without a difference, or without both deviations."""
         reported = self.cell.figure.std_percent
         comparable = self.difference is not None and reported is not None and self.spread is not None
         return 2 * math.hypot(reported or 0.0, self.spread or 0.0) if comparable else None
 
 
 def compare_cells(cells: Sequence[Cell], base: RunRequest, store: Store) -> list[ComparedCell]:
-    """Every cell beside the store's figure for it: the leaderboard's, over all the seeds that the store has."""
+    """Every cell with the leaderboard's figure for it, which takes all seeds that the store has."""
     from harness.registry.catalogue import discover
     from harness.registry.shipped import code_of
 
@@ -141,9 +142,9 @@ def compare_cells(cells: Sequence[Cell], base: RunRequest, store: Store) -> list
 
 
 def _rows(standard: Conditions, limit: int | None, store: Store) -> dict[tuple[str, str, str, str], Row]:
-    """The leaderboard's rows under a standard, by method, resolved settings, checkpoint, and the method's code.
+    """The leaderboard's rows under these conditions, by method, resolved settings, checkpoint, and the method's code.
 
-    A model from elsewhere may stand on the same board; it is no cell's.
+    Models from elsewhere, which may stand on the same board, are left out: they belong to no cell.
     """
     from harness.registry.shipped import code_of
 
@@ -183,12 +184,15 @@ def _verdict(comparison: ComparedCell, standard: Conditions, base: RunRequest) -
 
 @dataclass(frozen=True)
 class Ordering:
-    """How a column of a table orders its rows, reported and measured: best first, equal medians together.
+    """The order of the rows in a column of a table, as reported and as measured.
 
     Attributes:
         panel: table, data set, network, checkpoint.
-        missing: how many of the ``n`` rows have no complete figure; then nothing is claimed.
-        tau: Kendall's tau-b of the two orders; None where nothing is claimed, or all rows of a column are equal.
+        reported, measured: the rows, best first, rows with equal medians in one list; ``measured`` is None if a row is
+            missing.
+        n: rows in the column.
+        missing: rows without a complete measured figure.
+        tau: Kendall's tau-b of the two orders; None if a row is missing, or all rows of one order are equal.
     """
 
     panel: tuple[str, str, str, str]
@@ -201,7 +205,7 @@ class Ordering:
 
 
 def orderings(comparisons: Sequence[ComparedCell]) -> list[Ordering]:
-    """The order of every column's rows."""
+    """The reported and measured order of the rows, for every column."""
     columns: dict[tuple[tuple[str, str, str, str], str], list[ComparedCell]] = {}
     for comparison in comparisons:
         columns.setdefault((comparison.cell.panel, comparison.cell.figure.metric), []).append(comparison)

@@ -1,4 +1,4 @@
-"""How the LRAT paper's cells are measured: what a table calls a row, as a method, its settings, and a place."""
+"""How each cell of the LRAT paper's tables is measured: with which method, settings, data set, and network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.reference.figure import ReportedFigure
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method, and the settings in which a row departs from the method's defaults."""
+    """A method, and its settings that differ from the method's defaults."""
 
     method: str
     settings: tuple[tuple[str, str], ...] = ()
@@ -25,34 +25,34 @@ RECIPES: dict[str, Recipe] = {
     "lrat[N+P+C]": Recipe("lrat"),
     "lrat[P,P+C]": Recipe("lrat", (("floor", "pgd"),)),
 }
-"""For each label of the tables, what trains it; two labels with one recipe are one network.
+"""Label of a row in the tables -> how its network is trained. Two labels with the same recipe mean the same network.
 
 ``lrat[N+P+C]`` is Table 1's ``lrat``: appendix C says that its natural data term is the sum of the natural and the PGD
-loss, and the two rows print the same figures; Table 3 alone would read as ``floor=natural``. ``lrat[P,P+C]`` is
-([P]+P+C), whose floor weight weighs the PGD variant.
+loss, and both rows print the same figures. Table 3 alone would suggest ``floor=natural``. ``lrat[P,P+C]`` is
+([P]+P+C), where the floor weight multiplies the loss of the PGD variant.
 """
 
 STAND_IN_NETWORKS: dict[str, str] = {"digits": "smallcnn"}
-"""Data sets whose images the paper's networks do not take, and the network that is trained there instead."""
+"""Data set whose images do not fit the paper's networks -> the network that is trained there instead."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One reported figure, and what is trained and attacked to measure it."""
+    """One reported figure, and the recipe, data set, and network to measure it with."""
 
     figure: ReportedFigure
     recipe: Recipe
-    dataset: str  # as --dataset takes it
+    dataset: str  # as in --dataset
     network: str
 
     @property
     def at_home(self) -> bool:
-        """Whether it is measured on the data and the network of its table."""
+        """Whether the cell is measured on its table's data set and network."""
         return (self.dataset, self.network) == (self.figure.dataset, self.figure.network)
 
     @property
     def panel(self) -> tuple[str, str, str, str]:
-        """What rows that a table compares have in common: table, data set, network, checkpoint."""
+        """Table, data set, network, checkpoint: cells with an equal panel are compared with one another."""
         return self.figure.paper_table, self.figure.dataset, self.figure.network, self.figure.checkpoint
 
 
@@ -60,7 +60,7 @@ def select(table: str, dataset: str | None = None, network: str | None = None) -
     """The cells of a table, such as ``table1``, or of ``all``, in the order of the paper.
 
     Args:
-        dataset, network: one that the tables have narrows; another one takes the place of all of theirs.
+        dataset, network: if the tables have it, only its cells are selected; otherwise all cells are measured on it.
     Raises:
         UnknownName: there is no such table.
         SettingError: the table has no cell there.

@@ -1,4 +1,4 @@
-"""The paper's tables as ordinary runs: what to ask for, so that each network is trained once."""
+"""The requests that measure the paper's tables with ordinary runs; each network is trained once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ Ground = tuple[str, str]  # data set and network, as options name them
 
 
 def requests(cells: Sequence[Cell], base: RunRequest) -> dict[RunRequest, list[Recipe]]:
-    """What to ask for, so that each network is trained once whatever tables it is in; and what each request trains.
+    """The requests that measure some cells, and the recipes that each request trains.
+
+    A network that stands in several tables is trained once.
 
     Args:
-        base: the user's options; methods, data set, network, and checkpoints are the cells'.
+        base: the user's options; the cells set methods, data set, network, and checkpoints.
     Raises:
-        SettingError: the options choose checkpoints.
+        SettingError: the user's options choose checkpoints.
     """
     for text in base.values:
         if text.partition("=")[0].rpartition(".")[2] == "checkpoints":
@@ -40,17 +42,17 @@ def requests(cells: Sequence[Cell], base: RunRequest) -> dict[RunRequest, list[R
 
 
 def parts(cells: Sequence[Cell], base: RunRequest, *, count_only: bool = False) -> dict[Ground, list[RunJob]]:
-    """The jobs behind some cells, by data set and network; nothing is written.
+    """The jobs that measure some cells, by data set and network. Writes nothing.
 
     Args:
-        count_only: whether they are only to be costed; see ``job.resolve``.
+        count_only: the jobs are only for estimating costs; see ``resolve_run``.
     Raises:
-        HarnessError: anything that cannot be done, in one line.
+        HarnessError: a job cannot be done; says why in one line.
     """
     from harness.planning.run_request import resolve_run
 
     together: dict[Ground, list[RunJob]] = {}
-    images: dict[str, Any] = {}  # one copy of a data set, however many requests load it
+    images: dict[str, Any] = {}  # fingerprint -> data set: requests share one copy
     for request, recipes in requests(cells, base).items():
         for job, recipe in zip(resolve_run(request, count_only=count_only), recipes, strict=True):
             if job.method != type(job.method).from_mapping(dict(recipe.settings)):

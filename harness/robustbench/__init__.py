@@ -1,1 +1,1 @@
-"""RobustBench's leaderboard entries: read, written, and made of runs."""
+"""Entries of RobustBench's leaderboard: reads and writes them, and makes them from runs."""

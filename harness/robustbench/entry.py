@@ -1,8 +1,8 @@
-"""An entry of RobustBench's leaderboard: one JSON object a model, in the spellings that its files have.
+"""An entry of RobustBench's leaderboard: one JSON object for each model, spelled as in RobustBench's files.
 
-RobustBench 1.1.1 keeps them in ``model_info/DATASET/THREAT_MODEL/NAME.json``. Files written by hand spell epsilon
-"8/255" or "0.031" and accuracies "91.08"; its own ``update_json`` writes epsilon as a number, and null for what it
-does not know; some files have keys that its ``ModelInfo`` lacks, such as ``external`` and ``unreliable``.
+RobustBench 1.1.1 keeps entries in ``model_info/DATASET/THREAT_MODEL/NAME.json``. Files written by hand spell epsilon
+"8/255" or "0.031" and accuracies "91.08". RobustBench's own ``update_json`` writes epsilon as a number, and null for
+an unknown value. Some files have keys that its ``ModelInfo`` lacks, such as ``external`` and ``unreliable``.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ KEYS = (  # in the order of RobustBench's files
 )
 _ACCURACIES = ("clean_acc", "reported", "autoattack_acc", "external", "corruptions_acc", "corruptions_acc_3d")
 _NUMBER = re.compile(r"\s*(\d+\.?\d*|\.\d+)(?:[eE]([-+]?\d+))?\s*(?:/\s*(\d+\.?\d*))?\s*")
-_NOT_KNOWN = ("", "null", "none", "nan", "-")  # as files spell what their authors do not report
+_NOT_KNOWN = ("", "null", "none", "nan", "-")  # spellings of a value that the authors do not report
 _LEVELS = 255
 
 
 class EntryError(HarnessError):
-    """A document that is no entry of RobustBench's leaderboard; names the key."""
+    """A document is not an entry of RobustBench's leaderboard; the message names the key."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry; the document stays as it was spelled, and the properties read it.
+    """One entry. ``document`` keeps its spelling; the properties convert it to numbers.
 
     Raises:
-        EntryError: epsilon or an accuracy that is no number, or out of range.
+        EntryError: epsilon or an accuracy is not a number, or is out of range.
     """
 
     document: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Entry:
         return self._number("eps")
 
     def percent(self, key: str) -> float | None:
-        """An accuracy in percent, such as ``clean_acc``; None where there is none."""
+        """An accuracy in percent, such as ``clean_acc``; None where the entry has none."""
         return self._number(key)
 
     def _number(self, key: str) -> float | None:
@@ -68,7 +68,7 @@ class Entry:
         return number
 
     def updated(self, values: Mapping[str, Any]) -> Entry:
-        """With other values for some keys; every other key stays as it is spelled, as in RobustBench's update."""
+        """The entry with some values replaced; other keys keep their spelling, as in RobustBench's update."""
         return Entry({**self.document, **values})
 
 
@@ -86,7 +86,7 @@ def _read_number(value: Any) -> float | None:
 
 
 def spell_epsilon(epsilon: float) -> str:
-    """As RobustBench's files have it: a short decimal where it is one ("0.5"), else "8/255" where it is one."""
+    """Spell epsilon as RobustBench's files do: "0.5", "8/255", or with all digits; the first that is exact."""
     decimal = f"{epsilon:.4g}"
     levels = round(epsilon * _LEVELS)
     if float(decimal) != epsilon and levels / _LEVELS == epsilon:
@@ -95,15 +95,15 @@ def spell_epsilon(epsilon: float) -> str:
 
 
 def spell_percent(percent: float) -> str:
-    """An accuracy as a text in percent, two decimals."""
+    """Spell an accuracy in percent, with two decimals."""
     return f"{percent:.2f}"
 
 
 def read_entry(source: str | Path) -> Entry:
-    """Read an entry, from its JSON text or from a file.
+    """Read an entry from its JSON text or from a file.
 
     Raises:
-        EntryError: it cannot be read, is not a JSON object, or has a value that is no number where one belongs.
+        EntryError: the source cannot be read, is not a JSON object, or has another value where a number belongs.
     """
     if isinstance(source, Path):
         try:
@@ -129,5 +129,5 @@ def _named(source: str | Path) -> str:
 
 
 def write_entry(entry: Entry) -> str:
-    """The entry as RobustBench writes it: two spaces, its own keys in its own order and spelling, a final newline."""
+    """The entry as RobustBench writes it: indented by two spaces, keys in the entry's order, a final newline."""
     return json.dumps(dict(entry.document), indent=2) + "\n"

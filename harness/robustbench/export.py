@@ -1,4 +1,4 @@
-"""A run's entry for RobustBench's leaderboard, from its stored verdicts."""
+"""Make a run's entry for RobustBench's leaderboard from its stored verdicts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from harness.store.records import CheckpointRecord, EvaluationRecord, ProtocolRe
 LEADERBOARDS = ("cifar10", "cifar100", "imagenet")  # the data sets that RobustBench ranks
 ARCHITECTURES = {"resnet18": "ResNet-18", "wrn-32-10": "WideResNet-34-10"}  # as RobustBench writes them
 _ATTACKS = ("natural", "autoattack")
-# what a person fills in: its values until someone does
+# keys that a person fills in, with their values until then
 _UNKNOWN: dict[str, Any] = {"link": "", "name": "", "authors": "", "additional_data": False, "venue": "N/A"}
 
 
 class ExportError(HarnessError):
-    """A run that has no entry: what is missing, and the command that measures it."""
+    """No entry can be made from a run; the message says what is missing and which command measures it."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one checkpoint, on the same images and with the same radius.
+    """The figures of one checkpoint, all on the same test images.
 
     Attributes:
         natural, autoattack: accuracies in percent, medians over attack seeds.
-        seeds: of AutoAttack.
-        images: which test images.
+        epsilon: radius of AutoAttack's ball.
+        seeds: number of AutoAttack's seeds.
+        images: which test images were attacked.
+        protocol: its name and fingerprint; None where the evaluation belongs to no protocol.
     """
 
     natural: float
@@ -45,12 +47,12 @@ class Measured:
 def measured(
     run: RunRecord, checkpoint: str, protocols: Sequence[ProtocolRecord], epsilon: float | None = None
 ) -> Measured:
-    """The figures of a checkpoint, on as many images as both attacks saw.
+    """The figures of a checkpoint on the largest set of images that has both natural and AutoAttack accuracy.
 
     Args:
-        epsilon: of AutoAttack, where there are several; None: the one that there is, or the run's own.
+        epsilon: radius of AutoAttack's ball. None: the only radius there is; of several, the radius of the training.
     Raises:
-        ExportError: natural or AutoAttack accuracy is missing or unfinished, or there are several radii.
+        ExportError: natural or AutoAttack accuracy is missing or unfinished, or the radius is ambiguous.
     """
     found = run.checkpoint(checkpoint)
     if not run.checkpoints:
@@ -69,14 +71,13 @@ def measured(
     sets = {e.images for e in attacked} & {e.images for e in complete["natural"]}
     if not sets:
         raise ExportError(
-            f"run {run.id}, {checkpoint}: natural accuracy and AutoAttack are of different numbers of test images,"
-            " or of others;"
+            f"run {run.id}, {checkpoint}: natural accuracy and AutoAttack were measured on different test images;"
             " the same `harness run` command again measures what is missing"
         )
     images = max(sets)
     natural = [e.percent for e in complete["natural"] if e.images == images]
     attacked = [e for e in attacked if e.images == images]
-    newest = attacked[-1].settings_sha256  # settings other than epsilon changed between releases: never mixed
+    newest = attacked[-1].settings_sha256  # other settings changed between releases: results are never mixed
     attacked = [e for e in attacked if e.settings_sha256 == newest]
     return Measured(
         natural=statistics.median(natural),
@@ -100,11 +101,11 @@ def _missing(run: RunRecord, checkpoint: CheckpointRecord, attack: str) -> str:
 
 def _radius(run: RunRecord, evaluations: Sequence[EvaluationRecord], asked: float | None) -> float:
     there = sorted({float(e.settings["epsilon"]) for e in evaluations})
-    told = ", ".join(spell_epsilon(radius) for radius in there)
+    radii = ", ".join(spell_epsilon(radius) for radius in there)
     if asked is not None:
         if asked not in there:
             raise ExportError(
-                f"run {run.id} was not attacked by AutoAttack at {spell_epsilon(asked)}; there is: {told}"
+                f"run {run.id} was not attacked by AutoAttack at {spell_epsilon(asked)}; there is: {radii}"
             )
         return asked
     own = (run.training or {}).get("epsilon")
@@ -112,13 +113,13 @@ def _radius(run: RunRecord, evaluations: Sequence[EvaluationRecord], asked: floa
         return there[0]
     if own in there:
         return float(own)
-    raise ExportError(f"run {run.id} was attacked by AutoAttack at {told}; say which one with --epsilon")
+    raise ExportError(f"run {run.id} was attacked by AutoAttack at {radii}; say which one with --epsilon")
 
 
 def _protocol(run: RunRecord, attacked: EvaluationRecord, protocols: Sequence[ProtocolRecord]) -> str | None:
-    """The protocol that trained the run and asks for this evaluation, by name and fingerprint.
+    """Name and fingerprint of the protocol that the run was trained under and that has this evaluation.
 
-    The last of several, as on the board: they differ in what changes neither.
+    Of several the last, as on the board: they differ only in settings that affect neither.
     """
     for protocol in reversed(protocols):
         same = protocol.training_sha256 == run.training_sha256
@@ -133,8 +134,8 @@ def make_entry(
     """The entry of a run.
 
     Args:
-        given: keys that the user states, such as ``authors``.
-        before: an entry of the same run that was filled in since; what is not measured stays.
+        given: values from the user, such as ``authors``.
+        before: an earlier entry of the same run, perhaps filled in by a person; its values that are not measured stay.
     """
     settings = ", ".join(f"{key}={value}" for key, value in run.network_departures.items())
     robust = spell_percent(figures.autoattack)
@@ -154,14 +155,14 @@ def make_entry(
     for key in ("dataset", "architecture"):
         if before.document.get(key) not in (None, facts[key]):
             raise ExportError(
-                f"the entry that is there has {key} {before.document[key]!r}, and run {run.id} has {facts[key]!r};"
+                f"the existing entry has {key} {before.document[key]!r}, and run {run.id} has {facts[key]!r};"
                 " choose another --out"
             )
     return before.updated({**facts, **given})
 
 
 def footnote(run: RunRecord, checkpoint: str, figures: Measured) -> str:
-    """How the figures came about: seeds, networks, images, protocol."""
+    """The entry's footnote: seeds, network, images, and protocol behind the figures."""
     seeds = f"{figures.seeds} attack seed{'s' if figures.seeds > 1 else ''}"
     departures = "".join(f" {key}={value}" for key, value in run.method_departures.items())
     wrappers = "".join(f"+{wrapper['name']}" for wrapper in run.wrappers)
@@ -178,7 +179,7 @@ def footnote(run: RunRecord, checkpoint: str, figures: Measured) -> str:
 
 
 def loader(run: RunRecord, checkpoint: CheckpointRecord, weights: Path) -> str:
-    """A Python file that loads a checkpoint's weights into its network."""
+    """The text of a Python file that loads a checkpoint's weights into its network."""
     shape = (run.dataset.channels, run.dataset.height, run.dataset.width, run.dataset.classes)
     size = "x".join(str(extent) for extent in shape[:3])
     return f'''{HEADER.format(run=run.id, checkpoint=checkpoint.name)}

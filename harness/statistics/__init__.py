@@ -1,1 +1,1 @@
-"""What may be said of counts: figures and spreads, intervals, paired tests, agreement. Imports no torch."""
+"""Statistics of verdicts: medians and spreads, intervals, paired tests, agreement. Imports no torch."""

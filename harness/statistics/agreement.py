@@ -32,26 +32,26 @@ class Agreement:
 
     @property
     def overlap(self) -> float:
-        """The share of one set that is in the other, between 0 and 1; both have k images."""
+        """The share of the k images of one set that are in the other set too: 0 to 1."""
         return self.shared / len(self.first)
 
     @property
     def expected(self) -> float:
-        """The overlap to be expected of sets that have nothing to do with each other: k/n."""
+        """The overlap expected of two random sets: k/n."""
         return len(self.first) / self.examples
 
     @property
     def jaccard(self) -> float:
-        """Images in both sets over images in any of them."""
+        """Images in both sets, divided by images in at least one set."""
         return self.shared / len({*self.first} | {*self.second})
 
 
 def most_vulnerable(vulnerabilities: Sequence[float], share: float = SHARE) -> tuple[int, ...]:
     """The positions of the k = ceil(share * n) images of smallest V, in ascending order.
 
-    An image whose V is not a number, since the network's answer was none, counts as the most vulnerable of all.
-    Among equal V at the cut the image that comes first in the data set is taken: a rule that both sets share, so that
-    ties add to the overlap rather than to chance.
+    An image whose V is NaN (the network answered NaN) counts as the most vulnerable of all. Where images with equal V
+    compete for the last places, those that come first in the data set win. Both sets follow this rule, so ties raise
+    the overlap instead of making it random.
 
     Raises:
         ValueError: no images, or a share outside (0, 1].

@@ -1,4 +1,4 @@
-"""Statistics over seeds. Standard library alone, so that a stored leaderboard is read fast."""
+"""Statistics over seeds. Imports the standard library alone, so that a stored leaderboard is shown fast."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """A mean over networks trained with different seeds, in percent; ``std`` has ddof 1, and None for one network."""
+    """Mean and standard deviation over n training seeds, in percent; ``std`` has ddof 1 and is None for one network."""
 
     mean: float
     std: float | None
@@ -19,13 +19,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class Figure:
-    """An accuracy in percent, over attack seeds; with several networks, over their medians too.
+    """An accuracy in percent, over attack seeds and, with several networks, over training seeds.
 
     Attributes:
-        median: over attack seeds; with several networks, the median of their medians.
-        std: over attack seeds, ddof 1; with several networks, the root mean square of theirs; None for one seed.
-        n: attack seeds a network; None where a publication does not say.
-        train: the spread over training seeds, of the networks' medians; None for one network.
+        median: over attack seeds; with several networks, the median of the networks' medians.
+        std: over attack seeds, ddof 1; with several networks, the root mean square of the networks' deviations. None
+            where every network has one attack seed.
+        n: attack seeds of each network, the fewest where they differ; None where a publication does not say.
+        train: spread of the networks' medians over training seeds; None for one network.
     """
 
     median: float
@@ -40,10 +41,11 @@ def plus_minus(percent: float, std: float | None) -> str:
 
 
 def summarise(networks: Sequence[Sequence[float]]) -> Figure | None:
-    """Figures of some networks, each attacked with some seeds; the two kinds of seeds are kept apart.
+    """Summarise accuracies, keeping the spread over attack seeds and the spread over training seeds apart.
 
     Args:
-        networks: for each network, its accuracies over attack seeds, in percent. Those without any are left out.
+        networks: for each network (one training seed), its accuracies over attack seeds, in percent. A network without
+            accuracies is left out.
     """
     measured = [list(accuracies) for accuracies in networks if accuracies]
     if not measured:

@@ -1,4 +1,4 @@
-"""Two networks on the same test images, example by example. Verdicts are bytes, one an image: 1 is right."""
+"""Two networks on the same test images, image by image. Verdicts have one byte an image: 1 is right, 0 wrong."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ RESAMPLED_AT_ONCE = 2_000_000  # images: bounds the memory
 
 
 def robust_under_every(verdicts: Sequence[bytes]) -> bytes:
-    """The verdict that an image is right under every one of some attacks, or seeds, on it.
+    """For each image, 1 where it is right under every attack and seed: the bitwise AND of all verdicts.
 
+    Args:
+        verdicts: of one network on the same images, one entry for each attack and seed.
     Raises:
-        ValueError: no verdicts at all.
+        ValueError: ``verdicts`` is empty.
     """
     if not verdicts:
         raise ValueError("nothing to be robust under")
-    together = reduce(operator.and_, (int.from_bytes(v) for v in verdicts))  # bytes of 0 and 1: no bit meets another's
+    together = reduce(operator.and_, (int.from_bytes(v) for v in verdicts))  # one large integer each: AND at once
     return together.to_bytes(len(verdicts[0]))
 
 
@@ -57,10 +59,10 @@ class Crossed:
 
 
 def cross(first: bytes, second: bytes) -> Crossed:
-    """Count the images that both networks, one of them, or none has right.
+    """Count the images that both networks, only the first, only the second, or neither has right.
 
     Raises:
-        ValueError: the verdicts are not on the same number of images, or on none.
+        ValueError: the two have different numbers of images, or no images.
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"verdicts on {len(first)} and on {len(second)} images cannot be paired")
@@ -70,11 +72,12 @@ def cross(first: bytes, second: bytes) -> Crossed:
 
 
 def mcnemar(table: Crossed) -> float:
-    """The two-sided p-value of McNemar's exact test: which network is right where they disagree is a fair coin.
+    """The two-sided p-value of McNemar's exact test.
 
-    Its unit is the test image: it asks whether *these two networks* differ in accuracy on images of this kind. Where
-    they disagree nowhere, p is 1.
-    Source: McNemar, Psychometrika 1947; the exact form is the binomial test of the images in disagreement.
+    Null hypothesis: on an image where the networks disagree, each is right with probability 1/2. The unit is the test
+    image: the test asks whether *these two networks* differ in accuracy on images of this kind. If they never disagree,
+    p is 1.
+    Source: McNemar, Psychometrika 1947; the exact form is the binomial test of the images on which they disagree.
     """
     disagree = table.first_only + table.second_only
     if not disagree:
@@ -86,12 +89,13 @@ def mcnemar(table: Crossed) -> float:
 
 
 def bootstrap_difference(table: Crossed, *purpose: str | int) -> Interval:
-    """The percentile bootstrap interval of the difference in points, images drawn with replacement, in pairs.
+    """The percentile bootstrap interval of the difference, in points.
 
-    The difference depends on the images' pairs of verdicts alone, so that the table holds all there is to draw from.
+    Draws images with replacement, each with both networks' verdicts. The difference depends on these pairs of verdicts
+    alone, so the counts in the table are enough to draw from.
 
     Args:
-        purpose: names the stream of random numbers, so that the same question gets the same interval.
+        purpose: seeds the random draws, so that the same question gets the same interval.
     """
     import numpy as np
     from scipy import stats
@@ -110,10 +114,10 @@ def bootstrap_difference(table: Crossed, *purpose: str | int) -> Interval:
 
 
 def cross_by_class(first: bytes, second: bytes, labels: Sequence[int], classes: int) -> list[Crossed | None]:
-    """One table a class; None for a class that none of the images has.
+    """One table for each class; None for a class without images.
 
     Args:
-        labels: of the images, in their order.
+        labels: the class of each image, in the order of the verdicts.
     """
     tables: list[Crossed | None] = []
     for wanted in range(classes):

@@ -1,4 +1,4 @@
-"""Differences of methods over training seeds, and p-values of a family of comparisons."""
+"""The paired t-test of two methods over training seeds, and Holm's correction for several comparisons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.statistics.intervals import Interval, t_interval
 
 ALPHA = 0.05
-_SAME = 1e-9  # points: differences this close are equal but for rounding
+_SAME = 1e-9  # points: differences closer than this are equal up to rounding
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class PairedT:
 
     Attributes:
         interval: Student's, 95 %.
-        p: two-sided; None where all seeds differ by the same amount, of which Student's test knows no spread.
+        p: two-sided; None where the difference is the same, and not 0, for every seed: with no spread there is no t.
         n: training seeds.
     """
 
@@ -30,15 +30,15 @@ class PairedT:
 
 
 def paired_t(first: Sequence[float], second: Sequence[float]) -> PairedT:
-    """Student's paired test over training seeds, of the hypothesis that the mean difference is 0.
+    """Student's paired t-test over training seeds. Null hypothesis: the mean difference is 0.
 
-    Its unit is the training seed: it asks whether *the methods* differ, trained anew, on these images. Networks of one
-    seed share their initial weights and the order of images, so they are paired.
+    The unit is the training seed: the test asks whether *the methods*, trained from new seeds, differ on these images.
+    Networks of one seed share their initial weights and the order of images, so they are paired.
 
     Args:
-        first, second: accuracies in percent, one a training seed, in the same order of seeds; two or more.
+        first, second: accuracies in percent, one for each training seed, in the same order of seeds.
     Raises:
-        ValueError: other lengths, or fewer than two seeds.
+        ValueError: the lengths differ, or there are fewer than two seeds.
     """
     if len(first) != len(second) or len(first) < 2:
         raise ValueError(f"{len(first)} and {len(second)} accuracies are no pairs, or too few")
@@ -56,9 +56,10 @@ def paired_t(first: Sequence[float], second: Sequence[float]) -> PairedT:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the same order: among those below ``ALPHA`` any is false with chance ``ALPHA`` at most.
+    """Holm's adjusted p-values, in the same order.
 
-    The k-th smallest of m p-values is multiplied by m - k + 1; none becomes smaller than one before it, or above 1.
+    Calling each one below ``ALPHA`` significant makes even one false claim with probability ``ALPHA`` at most. The k-th
+    smallest of m p-values is multiplied by m - k + 1, raised to its predecessor's if it is smaller, and cut at 1.
     Source: Holm, Scandinavian Journal of Statistics 1979.
     """
     adjusted, least = [0.0] * len(p_values), 0.0

@@ -42,10 +42,10 @@ def sqlite_file(url: URL) -> Path | None:
 
 
 def open_for_reading(url: URL) -> Engine:
-    """An engine on a database that is not changed; where its file is missing, an empty one in memory.
+    """An engine that only reads the database; for a missing or empty file, an empty database in memory.
 
     Raises:
-        StoreError: not a database, not one of harness, or of another schema.
+        StoreError: the file is no database, belongs to another program, or has another schema.
     """
     file = sqlite_file(url)
     if file is None and url.get_backend_name() != "sqlite":
@@ -55,7 +55,7 @@ def open_for_reading(url: URL) -> Engine:
         Base.metadata.create_all(engine)
         return engine
     else:
-        # a writer that was killed leaves a journal, which must be rolled back before anyone reads: that writes
+        # A killed writer leaves a journal. SQLite must roll it back before anyone reads, and for that it must write.
         mode = "rw" if file.with_name(f"{file.name}-journal").exists() else "ro"
         uri = URL.create("sqlite", database=f"file:{quote(str(file.resolve()))}", query={"mode": mode, "uri": "true"})
         engine = _engine(uri)
@@ -64,10 +64,10 @@ def open_for_reading(url: URL) -> Engine:
 
 
 def open_for_writing(url: URL) -> Engine:
-    """An engine on a database of the newest schema, made if it is missing.
+    """An engine on a database of the newest schema; a missing database is created.
 
     Raises:
-        StoreError: as for reading, or a place that cannot be written.
+        StoreError: as for reading, or the place cannot be written.
     """
     file = sqlite_file(url)
     check_writable(url)
@@ -77,7 +77,7 @@ def open_for_writing(url: URL) -> Engine:
     if _tables(engine, url):
         _check(engine, url)
         return engine
-    from harness.store.migrations import upgrade  # Alembic takes a third of a second: only to create or upgrade
+    from harness.store.migrations import upgrade  # imported late: Alembic takes a third of a second
 
     with engine.execution_options(harness_begin="IMMEDIATE").begin() as connection:
         upgrade(connection)
@@ -85,12 +85,13 @@ def open_for_writing(url: URL) -> Engine:
 
 
 def open_for_upgrade(url: URL) -> tuple[Engine, str]:
-    """An engine on a database of any schema that this version knows, and that schema; foreign keys are not enforced.
+    """An engine on a database of any schema that this version knows, and the name of that schema.
 
-    Altering a table of SQLite drops and remakes it; enforced keys would take all rows that refer to it along.
+    The engine does not enforce foreign keys: SQLite alters a table by dropping and rebuilding it, and an enforced key
+    would delete all rows that refer to the dropped table.
 
     Raises:
-        StoreError: not a database, not one of harness, or of a newer schema.
+        StoreError: the file is no database, belongs to another program, or has a newer schema.
     """
     engine = _engine(url, foreign_keys=False)
     revision = _revision(engine, url)
@@ -125,7 +126,7 @@ def _on_begin(connection: Connection) -> None:
 
 
 def check_writable(url: URL) -> None:
-    """Raise StoreError where a database cannot be made or written there; nothing is made yet."""
+    """Raise StoreError where a database cannot be created or written; create nothing."""
     file = sqlite_file(url)
     if file is None:
         return
@@ -149,7 +150,7 @@ def _tables(engine: Engine, url: URL) -> list[str]:
 
 
 def _revision(engine: Engine, url: URL) -> str:
-    """The schema of a database of ours; StoreError where it is none."""
+    """The schema of a database of harness; StoreError for any other database."""
     if VERSION_TABLE not in _tables(engine, url):
         raise StoreError(f"{shown(url)} is a database of another program; give another --db")
     with engine.connect() as connection:
@@ -161,7 +162,7 @@ def _check(engine: Engine, url: URL) -> None:
     if revision in OLDER_REVISIONS:
         raise StoreError(
             f"{shown(url)} has the older schema {revision}; this version reads {REVISION}:"
-            " `harness upgrade` brings it there, and keeps a copy"
+            " `harness upgrade` upgrades it and keeps a copy"
         )
     if revision != REVISION:
         raise _newer(url, revision)
@@ -172,6 +173,6 @@ def _newer(url: URL, revision: str) -> StoreError:
 
 
 def shown(url: URL) -> str:
-    """A database as messages name it: its path, or its URL without the password."""
+    """The database's name for messages: its path, or its URL without the password."""
     file = sqlite_file(url)
     return str(file) if file is not None else url.render_as_string(hide_password=True)

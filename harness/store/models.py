@@ -1,4 +1,4 @@
-"""Models from elsewhere, entered into the store."""
+"""Writing models from elsewhere into the store."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from harness.store.schema import CheckpointRow, DatasetRow, ModelRow
 
 
 def now() -> datetime:
-    """The time as the store keeps it: UTC, without a zone."""
+    """The current time as the store keeps it: UTC, without a time zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def model_identity(sha256: str, dataset_fingerprint: str, function: int = 1) -> str:
-    """The identity of a model from elsewhere; the number is named only where its weights have several functions."""
+    """The identity of a model from elsewhere.
+
+    Args:
+        function: see ``see_model``; the first, 1, is left out of the hash.
+    """
     document: dict[str, Any] = {"sha256": sha256, "dataset": dataset_fingerprint}
     return digest(document if function == 1 else document | {"function": function})
 
@@ -38,7 +42,7 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 class ModelWriter(Queries):
-    """The part of the store's writing half that models from elsewhere need, and what all of it stands on."""
+    """The base of ``Store``: its write transaction, and the writing of models from elsewhere and of data sets."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -65,15 +69,16 @@ class ModelWriter(Queries):
         code: Mapping[str, Any] | None = None,
         probe: Mapping[str, Any] | None = None,
     ) -> ModelRecord:
-        """The model from elsewhere with these weights on this data set; made if it is not there, called ``name``.
+        """Return the model from elsewhere with these weights on this data set; add it if the store lacks it.
 
         Args:
-            rename: whether the name was asked for. Then one that is there takes it, and it must be free; else one that
-                is there keeps its own, and a new one gets a number where the name is taken.
-            function: which one, of the functions of these weights that the store tells apart; counted from 1.
-            code, probe: see ``ModelRecord``; a model that is there and has no probe yet takes this one.
+            rename: True where the user asked for the name: a stored model is renamed, and a name that is taken is
+                refused. False: a stored model keeps its name, and a new one becomes ``name (2)`` if the name is taken.
+            function: the same weights and source can compute different functions, as with a number read from a file;
+                this counts them, from 1.
+            code, probe: see ``ModelRecord``; a stored model without a probe takes this one.
         Raises:
-            StoreError: another model on this data set has the name that was asked for.
+            StoreError: another model on this data set has the name that the user asked for.
         """
         identity = model_identity(sha256, dataset.fingerprint, function)
         with self._writing() as session:
@@ -112,7 +117,7 @@ class ModelWriter(Queries):
 
     @staticmethod
     def _dataset(session: Session, dataset: DatasetRecord) -> DatasetRow:
-        """The data set's row, made if it is not there; an older one learns the names of its classes."""
+        """The data set's row, added if missing; a row of an older version is given the names of its classes."""
         names = None if dataset.class_names is None else list(dataset.class_names)
         row = session.scalar(select(DatasetRow).where(DatasetRow.fingerprint == dataset.fingerprint))
         if row is None:

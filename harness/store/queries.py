@@ -1,4 +1,4 @@
-"""What can be asked of the store: each method is one unit of work, and gives frozen dataclasses."""
+"""The store's queries: each method is one transaction and returns frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from harness.store.verdicts import unpack, unpack_margins
 
 IDS_A_QUERY = 30_000  # SQLite takes 32,766 parameters
 
-# margins and verdicts stay where they are until someone asks for them
+# margins and verdicts are large: they are read only by the queries that return them
 _BLOCKS = selectinload(EvaluationRow.blocks).options(defer(BlockRow.margins), defer(BlockRow.verdicts))
 _FINDINGS = selectinload(ExaminationRow.findings)
 
@@ -65,7 +65,7 @@ class Queries:
         """One run.
 
         Raises:
-            StoreError: there is none of that number.
+            StoreError: no run has that number.
         """
         with self._reading() as session:
             row = session.get(RunRow, run_id, options=_WHOLE_RUN) if 0 < run_id < 2**63 else None
@@ -74,7 +74,7 @@ class Queries:
             return run_record(row)
 
     def checkpoint(self, checkpoint_id: int) -> CheckpointRecord:
-        """The weights of that number, and what they went through; of a run or of a model from elsewhere."""
+        """The checkpoint with that number, of a run or of a model from elsewhere, with its evaluations."""
         with self._reading() as session:
             return checkpoint_record(session.get_one(CheckpointRow, checkpoint_id, options=_WHOLE_CHECKPOINT))
 
@@ -92,7 +92,7 @@ class Queries:
             return [model_record(row) for row in rows]
 
     def protocols(self) -> list[ProtocolRecord]:
-        """Every protocol that something was run under, in the order they were seen."""
+        """Every protocol that was used, oldest first."""
         names = [field.name for field in dataclasses.fields(ProtocolRecord)]
         with self._reading() as session:
             rows = session.scalars(select(ProtocolRow).order_by(ProtocolRow.id))
@@ -106,13 +106,13 @@ class Queries:
             return [ReportedFigure(**{name: getattr(row, name) for name in names}) for row in rows]
 
     def verdicts(self, evaluation_id: int) -> bytes:
-        """The verdicts of an evaluation's examples in order, one byte each, as far as they are done."""
+        """One evaluation's verdicts: one byte an image, in order; blocks that are not done are missing."""
         with self._reading() as session:
             blocks = select(BlockRow).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
             return b"".join(unpack(block.verdicts, block.examples) for block in session.scalars(blocks))
 
     def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
-        """The verdicts of many evaluations at once: evaluation -> one byte an example, in order, as far as done."""
+        """The verdicts of many evaluations: evaluation -> as ``verdicts`` returns them."""
         found: dict[int, list[bytes]] = {number: [] for number in evaluation_ids}
         columns = (BlockRow.evaluation_id, BlockRow.verdicts, BlockRow.examples)
         with self._reading() as session:
@@ -123,7 +123,7 @@ class Queries:
         return {number: b"".join(blocks) for number, blocks in found.items()}
 
     def previous_attempt(self, evaluation_id: int) -> int | None:
-        """The newest earlier attempt at an evaluation; None for a first one."""
+        """The number of the attempt before this evaluation; None for a first attempt."""
         with self._reading() as session:
             row = session.get_one(EvaluationRow, evaluation_id)
             names = ("checkpoint_id", "attack", "settings_sha256", "seed", "examples", "sample")
@@ -133,9 +133,9 @@ class Queries:
             )
 
     def margins(self, evaluation_id: int) -> list[float] | None:
-        """The margins of an evaluation's examples in order, as far as they are done; None where they were not kept.
+        """One evaluation's margins, in the order of its images; None where an older version did not keep them.
 
-        A margin is ``p_y(x_adv) - max_{i != y} p_i(x_adv)``, in [-1, 1], to three digits or four.
+        A margin is ``p_y(x_adv) - max_{i != y} p_i(x_adv)``, in [-1, 1], stored with three to four digits.
         """
         with self._reading() as session:
             query = select(BlockRow.margins).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)

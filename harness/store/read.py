@@ -1,4 +1,4 @@
-"""From rows to records."""
+"""Turn database rows into records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.store.schema import CheckpointRow, DatasetRow, EvaluationRow, Exami
 
 
 def run_record(row: RunRow) -> RunRecord:
-    """A run with all that hangs on it."""
+    """A run with its epochs, checkpoints, and their evaluations."""
     names = {f.name for f in dataclasses.fields(RunRecord)} - {"dataset", "epochs", "checkpoints"}
     epochs = [{f.name: getattr(e, f.name) for f in dataclasses.fields(EpochRecord)} for e in row.epochs]
     return RunRecord(
@@ -29,7 +29,7 @@ def run_record(row: RunRow) -> RunRecord:
 
 
 def model_record(row: ModelRow) -> ModelRecord:
-    """A model from elsewhere with all that hangs on it."""
+    """A model from elsewhere with its evaluations and examinations."""
     names = {f.name for f in dataclasses.fields(ModelRecord)} - {"dataset", "checkpoint"}
     return ModelRecord(
         **{name: getattr(row, name) for name in names},
@@ -44,7 +44,7 @@ def _dataset(row: DatasetRow) -> DatasetRecord:
 
 
 def checkpoint_record(row: CheckpointRow) -> CheckpointRecord:
-    """Weights with all that hangs on them."""
+    """A checkpoint with its examinations and, of each repeated evaluation, the newest attempt."""
     newest: dict[tuple[object, ...], EvaluationRow] = {}
     for e in sorted(row.evaluations, key=lambda e: e.attempt):
         newest[e.attack, e.settings_sha256, e.seed, e.examples, e.sample] = e

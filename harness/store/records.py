@@ -1,4 +1,4 @@
-"""What the store gives back: frozen dataclasses, free of sessions."""
+"""What the store returns: frozen dataclasses that need no database session."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ class DatasetRecord:
     height: int
     width: int
     classes: int
-    class_names: tuple[str, ...] | None = None  # None where an older version entered it
+    class_names: tuple[str, ...] | None = None  # None where an older version of harness stored the data set
 
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """One attack with one seed, as far as its blocks are done.
+    """One attack with one seed on a checkpoint; it may be incomplete.
 
     Attributes:
+        examples: test images to attack.
+        done: test images attacked so far.
         sample: which test images: ``first``, in the data set's order, or ``balanced`` over the classes.
-        attempt: 1, and one more for each time that it was begun again with ``--fresh``.
+        attempt: 1, then one more for each repetition with ``--fresh``.
     """
 
     id: int
@@ -54,7 +56,7 @@ class EvaluationRecord:
 
     @property
     def images(self) -> Images:
-        """Which test images it took."""
+        """Which test images are attacked."""
         return Images(self.examples, self.sample)
 
     @property
@@ -64,13 +66,13 @@ class EvaluationRecord:
 
     @property
     def percent(self) -> float:
-        """The accuracy in percent."""
+        """The accuracy on the images done so far, in percent."""
         return 100.0 * self.correct / self.done
 
 
 @dataclass(frozen=True)
 class ExaminationRecord:
-    """The checks of rigour on some weights; the settings say what was examined."""
+    """The findings of the checks of rigour on a checkpoint; ``settings`` say what was examined."""
 
     settings: dict[str, Any]
     created_utc: datetime
@@ -81,10 +83,10 @@ class ExaminationRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """Weights, and what they went through; ``epoch`` is None for a model from elsewhere.
+    """One set of weights with its evaluations and examinations; ``epoch`` is None for a model from elsewhere.
 
     Attributes:
-        evaluations: of those that were repeated, the newest attempt.
+        evaluations: of each repeated evaluation, the newest attempt alone.
     """
 
     id: int
@@ -95,7 +97,7 @@ class CheckpointRecord:
     examinations: tuple[ExaminationRecord, ...] = ()
 
     def findings(self, scope: Scope) -> tuple[Finding, ...]:
-        """What was found under that evaluation; of each kind of examination the newest, whatever its edition."""
+        """The findings under that scope: of each kind of examination the newest, made by any version of the checks."""
         found: tuple[Finding, ...] = ()
         for kind in EXAMINATION_KINDS:
             wanted = scope.settings(kind)
@@ -107,10 +109,10 @@ class CheckpointRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run, whole.
+    """One run with its epochs and checkpoints.
 
     Attributes:
-        code: what of its plugins does not ship, or has changed since it shipped; see ``RunSpec.code``.
+        code: the code of those plugins that do not ship or changed since they first shipped; see ``RunSpec.code``.
     """
 
     id: int
@@ -140,7 +142,7 @@ class RunRecord:
 
     @property
     def spec(self) -> RunSpec:
-        """What identifies it: its settings as they were when it began."""
+        """The run's identity: its settings as they were when it began."""
         fields = ("method", "method_settings", "network", "network_settings", "training", "train_seed", "code")
         return RunSpec(
             **{name: getattr(self, name) for name in fields},
@@ -150,18 +152,20 @@ class RunRecord:
         )
 
     def checkpoint(self, name: str) -> CheckpointRecord | None:
-        """The checkpoint of that name, if the run has come to it."""
+        """The checkpoint of that name; None if the run has not reached it."""
         return next((c for c in self.checkpoints if c.name == name), None)
 
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A model that harness did not train, as it stands on one data set.
+    """A model that harness did not train, evaluated on one data set.
 
     Attributes:
-        provenance: where it came from, and what was put around it; device and versions are its evaluations'.
+        provenance: where it came from, and the normalisation and other layers that were put around it. Device and
+            versions stand with each evaluation.
         code: file name -> SHA-256 of the user's source; empty for a weights file.
-        probe: its logits on fixed images, which tell it from another function of the same source; None in older rows.
+        probe: its logits and gradients on fixed images, which reveal that the same source and tensors compute another
+            function; None in older rows.
     """
 
     id: int
@@ -181,7 +185,7 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class ProtocolRecord:
-    """A protocol under which something was run."""
+    """A protocol that was used."""
 
     fingerprint: str
     name: str

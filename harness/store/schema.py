@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-VERSION_TABLE = "harness_schema_version"  # of our own name: tools that share Alembic's default break each other
+VERSION_TABLE = "harness_schema_version"  # not Alembic's default: tools that share the default break each other
 
 
 class Base(DeclarativeBase):
-    """Names every constraint, so that migrations can change it on any database."""
+    """Gives every constraint a name, so that migrations can change constraints on any database."""
 
     metadata = MetaData(
         naming_convention={
@@ -27,21 +27,21 @@ class Base(DeclarativeBase):
 
 
 class ProtocolRow(Base):
-    """A protocol that something was run under."""
+    """A protocol that was used."""
 
     __tablename__ = "protocols"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     fingerprint: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    training: Mapped[dict[str, Any]]  # what a run's identity takes from it
+    training: Mapped[dict[str, Any]]  # the part that a run's identity contains
     training_sha256: Mapped[str] = mapped_column(index=True)
     attacks: Mapped[dict[str, Any]]  # attack -> SHA-256 of its resolved settings, in the protocol's order
     document: Mapped[dict[str, Any]]
 
 
 class DatasetRow(Base):
-    """A data set that something was run on."""
+    """A data set that was used."""
 
     __tablename__ = "datasets"
 
@@ -58,7 +58,7 @@ class DatasetRow(Base):
 
 
 class RunRow(Base):
-    """One trained network, or the attempt at one."""
+    """One trained network, or an attempt to train it."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -73,7 +73,7 @@ class RunRow(Base):
     attempt: Mapped[int]  # --fresh makes another one; the newest counts
     method: Mapped[str]
     method_settings: Mapped[dict[str, Any]]
-    method_departures: Mapped[dict[str, Any]]  # the settings that are not the defaults of their day
+    method_departures: Mapped[dict[str, Any]]  # settings that differed from the defaults when the run began
     wrappers: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # of the update: name, settings, departures
     network: Mapped[str]
     network_settings: Mapped[dict[str, Any]]
@@ -89,7 +89,7 @@ class RunRow(Base):
     created_utc: Mapped[datetime]
     finished_utc: Mapped[datetime | None]
     provenance: Mapped[dict[str, Any]]
-    code: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # of what identity takes; empty: as first shipped
+    code: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # see RunSpec.code; empty: all as first shipped
 
     dataset: Mapped[DatasetRow] = relationship()
     epochs: Mapped[list[EpochRow]] = relationship(order_by="EpochRow.epoch", cascade="all, delete-orphan")
@@ -113,7 +113,7 @@ class EpochRow(Base):
 
 
 class ModelRow(Base):
-    """A model that harness did not train, as it stands on one data set."""
+    """A model that harness did not train, on one data set."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("dataset_id", "name"),)
@@ -127,16 +127,16 @@ class ModelRow(Base):
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     parameters: Mapped[int]
     created_utc: Mapped[datetime]
-    provenance: Mapped[dict[str, Any]]  # where it came from, and what was put around it
+    provenance: Mapped[dict[str, Any]]  # where it came from, and the layers that were put around it
     code: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # digests of the user's source files, by name
-    probe: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # logits that tell functions apart
+    probe: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # see ModelRecord.probe
 
     dataset: Mapped[DatasetRow] = relationship()
     checkpoint: Mapped[CheckpointRow] = relationship(back_populates="model", cascade="all, delete-orphan")
 
 
 class CheckpointRow(Base):
-    """Weights that are attacked: a run's after an epoch, in a file of its folder, or a model's from elsewhere."""
+    """Weights to attack: of a run after some epoch (a file in the run's folder), or of a model from elsewhere."""
 
     __tablename__ = "checkpoints"
     __table_args__ = (
@@ -164,7 +164,7 @@ class CheckpointRow(Base):
 
 
 class EvaluationRow(Base):
-    """One attack with one seed on ``examples`` test images; complete when its blocks cover them."""
+    """One attack with one seed on ``examples`` test images; complete when its blocks cover all of them."""
 
     __tablename__ = "evaluations"
     __table_args__ = (
@@ -203,14 +203,14 @@ class BlockRow(Base):
     start: Mapped[int] = mapped_column(primary_key=True)
     examples: Mapped[int]
     correct: Mapped[int]
-    verdicts: Mapped[bytes] = mapped_column(LargeBinary)  # bit i, most significant first: right under the attack
+    verdicts: Mapped[bytes] = mapped_column(LargeBinary)  # bit i, most significant first: 1 is right
     duration_s: Mapped[float]
     warnings: Mapped[list[str]] = mapped_column(JSON)
     margins: Mapped[bytes | None] = mapped_column(LargeBinary)  # float16, little-endian; None in older blocks
 
 
 class ExaminationRow(Base):
-    """The checks of rigour on a checkpoint, once a setting; examined again, what was found is replaced."""
+    """The checks of rigour on a checkpoint, one row for each of their settings; a new examination replaces the old."""
 
     __tablename__ = "examinations"
     __table_args__ = (UniqueConstraint("checkpoint_id", "settings_sha256"),)
@@ -236,7 +236,7 @@ class FindingRow(Base):
     position: Mapped[int] = mapped_column(primary_key=True)
     check: Mapped[str]
     status: Mapped[str]
-    mark: Mapped[str]  # one character for the board
+    mark: Mapped[str]  # one character, shown on the leaderboard
     value: Mapped[float | None]
     threshold: Mapped[float | None]
     reason: Mapped[str]
@@ -260,5 +260,5 @@ class ReportedRow(Base):
     median_percent: Mapped[float]
     std_percent: Mapped[float | None]
     note: Mapped[str]
-    statistic: Mapped[str] = mapped_column(server_default="median")  # median over attack seeds, or mean over training's
-    n: Mapped[int | None]  # seeds behind it
+    statistic: Mapped[str] = mapped_column(server_default="median")  # over attack seeds; "mean": over training seeds
+    n: Mapped[int | None]  # seeds behind the statistic

@@ -1,4 +1,4 @@
-"""What an examination was about, so that its findings stand beside the figures that they are about, and no others."""
+"""What an examination examined, so that its findings are shown beside the figures they concern and no others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXAMINATION_KINDS: tuple[ExaminationKind, ...] = ("model", "verdicts")
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """An evaluation, as far as the checks depend on it; in JSON types.
+    """The settings of an evaluation that the checks of rigour depend on; in JSON types.
 
     Attributes:
         threat: the budget of the attacks that take steps.
@@ -32,7 +32,7 @@ class Scope:
     def of_document(
         cls, document: Mapping[str, Any], attacks: Mapping[str, str], examples: int, sample: str = "first"
     ) -> Scope:
-        """From a protocol as the store keeps it; a leaderboard is read without the classes that check one.
+        """Make the scope from a protocol's stored document, so that showing a leaderboard needs no ``Protocol``.
 
         Args:
             document: the whole protocol, as ``Protocol.document`` gives it.
@@ -55,9 +55,9 @@ class Scope:
         return float(self.threat["epsilon"])
 
     def settings(self, kind: ExaminationKind) -> dict[str, Any]:
-        """What identifies an examination: of a model by its budget, of verdicts by the attacks that they are of."""
+        """What identifies an examination: for a model's, the attack budget; for verdicts', the attacks made."""
         common: dict[str, Any] = {"kind": kind, "epsilon": self.epsilon, "examples": self.examples}
-        if self.sample != "first":  # named only then, so that older examinations keep their names
+        if self.sample != "first":  # left out otherwise, so that older examinations keep their identity
             common["sample"] = self.sample
         if kind == "model":
             return common | {"threat": dict(self.threat), "block_size": self.block_size}

@@ -1,4 +1,4 @@
-"""The store: each method is one unit of work; what can be asked of it is in ``Queries``, what it is told is here."""
+"""The store: each method is one transaction. ``Queries`` has the methods that read, this module those that write."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from harness.store.verdicts import pack, pack_margins
 
 
 class Store(ModelWriter):
-    """All results. ``Store.read`` opens it without touching the file; ``Store.write`` makes it if it is missing."""
+    """All results. ``Store.read`` opens the file without changing it; ``Store.write`` creates it if it is missing."""
 
     @classmethod
     def read(cls, location: str | None = None) -> Store:
-        """Open for reading; a missing file reads as a store that holds the reported figures alone."""
+        """Open for reading; a missing file gives a store that holds the reported figures alone."""
         url = database.locate(location)
         engine = database.open_for_reading(url)
         store = cls(engine)
@@ -51,11 +51,11 @@ class Store(ModelWriter):
         return store
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._engine.dispose()
 
     def _add_reported(self) -> None:
-        """Bring in the figures that this version of harness carries and the store lacks."""
+        """Make the store's reported figures those of this version of harness."""
         figures = list(reported_figures())
         if self.reported() == figures:
             return
@@ -64,7 +64,7 @@ class Store(ModelWriter):
             session.add_all(ReportedRow(**dataclasses.asdict(figure)) for figure in figures)
 
     def see_protocol(self, protocol: ProtocolRecord, training: dict[str, Any]) -> None:
-        """Remember a protocol, so that results can be told apart by it."""
+        """Add a protocol if the store lacks it."""
         with self._writing() as session:
             known = select(ProtocolRow.id).where(ProtocolRow.fingerprint == protocol.fingerprint)
             if session.scalar(known) is None:
@@ -81,7 +81,7 @@ class Store(ModelWriter):
         provenance: dict[str, Any],
         attempt: int = 1,
     ) -> RunRecord:
-        """Open a run: the one that has this identity and attempt, or a new one."""
+        """Return the run with this identity and attempt; add it if the store lacks it."""
         with self._writing() as session:
             found = session.scalar(select(RunRow).where(RunRow.identity == spec.identity, RunRow.attempt == attempt))
             if found is not None:
@@ -115,12 +115,12 @@ class Store(ModelWriter):
             return run_record(row)
 
     def add_epoch(self, run_id: int, record: EpochRecord) -> None:
-        """Keep an epoch; one that is told again, after a stop, replaces the same."""
+        """Store an epoch; an epoch that is reported again, after a stop, replaces its row."""
         with self._writing() as session:
             session.merge(EpochRow(run_id=run_id, **dataclasses.asdict(record)))
 
     def add_checkpoint(self, run_id: int, name: str, epoch: int, sha256: str) -> None:
-        """Keep a checkpoint; told again, it is left as it is, or takes the new hash if it has no evaluation yet."""
+        """Store a checkpoint. A stored one takes the new hash; if it has evaluations, it stays as it is."""
         with self._writing() as session:
             where = (CheckpointRow.run_id == run_id, CheckpointRow.name == name)
             row = session.scalar(select(CheckpointRow).where(*where))
@@ -147,7 +147,7 @@ class Store(ModelWriter):
         sample: str = "first",
         attempt: int = 1,
     ) -> int:
-        """The number of the evaluation with this identity and attempt, made if it is not there."""
+        """Return the number of the evaluation with this identity and attempt; add it if the store lacks it."""
         key = {"checkpoint_id": checkpoint_id, "attack": attack, "seed": seed, "examples": examples}
         key |= {"settings_sha256": digest(settings), "sample": sample, "attempt": attempt}
         with self._writing() as session:
@@ -159,7 +159,7 @@ class Store(ModelWriter):
             return row.id
 
     def add_block(self, block: BlockDone) -> None:
-        """Keep the verdicts of a block; a block that is there already stays."""
+        """Store the verdicts of a block; a stored block stays as it is."""
         with self._writing() as session:
             if session.get(BlockRow, (block.evaluation_id, block.start)) is None:
                 session.add(
@@ -183,7 +183,7 @@ class Store(ModelWriter):
         duration_s: float,
         provenance: dict[str, Any],
     ) -> None:
-        """Keep what the checks of rigour found; what the same examination found before is replaced."""
+        """Store the findings of an examination; they replace those of an earlier one with the same settings."""
         key = {"checkpoint_id": checkpoint_id, "settings_sha256": digest(settings)}
         rows = [FindingRow(position=i, **dataclasses.asdict(finding)) for i, finding in enumerate(findings)]
         with self._writing() as session:

@@ -1,4 +1,4 @@
-"""Bringing a database of an older version to the newest schema, after a copy of it was made."""
+"""Copy a database with an older schema, then upgrade it to the newest schema."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ def upgrade_database(location: str | None, *, backup: bool = True) -> tuple[str,
     """Upgrade in one transaction: a failure, or a stop, leaves the database as it was.
 
     Args:
-        backup: copy the file first, beside it; only SQLite's files can be copied here.
+        backup: first copy the file beside itself; possible for SQLite files alone.
     Returns:
-        The schema that it had, the newest included; and the copy, None where there was nothing to do, or none was
-        wanted.
+        The schema that the database had, and the copy. The copy is None where the schema was the newest already, or
+        ``backup`` is False.
     Raises:
-        StoreError: there is no such database, it is not ours, or is of a newer version; the copy's name is taken.
+        StoreError: there is no such database, it belongs to another program, or has a newer schema; the copy's name is
+            taken.
     """
     url = database.locate(location)
     file = database.sqlite_file(url)
@@ -45,7 +46,7 @@ def upgrade_database(location: str | None, *, backup: bool = True) -> tuple[str,
 
 
 def _copy(file: Path, revision: str) -> Path:
-    """A copy beside the file, as SQLite makes one: whole, even while another process writes; or none at all."""
+    """Copy the file beside itself with SQLite's backup: complete even while another process writes, or not at all."""
     copy = file.with_name(f"{file.stem}.schema-{revision}{file.suffix}")
     if copy.exists():
         raise StoreError(f"the copy's name {copy} is taken; move that file away")
@@ -54,7 +55,7 @@ def _copy(file: Path, revision: str) -> Path:
         with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(part)) as target:
             source.backup(target)
         part.rename(copy)
-    except BaseException:  # an interrupt too must not leave what looks like a copy
+    except BaseException:  # an interrupt, too, must not leave an incomplete copy
         part.unlink(missing_ok=True)
         raise
     return copy
@@ -64,4 +65,4 @@ def _check_references(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
-            raise AssertionError(f"the upgrade broke references: {broken[:3]}")  # a bug: nothing is kept
+            raise AssertionError(f"the upgrade broke references: {broken[:3]}")  # a bug: the transaction is rolled back

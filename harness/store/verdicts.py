@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_MARGIN = "<f2"  # little-endian on every machine: four digits, which order examples well enough
+_MARGIN = "<f2"  # float16, little-endian on every machine: its three to four digits are enough to order examples
 
 
 def pack(verdicts: bytes) -> bytes:
     """One byte an example (0 or 1) to one bit an example, most significant first, zero-padded."""
-    import numpy as np  # here: reading a leaderboard needs counts, not verdicts
+    import numpy as np  # imported late: reading a leaderboard needs counts, not verdicts
 
     return np.packbits(np.frombuffer(verdicts, np.uint8)).tobytes()
 
@@ -29,7 +29,7 @@ def pack_margins(margins: Sequence[float]) -> bytes:
 
 
 def unpack_margins(packed: bytes) -> list[float]:
-    """The inverse of ``pack_margins``, to its precision."""
+    """The inverse of ``pack_margins``, up to rounding to float16."""
     import numpy as np
 
     margins: list[float] = np.frombuffer(packed, _MARGIN).astype(float).tolist()

@@ -263,7 +263,7 @@ class TestRefused:
     def test_they_are_of_different_images(self, results: Results, refusal: Refusal) -> None:
         results.natural()
         results.attacked(10, examples=20)
-        assert "are of different numbers of test images" in refusal("export robustbench 1")
+        assert "were measured on different test images" in refusal("export robustbench 1")
 
     def test_radii_of_which_none_is_the_runs_own(self, results: Results, refusal: Refusal) -> None:
         results.natural()

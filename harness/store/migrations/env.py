@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the steps on the connection, and in the transaction, that the caller holds."""
+"""Alembic's entry point: runs the steps on the caller's connection, inside the caller's transaction."""
 
 from alembic import context
 
@@ -9,7 +9,7 @@ context.configure(
     target_metadata=Base.metadata,
     version_table=VERSION_TABLE,
     render_as_batch=True,  # SQLite alters a table by copying it
-    transactional_ddl=True,  # SQLite can, since the engine begins transactions itself
+    transactional_ddl=True,  # works on SQLite because our engine issues BEGIN itself
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -81,7 +81,7 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("name", "told"),
         [
-            ("digits", r"digits is here \[[0-9a-f]{8}\], not as it was evaluated"),
+            ("digits", r"digits \[[0-9a-f]{8}\] is not the one evaluated"),
             ("cifar10", "give --data-dir, the folder in which cifar10 lies"),
             ("folder:mine", "give --dataset folder:PATH"),
             ("unheard-of", "there is no data set unheard-of"),

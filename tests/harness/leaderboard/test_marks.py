@@ -26,7 +26,7 @@ from tests.harness.leaderboard.rendered import (
 
 class TestTies:
     def test_a_tied_row_is_marked_in_words(self) -> None:
-        rule = "≈ not told apart from the best row in the column that ranks: paired t over training seeds"
+        rule = "≈ not significantly different from the best row in the column that ranks: paired t over training seeds"
         for text in (printed([TIED_BOARD], PIPE_WIDTH), render_markdown([TIED_BOARD])):
             assert "2 ≈" in text
             assert text.count("≈") == 2  # the row, and the legend

@@ -35,7 +35,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "an array": (images(images=GOOD.train.images.numpy()), "images are a ndarray"),
     "no channel axis": (images(images=GOOD.train.images[:, 0]), r"shape \(40, 8, 8\); give \(n, channels"),
     "channels last": (images(images=torch.zeros(40, 8, 8, 3, dtype=torch.uint8)), "channels last"),
-    "above its levels": (replace(GOOD, levels=16), "levels says 16 is 1.0"),
+    "above its levels": (replace(GOOD, levels=16), "above its levels, 16"),
     "labels from 1": (images(labels=GOOD.train.labels + 1), "labels reach from .* and it has 4 classes: they count"),
     "negative labels": (images(labels=GOOD.train.labels - 1), "labels reach from -1"),
     "float labels": (images(labels=GOOD.train.labels.float()), "labels are torch.float32; give int64"),
@@ -48,7 +48,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "a class too many": (replace(GOOD, classes=tuple("abcde")), "a class has no training image"),
     "one name twice": (replace(GOOD, classes=("a", "b", "c", "a")), "two of its classes have one name"),
-    "no name": (replace(GOOD, name=None), "its name is no text"),  # type: ignore[arg-type]
+    "no name": (replace(GOOD, name=None), "its name is not a string"),  # type: ignore[arg-type]
     "parts that are pairs": (
         replace(GOOD, train=(1, 2)),  # type: ignore[arg-type]
         r"its train part is a tuple; give a harness\.plugin\.dataset\.Split",
@@ -62,7 +62,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "a crop to the outside": (replace(GOOD, augmentation=Augmentation(crop_padding=-1)), "crop_padding 0 or more"),
     "named by something else": (replace(GOOD, identified_by="mine"), "load sets sampled_from or identified_by"),
     "a part for the whole": (replace(GOOD, sampled_from=400), "load sets sampled_from or identified_by"),
-    "a list of names": (replace(GOOD, classes=list("abcd")), "its classes are no tuple of texts"),  # type: ignore[arg-type]
+    "a list of names": (replace(GOOD, classes=list("abcd")), "its classes are not a tuple of strings"),  # type: ignore[arg-type]
 }
 
 

@@ -1,1 +1,1 @@
-"""The steps, one a released schema."""
+"""The upgrade steps: one module for each released schema."""
