@@ -127,5 +127,19 @@ class EvaluationProgress:
     left_s: float
 
 
-Event = TrainingProgress | EpochDone | CheckpointDone | BlockDone | Examined | EvaluationProgress
+@dataclass(frozen=True)
+class Logged:
+    """A record that has gone to a run's log, with its traceback if it has one."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something that the user should know."""
+
+    text: str
+
+
+Event = TrainingProgress | EpochDone | CheckpointDone | BlockDone | Examined | EvaluationProgress | Logged | Noted
 Report = Callable[[Event], None]

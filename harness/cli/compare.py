@@ -9,49 +9,81 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import completion
 from harness.cli.console import print_parts
-from harness.cli.options import AsJson, ChannelCount, ClassOrder, Db, ImageSize, Plugins
+from harness.cli.grouped import grouped
+from harness.cli.options import AsJson, Db, Folder, Plugins, place
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+@grouped
 def compare(
     first: Annotated[
         str | None, typer.Argument(metavar="[A]", help="A run's number, or a row's label such as 'lrat floor=pgd'.")
     ] = None,
     second: Annotated[str | None, typer.Argument(metavar="[B]", help="What to compare it with, likewise.")] = None,
+    *,
     attack: Annotated[
         str | None,
-        typer.Option(help="Under this attack, or worst_case. [default: the last that both have]", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Under this attack, or worst_case.",
+            show_default="the last that both have",
+            autocompletion=completion.plugins("attacks"),
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="On this data set; folder:PATH is read, for the classes of its images.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="On this data set; folder:PATH is read, for the classes of its images.",
+            autocompletion=completion.plugins("datasets"),
+        ),
     ] = None,
-    arch: Annotated[str | None, typer.Option(help="Of this network.")] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="At this checkpoint: early or last.")] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of this network.", autocompletion=completion.plugins("networks")),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="At this checkpoint: early or last.",
+            autocompletion=completion.words("early", "last"),
+        ),
+    ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Trained under this protocol: its name, or its fingerprint's beginning.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Trained under this protocol: its name, or its fingerprint's beginning.",
+            autocompletion=completion.protocols,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All pairs of rows of each board, Holm-corrected.")] = False,
     vulnerable: Annotated[
         bool, typer.Option("--vulnerable", help="Compare which test images are the most vulnerable.")
     ] = False,
     attacks: Annotated[
-        str | None, typer.Option(metavar="X,Y", help="With --vulnerable and A alone: two attacks on it.")
+        str | None,
+        typer.Option(
+            metavar="X,Y",
+            help="With --vulnerable and A alone: two attacks on it.",
+            autocompletion=completion.several("attacks"),
+        ),
     ] = None,
     share: Annotated[
         float | None,
-        typer.Option(help="With --vulnerable: the share of images. [default: 0.2]", show_default=False),
+        typer.Option(metavar="SHARE", help="With --vulnerable: the share of images.", show_default="0.2"),
     ] = None,
-    image_size: ImageSize = None,
-    class_order: ClassOrder = None,
-    channels: ChannelCount = None,
+    folder: Folder,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Read the classes of a data set that is not bundled from here.")
+        Path | None, place(metavar="PATH", help="Read the classes of a data set that is not bundled from here.")
     ] = None,
-    plugin: Plugins = None,
+    plugins: Plugins = None,
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
@@ -69,8 +101,7 @@ def compare(
     from harness.statistics.agreement import SHARE
     from harness.store.store import Store
 
-    options = {"image_size": image_size, "class_order": class_order, "channels": channels}
-    images = read(dataset, options, data_dir, tuple(plugin or ())) if ":" in (dataset or "") and dataset else None
+    images = read(dataset, vars(folder), data_dir, tuple(plugins or ())) if ":" in (dataset or "") and dataset else None
     dataset = images.name if images else dataset
     fingerprint = images.fingerprint if images else None
     store = Store.read(db)
@@ -88,7 +119,7 @@ def compare(
     else:
         one, other = find_two(store, names[0], names[1], where)
         record = one.networks[0].dataset
-        labels = labels_of(images, record) if images else known_labels(record, data_dir, tuple(plugin or ()))
+        labels = labels_of(images, record) if images else known_labels(record, data_dir, tuple(plugins or ()))
         result = compare_entrants(store, one, other, attack, labels)
         _emit(documents.comparison_document(result), texts.comparison_parts(result), as_json)
     store.close()

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
+from harness.cli.help import Command, Group
 from harness.cli.options import Db, RunsDir
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.robustbench.entry import Entry
 
-app = typer.Typer(help="Write results for other leaderboards.", no_args_is_help=False, rich_markup_mode=None)
+app = typer.Typer(help="Write results for other leaderboards.", no_args_is_help=False, cls=Group)
 
 
 @app.callback()
@@ -22,24 +24,33 @@ def export() -> None:
     """Write results for other leaderboards."""
 
 
-@app.command("robustbench")
+@app.command("robustbench", cls=Command, epilog="Example:\n\n  harness export robustbench 12 --out entry.json")
 def robustbench(
     run_id: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, as `harness runs` prints it.")],
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.json", help="Write the entry there, and FILE.py that loads the model. [default: print it]"
+            metavar="FILE.json",
+            help="Write the entry there, and FILE.py that loads the model.",
+            show_default="print it",
         ),
     ] = None,
     loader: Annotated[bool, typer.Option("--loader", help="Print the loader instead of the entry.")] = False,
-    checkpoint: Annotated[str, typer.Option(help="Which of the run's checkpoints.")] = "last",
+    checkpoint: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Which of the run's checkpoints.",
+            autocompletion=completion.words("early", "last"),
+        ),
+    ] = "last",
     epsilon: Annotated[
-        str | None, typer.Option(metavar="EPS", help="AutoAttack's radius, where several were measured: 8/255.")
+        str | None, typer.Option(metavar="E", help="AutoAttack's radius, where several were measured: 8/255.")
     ] = None,
-    authors: Annotated[str | None, typer.Option(help="Names, separated by commas.")] = None,
-    title: Annotated[str | None, typer.Option("--title", "--name", help="The paper's title.")] = None,
-    link: Annotated[str | None, typer.Option(help="Where the paper is.")] = None,
-    venue: Annotated[str | None, typer.Option(help="Where it was published, such as 'ICML 2021'.")] = None,
+    authors: Annotated[str | None, typer.Option(metavar="NAMES", help="Names, separated by commas.")] = None,
+    title: Annotated[str | None, typer.Option("--title", "--name", metavar="TITLE", help="The paper's title.")] = None,
+    link: Annotated[str | None, typer.Option(metavar="URL", help="Where the paper is.")] = None,
+    venue: Annotated[str | None, typer.Option(metavar="VENUE", help="Where it came out, such as 'ICML 2021'.")] = None,
     additional_data: Annotated[
         bool | None,
         typer.Option("--additional-data/--no-additional-data", help="Whether it saw data of other sources."),

@@ -6,29 +6,53 @@ from typing import Annotated, Literal
 
 import typer
 
+from harness.cli import completion
 from harness.cli.console import print_boards
-from harness.cli.options import Db
+from harness.cli.options import Db, output_option
 from harness.errors import did_you_mean, near_misses
 
 Format = Literal["table", "json", "markdown", "csv"]
 
 
 def leaderboard(
-    dataset: Annotated[str | None, typer.Option(help="Show this data set's rows alone.")] = None,
-    arch: Annotated[str | None, typer.Option(help="Show this network's rows alone.")] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="Show rows under this protocol alone: its name, or its fingerprint's beginning.")
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Show this data set's rows alone.", autocompletion=completion.plugins("datasets")
+        ),
     ] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="Show this checkpoint's rows alone: early or last.")] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Show this network's rows alone.", autocompletion=completion.plugins("networks")
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Show rows under this protocol alone: its name, or its fingerprint's beginning.",
+            autocompletion=completion.protocols,
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Show this checkpoint's rows alone: early or last.",
+            autocompletion=completion.words("early", "last"),
+        ),
+    ] = None,
     sort: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Rank by this attack, or by worst_case. [default: the last attack]",
-            show_default=False,
+            help="Rank by this attack, or by worst_case.",
+            show_default="the last attack",
+            autocompletion=completion.plugins("attacks"),
         ),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
+    form: Annotated[Format, output_option("--format", help="How to print.")] = "table",
     db: Db = None,
 ) -> None:
     """Show the leaderboard: measured rows, and those that papers report, each in rankings of their own."""

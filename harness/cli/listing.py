@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli import completion
 from harness.cli.options import AsJson, Plugins
 from harness.errors import UnknownName
 from harness.registry.catalogue import KINDS, discover
@@ -16,10 +17,15 @@ LISTED = (*KINDS, "protocols")
 
 def list_plugins(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="methods, attacks, datasets, networks, wrappers, or protocols.")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="methods, attacks, datasets, networks, wrappers, or protocols.",
+            autocompletion=completion.words(*LISTED),
+        ),
     ],
     as_json: AsJson = False,
-    plugin: Plugins = None,
+    plugins: Plugins = None,
 ) -> None:
     """List methods, attacks, datasets, networks, wrappers, or protocols, with their sources and settings."""
     if kind not in LISTED:
@@ -27,7 +33,7 @@ def list_plugins(
     if kind == "protocols":
         document = {"protocols": _protocols()}
     else:
-        catalogue = discover(kind, tuple(plugin or ()))
+        catalogue = discover(kind, tuple(plugins or ()))
         document = {
             kind: [
                 {

@@ -1,13 +1,16 @@
-"""The entry point: the commands, and how an error is told."""
+"""The entry point: the commands, their examples, and how an error is printed."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
 from harness import __version__
 from harness.cli import compare, evaluate, export, leaderboard, listing, plugins, reproduce, run, runs, show, upgrade
+from harness.cli.help import Command, Group
 from harness.errors import HarnessError
 
 # Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
@@ -19,38 +22,58 @@ INTERRUPTED = 130
 FIRST_STEPS = """
 Three commands to start with:
 
-  harness run sat --dataset digits --arch smallcnn   train and attack a network, in minutes, without a download
+  harness run sat --dataset digits --arch smallcnn    # minutes, no download
 
-  harness leaderboard                                the figures: this project's own, and those that papers report
+  harness leaderboard                                 # measured and reported
 
-  harness list methods                               what can be trained, its source, and its settings
+  harness list methods                                # what can be trained
 """
 
 app = typer.Typer(
     name=PROGRAM,
-    add_completion=False,
+    cls=Group,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Which training method gives the most robust network? One shared protocol, every seed, the uncertainty shown.",
+    epilog=FIRST_STEPS,
 )
-app.command("run")(run.run)
-app.command("leaderboard")(leaderboard.leaderboard)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("list")(listing.list_plugins)
-app.command("reproduce")(reproduce.reproduce)
-app.command("runs")(runs.runs)
-app.command("show")(show.show)
-app.command("new")(plugins.new)
-app.command("check")(plugins.check)
-app.command("upgrade")(upgrade.upgrade)
+
+
+def _add(name: str, function: Callable[..., Any], *examples: str) -> None:
+    head = "Example:" if len(examples) == 1 else "Examples:"
+    text = "\n\n".join([head, *(f"  harness {example}" for example in examples)])
+    app.command(name, cls=Command, epilog=text)(function)
+
+
+_add(
+    "run",
+    run.run,
+    "run sat trades --dataset digits --arch smallcnn --train-seeds 5",
+    "run lrat --epsilon 4/255 --attacks natural,pgd,autoattack --dry-run",
+)
+_add("leaderboard", leaderboard.leaderboard, "leaderboard --dataset svhn --sort autoattack")
+_add(
+    "evaluate",
+    evaluate.evaluate,
+    "evaluate 12:early --attacks apgd-ce,square --seeds 1",
+    "evaluate weights.pt --arch resnet18 --dataset cifar10 --name ours",
+    "evaluate 12 --epsilon 4/255 --attacks pgd --dry-run",
+)
+_add("compare", compare.compare, "compare sat lrat --dataset digits", "compare 3 8 --attack cw")
+_add("list", listing.list_plugins, "list methods")
+_add("reproduce", reproduce.reproduce, "reproduce table4 --dataset digits --seeds 1 --dry-run")
+_add("runs", runs.runs, "runs")
+_add("show", show.show, "show 12")
+_add("new", plugins.new, "new method half-way")
+_add("check", plugins.check, "check method half-way --plugin half_way.py")
+_add("upgrade", upgrade.upgrade, "upgrade --db results.db")
 app.add_typer(export.app, name="export")
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"harness {__version__}")
+        print(f"{PROGRAM} {__version__}")
         raise typer.Exit
 
 
@@ -61,8 +84,7 @@ def start(
 ) -> None:
     """Show help and the first steps where no command is given."""
     if context.invoked_subcommand is None:
-        print(context.get_help())
-        print(FIRST_STEPS)
+        print(context.get_help(), end="")  # with rich it is printed, and the text is empty
 
 
 def main() -> None:
@@ -74,14 +96,14 @@ def main() -> None:
     except UsageError as error:
         _refuse(error.format_message())  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
-        _tell_stop()
+        _note_stop()
         sys.exit(INTERRUPTED)
     if code == INTERRUPTED:  # newer typer makes this of Ctrl-C
-        _tell_stop()
+        _note_stop()
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _tell_stop() -> None:
+def _note_stop() -> None:
     print("harness: stopped; what was done is kept: the same command goes on from there", file=sys.stderr)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.progress import duration
 
 if TYPE_CHECKING:
+    from harness.cli.options import Output, Places
     from harness.planning.plan import Plan
     from harness.planning.run_request import RunJob
     from harness.protocols.run_spec import RunSpec
@@ -89,15 +89,15 @@ def print_plans(parts: Sequence[Sequence[RunJob]], plans: Sequence[Plan], worker
         print(f"forward and {passes.backward:.3g} backward passes; each part's time is above, where it is known")
 
 
-def tell_device(job: RunJob, plan: Plan, workers: int, asked: str | None) -> None:
-    """Say on standard error that work goes on on the CPU, and for how long, where the user did not ask for it."""
-    if job.device.type == "cpu" and asked is None and not plan.idle:
+def note_device(job: RunJob, plan: Plan, workers: int, places: Places, output: Output) -> None:
+    """Say that work goes on on the CPU, and for how long, where the user did not ask for it."""
+    if job.device.type == "cpu" and places.device is None and not plan.idle:
         estimate = (
             f"not timed yet on this machine: {job.specs[0].network}"
             if plan.seconds is None
             else f"about {duration(plan.seconds / workers)}"
         )
-        print(f"no CUDA device: going on on the CPU ({estimate})", file=sys.stderr)
+        output.note(f"no CUDA device: going on on the CPU ({estimate})")
 
 
 def _departures(jobs: Sequence[RunJob]) -> dict[str, dict[str, Any]]:

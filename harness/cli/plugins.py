@@ -11,18 +11,26 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import AsJson, Plugins
+from harness.cli import completion
+from harness.cli.options import AsJson, Plugins, place
 from harness.errors import HarnessError, UnknownName
 from harness.registry.catalogue import KINDS, discover
 
 NOUNS = [kind.noun for kind in KINDS.values()]
-PluginKind = Annotated[str, typer.Argument(metavar="KIND", help="method, attack, dataset, network, or wrapper.")]
+PluginKind = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND",
+        help="method, attack, dataset, network, or wrapper.",
+        autocompletion=completion.words(*NOUNS),
+    ),
+]
 
 
 def new(
     kind: PluginKind,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower case, digits, hyphens.")],
-    folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
+    folder: Annotated[Path, place("--dir", metavar="PATH", help="Where to write it.", show_default="here")] = Path(),
 ) -> None:
     """Write NAME.py, a working and commented plugin with one hyper-parameter, and its test."""
     _check_kind(kind)
@@ -57,16 +65,21 @@ def new(
     elif option:
         print(f"  harness run sat {option} {name} --plugin {first}")
     else:
-        print(f"  harness run sat --set evaluation.attacks=natural,{name} --plugin {first}")
+        print(f"  harness run sat --attacks natural,{name} --plugin {first}")
 
 
 def check(
     kind: PluginKind,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The plugin's name.")],
-    plugin: Plugins = None,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="The plugin's name.", autocompletion=completion.named_kind),
+    ],
+    plugins: Plugins = None,
     argument: Annotated[
         str | None,
-        typer.Option(help="For a dataset such as folder: what follows the colon in --dataset NAME:ARGUMENT."),
+        typer.Option(
+            metavar="TEXT", help="For a data set such as folder: what follows the colon in --dataset NAME:TEXT."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,7 +88,7 @@ def check(
     from harness.conformance import run_checks
     from harness.plugin.dataset import DataSource
 
-    files = tuple(plugin or ())
+    files = tuple(plugins or ())
     catalogue = discover(f"{kind}s", files)
     catalogue.refuse_broken(files)
     cls = catalogue.get(name)

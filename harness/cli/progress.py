@@ -9,8 +9,10 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
-from harness.events import EpochDone, EvaluationProgress, Event, Examined, TrainingProgress
+from harness.cli.options import Output
+from harness.events import EpochDone, EvaluationProgress, Event, Examined, Logged, Noted, TrainingProgress
 
 PLAIN_INTERVAL_S = 10.0
 
@@ -23,21 +25,29 @@ def duration(seconds: float) -> str:
 
 
 class Watch:
-    """Hears events and tells how far the work is. A context manager."""
+    """Hears events and shows how far the work is, unless the output is quiet. A context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: Output) -> None:
+        self._output = output
         console = Console(stderr=True)
         self._bars = (
             Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=console)
-            if console.is_terminal
+            if console.is_terminal and not output.quiet
             else None
         )
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
-        """Tell of one event."""
-        if isinstance(event, TrainingProgress):
+        """Show one event."""
+        if self._output.quiet:
+            return
+        if isinstance(event, Noted):
+            self._print(f"harness: {event.text}")
+        elif isinstance(event, Logged):
+            if self._output.verbose:
+                self._print(event.text)
+        elif isinstance(event, TrainingProgress):
             note = (
                 f"epoch {event.epoch}/{event.epochs} batch {event.batch}/{event.batches} loss {event.loss:.4f}"
                 f" {event.images_per_s:.0f} images/s, {duration(event.left_s)} left"
@@ -66,11 +76,18 @@ class Watch:
             now = time.monotonic()
             if now - self._told.get(label, -1e9) >= interval_s:
                 self._told[label] = now
-                print(f"{label}: {note}", file=sys.stderr, flush=True)
+                self._print(f"{label}: {note}")
             return
         if label not in self._tasks:
             self._tasks[label] = self._bars.add_task(label, total=1.0, note=note)
         self._bars.update(self._tasks[label], completed=done, note=note)
+
+    def _print(self, line: str) -> None:
+        """A line above the bars, as it is."""
+        if self._bars is None:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            self._bars.console.print(Text(line), soft_wrap=True)
 
     def __enter__(self) -> Self:
         if self._bars is not None:

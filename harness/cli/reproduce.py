@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import completion
+from harness.cli.common import check_places, end, note_dataset, note_times
 from harness.cli.console import print_parts
-from harness.cli.options import (
-    AsJson,
-    Checks,
-    DataDir,
-    Db,
-    Device,
-    DryRun,
-    Epochs,
-    Fresh,
-    ImageSize,
-    Limit,
-    Plugins,
-    ProtocolName,
-    RunsDir,
-    Seeds,
-    SetValues,
-    TrainSeeds,
-    Workers,
-)
-from harness.cli.run import check_places, print_times, tell_notes
+from harness.cli.grouped import grouped, request_of
+from harness.cli.options import Extent, Folder, Output, Places, Rules, Training, what
 from harness.errors import SettingError
 from harness.statistics.figures import plus_minus
 
@@ -55,33 +37,42 @@ LEGEND = (
 )
 
 
+@grouped
 def reproduce(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="table1, table2, table4, table5, or all.")],
-    arch: Annotated[
-        str | None, typer.Option(help="This network's cells alone; one that the tables lack replaces theirs.")
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="table1, table2, table4, table5, or all.",
+            autocompletion=completion.words("table1", "table2", "table4", "table5", "all"),
+        ),
+    ],
+    *,
+    network: Annotated[
+        str | None,
+        what(
+            "--arch",
+            metavar="NAME",
+            help="This network's cells alone; one that the tables lack replaces theirs.",
+            autocompletion=completion.plugins("networks"),
+        ),
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="This data set's cells alone; digits, folder:PATH, and the like replace the tables' data."),
+        what(
+            "--dataset",
+            metavar="NAME",
+            help="This data set's cells alone; digits, folder:PATH, and the like replace the tables' data.",
+            autocompletion=completion.plugins("datasets"),
+        ),
     ] = None,
-    image_size: ImageSize = None,
-    seeds: Seeds = 5,
-    train_seeds: TrainSeeds = 1,
-    protocol: ProtocolName = None,
-    epochs: Epochs = None,
-    values: SetValues = None,
-    device: Device = None,
-    limit: Limit = None,
-    checks: Checks = True,
-    fresh: Fresh = False,
-    dry_run: DryRun = False,
-    report: Annotated[bool, typer.Option("--report", help="Run nothing; show what is measured so far.")] = False,
-    workers: Workers = None,
-    runs_dir: RunsDir = Path("runs"),
-    data_dir: DataDir = Path("data"),
-    db: Db = None,
-    as_json: AsJson = False,
-    plugin: Plugins = None,
+    folder: Folder,
+    rules: Rules,
+    training: Training,
+    extent: Extent,
+    report: Annotated[bool, what("--report", help="Run nothing; show what is measured so far.")] = False,
+    places: Places,
+    output: Output,
 ) -> None:
     """Run the cells of the paper's tables as ordinary runs, then show reported and measured side by side.
 
@@ -90,9 +81,9 @@ def reproduce(
     from harness.reproduction.recipes import select
     from harness.store.store import Store
 
-    cells = select(table, dataset, arch)
-    check_places(db, runs_dir, workers, writing=not (dry_run or report))
-    if dry_run and report:
+    cells = select(table, dataset, network)
+    check_places(places, writing=not (extent.dry_run or report))
+    if extent.dry_run and report:
         raise SettingError("--dry-run and --report exclude each other: the one shows what is to do, the other what is")
 
     from harness.cli.plan_text import print_plans
@@ -100,68 +91,49 @@ def reproduce(
     from harness.reproduction.measured import compare_cells, orderings
     from harness.reproduction.requests import parts as jobs_behind
 
-    base = RunRequest(
-        methods=(),
-        image_size=image_size,
-        protocol=protocol,
-        epochs=epochs,
-        values=tuple(values or ()),
-        seeds=seeds,
-        train_seeds=train_seeds,
-        limit=limit,
-        checks=checks,
-        device=device,
-        data_dir=data_dir,
-        plugins=tuple(plugin or ()),
-    )
+    base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=training.attack_names)
     summaries: list[Summary] = []
     if not report:
-        parts = list(jobs_behind(cells, base, count_only=dry_run).values())
+        parts = list(jobs_behind(cells, base, count_only=extent.dry_run).values())
         for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in parts}.values():
-            tell_notes(data)
-        if dry_run:
-            print_plans(parts, [_plan(jobs, db, fresh) for jobs in parts], workers, as_json)
+            note_dataset(data, output)
+        if extent.dry_run:
+            print_plans(parts, [_plan(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
             return
-        summaries = [_conduct(part, db, runs_dir, workers, fresh, device) for part in parts]
-    store = Store.read(db)
+        summaries = [_conduct(part, places, extent, output) for part in parts]
+    store = Store.read(places.db)
     comparisons = compare_cells(cells, base, store)
     store.close()
-    _print_report(comparisons, orderings(comparisons), as_json)
-    failures = {number: reason for summary in summaries for number, reason in summary.failures.items()}
-    for number, reason in failures.items():
-        print(f"harness: run {number} failed: {reason}", file=sys.stderr)
-    if failures:
-        raise typer.Exit(1)
+    _print_report(comparisons, orderings(comparisons), output.as_json)
+    end(summaries)
 
 
-def _plan(jobs: Sequence[RunJob], db: str | None, fresh: bool) -> Plan:
+def _plan(jobs: Sequence[RunJob], places: Places, extent: Extent) -> Plan:
     from harness.planning.plan import make_plan
     from harness.store.store import Store
 
-    store = Store.read(db)
-    plan = make_plan(jobs, store, fresh=fresh)
+    store = Store.read(places.db)
+    plan = make_plan(jobs, store, fresh=extent.fresh)
     store.close()
     return plan
 
 
-def _conduct(
-    jobs: Sequence[RunJob], db: str | None, runs_dir: Path, workers: int | None, fresh: bool, device: str | None
-) -> Summary:
-    from harness.cli.plan_text import tell_device
+def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Output) -> Summary:
+    from harness.cli.plan_text import note_device
     from harness.cli.progress import Watch
     from harness.execution.conduct import Conductor, default_workers
     from harness.store.store import Store
 
-    started, count = time.perf_counter(), workers or default_workers(jobs[0])
-    plan, name = _plan(jobs, db, fresh), f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}"
+    started, workers = time.perf_counter(), places.workers or default_workers(jobs[0])
+    plan, name = _plan(jobs, places, extent), f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}"
     if plan.idle:
-        print(f"{name}: nothing to do", file=sys.stderr)
-    tell_device(jobs[0], plan, count, asked=device)
-    store = Store.write(db)
-    with Watch() as watch:
-        summary = Conductor(jobs, store, runs_dir, watch, count).conduct(fresh=fresh)
+        output.note(f"{name}: nothing to do")
+    note_device(jobs[0], plan, workers, places, output)
+    store = Store.write(places.db)
+    with Watch(output) as watch:
+        summary = Conductor(jobs, store, places.runs_dir, watch, workers).conduct(fresh=extent.fresh)
     store.close()
-    print_times(summary, time.perf_counter() - started)
+    note_times(summary, time.perf_counter() - started, output)
     return summary
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import completion
 from harness.cli.code_text import code_of_model, code_of_run
 from harness.cli.options import AsJson, Db
 from harness.errors import HarnessError, UnknownName, normal
@@ -27,7 +28,12 @@ BARS = "▁▂▃▄▅▆▇█"
 def show(
     what: Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or a model's name: see `harness runs`.")],
     dataset: Annotated[
-        str | None, typer.Option(help="The data set of a model: its name, or its fingerprint's beginning.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The data set of a model: its name, or its fingerprint's beginning.",
+            autocompletion=completion.plugins("datasets"),
+        ),
     ] = None,
     db: Db = None,
     as_json: AsJson = False,

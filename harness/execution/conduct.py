@@ -123,7 +123,7 @@ class Conductor:
 
     def _refuse(self, record: RunRecord, gap: RunGap) -> None:
         """Record what cannot be trained, with the plugin's traceback in the run's log."""
-        with logging_to(self.runs_dir / record.folder / LOG_FILE):
+        with logging_to(self.runs_dir / record.folder / LOG_FILE, self._tell):
             cause = gap.refusal.__cause__ if gap.refusal else None
             logging.getLogger("harness.plugins").error("%s", gap.refusal, exc_info=cause)
         self._fail(record.id, str(gap.refusal))

@@ -1,19 +1,19 @@
-"""What plugins and models print while they run: it goes to the run's log, and is told of once."""
+"""What plugins and models print while they run: it goes to the run's log, and the user hears of it once."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.events import Noted, Report
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import noun_of
 from harness.registry.shipped import ships
 
-_told: set[Path] = set()  # logs of which this process has told
+_noted: set[Path] = set()  # logs of which this process has reported
 
 
 def speaker_of(plugins: Sequence[Plugin]) -> str:
@@ -22,22 +22,22 @@ def speaker_of(plugins: Sequence[Plugin]) -> str:
 
 
 @contextlib.contextmanager
-def prints_logged(speaker: str, file: Path) -> Iterator[None]:
+def prints_logged(speaker: str, file: Path, report: Report) -> Iterator[None]:
     """Send what is printed inside to the run's log; standard output is for results alone.
 
     Args:
-        speaker: who may print inside, as it is told.
+        speaker: who may print inside, in words.
         file: the log.
     """
-    with contextlib.redirect_stdout(_ToLog(speaker, file)):
+    with contextlib.redirect_stdout(_ToLog(speaker, file, report)):
         yield
 
 
 class _ToLog(io.TextIOBase):
-    """A text stream that logs each line, and says so on standard error when the first one comes."""
+    """A text stream that logs each line, and reports that when the first one comes."""
 
-    def __init__(self, speaker: str, file: Path) -> None:
-        self._speaker, self._file, self._line = speaker, file, ""
+    def __init__(self, speaker: str, file: Path, report: Report) -> None:
+        self._speaker, self._file, self._report, self._line = speaker, file, report, ""
 
     def writable(self) -> bool:
         return True
@@ -46,7 +46,7 @@ class _ToLog(io.TextIOBase):
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
             logging.getLogger("harness.plugins").info("printed: %s", line)
-        if text.strip() and self._file.absolute() not in _told:
-            _told.add(self._file.absolute())
-            print(f"harness: {self._speaker} prints; it goes to {self._file}", file=sys.stderr)
+        if text.strip() and self._file.absolute() not in _noted:
+            _noted.add(self._file.absolute())
+            self._report(Noted(f"{self._speaker} prints; it goes to {self._file}"))
         return len(text)

@@ -16,7 +16,7 @@ from torch import nn
 
 from harness.errors import DataError, PluginError
 from harness.evaluator import evaluate
-from harness.events import BlockDone, Examined, Report
+from harness.events import BlockDone, Examined, Logged, Report
 from harness.execution.prints import prints_logged, speaker_of
 from harness.identity import digest
 from harness.planning.assessment import DatasetPlace
@@ -67,7 +67,7 @@ class Work(ABC):
         """Do it, in this process, with the run's log open."""
         file = self.folder / LOG_FILE
         # the next item finds torch as this one did
-        with process_kept(), logging_to(file), quiet(), prints_logged(self.speaker, file):
+        with process_kept(), logging_to(file, report), quiet(), prints_logged(self.speaker, file, report):
             torch.set_num_threads(self.threads)
             self._perform(report)
 
@@ -98,7 +98,7 @@ class TrainWork(Work):
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
         trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
-        with prints_logged(speaker_of([method, network, *wrappers]), self.folder / LOG_FILE):
+        with prints_logged(speaker_of([method, network, *wrappers]), self.folder / LOG_FILE, report):
             trainer.fit(report)
 
 
@@ -221,13 +221,25 @@ def _model(
     return _models[key]
 
 
+class _Log(logging.FileHandler):
+    """A run's log, whose records are reported, too."""
+
+    def __init__(self, file: Path, report: Report) -> None:
+        super().__init__(file)
+        self._report = report
+        self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        self._report(Logged(self.format(record)))
+
+
 @contextlib.contextmanager
-def logging_to(file: Path) -> Iterator[None]:
-    """Records of harness's loggers go to the run's log inside."""
+def logging_to(file: Path, report: Report) -> Iterator[None]:
+    """Records of harness's loggers go to the run's log inside, and are reported."""
     file.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("harness")
-    handler = logging.FileHandler(file)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    handler = _Log(file, report)
     level, propagate = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
     logger.propagate = False

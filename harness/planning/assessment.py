@@ -178,12 +178,11 @@ def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int
         position = max(position, start + length)
 
 
-def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack], dataset: Dataset, option: str) -> None:
+def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack], dataset: Dataset) -> None:
     """Before anything is trained or written: refuse attacks that need more classes than there are.
 
     Args:
         chosen: the attacks that are to be run, of ``attacks``.
-        option: what chooses them on the command line, up to their names.
     Raises:
         SettingError: names them, and says what to type: the other attacks, and what may stand in for these.
     """
@@ -196,7 +195,7 @@ def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack],
         stand_ins = attacks[name].with_fewer_classes if classes >= Attack.fewest_classes else ()
         going += stand_ins if name in refused else (name,)
     told = " and ".join(f"{name} needs {attacks[name].fewest_classes} classes or more" for name in refused)
-    advice = f"type {option}{','.join(dict.fromkeys(going))}" if going else "choose other attacks"
+    advice = f"type --attacks {','.join(dict.fromkeys(going))}" if going else "choose other attacks"
     raise SettingError(f"{told}, and {dataset.name} has {classes}; {advice}")
 
 

@@ -109,7 +109,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store) -> EvaluateJob:
     whole = run is not None  # its images are those that the run was trained and attacked on
     dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
     check_limit(request.limit, dataset)
-    refuse_too_few_classes(chosen, plugins, dataset, "--attacks ")
+    refuse_too_few_classes(chosen, plugins, dataset)
     refuse_unrepeatable(plugins[name] for name in chosen)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
         names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from harness.errors import SettingError, UnknownName
@@ -46,6 +46,20 @@ def folder_options(request: object) -> dict[str, Any]:
     return {option: getattr(request, option) for option in FOLDER_OPTIONS}
 
 
+def short_forms(request: object) -> Iterator[str]:
+    """Options that are short for ``--set``, as it takes them; they come after it, and so they win over it."""
+    fields = {
+        "epsilon": "epsilon",
+        "evaluation.attacks": "attacks",
+        "train.epochs": "epochs",
+        "train.precision": "precision",
+    }
+    for key, name in fields.items():
+        value = getattr(request, name)
+        if value is not None:
+            yield f"{key}={','.join(value) if isinstance(value, tuple) else value}"
+
+
 def assign(
     texts: Sequence[str],
     owners: Mapping[str, type[Plugin]],
@@ -76,7 +90,7 @@ def assign(
 
 def _attacks_asked_for(texts: Sequence[str], protocol: Protocol) -> Sequence[str]:
     """The attacks once ``evaluation.attacks=...`` among the texts is obeyed: their settings may be set as well."""
-    for text in texts:
+    for text in reversed(texts):  # the last one counts
         key, _, value = text.partition("=")
         if key == "evaluation.attacks":
             return [name.strip() for name in value.split(",") if name.strip()]

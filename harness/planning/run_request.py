@@ -11,7 +11,7 @@ import torch
 
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
-from harness.planning.overrides import assign, folder_options, read_dataset
+from harness.planning.overrides import assign, folder_options, read_dataset, short_forms
 from harness.planning.trials import count_parameters, refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset, DataSource
@@ -43,6 +43,8 @@ class RunRequest:
     class_order: str | None = None
     channels: int | None = None
     protocol: str | None = None
+    epsilon: str | None = None
+    attacks: tuple[str, ...] | None = None
     epochs: int | None = None
     precision: str | None = None
     values: tuple[str, ...] = ()
@@ -67,6 +69,8 @@ FATE: dict[str, str] = {
             "image_size",
             "class_order",
             "channels",
+            "epsilon",
+            "attacks",
             "epochs",
             "precision",
             "values",
@@ -126,9 +130,8 @@ def choose(request: RunRequest) -> Choice:
     protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
 
     owners = {request.network: network, source.name: source, **wrappers, **methods}
-    values = assign(request.values, owners, protocol, catalogues["attacks"])
-    shortcuts = {"train.epochs": request.epochs, "train.precision": request.precision}
-    protocol = protocol.with_values(values.pop("") | {key: v for key, v in shortcuts.items() if v is not None})
+    values = assign((*request.values, *short_forms(request)), owners, protocol, catalogues["attacks"])
+    protocol = protocol.with_values(values.pop(""))
     protocol, attacks = with_attacks(protocol, catalogues["attacks"])
     for cls in (network, source, *wrappers.values(), *methods.values()):
         source_of_plugin(cls)  # read now, for good: an edit while the data set is loaded is not what was imported
@@ -160,7 +163,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob
     choice = choose(request)
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
-    refuse_too_few_classes(choice.attacks, choice.attacks, dataset, "--set evaluation.attacks=")
+    refuse_too_few_classes(choice.attacks, choice.attacks, dataset)
     refuse_unrepeatable(choice.attacks.values())
     parameters = count_parameters(choice.network, dataset.shape, choice.device)
     check_limit(request.limit, dataset)

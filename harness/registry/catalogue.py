@@ -24,7 +24,7 @@ from harness.plugin.settings import Plugin
 from harness.registry.importing import import_file
 
 PLUGIN_FOLDER_VARIABLE = "HARNESS_PLUGINS"
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Catalogue:
     def add(self, candidate: Found) -> None:
         """Add a plugin; if its name is malformed or taken, list it as broken."""
         first = self.found.get(candidate.name)
-        if not _NAME.fullmatch(candidate.name):
+        if not NAME.fullmatch(candidate.name):
             self._refuse(candidate, "its name must be lower-case letters and digits, joined by hyphens")
         elif first is not None and first.where != candidate.where:
             self._refuse(candidate, f"the name {candidate.name!r} is already taken by {first.where}")
@@ -146,10 +146,11 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     from harness.runtime.modes import Modes  # imported late: it imports torch, which the contract has imported by now
 
     catalogue = Catalogue(spec.noun)
-    for name, where, load in _sources(spec, files):
+    for candidate in candidates(spec, files):
+        name, where = candidate.name, candidate.where
         modes = Modes.now()  # a module that changes a mode of torch on import would change it for everything after it
         try:
-            classes = _classes(load(), base)
+            classes = _classes(candidate.load(), base)
         except (Exception, SystemExit) as error:  # no exception of a user's module may end the program
             catalogue.broken.append(Broken(name, where, one_line(error)))
             continue
@@ -166,20 +167,36 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     return catalogue
 
 
-def _sources(spec: PluginKind, files: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], object]]]:
-    """The name, place, and loader of each candidate; the built-in ones come first."""
+@dataclass(frozen=True)
+class Candidate:
+    """What may be a plugin, before anything of it is imported.
+
+    Attributes:
+        load: imports it; gives a module, or the class that an entry point names.
+        file: the user's file that it is in, which may hold another kind of plugin; None where its place says the kind.
+    """
+
+    name: str
+    where: str
+    load: Callable[[], object]
+    file: Path | None = None
+
+
+def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[Candidate]:
+    """Everything that may be a plugin of a kind, built-in modules first; nothing is imported."""
     package = importlib.import_module(spec.package)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):
             module = f"{spec.package}.{info.name}"
-            yield _plugin_name(info.name), module, partial(importlib.import_module, module)
+            yield Candidate(_plugin_name(info.name), module, partial(importlib.import_module, module))
     for entry in importlib.metadata.entry_points(group=spec.group):
-        yield entry.name, f"{entry.value} (entry point)", entry.load
+        yield Candidate(entry.name, f"{entry.value} (entry point)", entry.load)
     folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
     dropped = sorted(Path(folder).glob("*.py")) if folder else []
     for file in [*dropped, *files]:
         if not file.name.startswith("_"):
-            yield _plugin_name(file.stem), str(file.resolve()), partial(_import_file, file.resolve())
+            place = file.resolve()
+            yield Candidate(_plugin_name(file.stem), str(place), partial(_import_file, place), place)
 
 
 def _plugin_name(stem: str) -> str:

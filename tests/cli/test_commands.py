@@ -27,7 +27,7 @@ class TestStart:
         text = harness("")
         assert "Usage: harness" in text
         for command in ("run", "leaderboard", "list", "runs", "show"):
-            assert f"\n  {command} " in text
+            assert f"\n│ {command} " in text
         _, _, steps = text.partition("Three commands to start with:")
         first = [line.strip().split("   ")[0] for line in steps.splitlines() if line.strip()]
         assert [line.split()[:2] for line in first] == [

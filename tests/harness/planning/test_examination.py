@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.digits import Digits
-from harness.events import BlockDone, Event, Examined, Finding
+from harness.events import BlockDone, Event, Examined, Finding, Logged
 from harness.execution.attacking import Attacking
 from harness.execution.executors.in_process import InProcess
 from harness.execution.summary import Summary
@@ -78,7 +78,7 @@ def examined(folder: Path, name: str, examples: int, block_size: int) -> tuple[E
         block_size=block_size,
         settings={},
     ).perform(events.append)
-    (event,) = events
+    (event,) = [event for event in events if not isinstance(event, Logged)]
     assert isinstance(event, Examined)
     return event, weights.sizes
 

@@ -67,6 +67,8 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "class_order": ["d,c,b,a"],
         "channels": [1],
         "protocol": ["paper"],
+        "epsilon": ["0.1", "1/9"],
+        "attacks": [("natural", "pgd"), ("natural", "cw")],
         "epochs": [3],
         "precision": ["bfloat16"],
         "values": [("lrat.floor=pgd",), ("width=8",), ("lr=1/3",), ("epsilon=0.1",), ("pgd.keep=worst",)],

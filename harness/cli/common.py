@@ -1,0 +1,62 @@
+"""What the commands that train and attack have in common: places checked early, notes, times, failures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.cli.options import Output, Places
+    from harness.execution.summary import Summary
+    from harness.plugin.dataset import Dataset
+
+
+def check_places(places: Places, *, writing: bool) -> None:
+    """Refuse what would fail late, before anything else is done: a file that is no store, places that take nothing."""
+    from harness.files import require_writable
+    from harness.store import database
+    from harness.store.store import Store
+
+    Store.read(places.db).close()
+    if places.workers is not None and places.workers < 1:
+        raise HarnessError(f"--workers {places.workers} is refused: it must be 1 or more")
+    if not writing:
+        return
+    database.check_writable(database.locate(places.db))
+    try:
+        require_writable(places.runs_dir)
+    except OSError as error:
+        raise HarnessError(f"--runs-dir {places.runs_dir} cannot be written: {error}; give another one") from None
+
+
+def note_dataset(dataset: Dataset, output: Output) -> None:
+    """Say what the user should know of the data set."""
+    for text in dataset.notes:
+        output.note(f"{dataset.name}: {text}")
+
+
+def note_times(summary: Summary, total_s: float, output: Output) -> None:
+    """Say where the time went."""
+    if summary.unexamined:
+        output.note(
+            f"{summary.unexamined} checkpoint(s) could not be examined by the newest checks, since their weights are"
+            " not here; what earlier checks found is shown"
+        )
+    shares = {name: seconds for name, seconds in summary.shares().items() if seconds > 0}
+    shares["the rest"] = total_s - sum(shares.values())
+    parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in shares.items())
+    output.note(f"time: {parts}; {total_s:.1f} s in all")
+
+
+def end(summaries: Iterable[Summary]) -> None:
+    """Name the runs that failed, and end with exit code 1 where there are any."""
+    failures = {number: reason for summary in summaries for number, reason in summary.failures.items()}
+    for number, reason in failures.items():
+        print(f"harness: run {number} failed: {reason}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(1)
