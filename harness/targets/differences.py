@@ -17,6 +17,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 # parameters that published code registers and never uses, by the network whose checkpoints have them
 UNUSED = {"wrn-32-10": ("sub_block1.",)}
+_PLACES = 16  # in one state dict at which one network is looked for, at most
 _TOLD = 2  # keys of each kind that a refusal names
 # what stands beside a network and plays no part in its answers: of weight averaging, of counting operations or classes
 _BOOKKEEPING = re.compile(r"n_averaged|total_ops|total_params|n(?:um)?_classes")
@@ -56,13 +57,15 @@ class Candidate:
 class Differences:
     """The keys in which some tensors differ from what a candidate expects, with shapes."""
 
+    expected: int  # tensors of the candidate
     missing: Shapes
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]  # key -> expected, found
     unexpected: Shapes = field(default_factory=dict)
 
-    def share(self, candidate: Candidate) -> tuple[float, float]:
+    @property
+    def nearness(self) -> tuple[float, float]:
         """Of all tensors, the network's and the file's: how many match; then how many match by their names."""
-        every = len(candidate.expected) + len(self.unexpected) or 1
+        every = self.expected + len(self.unexpected) or 1
         strangers = len(self.missing) + len(self.unexpected)
         return 1 - (strangers + len(self.shapes)) / every, 1 - strangers / every
 
@@ -86,13 +89,14 @@ def compared_with(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: s
     expected = {f"{prefix}{key}": shape for key, shape in candidate.expected.items()}
     found = {key: tuple(tensors[key].shape) for key in expected if key in tensors}
     return Differences(
+        len(expected),
         missing={k: s for k, s in expected.items() if k not in found and k.rpartition(".")[2] != COUNTER},
         shapes={k: (s, found[k]) for k, s in expected.items() if k in found and found[k] != s},
     )
 
 
 def prefixes(candidate: Candidate, tensors: Mapping[str, Tensor]) -> list[str]:
-    """What may be in front of a candidate's names in a state dict: where most of them are, first."""
+    """What may be in front of a candidate's names in a state dict: where most of them are, first; a few at most."""
     votes: Counter[str] = Counter()
     for name, tensor in tensors.items():
         parts = name.split(".")
@@ -100,7 +104,7 @@ def prefixes(candidate: Candidate, tensors: Mapping[str, Tensor]) -> list[str]:
             shape = candidate.expected.get(".".join(parts[index:]))
             if shape is not None:
                 votes["".join(f"{part}." for part in parts[:index])] += 2 if shape == tuple(tensor.shape) else 1
-    return [prefix for prefix, _ in votes.most_common()] or [""]
+    return [prefix for prefix, _ in votes.most_common(_PLACES)] or [""]
 
 
 def plays_no_part(name: str, prefix: str, tensor: Tensor) -> bool:
@@ -123,17 +127,16 @@ def other_data(candidate: Candidate, differences: Differences, label: str, shape
     """
     if differences.missing or differences.unexpected:
         return None
-    classes: set[int] = set()
-    channels: set[int] = set()
+    moved: set[tuple[int, int, int]] = set()  # dimension, expected, found
     for expected, found in differences.shapes.values():
-        if len(expected) != len(found) or expected[2:] != found[2:]:
+        if len(expected) != len(found):
             return None
-        for theirs, dimension, ours in ((classes, 0, shape.classes), (channels, 1, shape.channels)):
-            if expected[dimension : dimension + 1] != found[dimension : dimension + 1]:
-                if expected[dimension] != ours:
-                    return None
-                theirs.add(found[dimension])
-    if len(classes) > 1 or len(channels) > 1:
+        moved |= {
+            (d, ours, theirs) for d, (ours, theirs) in enumerate(zip(expected, found, strict=True)) if ours != theirs
+        }
+    classes = [theirs for dimension, ours, theirs in moved if (dimension, ours) == (0, shape.classes)]
+    channels = [theirs for dimension, ours, theirs in moved if (dimension, ours) == (1, shape.channels)]
+    if len(classes) + len(channels) < len(moved) or len(classes) > 1 or len(channels) > 1:
         return None
     if candidate.refusal is not None:
         return f"{label}: {candidate.refusal}"

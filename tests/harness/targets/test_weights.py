@@ -170,7 +170,8 @@ class TestArch:
         torch.save(state(), "net.pt")
         assert "smallcnn: width=0 is refused" in refusal("net.pt", network_name="smallcnn", network_values={"width": 0})
 
-    def test_a_plugins_network(self, opens: Opens, elsewhere: Path) -> None:
+    @pytest.mark.parametrize(("hidden", "deep"), [(5, 1), (3, 3)], ids=["one departs", "both depart"])
+    def test_a_plugins_network(self, hidden: int, deep: int, opens: Opens, elsewhere: Path) -> None:
         plugin = elsewhere / "flat_net.py"
         plugin.write_text(
             "from dataclasses import dataclass\nfrom torch import nn\n"
@@ -183,10 +184,11 @@ class TestArch:
             "        first, last = nn.Linear(size, self.hidden), nn.Linear(self.hidden, shape.classes)\n"
             "        return nn.Sequential(nn.Flatten(), first, *middle, last)\n"
         )
-        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Linear(5, 5), nn.Linear(5, 10))
+        middle = [nn.Linear(hidden, hidden) for _ in range(deep)]
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, hidden), *middle, nn.Linear(hidden, 10))
         torch.save(model.state_dict(), "net.pt")
         opened = opens("net.pt", plugins=(plugin,))
-        assert (opened.network, opened.network_settings) == ("flat-net", {"hidden": 5, "deep": 1})
+        assert (opened.network, opened.network_settings) == ("flat-net", {"hidden": hidden, "deep": deep})
         rebuilt = opened.target.verified(DIGITS, (plugin,), opened.sha256)
         torch.testing.assert_close(rebuilt(pixels()), model(pixels()).detach())
 
