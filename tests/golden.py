@@ -25,10 +25,10 @@ from harness.plugin.method import Method
 from harness.plugin.network import Network, Shape
 from harness.plugin.wrapper import Wrapper
 from harness.protocols.protocol import load_protocol
-from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
 from harness.runtime.seeds import generator
 from harness.training.loop import Trainer, initial_model, wrapped_backward
+from tests.stores import make_spec
 
 CLASSES = 10
 SHAPES = (Shape(1, 8, 8, 4), Shape(3, 32, 32, 7))
@@ -108,16 +108,7 @@ def _training() -> list[float]:
     part = Split(images, torch.arange(44) % 4)
     data = Dataset("golden", part, part, tuple("abcd"), augmentation=Augmentation(crop_padding=1, flip=True))
     protocol = load_protocol("digits").with_values({"train.epochs": 2, "train.batch_size": 16})
-    spec = RunSpec(
-        method="sat",
-        method_settings={},
-        network="smallcnn",
-        network_settings={"width": 4},
-        dataset=data.name,
-        dataset_fingerprint=data.fingerprint,
-        training=protocol.training_document,
-        train_seed=0,
-    )
+    spec = make_spec(data, network_settings={"width": 4}, training=protocol.training_document)
     sat = cast(Method, discover("methods").get("sat")())
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(spec, 1, sat, SmallCNN(width=4), data, Path(folder))

@@ -10,15 +10,11 @@ from typing import Any
 import pytest
 
 from harness.errors import SettingError, StoreError
-from harness.events import BlockDone
-from harness.identity import digest
 from harness.planning.own_runs import OwnTarget, own_target, own_weights, stored_protocol
 from harness.protocols.protocol import Protocol, load_protocol
-from harness.protocols.run_spec import RunSpec
-from harness.store.records import DatasetRecord, ProtocolRecord
 from harness.store.store import Store
+from tests.stores import add_evaluation, make_spec, see_protocol, start
 
-DIGITS = DatasetRecord("digits", "f" * 64, 1437, 360, 1, 8, 8, 10)
 OWN = load_protocol("digits")
 SMALLER = OWN.with_values({"evaluation.epsilon": 0.1})
 CONTENT = b"weights of a network"
@@ -42,27 +38,15 @@ def settings(protocol: Protocol) -> dict[str, dict[str, Any]]:
 
 
 def see(store: Store, protocol: Protocol) -> None:
-    training = protocol.training_document
-    attacks = {name: digest(of_attack) for name, of_attack in settings(protocol).items()}
-    record = ProtocolRecord(protocol.fingerprint, protocol.name, digest(training), attacks, protocol.document())
-    store.see_protocol(record, training)
+    document, named = protocol.document(), {"fingerprint": protocol.fingerprint, "name": protocol.name}
+    see_protocol(store, settings(protocol), protocol.training_document, document=document, **named)
 
 
 def add(store: Store, attempt: int = 1, content: bytes = CONTENT, done: bool = True) -> int:
     """A run with two checkpoints; its number."""
-    spec = RunSpec(
-        method="sat",
-        method_settings={},
-        network="smallcnn",
-        network_settings={"width": 4},
-        dataset=DIGITS.name,
-        dataset_fingerprint=DIGITS.fingerprint,
-        training=OWN.training_document,
-        train_seed=7,
-        wrappers=({"name": "ema", "settings": {}, "departures": {}},),
-    )
-    fields: dict[str, Any] = {"method_departures": {}, "network_departures": {}, "provenance": {}}
-    run = store.start_run(spec, DIGITS, parameters=1, attempt=attempt, **fields)
+    wrappers = ({"name": "ema", "settings": {}, "departures": {}},)
+    fields: dict[str, Any] = {"network_settings": {"width": 4}, "train_seed": 7, "wrappers": wrappers}
+    run = start(store, make_spec(training=OWN.training_document, **fields), attempt=attempt)
     store.add_checkpoint(run.id, "early", 1, "e" * 64)
     store.add_checkpoint(run.id, "last", 2, hashlib.sha256(content).hexdigest())
     if done:
@@ -75,8 +59,7 @@ def attack(store: Store, number: int, *of: Protocol) -> None:
     for protocol in of:
         checkpoint = store.run(number).checkpoints[-1]
         for name, of_attack in settings(protocol).items():
-            evaluation = store.open_evaluation(checkpoint.id, name, of_attack, 0, 2, {})
-            store.add_block(BlockDone(evaluation, 0, bytes(2), 1.0, ()))
+            add_evaluation(store, checkpoint, name, of_attack, bytes(2))
 
 
 def test_a_number_names_a_run_and_with_a_name_its_checkpoint(store: Store) -> None:

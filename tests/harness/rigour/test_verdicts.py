@@ -1,51 +1,22 @@
-"""The checks of stored verdicts: by hand, on the paper's figures, on the published networks, on AutoAttack's texts."""
+"""The checks of stored verdicts: by hand, on the paper's figures, and on the published networks."""
 
 from __future__ import annotations
 
 import shutil
-import sys
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, cast
 
 import pytest
-import torch
-from torch import Tensor, nn
 
 from harness.data.digits import Digits
-from harness.events import Finding
-from harness.plugin.attack import Attack, AttackKind, Passes
-from harness.plugin.threat import Threat
 from harness.reference import lrat_paper
-from harness.registry.catalogue import discover
 from harness.rigour.checks import examine_verdicts
 from harness.rigour.record import Record
-from harness.rigour.warned import KINDS, kind_of
 from harness.store.store import Store
+from tests.harness.rigour.stored import SHIPPED, examined, verdicts
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = {"cifar10": 10_000, "svhn": 26_032}
-SHIPPED = {name: cast(type[Attack], found.cls) for name, found in discover("attacks").found.items()}
-
-
-def verdicts(n: int, *right: tuple[int, int]) -> bytes:
-    """Right on the given ranges of images, wrong on all others."""
-    chosen = {i for start, end in right for i in range(start, end)}
-    return bytes(int(i in chosen) for i in range(n))
-
-
-def examined(
-    stored: Mapping[str, Sequence[bytes]],
-    labels: Sequence[int] | None = None,
-    warned: Mapping[str, Sequence[str]] | None = None,
-    block: int | None = None,
-    types: Mapping[str, type[Attack]] = SHIPPED,
-) -> dict[str, Finding]:
-    n = len(next(iter(stored.values()))[0])
-    labels = [i % 10 for i in range(n)] if labels is None else labels
-    return {f.check: f for f in examine_verdicts(stored, types, labels, warned or {}, block)}
 
 
 def test_the_gap_by_hand() -> None:
@@ -122,87 +93,6 @@ def test_the_alarm_on_the_published_networks(tmp_path: Path) -> None:
     }
 
 
-class Plugin(Attack):
-    """An attack that does not ship; what it is, a subclass declares."""
-
-    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
-        raise NotImplementedError  # its verdicts are at hand
-
-    def passes(self, threat: Threat) -> Passes:
-        return Passes()
-
-
-class Silent(Plugin):
-    pass
-
-
-class Ascent(Plugin):
-    kind: ClassVar[AttackKind] = "white-box"
-
-
-class Search(Plugin):
-    kind: ClassVar[AttackKind] = "black-box"
-
-
-class Suite(Plugin):
-    kind: ClassVar[AttackKind] = "ensemble"
-
-
-class Clean(Plugin):
-    kind: ClassVar[AttackKind] = "clean"
-
-
-def test_a_plugin_s_attack_takes_the_part_that_it_declares() -> None:
-    """Each check by hand, of attacks with names that the engine has not heard of."""
-    weak, strong = verdicts(1000, (0, 500)), verdicts(1000, (100, 400))
-
-    def found(check: str, **attacks: tuple[type[Attack], bytes]) -> tuple[str, float | None, str]:
-        stored = {name: [given] for name, (_, given) in attacks.items()}
-        finding = examined(stored, types={name: cls for name, (cls, _) in attacks.items()})[check]
-        return finding.status, finding.value, finding.reason.partition(": ")[0]
-
-    assert found("square-stronger", climb=(Ascent, weak), seek=(Search, strong)) == (
-        "flagged",
-        0.2,
-        "Search alone breaks 20.0 % of the images, which climb leave",
-    )
-    assert found("square-stronger", pgd=(SHIPPED["pgd"], weak), seek=(Search, strong))[0] == "flagged"
-    assert found("autoattack-gap", climb=(Ascent, weak), all=(Suite, strong)) == (
-        "flagged",
-        0.4,
-        "Suite breaks 40.0 % of the 500 images that climb leaves (20.0 points)",
-    )
-    assert found("autoattack-misses", seek=(Search, strong), all=(Suite, weak)) == (
-        "flagged",
-        0.2,
-        "Suite leaves 20.0 % of the images, which seek break",
-    )
-    assert found("robust-above-clean", same=(Clean, strong), seek=(Search, weak))[:2] == ("flagged", 0.2)
-
-
-def test_an_attack_that_declares_nothing_is_left_out_where_a_kind_is_asked_for() -> None:
-    """No mark rests on a guess: neither on a plugin that declares nothing, nor on one that is no longer there."""
-    stored = {name: [verdicts(1000, (0, end))] for name, end in {"pgd": 500, "autoattack": 480, "mine": 900}.items()}
-    declared: list[dict[str, type[Attack]]] = [SHIPPED, {**SHIPPED, "mine": Silent}]
-    for types in declared:
-        gaps = examined(stored, types=types)["autoattack-gap"]
-        assert (gaps.status, set(gaps.details)) == ("passed", {"pgd"})
-        assert examined(stored, types=types)["square-stronger"].status == "not-applicable"
-    broken = {**stored, "mine": [verdicts(1000, (0, 400))]}  # which takes no knowledge of what it is
-    assert examined(broken)["autoattack-misses"].details == {"pgd": 0, "mine": 80}
-
-
-def test_of_several_ensembles_the_strongest_is_compared_with() -> None:
-    stored = {
-        "pgd": [verdicts(100, (0, 60))],
-        "suite": [verdicts(100, (0, 30))],
-        "autoattack": [verdicts(100, (0, 40))],
-    }
-    found = examined(stored, types={**SHIPPED, "suite": Suite})
-    assert found["autoattack-gap"].value == 0.5
-    assert found["autoattack-misses"].details == {"pgd": 0, "autoattack": 0}
-
-
 def test_square_alone() -> None:
     gradient = {"pgd": [verdicts(1000, (0, 800)), verdicts(1000, (0, 790))], "cw": [verdicts(1000, (0, 780))]}
     weak = examined({**gradient, "square": [verdicts(1000, (20, 1000))]})["square-stronger"]
@@ -257,85 +147,6 @@ def test_a_class_that_is_left_behind(attack: str, right: int, of: int, status: s
 
 def test_a_broken_network_has_no_class_to_leave_behind() -> None:
     assert examined({"pgd": [verdicts(100)]})["class-left-behind"].status == "not-applicable"
-
-
-@pytest.fixture
-def caught() -> Iterator[Callable[[Callable[[], object]], str]]:
-    """The one warning that a call of the package's raises; it switches tracing off, which is put back."""
-    trace = sys.gettrace()
-
-    def call(check: Callable[[], object]) -> str:
-        with warnings.catch_warnings(record=True) as texts:
-            warnings.simplefilter("always")
-            check()
-        (text,) = texts
-        return str(text.message)
-
-    yield call
-    sys.settrace(trace)
-
-
-def test_autoattack_s_own_texts_are_known(caught: Callable[[Callable[[], object]], str]) -> None:
-    """Each kind against what the package says, since a new version may word it anew."""
-    from pyautoattack import checks
-
-    x, y = torch.rand(8, 4), torch.zeros(8, dtype=torch.int64)
-
-    def takes_gradients(images: torch.Tensor) -> torch.Tensor:
-        leaf = images.clone().requires_grad_()
-        torch.autograd.grad(leaf.sum(), leaf)
-        return images
-
-    told = {
-        "autoattack-random": caught(lambda: checks.check_randomized(lambda images: torch.rand(8, 4), x, y)),
-        "autoattack-probabilities": caught(lambda: checks.check_range_output(lambda images: images.softmax(1), x)),
-        "autoattack-dynamic": caught(lambda: checks.check_dynamic(takes_gradients, x)),
-        "autoattack-zero-gradient": caught(lambda: checks.check_zero_gradients(torch.eye(8)[:6].repeat(2, 1)[:, :3])),
-        "autoattack-square": caught(lambda: checks.check_square_sr({"apgd-ce": 0.5, "fab-t": 0.5, "square": 0.4})),
-    }
-    assert {kind: kind_of(text) for kind, text in told.items()} == {
-        kind: kind for kind in KINDS if kind != "autoattack-other"
-    }
-    square = examined({"autoattack": [verdicts(100)]}, warned={"autoattack": [told["autoattack-square"]]})[
-        "autoattack-square"
-    ]
-    assert (square.value, square.status) == (0.1, "flagged")
-    zero = examined({"autoattack": [verdicts(100)]}, warned={"autoattack": [told["autoattack-zero-gradient"]]})
-    assert zero["autoattack-zero-gradient"].value == 0.06
-
-
-SQUARE = "Square Attack has decreased the robust accuracy of {:.2%}. This might indicate that"
-
-
-@pytest.mark.parametrize(
-    ("share", "n", "block", "value", "status"),
-    [
-        pytest.param(1 / 360, 360, None, 1 / 360, "passed", id="one image"),
-        pytest.param(3 / 360, 360, None, 3 / 360, "passed", id="three: what sound networks show"),
-        pytest.param(12 / 360, 360, None, 12 / 360, "flagged", id="twelve"),
-        pytest.param(0.02, 10_000, 500, 0.02, "flagged", id="ten of a block"),
-        pytest.param(0.014, 10_000, 500, 0.014, "passed", id="seven of a block: the text is of the block alone"),
-    ],
-)
-def test_square_s_share_is_judged_by_the_block_that_it_is_of(
-    share: float, n: int, block: int | None, value: float, status: str
-) -> None:
-    texts = ["Square Attack has decreased the robust accuracy of 0.20%. This", SQUARE.format(share)]
-    found = examined({"autoattack": [verdicts(n)]}, warned={"autoattack": texts}, block=block)["autoattack-square"]
-    assert found.status == status
-    assert found.value == pytest.approx(value)
-    assert found.details["texts"] == texts
-
-
-def test_warnings_are_findings_with_their_texts() -> None:
-    texts = ["it seems to be a randomized defense! Please", "something else"]
-    found = examined({"autoattack": [verdicts(10)]}, warned={"autoattack": texts})
-    assert {name for name, f in found.items() if f.mark == "W"} == {"autoattack-random", "autoattack-other"}
-    assert found["autoattack-random"].reason == f"AutoAttack warned: {texts[0]}"
-    assert found["autoattack-other"].details == {"texts": ["something else"]}
-    assert found["autoattack-dynamic"].status == "passed"
-    without = examined({"pgd": [verdicts(10)]})
-    assert without["autoattack-random"].reason == "it needs verdicts under autoattack"
 
 
 def test_verdicts_of_another_number_of_images_are_refused() -> None:

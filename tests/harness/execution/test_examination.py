@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.digits import Digits
-from harness.events import BlockDone, Event, Examined, Finding, Logged
+from harness.events import Event, Examined, Finding, Logged
 from harness.execution.attacking import Attacking
 from harness.execution.executors.in_process import InProcess
 from harness.execution.summary import Summary
@@ -25,6 +25,7 @@ from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model
 from harness.store.store import Store
 from harness.targets.model import Weights
+from tests.stores import add_evaluation
 from tests.tiny import make_threat
 
 THREAT = make_threat(steps=2)
@@ -104,7 +105,6 @@ def test_of_many_images_only_those_that_are_examined_become_floats(
         return pixels(self, images)
 
     monkeypatch.setattr(Digits, "load", lambda _self, _folder: many)
-    monkeypatch.setattr("harness.execution.work._load", lambda *_: many)
     monkeypatch.setattr(Dataset, "pixels", counted)
     event, sizes = examined(tmp_path, "many images", len(many.test), EXAMPLES)
     assert len(many.test) > EXAMPLES
@@ -128,8 +128,8 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     def put(
         attack: str, settings: dict[str, Any], seed: int, verdicts: list[int], examples: int = 4, *warn: str
     ) -> None:
-        number = store.open_evaluation(model.checkpoint.id, attack, settings, seed, examples, {}, sample="balanced")
-        store.add_block(BlockDone(number, 0, bytes(verdicts), 1.0, warn))
+        how: dict[str, Any] = {"seed": seed, "examples": examples, "sample": "balanced", "warnings": warn}
+        add_evaluation(store, model.checkpoint, attack, settings, verdicts, **how)
 
     pgd = job.attack_settings("pgd")
     put("natural", job.attack_settings("natural"), 0, [1, 1, 1, 0])
