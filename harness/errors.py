@@ -1,4 +1,4 @@
-"""Errors that a user can mend, and the words of their one line: the command line prints it and exits with code 2."""
+"""Errors that a user can fix. The command line prints their message in one line and exits with code 2."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-LONGEST_NAME = 40  # characters of a name in a sentence
-_LONGEST_TEXT = 300  # characters of a stranger's exception: torch writes pages
+LONGEST_NAME = 40  # characters of a name in a message
+_LONGEST_TEXT = 300  # characters of another library's exception in a message: torch writes pages
 
 
 class HarnessError(Exception):
-    """A user's mistake, or a surrounding that does not fit: what was refused, the rule, what to do next.
+    """A user's mistake, or an unsuitable environment. The message says what was refused, the rule, and what to do next.
 
-    Anything else that escapes is a bug and keeps its traceback.
+    Any other exception that reaches the command line is a bug and keeps its traceback.
     """
 
 
 class SettingError(HarnessError):
-    """A setting that is unknown, of the wrong type, or out of range."""
+    """A setting is unknown, of the wrong type, or out of range."""
 
 
 class UnknownName(HarnessError):
-    """A name that no registered thing has; carries near misses in its message."""
+    """Nothing known has this name; the message suggests similar names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
@@ -32,27 +32,27 @@ class UnknownName(HarnessError):
 
 
 class DataError(HarnessError):
-    """A data set that is missing, corrupt, or that could not be fetched."""
+    """A data set is missing or corrupt, or could not be downloaded."""
 
 
 class StoreError(HarnessError):
-    """A database that cannot be opened, is not ours, or is of another schema."""
+    """A database cannot be opened, is another program's, has another schema, or lacks what was asked for."""
 
 
 class PluginError(HarnessError):
-    """A plugin that broke its contract; the message names its file."""
+    """A plugin broke its contract; the message names its file."""
 
 
 class PluginFault(PluginError):
-    """A plugin that broke its contract while it was used: it ends the run that it belongs to, and no other."""
+    """A plugin broke its contract while it was used. This ends the run that uses the plugin, and no other run."""
 
 
 class ModelFault(HarnessError):
-    """What a model from elsewhere did in a pass after it was opened: it raised, or returned no logits."""
+    """A model from elsewhere raised an exception, or returned no logits, in a pass after it was opened."""
 
 
 class TrainingFailed(HarnessError):
-    """A training that ended without a usable network, such as by a loss that is not finite."""
+    """A training ended without a usable network, for example because a loss was not finite."""
 
     def __init__(self, reason: str, epoch: int, batch: int | None) -> None:
         where = f"epoch {epoch}" + (f", batch {batch}" if batch is not None else "")
@@ -62,10 +62,10 @@ class TrainingFailed(HarnessError):
         self.batch = batch
 
     def __reduce__(self) -> tuple[type[TrainingFailed], tuple[str, int, int | None]]:
-        return type(self), (self.reason, self.epoch, self.batch)  # crosses process borders
+        return type(self), (self.reason, self.epoch, self.batch)  # so that it can be pickled to another process
 
 
-# ---- the words of a line
+# ---- texts inside a one-line message
 
 
 def near_misses(name: str, known: Iterable[str], most: int = 2) -> list[str]:
@@ -80,39 +80,39 @@ def did_you_mean(names: Iterable[str]) -> str:
 
 
 def visible(text: str) -> str:
-    r"""The text in one line: what a terminal would obey, or not show, is written as an escape such as ``\x1b``."""
+    r"""The text in one line; control and invisible characters become escapes such as ``\x1b``."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def quoted(text: str) -> str:
-    """A name for a sentence: visible, in quotes, and cut where it is long."""
+    """A name for a message: visible, in quotes, and cut if it is long."""
     shown = visible(text)
     return f"'{shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + '…'}'"
 
 
 def listed(names: Sequence[str], shown: int = 3) -> str:
-    """The first few names of a sentence, and how many more there are."""
+    """The first few names, then how many more there are: ``a, b, c and 4 more``."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
 
 
 def class_name(names: Sequence[str], number: int) -> str:
-    """A class for a sentence: its quoted name, or its number where its name is not known."""
+    """A class for a message: its quoted name, or its number where the name is unknown."""
     return quoted(names[number]) if number < len(names) else str(number)
 
 
 def normal(name: str) -> str:
-    """A name in Unicode's form NFC: one that is spelled by other bytes on another system is the same name."""
+    """A name in Unicode's form NFC, so that names that systems encode with different bytes compare equal."""
     return unicodedata.normalize("NFC", name)
 
 
 def one_line(error: BaseException) -> str:
-    """A stranger's exception in one line: its type and its text; one of ours says all in its text."""
+    """An exception in one line: its type and text, or the text alone for a HarnessError."""
     if isinstance(error, HarnessError):
         return " ".join(str(error).split())
     try:
         text = visible(" ".join(str(error).split()))
-    except Exception:  # a stranger's class may break there, too
+    except Exception:  # another library's ``__str__`` may raise, too
         text = ""
     text = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -31,10 +31,10 @@ class Verdicts:
     """The outcome of one attack on one block.
 
     Attributes:
-        correct: ``(batch,)`` bool on the CPU, true where the network was right under the attack.
+        correct: ``(batch,)`` bool on the CPU, True where the network is right under the attack.
         margins: ``(batch,)`` float32 on the CPU in [-1, 1]: p_y - max_{i != y} p_i at the adversarial image, the
             vulnerability of LRAT's Eq. 9 (smaller is more vulnerable); -1 where the logits are not finite.
-        warnings: texts of what the attack warned of.
+        warnings: the messages of the attack's warnings.
     """
 
     correct: Tensor
@@ -46,28 +46,28 @@ class Verdicts:
 def evaluate(
     model: nn.Module, attack: Attack, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator
 ) -> Verdicts:
-    """Attack a block in evaluation mode and float32; project what comes back, and score it by a fresh forward pass.
+    """Attack a block in evaluation mode and float32, project the result onto the ball, and score it by a new pass.
 
-    A network whose logits are not finite is wrong on that example. The verdict on an example does not ask whether
-    the clean image was classified rightly: an attack may by chance repair an error, as in the papers' figures.
+    A network whose logits for an image are not finite is wrong on that image. The verdict does not depend on the clean
+    image: an attack may by chance correct an error, as in the papers' figures.
 
-    Model and attack do not meet in the global generators: each has streams of its own in place while it runs, which
-    start from the generator's seed, and what was there is put back. So the figures of a model that draws, or of an
-    attack that draws from them by mistake, are the same in any process and order.
+    Model and attack share no random numbers: while either runs, its own generator states, derived from the generator's
+    seed, replace the global ones, which are restored afterwards. So the figures of a model that draws, or of an attack
+    that draws from global generators by mistake, are the same in any process and order.
 
-    The attack gets copies of images and labels, and of the threat what its budget names. The network must come back
-    as it was given: another network would be judged, here and by what comes after. A network may change itself, as
-    observers of a quantisation do; that is for the checks of rigour, and for ``Steadiness``, to say.
+    The attack gets copies of images and labels, and those parts of the threat that its budget names. It must restore
+    the network: otherwise another network would be judged, here and later. A network may change itself, as observers
+    in a quantised network do; the checks of rigour and ``Steadiness`` report that.
 
     Raises:
-        PluginError: the attack gave no images of this shape and type, or a value that is not a number, or it changed
-            the network, or read another part of the threat; names the attack and its file.
+        PluginError: the attack returned no images of this shape and type, or NaN; or it changed the network, or read a
+            part of the threat that its budget does not name. Names the attack and its file.
     """
     if not (bool((x >= 0).all()) and bool((x <= 1).all())):
         raise AssertionError("images must lie in [0, 1]")
     model.eval()
     started = time.perf_counter()
-    seed = generator.initial_seed()  # another for each attack, seed, and block
+    seed = generator.initial_seed()  # differs between attacks, seeds, and blocks
     with (
         arithmetic(x.device, "float32"),
         global_seed(x.device, derive_seed(seed, "global")),
@@ -77,9 +77,9 @@ def evaluate(
     ):
         warnings.simplefilter("always")
         before = Untouched(model)
-        with process_kept():  # what an attack leaves changed would reach the verdict, and what comes after
+        with process_kept():  # a mode that the attack leaves changed would affect the verdict, and later work
             budget = threat.seen_as(attack.budget, partial(_undeclared, attack))
-            x_adv = attack.perturb(model, x.clone(), y.clone(), budget, generator)  # it may write into what it is given
+            x_adv = attack.perturb(model, x.clone(), y.clone(), budget, generator)  # clones: it may write into them
         _refuse_images(attack, x_adv, x)
         touched = before.changed(model)
         given_back = Untouched(model) if touched else before
@@ -88,14 +88,17 @@ def evaluate(
             finite = logits.isfinite().all(1)
             correct = (logits.argmax(1) == y) & finite
             margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)
-        if touched and not ships(type(attack)):  # tests hold what ships to it: such a network changed itself
-            _refuse_touched(attack, touched - given_back.changed(model))  # a network may change itself in every pass
+        if touched and not ships(type(attack)):  # if it ships, tests show that the network changed itself
+            _refuse_touched(attack, touched - given_back.changed(model))  # not what a pass changes anyway
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
 
 
 def _refuse_images(attack: Attack, x_adv: Any, x: Tensor) -> None:
-    """Refuse anything but numbers of the shape, type, and device of the images; and moved ones in no declared ball."""
+    """Refuse anything but images of the same shape, type, and device without NaN.
+
+    Also refuse an attack that moves images although its budget does not name epsilon.
+    """
     if not isinstance(x_adv, Tensor):
         raise PluginError(f"{_named(attack)} returned a {type(x_adv).__name__}; it must return a tensor of images")
     if x_adv.shape != x.shape:
@@ -103,35 +106,35 @@ def _refuse_images(attack: Attack, x_adv: Any, x: Tensor) -> None:
         raise PluginError(f"{_named(attack)} returned shape {shapes}; it must keep the shape")
     kind, kept = ((t.dtype, t.device, t.layout) for t in (x_adv, x))
     if kind != kept:
-        told = f"{', '.join(map(str, kind))} for images of {', '.join(map(str, kept))}"
-        raise PluginError(f"{_named(attack)} returned {told}; it must keep type, device, and layout")
+        both = f"{', '.join(map(str, kind))} for images of {', '.join(map(str, kept))}"
+        raise PluginError(f"{_named(attack)} returned {both}; it must keep type, device, and layout")
     if bool(x_adv.isnan().any()):
         raise PluginError(f"{_named(attack)} returned NaN; adversarial images must be numbers")
     if "epsilon" not in attack.budget and not torch.equal(x_adv, x):
         raise PluginError(
-            f"{_named(attack)} moves images, and its budget does not name epsilon, by which they are projected, so that"
-            " its results in another ball would be taken for these; name 'epsilon' in budget"
+            f"{_named(attack)} moves images, but its budget does not name epsilon, so results for another radius would"
+            " be taken for these; name 'epsilon' in budget"
         )
 
 
 def _refuse_touched(attack: Attack, names: set[str]) -> None:
     if names:
         raise PluginError(
-            f"{_named(attack)} left the network changed ({listed(sorted(names))}), so that another network would be"
-            " judged; it must put back weights, modes, layers, and hooks"
+            f"{_named(attack)} left the network changed ({listed(sorted(names))}), so another network would be judged;"
+            " it must put back weights, modes, layers, and hooks"
         )
 
 
 def _undeclared(attack: Attack, part: str) -> PluginError:
     return PluginError(
-        f"{_named(attack)} reads {part} of the threat, and its budget does not name it, so that its results under"
-        f" another {part} would be taken for these; name {part!r} in budget"
+        f"{_named(attack)} reads {part} of the threat, but its budget does not name it, so results under another"
+        f" {part} would be taken for these; name {part!r} in budget"
     )
 
 
 @contextlib.contextmanager
 def _inputs_kept(model: nn.Module) -> Iterator[None]:
-    """Inside, each pass gets a copy of the images, so that a first layer in place leaves an attack's iterate alone."""
+    """Give each pass a copy of the images: an in-place first layer would otherwise overwrite the attack's iterate."""
 
     def copied(_model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
         return tuple(given.clone() if isinstance(given, Tensor) else given for given in inputs)
@@ -144,5 +147,5 @@ def _inputs_kept(model: nn.Module) -> Iterator[None]:
 
 
 def _named(attack: Attack) -> str:
-    """The attack and the file that its author should look into."""
+    """The attack's name and file, for messages."""
     return f"attack {attack.name!r} ({inspect.getfile(type(attack))})"

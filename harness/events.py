@@ -1,4 +1,4 @@
-"""What a worker reports while it works; the same whether it is this process or another."""
+"""Events that a worker reports, whether it is this process or another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class EpochRecord:
         epoch: counted from 1.
         loss: mean over batches.
         images: images trained on in this epoch.
-        diagnostics: means over batches of what the method logged.
+        diagnostics: name -> mean over batches of the values that the method logged.
     """
 
     epoch: int
@@ -28,7 +28,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a training is, a few times a second at most."""
+    """How far a training is; reported at most twice a second."""
 
     label: str
     epoch: int
@@ -66,8 +66,8 @@ class BlockDone:
 
     Attributes:
         verdicts: one byte an example, 1 where the network was right under the attack.
-        warnings: what the attack warned of.
-        margins: ``p_y(x_adv) - max_{i != y} p_i(x_adv)`` of each example; None where they were not kept.
+        warnings: the messages of the attack's warnings.
+        margins: ``p_y(x_adv) - max_{i != y} p_i(x_adv)`` of each example; None where they were not computed.
     """
 
     evaluation_id: int
@@ -83,15 +83,15 @@ Status = Literal["passed", "flagged", "not-applicable"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's result, in JSON types alone: it crosses processes and is stored.
+    """One check's result, in JSON types alone, since it goes to another process and into the store.
 
     Attributes:
         check: the check's name, such as ``zero-gradient``.
-        mark: one character for the board, the check's own; empty unless flagged.
-        value: what was measured and compared with the threshold; None where that is not one number.
-        threshold: what the value may not exceed; None where the check has no number.
+        mark: the check's character on the leaderboard; empty unless flagged.
+        value: the measured number that is compared with the threshold; None where there is no single number.
+        threshold: the largest value that passes; None where the check has no threshold.
         reason: one line: what was seen, and what it suggests.
-        details: what the value came from, such as the curve of a sweep.
+        details: the data behind the value, such as the curve of a sweep.
     """
 
     check: str
@@ -116,7 +116,7 @@ class Examined:
 
 @dataclass(frozen=True)
 class EvaluationProgress:
-    """How far the evaluations of a command are; told by the conductor after each block."""
+    """How far the evaluations of a command are; the conductor reports it after each block."""
 
     label: str
     checkpoint: str

@@ -1,4 +1,4 @@
-"""Writing files so that a reader finds the old content or the new, never a half, and a failure leaves no trace."""
+"""Write files so that a reader finds the old content or the new, never a part, and a failure leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from pathlib import Path
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, on the disk by the time this returns; its directory must exist.
+    """Write a file completely or not at all; on return it is on the disk. Its directory must exist.
 
     Raises:
-        OSError: it could not be written; the old file, if there was one, is untouched and no temporary file is left.
+        OSError: the file could not be written. An old file is unchanged, and no temporary file is left.
     """
-    # beside the target, since a rename across file systems is not atomic; not mkstemp, whose mode is 0600 for good
+    # beside the target: a rename across file systems is not atomic; not mkstemp: its file mode stays 0600
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())  # else the rename may reach the disk before the content does
+            os.fsync(file.fileno())  # otherwise the rename may reach the disk before the content
         temporary.replace(path)
-    except BaseException:  # an interrupt too must not leave it behind
+    except BaseException:  # an interrupt, too, must not leave the temporary file
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
 
 
 def require_writable(directory: Path) -> None:
-    """Raise OSError, with the reason in words, where a directory cannot be made, or nothing can be made in it.
+    """Raise OSError, with a reason for the user, if a directory cannot be created or no file can be created in it.
 
-    Nothing is left behind; a file is made for a moment, since a system's answer about permissions may be no promise.
+    Leaves nothing behind. It creates a file for a moment, since a system's answer about permissions can be wrong.
     """
     existing = next(place for place in (directory, *directory.absolute().parents) if place.exists())
     if not existing.is_dir():
@@ -54,7 +54,7 @@ def writable_directory(path: Path) -> Iterator[None]:
         yield
     except BaseException:
         for folder in missing:
-            with contextlib.suppress(OSError):  # not empty, or never created: it stays as it is
+            with contextlib.suppress(OSError):  # not empty, or never created
                 folder.rmdir()
         raise
 
@@ -62,6 +62,6 @@ def writable_directory(path: Path) -> Iterator[None]:
 def _sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)  # a rename is an entry of the directory: without this a power cut may undo it
+        os.fsync(descriptor)  # a rename changes the directory: without this a power cut may undo it
     finally:
         os.close(descriptor)

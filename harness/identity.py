@@ -1,4 +1,4 @@
-"""When two things are the same: documents by the SHA-256 of their canonical JSON, tensors by their entries."""
+"""When two documents or two tensors are the same: by the SHA-256 of canonical JSON, or entry by entry."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # which a command line without torch need not import
+if TYPE_CHECKING:  # most commands must not import torch
     from torch import Tensor
 
 
 def canonical_json(document: Any) -> str:
-    """One text for one meaning: sorted keys, no white space, floats by their shortest exact form."""
+    """Equal documents give equal text: sorted keys, no white space, floats in their shortest exact form."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 

@@ -1,6 +1,6 @@
-"""The contracts as checks: what every plugin must do, in words that its author understands.
+"""Checks that a plugin keeps its contract. Their messages are written for the plugin's author.
 
-``harness check KIND NAME`` runs them on one plugin; the project's own tests run them on everything registered.
+``harness check KIND NAME`` runs them on one plugin; the project's tests run them on every registered plugin.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.registry.catalogue import KINDS, discover
 from harness.registry.faults import place_of
 
 ContractCheck = Callable[[Any], None]
-"""Takes a plugin, made with its defaults; raises Violation where it breaks the contract."""
+"""Takes a plugin made with its default settings; raises Violation if the plugin breaks the contract."""
 
 
 class Violation(HarnessError):
@@ -33,25 +33,25 @@ class Checked:
 
 
 def checks(kind: str) -> dict[str, ContractCheck]:
-    """The checks of a kind (``method``, ``attack``, ``network``, ``dataset``, ``wrapper``), by what they ask for."""
+    """The checks of a kind (``method``, ``attack``, ``network``, ``dataset``, ``wrapper``), keyed by the rule."""
     module = importlib.import_module(f"harness.conformance.{kind}")
     found: dict[str, ContractCheck] = module.CHECKS
     return found
 
 
 def load_plugin(kind: str, name: str, files: tuple[Path, ...] = (), **values: Any) -> Plugin:
-    """A plugin made with its defaults, and with the given values for those that it lacks."""
+    """Make a plugin with its default settings; ``values`` set those without a default."""
     return discover(f"{kind}s", files).get(name).from_mapping(values)
 
 
 def run_checks(kind: str, plugin: Plugin) -> Iterator[Checked]:
-    """Run every check of the kind; an exception of the plugin's own is a finding too."""
+    """Run every check of the kind; an exception that the plugin raises fails the check."""
     for name, check in checks(kind).items():
         try:
             check(plugin)
         except (Violation, PluginError) as violation:
             yield Checked(name, str(violation))
-        except (Exception, SystemExit) as error:  # a stranger's code may raise anything
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
             text = f"it raised {type(error).__name__}: {' '.join(str(error).split())}"
             yield Checked(name, text + place_of(error, plugin))
         else:
@@ -59,11 +59,11 @@ def run_checks(kind: str, plugin: Plugin) -> Iterator[Checked]:
 
 
 def kinds() -> list[str]:
-    """The kinds that have contracts: those of the registry, in the singular."""
+    """The kinds of plugins, in the singular."""
     return [spec.noun for spec in KINDS.values()]
 
 
 def require(holds: bool, problem: str) -> None:
-    """Raise the violation unless the condition holds."""
+    """Raise Violation with this problem unless the condition holds."""
     if not holds:
         raise Violation(problem)

@@ -18,7 +18,7 @@ from harness.runtime.untouched import Untouched
 
 CLASSES = 10
 IMAGES = 3
-RADII = (0.0, 1 / 255, 1.0)  # no ball at all, a small one, one that holds every image
+RADII = (0.0, 1 / 255, 1.0)  # a ball of one point, a small ball, a ball that contains every image
 
 
 def _perturb(attack: Attack, model: nn.Module, seed: int = 0, threat: Threat = THREAT) -> Tensor:
@@ -29,7 +29,7 @@ def _perturb(attack: Attack, model: nn.Module, seed: int = 0, threat: Threat = T
 
 @cache
 def _result(attack: Attack, seed: int = 0, threat: Threat = THREAT) -> Tensor:
-    """What the attack gives; kept, since one such as AutoAttack takes seconds even here."""
+    """The attack's result; cached, since AutoAttack takes seconds even on the tiny network."""
     return _perturb(attack, probe_model(CLASSES).requires_grad_(False), seed, threat)
 
 
@@ -51,10 +51,10 @@ def any_radius(attack: Attack) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             x_adv = _result(attack, threat=replace(THREAT, epsilon=epsilon, step_size=epsilon / 4))
-        require(bool(x_adv.isfinite().all()), f"with an epsilon of {epsilon:g} it returns what is not finite")
+        require(bool(x_adv.isfinite().all()), f"with an epsilon of {epsilon:g} it returns values that are not finite")
         _require_inside(x_adv, epsilon)
-        told = "; ".join(str(warning.message) for warning in caught)
-        require(not caught, f"with an epsilon of {epsilon:g} it warns: {told}")
+        messages = "; ".join(str(warning.message) for warning in caught)
+        require(not caught, f"with an epsilon of {epsilon:g} it warns: {messages}")
 
 
 def _require_inside(x_adv: Tensor, epsilon: float) -> None:
@@ -62,8 +62,8 @@ def _require_inside(x_adv: Tensor, epsilon: float) -> None:
     distance = float((x_adv - x).abs().max())
     require(
         distance <= epsilon + 1e-5,
-        f"it points {distance:.4g} from the image, outside the ball of {epsilon:g}: the evaluator would project"
-        " it, and judge something that the attack did not choose",
+        f"it returns a point {distance:.4g} from the image, outside the ball of {epsilon:g}: the evaluator would"
+        " project it, and judge a point that the attack did not choose",
     )
     lowest, highest = float(x_adv.min()), float(x_adv.max())
     require(lowest >= 0 and highest <= 1, f"its pixels reach from {lowest:.4g} to {highest:.4g}; stay in [0, 1]")
@@ -78,7 +78,7 @@ def generator_alone(attack: Attack) -> None:
 
 
 def repeatable(attack: Attack) -> None:
-    """What a figure rests on: equal generators, the process's own among them, give equal images at every call."""
+    """Equal generators (the given one and the global ones) give equal images at every call; figures rely on this."""
     model = probe_model(CLASSES).requires_grad_(False)
 
     def crafted(seed: int) -> Tensor:
@@ -111,7 +111,7 @@ def network_as_it_was(attack: Attack) -> None:
     changed = sorted(before.changed(model))
     require(not changed, f"it changed {', '.join(changed)} of the network: put back weights, layers, and hooks")
     left = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
-    require(not left, f"it left a gradient in {', '.join(left)}: ask torch.autograd.grad for that of the images alone")
+    require(not left, f"it left a gradient in {', '.join(left)}: take the images' gradient with torch.autograd.grad")
 
 
 def budget(attack: Attack) -> None:
@@ -171,10 +171,11 @@ def few_classes(attack: Attack) -> None:
     model = probe_model(classes).requires_grad_(False).eval()
     try:
         x_adv = attack.perturb(model, x, model(x).argmax(1), THREAT, generator(CPU, 0, "check"))
-    except Exception as error:  # a stranger's code may raise anything
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise Violation(f"with {classes} classes it raised {told}; say in fewest_classes how many it needs") from error
-    require(bool(x_adv.isfinite().all()), f"with {classes} classes it returns what is not finite; see fewest_classes")
+    except Exception as error:  # a plugin may raise anything
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise Violation(f"with {classes} classes it raised {text}; say in fewest_classes how many it needs") from error
+    finite = bool(x_adv.isfinite().all())
+    require(finite, f"with {classes} classes it returns values that are not finite; see fewest_classes")
     _require_inside(x_adv, THREAT.epsilon)
 
 

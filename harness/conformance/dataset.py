@@ -1,4 +1,4 @@
-"""What every data set must do. Checked where its data are: it is loaded."""
+"""What every data set must do. The checks load it, so its data must be on this machine."""
 
 from __future__ import annotations
 

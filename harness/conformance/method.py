@@ -15,11 +15,11 @@ from harness.plugin.method import Method
 from harness.training.memory import unsavable
 from harness.training.remembered import Remembered
 
-PROGRESS = (0.0, 0.99)  # in a burn-in, and after it
+PROGRESS = (0.0, 0.99)  # during a burn-in, and after it
 
 
 def fresh(method: Method) -> Method:
-    """The same method without a memory."""
+    """A new method with the same settings and an empty memory."""
     return type(method).from_mapping(method.resolved())
 
 
@@ -43,7 +43,7 @@ def finite(method: Method) -> None:
         for n in (12, 1):
             made, model = _prepared(method)
             if n == 1:
-                model(probe_step(model).x)  # a single example has statistics where the features are spatial
+                model(probe_step(model).x)  # sets batch statistics; one image is enough where features are spatial
             loss = made.loss(probe_step(model, progress, n))
             require(bool(loss.isfinite()), f"loss is {float(loss.detach())} on a batch of {n} at progress {progress}")
 
@@ -74,7 +74,7 @@ def weights_without_gradient(method: Method) -> None:
             require(value.shape == (), f"it logs {name} of shape {tuple(value.shape)}; log scalars")
             require(
                 not value.requires_grad,
-                f"{name}, which it logs, carries a gradient: weights are constants of the update, so detach them",
+                f"it logs {name} with a gradient: weights are constants of the update, so detach them",
             )
 
 
@@ -93,8 +93,8 @@ def silent(method: Method) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         made.prepare(model)
         made.loss(probe_step(model))
-    told = printed.getvalue().strip().split("\n")[0]
-    require(not told, f"it prints ({told[:40]!r}): standard output is for results; use step.log, or Python's logging")
+    line = printed.getvalue().strip().split("\n")[0]
+    require(not line, f"it prints ({line[:40]!r}): standard output is for results; use step.log, or Python's logging")
 
 
 def no_gradient_left(method: Method) -> None:
@@ -117,11 +117,11 @@ def repeatable(method: Method) -> None:
         for _ in range(2):
             made, model = _prepared(method)
             losses.append(made.loss(probe_step(model, progress)))
-        require(torch.equal(losses[0], losses[1]), "two equal steps gave different losses: something is drawn or kept")
+        require(torch.equal(losses[0], losses[1]), "two equal steps gave different losses: it draws or keeps something")
 
 
 def statistics(method: Method) -> None:
-    """Crafting leaves batch-norm's statistics; each set of inputs of the update moves them in a pass of its own."""
+    """Crafting leaves batch-norm's statistics alone; the update passes each set of inputs by itself, never joined."""
     for progress in PROGRESS:
         made, model = _prepared(method)
         seen: list[Tensor] = []

@@ -22,10 +22,11 @@ PASSES = (("training", 2), ("evaluation", 3), ("evaluation", 1))  # the mode, an
 
 
 def require_trainable(model: Any, shape: Shape, device: torch.device = CPU) -> None:
-    """What every training asks of a network that was just built, and moves to the device to try.
+    """Check, before every training, that a newly built network can be trained; moves it to the device.
 
     Raises:
-        Violation: it has nothing to train, gives no logits, or changes the images that it is given.
+        Violation: the network has nothing to train, gives no logits, lets no gradient reach the images, or changes
+            the images that it is given.
     """
     parameters(model, shape)
     model.to(device)
@@ -49,7 +50,7 @@ def parameters(model: Any, shape: Shape) -> None:
 
 
 def outputs(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
-    """In both modes the model gives logits in float32, which depend on its parameters, and leaves the images alone."""
+    """In both modes the model gives float32 logits that depend on its parameters, and does not write to the images."""
     for mode, count in PASSES:
         model.train(mode == "training")
         x = torch.rand(count, *shape[:3], generator=generator(CPU, 0)).to(device)
@@ -57,17 +58,17 @@ def outputs(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
         given = model(x)
         require(
             torch.equal(x, before) and x._version == version,
-            "it writes into the images that it is given: write x = x - a, not x -= a, and begin with no in-place layer",
+            "it writes into the images that it is given: write x = x - a, not x -= a, and use no in-place first layer",
         )
         require_logits(given, count, shape, mode)
-        require(given.requires_grad, f"in {mode} mode its logits carry no gradient: no_grad and detach have no place")
+        require(given.requires_grad, f"in {mode} mode its logits carry no gradient: leave out no_grad and detach")
 
 
 def require_seeded(network: Network, shape: Shape, device: torch.device = CPU) -> None:
-    """The seed decides the initial weights, and what the network draws in training mode.
+    """The seed decides the initial weights, and the network's random draws in training mode.
 
     Raises:
-        Violation: two networks of one seed have other weights, or answer otherwise.
+        Violation: two networks built from the same seed differ in their weights or in their logits.
     """
     (weights, given), (others, again) = (_begun(network, shape, device) for _ in range(2))
     require(
@@ -78,12 +79,12 @@ def require_seeded(network: Network, shape: Shape, device: torch.device = CPU) -
     require(
         alike,
         "in training mode the same seed gives different logits: draw from the global generator of torch, numpy, or"
-        " Python, which the engine seeds, or seed one of its own in build, by torch.initial_seed()",
+        " Python, which the engine seeds, or seed a generator of its own in build, by torch.initial_seed()",
     )
 
 
 def _begun(network: Network, shape: Shape, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
-    """The initial weights of one seed, and the logits of a first pass in training mode."""
+    """The initial weights for seed 0, and the logits of a first pass in training mode."""
     with global_seed(CPU, 0):
         model = network.build(shape).train()
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items() if isinstance(tensor, Tensor)}
@@ -94,14 +95,14 @@ def _begun(network: Network, shape: Shape, device: torch.device) -> tuple[dict[s
 
 
 def connected(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
-    """In evaluation mode, in which variants are crafted, the logits have a gradient with respect to the images."""
+    """In evaluation mode, where variants are crafted, the logits have a gradient with respect to the images."""
     x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).to(device).requires_grad_()
     (gradient,) = torch.autograd.grad(model.eval()(x).sum(), x, allow_unused=True)
-    require(gradient is not None, "no gradient reaches the images: nothing could be crafted")
+    require(gradient is not None, "no gradient reaches the images, so no variant can be crafted")
 
 
 def require_logits(given: Any, count: int, shape: Shape, mode: str) -> None:
-    """Finite float32 logits, one row an image."""
+    """Check that ``given`` is finite float32 logits with one row for each image."""
     require(
         isinstance(given, Tensor),
         f"in {mode} mode it gives a {type(given).__name__}; give one tensor, (batch, classes)",
@@ -116,7 +117,7 @@ def require_logits(given: Any, count: int, shape: Shape, mode: str) -> None:
 
 
 def _built(network: Network) -> list[tuple[nn.Module, Shape]]:
-    """The network for each shape that it takes."""
+    """The network built for each of ``SHAPES`` that it accepts."""
     built = []
     for shape in SHAPES:
         try:
@@ -129,7 +130,7 @@ def _built(network: Network) -> list[tuple[nn.Module, Shape]]:
 
 
 def _each(check: Callable[[nn.Module, Shape], None]) -> ContractCheck:
-    """The check of a model, over the model for each shape."""
+    """A check that runs ``check`` on the network built for each shape."""
 
     def over(network: Network) -> None:
         for model, shape in _built(network):
@@ -150,7 +151,7 @@ def deterministic(model: nn.Module, shape: Shape) -> None:
     x = torch.rand(3, *shape[:3], generator=generator(CPU, 0))
     model.eval()
     together, alone = model(x), torch.cat([model(image[None]) for image in x])
-    require(torch.equal(model(x), together), "in evaluation mode two equal passes differ: something is drawn")
+    require(torch.equal(model(x), together), "in evaluation mode two equal passes differ: it draws random numbers")
     require(
         torch.allclose(together, alone, rtol=1e-3, atol=1e-4),
         "in evaluation mode an image's logits depend on the other images of the batch",
@@ -161,7 +162,7 @@ def differentiable(model: nn.Module, shape: Shape) -> None:
     x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).requires_grad_()
     (gradient,) = torch.autograd.grad(model.eval()(x).square().sum(), x, allow_unused=True)
     reaches = gradient is not None and bool((gradient.flatten(1).abs().sum(1) > 0).all())
-    require(reaches, "no gradient reaches the images: a white-box attack would look strong against nothing")
+    require(reaches, "no gradient reaches the images: a white-box attack would fail, and the network would look robust")
 
 
 def seeded(network: Network) -> None:

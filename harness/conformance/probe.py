@@ -19,7 +19,7 @@ THREAT = Threat(epsilon=0.1, steps=5, step_size=0.03, start="uniform")
 
 
 def probe_model(classes: int = CLASSES) -> nn.Module:
-    """A convolution, a batch-norm with statistics of its own, a linear layer; for 3x6x6 images."""
+    """A convolution, a batch-norm whose statistics are not the initial ones, a linear layer; for 3x6x6 images."""
     with global_seed(CPU, 0):
         norm = nn.BatchNorm2d(8)
         layers = (nn.Conv2d(3, 8, 3, padding=1, stride=2), norm, nn.ReLU(), nn.Flatten(), nn.Linear(72, classes))
@@ -40,14 +40,14 @@ def probe_step(
     n: int = 12,
     log: Callable[[str, Tensor], None] = lambda _name, _value: None,
 ) -> Step:
-    """A step on the batch, the model in training mode."""
+    """A step on the probe batch, with the model in training mode."""
     x, y = probe_batch(n)
     return Step(x, y, model.train(), THREAT, progress, generator(CPU, 0, "step"), log)
 
 
 @contextlib.contextmanager
 def global_generator_untouched() -> Iterator[None]:
-    """Raise a violation where torch's global generator was drawn from inside."""
+    """Raise Violation if the body draws from torch's global generator."""
     before = torch.get_rng_state()
     yield
     require(

@@ -1,4 +1,4 @@
-"""What every wrapper of the update must do, around a method that weighs and one that does not."""
+"""What every wrapper of the update must do; checked around a plain adversarial loss."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ def gradients(wrapper: Wrapper) -> None:
     made, model = _prepared(wrapper)
     before = copy.deepcopy(model)
     value = wrapped_backward([made])(probe_step(model), _loss)
-    require(isinstance(value, Tensor) and value.shape == () and not value.requires_grad, "backward must give the loss")
+    scalar = isinstance(value, Tensor) and value.shape == () and not value.requires_grad
+    require(scalar, "backward must return the loss, detached")
     for (name, parameter), old in zip(model.named_parameters(), before.parameters(), strict=True):
         gradient = parameter.grad
         require(
             gradient is not None and bool(gradient.isfinite().all()), f"backward leaves no finite gradient in {name}"
         )
-        require(torch.equal(parameter, old), f"backward changed {name}: put weights back before the optimiser steps")
+        require(torch.equal(parameter, old), f"backward changed {name}: restore the weights before the optimiser steps")
 
 
 def publishes(wrapper: Wrapper) -> None:
@@ -66,7 +67,8 @@ def repeatable(wrapper: Wrapper) -> None:
         with global_generator_untouched():
             _update(made, model)
         results.append(made.published(model.state_dict()))
-    require(all(torch.equal(results[0][name], results[1][name]) for name in results[0]), "equal updates differ")
+    same = all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+    require(same, "equal updates gave different weights")
 
 
 def memory(wrapper: Wrapper) -> None:
@@ -84,7 +86,7 @@ def memory(wrapper: Wrapper) -> None:
         _update(one, network)
     ours, theirs = made.published(model.state_dict()), other.published(other_model.state_dict())
     same = all(torch.equal(ours[name], theirs[name]) for name in ours)
-    require(same, "after a save and a load it goes on differently: keep what it remembers in self.memory")
+    require(same, "after a save and a load it continues differently: keep what it remembers in self.memory")
 
 
 CHECKS: dict[str, ContractCheck] = {

@@ -1,1 +1,1 @@
-"""Where and how a computation runs: device, arithmetic, random generators, torch's modes, and the record of them."""
+"""Where and how a computation runs: device, arithmetic, random generators, torch's modes, and their provenance."""

@@ -1,4 +1,4 @@
-"""Where a computation runs, and in which arithmetic."""
+"""The device and the arithmetic of a computation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness.runtime.precision import Precision
 
 
 def resolve_device(name: str | None) -> torch.device:
-    """The device of that name; CUDA where there is one, else the CPU, where none is named.
+    """The device of that name; for None, CUDA if this machine has it, else the CPU.
 
     Raises:
-        SettingError: not a device, or one that this machine lacks.
+        SettingError: the name is not a device, or this machine lacks the device.
     """
     if name is None:
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -36,7 +36,7 @@ def resolve_device(name: str | None) -> torch.device:
 
 
 def device_label(device: torch.device) -> str:
-    """What provenance records: the device's own name."""
+    """The device's product name, for provenance."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return "cpu"
@@ -44,13 +44,13 @@ def device_label(device: torch.device) -> str:
 
 @contextlib.contextmanager
 def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Compute in the given precision inside; what was set before is put back.
+    """Run the body in the given precision, then restore the settings from before.
 
-    ``float32`` switches TF32 off, which cuDNN would use for convolutions by default; ``tf32`` switches it on;
+    ``float32`` switches TF32 off, which cuDNN would use for convolutions by default. ``tf32`` switches it on.
     ``bfloat16`` runs under autocast, with float32 weights.
 
     Raises:
-        SettingError: TF32 without a CUDA device.
+        SettingError: TF32 is asked for on another device than CUDA.
     """
     if precision == "tf32" and device.type != "cuda":
         raise SettingError("precision=tf32 needs a CUDA device; choose float32 or bfloat16, or another --device")
@@ -60,8 +60,8 @@ def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
         part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
     kind, reduced = device.type, precision == "bfloat16"
     autocast = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind), torch.is_autocast_cache_enabled()
-    # No context of autocast's own, and no cache: until its outermost context ends, it keeps what the weights were when
-    # they were first cast, and a training is one such context, also around one that the network opens by itself.
+    # Set autocast's flags without its context manager, and without its cache: the cache keeps the weights as first cast
+    # until the outermost context ends. A whole training is one such context, even if the network opens inner ones.
     _set_autocast(kind, reduced, torch.bfloat16, autocast[2] and not reduced)
     try:
         yield

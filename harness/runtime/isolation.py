@@ -1,4 +1,4 @@
-"""A model under attack, so isolated that its passes leave the process as the attack had it."""
+"""Isolate a model under attack: each of its passes leaves the process's state as the attack had it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from harness.runtime.streams import Streams
 
 
 class Isolation:
-    """What is exchanged around the passes of one model.
+    """The process state that is swapped around the passes of one model.
 
-    The model draws from streams of its own: they are in place during its passes alone, and go on from pass to pass.
-    So a model that seeds a global generator cannot make an attack draw the same numbers for ever, and one that draws
-    stays random. Torch's modes, warnings' filters, and ``logging.disable`` are put back.
+    During its passes the model has its own states of the global random generators, which continue from pass to pass.
+    So a model that seeds a global generator cannot make the attack draw the same numbers again and again, and a model
+    that draws stays random. After each pass, torch's modes, the filters of ``warnings``, and ``logging.disable`` are
+    restored.
 
     Attributes:
-        changed: those of torch's modes that a pass changed.
+        changed: names of the torch modes that a pass changed.
     """
 
     def __init__(self, device: torch.device, seed: int) -> None:
@@ -32,14 +33,14 @@ class Isolation:
         self._depth = 0  # a model may call itself
         self._in_gradient = False
         self._closed = False
-        self._outside: Process | None = None  # while a pass runs, what it must leave as it was
+        self._outside: Process | None = None  # during a pass, the state to restore after it
 
     def streams(self) -> Mapping[str, object]:
-        """The states of the model's streams between two passes: one that a pass drew from, or set, differs then."""
+        """The model's generator states between two passes; a state changes if a pass draws from it, or seeds it."""
         return self._streams.held()
 
     def enter(self, *, backward: bool = False) -> None:
-        """A pass begins."""
+        """Begin a pass."""
         self._depth += 1
         if self._depth > 1 or self._closed:
             return
@@ -47,13 +48,13 @@ class Isolation:
         self._streams.swap()
 
     def leave(self) -> None:
-        """A pass ends, perhaps by an exception."""
+        """End a pass, normally or after an exception."""
         self._depth -= 1
         if self._depth == 0 and self._outside is not None:
             self._put_back()
 
     def close(self) -> None:
-        """No pass of the model is isolated from now on; one that never ended, ends."""
+        """Isolate no further pass, and end a pass that has not ended."""
         self._closed = True
         if self._outside is not None:
             self._put_back()
@@ -65,16 +66,16 @@ class Isolation:
         self._outside = None
 
     def watch(self, outputs: object) -> None:
-        """Isolate the backward pass through these outputs, too: a network may draw there, as where it recomputes."""
+        """Isolate the backward pass through these outputs, too: a network that recomputes layers may draw there."""
         if isinstance(outputs, Tensor) and outputs.requires_grad and not self._closed:
             outputs.register_hook(lambda _gradient: self._gradient_begins())  # type: ignore[no-untyped-call]
 
     def _gradient_begins(self) -> None:
         if self._in_gradient or self._closed:
-            return  # several passes have one backward pass together
+            return  # one backward pass may go through the outputs of several forward passes
         self._in_gradient = True
         self.enter(backward=True)
-        # what DistributedDataParallel does: torch has no public word for the end of a backward pass
+        # as DistributedDataParallel does: torch has no public hook for the end of a backward pass
         engine = cast(Any, torch.autograd.Variable)._execution_engine
         engine.queue_callback(self._gradient_ends)
 
@@ -85,14 +86,14 @@ class Isolation:
 
 @contextlib.contextmanager
 def isolated(model: nn.Module, device: torch.device, seed: int) -> Iterator[Isolation]:
-    """Isolate each pass of the model, forward and backward, inside.
+    """Isolate each forward and backward pass of the model in the body.
 
-    It is done by hooks, so that the attack gets the model itself, whatever it asks of it.
+    Hooks do this, so that the attack gets the model itself, not a wrapper that lacks its attributes.
 
     Args:
-        seed: what the model's streams start from, so that the figures of a model that draws are repeatable.
+        seed: seeds the model's generator states, so that the figures of a model that draws are repeatable.
     Raises:
-        ModelFault: a pass of a model from elsewhere raised.
+        ModelFault: a pass of a model from elsewhere raised an exception.
     """
     isolation = Isolation(device, seed)
 

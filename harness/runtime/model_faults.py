@@ -1,7 +1,7 @@
-"""Exceptions of a model's backward pass, told apart from those of the attack that asked for it.
+"""Distinguish exceptions of a model's backward pass from exceptions of the attack that asked for the pass.
 
-What a model from elsewhere raises in a forward pass is a ModelFault from the start (``harness.targets.prepared``); what
-it raises in a backward pass comes out of torch, in the midst of an attack.
+An exception in the forward pass of a model from elsewhere becomes a ModelFault at once (``harness.targets.prepared``).
+An exception in its backward pass comes out of torch, while the attack runs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import torch.autograd.graph
 from harness.errors import ModelFault, one_line
 
 _TORCH = Path(torch.__file__).parent
-_BACKWARD = Path(torch.autograd.graph.__file__)  # where torch's engine is started
+_BACKWARD = Path(torch.autograd.graph.__file__)  # the file that starts torch's backward pass
 _OURS = Path(__file__).parents[1]
 
 
 @contextlib.contextmanager
 def blaming_model() -> Iterator[None]:
-    """Make an exception from a model's backward pass a ModelFault; the traceback of any ModelFault goes to the log.
+    """Turn an exception of a model's backward pass into a ModelFault, and log the traceback of every ModelFault.
 
-    Any other exception is the attack's, or a bug of this program, and is passed on as it is.
+    Any other exception belongs to the attack, or is a bug of this program, and passes through.
     """
     log = logging.getLogger("harness.targets")
     try:
@@ -42,10 +42,11 @@ def blaming_model() -> Iterator[None]:
 
 
 def _in_backward(error: BaseException) -> bool:
-    """Whether torch's backward pass was running, and in it code that is not ours, nor that of who asked for the pass.
+    """Whether an exception comes from the model's backward pass.
 
-    Where no code in Python ran, torch's engine refused the graph: that is the model's, in which an attack that ships
-    puts nothing new; of one that does not ship it may be the attack's.
+    It does if torch's backward pass was running code in it that belongs neither to harness nor to the caller of the
+    pass. If no Python code was running in it, torch refused the graph. The model is at fault then if the attack ships,
+    since such an attack adds nothing unusual to the graph; any other attack may be at fault itself.
     """
     files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
     if _BACKWARD not in files:

@@ -1,4 +1,4 @@
-"""Torch's modes: what decides how it computes, and is one for the whole process or thread."""
+"""Torch's modes: settings of the whole process, or of a thread, that change how torch computes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 
-_C = cast(Any, torch._C)  # by these the modes are read in a tenth of the time, and so around every forward pass
+_C = cast(Any, torch._C)  # ten times as fast as the public functions, since modes are read around every forward pass
 _TINY = 5e-324  # the smallest positive number: a denormal one
 _PRECISIONS = [(backend, part) for backend in ("cuda", "mkldnn") for part in ("all", "matmul", "conv", "rnn")]
 
@@ -17,7 +17,8 @@ class Mode(NamedTuple):
     """One mode.
 
     Attributes:
-        of_thread: each thread has its own, so that what a backward pass has, which may be in another, says nothing.
+        of_thread: whether each thread has its own value. Such a mode is not compared around a backward pass, which may
+            run in another thread.
     """
 
     name: str
@@ -32,7 +33,7 @@ def _default_device() -> torch.device | None:
 
 
 def _matmul_precision() -> str | None:
-    """None where torch refuses to say, since the precisions of its backends differ."""
+    """Torch's float32 matmul precision; None where torch raises, because its backends have different precisions."""
     try:
         return torch.get_float32_matmul_precision()
     except RuntimeError:
@@ -40,7 +41,7 @@ def _matmul_precision() -> str | None:
 
 
 def _put_matmul_precision(value: str | None) -> None:
-    torch.set_float32_matmul_precision(value or "highest")  # torch's own: the precisions of backends come after it
+    torch.set_float32_matmul_precision(value or "highest")  # torch's default; each backend's own precision is set next
 
 
 def _precision(backend: str, part: str) -> Mode:
@@ -92,7 +93,7 @@ MODES = (
     Mode("cuDNN's deterministic mode", _C._get_cudnn_deterministic, _C._set_cudnn_deterministic),
     Mode("torch's use of cuDNN", _C._get_cudnn_enabled, _C._set_cudnn_enabled),
     Mode("torch's use of oneDNN", _C._get_mkldnn_enabled, _C._set_mkldnn_enabled),
-    # first what sets several of the others
+    # this first, since setting it sets several of those below
     Mode("torch's float32 precision", _matmul_precision, _put_matmul_precision),
     _precision("generic", "all"),
     *(_precision(backend, part) for backend, part in _PRECISIONS),
@@ -106,10 +107,12 @@ _IN_BACKWARD = tuple(mode for mode in MODES if not mode.of_thread)
 
 @dataclass(frozen=True)
 class Modes:
-    """The modes at one time, to be put back.
+    """The values of the modes at one time, to be restored.
 
     Attributes:
-        read: which; in a backward pass not those of a thread, some of which torch sets there by itself.
+        read: the modes that were read: all, or around a backward pass those that are not of a thread, since torch
+            itself sets some of a thread's modes there.
+        values: their values, in the same order.
     """
 
     read: tuple[Mode, ...]
@@ -117,12 +120,12 @@ class Modes:
 
     @classmethod
     def now(cls, *, backward: bool = False) -> Modes:
-        """Read them; it takes some 15 microseconds."""
+        """Read the modes; this takes some 15 microseconds."""
         read = _IN_BACKWARD if backward else MODES
         return cls(read, tuple([mode.get() for mode in read]))
 
     def put_back(self) -> Mapping[str, Any]:
-        """Set again those that were changed; gives what each was changed to, by name."""
+        """Restore the modes that have changed; returns name -> the value that it had been changed to."""
         values = tuple([mode.get() for mode in self.read])
         if values == self.values:
             return {}

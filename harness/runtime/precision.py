@@ -1,4 +1,4 @@
-"""The arithmetic of a training, by name; imports no torch."""
+"""The names of a training's arithmetic. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 def precision_code(precision: Precision) -> dict[str, str]:
-    """What a run's identity takes of how a precision is computed.
+    """What a run's identity contains about the implementation of a precision.
 
-    Trainings in bfloat16 of earlier versions computed with the weights that they began with: theirs are other results.
+    Earlier versions trained in bfloat16 with the initial weights throughout (a fault), so their results are different.
     """
     return {"bfloat16": "of the present weights"} if precision == "bfloat16" else {}

@@ -1,4 +1,4 @@
-"""What is one for the whole process, and could change a figure without a word: it is put back."""
+"""Save and restore state of the whole process that could change a figure unnoticed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.runtime.modes import Modes
 
 @dataclass(frozen=True)
 class Process:
-    """The state of the process at one time.
+    """Torch's modes, ``logging.disable``, and the filters of ``warnings`` at one time.
 
-    A filter or ``logging.disable`` could silence AutoAttack's warnings, which flags are made of.
+    A filter or ``logging.disable`` could silence AutoAttack's warnings, from which the checks of rigour raise flags.
     """
 
     modes: Modes
@@ -25,11 +25,11 @@ class Process:
 
     @classmethod
     def now(cls, *, backward: bool = False) -> Process:
-        """Read it."""
+        """Read the state."""
         return cls(Modes.now(backward=backward), logging.root.manager.disable, [*warnings.filters])
 
     def put_back(self) -> Mapping[str, Any]:
-        """Gives what of torch's was changed, and to what."""
+        """Restore the state; returns each torch mode that had changed -> the value it had been changed to."""
         logging.root.manager.disable = self.disabled
         if warnings.filters != self.filters:
             cast(list[Any], warnings.filters)[:] = self.filters
@@ -38,9 +38,9 @@ class Process:
 
 @contextlib.contextmanager
 def process_kept() -> Iterator[Mapping[str, Any]]:
-    """Torch's modes, warnings' filters, and ``logging.disable`` are put back, whatever is run inside.
+    """Restore torch's modes, the filters of ``warnings``, and ``logging.disable`` after the body.
 
-    Gives a mapping that has afterwards each of torch's modes that was changed, and to what.
+    Yields a mapping that is filled afterwards: each torch mode that the body changed -> the value it was changed to.
     """
     changed: dict[str, Any] = {}
     before = Process.now()

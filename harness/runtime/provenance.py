@@ -16,7 +16,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "pyautoattack")
 
 
 def host() -> str:
-    """The machine's name; ``HARNESS_HOST`` replaces it where results are published."""
+    """The machine's name, or ``HARNESS_HOST`` if it is set, as for results that are published."""
     return os.environ.get(HOST_VARIABLE) or platform.node()
 
 
@@ -39,7 +39,7 @@ def _software() -> Mapping[str, Any]:
 
 
 def _commit() -> dict[str, Any]:
-    """The commit of the checkout that harness runs from, and whether it had changes; empty for an installed copy."""
+    """The commit of the checkout that harness runs from, and whether it has changes; empty for an installed copy."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return {}

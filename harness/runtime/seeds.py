@@ -1,4 +1,4 @@
-"""Every random draw comes from a generator derived from (seed, purpose): never from global state."""
+"""Seeds and generators. Every random draw comes from a generator derived from (seed, purpose), never a global one."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from harness.runtime.streams import Streams
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for one purpose; different purposes give unrelated streams (by SHA-256).
+    """A 63-bit seed for one purpose, by SHA-256: different purposes give unrelated random numbers.
 
-    Arguments enter with their types and lengths apart, so ("a", 12) and ("a1", 2) differ.
+    The parts of the purpose are hashed with their types and separated, so ("a", 12) and ("a1", 2) differ.
     """
     text = repr((seed, *purpose)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
 
 
 def generator(device: torch.device, seed: int, *purpose: str | int) -> torch.Generator:
-    """A fresh generator on the device for one purpose."""
+    """A new generator on the device for one purpose."""
     return torch.Generator(device).manual_seed(derive_seed(seed, *purpose))
 
 
 @contextlib.contextmanager
 def global_seed(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed the global generators for code that knows no other (module initialisers, AutoAttack); then put them back.
+    """Seed the global generators for code that uses no others (module initialisers, AutoAttack), then restore them.
 
-    They are torch's, on the CPU and on the device, numpy's, and Python's.
+    The generators are torch's on the CPU and on the device, numpy's, and Python's.
     """
     streams = Streams(device, seed)
     streams.swap()

@@ -1,4 +1,4 @@
-"""The random generators that a whole process shares, torch's, numpy's, and Python's: states of one's own for them."""
+"""Private states for the random generators that a whole process shares: torch's, numpy's, and Python's."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.random import mtrand
 
 
 class Streams:
-    """A state for each global generator; ``swap`` puts them in place, and the same again puts back what was there.
+    """One state for each global generator. ``swap`` exchanges them with the states in use; a second swap undoes it.
 
-    A swap costs some 15 microseconds, so that there may be two around every forward pass: numpy's generator is
-    exchanged whole, since to copy its state would take three times as long as everything else here.
+    A swap takes some 15 microseconds, so that every forward pass can afford two. Numpy's generator object is exchanged
+    instead of its state: copying the state would take three times as long as everything else here.
 
     Args:
-        device: where there is CUDA in it, its global generator is one of them.
-        seed: what the states are derived from, by each library's own seeding.
+        device: a CUDA device's global generator is included.
+        seed: seeds each state, by the library's own seeding.
     """
 
     def __init__(self, device: torch.device, seed: int) -> None:
@@ -29,7 +29,7 @@ class Streams:
         self._python_state = random.Random(seed).getstate()
 
     def swap(self) -> None:
-        """Exchange these states with those in place. A normal number that numpy held ready is dropped."""
+        """Exchange these states with those in use. Numpy loses the second normal number that it may have stored."""
         state = torch.default_generator.get_state()
         torch.default_generator.set_state(self._torch_state)
         self._torch_state = state
@@ -45,7 +45,7 @@ class Streams:
         self._python_state = python
 
     def held(self) -> Mapping[str, object]:
-        """The states that are not in place, by the name of their library: to be compared, and no more."""
+        """The states that are not in use, by library; for comparison alone."""
         held: dict[str, object] = {"torch's": self._torch_state.numpy().tobytes()}
         if self._cuda_state is not None:
             held["torch's CUDA"] = self._cuda_state.numpy().tobytes()

@@ -1,4 +1,4 @@
-"""What an attack may not change of the network that it is given: weights, modes, layers, and what hangs on them."""
+"""What an attack must not change in the network that it is given: weights, buffers, modes, layers, and hooks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 
 class Untouched:
-    """A network as it was, to be compared with what it is later; its tensors are copied.
+    """A record of a network (its tensors are copied), to compare the network with later.
 
-    A network that came back changed would make every figure after it that of another network, without a word.
+    If an attack changed the network unnoticed, every later figure would be another network's.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -23,7 +23,7 @@ class Untouched:
         self._layers = _layers(model)
 
     def changed(self, model: nn.Module) -> set[str]:
-        """The names of tensors that are no longer the same, and of layers: themselves, their modes, or their hooks."""
+        """The names of changed tensors, and of layers that are others, or whose mode, ``forward``, or hooks changed."""
         tensors, layers = _tensors(model), _layers(model)
         names = {n for n in self._layers.keys() | layers.keys() if self._layers.get(n) != layers.get(n)}
         for name in self._tensors.keys() | tensors.keys():
@@ -42,7 +42,7 @@ def _layers(model: nn.Module) -> Mapping[str, Any]:
         name or "the whole network": (
             module,
             module.training,
-            vars(module).get("forward"),  # one of its own hides that of its class
+            vars(module).get("forward"),  # an instance's ``forward`` would override its class's
             *(list(vars(module).get(hooks, ())) for hooks in _HOOKS),
         )
         for name, module in model.named_modules()

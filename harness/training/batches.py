@@ -13,10 +13,10 @@ from harness.runtime.seeds import generator
 
 
 def epoch_batches(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every training image once, in an order and with an augmentation that (seed, epoch) decide.
+    """Every training image once; (seed, epoch) decide the order and the augmentation.
 
-    Yields ``(batch, channels, height, width)`` float32 in [0, 1] and int64 labels; the last batch may be smaller, but a
-    last batch of a single image joins the one before it, since batch-norm needs two.
+    Yields ``(batch, channels, height, width)`` float32 in [0, 1] and int64 labels. The last batch may be smaller. If it
+    would have one image, this image joins the batch before it, since batch-norm needs two.
     """
     device = dataset.train.images.device
     order = torch.randperm(len(dataset.train), generator=generator(device, seed, "order", epoch), device=device)
@@ -27,7 +27,7 @@ def epoch_batches(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> I
 
 
 def batch_sizes(images: int, batch_size: int) -> list[int]:
-    """How many images each batch of an epoch has."""
+    """The number of images in each batch of an epoch."""
     sizes = [batch_size] * (images // batch_size)
     rest = images % batch_size
     if sizes and rest == 1:
@@ -38,15 +38,15 @@ def batch_sizes(images: int, batch_size: int) -> list[int]:
 
 
 def batch_code(images: int, batch_size: int) -> dict[str, str]:
-    """What a run's identity takes of the rule for a last batch of one, where there is one.
+    """What a run's identity contains about a last batch of one image; empty where there is no such batch.
 
-    Trainings of earlier versions took such a batch by itself: theirs are other results.
+    Earlier versions trained on such a batch by itself, so their results are different.
     """
     return {"last batch": "joined"} if images > batch_size and images % batch_size == 1 else {}
 
 
 def augment(images: Tensor, augmentation: Augmentation, draws: torch.Generator) -> Tensor:
-    """Random crop, then random flip, of each image of a uint8 batch by itself."""
+    """Crop, then flip, each image of a uint8 batch at random, independently of the others."""
     if augmentation.crop_padding:
         images = _random_crop(images, augmentation.crop_padding, draws)
     if augmentation.flip:
@@ -56,7 +56,7 @@ def augment(images: Tensor, augmentation: Augmentation, draws: torch.Generator) 
 
 
 def _random_crop(images: Tensor, padding: int, draws: torch.Generator) -> Tensor:
-    """Each image at its own offset in its zero-padded frame, by one gather for the whole batch."""
+    """Crop each zero-padded image at its own random offset; one gather does the whole batch."""
     n, _, height, width = images.shape
     device = images.device
     padded = F.pad(images, (padding,) * 4)

@@ -1,4 +1,4 @@
-"""What a training leaves on the disk: published weights, and the state that it resumes from."""
+"""The files that a training writes: the weights of checkpoints, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STATE_FILE = "state.pt"
 
 
 def weights_file(directory: Path, checkpoint: str) -> Path:
-    """Where a run keeps the weights of a checkpoint."""
+    """The file with the weights of a checkpoint, in the run's directory."""
     return directory / f"{checkpoint}.safetensors"
 
 
 def save_weights(directory: Path, checkpoint: str, weights: dict[str, Tensor], spec: RunSpec, epoch: int) -> str:
-    """Write a checkpoint's weights with the run's settings inside, atomically; give the file's SHA-256."""
-    # clones: the file has every name, also where two layers share one tensor
+    """Write a checkpoint's weights, with the run's settings as metadata, atomically; returns the file's SHA-256."""
+    # clones, since safetensors refuses tensors that share memory, as the layers of some networks do
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     settings = {"run": spec.document(), "identity": spec.identity, "checkpoint": checkpoint, "epoch": epoch}
     content = safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(settings, sort_keys=True)})
@@ -42,7 +42,7 @@ def load_weights(file: Path, sha256: str) -> dict[str, Tensor]:
     """Read a checkpoint's weights.
 
     Raises:
-        HarnessError: the file is gone, or is not the one that the store recorded.
+        HarnessError: the file cannot be read, or is not the file that the store recorded.
     """
     try:
         content = file.read_bytes()
@@ -58,7 +58,7 @@ def load_weights(file: Path, sha256: str) -> dict[str, Tensor]:
 
 @dataclass
 class TrainingState:
-    """What a training resumes from, at the end of an epoch. Random state is derived, so none is kept."""
+    """What a training resumes from: its state after an epoch. Random states are derived from seeds, so none is kept."""
 
     identity: str
     epoch: int
@@ -70,7 +70,7 @@ class TrainingState:
     checkpoints: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
-        """Write the state, atomically: a crash leaves this state or the one before it."""
+        """Write the state atomically: after a crash the file holds this state or the previous one."""
         buffer = io.BytesIO()
         document = {key: value for key, value in vars(self).items() if key != "records"}
         torch.save(document | {"records": [asdict(record) for record in self.records]}, buffer)
@@ -78,7 +78,7 @@ class TrainingState:
 
     @classmethod
     def load(cls, directory: Path, identity: str, device: torch.device) -> TrainingState | None:
-        """The state of an earlier start of the same run, or None where there is none."""
+        """The state that an earlier start of the same run left; None if there is none."""
         file = directory / STATE_FILE
         if not file.exists():
             return None

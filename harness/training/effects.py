@@ -1,4 +1,4 @@
-"""What a loss reads and must not change: weights, their gradients, buffers at rest, and the batch."""
+"""What a loss must not change: weights, their gradients, buffers of modules in evaluation mode, and the batch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from harness.plugin.method import Step
 
 ADVICE = {
     "gradient": "call no backward(), nor zero_grad(): craft with step.perturb, or with torch.autograd.grad(loss, x)",
-    "parameter": "the optimiser alone moves weights, and a hook on one stays for all updates",
+    "parameter": "the optimiser alone changes weights, and a hook on a weight would act in all later updates",
     "buffer": "a module in evaluation mode keeps its buffers",
-    "batch": "wrappers take the loss again on the same images: change a copy, such as step.x.clone()",
+    "batch": "wrappers may compute the loss again on the same images: change a copy, such as step.x.clone()",
 }
 
 
 class Before(NamedTuple):
-    """A tensor at one time.
+    """A record of a tensor, to compare it with later.
 
     Attributes:
-        tensor: itself, held so that no other one takes its place in memory; None where there is none.
-        kind: which of ``ADVICE`` says more.
-        marks: where its memory is, how often torch knows it to be written, and its hooks.
-        value: a copy, where values are compared.
+        tensor: the tensor, kept alive so that its memory is not reused; None for a parameter without a gradient.
+        kind: a key of ``ADVICE``.
+        marks: the address of its memory, torch's count of writes to it, and the number of its hooks.
+        value: a copy, if values are compared.
     """
 
     tensor: Tensor | None
@@ -34,7 +34,7 @@ class Before(NamedTuple):
 
     @classmethod
     def of(cls, tensor: Tensor | None, kind: str, values: bool) -> Before:
-        """What can be said of it now."""
+        """Record a tensor as it is now."""
         if tensor is None:
             return cls(None, kind, None, None)
         hooks = len(tensor._backward_hooks or ()) + len(tensor._post_accumulate_grad_hooks or ())
@@ -42,18 +42,18 @@ class Before(NamedTuple):
         return cls(tensor, kind, marks, tensor.detach().clone() if values else None)
 
     def differs(self, now: Before | None) -> bool:
-        """Whether it is another tensor now, or was written."""
+        """Whether the tensor was replaced or written since."""
         if now is None or self.tensor is not now.tensor or self.marks != now.marks:
             return True
         return self.tensor is not None and self.value is not None and not same(self.tensor, self.value)
 
 
 def seen(step: Step, *, values: bool) -> dict[str, Before]:
-    """All that a loss must leave as it was, by the words for it.
+    """Record everything that a loss must not change, keyed by its name in messages.
 
     Args:
-        values: copy the values too. Torch counts what is written into a tensor, but not what is written into its
-            ``.data``, or into an array that shares its memory.
+        values: copy the values, too. Torch counts writes to a tensor, but not writes to its ``.data``, or to an array
+            that shares its memory.
     """
     found = {"the images step.x": Before.of(step.x, "batch", values)}
     found["the labels step.y"] = Before.of(step.y, "batch", values)
@@ -67,7 +67,7 @@ def seen(step: Step, *, values: bool) -> dict[str, Before]:
 
 
 def touched(before: dict[str, Before], step: Step) -> dict[str, str]:
-    """What a loss changed, or put another in the place of, by the words for it; with its kind."""
+    """What a loss changed, replaced, or added: its name in messages -> its kind, a key of ``ADVICE``."""
     now = seen(step, values=False)
     new = {name: thing.kind for name, thing in now.items() if name not in before}
     return {name: thing.kind for name, thing in before.items() if thing.differs(now.get(name))} | new

@@ -1,4 +1,4 @@
-"""The method's side of an update, held to its contract: what a loss must be, and what it must leave as it was."""
+"""Check a method's contract at every update: what its loss must return, and what it must not change."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from harness.registry.faults import blaming, fault, modes_held, suspect
 from harness.training.effects import ADVICE, seen, touched
 from harness.training.memory import require_savable
 
-_VALUES_EVERY = 5  # calls of a loss: in the others, what torch itself counts is compared, which costs next to nothing
+_VALUES_EVERY = 5  # values are compared at every fifth call of a loss; otherwise only torch's write counts, almost free
 
 
 def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper] = ()) -> Loss:
-    """The method's loss; a broken contract is a PluginFault that names the method and its file.
+    """The method's loss, checked: a broken contract raises a PluginFault that names the method and its file.
 
-    The loss is a scalar with a gradient, what it logs are scalar tensors, and the modes of modules, what asks for
-    gradients, torch's modes, weights, their gradients, and the batch are afterwards as they were: all these are the
-    engine's.
+    The loss must be a scalar with a gradient, and log scalar tensors. It must leave unchanged what belongs to the
+    engine: the modes of modules, ``requires_grad``, torch's modes, weights, their gradients, and the batch.
     """
     plugins: list[Plugin] = [method, *([network] if network is not None else []), *wrappers]
     calls = itertools.count()
@@ -44,8 +43,8 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
         if changed:
             raise fault(
                 method,
-                f"its loss left {listed(changed)} in another mode or without gradient; modes are the engine's:"
-                " step.perturb crafts in evaluation mode and puts it back",
+                f"its loss left {listed(changed)} in another mode or without gradient; the engine sets modes, and"
+                " step.perturb crafts in evaluation mode and restores the mode",
             )
         changes = touched(held, step)
         if changes:
@@ -76,7 +75,7 @@ def _checked_log(method: Method, log: Log) -> Log:
     def checked(name: str, value: Tensor) -> None:
         given: Any = value
         if not isinstance(name, str):
-            raise fault(method, f"it logs under the name {name!r}; a name is a text")
+            raise fault(method, f"it logs under the name {name!r}; a name must be a string")
         if not isinstance(given, Tensor) or given.shape != ():
             kind = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
             raise fault(method, f"it logs {name} as {kind}; log a scalar tensor, such as values.mean()")
@@ -88,16 +87,16 @@ def _checked_log(method: Method, log: Log) -> Log:
 
 
 def _state(model: nn.Module) -> dict[str, bool]:
-    """The mode of every module, and whether each parameter asks for a gradient."""
+    """The mode of every module, and ``requires_grad`` of every parameter."""
     modes = {f"module {name or '(the network)'}": module.training for name, module in model.named_modules()}
     return modes | {f"parameter {name}": p.requires_grad for name, p in model.named_parameters()}
 
 
 def moving_once(method: Method, loss: Loss, wrappers: Sequence[Wrapper]) -> Callable[[], Loss]:
-    """Gives for each update a loss that a wrapper may take several times: the method's memory moves once.
+    """Make, for each update, a loss that a wrapper may call several times while the method's memory changes once.
 
-    Each call but the first begins with the memory that the update began with, so that what stays is what the last call
-    made of it. Without a wrapper that takes the gradient in its own way nothing is copied.
+    Every call starts from the memory as it was at the start of the update, so only the last call's change remains. If
+    no wrapper overrides ``backward``, the loss is called once and nothing is copied.
     """
     if all(type(wrapper).backward is Wrapper.backward for wrapper in wrappers):
         return lambda: loss
@@ -108,7 +107,7 @@ def moving_once(method: Method, loss: Loss, wrappers: Sequence[Wrapper]) -> Call
         def call(step: Step) -> Tensor:
             nonlocal kept
             if kept is None:
-                require_savable([method])  # what cannot be saved may not be copied either
+                require_savable([method])  # a memory that cannot be saved may not be copyable, either
                 kept = copy.deepcopy(method.state_dict())
             else:
                 if not method.saves_itself:

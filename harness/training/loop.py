@@ -1,4 +1,4 @@
-"""The training loop: one method, one network, one protocol, from the first epoch or the last state."""
+"""The training loop of one run, from the first epoch or from the saved state."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ from harness.training.wrapped import held_backward, published
 
 log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5
-_COMPARED = 8  # training images, on which a network built anew is held to the trained one
+_COMPARED = 8  # training images on which a rebuilt network is compared with the trained one
 
 
 def initial_model(network: Network, shape: Shape, train_seed: int) -> nn.Module:
-    """The network before training, as the train seed decides it; built on the CPU, so the same on every device."""
+    """The untrained network for a training seed; built on the CPU, so that it is the same for every device."""
     with process_kept(), global_seed(torch.device("cpu"), derive_seed(train_seed, "initialisation")):
         return network.build(shape)
 
 
 def learning_rate(protocol: TrainProtocol, epoch: int) -> float:
-    """The learning rate during an epoch (counted from 1); a drop at fraction f acts after round(f * epochs) epochs."""
+    """The learning rate in an epoch (counted from 1); a drop at fraction f acts after round(f * epochs) epochs."""
     drops = sum(epoch > round(fraction * protocol.epochs) for fraction in protocol.lr_drops)
     return protocol.lr * protocol.lr_factor**drops
 
 
 def checkpoint_epochs(protocol: TrainProtocol) -> dict[str, int]:
-    """After which epoch each checkpoint is taken."""
+    """Checkpoint -> the epoch after which it is saved."""
     return {"early": max(1, round(protocol.early * protocol.epochs)), "last": protocol.epochs}
 
 
 class Trainer:
-    """One run on one device. ``fit`` goes on from the state in the run's directory, if there is one."""
+    """The training of one run on one device. ``fit`` resumes from the state in the run's directory, if there is one."""
 
     def __init__(
         self,
@@ -79,12 +79,12 @@ class Trainer:
         self.model = initial_model(network, dataset.shape, spec.train_seed).to(self.device)
 
     def fit(self, report: Report) -> None:
-        """Train to the last epoch, writing checkpoints and, after every epoch, the state to resume from.
+        """Train to the last epoch; write checkpoints and, after every epoch, the state to resume from.
 
         Raises:
-            TrainingFailed: a loss or a weight is not finite; with the epoch and the batch.
-            PluginFault: the method, the network, or a wrapper broke its contract; or a network to be published is not
-                all in its weights.
+            TrainingFailed: a loss or a weight is not finite; names the epoch, and for a loss the batch.
+            PluginFault: the method, the network, or a wrapper broke its contract; or saving the weights of the trained
+                network would lose a part of it.
         """
         state = TrainingState.load(self.directory, self.spec.identity, self.device) or TrainingState(
             self.spec.identity, 0, {}, {}, {}
@@ -98,7 +98,7 @@ class Trainer:
                     part.prepare(self.model)
             self._remembered = Remembered(parts, self.model)
             self._remembered.refuse_lost()
-        # only now: a prepare may have put other parameters into the network, such as a new last layer
+        # only now: ``prepare`` may have replaced parameters of the network, for example by a new last layer
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=self.protocol.lr,
@@ -114,7 +114,7 @@ class Trainer:
             self._repeat(state, report)
         with arithmetic(self.device, self.protocol.precision):
             for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
-                # for networks that draw; derived for each epoch, so that a training that resumes draws the same
+                # For networks that draw. Seeded for each epoch, so that a resumed training draws the same numbers.
                 with global_seed(self.device, derive_seed(self.spec.train_seed, "network", epoch)):
                     record = self._epoch(epoch, report)
                 if epoch in checkpoint_epochs(self.protocol).values():
@@ -124,7 +124,7 @@ class Trainer:
                     self._keep(state, record, report)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
-        """Report what an earlier start did: the store may have missed it when that was stopped."""
+        """Report the epochs and checkpoints of an earlier start again: the store may lack those before the stop."""
         log.info("resume after epoch %d", state.epoch)
         for record in state.records:
             report(EpochDone(self.run_id, self.spec.label, self.protocol.epochs, record))
@@ -132,7 +132,7 @@ class Trainer:
             report(CheckpointDone(self.run_id, name, epoch, sha256))
 
     def _keep(self, state: TrainingState, record: EpochRecord, report: Report) -> None:
-        """Write the epoch's checkpoints, then its state, then tell: what is told is on the disk."""
+        """Write the epoch's checkpoints, then the state, then report both: what is reported is on the disk."""
         for name, at in checkpoint_epochs(self.protocol).items():
             if record.epoch == at:
                 weights = published(self.wrappers, self.model)
@@ -152,7 +152,7 @@ class Trainer:
 
     def _rebuilding(self) -> Rebuilding:
         def build() -> nn.Module:
-            fresh = type(self.network).from_mapping(self.network.resolved())  # what a plugin's instance keeps is lost
+            fresh = type(self.network).from_mapping(self.network.resolved())  # a new instance, as in evaluation
             return initial_model(fresh, self.dataset.shape, self.spec.train_seed).to(self.device)
 
         chosen = torch.linspace(0, len(self.dataset.train) - 1, _COMPARED, device=self.device).long()
@@ -175,7 +175,7 @@ class Trainer:
             step = Step(x, y, self.model, self.threat, progress, attack_draws, means.add)
             means.add_loss(self._update(step))
             now = time.perf_counter()
-            if now - shown >= PROGRESS_INTERVAL_S:  # reading the loss waits for the device: rarely, by the clock
+            if now - shown >= PROGRESS_INTERVAL_S:  # seldom: reading the loss waits for the device
                 shown = now
                 rate = min(index * self.protocol.batch_size, images) / (now - started)
                 left = ((self.protocol.epochs - epoch + 1) * images - index * self.protocol.batch_size) / rate
@@ -196,17 +196,17 @@ class Trainer:
             self.optimizer.step()
             for wrapper in self.wrappers:
                 wrapper.after(self.model)
-            if not self._updated:  # a fault is told after the first update, not after an epoch
+            if not self._updated:  # report a fault after the first update, not after an epoch
                 self._remembered.refuse_lost()
                 self._updated = True
         return loss
 
 
 def wrapped_backward(wrappers: Sequence[Wrapper], *, held: bool = False) -> Backward:
-    """How an update's gradient is taken: plainly, inside the wrappers, the last outermost.
+    """The function that computes an update's gradient: plain ``backward`` inside the wrappers, the last one outermost.
 
     Args:
-        held: whether each wrapper is held to its contract.
+        held: check each wrapper's contract.
     """
     backward: Backward = _backward
     for wrapper in wrappers:

@@ -1,4 +1,4 @@
-"""Means over an epoch, and the first loss that is not finite: summed on the device, read once."""
+"""Means over an epoch, and the first loss that is not finite; both stay on the device until they are read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.errors import TrainingFailed
 
 
 class Means:
-    """Means over an epoch's batches, summed on the device: adding to them waits for nothing."""
+    """Means over an epoch's batches, summed on the device, so that adding a value does not wait for the device."""
 
     def __init__(self, device: torch.device) -> None:
         self._sums: dict[str, tuple[Tensor, int]] = {}
@@ -18,12 +18,12 @@ class Means:
         self._first_bad = torch.zeros((), dtype=torch.int64, device=device)  # 0: none
 
     def add(self, name: str, value: Tensor) -> None:
-        """Take one batch's value of a diagnostic."""
+        """Add one batch's value of a diagnostic."""
         total, count = self._sums.get(name, (torch.zeros_like(self._loss), 0))
         self._sums[name] = (total + value.detach(), count + 1)
 
     def add_loss(self, loss: Tensor) -> None:
-        """Take one batch's loss, and note the first that is not finite."""
+        """Add one batch's loss; remember the first batch whose loss is not finite."""
         self._batches += 1
         fresh = ~loss.isfinite() & (self._first_bad == 0)
         self._first_bad = torch.where(fresh, self._batches, self._first_bad)

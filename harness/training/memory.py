@@ -1,4 +1,4 @@
-"""What plugins remember, held to what a stopped training can go on from."""
+"""Check that what plugins remember can be saved, so that a stopped training can resume."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 def require_savable(plugins: Sequence[Plugin]) -> None:
-    """Refuse a memory from which a stopped training could not go on.
+    """Refuse a memory from which a stopped training could not resume.
 
     Args:
         plugins: a method and wrappers.
     Raises:
-        PluginFault: one remembers what ``unsavable`` names.
+        PluginFault: a memory holds something that cannot be saved; see ``unsavable``.
     """
     for plugin in plugins:
         problem = unsavable(cast(Stateful, plugin))
@@ -30,7 +30,7 @@ def require_savable(plugins: Sequence[Plugin]) -> None:
 
 
 def unsavable(part: Stateful) -> str | None:
-    """What of a memory ``torch.load(weights_only=True)`` would not give back as it was, in words; None if nothing."""
+    """A message about a part of the memory that ``torch.load(weights_only=True)`` would not restore; None if none."""
     state: Any = part.state_dict()
     if type(state) is not dict:
         return f"its state_dict gives a {type(state).__name__}; give a dict"
@@ -39,7 +39,7 @@ def unsavable(part: Stateful) -> str | None:
         if kind is not None:
             return (
                 f"its memory {name!r} holds {kind}, which a checkpoint does not give back; keep tensors, numbers,"
-                " texts, networks, and lists, tuples, dicts, and sets of the first three"
+                " strings, networks, and lists, tuples, dicts, and sets of the first three"
             )
     for name, kept in () if part.saves_itself else part.memory.items():
         if isinstance(kept, nn.Module) and any(parameter.grad is not None for parameter in kept.parameters()):
@@ -51,7 +51,7 @@ def unsavable(part: Stateful) -> str | None:
 
 
 def _odd(value: Any) -> str | None:
-    """The first part of a value that cannot be saved and come back equal; None where there is none."""
+    """The first part of a value that would not be equal after a save and a load; None if there is none."""
     if type(value) in _PLAIN:
         return None
     if type(value) in (Tensor, nn.Parameter):

@@ -1,7 +1,8 @@
-"""Whether a trained network is all in its saved weights: one built anew from them, as evaluation does, answers alike.
+"""Check that saved weights hold the whole trained network: a network rebuilt from them gives the same logits.
 
-What a network counts or averages outside its state dict (in a plain attribute, a list, a buffer that is not persistent)
-is lost when its weights are saved: what is attacked then is another function than the one that was trained.
+Whatever a network counts or averages outside its state dict (in a plain attribute, a list, a buffer that is not
+persistent) is lost when its weights are saved. Evaluation rebuilds the network and would then attack another function
+than the trained one.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed
 
-PASSES = 8  # each from the same global streams: they differ only where a network draws from elsewhere
-SAME = 1e-4  # of the largest logit above the median one: in other memory a library may sum in another order
+PASSES = 8  # each with the same global seed: they differ only if a network draws from another generator
+SAME = 1e-4  # tolerance, relative to (largest - median logit): a library may sum in another order in other memory
 NOISE = 6.0  # standard deviations of the difference of two means over the passes
 _GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 
 class Rebuilding:
-    """Builds a network anew, and holds what was trained to it.
+    """Rebuilds a network, and compares the trained network with it.
 
-    It is made before the training, and notes what a fresh network answers then: numbers that a class or a module of
-    Python's keeps are in every network of this process, and in none of another one.
+    It is made before the training and records the logits of a new network then. Numbers that training leaves in a class
+    or in a Python module would be in every network of this process, but in none of another process; they show as a
+    change of a new network's logits.
 
     Args:
-        plugins: those of the training, the network first; of them the first that does not ship is named.
-        build: gives a network on the device of the images, as evaluation builds it.
+        plugins: the plugins of the training, the network first. A fault names the first that does not ship.
+        build: builds a network on the device of the images, as evaluation does.
         images: ``(n, channels, height, width)`` in [0, 1].
     """
 
@@ -50,23 +52,23 @@ class Rebuilding:
             self._answers = _answers(fresh, images)
 
     def refuse_lost_state(self, trained: nn.Module, *, resumed: bool) -> None:
-        """Compare the trained network, which is left as it was, with one built anew that is given its weights.
+        """Compare the trained network, which is not changed, with a network rebuilt from its weights.
 
         Args:
-            resumed: whether the training went on from a state on the disk. Then what it does in training mode must be
-                in the weights too, since the state has no more of it.
+            resumed: whether the training resumed from a saved state. If so, the two are compared in training mode, too,
+                since the state holds nothing of the network but its weights.
         Raises:
-            PluginFault: they answer otherwise, or a fresh network answers otherwise than before the training.
+            PluginFault: their logits differ, or a new network's logits differ from those before the training.
         """
         with blaming(self._plugins):
             apart = _apart(_answers(self._rebuilt(self._weights), self._images), self._answers)
-        self._refuse(apart, "a network built anew answers otherwise than one of the same weights before the training")
+        self._refuse(apart, "a new network answers otherwise than one with the same weights did before the training")
         rebuilt = self._rebuilt(trained.state_dict())
         for training in (False, True) if resumed else (False,):
             with blaming(self._plugins):
                 apart = difference(trained, rebuilt, self._images, training=training)
             mode = "in training mode, from which it was resumed, " if training else ""
-            self._refuse(apart, f"{mode}the trained network answers otherwise than one built anew from its weights")
+            self._refuse(apart, f"{mode}the trained network answers otherwise than one rebuilt from its weights")
 
     def _rebuilt(self, weights: Mapping[str, Tensor]) -> nn.Module:
         with blaming(self._plugins):
@@ -75,7 +77,7 @@ class Rebuilding:
             network.load_state_dict(weights)
         except RuntimeError as error:
             text = " ".join(str(error).split())
-            raise self._fault(f"a network built anew does not take the weights ({text})") from None
+            raise self._fault(f"a rebuilt network does not take the weights ({text})") from None
         return network
 
     def _refuse(self, apart: float, problem: str) -> None:
@@ -83,14 +85,14 @@ class Rebuilding:
             raise self._fault(f"{problem} (by up to {apart:.2g} in a logit)")
 
     def _fault(self, problem: str) -> PluginFault:
-        rule = "only parameters and persistent buffers are saved, and attacked: keep there what it computes with"
+        rule = "only parameters and persistent buffers are saved, then attacked: keep in them what it computes with"
         return fault(self._named, f"{problem}; {rule}")
 
 
 def difference(trained: nn.Module, rebuilt: nn.Module, images: Tensor, *, training: bool = False) -> float:
-    """The largest difference between two networks' logits; 0 where rounding and draws explain it.
+    """The largest difference between two networks' logits; 0 if rounding and random draws explain it.
 
-    NaN counts as equal to NaN. Networks, their generators, and the global ones are afterwards as they were.
+    NaN equals NaN. Restores both networks, their generators, and the global generators.
     """
     return _apart(_answers(trained, images, training), _answers(rebuilt, images, training))
 
@@ -99,14 +101,14 @@ def _apart(ours: Tensor, theirs: Tensor) -> float:
     if ours.shape != theirs.shape:
         return math.inf
     (a, noise), (b, other) = ((passes.mean(0), passes.std(0).nan_to_num().max()) for passes in (ours, theirs))
-    spread = a.amax(1, keepdim=True) - a.median(1, keepdim=True).values  # a masked class must not widen it
+    spread = a.amax(1, keepdim=True) - a.median(1, keepdim=True).values  # not the minimum: a class may be masked
     limit = SAME * spread + NOISE * torch.sqrt((noise**2 + other**2) / PASSES)
     apart = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs())
     return float(torch.where(apart <= limit + 1e-6, 0.0, apart.nan_to_num(math.inf)).max())
 
 
 def _answers(network: nn.Module, images: Tensor, training: bool = False) -> Tensor:
-    """``(PASSES, n, outputs)`` float64, each pass from the same state of the network and of the global generators."""
+    """Logits, ``(PASSES, n, outputs)`` float64; each pass starts from the same network and the same global seed."""
     device, passes = images.device, []
     with _own_generators_kept(network):
         for _ in range(PASSES):
@@ -118,7 +120,7 @@ def _answers(network: nn.Module, images: Tensor, training: bool = False) -> Tens
 
 @contextlib.contextmanager
 def _own_generators_kept(network: nn.Module) -> Iterator[None]:
-    """Inside, modules draw from copies of the generators that are their attributes, on and on from pass to pass."""
+    """Let modules draw from copies of their own generators, not reset between passes; then restore the originals."""
     spaces = [vars(module) for module in network.modules()]
     own = [(space, name, value) for space in spaces for name, value in space.items() if isinstance(value, _GENERATORS)]
     for space, name, value in own:
@@ -132,7 +134,7 @@ def _own_generators_kept(network: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _left_as_it_was(network: nn.Module) -> Iterator[None]:
-    """No gradient inside; modes, weights, buffers, plain attributes, and what lists and dicts hold are put back."""
+    """Run without gradients, then restore modes, weights, buffers, attributes, and the content of lists and dicts."""
     modules = [vars(module) for module in network.modules()]
     held = [*modules, *(value for space in modules for value in space.values() if isinstance(value, (dict, list)))]
     contents = [(space, copy.copy(space)) for space in held]

@@ -1,4 +1,4 @@
-"""What plugins keep from their preparation on, held to what a stopped training can go on from."""
+"""Check that plugins keep nothing outside their memory, so that a stopped training can resume."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from harness.training.memory import require_savable
 
 
 class Remembered:
-    """Made after ``prepare``; asked then, and after updates.
+    """A record of what plugins keep, made after ``prepare``, to compare with after updates.
 
-    A plugin with a ``state_dict`` of its own knows what it keeps: of it, only what that gives is looked at.
+    A plugin with its own ``state_dict`` decides itself what to keep; only that ``state_dict`` is checked.
 
     Args:
-        plugins: a method and wrappers, prepared.
+        plugins: a method and wrappers, after ``prepare``.
         model: the network that is trained.
     """
 
@@ -33,20 +33,20 @@ class Remembered:
         self._prepared = [(part, _networks(part), self._outside(part)) for part in parts if not part.saves_itself]
 
     def refuse_lost(self) -> None:
-        """Compare what is kept now with what was kept after ``prepare``.
+        """Refuse anything that a resumed training would lack.
 
         Raises:
-            PluginFault: a plugin keeps what a stopped training would not have again; says what.
+            PluginFault: a plugin keeps something that would be lost; says what.
         """
         require_savable(self._plugins)
         for part, problem in self.lost():
             raise fault(cast(Plugin, part), problem)
 
     def lost(self) -> Iterator[tuple[Stateful, str]]:
-        """Each plugin that keeps what would be lost, and what in words.
+        """Each plugin that keeps something that would be lost, with a message.
 
-        That is a part of the trained network in the memory, or a network that ``prepare`` did not put there; or an
-        attribute outside the memory that changed.
+        Lost would be: weights of the trained network in the memory (after a load they would be a copy), a network that
+        ``prepare`` did not put into the memory, and an attribute outside the memory that changed since ``prepare``.
         """
         for part, networks, outside in self._prepared:
             problem = self._problem(part, networks, outside)
@@ -57,34 +57,35 @@ class Remembered:
         for name, value in part.memory.items():
             if self._shares(value):
                 return (
-                    f"its memory {name!r} shares weights with the trained network, which after a stop it would not;"
+                    f"its memory {name!r} shares weights with the trained network, but would not after a stop;"
                     " keep a copy (.detach().clone(), copy.deepcopy), or take them from the network at each update"
                 )
         new = _networks(part) - networks
         if new:
             return (
-                f"its memory {min(new)!r} is a network that prepare did not put there, so that a stopped training could"
-                " not load it; put copy.deepcopy(model) there in prepare, and load the weights into it later"
+                f"its memory {min(new)!r} is a network that prepare did not put there, so a resumed training could not"
+                " load it; put copy.deepcopy(model) there in prepare, and load the weights into it later"
             )
         now = self._outside(part)
         changed = [name for name in now if now[name] != outside.get(name)]
         if changed:
             return (
-                f"its attribute {changed[0]!r} changed with an update, and is lost when a training is stopped: keep"
+                f"its attribute {changed[0]!r} changed in an update, and would be lost when a training is stopped: keep"
                 " what it remembers in self.memory, or give the plugin a state_dict and a load_state_dict of its own"
             )
         return None
 
     def _outside(self, part: Stateful) -> dict[str, str]:
-        """A digest of each attribute but the memory.
+        """Attribute outside the memory -> digest of its value.
 
-        What cannot be pickled is not known, and has none; nor has the trained network, which ``prepare`` gives back.
+        An attribute that cannot be pickled is left out; so is the trained network, which ``prepare`` gets again after
+        a stop.
         """
         found = {}
         for name, value in vars(part).items():
             cached = isinstance(getattr(type(part), name, None), cached_property)
             if name != "_memory" and not cached and not self._shares(value):
-                with contextlib.suppress(Exception):  # a class of the user's may raise anything
+                with contextlib.suppress(Exception):  # a user's class may raise anything
                     found[name] = sha256(pickle.dumps(value)).hexdigest()
         return found
 
@@ -98,7 +99,7 @@ def _networks(part: Stateful) -> set[str]:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """Those of a network, or in a value that may be saved."""
+    """The tensors of a network, or in a value that may be saved."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, nn.Module):

@@ -1,4 +1,4 @@
-"""The plugins of a run, made again from its settings, where their code is still the one that made it."""
+"""Make a run's plugins again from its settings, provided that their code has not changed since."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ from harness.registry.shipped import code_of
 
 
 def method_of(spec: RunSpec, plugins: tuple[Path, ...]) -> Method:
-    """The method that trains a run, with its settings."""
+    """The run's method, with its settings."""
     return cast(Method, _made(spec, "method", spec.method, spec.method_settings, plugins))
 
 
 def network_of(spec: RunSpec, plugins: tuple[Path, ...]) -> Network:
-    """The network that a run trains, with its settings."""
+    """The run's network, with its settings."""
     return cast(Network, _made(spec, "network", spec.network, spec.network_settings, plugins))
 
 
 def wrappers_of(spec: RunSpec, plugins: tuple[Path, ...]) -> list[Wrapper]:
-    """What wraps the update of a run, outermost last."""
+    """The wrappers of the run's updates, outermost last."""
     wrappers = [_made(spec, "wrapper", w["name"], w["settings"], plugins) for w in spec.wrappers]
     return cast(list[Wrapper], wrappers)
 
 
 def code_key(noun: str, name: str) -> str:
-    """Under which key ``RunSpec.code`` has a plugin: a run has one of each kind, but for wrappers."""
+    """A plugin's key in ``RunSpec.code``: its kind, and for wrappers also the name, since a run may have several."""
     return f"wrapper {name}" if noun == "wrapper" else noun
 
 
 def _made(spec: RunSpec, noun: str, name: str, settings: dict[str, Any], plugins: tuple[Path, ...]) -> Plugin:
-    """One of the plugins.
+    """Make one plugin.
 
     Raises:
-        UnknownName: it is not here; PluginError: it is broken, or its code is not the one that the run was begun with.
+        UnknownName: there is no such plugin.
+        PluginError: the plugin is broken, or its code changed since the run began.
     """
     cls = discover(f"{noun}s", plugins).get(name)
     if code_of(cls) != spec.code.get(code_key(noun, name), ""):
         raise PluginError(
-            f"the code of the {noun} {name!r} is not the one that {spec.label} was begun with, so its results would"
-            " mix two codes; put the old code back, or train again with `harness run`"
+            f"the code of the {noun} {name!r} changed since {spec.label} began, so its results would mix two codes;"
+            " put the old code back, or train again with `harness run`"
         )
     return cls.from_mapping(settings)

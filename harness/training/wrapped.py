@@ -1,4 +1,4 @@
-"""A wrapper's side of a training, held to its contract: the gradient it leaves, and the weights it publishes."""
+"""Check a wrapper's contract in a training: the gradient that it leaves, and the weights that it publishes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.registry.faults import fault
 
 
 def held_backward(wrapper: Wrapper, step: Step, loss: Loss, inner: Backward) -> Tensor:
-    """The wrapper's ``backward``.
+    """The wrapper's ``backward``, checked.
 
     Raises:
-        PluginFault: it gives no detached scalar, or leaves no gradient, so that the update would change nothing.
+        PluginFault: it returns no detached scalar, or leaves no gradient, so that the update would change nothing.
     """
     value: Any = wrapper.backward(step, loss, inner)
     if not isinstance(value, Tensor) or value.shape != () or value.requires_grad:
@@ -29,10 +29,10 @@ def held_backward(wrapper: Wrapper, step: Step, loss: Loss, inner: Backward) -> 
 
 
 def published(wrappers: Sequence[Wrapper], model: nn.Module) -> dict[str, Tensor]:
-    """The weights that a checkpoint keeps: the model's own, or what wrappers make of a copy of them.
+    """The weights to save in a checkpoint: the model's, or those that the wrappers make from a copy of them.
 
     Raises:
-        PluginFault: a wrapper gives other names, shapes, or types than the network has, or weights that are not finite.
+        PluginFault: a wrapper's weights have other names, shapes, or types than the network's, or are not finite.
     """
     own = model.state_dict()
     weights = {name: tensor.clone() for name, tensor in own.items()} if wrappers else own

@@ -45,8 +45,8 @@ class Corner(Attack):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("divides", "with an epsilon of 0 it returns what is not finite"),
-        ("a least step", "it points 0.007843 from the image, outside the ball of 0: the evaluator would project it"),
+        ("divides", "with an epsilon of 0 it returns values that are not finite"),
+        ("a least step", "it returns a point 0.007843 from the image, outside the ball of 0: the evaluator"),
         ("leaves the image", "stay in [0, 1]"),
         ("warns", "with an epsilon of 0 it warns: a small ball"),
     ],

@@ -43,7 +43,7 @@ class TestPlugins:
         )
         assert closure([method]).digest != begun_with
         assert job.specs[0].code["method"] == begun_with
-        with pytest.raises(PluginError, match=r"the code of the method 'mine' is not the one that .* was begun with"):
+        with pytest.raises(PluginError, match=r"the code of the method 'mine' changed since .* began"):
             method_of(job.specs[0], plugins)
 
     def test_an_attack_that_may_mix_the_images_of_a_block_is_repeated_for_other_blocks(self, harness: Harness) -> None:
@@ -78,7 +78,7 @@ class TestPlugins:
         write("tiny.py", NETWORK, ACT="Sigmoid")
         harness(run)
         write("tiny.py", NETWORK, ACT="ReLU")
-        with pytest.raises(AssertionError, match=r"the code of the network 'tiny' is not the one that .* put the old"):
+        with pytest.raises(AssertionError, match=r"the code of the network 'tiny' changed since .* put the old"):
             harness("evaluate 1 --plugin tiny.py --attacks fgsm --workers 1 --no-checks --db board.db")
         harness(run)
         first, second = rows(harness)

@@ -82,7 +82,7 @@ class BadMethod(Method):
         ("nan", "the loss is finite", "loss is nan on a batch of 12"),
         ("detached", "a gradient reaches every parameter", "carries no gradient"),
         ("frozen layer", "a gradient reaches every parameter", r"does not depend on 0\.weight, 0\.bias, 1\.weight"),
-        ("weights", "logged weights are scalars without gradient", "weight_mean, which it logs, carries a gradient"),
+        ("weights", "logged weights are scalars without gradient", "it logs weight_mean with a gradient"),
         ("logs a vector", "logged weights are scalars without gradient", r"logs weights of shape \(12,\)"),
         ("mode", "the network is left in training mode", "left the network in evaluation mode"),
         ("backward", "no gradient is left in the parameters", "call no backward"),
@@ -91,7 +91,7 @@ class BadMethod(Method):
         ("concatenated", "crafting leaves batch-norm alone", r"passes batches of \[24\] images for a batch of 12"),
         ("crafts in training mode", "crafting leaves batch-norm alone", "11 passes in training mode"),
         ("forgets", "its memory survives a save and a load", "keep what it remembers in self.memory"),
-        ("unsavable", "its memory survives a save and a load", "keep tensors, numbers, texts, networks"),
+        ("unsavable", "its memory survives a save and a load", "keep tensors, numbers, strings, networks"),
     ],
 )
 def test_a_bad_method_is_told_what_is_wrong(wrong: str, check: str, words: str) -> None:

@@ -84,7 +84,7 @@ class BadNetwork(Network):
         ("in place", "it gives logits", "it writes into the images that it is given"),
         ("begins in place", "it gives logits", "it writes into the images that it is given"),
         ("probabilities", "it gives logits", "give logits, before softmax"),
-        ("random", "evaluation mode is deterministic", "something is drawn"),
+        ("random", "evaluation mode is deterministic", "it draws random numbers"),
         ("batch", "evaluation mode is deterministic", "depend on the other images"),
         ("detached", "gradients reach the images", "no gradient reaches the images"),
         (

@@ -43,7 +43,7 @@ class BadWrapper(Wrapper):
         ("no gradient", "it leaves gradients, and weights where they were", r"no finite gradient in 0\.weight"),
         ("moves", "it leaves gradients, and weights where they were", r"backward changed 0\.weight"),
         ("publishes", "it publishes weights of the network", "other names or shapes"),
-        ("forgets", "its memory survives a save and a load", "goes on differently"),
+        ("forgets", "its memory survives a save and a load", "continues differently"),
     ],
 )
 def test_a_bad_wrapper_is_told_what_is_wrong(wrong: str, check: str, words: str) -> None:

@@ -222,7 +222,7 @@ def test_an_attack_reads_no_part_of_the_threat_that_its_budget_does_not_name(par
     Reading.budget = (part,)
     assert torch.equal(evaluate(make_tiny_model(), Reading(), x, y, make_threat(), draws()).correct, right)
     Reading.budget = tuple({"epsilon", "steps", "step_size", "start"} - {part})
-    with pytest.raises(PluginError, match=f"reads {part} of the threat, and its budget does not name it"):
+    with pytest.raises(PluginError, match=f"reads {part} of the threat, but its budget does not name it"):
         evaluate(make_tiny_model(), Reading(), x, y, make_threat(), draws())
 
 
@@ -234,7 +234,7 @@ def test_an_attack_that_moves_images_must_name_the_radius_that_they_are_projecte
     x, y = make_batch(n=50)
     still, darker = Corruption(), Corruption(mischief=lambda model, x, y: x * 0.9)
     assert torch.equal(evaluate(make_tiny_model(), still, x, y, make_threat(), draws()).correct, right)
-    with pytest.raises(PluginError, match="moves images, and its budget does not name epsilon"):
+    with pytest.raises(PluginError, match="moves images, but its budget does not name epsilon"):
         evaluate(make_tiny_model(), darker, x, y, make_threat(), draws())
     Corruption.budget = ("epsilon",)
     expected = make_tiny_model().eval()(torch.maximum(x * 0.9, x - 0.05)).argmax(1) == y

@@ -55,14 +55,14 @@ CHANGES: dict[str, tuple[Callable[[Step], object], str]] = {
     ),
     "an optimiser of its own": (
         steps_an_optimiser,
-        "its loss changed parameter 0.weight, .* the optimiser alone moves",
+        "its loss changed parameter 0.weight, .* the optimiser alone changes",
     ),
     "a weight by its data": (lambda s: weight(s).data.mul_(2), "its loss changed parameter 0.weight;"),
     "a weight by numpy": (by_numpy, "its loss changed parameter 0.weight;"),
     "other data": (lambda s: setattr(weight(s), "data", 2 * weight(s).data), "its loss changed parameter 0.weight;"),
     "another parameter": (replaces, "its loss changed parameter 0.weight"),
     "a new parameter": (lambda s: s.model.register_parameter("new", nn.Parameter(torch.ones(1))), "parameter new"),
-    "a hook on a weight": (lambda s: weight(s).register_hook(lambda g: 2 * g), "0.weight; .* a hook on one stays"),  # type: ignore[no-untyped-call]
+    "a hook on a weight": (lambda s: weight(s).register_hook(lambda g: 2 * g), "0.weight; .* a hook on a weight"),  # type: ignore[no-untyped-call]
     "the images": (lambda s: s.x.add_(0.1), r"its loss changed the images step.x; .*step.x.clone\(\)"),
     "the images by their data": (lambda s: s.x.data.add_(0.1), "its loss changed the images step.x"),
     "the labels": (lambda s: s.y.zero_(), "its loss changed the labels step.y"),
