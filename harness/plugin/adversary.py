@@ -104,6 +104,13 @@ def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
     return torch.clamp(x_adv, (x - epsilon).clamp(min=0.0), (x + epsilon).clamp(max=1.0))
 
 
+Crafter = Callable[[nn.Module, Tensor, Tensor, Sequence[Objective], Threat, torch.Generator], tuple[Variant, ...]]
+"""What crafts for a training step: ``ascend``, or a faster way to the same variants.
+
+It takes model, images, labels, objectives, threat, and generator, and gives a variant for each objective.
+"""
+
+
 def ascend(
     model: nn.Module,
     x: Tensor,

@@ -13,7 +13,7 @@ from typing import overload
 import torch
 from torch import Tensor, nn
 
-from harness.plugin.adversary import Objective, Variant, ascend
+from harness.plugin.adversary import Crafter, Objective, Variant, ascend
 from harness.plugin.settings import Plugin
 from harness.plugin.state import Stateful
 from harness.plugin.threat import Threat
@@ -34,6 +34,7 @@ class Step:
         generator: the run's own generator of this epoch, on the device.
         log: ``log(name, value)`` adds a scalar tensor to the epoch's record, as a mean over batches; it is kept on the
             device until the epoch's end, so that logging waits for nothing.
+        craft: what crafts the variants; a method calls ``perturb`` instead.
     """
 
     x: Tensor
@@ -43,6 +44,7 @@ class Step:
     progress: float
     generator: torch.Generator
     log: Log
+    craft: Crafter = field(default=ascend, kw_only=True)
 
     @overload
     def perturb(self, objective: Objective, /) -> Variant: ...
@@ -55,7 +57,7 @@ class Step:
 
     def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
         """``perturb`` for a number of objectives that the caller does not know: always a tuple."""
-        return ascend(self.model, self.x, self.y, objectives, self.threat, self.generator)
+        return self.craft(self.model, self.x, self.y, objectives, self.threat, self.generator)
 
     def replayable(self) -> ReplayableStep:
         """The same step, whose variants can be had again without crafting; it logs nothing the first time."""

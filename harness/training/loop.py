@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from harness.errors import TrainingFailed
 from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
+from harness.plugin.adversary import Crafter, ascend
 from harness.plugin.dataset import Dataset
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Network, Shape
@@ -54,7 +55,11 @@ def checkpoint_epochs(protocol: TrainProtocol) -> dict[str, int]:
 
 
 class Trainer:
-    """The training of one run on one device. ``fit`` resumes from the state in the run's directory, if there is one."""
+    """The training of one run on one device. ``fit`` resumes from the state in the run's directory, if there is one.
+
+    Args:
+        craft: what crafts the variants that every method trains on.
+    """
 
     def __init__(
         self,
@@ -65,9 +70,10 @@ class Trainer:
         dataset: Dataset,
         directory: Path,
         wrappers: Sequence[Wrapper] = (),
+        craft: Crafter = ascend,
     ) -> None:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
-        self.network, self.wrappers = network, wrappers
+        self.network, self.wrappers, self.craft = network, wrappers, craft
         self._updated = False
         self._loss_of_an_update = moving_once(method, guarded(method, network, wrappers), wrappers)
         training = dict(spec.training)
@@ -172,7 +178,7 @@ class Trainer:
         data = epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, epoch)
         for index, (x, y) in enumerate(data, start=1):
             progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
-            step = Step(x, y, self.model, self.threat, progress, attack_draws, means.add)
+            step = Step(x, y, self.model, self.threat, progress, attack_draws, means.add, craft=self.craft)
             means.add_loss(self._update(step))
             now = time.perf_counter()
             if now - shown >= PROGRESS_INTERVAL_S:  # seldom: reading the loss waits for the device
