@@ -20,13 +20,14 @@ from harness.plugin.threat import Threat
 
 @dataclass(frozen=True, kw_only=True)
 class Ascent(Attack):
-    """Base of PGD and CW: sign-gradient ascent of the objective that a subclass names.
+    """Base of PGD and CW: projected gradient ascent of the objective that a subclass names.
 
     With several restarts an example is broken if the judged iterate of any of them is misclassified. The first
     restart is the attack without restarts, to the last bit, so that restarts only ever strengthen it.
     """
 
     kind: ClassVar[AttackKind] = "white-box"
+    budget: ClassVar[tuple[str, ...]] = (*Attack.budget, "norm")
 
     keep: Annotated[Literal["last", "worst"], Doc("the iterate that is judged")] = "last"
     restarts: Annotated[

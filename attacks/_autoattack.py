@@ -13,12 +13,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SettingError
 from harness.plugin.attack import Attack, Passes
 from harness.plugin.threat import Threat
 from harness.runtime.seeds import global_seed
 
 FEWEST = 4  # classes: APGD's targeted loss needs the four highest logits
+NORMS = ("Linf", "L2")  # whose standard version has these parts; in L2 its Square raises on some sizes of images
 TARGETS = 9  # the standard version's number of target classes
 _ITERATIONS, _QUERIES = 100, 5000  # of each gradient attack, and of Square: the standard version's
 _ASCENT = Passes(_ITERATIONS + 1, _ITERATIONS + 1)  # one run of APGD
@@ -46,12 +47,13 @@ class Package(Attack):
     Departs: with fewer than ten classes the targeted attacks have as many targets as there are other classes.
     """
 
-    budget: ClassVar[tuple[str, ...]] = ("epsilon",)
+    budget: ClassVar[tuple[str, ...]] = ("epsilon", "norm")
 
     parts: ClassVar[tuple[str, ...]]
     """Which of the standard version's parts are run, in its order."""
 
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        self.refuse_other_balls(threat)
         with torch.no_grad():
             classes = model(x[:1]).shape[1]
         if classes < self.fewest_classes:  # a command has refused it before
@@ -62,7 +64,7 @@ class Package(Attack):
 
         seed = int(torch.randint(2**31 - 1, (), generator=generator, device=x.device))
         with global_seed(x.device, seed), _trace_kept(), _calls_counted_anew(), _log_forwarded(), _frozen(model):
-            package = pyautoattack.AutoAttack(model, norm="Linf", eps=threat.epsilon, seed=seed, device=x.device)
+            package = pyautoattack.AutoAttack(model, norm=threat.norm, eps=threat.epsilon, seed=seed, device=x.device)
             package.attacks_to_run = list(self.parts)  # as its own run_standard_evaluation_individual does
             if classes <= TARGETS:
                 package.apgd_targeted.n_target_classes = package.fab.n_target_classes = classes - 1
@@ -73,6 +75,13 @@ class Package(Attack):
         """For an example that every part attacks in full; one that breaks early costs less."""
         own = Passes(9 + len(self.parts), 0)  # the package's checks, its scoring before and after each part; the probe
         return sum((PARTS[part] for part in self.parts), own) if threat.epsilon > 0 else _ONE
+
+    def refuse_other_balls(self, threat: Threat) -> None:
+        if threat.norm not in NORMS:
+            raise SettingError(
+                f"attack {self.name!r} is refused in the {threat.norm} ball: its authors' package attacks in"
+                f" {' and '.join(NORMS)} alone; leave it out"
+            )
 
 
 @contextlib.contextmanager

@@ -18,11 +18,11 @@ class FGSM(Attack):
     """One step of length epsilon from the image itself (Goodfellow et al., ICLR 2015, arXiv:1412.6572).
 
     A baseline, not an evaluation: where it breaks more than PGD does, the gradients mislead PGD.
-    Departs: the result is clipped to [0, 1].
+    Departs: the result is clipped to [0, 1]; in another ball than L-infinity it steps as that ball does.
     """
 
     kind: ClassVar[AttackKind] = "single-step"
-    budget: ClassVar[tuple[str, ...]] = ("epsilon",)
+    budget: ClassVar[tuple[str, ...]] = ("epsilon", "norm")
     seeded: ClassVar[bool] = False
 
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 from typing_extensions import Doc
 
-from harness.plugin.adversary import CrossEntropy, project, worst_of
+from harness.plugin.adversary import CrossEntropy, worst_of
 from harness.plugin.attack import Attack, AttackKind, Passes
 from harness.plugin.threat import Threat
 
@@ -23,16 +23,13 @@ class Noise(Attack):
     """
 
     kind: ClassVar[AttackKind] = "random"
-    budget: ClassVar[tuple[str, ...]] = ("epsilon",)
+    budget: ClassVar[tuple[str, ...]] = ("epsilon", "norm")
 
     draws: Annotated[int, Interval(ge=1, le=100_000), Doc("points tried for each image")] = 10
 
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
-        def once() -> Tensor:
-            noise = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-            return project(x + threat.epsilon * (2 * noise - 1), x, threat.epsilon)
-
-        return worst_of(model, y, CrossEntropy(), self.draws, once)
+        ball = threat.ball(x)
+        return worst_of(model, y, CrossEntropy(), self.draws, lambda: ball.start("uniform", generator))
 
     def passes(self, threat: Threat) -> Passes:
         return Passes(self.draws, 0)

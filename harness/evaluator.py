@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import PluginError, listed
-from harness.plugin.adversary import logit_margin, project
+from harness.plugin.adversary import logit_margin
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
 from harness.registry.shipped import ships
@@ -60,11 +60,13 @@ def evaluate(
     in a quantised network do; the checks of rigour and ``Steadiness`` report that.
 
     Raises:
+        SettingError: the attack does not know the threat's ball.
         PluginError: the attack returned no images of this shape and type, or NaN; or it changed the network, or read a
             part of the threat that its budget does not name. Names the attack and its file.
     """
     if not (bool((x >= 0).all()) and bool((x <= 1).all())):
         raise AssertionError("images must lie in [0, 1]")
+    attack.refuse_other_balls(threat)
     model.eval()
     started = time.perf_counter()
     seed = generator.initial_seed()  # differs between attacks, seeds, and blocks
@@ -84,7 +86,7 @@ def evaluate(
         touched = before.changed(model)
         given_back = Untouched(model) if touched else before
         with torch.no_grad():
-            logits = model(project(x_adv.detach(), x, threat.epsilon))
+            logits = model(threat.ball(x).project(x_adv.detach()))
             finite = logits.isfinite().all(1)
             correct = (logits.argmax(1) == y) & finite
             margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)

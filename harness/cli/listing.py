@@ -67,12 +67,12 @@ def _protocols() -> list[dict[str, Any]]:
         protocol, _ = with_attacks(load_protocol(name), discover("attacks"))
         document = protocol.document()
         settings: list[tuple[SettingInfo, str, Any]] = [
-            (info, f"{table}.{info.name}", document[table].get(info.name))
+            (info, f"{table}.{info.name}", document[table].get(info.name, info.default))
             for table, cls in parts
             for info in cls.describe()
         ]
         rows = [{"name": key, "type": i.type, "meaning": i.meaning, "default": value} for i, key, value in settings]
-        radius = {"name": "epsilon", "type": "float", "meaning": "radius of the L-infinity ball"}
+        radius = {"name": "epsilon", "type": "float", "meaning": "radius of the ball, on the [0, 1] pixel scale"}
         rows.insert(0, radius | {"default": protocol.epsilon})
         for attack, values in protocol.attack_settings.items():
             for key, value in values.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from harness.plugin.ball import LINF
 from harness.statistics.figures import plus_minus
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ LEGEND = (
 
 def report_lines(report: ModelReport) -> Iterator[str]:
     """One model, line by line."""
-    yield f"{report.label}, checkpoint {report.checkpoint}: epsilon {radius(report.epsilon)}, {report.images}"
+    yield f"{report.label}, checkpoint {report.checkpoint}: epsilon {_ball(report)}, {report.images}"
     rows = [("attack", "robust %", "95 %", "n")]
     for result in report.results:
         figure = result.figure
@@ -48,9 +49,13 @@ def sweep_lines(reports: Sequence[ModelReport]) -> Iterator[str]:
             for result in (result for result in report.results if result.attack == attack):
                 bar = "█" * round(BAR * result.figure.median / 100)
                 percent = f"{result.figure.median:.2f}"
-                rows.append((radius(report.epsilon), percent, _interval(result.interval), str(result.figure.n), bar))
+                rows.append((_ball(report), percent, _interval(result.interval), str(result.figure.n), bar))
         yield from _aligned(rows)
     yield LEGEND
+
+
+def _ball(report: ModelReport) -> str:
+    return radius(report.epsilon) + ("" if report.norm == LINF else f" ({report.norm})")
 
 
 def radius(epsilon: float) -> str:

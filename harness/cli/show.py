@@ -177,7 +177,8 @@ def _print_checkpoints(console: Console, checkpoints: Sequence[CheckpointRecord]
         _print_line(console, text)
     for checkpoint in checkpoints:
         for examination in checkpoint.examinations:
-            where = f"epsilon {examination.settings['epsilon']:.6g}, {examination.settings['examples']} images"
+            norm = f" ({examination.settings['norm']})" if "norm" in examination.settings else ""
+            where = f"epsilon {examination.settings['epsilon']:.6g}{norm}, {examination.settings['examples']} images"
             _print_heading(console, f"checks of the {examination.settings['kind']}, {checkpoint.name}, {where}")
             for finding in examination.findings:
                 beyond = "" if finding.threshold is None else f" (flagged beyond {finding.threshold:g})"
@@ -185,12 +186,12 @@ def _print_checkpoints(console: Console, checkpoints: Sequence[CheckpointRecord]
 
 
 def _telling(evaluation: EvaluationRecord, every: Sequence[EvaluationRecord]) -> dict[str, Any]:
-    """The radius of the ball, and what tells an evaluation from others by the same attack."""
+    """The ball, and what tells an evaluation from others by the same attack."""
     alike = [other.settings for other in every if other.attack == evaluation.attack]
     return {
         key: value
         for key, value in evaluation.settings.items()
-        if key == "epsilon" or any(other.get(key) != value for other in alike)
+        if key in ("epsilon", "norm") or any(other.get(key) != value for other in alike)
     }
 
 

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from harness.conformance import ContractCheck, Violation, require
 from harness.conformance.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
+from harness.errors import SettingError
 from harness.plugin.attack import Attack, Passes
+from harness.plugin.ball import BALLS, LINF
 from harness.plugin.threat import Threat
 from harness.runtime.seeds import generator, global_seed
 from harness.runtime.untouched import Untouched
@@ -43,27 +45,35 @@ def images(attack: Attack) -> None:
 
 
 def inside(attack: Attack) -> None:
-    _require_inside(_result(attack), THREAT.epsilon)
+    """In every ball, where it says that it takes the ball from the threat."""
+    for norm in BALLS if "norm" in attack.budget else (LINF,):
+        threat = replace(THREAT, norm=norm)
+        try:
+            attack.refuse_other_balls(threat)
+        except SettingError:
+            continue
+        _require_inside(_result(attack, threat=threat), threat)
 
 
 def any_radius(attack: Attack) -> None:
     for epsilon in RADII:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            x_adv = _result(attack, threat=replace(THREAT, epsilon=epsilon, step_size=epsilon / 4))
+            threat = replace(THREAT, epsilon=epsilon, step_size=epsilon / 4)
+            x_adv = _result(attack, threat=threat)
         require(bool(x_adv.isfinite().all()), f"with an epsilon of {epsilon:g} it returns values that are not finite")
-        _require_inside(x_adv, epsilon)
+        _require_inside(x_adv, threat)
         messages = "; ".join(str(warning.message) for warning in caught)
         require(not caught, f"with an epsilon of {epsilon:g} it warns: {messages}")
 
 
-def _require_inside(x_adv: Tensor, epsilon: float) -> None:
+def _require_inside(x_adv: Tensor, threat: Threat) -> None:
     x, _ = probe_batch(IMAGES, CLASSES)
-    distance = float((x_adv - x).abs().max())
+    distance = float(threat.ball(x).distance(x_adv).max())
     require(
-        distance <= epsilon + 1e-5,
-        f"it returns a point {distance:.4g} from the image, outside the ball of {epsilon:g}: the evaluator would"
-        " project it, and judge a point that the attack did not choose",
+        distance <= threat.epsilon + 1e-5,
+        f"it returns a point {distance:.4g} from the image, outside the {threat.norm} ball of {threat.epsilon:g}: the"
+        " evaluator would project it, and judge a point that the attack did not choose",
     )
     lowest, highest = float(x_adv.min()), float(x_adv.max())
     require(lowest >= 0 and highest <= 1, f"its pixels reach from {lowest:.4g} to {highest:.4g}; stay in [0, 1]")
@@ -176,7 +186,7 @@ def few_classes(attack: Attack) -> None:
         raise Violation(f"with {classes} classes it raised {text}; say in fewest_classes how many it needs") from error
     finite = bool(x_adv.isfinite().all())
     require(finite, f"with {classes} classes it returns values that are not finite; see fewest_classes")
-    _require_inside(x_adv, THREAT.epsilon)
+    _require_inside(x_adv, THREAT)
 
 
 CHECKS: dict[str, ContractCheck] = {

@@ -16,6 +16,7 @@ from harness.execution.summary import Summary
 from harness.execution.work import LOG_FILE, BlockWork, ExamineWork, Work
 from harness.identity import digest
 from harness.planning.assessment import Assessment, AttackGap
+from harness.plugin.ball import LINF
 from harness.registry.shipped import code_of
 from harness.rigour.checks import examine_verdicts
 from harness.runtime.device import device_label
@@ -223,11 +224,13 @@ class Attacking:
 
 def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment) -> Iterator[EvaluationRecord]:
     """Complete evaluations on the same images in the same ball; of the protocol's attacks, those under its settings."""
+    threat = assessment.threat
     for e in evaluations:
         known = e.attack in assessment.attacks
         same = not known or e.settings_sha256 == digest(assessment.attack_settings(e.attack))
-        ball = e.settings.get("epsilon", assessment.threat.epsilon) == assessment.threat.epsilon
-        if e.complete and e.images == assessment.images and same and ball:
+        ball = (e.settings.get("epsilon"), e.settings.get("norm", LINF))
+        still = "epsilon" not in e.settings  # it moves nothing, in any ball
+        if e.complete and e.images == assessment.images and same and (still or ball == (threat.epsilon, threat.norm)):
             yield e
 
 

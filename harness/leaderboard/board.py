@@ -118,6 +118,11 @@ class Board:
         """The radius of the attacks' ball; None where a paper does not say."""
         return None if self.scope is None else self.scope.epsilon
 
+    @property
+    def norm(self) -> str | None:
+        """The norm of the attacks' ball; None where a paper does not say."""
+        return None if self.scope is None else self.scope.norm
+
     def column(self, name: str) -> Column:
         """A column of a measured board."""
         attacks = self.attacks if name == WORST_CASE else {name: self.attacks[name]}

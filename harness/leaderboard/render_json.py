@@ -38,6 +38,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "train_seeds": row.train_seeds,
         "trained_under_protocol": row.trained_here,
         "epsilon": board.epsilon,
+        "norm": board.norm,
         "rank": row.rank,
         "ranked_by": board.ranked_by,
         "tied": board.tied(row),

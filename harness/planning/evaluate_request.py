@@ -249,4 +249,4 @@ def _at(assessment: Assessment, radius: float) -> Assessment:
     """The same attacks in a ball of that radius, in 1/255; what does not move in a ball is left out."""
     epsilon = radius / 255
     moving = tuple(name for name in assessment.chosen if "epsilon" in assessment.attacks[name].budget)
-    return replace(assessment, chosen=moving, checks=False, threat=assessment.protocol.evaluation.threat(epsilon))
+    return replace(assessment, chosen=moving, checks=False, threat=assessment.protocol.evaluation_threat_at(epsilon))

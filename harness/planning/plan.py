@@ -141,7 +141,7 @@ def make_plan(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -> P
             for name in job.protocol.evaluation.checkpoints:
                 if job.unexamined(record.checkpoint(name) if record is not None else None):
                     plan.examinations += 1
-                    whole = rigour.passes(job.threat).times(min(job.examples, rigour.EXAMPLES))
+                    whole = rigour.passes(job.threat, job.dataset.shape[:3]).times(min(job.examples, rigour.EXAMPLES))
                     plan.evaluation = plan.evaluation + whole
                     plan.seconds = _plus(plan.seconds, timed.training(whole))
             for gap in evaluation_gaps(job, spec, record):

@@ -39,6 +39,7 @@ class ModelReport:
     label: str
     checkpoint: str
     epsilon: float
+    norm: str
     images: str
     examples: int
     results: tuple[Result, ...]
@@ -73,6 +74,7 @@ def report(
         label=label,
         checkpoint=checkpoint.name,
         epsilon=assessment.threat.epsilon,
+        norm=assessment.threat.norm,
         images=assessment.images.described(assessment.dataset.test_total),
         examples=assessment.examples,
         results=tuple(results),
@@ -104,6 +106,7 @@ def report_document(report: ModelReport) -> dict[str, Any]:
         "model": report.label,
         "checkpoint": report.checkpoint,
         "epsilon": report.epsilon,
+        "norm": report.norm,
         "examples": report.examples,
         "images": report.images,
         "metrics": {

@@ -1,4 +1,4 @@
-"""The inner maximisation: projected sign-gradient ascent in the L-infinity ball, and what it may ascend.
+"""The inner maximisation: projected gradient ascent in the threat's ball, and what it may ascend.
 
 Training methods and evaluation attacks craft with this one function, so that a method and the attack that tests it
 agree to the last bit on what a step is.
@@ -17,8 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.plugin.threat import Threat
-
-GAUSSIAN_START_SCALE = 0.001  # the released TRADES code's start
 
 
 @dataclass(frozen=True)
@@ -99,11 +97,6 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(1)
 
 
-def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
-    """The nearest point to ``x_adv`` in the L-infinity ball around ``x`` and in [0, 1]."""
-    return torch.clamp(x_adv, (x - epsilon).clamp(min=0.0), (x + epsilon).clamp(max=1.0))
-
-
 Crafter = Callable[[nn.Module, Tensor, Tensor, Sequence[Objective], Threat, torch.Generator], tuple[Variant, ...]]
 """What crafts for a training step: ``ascend``, or a faster way to the same variants.
 
@@ -121,8 +114,9 @@ def ascend(
     *,
     keep: Literal["last", "worst"] = "last",
 ) -> tuple[Variant, ...]:
-    """Craft one variant of the batch for each objective: x <- project(x + a sign(grad objective)), K times.
+    """Craft one variant of the batch for each objective: x <- project(x + a direction(grad objective)), K times.
 
+    The ball says what the direction of steepest ascent is: in L-infinity the sign of the gradient.
     All objectives go through the network together, in one batch, which in evaluation mode changes no value.
     The model is put in evaluation mode and back; no parameter's gradient is read or written; the number of forward
     passes is K, since the steps to flip are read off them (one more with ``keep="worst"``, and one with KL).
@@ -138,8 +132,8 @@ def ascend(
     with _evaluation_mode(model), torch.enable_grad():
         bound = [objective.bind(model) for objective in objectives]
         clean, labels = x.detach().repeat(count, 1, 1, 1), y.repeat(count)
-        low, high = (clean - threat.epsilon).clamp(min=0.0), (clean + threat.epsilon).clamp(max=1.0)
-        iterate = torch.clamp(_start(clean, threat, generator), low, high)
+        ball = threat.ball(clean)
+        iterate = ball.start(threat.start, generator)
         unflipped = torch.ones_like(labels, dtype=torch.bool)
         steps_to_flip = torch.zeros_like(labels)
         worst = _Worst(iterate) if keep == "worst" else None
@@ -154,7 +148,7 @@ def ascend(
                 steps_to_flip += unflipped
                 if worst is not None:
                     worst.update(iterate, values, logits, labels)
-                iterate = torch.clamp(iterate.detach() + threat.step_size * gradient.sign(), low, high)
+                iterate = ball.step(iterate.detach(), gradient, threat.step_size)
         if worst is not None:
             with torch.no_grad():
                 logits = model(iterate)
@@ -163,16 +157,6 @@ def ascend(
                 worst.update(iterate, values, logits, labels)
             iterate = worst.iterate
     return tuple(Variant(*pair) for pair in zip(iterate.chunk(count), steps_to_flip.chunk(count), strict=True))
-
-
-def _start(x: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
-    if threat.start == "none":
-        return x.clone()
-    if threat.start == "gaussian":
-        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return x + GAUSSIAN_START_SCALE * noise
-    noise = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    return x + threat.epsilon * (2 * noise - 1)
 
 
 class _Worst:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import SettingError
+from harness.plugin.ball import LINF
 from harness.plugin.settings import Plugin
 from harness.plugin.threat import Threat
 
@@ -52,7 +53,11 @@ class Attack(Plugin, ABC):
     """
 
     budget: ClassVar[tuple[str, ...]] = ("epsilon", "steps", "step_size", "start")
-    """The parts of the threat that this attack reads; a change in another part does not change its results."""
+    """The parts of the threat that this attack reads; a change in another part does not change its results.
+
+    An attack that takes its ball from ``threat.ball(x)`` names ``norm`` too. One that does not is taken to attack in
+    the L-infinity ball, and is refused in any other.
+    """
 
     seeded: ClassVar[bool] = True
     """Whether the generator changes the result; an attack without randomness is evaluated once."""
@@ -90,5 +95,19 @@ class Attack(Plugin, ABC):
         """Passes for one image, at most, the evaluator's own forward pass not counted."""
 
     def settings_under(self, threat: Threat) -> dict[str, Any]:
-        """What identifies the attack's results: its own fields and the parts of the budget that it reads."""
-        return self.resolved() | {name: getattr(threat, name) for name in self.budget}
+        """What identifies the attack's results: its own fields and the parts of the budget that it reads.
+
+        Raises:
+            SettingError: it does not attack in the threat's ball, so that it would share its name with another result.
+        """
+        self.refuse_other_balls(threat)
+        named = threat.resolved()  # a part that was added later only where it departs from its default
+        return self.resolved() | {name: getattr(threat, name) for name in self.budget if name in named}
+
+    def refuse_other_balls(self, threat: Threat) -> None:
+        """Raise SettingError where the threat's ball is not of a norm that the attack knows."""
+        if "epsilon" in self.budget and "norm" not in self.budget and threat.norm != LINF:
+            raise SettingError(
+                f"attack {self.name!r} is refused in the {threat.norm} ball: it attacks in {LINF} alone; leave it out,"
+                " or, if it is yours and takes its ball from threat.ball(x), name 'norm' in its budget"
+            )

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
 
-import annotated_types
 from typing_extensions import Doc
 
 from harness.errors import SettingError, UnknownName
@@ -139,7 +138,7 @@ def _checked(cls: type, field: Field[Any], value: Any) -> Any:
     except ValidationError as error:
         problem = error.errors()[0]
         rule = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-        raise SettingError(f"{field.name}={_plain(value)} is refused: {rule}{_advice(hint, value)}") from None
+        raise SettingError(f"{field.name}={_plain(value)} is refused: {rule}") from None
 
 
 def _from_text(hint: Any, value: Any) -> Any:
@@ -148,25 +147,17 @@ def _from_text(hint: Any, value: Any) -> Any:
     if get_origin(bare) is tuple and isinstance(value, (str, list, tuple)):
         parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         return tuple(_from_text(get_args(bare)[0], part) for part in parts)
-    if not isinstance(value, str) or bare is str:
+    if not isinstance(value, str):
         return value
     if optional and value.strip().lower() == "none":
         return None
+    if bare is str:
+        return value
     fraction = _FRACTION.fullmatch(value)
     if fraction and bare is float:
         with contextlib.suppress(ValueError, ZeroDivisionError):  # "1..2/3", "1/0": refused like any other text
             return float(fraction[1]) / float(fraction[2])
     return value
-
-
-def _advice(hint: Any, value: Any) -> str:
-    """The next action for a length on the pixel scale that was given in 1/255 units."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return ""
-    pixels = PIXELS in _notes(hint)
-    return f"; pixels are in [0, 1], so write {number:g}/255 rather than {number:g}" if pixels and number > 1 else ""
 
 
 def _bare(hint: Any) -> tuple[Any, bool]:
@@ -221,5 +212,3 @@ def _meaning(hint: Any) -> str:
 
 
 LATER = "added after results were kept"
-PIXELS = "on the [0, 1] pixel scale"
-Epsilon = Annotated[float, PIXELS, annotated_types.Interval(ge=0, le=1), Doc("radius of the L-infinity ball")]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 from typing_extensions import Doc
 
-from harness.plugin.settings import Epsilon, Settings
+from harness.plugin.ball import LINF, Ball, Epsilon, Start, ball_of, refuse_radius
+from harness.plugin.settings import LATER, Settings
 
-Start = Literal["uniform", "gaussian", "none"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,15 +24,25 @@ class Threat(Settings):
     steps: Annotated[int, Ge(1), Doc("number of gradient steps K")]
     step_size: Annotated[float, Ge(0), Doc("length of a step, on the [0, 1] pixel scale")]
     start: Annotated[Start, Doc("the first iterate: uniform in the ball, 0.001 N(0, 1), or the image itself")]
+    norm: Annotated[str, LATER, Doc("norm of the ball")] = LINF
+
+    def check(self) -> None:
+        refuse_radius(self.norm, self.epsilon)
+
+    def ball(self, x: Tensor) -> Ball:
+        """The ball around these images: how crafting starts, steps, and stays inside."""
+        return ball_of(self.norm)(x, self.epsilon)
 
     def seen_as(self, budget: Collection[str], refuse: Callable[[str], Exception]) -> Threat:
         """The same budget, of which no other part than these can be read.
+
+        A part that was added later can be read where it has its default: that is what the attack did before.
 
         Args:
             refuse: gives, for the name of another part, what is raised where that is read.
         """
         seen = object.__new__(_Seen)
-        seen.__dict__.update(vars(self), _hidden=vars(self).keys() - set(budget), _refuse=refuse)
+        seen.__dict__.update(vars(self), _hidden=self.resolved().keys() - set(budget), _refuse=refuse)
         return seen
 
 

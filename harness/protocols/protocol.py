@@ -17,8 +17,9 @@ from typing_extensions import Doc
 
 from harness.errors import SettingError, UnknownName
 from harness.identity import digest
-from harness.plugin.settings import LATER, Epsilon, Settings
-from harness.plugin.threat import Start, Threat
+from harness.plugin.ball import LINF, Epsilon, Start, ball_of, refuse_radius
+from harness.plugin.settings import LATER, Settings
+from harness.plugin.threat import Threat
 from harness.runtime.precision import Precision
 
 Fraction = Annotated[float, Interval(gt=0, le=1)]
@@ -42,10 +43,14 @@ class TrainProtocol(Settings):
     start: Annotated[Start, Doc("start of the training attack")]
     early: Annotated[Fraction, Doc("fraction of the epochs after which the checkpoint `early` is taken")]
     precision: Annotated[Precision, Doc("arithmetic of the training; evaluations are always in float32")]
+    norm: Annotated[str, LATER, Doc("norm of the training attack's ball")] = LINF
+
+    def check(self) -> None:
+        ball_of(self.norm)
 
     def threat(self, epsilon: float) -> Threat:
         """The training attack's budget in a ball of this radius."""
-        return _threat(self, epsilon)
+        return _threat(self, epsilon, self.norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ class EvaluationProtocol(Settings):
     relative_step: Annotated[float, Interval(gt=0, lt=math.inf), Doc("their step size, as a fraction of epsilon")]
     start: Annotated[Start, Doc("their start")]
     epsilon: Annotated[Epsilon | None, LATER, Doc("radius of the attacks' ball; none: that of the training")] = None
+    norm: Annotated[str | None, LATER, Doc("norm of the attacks' ball; none: that of the training")] = None
     block_size: Annotated[int, Ge(1), Doc("images attacked together, with random numbers of their own")]
     attacks: Annotated[tuple[str, ...], Doc("the attacks, weakest first; the board ranks by the last")]
 
@@ -67,10 +73,8 @@ class EvaluationProtocol(Settings):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise SettingError(f"{name}={','.join(values)} is refused: name at least one, and each once")
-
-    def threat(self, epsilon: float) -> Threat:
-        """The evaluation attacks' budget in a ball of this radius."""
-        return _threat(self, epsilon)
+        if self.norm is not None:
+            ball_of(self.norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +94,15 @@ class Protocol(Settings):
     attack_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     attack_code: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    def check(self) -> None:
+        refuse_radius(self.train.norm, self.epsilon)
+        own = self.evaluation.epsilon
+        refuse_radius(self._evaluation_norm, self.epsilon if own is None else own, "evaluation.epsilon")
+
+    @property
+    def _evaluation_norm(self) -> str:
+        return self.train.norm if self.evaluation.norm is None else self.evaluation.norm
+
     @property
     def training_document(self) -> dict[str, Any]:
         """The part of the protocol that a run's identity contains."""
@@ -99,7 +112,11 @@ class Protocol(Settings):
     def evaluation_threat(self) -> Threat:
         """The evaluation attacks' budget; its radius is the evaluation's own if it has one, else the training's."""
         own = self.evaluation.epsilon
-        return self.evaluation.threat(self.epsilon if own is None else own)
+        return self.evaluation_threat_at(self.epsilon if own is None else own)
+
+    def evaluation_threat_at(self, epsilon: float) -> Threat:
+        """The budget of the evaluation in a ball of another radius."""
+        return _threat(self.evaluation, epsilon, self._evaluation_norm)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -108,6 +125,8 @@ class Protocol(Settings):
         del evaluation["checkpoints"]
         if self.evaluation.epsilon == self.epsilon:  # stating the training's radius again makes no other protocol
             del evaluation["epsilon"]
+        if self.evaluation.norm == self.train.norm:
+            del evaluation["norm"]
         document = {"train": self.training_document, "evaluation": evaluation, "attacks": self.attack_settings}
         return digest(document | ({"code": self.attack_code} if self.attack_code else {}))
 
@@ -165,8 +184,9 @@ class Protocol(Settings):
         return ("epsilon", *(f"{table}.{f.name}" for table, cls in parts for f in dataclasses.fields(cls)))
 
 
-def _threat(part: TrainProtocol | EvaluationProtocol, epsilon: float) -> Threat:
-    return Threat(epsilon=epsilon, steps=part.steps, step_size=epsilon * part.relative_step, start=part.start)
+def _threat(part: TrainProtocol | EvaluationProtocol, epsilon: float, norm: str) -> Threat:
+    length = epsilon * part.relative_step
+    return Threat(epsilon=epsilon, steps=part.steps, step_size=length, start=part.start, norm=norm)
 
 
 def _table(name: str, key: str, cls: type[Settings], values: Any) -> Settings:

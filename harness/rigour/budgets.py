@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.plugin.attack import Passes
+from harness.plugin.ball import ball_of
 from harness.plugin.threat import Threat
 
 EXAMPLES = 500  # images at most: a block, enough to tell 1 % from 3 %
 RESTARTS = 2
 LONGER = 2.5  # times the steps of the figure's own attack
-GREY = 0.5  # the radius at which every image can be turned into the same grey one
 SWEEP_STEPS, SWEEP_STEP = 20, 0.25  # of the radius: five radii of travel, whatever the protocol's attack does
 NOISE_DRAWS = 10
 
@@ -26,23 +27,25 @@ def longer(threat: Threat) -> Threat:
 
 def one_step(threat: Threat) -> Threat:
     """FGSM: one step of the whole radius from the image (Goodfellow et al. 2015, arXiv:1412.6572)."""
-    return Threat(epsilon=threat.epsilon, steps=1, step_size=threat.epsilon, start="none")
+    return replace(threat, steps=1, step_size=threat.epsilon, start="none")
 
 
-def radii(epsilon: float) -> tuple[float, ...]:
-    """A quarter of the radius and its doubles up to 16 times, then one half (or the radius, if that is more).
+def radii(threat: Threat, shape: Sequence[int]) -> tuple[float, ...]:
+    """A quarter of the radius and its doubles up to 16 times, then the grey radius (or the radius, if that is more).
 
-    For 8/255 these are 2, 4, 8, 16, 32, 64 and 127.5 of 255. The end does not depend on the data: with radius 1/2
-    every image can be turned into the same grey one, so that no classifier is right on more than one class.
+    The grey radius is the one within which every image of this shape can be turned into the same grey one, so that no
+    classifier is right on more than one class. It does not depend on the data; in L-infinity it is 1/2. For 8/255
+    there the radii are 2, 4, 8, 16, 32, 64 and 127.5 of 255.
     """
-    end = max(GREY, epsilon)
+    epsilon = threat.epsilon
+    end = max(ball_of(threat.norm).grey(shape), epsilon)
     doubles = {epsilon * 2.0**k for k in range(-2, 5)} if epsilon > 0 else set()
     return (*sorted(r for r in doubles if r < end), end)
 
 
-def at_radius(radius: float) -> Threat:
-    """The sweep's attack at one radius."""
-    return Threat(epsilon=radius, steps=SWEEP_STEPS, step_size=SWEEP_STEP * radius, start="uniform")
+def at_radius(threat: Threat, radius: float) -> Threat:
+    """The sweep's attack at one radius, in a ball of the same norm."""
+    return replace(threat, epsilon=radius, steps=SWEEP_STEPS, step_size=SWEEP_STEP * radius, start="uniform")
 
 
 def way(threat: Threat, restart: int = 0) -> Way:
@@ -50,10 +53,10 @@ def way(threat: Threat, restart: int = 0) -> Way:
     return threat.epsilon, threat.step_size, threat.start, restart
 
 
-def planned(threat: Threat) -> dict[Way, Threat]:
+def planned(threat: Threat, shape: Sequence[int]) -> dict[Way, Threat]:
     """Every attack that the checks look at, the longest of each way: a shorter one is its beginning."""
     plan: dict[Way, Threat] = {}
-    sweep = [at_radius(radius) for radius in radii(threat.epsilon)]
+    sweep = [at_radius(threat, radius) for radius in radii(threat, shape)]
     runs = [(longer(threat), restart) for restart in range(RESTARTS)] + [(t, 0) for t in (one_step(threat), *sweep)]
     for budget, restart in runs if threat.epsilon > 0 else [(t, 0) for t in sweep]:
         known = plan.get(way(budget, restart))
@@ -62,10 +65,10 @@ def planned(threat: Threat) -> dict[Way, Threat]:
     return plan
 
 
-def passes(threat: Threat) -> Passes:
-    """Passes for one image, at most, of all checks of a model."""
+def passes(threat: Threat, shape: Sequence[int]) -> Passes:
+    """Passes for one image of this shape, at most, of all checks of a model."""
     looks = Passes(3, 0) + Passes(1, 2) + Passes(1, 1)  # the image thrice; gradients of two objectives, and of one
     looks += Passes(4, 3) + Passes(1, 0)  # the image perturbed, thrice with gradients; the image at last
     noise = Passes(NOISE_DRAWS if threat.epsilon > 0 else 0, 0)
-    attacks = [Passes(budget.steps + 1, budget.steps) for budget in planned(threat).values()]
+    attacks = [Passes(budget.steps + 1, budget.steps) for budget in planned(threat, shape).values()]
     return sum(attacks, looks + noise)

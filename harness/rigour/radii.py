@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from torch import Tensor
+
 from harness.rigour.budgets import at_radius, radii
 from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.evidence import excess, lower_bound, points
@@ -15,15 +17,15 @@ RISE = 0.005
 
 
 def robust_everywhere(subject: Subject) -> Outcome:
-    """PGD breaks everything at radius 1/2, where every image can be turned into the same grey one.
+    """PGD breaks everything at the radius where every image can be turned into the same grey one (1/2 in L-infinity).
 
     Source: Carlini et al. 2019, arXiv:1902.06705 (with a large budget every attack must succeed); 1 % is allowed, for
         images on which PGD fails by chance (35 networks trained here: none).
     """
     if subject.nothing_right is not None:
         return not_applicable(subject.nothing_right)
-    end = radii(subject.threat.epsilon)[-1]
-    left = int(subject.path(at_radius(end)).last.sum())
+    end = _radii(subject)[-1]
+    left = int(_at(subject, end).sum())
     return judged(
         lower_bound(left, subject.n) > LEFT,
         f"{points(left / subject.n)} % are right under PGD at radius {end:g}",
@@ -42,8 +44,8 @@ def larger_ball_helps(subject: Subject) -> Outcome:
     """
     if subject.unattacked is not None:
         return not_applicable(subject.unattacked)
-    steps = [0.0, *radii(subject.threat.epsilon)]
-    verdicts = [subject.right, *(subject.path(at_radius(radius)).last for radius in steps[1:])]
+    steps = [0.0, *_radii(subject)]
+    verdicts = [subject.right, *(_at(subject, radius) for radius in steps[1:])]
     rises = [excess(larger, smaller) for smaller, larger in pairwise(verdicts)]
     worst = max(range(len(rises)), key=lambda i: (rises[i].beyond(RISE), rises[i].share))
     return judged(
@@ -57,6 +59,15 @@ def larger_ball_helps(subject: Subject) -> Outcome:
 
 
 def _curve(subject: Subject) -> dict[str, Any]:
-    radius = radii(subject.threat.epsilon)
-    accuracies = [subject.right, *(subject.path(at_radius(r)).last for r in radius)]
+    radius = _radii(subject)
+    accuracies = [subject.right, *(_at(subject, r) for r in radius)]
     return {"radius": [0.0, *radius], "accuracy": [int(a.sum()) / subject.n for a in accuracies]}
+
+
+def _radii(subject: Subject) -> tuple[float, ...]:
+    return radii(subject.threat, subject.x.shape[1:])
+
+
+def _at(subject: Subject, radius: float) -> Tensor:
+    """``(n,)`` bool: right under the sweep's attack at that radius."""
+    return subject.path(at_radius(subject.threat, radius)).last

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.identity import same
-from harness.plugin.adversary import CrossEntropy, Objective, ascend, project
+from harness.plugin.adversary import CrossEntropy, Objective, ascend
 from harness.plugin.threat import Threat
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
 from harness.rigour.looks import Looks
@@ -46,7 +46,7 @@ class Subject:
     ) -> None:
         self.model, self.x, self.y, self.threat, self.seed, self.batch = model, x, y, threat, seed, batch
         self.isolation, self.names = isolation, names
-        self._plan = planned(threat)
+        self._plan = planned(threat, x.shape[1:])
         self._paths: dict[Way, Trajectory] = {}
 
     @property
@@ -119,8 +119,7 @@ class Subject:
 
     def _drawn(self, x: Tensor, draws: torch.Generator) -> Tensor:
         """Uniform draws from the ball around the images."""
-        noise = torch.rand(x.shape, generator=draws, device=x.device, dtype=x.dtype)
-        return project(x + self.threat.epsilon * (2 * noise - 1), x, self.threat.epsilon)
+        return self.threat.ball(x).start("uniform", draws)
 
     @cached_property
     def misshapen(self) -> str | None:

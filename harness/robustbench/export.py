@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.plugin.ball import LINF
 from harness.plugin.images import Images
 from harness.robustbench.entry import KEYS, Entry, spell_epsilon, spell_percent
 from harness.store.records import CheckpointRecord, EvaluationRecord, ProtocolRecord, RunRecord
@@ -62,10 +63,11 @@ def measured(
     if found is None:
         known = ", ".join(c.name for c in run.checkpoints)
         raise ExportError(f"run {run.id} has no checkpoint {checkpoint!r}; it has: {known}; give --checkpoint NAME")
-    complete = {name: [e for e in found.evaluations if e.attack == name and e.complete] for name in _ATTACKS}
+    evaluations = [e for e in found.evaluations if e.settings.get("norm", LINF) == LINF]  # the entry's own norm
+    complete = {name: [e for e in evaluations if e.attack == name and e.complete] for name in _ATTACKS}
     for name in _ATTACKS:
         if not complete[name]:
-            raise ExportError(_missing(run, found, name))
+            raise ExportError(_missing(run, found, name, begun=any(e.attack == name for e in evaluations)))
     radius = _radius(run, complete["autoattack"], epsilon)
     attacked = [e for e in complete["autoattack"] if e.settings["epsilon"] == radius]
     sets = {e.images for e in attacked} & {e.images for e in complete["natural"]}
@@ -89,8 +91,7 @@ def measured(
     )
 
 
-def _missing(run: RunRecord, checkpoint: CheckpointRecord, attack: str) -> str:
-    begun = any(e.attack == attack for e in checkpoint.evaluations)
+def _missing(run: RunRecord, checkpoint: CheckpointRecord, attack: str, *, begun: bool) -> str:
     what = {"natural": "natural accuracy", "autoattack": "AutoAttack's accuracy"}[attack]
     state = f"{what} is not finished" if begun else f"{what} was not measured"
     return (

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.plugin.ball import LINF
+
 ExaminationKind = Literal["model", "verdicts"]
 EXAMINATION_KINDS: tuple[ExaminationKind, ...] = ("model", "verdicts")
 
@@ -45,6 +47,9 @@ class Scope:
             "step_size": epsilon * evaluation["relative_step"],
             "start": evaluation["start"],
         }
+        norm = evaluation.get("norm") or document.get("train", {}).get("norm", LINF)
+        if norm != LINF:  # as ``Threat.resolved`` names it
+            threat["norm"] = norm
         return cls(
             threat=threat, attacks=attacks, block_size=evaluation["block_size"], examples=examples, sample=sample
         )
@@ -54,11 +59,18 @@ class Scope:
         """The radius of the attacks' ball."""
         return float(self.threat["epsilon"])
 
+    @property
+    def norm(self) -> str:
+        """The norm of the attacks' ball."""
+        return str(self.threat.get("norm", LINF))
+
     def settings(self, kind: ExaminationKind) -> dict[str, Any]:
         """What identifies an examination: for a model's, the attack budget; for verdicts', the attacks made."""
         common: dict[str, Any] = {"kind": kind, "epsilon": self.epsilon, "examples": self.examples}
         if self.sample != "first":  # left out otherwise, so that older examinations keep their identity
             common["sample"] = self.sample
+        if self.norm != LINF:  # likewise
+            common["norm"] = self.norm
         if kind == "model":
             return common | {"threat": dict(self.threat), "block_size": self.block_size}
         return common | {"attacks": dict(self.attacks)}

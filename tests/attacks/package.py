@@ -48,11 +48,13 @@ def block(model: nn.Module, n: int = 24) -> tuple[Tensor, Tensor]:
     return x, model(x).argmax(1)
 
 
-def plain(model: nn.Module, x: Tensor, y: Tensor, draws: torch.Generator, epsilon: float = EPSILON) -> Any:
+def plain(
+    model: nn.Module, x: Tensor, y: Tensor, draws: torch.Generator, epsilon: float = EPSILON, norm: str = "Linf"
+) -> Any:
     """The package as a user calls it: one standard AutoAttack object, with the seed that the generator gives."""
     seed = int(torch.randint(2**31 - 1, (), generator=draws))
     torch.manual_seed(seed)
-    return pyautoattack.AutoAttack(model, norm="Linf", eps=epsilon, seed=seed)
+    return pyautoattack.AutoAttack(model, norm=norm, eps=epsilon, seed=seed)
 
 
 def verdicts(start: int, length: int, seed: int = 0, attack: str = "autoattack") -> list[bool]:

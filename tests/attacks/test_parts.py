@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from harness.attacks._autoattack import PARTS, Package
 from harness.attacks.autoattack import AutoAttack
 from harness.attacks.square import Square
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SettingError
 from harness.evaluator import evaluate
+from harness.plugin.ball import BALLS
+from harness.plugin.threat import Threat
 from harness.registry.catalogue import discover
 from tests.attacks.package import EPSILON, Net, block, plain
+from tests.balls import L2
 from tests.tiny import draws, make_threat
 
 NAMES = tuple(PARTS)
@@ -65,6 +69,41 @@ def test_a_part_alone_has_the_settings_of_the_standard_version(name: str) -> Non
         custom.square.n_queries = 20
         expected = custom.run_standard_evaluation(x, y, batch_size=len(x))[0]
     assert torch.equal(part(name).perturb(model, x, y, make_threat(epsilon=EPSILON), draws(6)), expected)
+
+
+@pytest.mark.usefixtures("few_iterations", "l2")
+@pytest.mark.parametrize("name", [*NAMES, "autoattack"])
+def test_in_the_l2_ball_a_part_is_the_packages_own_in_that_norm(name: str) -> None:
+    """On images of 8 x 8: on some sizes, such as 4 x 4, the package's Square raises in this norm."""
+    model = nn.Sequential(nn.AvgPool2d(2), Net()).eval()
+    x = torch.rand(24, 3, 8, 8, generator=draws(1))
+    y = model(x).argmax(1)
+    threat = Threat(epsilon=4.0, steps=1, step_size=0.1, start="none", norm="L2")
+    with torch.random.fork_rng(devices=[]):
+        package = plain(model, x, y, draws(5), epsilon=4.0, norm="L2")
+        if name != "autoattack":
+            package.attacks_to_run = [name]
+        expected = package.run_standard_evaluation(x, y, batch_size=len(x))[0]
+    ours = part(name).perturb(model, x, y, threat, draws(5))
+    assert torch.equal(ours, expected)
+    distance = threat.ball(x).distance(ours)
+    assert 0.5 < float(distance.max()) <= 4 + 1e-5
+
+
+@pytest.mark.parametrize("name", [*NAMES, "autoattack"])
+def test_a_norm_that_the_package_has_no_standard_version_of_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BALLS, "L1", L2)  # whatever it is: the package has an L1, of another version
+    threat = Threat(epsilon=0.5, steps=1, step_size=0.1, start="none", norm="L1")
+    model = Net().eval()
+    for refused in (
+        lambda: part(name).settings_under(threat),
+        lambda: part(name).perturb(model, *block(model), threat, draws()),
+        lambda: evaluate(model, part(name), *block(model), threat, draws()),
+    ):
+        with pytest.raises(SettingError, match=f"attack '{name}' is refused in the L1 ball: its authors' package"):
+            refused()
 
 
 @pytest.mark.usefixtures("few_iterations")

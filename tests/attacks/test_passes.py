@@ -67,7 +67,7 @@ def test_judging_the_worst_iterate_takes_one_pass_more(name: str) -> None:
 
 
 def test_declared_passes_by_hand() -> None:
-    threat = load_protocol("paper").evaluation.threat(8 / 255)
+    threat = load_protocol("paper").evaluation_threat
     declared = {name: attack(name).passes(threat) for name in ("natural", "pgd", "cw")}
     assert declared == {"natural": Passes(0, 0), "pgd": Passes(20, 20), "cw": Passes(20, 20)}
 

@@ -46,7 +46,7 @@ class Corner(Attack):
     ("wrong", "words"),
     [
         ("divides", "with an epsilon of 0 it returns values that are not finite"),
-        ("a least step", "it returns a point 0.007843 from the image, outside the ball of 0: the evaluator"),
+        ("a least step", "it returns a point 0.007843 from the image, outside the Linf ball of 0: the evaluator"),
         ("leaves the image", "stay in [0, 1]"),
         ("warns", "with an epsilon of 0 it warns: a small ball"),
     ],

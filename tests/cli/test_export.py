@@ -178,6 +178,16 @@ class TestTheEntry:
         assert (other["eps"], other["autoattack_acc"]) == ("4/255", "75.00")
         assert "under no protocol of harness" in other["footnote"]
 
+    def test_autoattack_in_another_ball_is_no_figure_of_this_leaderboard(
+        self, results: Results, harness: Harness, refusal: Refusal
+    ) -> None:
+        """The entry is of L-infinity: a figure in an L2 ball of the same radius would pass for one."""
+        results.natural()
+        results.add("autoattack", [30], {"epsilon": 8 / 255, "norm": "L2"})
+        assert "AutoAttack's accuracy was not measured" in refusal("export robustbench 1")
+        results.attacked(20)
+        assert json.loads(harness("export robustbench 1"))["autoattack_acc"] == "50.00"
+
     def test_a_decimal_radius(self, results: Results, harness: Harness) -> None:
         results.natural()
         results.attacked(20, epsilon=0.031)

@@ -67,7 +67,7 @@ class BadAttack(Attack):
         ("shape", "it returns images", r"returned shape \(3, 1, 6, 6\) for images of \(3, 3, 6, 6\)"),
         ("type", "it returns images", r"returned torch\.float64"),
         ("nan", "it returns images", "returned NaN"),
-        ("far", "they are inside the ball and [0, 1]", r"outside the ball of 0\.1"),
+        ("far", "they are inside the ball and [0, 1]", r"outside the Linf ball of 0\.1"),
         ("outside the image", "they are inside the ball and [0, 1]", r"stay in \[0, 1\]"),
         ("global generator", "the given generator alone decides", "draws from torch's global generator"),
         ("not seeded", "it says whether the seed matters", "say seeded = False"),

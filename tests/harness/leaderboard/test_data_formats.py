@@ -68,6 +68,7 @@ class TestJson:
             "runs": [3],
             "trained_under_protocol": True,
             "epsilon": None,
+            "norm": None,
             "flags": None,
         }
         assert first["metrics"]["pgd"] == {

@@ -38,7 +38,10 @@ def test_of_many_images_a_part_is_examined(done: Store) -> None:
         for checks in (True, False)
     ]
     (job, *_) = jobs()
-    assert plans[0].evaluation.total - plans[1].evaluation.total == EXAMPLES * passes(job.threat).total
+    assert (
+        plans[0].evaluation.total - plans[1].evaluation.total
+        == EXAMPLES * passes(job.threat, job.dataset.shape[:3]).total
+    )
     assert EXAMPLES < 1000
 
 

@@ -13,6 +13,8 @@ from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 from harness.training.loop import checkpoint_epochs, learning_rate
 from tests.harness.documents import FIELDS, PAPER
 
+pytestmark = pytest.mark.usefixtures("l2")  # another norm, to change to
+
 
 def test_the_papers_training() -> None:
     train = PAPER.train
@@ -26,7 +28,7 @@ def test_the_papers_training() -> None:
 
 
 def test_the_papers_threats() -> None:
-    train, evaluation = PAPER.train.threat(PAPER.epsilon), PAPER.evaluation.threat(PAPER.epsilon)
+    train, evaluation = PAPER.train.threat(PAPER.epsilon), PAPER.evaluation_threat
     assert (train.epsilon, train.steps, train.start) == (8 / 255, 10, "uniform")
     assert train.step_size == pytest.approx(0.8 / 255, rel=1e-12)  # epsilon / 10
     assert (evaluation.epsilon, evaluation.steps, evaluation.start) == (8 / 255, 20, "uniform")
@@ -53,6 +55,8 @@ TEXTS = {
     "train.precision": "bfloat16",
     "evaluation.start": "gaussian",
     "evaluation.epsilon": "1/8",
+    "train.norm": "L2",
+    "evaluation.norm": "L2",
 }
 
 
@@ -135,7 +139,7 @@ def test_with_values_changes_what_it_names_and_leaves_the_protocol_it_is_called_
         3,
     )
     assert changed.attack_settings == {"cw": {"kappa": 50.0}, "pgd": {"keep": "worst"}}
-    assert changed.evaluation.threat(changed.epsilon).step_size == 0.0625
+    assert changed.evaluation_threat.step_size == 0.0625
     assert json.dumps(PAPER.document()) == before
     back = changed.with_values({"epsilon": PAPER.epsilon, "train.lr_drops": (0.6, 0.9), "evaluation.steps": 20})
     assert dataclasses.replace(back, attack_settings=PAPER.attack_settings) == PAPER

@@ -18,7 +18,7 @@ from harness.rigour.check import Check
 from harness.rigour.checks import MODEL_CHECKS, VERDICT_CHECKS, examine_model, subset
 from harness.rigour.evidence import Excess, lower_bound, upper_bound
 from tests.broken_models import Landscape, landscape_images
-from tests.tiny import draws, make_batch, make_tiny_model
+from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 THREAT = Threat(epsilon=0.02, steps=20, step_size=0.005, start="none")
 
@@ -133,7 +133,7 @@ def test_passes_are_what_hooks_count(threat: Threat) -> None:
 
     model.requires_grad_(False).register_forward_hook(forward)
     examine_model(model, x, y, threat, batch=4)
-    promised = passes(threat).times(len(x))
+    promised = passes(threat, x.shape[1:]).times(len(x))
     assert counted == {"forward": promised.forward, "backward": promised.backward}
 
 
@@ -159,11 +159,14 @@ def test_what_differs_between_passes_is_judged_by_the_largest_logit(by: float, s
 
 
 def test_the_radii_of_the_paper_s_budget_by_hand() -> None:
-    assert [255 * radius for radius in radii(8 / 255)] == pytest.approx([2, 4, 8, 16, 32, 64, 127.5])
-    assert radii(0.2) == pytest.approx((0.05, 0.1, 0.2, 0.4, 0.5))
-    assert radii(0.0) == (0.5,)
-    assert radii(0.6)[-2:] == pytest.approx((0.3, 0.6))
-    assert len(radii(1e-4)) == 8  # the cost is bounded however small the radius
+    def of(epsilon: float) -> tuple[float, ...]:
+        return radii(make_threat(epsilon=epsilon), (3, 32, 32))
+
+    assert [255 * radius for radius in of(8 / 255)] == pytest.approx([2, 4, 8, 16, 32, 64, 127.5])
+    assert of(0.2) == pytest.approx((0.05, 0.1, 0.2, 0.4, 0.5))
+    assert of(0.0) == (0.5,)
+    assert of(0.6)[-2:] == pytest.approx((0.3, 0.6))
+    assert len(of(1e-4)) == 8  # the cost is bounded however small the radius
 
 
 def test_model_and_generators_are_left_as_they_were() -> None:

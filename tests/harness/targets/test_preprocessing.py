@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from harness.errors import HarnessError, SettingError
-from harness.plugin.adversary import project
 from harness.targets.prepared import Prepared
 from harness.targets.preprocessing import Preprocessing, merge
-from tests.tiny import draws
+from tests.tiny import draws, make_threat
 
 
 def linear(weight: list[list[float]]) -> nn.Module:
@@ -68,7 +67,7 @@ class TestNormalisation:
         before = self.model()(x)
         torch.autograd.backward(before[0, 0] - before[0, 1])
         assert x.grad is not None
-        x_adv = project(x.detach() - x.grad.sign(), x.detach(), 8 / 255)
+        x_adv = make_threat(epsilon=8 / 255).ball(x.detach()).project(x.detach() - x.grad.sign())
         after = self.model()(x_adv)
         lost = (before[0, 0] - before[0, 1]) - (after[0, 0] - after[0, 1])
         assert float(lost.detach()) == pytest.approx(fall, rel=1e-5)
