@@ -39,17 +39,20 @@ class Check(Generic[Evidence]):
     """One check: how it is named, marked on the board, and judged.
 
     Attributes:
-        threshold: what its docstring gives the source of.
+        threshold: its docstring gives the source.
+        obstacle: why there is nothing to judge, or None; asked before ``judge``.
     """
 
     name: str
     mark: str
     judge: Callable[[Evidence], Outcome]
     threshold: float | None
+    obstacle: Callable[[Evidence], str | None] = lambda _evidence: None
 
     def __call__(self, evidence: Evidence) -> Finding:
         """Judge the evidence."""
-        outcome = self.judge(evidence)
+        why = self.obstacle(evidence)
+        outcome = self.judge(evidence) if why is None else not_applicable(why)
         mark = self.mark if outcome.status == "flagged" else ""
         value = outcome.value if outcome.value is not None and math.isfinite(outcome.value) else None
         return Finding(self.name, outcome.status, mark, value, self.threshold, outcome.reason, outcome.details)

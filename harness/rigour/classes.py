@@ -21,8 +21,6 @@ def class_collapse(subject: Subject) -> Outcome:
     a constant answer to ten even classes.
     Source: this project's (35 networks trained here: to 0.03; after a few epochs of adversarial training 0.18).
     """
-    if subject.misshapen is not None:
-        return not_applicable(subject.misshapen)
     classes = subject.logits.shape[1]
     answered = subject.logits.isfinite().all(1)
     of = int(answered.sum())
