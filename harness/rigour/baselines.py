@@ -38,8 +38,8 @@ def noise_as_strong(subject: Subject) -> Outcome:
     The value is the ratio: rightly classified images that the worst of ten draws breaks, to those that PGD breaks.
     Not asked where both break fewer than five images.
     Source: Carlini et al. 2019, arXiv:1902.06705 (random noise as a baseline). The ratio is this project's (35
-        networks trained here: 0.05 to 0.31). A drop by some points is no sign of it: at a large radius sound
-        networks show one.
+        networks trained here: 0.05 to 0.31). A drop by some points is no sign of a masked
+        gradient: at a large radius sound networks show such a drop.
     """
     noise = int((subject.right & ~subject.under_noise).sum())
     pgd = int((subject.right & ~subject.path(subject.threat).last).sum())
@@ -57,7 +57,7 @@ def noise_as_strong(subject: Subject) -> Outcome:
 
 
 def catastrophic_overfitting(subject: Subject) -> Outcome:
-    """What withstands one large step withstands several small ones.
+    """An image that withstands one large step withstands several small ones.
 
     The value is accuracy under FGSM minus accuracy under PGD.
     Source: Wong et al. 2020, arXiv:2001.03994 (catastrophic overfitting of FGSM training); 20 points are

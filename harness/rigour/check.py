@@ -1,4 +1,4 @@
-"""What a check of rigour is, and what its function gives."""
+"""A check of rigour, and the outcome that its function returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.events import Finding, Status
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check's function gives; the check's name, mark, and threshold are added to it."""
+    """What a check's function returns; the check adds its name, mark, and threshold."""
 
     status: Status
     reason: str
@@ -21,7 +21,7 @@ class Outcome:
 
 
 def judged(flagged: bool, seen: str, suggests: str, value: float | None = None, **details: Any) -> Outcome:
-    """Flagged or passed; what it suggests is told only of what is flagged."""
+    """Flagged or passed; the reason of a flag says what it suggests, too."""
     reason = f"{seen}: {suggests}" if flagged else seen
     return Outcome("flagged" if flagged else "passed", reason, value, details)
 

@@ -1,4 +1,4 @@
-"""Check of the order of classes: answers that would be right under another one."""
+"""Check of the order of classes: answers that would be right under another order."""
 
 from __future__ import annotations
 
