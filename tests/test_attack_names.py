@@ -28,6 +28,16 @@ def test_the_engine_names_no_attack_and_no_method() -> None:
     assert found == []
 
 
+def test_the_engine_imports_no_attack_and_no_method() -> None:
+    """Through discovery alone, so that those that ship come through the same door as a plugin."""
+    packages = ("harness.attacks", "harness.methods")
+    for file in sorted((ROOT / "harness").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not any(module.startswith(packages) for module in modules), file
+
+
 def literals(file: Path) -> list[ast.Constant]:
     """A module's string literals, without the purposes that seeds are derived for."""
     tree = ast.parse(file.read_text(encoding="utf-8"))

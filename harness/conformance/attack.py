@@ -165,7 +165,8 @@ def kind(attack: Attack) -> None:
     """An attack of a kind that its gradients belie would raise flags that mean nothing, and keep others down."""
     gradients = _passed(attack).backward
     fitting = ("white-box", "ensemble") if gradients > 1 else ("single-step",) if gradients else ("black-box", "random")
-    advice = f"it takes {gradients:g} gradients an image: say kind = {' or '.join(map(repr, fitting))}"
+    taken = f"{gradients:g} gradient{'s' if gradients != 1 else ''}"
+    advice = f"it takes {taken} an image: say kind = {' or '.join(map(repr, fitting))}"
     if attack.kind is None:
         raise Violation(f"it declares no kind, so that the checks of rigour make little of it; {advice}")
     if attack.kind == "clean":

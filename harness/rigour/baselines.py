@@ -20,8 +20,6 @@ def fgsm_stronger(subject: Subject) -> Outcome:
     Source: Carlini et al. 2019, arXiv:1902.06705 (compare iterated with one-step attacks); 0.5 is this project's
         (35 networks trained here: FGSM is weaker by 1.9 to 11.7 points).
     """
-    if subject.unattacked is not None:
-        return not_applicable(subject.unattacked)
     one, many = subject.path(one_step(subject.threat)).last, subject.path(subject.threat).last
     table = excess(many, one)
     return judged(
@@ -40,11 +38,9 @@ def noise_as_strong(subject: Subject) -> Outcome:
     The value is the ratio: rightly classified images that the worst of ten draws breaks, to those that PGD breaks.
     Not asked where both break fewer than five images.
     Source: Carlini et al. 2019, arXiv:1902.06705 (random noise as a baseline). The ratio is this project's (35
-        networks trained here: 0.05 to 0.31). A drop by some points is no sign of it: at a large radius sound
-        networks show one.
+        networks trained here: 0.05 to 0.31). A drop by some points is no sign of a masked
+        gradient: at a large radius sound networks show such a drop.
     """
-    if subject.unattacked is not None:
-        return not_applicable(subject.unattacked)
     noise = int((subject.right & ~subject.under_noise).sum())
     pgd = int((subject.right & ~subject.path(subject.threat).last).sum())
     if max(noise, pgd) < NOISE_LEAST:
@@ -61,14 +57,12 @@ def noise_as_strong(subject: Subject) -> Outcome:
 
 
 def catastrophic_overfitting(subject: Subject) -> Outcome:
-    """What withstands one large step withstands several small ones.
+    """An image that withstands one large step withstands several small ones.
 
     The value is accuracy under FGSM minus accuracy under PGD.
     Source: Wong et al. 2020, arXiv:2001.03994 (catastrophic overfitting of FGSM training); 20 points are
         this project's (35 networks trained here: 1.9 to 11.7).
     """
-    if subject.unattacked is not None:
-        return not_applicable(subject.unattacked)
     table = excess(subject.path(one_step(subject.threat)).last, subject.path(subject.threat).last)
     return judged(
         table.beyond(OVERFITTED),

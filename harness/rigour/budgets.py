@@ -1,4 +1,4 @@
-"""The budgets that a model is attacked with, each run once, and what they cost."""
+"""The budgets of the attacks that the checks make, and what the attacks cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWEEP_STEPS, SWEEP_STEP = 20, 0.25  # of the radius: five radii of travel, whate
 NOISE_DRAWS = 10
 
 Way = tuple[float, float, str, int]
-"""What decides an attack's iterates but for how many there are: radius, length of a step, start, restart."""
+"""Radius, length of a step, start, and restart of an attack: two attacks that share these share their first steps."""
 
 
 def longer(threat: Threat) -> Threat:
@@ -49,12 +49,12 @@ def at_radius(threat: Threat, radius: float) -> Threat:
 
 
 def way(threat: Threat, restart: int = 0) -> Way:
-    """What an attack under this budget shares with a longer one."""
+    """The way of an attack under this budget."""
     return threat.epsilon, threat.step_size, threat.start, restart
 
 
 def planned(threat: Threat, shape: Sequence[int]) -> dict[Way, Threat]:
-    """Every attack that the checks look at, the longest of each way: a shorter one is its beginning."""
+    """The attacks that the checks need, the longest of each way: shorter ones are its beginning."""
     plan: dict[Way, Threat] = {}
     sweep = [at_radius(threat, radius) for radius in radii(threat, shape)]
     runs = [(longer(threat), restart) for restart in range(RESTARTS)] + [(t, 0) for t in (one_step(threat), *sweep)]

@@ -1,4 +1,4 @@
-"""What a check of rigour is, and what its function gives."""
+"""A check of rigour, and the outcome that its function returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.events import Finding, Status
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check's function gives; the check's name, mark, and threshold are added to it."""
+    """What a check's function returns; the check adds its name, mark, and threshold."""
 
     status: Status
     reason: str
@@ -21,7 +21,7 @@ class Outcome:
 
 
 def judged(flagged: bool, seen: str, suggests: str, value: float | None = None, **details: Any) -> Outcome:
-    """Flagged or passed; what it suggests is told only of what is flagged."""
+    """Flagged or passed; the reason of a flag says what it suggests, too."""
     reason = f"{seen}: {suggests}" if flagged else seen
     return Outcome("flagged" if flagged else "passed", reason, value, details)
 
@@ -39,17 +39,20 @@ class Check(Generic[Evidence]):
     """One check: how it is named, marked on the board, and judged.
 
     Attributes:
-        threshold: what its docstring gives the source of.
+        threshold: its docstring gives the source.
+        obstacle: why there is nothing to judge, or None; asked before ``judge``.
     """
 
     name: str
     mark: str
     judge: Callable[[Evidence], Outcome]
     threshold: float | None
+    obstacle: Callable[[Evidence], str | None] = lambda _evidence: None
 
     def __call__(self, evidence: Evidence) -> Finding:
         """Judge the evidence."""
-        outcome = self.judge(evidence)
+        why = self.obstacle(evidence)
+        outcome = self.judge(evidence) if why is None else not_applicable(why)
         mark = self.mark if outcome.status == "flagged" else ""
         value = outcome.value if outcome.value is not None and math.isfinite(outcome.value) else None
         return Finding(self.name, outcome.status, mark, value, self.threshold, outcome.reason, outcome.details)

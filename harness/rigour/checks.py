@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
@@ -34,22 +35,24 @@ from harness.runtime.device import arithmetic
 from harness.runtime.isolation import isolated
 from harness.runtime.seeds import derive_seed
 
+_MISSHAPEN, _NOTHING_RIGHT, _UNATTACKED = map(attrgetter, ("misshapen", "nothing_right", "unattacked"))  # obstacles
+
 MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("random-forward", "R", repeats.one_answer, forward.SAME),
     Check("training-mode", "T", forward.training_mode, None),
     Check("not-logits", "L", outputs.not_logits, 0.0),
-    Check("class-collapse", "C", classes.class_collapse, classes.CROWDED),
-    Check("classes-permuted", "J", permutation.classes_permuted, permutation.GAINED),
-    Check("zero-gradient", "Z", gradients.zero_gradient, gradients.SHARE),
-    Check("robust-everywhere", "E", radii.robust_everywhere, radii.LEFT),
-    Check("larger-ball-helps", "B", radii.larger_ball_helps, radii.RISE),
-    Check("more-steps-help", "K", convergence.more_steps_help, convergence.STEPS_RISE),
-    Check("not-converged", "N", convergence.not_converged, convergence.UNCONVERGED),
-    Check("loss-rising", "P", convergence.loss_rising, convergence.STILL_RISING),
-    Check("loss-falls", "D", convergence.loss_falls, convergence.FALLEN),
-    Check("fgsm-stronger", "G", baselines.fgsm_stronger, baselines.FGSM_MARGIN),
-    Check("noise-as-strong", "U", baselines.noise_as_strong, baselines.NOISE_RATIO),
-    Check("catastrophic-overfitting", "O", baselines.catastrophic_overfitting, baselines.OVERFITTED),
+    Check("class-collapse", "C", classes.class_collapse, classes.CROWDED, _MISSHAPEN),
+    Check("classes-permuted", "J", permutation.classes_permuted, permutation.GAINED, _MISSHAPEN),
+    Check("zero-gradient", "Z", gradients.zero_gradient, gradients.SHARE, _NOTHING_RIGHT),
+    Check("robust-everywhere", "E", radii.robust_everywhere, radii.LEFT, _NOTHING_RIGHT),
+    Check("larger-ball-helps", "B", radii.larger_ball_helps, radii.RISE, _UNATTACKED),
+    Check("more-steps-help", "K", convergence.more_steps_help, convergence.STEPS_RISE, _UNATTACKED),
+    Check("not-converged", "N", convergence.not_converged, convergence.UNCONVERGED, _UNATTACKED),
+    Check("loss-rising", "P", convergence.loss_rising, convergence.STILL_RISING, _UNATTACKED),
+    Check("loss-falls", "D", convergence.loss_falls, convergence.FALLEN, _UNATTACKED),
+    Check("fgsm-stronger", "G", baselines.fgsm_stronger, baselines.FGSM_MARGIN, _UNATTACKED),
+    Check("noise-as-strong", "U", baselines.noise_as_strong, baselines.NOISE_RATIO, _UNATTACKED),
+    Check("catastrophic-overfitting", "O", baselines.catastrophic_overfitting, baselines.OVERFITTED, _UNATTACKED),
     Check("global-state", "F", process.global_state, None),  # the last: it sums up all passes
 )
 

@@ -24,8 +24,6 @@ def more_steps_help(subject: Subject) -> Outcome:
     Source: Carlini et al. 2019, arXiv:1902.06705 (more iterations make an attack stronger); 0.5 is this project's (35
         networks trained here: -0.6 to 0.3).
     """
-    if subject.unattacked is not None:
-        return not_applicable(subject.unattacked)
     short, long = subject.threat, longer(subject.threat)
     table = excess(subject.path(long).last, subject.path(short).last)
     return judged(
@@ -46,8 +44,6 @@ def not_converged(subject: Subject) -> Outcome:
     Source: Carlini et al. 2019, arXiv:1902.06705 (an attack must have converged); 10 % is this project's, since plain
         PGD is judged by its last iterate alone (35 networks trained here: 2.0 to 8.5 %).
     """
-    if subject.unattacked is not None:
-        return not_applicable(subject.unattacked)
     left, long = subject.path(subject.threat).last, longer(subject.threat)
     broken = left.clone()
     for restart in range(RESTARTS):
@@ -74,8 +70,6 @@ def loss_rising(subject: Subject) -> Outcome:
     Source: Pintor et al. 2022, arXiv:2106.09947 (an optimisation that has not converged indicates a failed attack);
         10 % of the images is this project's (35 networks trained here: to 7.5 %).
     """
-    if subject.unattacked is not None:
-        return not_applicable(subject.unattacked)
     losses = subject.path(subject.threat).losses
     part = max(1, subject.threat.steps // 4)
     gained = losses[-part:].mean(0) - losses[-2 * part : -part].mean(0)
@@ -94,8 +88,6 @@ def loss_falls(subject: Subject) -> Outcome:
     An image counts if the loss of the last iterate is below the best by more than 10 % of the whole rise.
     Source: as of ``loss_rising`` (35 networks trained here: to 3.6 %).
     """
-    if subject.unattacked is not None:
-        return not_applicable(subject.unattacked)
     path = subject.path(subject.threat)
     short = path.losses.max(0).values - path.losses[-1]
     return _counted(

@@ -1,4 +1,4 @@
-"""How much a count on few images says: no check is flagged for what chance explains."""
+"""How much a count of few images says: chance raises no flag."""
 
 from __future__ import annotations
 

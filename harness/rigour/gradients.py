@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.plugin.adversary import CrossEntropy, Margin
-from harness.rigour.check import Outcome, judged, not_applicable
+from harness.rigour.check import Outcome, judged
 from harness.rigour.evidence import lower_bound, points
 from harness.rigour.subject import Subject
 
@@ -20,8 +20,6 @@ def zero_gradient(subject: Subject) -> Outcome:
     Source: Pintor et al. 2022, arXiv:2106.09947 (no gradient indicates a failed attack); AutoAttack warns of one such
         point. 1 % and 1e-12 are this project's (35 networks trained here: none).
     """
-    if subject.nothing_right is not None:
-        return not_applicable(subject.nothing_right)
     chosen = subject.right
     entropy, margin = (~(g[chosen] >= TINY) for g in subject.gradients(CrossEntropy(), Margin()))  # not: NaN counts
     of = int(chosen.sum())

@@ -1,4 +1,4 @@
-"""Check of what the network returns: finite logits, and not what a bounded function made of them."""
+"""Check of what the network returns: finite logits, which no bounded function has squeezed."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ class Highest(Objective):
 
 
 def not_logits(subject: Subject) -> Outcome:
-    """The outputs are finite logits, one for each class: no probabilities, and not what a bounded function gives.
+    """The outputs are finite logits, one for each class: neither probabilities nor values of a bounded function.
 
-    The value is the share of images with an output that is not a finite number, as they are or on PGD's way.
+    The value is the share of images with an output that is not a finite number, at the image or on PGD's way.
 
     Flagged too: rows that are not negative and all have one sum, as a multiple of a softmax has; outputs that all lie
     in [0, 1] and exceed 1/2, as a sigmoid's do; and a ceiling, as of tanh or a clamp, on more than 10 % of the images:
     there the highest output is within 1 % of the highest of all, and its slope within the ball changes it by less than
     5 %, both of how far the highest output is above the median one (on half of the images). Logarithms of a softmax
-    have a ceiling at 0, and their cross-entropy is that of the logits: they are not asked for one, nor is a constant.
+    have a ceiling at 0, but their cross-entropy is that of the logits: the check looks for no ceiling there, nor in
+    constant outputs.
     Source: AutoAttack's check of the output range: in [0, 1] and summing to 1, each to 1e-5. The rest is this
         project's: no image at a ceiling with the logits of 17 networks trained here, 25 % and more with tanh of logits
         that exceed 4. Where a network is less sure, its tanh looks like logits, and is not flagged.

@@ -12,8 +12,8 @@ def global_state(subject: Subject) -> Outcome:
     """A pass leaves the global random generators, and torch's modes, as they were.
 
     Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those of ``harness.runtime.modes``.
-    A generator is told to be set where two equal passes, forward alone or forward and back, end in the same state, and
-    to be drawn from where they do not.
+    A pass sets a generator where two equal passes, forward alone or forward and back, leave it in the same state. It
+    draws from the generator where they leave it in different states.
     Source: this project's. No number: any pass, forward or backward. A model that seeds a generator in its forward
         pass makes an attack draw the same numbers for ever: 93 % right under Square, where 65 are.
     """
@@ -29,11 +29,11 @@ def global_state(subject: Subject) -> Outcome:
             drawn.append(f"{name} generator")
     modes = sorted(subject.isolation.changed)
     lists = {"sets": [*seeded, *modes], "draws from": drawn}
-    told = " and ".join(f"{verb} {', '.join(names)}" for verb, names in lists.items() if names)
+    does = " and ".join(f"{verb} {', '.join(names)}" for verb, names in lists.items() if names)
     return judged(
-        bool(told),
-        f"a pass {told}, which the whole process shares"
-        if told
+        bool(does),
+        f"a pass {does}, which the whole process shares"
+        if does
         else "passes leave the generators and modes that the whole process shares as they were",
         "the attacks here were kept apart from it; elsewhere it decides what numbers an attack draws"
         if drawn or seeded

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from harness.rigour.budgets import at_radius, radii
-from harness.rigour.check import Outcome, judged, not_applicable
+from harness.rigour.check import Outcome, judged
 from harness.rigour.evidence import excess, lower_bound, points
 from harness.rigour.subject import Subject
 
@@ -22,8 +22,6 @@ def robust_everywhere(subject: Subject) -> Outcome:
     Source: Carlini et al. 2019, arXiv:1902.06705 (with a large budget every attack must succeed); 1 % is allowed, for
         images on which PGD fails by chance (35 networks trained here: none).
     """
-    if subject.nothing_right is not None:
-        return not_applicable(subject.nothing_right)
     end = _radii(subject)[-1]
     left = int(_at(subject, end).sum())
     return judged(
@@ -42,8 +40,6 @@ def larger_ball_helps(subject: Subject) -> Outcome:
     beyond chance: exact McNemar test on the same images, at 1 %.
     Source: Carlini et al. 2019, arXiv:1902.06705; 0.5 is this project's (35 networks trained here: no rise).
     """
-    if subject.unattacked is not None:
-        return not_applicable(subject.unattacked)
     steps = [0.0, *_radii(subject)]
     verdicts = [subject.right, *(_at(subject, radius) for radius in steps[1:])]
     rises = [excess(larger, smaller) for smaller, larger in pairwise(verdicts)]

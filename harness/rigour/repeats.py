@@ -18,11 +18,12 @@ _EOT = "attacks must average over it (EOT), and these do not"
 def one_answer(subject: Subject) -> Outcome:
     """One image gets one answer, and one gradient: again, in other batches, under attack, and after it.
 
-    First ``random_forward``, of the images as they are; its value is the largest difference of logits, of all passes.
-    Then uniform draws from the ball, since a model may draw, or look up answers that it kept, under attack alone: two
-    equal passes with gradients, one in reversed order and other batches, and one without gradients. Gradients differ
-    where an entry moves by more than 1e-4 of the image's largest; on a CPU one image is enough, elsewhere it takes
-    more than 1 %, beyond chance. At last, after all the attacks of the checks, the images as they are again.
+    The check has three parts, and its value is the largest difference of logits over all passes. First it asks
+    ``random_forward`` about the images themselves. Then it takes uniform draws from the ball, since a model may draw,
+    or look up answers that it kept, under attack alone: two equal passes with gradients, one pass in reversed order and
+    other batches, and one without gradients. Gradients differ where an entry moves by more than 1e-4 of the image's
+    largest; on a CPU one such image is enough, elsewhere it takes more than 1 %, beyond chance. At last, after all the
+    attacks of the checks, it asks about the images themselves again.
     Source: as ``random_forward``; stochastic gradients: Athalye et al. 2018, arXiv:1802.00420.
     """
     found = random_forward(subject)

@@ -29,18 +29,18 @@ class Trajectory:
     slopes: Tensor
 
     def until(self, step: int) -> Trajectory:
-        """The way up to that step, as an attack of fewer steps goes it."""
+        """The way up to that step: the way of an attack with fewer steps."""
         last = step + 1
         return Trajectory(self.losses[:last], self.right[:last], self.finite[:last], self.slopes[:step])
 
     @property
     def last(self) -> Tensor:
-        """``(n,)`` bool: right at the last iterate, as PGD is judged by."""
+        """``(n,)`` bool: right at the last iterate, by which PGD is judged."""
         return self.right[-1]
 
     @property
     def always(self) -> Tensor:
-        """``(n,)`` bool: right at every iterate, so judged by the worst one."""
+        """``(n,)`` bool: right at every iterate, the worst one included."""
         return self.right.all(0)
 
 
@@ -51,7 +51,7 @@ def right(logits: Tensor, y: Tensor) -> Tensor:
 
 @dataclass
 class SeenObjective(Objective):
-    """An objective that keeps what the attack sees with it, one entry for each pass."""
+    """An objective that records what each pass of the attack gives."""
 
     objective: Objective
     values: list[Tensor] = field(default_factory=list)
@@ -67,9 +67,9 @@ class SeenObjective(Objective):
 
 
 class Guarded(nn.Module):
-    """The model, so wrapped that an attack on it runs to its end: no gradient is one of zeros, and so is NaN.
+    """The model, wrapped so that every attack on it runs to its end: a missing gradient becomes zeros, and so does NaN.
 
-    What a network without gradient does to an attack is then measured, rather than an error of autograd.
+    So the checks measure how an attack fares on a network without gradient, where autograd would raise an error.
 
     Attributes:
         slopes: for each backward pass ``(batch,)`` the largest absolute entry of an image's gradient; NaN is kept.

@@ -1,9 +1,9 @@
-"""What a state dict has beside the network that FILE:KEY chose: it is told, and what may act on the images is refused.
+"""What a state dict has beside the network that FILE:KEY chose: it is recorded, or refused where it may be in front.
 
-A layer in front of the network (a denoiser, offsets and scales) decides the figure. Without it the figure is another
-model's. So whatever is not known to lie elsewhere may be in front, and the user says that it is not. Known are: other
-copies of the network and what is nearer to one of them, higher numbers of the same Sequential, and names of copies,
-losses, measures, heads, outputs, targets, and optimisers.
+A layer in front of the network (a denoiser, offsets and scales) decides the figure; without the layer, the figure is
+another model's. So a tensor may be in front unless it is known to lie elsewhere, and the user must say that it is not.
+Known to lie elsewhere are other copies of the network and what is nearer to one of them, higher numbers of the same
+Sequential, and names of copies, losses, measures, heads, outputs, targets, and optimisers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Beside:
     in_front: tuple[str, ...]
 
     @property
-    def told(self) -> list[str]:
+    def left_out(self) -> list[str]:
+        """In words, for the provenance."""
         return [*(f"the copy at {spelled(copy.address)}" for copy in self.copies), *self.names]
 
     def refuse(self, label: str) -> None:
@@ -73,14 +74,14 @@ def beside(place: TensorPlace, copies: Sequence[StoredValues], described: Collec
 
 
 def wrapped(values: StoredValues, known: Sequence[Statistic]) -> bool:
-    """Whether values for a network's parameters have a layer in front, but for a normalisation that is described."""
+    """Whether values for a network's parameters have a layer in front that is no described normalisation."""
     own, stored = next(iter(values.names.items()))
     place = TensorPlace(values.state, stored.removesuffix(own), frozenset(values.names.values()))
     return bool(beside(place, (), {name for s in known if s.path == values.state.path for name in s.names}).in_front)
 
 
 def _elsewhere(name: str, place: TensorPlace, copies: Sequence[StoredValues]) -> bool:
-    """Whether a tensor is another copy's, behind the network, or of what trained it."""
+    """Whether a tensor belongs to another copy, lies behind the network, or belongs to what trained it."""
     if plays_no_part(name, place.prefix, place.state.tensors[name]):
         return True
     address = place.state.address(name)
@@ -104,7 +105,7 @@ def notes_of(
     known: Sequence[Statistic],
     left_out: Sequence[str],
 ) -> dict[str, Any]:
-    """What of a file was taken, and what was not; in JSON types."""
+    """What was taken from a file, and what was left out; in JSON types."""
     fit, *equal = fits
     used = [each.place.state for each in fits]
     described = {(s.path, name) for s in known for name in s.names}

@@ -28,7 +28,7 @@ _TRAINING = re.compile(r"optim(?!al|um|i[sz]ed)|schedule")
 TOP = "."  # how a user names the top of a file
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DEPTH = 8  # of mappings in one another
-_TOLD = 6
+_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class StateDict:
         return all(key in NESTS for key in self.path)
 
     def address(self, name: str) -> Address:
-        """Of a tensor, or of a prefix of names, with or without its last dot."""
+        """The address of a tensor, or of a prefix of names with or without its last dot."""
         return (*self.path, *(name.removesuffix(".").split(".") if name else ()))
 
     def within(self, scope: Address) -> dict[str, Tensor]:
@@ -178,7 +178,7 @@ def choices(file: str, addresses: Sequence[Address]) -> str:
 
 def shortened(texts: Sequence[str]) -> list[str]:
     """The first of many, and how many more there are."""
-    return [*texts[:_TOLD], f"{len(texts) - _TOLD} more"] if len(texts) > _TOLD + 1 else list(texts)
+    return [*texts[:_SHOWN], f"{len(texts) - _SHOWN} more"] if len(texts) > _SHOWN + 1 else list(texts)
 
 
 def without_state_dict(content: Any, label: str) -> TargetError:

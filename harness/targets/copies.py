@@ -50,7 +50,7 @@ class StoredValues:
         return not all(f".{stored}".endswith(f".{own}") for own, stored in self.names.items())
 
     def differ(self, place: TensorPlace) -> bool:
-        """Whether they are others than those of the network at a place. Values that cannot be opened are not meant."""
+        """Whether they differ from those of the network at a place. Values that cannot be opened count as equal."""
         floating = {self.names[n] for n, t in self.candidate.built.items() if n in self.names and t.is_floating_point()}
         try:
             mine, _ = dense({name: self.state.tensors[name] for name in self.names.values()}, "", floating)

@@ -1,4 +1,4 @@
-"""A file's tensors beside what a network expects: which keys differ, and what that tells."""
+"""A file's tensors compared with those that a network expects: which keys differ, and what that means."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shapes = dict[str, tuple[int, ...]]
 # parameters that published code registers and never uses, by the network whose checkpoints have them
 UNUSED = {"wrn-32-10": ("sub_block1.",)}
 _PLACES = 16  # in one state dict at which one network is looked for, at most
-_TOLD = 2  # keys of each kind that a refusal names
+_SHOWN = 2  # keys of each kind that a refusal names
 # what stands beside a network and plays no part in its answers: of weight averaging, of counting operations or classes
 _BOOKKEEPING = re.compile(r"n_averaged|total_ops|total_params|n(?:um)?_classes")
 # the same, where it is an integer
@@ -49,7 +49,7 @@ class Candidate:
         return {name: tuple(tensor.shape) for name, tensor in self.built.items()}
 
     def unused(self, key: str) -> bool:
-        """Whether a parameter that the network does not have is one that published code never uses."""
+        """Whether the network lacks a parameter because published code registers it and never uses it."""
         return key not in self.expected and key.startswith(UNUSED.get(self.network.name, ("\0",)))
 
 
@@ -72,20 +72,20 @@ class Differences:
     def __len__(self) -> int:
         return len(self.missing) + len(self.shapes) + len(self.unexpected)
 
-    def told(self) -> str:
-        """The first of each kind, in one line."""
+    def in_words(self) -> str:
+        """The first differences of each kind, in one line."""
         kinds = [
             [f"missing {key} {shape}" for key, shape in self.missing.items()],
             [f"shape of {key} {expected} expected, {found} found" for key, (expected, found) in self.shapes.items()],
             [f"unexpected {key} {shape}" for key, shape in self.unexpected.items()],
         ]
-        first = [line for lines in kinds for line in lines[:_TOLD]]
+        first = [line for lines in kinds for line in lines[:_SHOWN]]
         rest = len(self) - len(first)
         return "; ".join(first) + (f"; and {rest} more" if rest else "")
 
 
 def compared_with(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: str) -> Differences:
-    """What the tensors behind a prefix lack, and have in another shape; with their names in the file."""
+    """Which of a candidate's tensors are missing behind a prefix or have another shape there; by names in the file."""
     expected = {f"{prefix}{key}": shape for key, shape in candidate.expected.items()}
     found = {key: tuple(tensors[key].shape) for key in expected if key in tensors}
     return Differences(
@@ -96,7 +96,7 @@ def compared_with(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: s
 
 
 def prefixes(candidate: Candidate, tensors: Mapping[str, Tensor]) -> list[str]:
-    """What may be in front of a candidate's names in a state dict: where most of them are, first; a few at most."""
+    """The prefixes that a candidate's names may have in a state dict: a few, first that of most names."""
     votes: Counter[str] = Counter()
     for name, tensor in tensors.items():
         parts = name.split(".")

@@ -1,7 +1,7 @@
-"""The normalisation of a weights file's network: what the file holds of it, and what the user says.
+"""The normalisation of a weights file's network: what the file says of it, and what the user says.
 
-A normalisation that is missed is a wrong figure without a word. So what may be one is used, or the file is refused
-until the user says which, or that there is none.
+A normalisation that is missed gives a wrong figure without a word. So a normalisation that the file describes is used.
+Where it is unclear, the file is refused until the user says which it is, or that there is none.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SAY = "say --mean and --std, or --no-normalisation"
 
 @dataclass(frozen=True)
 class NormalisationEvidence:
-    """What a file tells of the normalisation of one network.
+    """What a file says of the normalisation of one network.
 
     Attributes:
         found: statistics of the input, the nearest to the network first.
-        unsure: statistics that may be of it.
+        unsure: statistics that may be of the input.
         gap: the number of the network in a Sequential, where a layer that has no tensors is in front of it.
     """
 
@@ -36,7 +36,7 @@ class NormalisationEvidence:
     gap: str | None
 
     def names(self, state: StateDict) -> set[str]:
-        """Of the tensors of a state dict that describe a normalisation."""
+        """The names of a state dict's tensors that describe a normalisation."""
         there = [statistic for statistic in (*self.found, *self.unsure) if statistic.path == state.path]
         return {name for statistic in there for name in statistic.names}
 
@@ -44,10 +44,10 @@ class NormalisationEvidence:
 def evidence_of(
     known: Sequence[Statistic], place: TensorPlace, others: Sequence[TensorPlace], shape: Shape
 ) -> NormalisationEvidence:
-    """What a file tells of the normalisation of the network at a place.
+    """What a file says of the normalisation of the network at a place.
 
-    A statistic that is nearer to another network of the file is that network's, and leaves this one unsure where there
-    is none of its own. What a network has among its own tensors is no statistic: it normalises by itself.
+    A statistic that is nearer to another network of the file is that network's; where this network has none of its own,
+    such a statistic leaves it unsure. Tensors of a network itself are no statistics: that network normalises by itself.
 
     Args:
         known: the statistics that the file holds.
@@ -109,7 +109,7 @@ def decide(
             raise TargetError(f"{file} holds {statistic.place}, {read}")
         if read not in distinct and statistic in evidence.unsure:
             raise TargetError(
-                f"{file} holds {statistic.place}, and it cannot be told whether they normalise the images; {SAY}"
+                f"{file} holds {statistic.place}, and it is unclear whether they normalise the images; {SAY}"
             )
     if distinct:
         inside = merge(asked, distinct[0])
@@ -123,7 +123,7 @@ def decide(
 
 
 def readable(evidence: NormalisationEvidence, shape: Shape) -> set[Preprocessing | str]:
-    """The normalisations that a file tells of."""
+    """The normalisations that a file describes."""
     return {_read(statistic, shape) for statistic in evidence.found}
 
 

@@ -85,10 +85,10 @@ def open_target(
 def _conforming(
     target: Target, network: nn.Module, shape: Shape, images: Tensor, plugins: tuple[Path, ...]
 ) -> tuple[Target, str, dict[str, Any]]:
-    """The target in the types in which it runs, its fingerprint, and what of that is to be told.
+    """The target in the types in which it runs, its fingerprint, and notes for its provenance.
 
-    A network that was built in other floating types is tried in float32 first, as every evaluation computes; where
-    it casts its images itself, and so does not run, it keeps its own.
+    A network that was built in other floating types is tried in float32 first, in which every evaluation computes. One
+    that casts its images itself does not run so, and keeps its own types.
     """
     own = conversions(network)
     try:

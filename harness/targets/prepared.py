@@ -104,9 +104,9 @@ class Prepared(nn.Module):
         return rows
 
     def _in_batches(self, x: Tensor) -> Any:
-        """One pass, or as many as it takes where the network does not take so many images, or so few, at once.
+        """One pass, or several of another size where the network does not take so many images, or so few, at once.
 
-        Each try gets a copy: one that failed may have written into its images before.
+        Each try gets a copy of the images, since a try that failed may have written into its own.
         """
         problem: Exception | None = None
         if len(x) < self._failed or len(x) == self._size:
@@ -126,17 +126,17 @@ class Prepared(nn.Module):
             self._failed = min(self._failed, len(x))
             if size != self._size:
                 self._size = size
-                _tell_size(size, len(x), problem)
+                _report_size(size, len(x), problem)
             return returned
         assert problem is not None  # the whole was tried, or the size that is known
         raise problem
 
     def _by(self, size: int, x: Tensor) -> Tensor:
-        """Passes of that many images; where fewer do not go through as they are, they are filled up.
+        """Passes of that many images; a smaller rest is filled up where the network does not take it as it is.
 
-        What fills up are copies of the last image, without gradient. So where images do not mix, the others' answers
-        and gradients are those that they have alone; where they do, answers in other batches differ, and a check says
-        so.
+        It is filled up with copies of its last image, without gradient. Where the network does not mix images, that
+        changes no answer and no gradient. Where it mixes them, answers in other batches differ, and a check of rigour
+        says so.
         """
         returned = []
         for part in torch.split(x, size):
@@ -159,7 +159,7 @@ class Prepared(nn.Module):
 def _smaller(images: int) -> list[int]:
     """Smaller batches to try: the powers of two that engines are built for, the largest first, then the halves.
 
-    So a network with a largest batch gets the same size, whichever batch was the first that was too large for it.
+    So a network with a largest batch gets the same size, whichever batch it refused first.
     """
     powers = [1 << k for k in reversed(range(images.bit_length())) if 1 << k < images]
     halves = [images >> k for k in range(1, images.bit_length())]
@@ -169,7 +169,7 @@ def _smaller(images: int) -> list[int]:
 def _others(images: int, problem: Exception | None) -> list[int]:
     """Other sizes to try, that a network may have been exported for: those that its refusal names, and usual ones.
 
-    None where memory was wanting, of which a larger batch needs more.
+    No sizes where memory ran out, since a larger batch needs more of it.
     """
     if problem is None or isinstance(problem, (torch.OutOfMemoryError, MemoryError)):
         return []
@@ -178,7 +178,7 @@ def _others(images: int, problem: Exception | None) -> list[int]:
     return [size for size in dict.fromkeys([*named, *larger]) if 1 < size <= _LARGEST and size != images]
 
 
-def _tell_size(size: int, images: int, problem: Exception | None) -> None:
+def _report_size(size: int, images: int, problem: Exception | None) -> None:
     why = "" if problem is None else f" ({type(problem).__name__})"
     done = "passes are split into" if size < images else "each pass is filled up to"
     text = f"the network does not take {images} images at once{why}; {done} {size}"
@@ -200,7 +200,7 @@ def _as_logits(outputs: Tensor, kind: Outputs) -> Tensor:
 
 
 def held(logits: Tensor) -> Tensor:
-    """Logits whose -inf are held far below the row's lowest finite one; a row without a finite one stays."""
+    """Logits with each -inf held far below the row's lowest finite logit; a row without a finite logit stays."""
     values = logits.detach()
     lowest = values.where(values.isfinite(), torch.inf).amin(1, keepdim=True)
     floor = (lowest - (_SHARE * lowest.abs()).clamp_min(BELOW)).clamp_min(torch.finfo(values.dtype).min)

@@ -1,4 +1,4 @@
-"""What a model answers to fixed images: it tells two functions apart that source and tensors do not.
+"""A model's answers to fixed images: they tell two functions apart whose source and tensors are the same.
 
 A user's code may read a file, the environment, or a plain attribute. So beside the source a model is identified by its
 logits on images that are always the same, and by their gradient: two models of equal logits, of which one hides its

@@ -1,4 +1,4 @@
-"""Which registered network a state dict belongs to, told from its names and shapes."""
+"""Which registered network a state dict belongs to, by its names and shapes."""
 
 from __future__ import annotations
 
@@ -207,4 +207,4 @@ def _mismatch(label: str, file: str, network_name: str | None, nearest: Recognis
     if nearest.place.prefix and not differences.missing and not differences.shapes:
         address = spelled(nearest.place.address)
         other = f"{file}:{address} opens the {name} alone, without what is beside it"
-    return f"{lead}: {differences.told()}: {other}, or bring the model as module:factory"
+    return f"{lead}: {differences.in_words()}: {other}, or bring the model as module:factory"

@@ -12,7 +12,7 @@ network's own wrapper is between the two, that is
 
 It **belongs to something else** where a word on the way says so (``target``, ``features``, ``noise``, ``acc``), where
 its neighbour comes after the network, or where it lies deeper inside: it is never taken for the input's. Of any other
-it **cannot be told** whose it is, and the file is refused until the user says.
+it is **unknown** whose it is, and the file is refused until the user says.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Statistic:
 
     @property
     def place(self) -> str:
-        """In words."""
+        """The addresses of its values, in words."""
         return " and ".join(".".join(leaf.address) for leaf in self.parts.values())
 
     @property
@@ -91,7 +91,7 @@ class Statistic:
 
     @property
     def names(self) -> set[str]:
-        """Of its tensors."""
+        """The names of its tensors."""
         return {leaf.name for leaf in self.parts.values() if isinstance(leaf.value, Tensor)}
 
     @property
@@ -155,7 +155,7 @@ def speaks_of_another(statistic: Statistic) -> bool:
 
 
 def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
-    """Whether the user must know of it: it is the input's, or may be, since it has as many values as images need."""
+    """Whether the user must know of a statistic: it is or may be the input's, and has as many values as images need."""
     area = shape.height * shape.width
     if whose == "another's" or not statistic.sizes <= {1, 3, shape.channels, area, shape.channels * area}:
         return False
@@ -193,7 +193,7 @@ def numbers(value: Any) -> list[float]:
 
 
 def _says(value: Any, words: Sequence[str], roles: set[Role]) -> bool:
-    """Whether a value says that images are normalised, by its name or its text, and not how."""
+    """Whether a value's name or text says that images are normalised, but not how."""
     if isinstance(value, str) and re.search(r"normali[sz]e\s*\(", value.lower()):
         return True
     if len(roles) < 2 and not _any(words, _NORMALISED):

@@ -15,8 +15,8 @@ from harness.targets.errors import TargetError
 class Steadiness:
     """A model's first answers to some images, to compare later ones with.
 
-    A model whose equal passes differ, and leave its tensors alone, draws its answers: that is for the checks of rigour
-    to say.
+    A model whose equal passes differ, though they leave its tensors alone, draws its answers. That is not refused here;
+    the checks of rigour flag it.
 
     Args:
         model: on the images' device, in evaluation mode; it gives logits.

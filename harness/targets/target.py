@@ -64,13 +64,13 @@ class Target(ABC):
         return type(network).__name__, {}
 
     def seen(self, network: nn.Module) -> Self:
-        """The target with what is only known once its network was built: nothing more."""
+        """The target, completed with what is known only once its network is built; here nothing."""
         return self
 
     def build(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         """The network alone, built while torch's global generator is seeded.
 
-        So one that was never trained is the same in each process.
+        So a network that was never trained is the same in each process.
         """
         with seeded():
             return self.network(shape, plugins)
@@ -104,7 +104,7 @@ class Target(ABC):
 
     def probe(self, shape: Shape, plugins: tuple[Path, ...]) -> Probe:
         """The logits on fixed images of a model that is built for this alone, since passes may change a model."""
-        unheard = io.StringIO()  # what it prints was told when the model was opened
+        unheard = io.StringIO()  # the model printed it before, when it was opened
         try:
             with contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard), blaming_model():
                 return probe(lambda: self.model(shape, plugins), shape)

@@ -127,24 +127,26 @@ def open_weights(
         plugins=plugins,
     )
     fits = [fit for fit in fits if key is not None and fit.place.address == scope] or fits
-    told = [evidence_of(known, fit.place, [*fit.copies, *(f.place for f in fits)], shape) for fit in fits]
+    evidence = [evidence_of(known, fit.place, [*fit.copies, *(f.place for f in fits)], shape) for fit in fits]
     fit, (_, converted) = fits[0], _dense(fits[0], text)
     said = no_normalisation or bool(preprocessing.mean)  # the user, what is in front of the network
     same = [_same_weights(each, fit) for each in fits]
     if not said:
-        same = [s and readable(its, shape) == readable(told[0], shape) for s, its in zip(same, told, strict=True)]
+        same = [
+            s and readable(its, shape) == readable(evidence[0], shape) for s, its in zip(same, evidence, strict=True)
+        ]
     chosen = key is not None and fit.place.address == scope
     rivals = [] if chosen else _rivals(fits, states, scope, known, said=said)
     if rivals or not all(same):
         differing = [fit, *(each for each, alike in zip(fits, same, strict=True) if not alike)]
         raise several(text, named, [_choice(each, rivals) for each in differing], rivals)
-    gap = next((its.gap for its in told if its.gap), None)  # of one copy it tells of all
-    inside, outcome = decide(replace(told[0], gap=gap), preprocessing, no_normalisation, shape, named)
+    gap = next((its.gap for its in evidence if its.gap), None)  # a gap at one copy stands for all
+    inside, outcome = decide(replace(evidence[0], gap=gap), preprocessing, no_normalisation, shape, named)
     left_out: Sequence[str] = fit.left_out
     if key is not None:
         copies = values_in(fit.candidate, fit.place.state, (), fit.place.own)
-        rest = beside(fit.place, list(copies), {*told[0].names(fit.place.state), *fit.unused})
-        left_out = rest.told
+        rest = beside(fit.place, list(copies), {*evidence[0].names(fit.place.state), *fit.unused})
+        left_out = rest.left_out
         if not said:
             rest.refuse(text)
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}

@@ -44,7 +44,7 @@ class WeightsFile:
 
 
 def read_weights_file(path: Path) -> WeightsFile:
-    """Read a safetensors file, or what ``torch.save`` wrote; what it is is told by its content.
+    """Read a safetensors file, or what ``torch.save`` wrote; the content decides, not the name.
 
     ``torch.load`` reads with ``weights_only=True``: an unpickler that knows tensors and plain containers, and calls
     nothing else.

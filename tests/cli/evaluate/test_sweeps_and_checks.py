@@ -63,6 +63,27 @@ class TestChecks:
 
     MODEL = "import torch\nfrom torch import nn\n\n\nclass Constant(nn.Module):\n    def forward(self, x):\n"
     MODEL += "        return 5 * torch.eye(10)[3].repeat(len(x), 1) + 0 * x.sum()\n"
+    MASKED = """
+from pathlib import Path
+import torch
+from torch import nn
+from harness.data.digits import Digits
+
+
+class Masked(nn.Module):
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = nn.Buffer(weights)
+
+    def forward(self, x):
+        return x.detach().flatten(1) @ self.weights
+
+
+def masked():
+    train = Digits().load(Path("data")).train
+    x, y = train.images.flatten(1) / 255, nn.functional.one_hot(train.labels).float()
+    return Masked(torch.linalg.lstsq(x, y, driver="gelsd").solution)
+"""
     COMMAND = f"evaluate broken.py:Constant --name broken --dataset digits --protocol quick.toml --limit {N} {HERE}"
 
     def test_a_broken_model_is_flagged_wherever_it_is_shown(self, harness: Harness, place: Path) -> None:
@@ -82,6 +103,14 @@ class TestChecks:
         rows = {r["method"]: r for r in json.loads(harness("leaderboard --format json --db leaderboard.db"))["rows"]}
         assert {flag["check"] for flag in rows["broken"]["flags"]} == flagged.keys()
         assert rows["sat"]["flags"] is None or rows["sat"]["source"] == "reported"  # the run was not examined
+
+    def test_a_plugin_s_black_box_attack_shows_that_gradients_are_masked(self, harness: Harness, place: Path) -> None:
+        (place / "masked.py").write_text(self.MASKED)
+        harness("new attack seek")  # the template: random corners of the ball, black-box
+        command = f"evaluate masked.py:masked --dataset digits --protocol quick.toml --limit {N} {HERE}"
+        told = harness(f"{command} --attacks natural,pgd,seek --set seek.draws=200 --plugin seek.py")
+        assert "S square-stronger: Seek alone breaks" in told
+        assert "of the images, which pgd leave: gradients are masked" in told
 
     def test_they_are_not_made_again_and_can_be_left_out(self, harness: Harness, place: Path) -> None:
         (place / "broken.py").write_text(self.MODEL)

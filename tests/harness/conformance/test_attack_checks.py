@@ -132,7 +132,7 @@ def of_kind(attack: BadAttack, kind: str | None) -> BadAttack:
         ),
         pytest.param(
             of_kind(Climb(steps=1), "black-box"),
-            "its kind is 'black-box', but it takes 1 gradients an image: say kind = 'single-step'",
+            "its kind is 'black-box', but it takes 1 gradient an image: say kind = 'single-step'",
             id="a black box with a gradient",
         ),
         pytest.param(

@@ -83,15 +83,15 @@ def test_another_s_is_not_taken_for_the_input_s(content: Any, opens: Opens) -> N
 REFUSED: dict[str, tuple[Any, str]] = {
     "under a name that says nothing": (
         {"model": state(), "stats": {"mean": [0.3], "std": [0.4]}},
-        "holds stats.mean and stats.std, and it cannot be told whether they normalise the images",
+        "holds stats.mean and stats.std, and it is unclear whether they normalise the images",
     ),
     "in a layer of a name that says little": (
         {**state(), **pair("norm.")},
-        "holds norm.mean and norm.std, and it cannot",
+        "holds norm.mean and norm.std, and it is unclear",
     ),
     "a momentum and a noise, perhaps": (
         {"model": state(), "args": {"mu": 0.9, "sigma": 0.25}},
-        "holds args.mu and args.sigma, and it cannot be told",
+        "holds args.mu and args.sigma, and it is unclear",
     ),
     "a word alone": ({"model": state(), "args": {"normalize": True}}, "args.normalize, which says that images are"),
     "a data set's name": ({"model": state(), "args": {"normalize": "imagenet"}}, "which says that images are"),
@@ -184,7 +184,7 @@ class TestCopies:
         saved({"model": {**state("net."), **pair("normalize.")}, "ema": state("net.")})
         assert refusal("net.pt").endswith("say which one: net.pt:model or net.pt:ema")
         assert opens("net.pt:model").provenance["normalisation"].startswith("(x - 0.3) / 0.4, from ")
-        assert "model.normalize.mean and model.normalize.std, and it cannot be told" in refusal("net.pt:ema")
+        assert "model.normalize.mean and model.normalize.std, and it is unclear" in refusal("net.pt:ema")
 
     def test_a_gap_in_front_of_one_tells_of_all(self, opens: Opens, refusal: Refusal) -> None:
         saved({"model": state(), "ema": state("module.1.")})
