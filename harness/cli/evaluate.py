@@ -15,7 +15,7 @@ from harness.cli.common import check_places, note_dataset, note_times
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
     Extent,
-    Folder,
+    ImageFolder,
     Output,
     Places,
     Rules,
@@ -66,10 +66,10 @@ def evaluate(
             metavar="NAME",
             help="The data set: a name, or folder:PATH.",
             show_default="the run's, or cifar10",
-            autocompletion=completion.plugins("datasets"),
+            autocompletion=completion.plugin_names("datasets"),
         ),
     ] = None,
-    folder: Folder,
+    folder: ImageFolder,
     extent: Extent,
     rules: Rules,
     epsilon: Annotated[
@@ -88,7 +88,7 @@ def evaluate(
             metavar="A,B",
             help="Evaluate by these attacks, of the protocol or not, and by natural accuracy.",
             show_default="the protocol's",
-            autocompletion=completion.several("attacks"),
+            autocompletion=completion.plugin_lists("attacks"),
         ),
     ] = None,
     sweep: Annotated[
@@ -102,7 +102,7 @@ def evaluate(
             metavar="NAME",
             help="The network of a weights file.",
             show_default="recognised by its tensors",
-            autocompletion=completion.plugins("networks"),
+            autocompletion=completion.plugin_names("networks"),
         ),
     ] = None,
     name: Annotated[
