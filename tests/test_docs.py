@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from harness.cli import main as entry
 from tests.command import exit_code
@@ -33,6 +36,19 @@ def test_what_a_page_says_works(
                 assert code == 0, f"{line}\n{out}\n{err}"
                 commands += 1
     assert commands
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_the_command_line_takes_what_is_only_shown(page: Path) -> None:
+    """Lines that are too long to run, such as a training on CIFAR-10: their options are there."""
+    group: Any = typer.main.get_command(entry.app)
+    for line in re.findall(r"^    harness (.+)$", page.read_text(), re.MULTILINE):
+        name, *words = shlex.split(line, comments=True)
+        command = group.commands[name]
+        if hasattr(command, "commands"):
+            name, *words = words
+            command = command.commands[name]
+        command.make_context(name, words)  # raises where an option is unknown
 
 
 def test_every_command_is_in_the_docs() -> None:

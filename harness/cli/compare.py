@@ -12,7 +12,7 @@ import typer
 from harness.cli import completion
 from harness.cli.console import print_parts
 from harness.cli.grouped import grouped
-from harness.cli.options import AsJson, Db, Folder, Plugins, place
+from harness.cli.options import AsJson, Db, ImageFolder, Plugins, place
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def compare(
             metavar="NAME",
             help="Under this attack, or worst_case.",
             show_default="the last that both have",
-            autocompletion=completion.plugins("attacks"),
+            autocompletion=completion.plugin_names("attacks"),
         ),
     ] = None,
     dataset: Annotated[
@@ -40,12 +40,12 @@ def compare(
         typer.Option(
             metavar="NAME",
             help="On this data set; folder:PATH is read, for the classes of its images.",
-            autocompletion=completion.plugins("datasets"),
+            autocompletion=completion.plugin_names("datasets"),
         ),
     ] = None,
     arch: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of this network.", autocompletion=completion.plugins("networks")),
+        typer.Option(metavar="NAME", help="Of this network.", autocompletion=completion.plugin_names("networks")),
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -72,14 +72,14 @@ def compare(
         typer.Option(
             metavar="X,Y",
             help="With --vulnerable and A alone: two attacks on it.",
-            autocompletion=completion.several("attacks"),
+            autocompletion=completion.plugin_lists("attacks"),
         ),
     ] = None,
     share: Annotated[
         float | None,
         typer.Option(metavar="SHARE", help="With --vulnerable: the share of images.", show_default="0.2"),
     ] = None,
-    folder: Folder,
+    folder: ImageFolder,
     data_dir: Annotated[
         Path | None, place(metavar="PATH", help="Read the classes of a data set that is not bundled from here.")
     ] = None,

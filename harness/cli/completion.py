@@ -14,7 +14,7 @@ from harness.registry.names import names
 Complete = Callable[[typer.Context, str], list[str]]
 
 
-def plugins(kind: str) -> Complete:
+def plugin_names(kind: str) -> Complete:
     """Names of a kind: those that come with harness, are installed, or are in files that the line names already."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
@@ -23,7 +23,7 @@ def plugins(kind: str) -> Complete:
     return complete
 
 
-def several(kind: str) -> Complete:
+def plugin_lists(kind: str) -> Complete:
     """Likewise, for names with commas between them: the last one is completed, and none is offered twice."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:

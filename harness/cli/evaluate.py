@@ -15,7 +15,7 @@ from harness.cli.common import check_places, note_dataset, note_times
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
     Extent,
-    Folder,
+    ImageFolder,
     Output,
     Places,
     Rules,
@@ -66,10 +66,10 @@ def evaluate(
             metavar="NAME",
             help="The data set: a name, or folder:PATH.",
             show_default="the run's, or cifar10",
-            autocompletion=completion.plugins("datasets"),
+            autocompletion=completion.plugin_names("datasets"),
         ),
     ] = None,
-    folder: Folder,
+    folder: ImageFolder,
     extent: Extent,
     rules: Rules,
     epsilon: Annotated[
@@ -88,7 +88,7 @@ def evaluate(
             metavar="A,B",
             help="Evaluate by these attacks, of the protocol or not, and by natural accuracy.",
             show_default="the protocol's",
-            autocompletion=completion.several("attacks"),
+            autocompletion=completion.plugin_lists("attacks"),
         ),
     ] = None,
     sweep: Annotated[
@@ -102,7 +102,7 @@ def evaluate(
             metavar="NAME",
             help="The network of a weights file.",
             show_default="recognised by its tensors",
-            autocompletion=completion.plugins("networks"),
+            autocompletion=completion.plugin_names("networks"),
         ),
     ] = None,
     name: Annotated[
@@ -127,7 +127,7 @@ def evaluate(
 ) -> None:
     """Attack TARGET, a run or any model, keep the verdict of every example, and show the figures."""
     started = time.perf_counter()
-    check_places(places, writing=True)
+    check_places(places, writing=not extent.dry_run)
     from harness.execution.conduct import default_workers
     from harness.execution.evaluating import conduct_evaluation
     from harness.planning.evaluate_request import EvaluateRequest, resolve_evaluate
@@ -155,12 +155,17 @@ def evaluate(
     )
     store = Store.read(places.db)
     with quiet():
-        evaluation = resolve_evaluate(request, store)
+        evaluation = resolve_evaluate(request, store, count_only=extent.dry_run)
+    workers = places.workers or default_workers(evaluation.assessment)
+    if extent.dry_run:
+        note_dataset(evaluation.assessment.dataset, output)
+        _print_plan(evaluation, store, workers, output)
     store.close()
+    if extent.dry_run:
+        return
     from harness.cli.progress import Watch
 
     store = Store.write(places.db)
-    workers = places.workers or default_workers(evaluation.assessment)
 
     def entered() -> None:  # what could be refused was not
         note_dataset(evaluation.assessment.dataset, output)
@@ -180,6 +185,19 @@ def _note_model(evaluation: EvaluateJob, output: Output) -> None:
         if key in provenance:
             value = provenance[key]
             output.note(f"{words}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _print_plan(evaluation: EvaluateJob, store: Store, workers: int, output: Output) -> None:
+    from harness.cli.plan_text import target_document, target_lines
+    from harness.execution.evaluating import known_checkpoints
+    from harness.planning.target_plan import plan_target
+
+    plan = plan_target(evaluation, known_checkpoints(evaluation, store), store)
+    label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
+    if output.as_json:
+        print(json.dumps(target_document(plan, label, workers), indent=2))
+    else:
+        print("\n".join(target_lines(plan, label, evaluation.assessment.device, workers)))
 
 
 def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, summary: Summary, output: Output) -> None:

@@ -18,13 +18,13 @@ def leaderboard(
     dataset: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Show this data set's rows alone.", autocompletion=completion.plugins("datasets")
+            metavar="NAME", help="Show this data set's rows alone.", autocompletion=completion.plugin_names("datasets")
         ),
     ] = None,
     arch: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Show this network's rows alone.", autocompletion=completion.plugins("networks")
+            metavar="NAME", help="Show this network's rows alone.", autocompletion=completion.plugin_names("networks")
         ),
     ] = None,
     protocol: Annotated[
@@ -49,7 +49,7 @@ def leaderboard(
             metavar="COLUMN",
             help="Rank by this attack, or by worst_case.",
             show_default="the last attack",
-            autocompletion=completion.plugins("attacks"),
+            autocompletion=completion.plugin_names("attacks"),
         ),
     ] = None,
     form: Annotated[Format, output_option("--format", help="How to print.")] = "table",

@@ -48,7 +48,7 @@ AsJson = Annotated[bool, output_option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folder:
+class ImageFolder:
     """How ``--dataset folder:PATH`` is read."""
 
     image_size: Annotated[
@@ -107,7 +107,7 @@ class Training:
             metavar="A,B",
             help="Evaluate by these attacks; the board ranks by the last. Short for --set evaluation.attacks=A,B.",
             show_default="the protocol's",
-            autocompletion=completion.several("attacks"),
+            autocompletion=completion.plugin_lists("attacks"),
         ),
     ] = None
     epochs: Annotated[int | None, protocol_option("--epochs", metavar="N", help="Short for --set train.epochs=N.")] = (

@@ -8,11 +8,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.progress import duration
+from harness.cli.report_text import radius
 
 if TYPE_CHECKING:
+    import torch
+
     from harness.cli.options import Output, Places
     from harness.planning.plan import Plan
     from harness.planning.run_request import RunJob
+    from harness.planning.target_plan import TargetPlan
     from harness.protocols.run_spec import RunSpec
 
 
@@ -66,6 +70,38 @@ def plan_lines(plan: Plan, jobs: Sequence[RunJob], workers: int) -> Iterator[str
     yield f"evaluation: at most {most.forward:.3g} forward and {most.backward:.3g} backward passes"
     if plan.seconds is None:
         yield f"time: unknown; this machine has not timed {jobs[0].specs[0].network} on such images yet"
+    else:
+        yield f"time: about {duration(plan.seconds / workers)}"
+
+
+def target_document(plan: TargetPlan, label: str, workers: int) -> dict[str, Any]:
+    """The plan of ``harness evaluate`` as JSON types, in the words of a run's."""
+    return {
+        "model": label,
+        "evaluations": [
+            {"checkpoint": checkpoint, "epsilon": epsilon, "attack": gap.attack, "seed": gap.seed}
+            | {"blocks": len(gap.blocks), "images": gap.images}
+            for checkpoint, epsilon, gap in plan.attacks
+        ],
+        "evaluations_done": plan.done,
+        "examinations": plan.examinations,
+        "evaluation_passes_at_most": {"forward": plan.passes.forward, "backward": plan.passes.backward},
+        "estimated_s": None if plan.seconds is None else plan.seconds / workers,
+        "workers": workers,
+    }
+
+
+def target_lines(plan: TargetPlan, label: str, device: torch.device, workers: int) -> Iterator[str]:
+    """The plan of ``harness evaluate`` in words, line by line."""
+    yield f"device: {device}, {workers} worker(s); nothing is written"
+    yield f"{label}: {len(plan.attacks)} evaluations to do, {plan.done} done already"
+    counts = Counter((checkpoint, epsilon, gap.attack) for checkpoint, epsilon, gap in plan.attacks)
+    for (checkpoint, epsilon, attack), number in counts.items():
+        yield f"  {checkpoint}: {attack}, epsilon {radius(epsilon)}, {number} seed(s)"
+    yield f"checks of rigour: {plan.examinations} checkpoint(s) to examine"
+    yield f"evaluation: at most {plan.passes.forward:.3g} forward and {plan.passes.backward:.3g} backward passes"
+    if plan.seconds is None:
+        yield "time: unknown; this machine has not timed this network on such images yet"
     else:
         yield f"time: about {duration(plan.seconds / workers)}"
 

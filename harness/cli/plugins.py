@@ -17,7 +17,7 @@ from harness.errors import HarnessError, UnknownName
 from harness.registry.catalogue import KINDS, discover
 
 NOUNS = [kind.noun for kind in KINDS.values()]
-PluginKind = Annotated[
+KindArgument = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
@@ -28,7 +28,7 @@ PluginKind = Annotated[
 
 
 def new(
-    kind: PluginKind,
+    kind: KindArgument,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower case, digits, hyphens.")],
     folder: Annotated[Path, place("--dir", metavar="PATH", help="Where to write it.", show_default="here")] = Path(),
 ) -> None:
@@ -69,7 +69,7 @@ def new(
 
 
 def check(
-    kind: PluginKind,
+    kind: KindArgument,
     name: Annotated[
         str,
         typer.Argument(metavar="NAME", help="The plugin's name.", autocompletion=completion.named_kind),

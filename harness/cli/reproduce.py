@@ -14,7 +14,7 @@ from harness.cli import completion
 from harness.cli.common import check_places, end, note_dataset, note_times
 from harness.cli.console import print_parts
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, Folder, Output, Places, Rules, Training, what
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, what
 from harness.errors import SettingError
 from harness.statistics.figures import plus_minus
 
@@ -54,7 +54,7 @@ def reproduce(
             "--arch",
             metavar="NAME",
             help="This network's cells alone; one that the tables lack replaces theirs.",
-            autocompletion=completion.plugins("networks"),
+            autocompletion=completion.plugin_names("networks"),
         ),
     ] = None,
     dataset: Annotated[
@@ -63,10 +63,10 @@ def reproduce(
             "--dataset",
             metavar="NAME",
             help="This data set's cells alone; digits, folder:PATH, and the like replace the tables' data.",
-            autocompletion=completion.plugins("datasets"),
+            autocompletion=completion.plugin_names("datasets"),
         ),
     ] = None,
-    folder: Folder,
+    folder: ImageFolder,
     rules: Rules,
     training: Training,
     extent: Extent,

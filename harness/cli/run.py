@@ -12,7 +12,7 @@ from harness.cli import completion
 from harness.cli.common import check_places, end, note_dataset, note_times
 from harness.cli.console import print_boards
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, Folder, Output, Places, Rules, Training, what
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, what
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -29,12 +29,12 @@ def run(
     methods: Annotated[
         list[str],
         typer.Argument(
-            metavar="METHOD", help="Training methods, by name.", autocompletion=completion.plugins("methods")
+            metavar="METHOD", help="Training methods, by name.", autocompletion=completion.plugin_names("methods")
         ),
     ],
     *,
     network: Annotated[
-        str, what("--arch", metavar="NAME", help="The network.", autocompletion=completion.plugins("networks"))
+        str, what("--arch", metavar="NAME", help="The network.", autocompletion=completion.plugin_names("networks"))
     ] = "resnet18",
     dataset: Annotated[
         str,
@@ -42,7 +42,7 @@ def run(
             "--dataset",
             metavar="NAME",
             help="The data set: a name, or folder:PATH.",
-            autocompletion=completion.plugins("datasets"),
+            autocompletion=completion.plugin_names("datasets"),
         ),
     ] = "cifar10",
     wrap: Annotated[
@@ -51,10 +51,10 @@ def run(
             "--wrap",
             metavar="NAME",
             help="A wrapper of the update, such as awp or ema; may be repeated.",
-            autocompletion=completion.plugins("wrappers"),
+            autocompletion=completion.plugin_names("wrappers"),
         ),
     ] = None,
-    folder: Folder,
+    folder: ImageFolder,
     rules: Rules,
     training: Training,
     extent: Extent,

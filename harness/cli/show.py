@@ -32,7 +32,7 @@ def show(
         typer.Option(
             metavar="NAME",
             help="The data set of a model: its name, or its fingerprint's beginning.",
-            autocompletion=completion.plugins("datasets"),
+            autocompletion=completion.plugin_names("datasets"),
         ),
     ] = None,
     db: Db = None,

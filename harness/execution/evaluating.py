@@ -84,24 +84,32 @@ def _enter(evaluation: EvaluateJob, store: Store) -> ModelRecord | None:
         provenance=opened.provenance
         | {"opened_with": provenance(device_label(evaluation.assessment.device), threads=1)},
         rename=evaluation.name is not None,  # asked for again without a name, it keeps the one it has
-        function=_function(opened, dataset.fingerprint, store),
+        function=_known_model(opened, dataset.fingerprint, store)[0],
         code=opened.target.code(),
         probe=opened.probe,
     )
 
 
-def _function(opened: Opened, dataset_fingerprint: str, store: Store) -> int:
+def known_checkpoints(evaluation: EvaluateJob, store: Store) -> dict[str, CheckpointRecord]:
+    """What the store has of a target's weights, by checkpoint; nothing is entered."""
+    if evaluation.opened is None:
+        return {each.checkpoint: checkpoint_of(evaluation, None, each) for each in evaluation.weights}
+    _, model = _known_model(evaluation.opened, evaluation.assessment.dataset.fingerprint, store)
+    return {} if model is None else {each.checkpoint: model.checkpoint for each in evaluation.weights}
+
+
+def _known_model(opened: Opened, dataset_fingerprint: str, store: Store) -> tuple[int, ModelRecord | None]:
     """Which of the functions of these weights a model is: one that the store knows by its probe, or a new one.
 
     An older row has no probe. It is the same model where the tensors say all, and another one where the user's code
     decides: what that read then, nobody knows.
     """
-    probes = {model.identity: model.probe for model in store.models()}
+    models = {model.identity: model for model in store.models()}
     for number in itertools.count(1):
         identity = model_identity(opened.sha256, dataset_fingerprint, number)
-        if identity not in probes:
-            return number
-        known = probes[identity]
+        if identity not in models:
+            return number, None
+        known = models[identity].probe
         if same_function(known, opened.probe) if known and opened.probe else not opened.target.code():
-            return number
+            return number, models[identity]
     raise AssertionError("counting has no end")

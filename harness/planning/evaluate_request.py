@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
-from harness.planning.overrides import assign, folder_options, read_dataset
+from harness.planning.overrides import assign, folder_options, network_values, read_dataset
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
+from harness.planning.refusals import refuse_choices_of_a_run, refuse_contradictions, refuse_downloads
 from harness.planning.run_request import check_counts, check_limit
 from harness.planning.trials import refuse_unrepeatable
 from harness.plugin.attack import Attack
@@ -24,7 +24,7 @@ from harness.runtime.device import resolve_device
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.model import ElsewhereWeights, Weights
-from harness.targets.open import TARGET_KINDS, open_target
+from harness.targets.open import open_target
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened
 
@@ -88,21 +88,25 @@ class EvaluateJob:
     fresh: bool = False
 
 
-def resolve_evaluate(request: EvaluateRequest, store: Store) -> EvaluateJob:
+def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool = False) -> EvaluateJob:
     """Check everything a request asks for, load its data set, and open its model.
 
+    Args:
+        count_only: whether the job is only to be costed. Then nothing is downloaded.
     Raises:
         HarnessError: anything that cannot be done, in one line. Nothing has been written.
     """
     check_counts(request, ("seeds", "limit", "image_size"))
-    _refuse_contradictions(request)
+    refuse_contradictions(request)
     own = own_target(request.target, store)
     run = own.run if own is not None else None
     if run is not None:
-        _refuse_choices_of_a_run(request)
+        refuse_choices_of_a_run(request)
     attacks = discover("attacks", request.plugins)
     attacks.refuse_broken(request.plugins)
     source = _source(request, run)
+    if count_only:
+        refuse_downloads(request, source)
     protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
     protocol, plugins, chosen = _attacks(request, protocol, attacks)
     device = resolve_device(request.device)
@@ -158,25 +162,6 @@ def resolve_evaluate(request: EvaluateRequest, store: Store) -> EvaluateJob:
     )
 
 
-def _refuse_contradictions(request: EvaluateRequest) -> None:
-    if not request.target.strip():
-        raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {TARGET_KINDS}")
-    if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
-        raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give it a word")
-    if request.sweep is not None and request.epsilon is not None:
-        raise SettingError("--epsilon and --sweep exclude each other: a sweep names its own radii; leave one out")
-
-
-def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
-    chosen: dict[str, object] = {"--arch": request.network, "--name": request.name, "--protocol": request.protocol}
-    chosen |= {f"--set network.{key}": value for key, value in _network_values(request.values).items()}
-    chosen |= {f"--{name}": value for name, value in request.preprocessing.departures().items()}
-    chosen |= {"--no-normalisation": True if request.no_normalisation else None}
-    for option, value in chosen.items():
-        if value is not None:
-            raise SettingError(f"{option} is refused: {request.target} is a run, whose own is used; leave it out")
-
-
 def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
     name = request.dataset or (run.dataset.name if run is not None else "cifar10")
     if run is not None and request.dataset is None and ":" in name:
@@ -194,17 +179,11 @@ def _open(request: EvaluateRequest, dataset: Dataset) -> Opened:
         images=dataset.pixels(dataset.test.images[:_PROBES]).cpu(),
         data_dir=request.data_dir,
         network_name=request.network,
-        network_values=_network_values(request.values),
+        network_values=network_values(request.values),
         preprocessing=request.preprocessing,
         no_normalisation=request.no_normalisation,
         plugins=request.plugins,
     )
-
-
-def _network_values(texts: Sequence[str]) -> dict[str, str]:
-    """The settings of a weights file's network: the texts that begin with ``network.``."""
-    pairs = (text.partition("=") for text in texts)
-    return {key.removeprefix("network."): value for key, _, value in pairs if key.startswith("network.")}
 
 
 def _attacks(

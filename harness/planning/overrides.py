@@ -60,6 +60,12 @@ def short_forms(request: object) -> Iterator[str]:
             yield f"{key}={','.join(value) if isinstance(value, tuple) else value}"
 
 
+def network_values(texts: Sequence[str]) -> dict[str, str]:
+    """The settings of a weights file's network: the texts that begin with ``network.``."""
+    pairs = (text.partition("=") for text in texts)
+    return {key.removeprefix("network."): value for key, _, value in pairs if key.startswith("network.")}
+
+
 def assign(
     texts: Sequence[str],
     owners: Mapping[str, type[Plugin]],

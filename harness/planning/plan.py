@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.errors import PluginError, PluginFault
 from harness.identity import digest
-from harness.planning.assessment import AttackGap
+from harness.planning.assessment import Assessment, AttackGap
 from harness.planning.cost import Timings, timings
 from harness.planning.run_request import RunJob
 from harness.planning.trials import try_update
@@ -116,7 +117,7 @@ def make_plan(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -> P
     if not fresh:
         _refuse_changed_code([spec for job in jobs for spec in job.specs], store)
     for job in jobs:
-        timed = _timings(job, store)
+        timed = timings_here(job, job.specs[0].network, job.specs[0].network_settings, store)
         passes: Passes | None = None
         refusal: PluginFault | None = None
         for spec in job.specs:
@@ -137,13 +138,13 @@ def make_plan(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -> P
                 epochs = checkpoint_epochs(job.protocol.train)["last"] - run.epochs_done
                 whole = passes.times(epochs * len(job.dataset.train))
                 plan.training = plan.training + whole
-                plan.seconds = _plus(plan.seconds, timed.training(whole))
+                plan.seconds = add_seconds(plan.seconds, timed.training(whole))
             for name in job.protocol.evaluation.checkpoints:
                 if job.unexamined(record.checkpoint(name) if record is not None else None):
                     plan.examinations += 1
                     whole = rigour.passes(job.threat, job.dataset.shape[:3]).times(min(job.examples, rigour.EXAMPLES))
                     plan.evaluation = plan.evaluation + whole
-                    plan.seconds = _plus(plan.seconds, timed.training(whole))
+                    plan.seconds = add_seconds(plan.seconds, timed.training(whole))
             for gap in evaluation_gaps(job, spec, record):
                 if not gap.blocks:
                     plan.evaluations_done += 1
@@ -152,7 +153,7 @@ def make_plan(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -> P
                 attack = job.attacks[gap.attack]
                 whole = (attack.passes(job.threat) + Passes(1, 0)).times(gap.images)
                 plan.evaluation = plan.evaluation + whole
-                plan.seconds = _plus(
+                plan.seconds = add_seconds(
                     plan.seconds, timed.attack(digest(job.attack_settings(gap.attack)), gap.images, whole)
                 )
     return plan
@@ -174,11 +175,11 @@ def _refuse_changed_code(specs: Sequence[RunSpec], store: Store) -> None:
             )
 
 
-def _timings(job: RunJob, store: Store) -> Timings:
-    """What this machine's runs of the job's network, on images of this shape and this device, have taken."""
-    shape = (job.dataset.shape.channels, job.dataset.shape.height, job.dataset.shape.width)
-    here = (job.specs[0].network, job.specs[0].network_settings, shape, host(), device_label(job.device))
-    return timings((run for run in store.runs() if _place(run) == here), discover("methods", job.plugins))
+def timings_here(assessment: Assessment, network: str, settings: dict[str, Any], store: Store) -> Timings:
+    """What this machine's runs of a network, on images of this shape and this device, have taken."""
+    shape = assessment.dataset.shape[:3]
+    here = (network, settings, shape, host(), device_label(assessment.device))
+    return timings((run for run in store.runs() if _place(run) == here), discover("methods", assessment.plugins))
 
 
 def _place(run: RunRecord) -> tuple[object, ...]:
@@ -186,5 +187,6 @@ def _place(run: RunRecord) -> tuple[object, ...]:
     return run.network, run.network_settings, shape, run.provenance.get("host"), run.provenance.get("device")
 
 
-def _plus(a: float | None, b: float | None) -> float | None:
+def add_seconds(a: float | None, b: float | None) -> float | None:
+    """The sum; None where a part of it is not known."""
     return None if a is None or b is None else a + b

@@ -168,7 +168,7 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PossiblePlugin:
     """What may be a plugin, before anything of it is imported.
 
     Attributes:
@@ -182,21 +182,21 @@ class Candidate:
     file: Path | None = None
 
 
-def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[Candidate]:
+def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[PossiblePlugin]:
     """Everything that may be a plugin of a kind, built-in modules first; nothing is imported."""
     package = importlib.import_module(spec.package)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):
             module = f"{spec.package}.{info.name}"
-            yield Candidate(_plugin_name(info.name), module, partial(importlib.import_module, module))
+            yield PossiblePlugin(_plugin_name(info.name), module, partial(importlib.import_module, module))
     for entry in importlib.metadata.entry_points(group=spec.group):
-        yield Candidate(entry.name, f"{entry.value} (entry point)", entry.load)
+        yield PossiblePlugin(entry.name, f"{entry.value} (entry point)", entry.load)
     folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
     dropped = sorted(Path(folder).glob("*.py")) if folder else []
     for file in [*dropped, *files]:
         if not file.name.startswith("_"):
             place = file.resolve()
-            yield Candidate(_plugin_name(file.stem), str(place), partial(_import_file, place), place)
+            yield PossiblePlugin(_plugin_name(file.stem), str(place), partial(_import_file, place), place)
 
 
 def _plugin_name(stem: str) -> str:

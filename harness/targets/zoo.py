@@ -41,10 +41,9 @@ class ZooTarget(Target):
 
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         utils = _import_robustbench("robustbench.utils")
-        folder = self.model_dir / self.dataset / THREAT_MODEL
-        file = folder / f"{self.name}.pt"
+        file = _weights(self.model_dir, self.dataset, self.name)
         try:
-            with writable_directory(folder), quiet(), warnings.catch_warnings():
+            with writable_directory(file.parent), quiet(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of its and timm's older code
                 model = utils.load_model(
                     model_name=self.name, model_dir=self.model_dir, dataset=self.dataset, threat_model=THREAT_MODEL
@@ -61,6 +60,19 @@ class ZooTarget(Target):
         return {"robustbench": self.name, "dataset": self.dataset, "threat_model": THREAT_MODEL}
 
 
+def _model_dir(data_dir: Path) -> Path:
+    return (data_dir / "robustbench").absolute()
+
+
+def _weights(model_dir: Path, dataset: str, name: str) -> Path:
+    return model_dir / dataset / THREAT_MODEL / f"{name}.pt"
+
+
+def is_here(text: str, dataset: str, data_dir: Path) -> bool:
+    """Whether a target can be opened without a download: a file of RobustBench's, or one that is not of the zoo."""
+    return not text.startswith(PREFIX) or _weights(_model_dir(data_dir), dataset, text.removeprefix(PREFIX)).is_file()
+
+
 def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessing) -> tuple[ZooTarget, dict[str, Any]]:
     """Find a name in the zoo; the target and its provenance. Its weights are downloaded when it is first built.
 
@@ -70,7 +82,7 @@ def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessi
     if preprocessing.mean:
         raise TargetError(f"--mean and --std are refused: {text} takes images in [0, 1]; leave them out")
     name = text.removeprefix(PREFIX)
-    model_dir = (data_dir / "robustbench").absolute()
+    model_dir = _model_dir(data_dir)
     _check_name(name, dataset)
     target = ZooTarget(label=text, preprocessing=preprocessing, name=name, dataset=dataset, model_dir=model_dir)
     provenance = {"kind": "RobustBench zoo", "target": text, "threat_model": THREAT_MODEL, "robustbench": _version()}

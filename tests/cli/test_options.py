@@ -15,7 +15,7 @@ from harness.cli.compare import compare
 from harness.cli.evaluate import evaluate
 from harness.cli.grouped import grouped, request_of
 from harness.cli.main import app
-from harness.cli.options import Extent, Folder, Output, Places, Rules, Training
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training
 from harness.cli.reproduce import reproduce
 from harness.cli.run import run
 from harness.errors import SettingError
@@ -62,8 +62,11 @@ def test_what_commands_share_is_the_very_same_option(pair: tuple[Any, Any]) -> N
     own -= {"protocol", "data_dir"} if evaluate in pair else set()
     shared = {name for name in one.keys() & other.keys() if one[name] is other[name]}
     assert shared == (one.keys() & other.keys()) - own
-    groups: dict[Any, tuple[Any, ...]] = {evaluate: (Extent, Folder, Rules, Places, Output), compare: (Folder,)}
-    for group in groups.get(pair[1], (Extent, Folder, Rules, Places, Output, Training)):
+    groups: dict[Any, tuple[Any, ...]] = {
+        evaluate: (Extent, ImageFolder, Rules, Places, Output),
+        compare: (ImageFolder,),
+    }
+    for group in groups.get(pair[1], (Extent, ImageFolder, Rules, Places, Output, Training)):
         assert {field.name for field in dataclasses.fields(group)} <= shared
 
 
@@ -85,7 +88,7 @@ class TestGrouped:
 
     def test_a_request_takes_fields_by_name_and_keeps_its_defaults(self) -> None:
         extent, places = Extent(seeds=7), Places(plugins=[Path("a.py")])
-        request = request_of(RunRequest, Folder(image_size=8), extent, places, methods=["sat"], epsilon=None)
+        request = request_of(RunRequest, ImageFolder(image_size=8), extent, places, methods=["sat"], epsilon=None)
         assert request == RunRequest(methods=("sat",), seeds=7, image_size=8, plugins=(Path("a.py"),))
         with pytest.raises(AssertionError, match="no field nonsense"):
             request_of(RunRequest, methods=("sat",), nonsense=1)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from harness.cli.main import main
 from harness.cli.options import Output
 from harness.cli.progress import Watch
 from harness.events import Logged, Noted, TrainingProgress
 from tests.cli.sources import METHOD
+from tests.command import exit_code
 
 WHERE = "--dataset digits --arch smallcnn --set width=2 --epochs 1 --limit 20 --attacks natural --db board.db"
 RUN = f"run standard {WHERE} --no-checks"
@@ -20,22 +19,13 @@ GOOD = "return SCALE * F.cross_entropy(step.model(step.x), step.y)"
 LATE = "if len(step.y) > 2 and step.progress > 0.5: raise ValueError('later')\n        return step.model(step.x).sum()"
 
 
-class Said:
-    """Runs a command here; gives its exit code and what it printed."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, command: str) -> tuple[object, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return (ended.value.code, *self._capsys.readouterr())
+Said = Callable[[str], tuple[int, str, str]]
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
-    return Said(monkeypatch, capsys)
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    """Runs a command here; gives its exit code and what it printed."""
+    return lambda command: (exit_code(f"harness {command}"), *capsys.readouterr())
 
 
 def test_quiet_is_silent_but_for_results(said: Said) -> None:
