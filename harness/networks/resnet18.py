@@ -44,9 +44,9 @@ class ResNet18(Network):
     Four stages of two post-activation blocks, 64 to 512 channels wide: 11,173,962 parameters on three channels and ten
     classes. Parameters are named as in RobustBench's ``ResNet``, so checkpoints load either way.
     Source: He et al., arXiv:1512.03385, table 1; for small images RobustBench 1.1.1, architectures/resnet.py.
-    Departs: from the paper, as that code does: the first convolution is 3x3 with stride 1, and no max-pooling follows
-        (shortcuts that change shape are the paper's option B, 1x1 convolutions). From the code: the last pooling is
-        global, which at 32x32 is its 4x4 pooling but for rounding, and lets other sizes in.
+    Departs: from the paper, as RobustBench's code does: the first convolution is 3x3 with stride 1, and no max-pooling
+        follows (shortcuts that change shape are the paper's option B, 1x1 convolutions). From that code: the last
+        pooling is global, which allows other sizes and at 32x32 equals its 4x4 pooling up to rounding.
     """
 
     def build(self, shape: Shape) -> nn.Module:
