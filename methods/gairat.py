@@ -14,7 +14,7 @@ from harness.plugin.method import Step
 
 @dataclass(frozen=True, kw_only=True)
 class GAIRAT(GeometryWeighted):
-    """SAT with one weight an instance, by its geometric distance (Zhang et al., ICLR 2021; LRAT paper, Eq. 4, 6).
+    """SAT with a weight for each instance, by its geometric distance (Zhang et al., ICLR 2021; LRAT paper, Eq. 4, 6).
 
     Departs: the distance is the least number of steps to a misclassified iterate, as the papers say; the official code
     also counts later steps at which the iterate is classified rightly again. The start is uniform (section 5.2 of the

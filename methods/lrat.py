@@ -17,7 +17,7 @@ from harness.plugin.method import Step
 
 @dataclass(frozen=True, kw_only=True)
 class LRAT(LocallyWeighted):
-    """Each attack's variant weighted by its own vulnerability, with a floor (Gao et al., 2021, Eq. 5, 7-10, 17).
+    """Weights each attack's variant by its vulnerability, with a floor (Gao et al., 2021, Eq. 5, 7-10, 17).
 
     The defaults are ([N]+P+C) of Table 4; the other rows are ``attacks=pgd floor=none`` (P), ``attacks=cw floor=none``
     (C), ``floor=none`` (P+C), and ``floor=pgd`` ([P]+P+C).

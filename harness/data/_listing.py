@@ -89,7 +89,7 @@ def _as_listed(known: Sequence[str], asked: str, class_order: str) -> list[str]:
     if sorted(listed) != list(known):
         wrong = sorted(set(listed) ^ set(known)) or [name for name in listed if listed.count(name) > 1]
         raise SettingError(
-            f"--class-order {visible(class_order)} is refused: it must name each class once, and differs in"
+            f"--class-order {visible(class_order)} is refused: it must name each class once, but differs in"
             f" {some(wrong)}; write names, numbers, all names with commas, or a file with one name a line"
         )
     return listed
@@ -130,7 +130,7 @@ def _list_part(root: Path, part: str) -> Listing:
     for folder in (folder for folder in _visible(root / part) if folder.is_dir()):
         name = normal(folder.name)  # systems encode the same name with different bytes
         if name in listing:
-            raise DataError(f"{root / part} has two folders whose names are both {name!r} in Unicode; join them")
+            raise DataError(f"{root / part} has two folders with the same Unicode name {name!r}; join them")
         listing[name] = _visible(folder)
     if len(listing) < 2:
         found = f"only the class {next(iter(listing))!r}" if listing else "no class folder"

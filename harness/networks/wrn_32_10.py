@@ -16,7 +16,7 @@ WIDENING = 10
 
 
 class PreActivationBlock(nn.Module):
-    """Batch-norm and ReLU before each of two 3x3 convolutions; nothing follows the sum."""
+    """Batch-norm and ReLU before each of two 3x3 convolutions; no ReLU follows the sum with the shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

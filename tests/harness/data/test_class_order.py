@@ -105,7 +105,7 @@ def test_names_are_one_name_in_whatever_form_of_unicode(tmp_path: Path) -> None:
     assert list(listings["train"]) == list(listings["test"]) == [composed, "Obst"]
     assert ordered([composed, "Obst"], f"Obst,{decomposed}") == ["Obst", composed]
     folder(tmp_path, decomposed, parts=("train",))
-    with pytest.raises(DataError, match="two folders whose names are both 'Gemüse'"):
+    with pytest.raises(DataError, match="two folders with the same Unicode name 'Gemüse'"):
         list_parts(tmp_path, ("train", "test"), AUTO)
 
 
