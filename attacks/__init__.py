@@ -1,1 +1,1 @@
-"""The evaluation attacks, one a file. A new file here is a new attack."""
+"""The evaluation attacks, one in each file. A new file here adds an attack."""

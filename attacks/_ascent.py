@@ -1,4 +1,4 @@
-"""Attacks that ascend one objective step by step: which iterate is judged, and how many starts they have."""
+"""Attacks that ascend one objective in steps: which iterate they return, and how many restarts they make."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from harness.plugin.threat import Threat
 class Ascent(Attack):
     """Base of PGD and CW: projected gradient ascent of the objective that a subclass names.
 
-    With several restarts an example is broken if the judged iterate of any of them is misclassified. The first
-    restart is the attack without restarts, to the last bit, so that restarts only ever strengthen it.
+    With several restarts an example is broken if the iterate that any restart returns is misclassified. The first
+    restart equals the attack without restarts bit for bit, so restarts can only make the attack stronger.
     """
 
     kind: ClassVar[AttackKind] = "white-box"
@@ -37,7 +37,7 @@ class Ascent(Attack):
     @property
     @abstractmethod
     def objective(self) -> Objective:
-        """What is ascended."""
+        """The objective to ascend."""
 
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
         self._refuse_equal_starts(threat)
@@ -49,11 +49,11 @@ class Ascent(Attack):
 
     def passes(self, threat: Threat) -> Passes:
         self._refuse_equal_starts(threat)
-        judging = (self.keep == "worst") + (self.restarts > 1)  # the last iterate's pass, and the choice's
+        judging = (self.keep == "worst") + (self.restarts > 1)  # to judge the last iterate; to choose a restart
         return Passes(threat.steps + judging, threat.steps).times(self.restarts)
 
     def _refuse_equal_starts(self, threat: Threat) -> None:
-        """A plan counts passes before anything is trained or written: there the mistake is told."""
+        """Called from ``passes``: a plan counts passes, so the mistake is reported before anything is trained."""
         if self.restarts > 1 and threat.start == "none":
             raise SettingError(
                 f"restarts={self.restarts} is refused with start=none: every restart would be the same;"

@@ -1,4 +1,4 @@
-"""The authors' package for AutoAttack, run as it is: what the ensemble and each of its parts share."""
+"""AutoAttack by its authors' package, unchanged: what the ensemble and each of its parts share."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from harness.runtime.seeds import global_seed
 FEWEST = 4  # classes: APGD's targeted loss needs the four highest logits
 NORMS = ("Linf", "L2")  # whose standard version has these parts; in L2 its Square raises on some sizes of images
 TARGETS = 9  # the standard version's number of target classes
-_ITERATIONS, _QUERIES = 100, 5000  # of each gradient attack, and of Square: the standard version's
+_ITERATIONS, _QUERIES = 100, 5000  # the standard version's: for each gradient attack, and for Square
 _ASCENT = Passes(_ITERATIONS + 1, _ITERATIONS + 1)  # one run of APGD
 _BOUNDARY = Passes(2 * _ITERATIONS + 2, _ITERATIONS)  # one run of FAB
-_ONE = Passes(1, 0)  # a look at the prediction
+_ONE = Passes(1, 0)  # one prediction
 
 PARTS = {
     "apgd-ce": _ONE + _ASCENT,
@@ -32,17 +32,17 @@ PARTS = {
     "fab-t": _ONE + (_BOUNDARY + _ONE).times(TARGETS),
     "square": Passes(_QUERIES + 3, 0),
 }
-"""The standard version's parts in its order, and what each costs an example that it attacks in full."""
+"""The standard version's parts, in its order -> passes for an example that the part attacks to the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Package(Attack):
-    """Base of AutoAttack and its parts: the authors' package, untouched, in its standard version.
+    """Base of AutoAttack and its parts: the authors' package, unchanged, in its standard version.
 
-    It is seeded from the evaluator's generator; the whole block is one batch. torch's global generators, which the
-    package reseeds, the trace function, which it clears, and its count of suspicious calls are put back. Its log lines
-    go to the run's log; its warnings are raised as Python warnings, which the evaluator stores. FAB's backward passes
-    reach no parameter. A ball of radius 0 holds the image alone: that is given back, without thousands of queries.
+    The package is seeded from the evaluator's generator, and the whole block is one batch. Three things are restored:
+    torch's global generators, which the package reseeds; the trace function, which it clears; and its count of
+    suspicious calls. Its log lines go to the run's log; its warnings become Python warnings, which the evaluator
+    stores. FAB's backward passes add no gradient to parameters. For radius 0 the image is returned without any query.
 
     Departs: with fewer than ten classes the targeted attacks have as many targets as there are other classes.
     """
@@ -50,13 +50,13 @@ class Package(Attack):
     budget: ClassVar[tuple[str, ...]] = ("epsilon", "norm")
 
     parts: ClassVar[tuple[str, ...]]
-    """Which of the standard version's parts are run, in its order."""
+    """The parts of the standard version to run, in its order."""
 
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
         self.refuse_other_balls(threat)
         with torch.no_grad():
             classes = model(x[:1]).shape[1]
-        if classes < self.fewest_classes:  # a command has refused it before
+        if classes < self.fewest_classes:  # commands refuse this earlier
             raise HarnessError(f"{self.name} needs {self.fewest_classes} classes or more, and the model has {classes}")
         if threat.epsilon == 0:
             return x.clone()
@@ -65,15 +65,15 @@ class Package(Attack):
         seed = int(torch.randint(2**31 - 1, (), generator=generator, device=x.device))
         with global_seed(x.device, seed), _trace_kept(), _calls_counted_anew(), _log_forwarded(), _frozen(model):
             package = pyautoattack.AutoAttack(model, norm=threat.norm, eps=threat.epsilon, seed=seed, device=x.device)
-            package.attacks_to_run = list(self.parts)  # as its own run_standard_evaluation_individual does
+            package.attacks_to_run = list(self.parts)  # as the package's run_standard_evaluation_individual does
             if classes <= TARGETS:
                 package.apgd_targeted.n_target_classes = package.fab.n_target_classes = classes - 1
             x_adv: Tensor = package.run_standard_evaluation(x, y, batch_size=len(x))[0]
         return x_adv
 
     def passes(self, threat: Threat) -> Passes:
-        """For an example that every part attacks in full; one that breaks early costs less."""
-        own = Passes(9 + len(self.parts), 0)  # the package's checks, its scoring before and after each part; the probe
+        """Passes for an example that every part attacks to the end; an example that breaks early costs less."""
+        own = Passes(9 + len(self.parts), 0)  # the package's checks, its scoring around each part, the probe
         return sum((PARTS[part] for part in self.parts), own) if threat.epsilon > 0 else _ONE
 
     def refuse_other_balls(self, threat: Threat) -> None:
@@ -86,7 +86,7 @@ class Package(Attack):
 
 @contextlib.contextmanager
 def _trace_kept() -> Iterator[None]:
-    trace = sys.gettrace()  # a debugger's or coverage's, which the package sets to None
+    trace = sys.gettrace()  # of a debugger or of coverage; the package sets it to None
     try:
         yield
     finally:
@@ -95,7 +95,10 @@ def _trace_kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _calls_counted_anew() -> Iterator[None]:
-    """The package counts calls that ask for gradients for good: one dynamic model would taint all that come after."""
+    """Reset and restore the package's count of calls that ask for gradients.
+
+    The package never resets it, so that one dynamic model would raise warnings about all later models.
+    """
     from pyautoattack.checks import funcs
 
     before = dict(funcs)
@@ -108,7 +111,7 @@ def _calls_counted_anew() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
-    """No parameter asks for a gradient inside: FAB would add to those that are there."""
+    """Set ``requires_grad`` of all parameters to False in the body: FAB would add to their gradients."""
     asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in asking:
         parameter.requires_grad_(False)
@@ -120,7 +123,7 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 
 class _Forward(logging.Handler):
-    """Passes the package's records on: warnings as Python warnings, everything to the attacks' log."""
+    """Forwards the package's log records: all to the attacks' log, and warnings also as Python warnings."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger("harness.attack").info(record.getMessage())

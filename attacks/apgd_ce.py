@@ -13,7 +13,7 @@ from harness.plugin.attack import AttackKind
 class APGDCE(Package):
     """APGD on the cross-entropy, 100 steps from one random start (Croce and Hein, ICML 2020, arXiv:2003.01690).
 
-    As AutoAttack's standard version runs it, on every example that is classified rightly. Departs: nothing.
+    Runs as in AutoAttack's standard version, on every example that is classified rightly. Departs: nothing.
     """
 
     kind: ClassVar[AttackKind] = "white-box"

@@ -13,7 +13,7 @@ from harness.plugin.attack import AttackKind
 class APGDT(Package):
     """Targeted APGD on the difference-of-logits ratio, 9 targets (Croce and Hein, ICML 2020, arXiv:2003.01690).
 
-    As AutoAttack's standard version runs it, on every example that is classified rightly; it needs four classes.
+    Runs as in AutoAttack's standard version, on every example that is classified rightly; it needs four classes.
     Departs: with fewer than ten classes there are as many targets as other classes.
     """
 

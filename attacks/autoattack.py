@@ -13,8 +13,8 @@ from harness.plugin.attack import AttackKind
 class AutoAttack(Package):
     """The standard ensemble: APGD-CE, targeted APGD and FAB, Square (Croce and Hein, ICML 2020, arXiv:2003.01690).
 
-    Each part attacks what those before it left. Departs: with fewer than ten classes the targeted attacks have as
-    many targets as there are other classes.
+    Each part attacks the examples that the parts before it did not break. Departs: with fewer than ten classes the
+    targeted attacks have as many targets as there are other classes.
     """
 
     kind: ClassVar[AttackKind] = "ensemble"

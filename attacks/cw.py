@@ -16,8 +16,8 @@ from harness.plugin.adversary import Margin
 class CW(Ascent):
     """PGD on the logit margin (Carlini and Wagner, S&P 2017, arXiv:1608.04644; Algorithm 3 of the LRAT paper).
 
-    Departs: this is the L-infinity attack that the adversarial-training papers call CW, not Carlini and Wagner's
-    own L2 optimisation, which other libraries give that name.
+    Departs: this is the L-infinity attack that papers on adversarial training call CW. Other libraries call Carlini
+    and Wagner's own L2 optimisation CW.
     """
 
     kappa: Annotated[float, Ge(0), Doc("confidence at which the margin is capped (Eq. 12)")] = 50.0

@@ -13,8 +13,8 @@ from harness.plugin.attack import AttackKind
 class FABT(Package):
     """Targeted FAB, which seeks the nearest boundary, 9 targets (Croce and Hein, ICML 2020, arXiv:1907.02044).
 
-    As AutoAttack's standard version runs it, on every example that is classified rightly: from the image itself, so
-    that it draws nothing. Departs: with fewer than ten classes there are as many targets as other classes.
+    Runs as in AutoAttack's standard version, on every example that is classified rightly. It starts from the image, so
+    that it draws no random numbers. Departs: with fewer than ten classes there are as many targets as other classes.
     """
 
     kind: ClassVar[AttackKind] = "white-box"

@@ -17,7 +17,7 @@ from harness.plugin.threat import Threat
 class FGSM(Attack):
     """One step of length epsilon from the image itself (Goodfellow et al., ICLR 2015, arXiv:1412.6572).
 
-    A baseline, not an evaluation: where it breaks more than PGD does, the gradients mislead PGD.
+    A baseline, not an evaluation: if it breaks more examples than PGD, the gradients mislead PGD.
     Departs: the result is clipped to [0, 1]; in another ball than L-infinity it steps as that ball does.
     """
 

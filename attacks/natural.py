@@ -1,4 +1,4 @@
-"""No attack: the accuracy on clean images, evaluated like any other."""
+"""No attack: the accuracy on clean images, evaluated like an attack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random noise, the weakest attack that draws."""
+"""Random noise, a baseline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.plugin.threat import Threat
 class Noise(Attack):
     """Uniform noise in the ball: the worst of some draws (a sanity check of Carlini et al. 2019, arXiv:1902.06705).
 
-    A baseline, not an evaluation: where it breaks as much as PGD does, the gradients mislead PGD.
+    A baseline, not an evaluation: if it breaks as many examples as PGD, the gradients mislead PGD.
     """
 
     kind: ClassVar[AttackKind] = "random"

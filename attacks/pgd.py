@@ -12,8 +12,8 @@ from harness.plugin.adversary import CrossEntropy
 class PGD(Ascent):
     """PGD on the cross-entropy (Madry et al., ICLR 2018, arXiv:1706.06083; Algorithm 2 of the LRAT paper).
 
-    Departs: nothing. The verdict is the last iterate's from one start, so that figures compare with the paper's;
-    ``keep=worst`` and ``restarts`` are stronger.
+    Departs: nothing. By default the last iterate of one start is judged, as in the paper; ``keep=worst`` and
+    ``restarts`` make a stronger attack.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""The fourth part of AutoAttack, alone: without gradients."""
+"""The fourth part of AutoAttack, alone; it uses no gradients."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from harness.plugin.attack import AttackKind
 class Square(Package):
     """Square, random search by 5000 queries, without gradients (Andriushchenko et al., ECCV 2020, arXiv:1912.00049).
 
-    As AutoAttack's standard version runs it, on every example that is classified rightly. Where it breaks what the
-    gradient attacks did not, the gradients mislead them. Departs: nothing.
+    Runs as in AutoAttack's standard version, on every example that is classified rightly. If it breaks examples that
+    the gradient attacks did not, the gradients mislead those. Departs: nothing.
     """
 
     kind: ClassVar[AttackKind] = "black-box"

@@ -1,21 +1,20 @@
-"""What harness's evaluator adds to a plain call of AutoAttack's own package: time and peak memory, side by side.
+"""Measure what harness's evaluator adds to a plain call of AutoAttack's own package, in time and in peak memory.
 
 Both sides attack the same block of the digits' test images with the same network (smallcnn, trained adversarially for
-a few epochs, so that examples survive to every part), the same seed, the same radius, the same device, one thread:
+a few epochs, so that every part has examples left), the same seed, the same radius, the same device, one thread:
 
     harness   ``harness.evaluator.evaluate`` with the attack ``autoattack``
     package   ``pyautoattack.AutoAttack(...).run_standard_evaluation`` on the block as one batch
 
-Expected before measuring: less than 3 % more time, and less than 3 % more memory. The evaluator adds two looks at the
-range of the pixels, a forward pass of one image, a projection, one forward pass of the block, and log lines to what
-takes some ten thousand passes.
+Expected before measuring: less than 3 % more time, and less than 3 % more memory. The package makes some ten thousand
+passes. The evaluator adds two checks of the pixels' range, a forward pass of one image, a projection, one forward pass
+of the block, and log lines.
 
-Each measurement is a process of its own, since a peak is a process's; the sides alternate, and which is first
-alternates too, so that another load on the machine meets both. The processor's time is told beside the wall's, since
-it feels that load less; and the wall time that the evaluator spends beside the package's own run is told as a share
-of that same run, which another load stretches alike. Memory is the peak of the process during the attack, and how
-much more that is than before. Both sides are warmed up in both processes. Neither side's network asks for gradients
-of its parameters.
+Each measurement runs in its own process, since peak memory is counted for a process. The sides alternate, and so does
+which side is first, so that other load on the machine affects both. Processor time is reported beside wall time, since
+other load affects it less. The evaluator's wall time outside the package's own run is reported as a share of that run,
+which other load slows equally. Memory is the process's peak during the attack, and its growth over the memory in use
+before. Both sides are warmed up in both processes. The parameters of both networks have ``requires_grad`` False.
 
     python benchmarks/autoattack_overhead.py            # about 6 minutes on one core
     python benchmarks/autoattack_overhead.py --device cuda
@@ -67,7 +66,7 @@ CPU = torch.device("cpu")
 
 
 def network() -> nn.Module:
-    """The digits' network before training."""
+    """The untrained network for the digits."""
     with global_seed(CPU, SEED):
         return SmallCNN().build(Digits().load(Path()).shape)
 
@@ -93,7 +92,7 @@ def by_harness(model: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor
 
 
 def by_package(model: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor:
-    """The same by a plain call: what a user of the package writes."""
+    """The same verdicts by a plain call, as a user of the package writes it."""
     seed = int(torch.randint(2**31 - 1, (), generator=generator(x.device, SEED, "benchmark"), device=x.device))
     torch.manual_seed(seed)
     with arithmetic(x.device, "float32"):
@@ -104,19 +103,19 @@ def by_package(model: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor
 
 
 def measure(side: str, weights: Path, images: int, device: torch.device) -> dict[str, Any]:
-    """One side, in this process: wall and processor seconds, peak memory and its growth in bytes, verdicts."""
+    """Measure one side in this process: wall and processor seconds, peak memory and its growth in bytes, verdicts."""
     torch.set_num_threads(1)
     dataset, model = Digits().load(Path()), network()
     model.load_state_dict(torch.load(weights, weights_only=True))
     model = model.to(device).eval().requires_grad_(False)
     x, y = dataset.pixels(dataset.test.images[:images]).to(device), dataset.test.labels[:images].to(device)
     sides = {"harness": by_harness, "package": by_package}
-    for warm_up in sides.values():  # in a ball that holds every image, so that it is over at once
+    for warm_up in sides.values():  # radius 1, which breaks every image at once
         warm_up(model, x, y, 1.0)
     inside = timed_inside()
     before = reset_peak(device)
     wall, processor = time.perf_counter(), time.process_time()
-    correct = sides[side](model, x, y, EPSILON)  # on the CPU: it has waited
+    correct = sides[side](model, x, y, EPSILON)  # on the CPU, so the device has finished
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     peak = peak_memory(device)
     verdicts = bytes(correct.to(torch.uint8).tolist())
@@ -132,7 +131,7 @@ def measure(side: str, weights: Path, images: int, device: torch.device) -> dict
 
 
 def timed_inside() -> list[float]:
-    """From now on, the seconds of each run of the package's own evaluation, in whichever way it is called."""
+    """A list to which every later run of the package's own evaluation adds its seconds, whoever calls it."""
     spent: list[float] = []
     original = pyautoattack.AutoAttack.run_standard_evaluation
 
@@ -148,17 +147,17 @@ def timed_inside() -> list[float]:
 
 
 def reset_peak(device: torch.device) -> int:
-    """Forget the peak so far; gives the memory that is in use, in bytes."""
+    """Reset the peak; returns the memory in use, in bytes."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak of the resident set becomes what it is now
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the peak of the resident set
     return peak_memory(device)
 
 
 def peak_memory(device: torch.device) -> int:
-    """Peak since ``reset_peak``, in bytes: of what torch took of a CUDA device, of this process's resident set else."""
+    """Peak since ``reset_peak``, in bytes: of torch's memory on a CUDA device, else of this process's resident set."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status").read_text().splitlines()
@@ -166,7 +165,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def in_a_process_of_its_own(side: str, weights: Path, images: int, device: str) -> dict[str, Any]:
-    """``measure``, in a fresh process."""
+    """Run ``measure`` in a new process."""
     command = [sys.executable, __file__, "--side", side, "--weights", str(weights)]
     command += ["--images", str(images), "--device", device]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -175,7 +174,7 @@ def in_a_process_of_its_own(side: str, weights: Path, images: int, device: str) 
 
 
 def compared(pairs: list[dict[str, dict[str, Any]]], key: str) -> dict[str, Any]:
-    """One quantity over the repeats: both sides, and their ratio (harness over package) pair by pair."""
+    """One quantity over the repeats: both sides, and the ratio (harness / package) of each pair."""
     ratios = [pair["harness"][key] / pair["package"][key] for pair in pairs]
     draws = random.Random(0)
     medians = sorted(statistics.median(draws.choices(ratios, k=len(ratios))) for _ in range(2000))
@@ -189,14 +188,14 @@ def compared(pairs: list[dict[str, dict[str, Any]]], key: str) -> dict[str, Any]
 
 
 def processor_name() -> str:
-    """The processor's own name where the system tells it."""
+    """The processor's product name if the system reports it."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def benchmark(images: int, repeats: int, device: torch.device) -> dict[str, Any]:
-    """Everything measured, with what it was measured on."""
+    """Make all measurements; the result also describes the machine."""
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "weights.pt"
         torch.set_num_threads(1)

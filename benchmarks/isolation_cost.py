@@ -1,14 +1,14 @@
-"""What it costs to keep a model apart from the process: a pass that is isolated, beside the same pass that is not.
+"""Measure what it costs to isolate a model from the process: an isolated pass, beside the same pass without isolation.
 
-    isolated  ``harness.runtime.isolation.isolated``: around each pass, forward and backward, its own streams and
-              the process's modes are put in place, and then the attack's again
-    plain     the same network, called alone
+    isolated  ``harness.runtime.isolation.isolated``: around each forward and backward pass, the model's own generator
+              states are put in place, and the attack's states and the process's modes are restored
+    plain     the same network, called directly
 
-Expected before measuring: some 100 microseconds a forward pass and as much for its backward pass, whatever the network;
-so 5 to 10 % of a pass of smallcnn over 100 digits, which is among the shortest that anyone attacks, and less than 1 %
-of a pass of ResNet-18.
+Expected before measuring: some 100 microseconds for a forward pass, and as much for its backward pass, for any network.
+That is 5 to 10 % of a pass of smallcnn over 100 digits, one of the shortest passes in use, and less than 1 % of a pass
+of ResNet-18.
 
-The sides alternate within one process, and which is first alternates too, so that another load meets both.
+The sides alternate within one process, and so does which side is first, so that other load affects both.
 
     OMP_NUM_THREADS=1 python -m benchmarks.isolation_cost       # about 2 minutes on one core
 """
@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Network, Shape, int, int]] = {  # network, images, and pa
 
 
 def seconds(model: nn.Module, x: Tensor, passes: int, *, apart: bool, backward: bool) -> float:
-    """Wall time of one pass, the mean over some."""
+    """Wall time of one pass, as the mean over ``passes``."""
     if apart:
         with isolated(model, x.device, 0):
             return _timed(model, x, passes, backward=backward)
@@ -66,7 +66,7 @@ def _timed(model: nn.Module, x: Tensor, passes: int, *, backward: bool) -> float
 
 
 def compared(model: nn.Module, x: Tensor, passes: int, repeats: int, *, backward: bool) -> dict[str, Any]:
-    """Both sides over the repeats: seconds a pass, the ratio pair by pair, and the difference in microseconds."""
+    """Both sides over the repeats: seconds a pass, the ratio of each pair, and the difference in microseconds."""
     pairs: list[dict[bool, float]] = []
     for repeat in range(repeats + 1):  # the first pair warms up
         order = (True, False) if repeat % 2 else (False, True)
@@ -84,7 +84,7 @@ def compared(model: nn.Module, x: Tensor, passes: int, repeats: int, *, backward
 
 
 def benchmark(repeats: int, device: torch.device) -> dict[str, Any]:
-    """Everything measured, with what it was measured on."""
+    """Make all measurements; the result also describes the machine."""
     found: dict[str, Any] = {}
     for name, (network, shape, images, passes) in CASES.items():
         with global_seed(torch.device("cpu"), 0):

@@ -129,14 +129,14 @@ class EvaluationProgress:
 
 @dataclass(frozen=True)
 class Logged:
-    """A record that has gone to a run's log, with its traceback if it has one."""
+    """A log record that was written to the run's log; ``text`` includes the traceback, if any."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Noted:
-    """Something that the user should know."""
+    """A remark for the user."""
 
     text: str
 

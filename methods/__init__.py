@@ -1,1 +1,1 @@
-"""The training methods, one a file. A new file here is a new method; modules that begin with _ hold shared formulas."""
+"""The training methods, one in each file. A new file here adds a method; files that begin with _ share formulas."""

@@ -1,4 +1,4 @@
-"""The global weights of GAIRAT and GAIR-TRADES: by the geometric distance of each instance."""
+"""The global weights of GAIRAT and GAIR-TRADES, which depend on each instance's geometric distance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Assignment = Literal["tanh", "sigmoid", "discrete"]
 
 @dataclass(frozen=True, kw_only=True)
 class GeometryWeighted(Method):
-    """What the two geometry-aware methods share: the weight function's settings, burn-in, and diagnostics."""
+    """Base of GAIRAT and GAIR-TRADES: the weight function's settings, burn-in, and diagnostics."""
 
     shift: Annotated[float, Doc("lambda of Eq. 6; greater is more uniform, inf gives every instance weight 1")] = -1.0
     assignment: Annotated[Assignment, Doc("the weight function: Eq. 6, or the official code's other two")] = "tanh"
@@ -33,7 +33,7 @@ class GeometryWeighted(Method):
             raise SettingError(f"shift={self.shift} is refused: it must be a number or inf; the paper's is -1")
 
     def weights(self, step: Step, steps_to_flip: Tensor) -> Tensor:
-        """Normalised ``(batch,)`` weights of the step, mean 1, all 1 during burn-in; logs what they do."""
+        """The batch's weights: ``(batch,)``, mean 1, all 1 during burn-in. Logs diagnostics of the weights."""
         raw = log_geometry_weights(steps_to_flip, step.threat.steps, self.shift, self.assignment)
         step.log("steps_to_flip", steps_to_flip.double().mean())
         if step.progress < self.burn_in:
@@ -46,7 +46,7 @@ class GeometryWeighted(Method):
 
 
 def log_geometry_weights(steps_to_flip: Tensor, steps: int, shift: float, assignment: Assignment) -> Tensor:
-    """Logarithm of each instance's weight before normalisation; fragile instances weigh more.
+    """Logarithm of each instance's weight before normalisation; instances that flip early weigh more.
 
     Args:
         steps_to_flip: ``(batch,)`` integers in [0, steps]: the geometric distance, kappa in the paper.
@@ -68,11 +68,11 @@ def log_geometry_weights(steps_to_flip: Tensor, steps: int, shift: float, assign
 
 
 def normalised(log_weights: Tensor) -> Tensor:
-    """The weights n omega / sum(omega), float32: equal ones give exactly 1, and the sum cannot underflow to 0."""
+    """The weights n omega / sum(omega), float32. Equal weights give exactly 1; the sum cannot underflow to 0."""
     weights = (log_weights - log_weights.amax()).exp()
     return (weights * (len(weights) / weights.sum())).float()
 
 
 def effective_sample_share(weights: Tensor) -> Tensor:
-    """Kish's effective sample size over n: 1 for equal weights, 1/n where one instance has all (Kish 1965)."""
+    """Kish's effective sample size, divided by n: 1 for equal weights, 1/n if one instance has all (Kish 1965)."""
     return weights.sum().square() / (len(weights) * weights.square().sum())

@@ -17,7 +17,7 @@ from harness.plugin.method import Method, Step
 
 @dataclass(frozen=True, kw_only=True)
 class LocallyWeighted(Method):
-    """What LRAT and LRAT-TRADES share: the simulated attacks, g of each, the least total weight, and diagnostics."""
+    """Base of LRAT and LRAT-TRADES: the simulated attacks, g for each, the least total weight, and diagnostics."""
 
     attacks: Annotated[Literal["pgd+cw", "pgd", "cw"], Doc("the attacks simulated in training")] = "pgd+cw"
     alpha_pgd: Annotated[float, Ge(0), Doc("scale of g for the PGD variant (Eq. 10)")] = 2.0
@@ -28,12 +28,16 @@ class LocallyWeighted(Method):
     kappa: Annotated[float, Ge(0), Doc("confidence at which the CW objective is capped (Eq. 12)")] = 50.0
 
     def objectives(self) -> dict[str, Objective]:
-        """What each simulated attack ascends, by its name."""
+        """Simulated attack -> the objective that it ascends."""
         known: dict[str, Objective] = {"pgd": CrossEntropy(), "cw": Margin(self.kappa)}
         return {name: known[name] for name in self.attacks.split("+")}
 
     def weights(self, step: Step, logits: Mapping[str, Tensor], minimum: float) -> tuple[list[Tensor], Tensor]:
-        """The weights omega_ij of each attack's variants and the floor weights, from the update's own logits."""
+        """The weights omega_ij of each attack's variants, and the floor weights.
+
+        Args:
+            logits: attack -> logits of its variants, from the update's own passes.
+        """
         weights, floor = local_weights([self._gain(name, z, step.y) for name, z in logits.items()], minimum)
         total = torch.stack(weights).sum(0)
         step.log("weight_mean", total.mean())
@@ -68,7 +72,7 @@ def _probabilities(logits: Tensor) -> Tensor:
 
 def decreasing(vulnerability: Tensor, alpha: float, beta: float) -> Tensor:
     """g(V) = alpha (1 - V)^beta (LRAT paper, Eq. 10)."""
-    return alpha * (1 - vulnerability).clamp(min=0.0) ** beta  # a rounded V may lie a hair above 1
+    return alpha * (1 - vulnerability).clamp(min=0.0) ** beta  # rounding may put V slightly above 1
 
 
 def local_weights(raw: Sequence[Tensor], minimum: float) -> tuple[list[Tensor], Tensor]:

@@ -17,9 +17,10 @@ from harness.plugin.method import Step
 
 @dataclass(frozen=True, kw_only=True)
 class GAIRTRADES(GeometryWeighted):
-    """TRADES whose KL term has one weight an instance (Zhang et al., ICLR 2021, arXiv:2010.01736; Eq. 6 and 13).
+    """TRADES with a weight for each instance's KL term (Zhang et al., ICLR 2021, arXiv:2010.01736; Eq. 6 and 13).
 
-    Departs: the geometric distance is counted along the KL attack itself, by the labels, without another attack.
+    Departs: the geometric distance is counted along the KL attack itself (steps until the label is lost), without a
+    second attack.
     """
 
     inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of Eq. 13; the official code calls it beta")] = 6.0

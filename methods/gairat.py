@@ -14,10 +14,11 @@ from harness.plugin.method import Step
 
 @dataclass(frozen=True, kw_only=True)
 class GAIRAT(GeometryWeighted):
-    """SAT with one weight an instance, by its geometric distance (Zhang et al., ICLR 2021; LRAT paper, Eq. 4, 6).
+    """SAT with a weight for each instance, by its geometric distance (Zhang et al., ICLR 2021; LRAT paper, Eq. 4, 6).
 
-    Departs: from the official code, a step at which an iterate turns right again does not count: the distance is the
-    least number of steps, as the papers say. The start is uniform, as section 5.2 of the LRAT paper says.
+    Departs: the distance is the least number of steps to a misclassified iterate, as the papers say; the official code
+    also counts later steps at which the iterate is classified rightly again. The start is uniform (section 5.2 of the
+    LRAT paper).
     """
 
     def loss(self, step: Step) -> Tensor:

@@ -17,18 +17,18 @@ from harness.plugin.method import Step
 
 @dataclass(frozen=True, kw_only=True)
 class LRAT(LocallyWeighted):
-    """Each attack's variant weighted by its own vulnerability, with a floor (Gao et al., 2021, Eq. 5, 7-10, 17).
+    """Weights each attack's variant by its vulnerability, with a floor (Gao et al., 2021, Eq. 5, 7-10, 17).
 
     The defaults are ([N]+P+C) of Table 4; the other rows are ``attacks=pgd floor=none`` (P), ``attacks=cw floor=none``
     (C), ``floor=none`` (P+C), and ``floor=pgd`` ([P]+P+C).
 
-    Departs: ``floor=none`` has no floor weight, so C plays no part and the weights themselves have mean one. The
-    margin's cap replaces Eq. 12's constant (see ``harness.plugin.adversary.Margin``).
+    Departs: ``floor=none`` has no floor weight, so C has no effect and the weights alone have mean one. The margin's
+    cap replaces Eq. 12's constant (see ``harness.plugin.adversary.Margin``).
     """
 
     floor: Annotated[
         Literal["natural+pgd", "natural", "pgd", "none"],
-        Doc("what the floor weight weighs: the loss of the image, of its PGD variant, their sum, or no floor"),
+        Doc("the loss that the floor weight multiplies: of the image, of its PGD variant, their sum, or no floor"),
     ] = "natural+pgd"
 
     def check(self) -> None:

@@ -20,14 +20,13 @@ from harness.plugin.method import Step
 class LRATTRADES(LocallyWeighted):
     """TRADES whose KL term is reweighted inside each pair (Gao et al., 2021, Algorithm 4, Eq. 7-10, 13, 17).
 
-    Departs: Algorithm 4 as printed gives an instance's label weight only while its total weight is below C, so that
-    almost no label enters the loss and nothing stops the network from predicting a constant. By default the natural
-    loss has its weight of 1, as in TRADES, and the floor weight is added to it; ``literal=true`` is Algorithm 4 as
-    printed, without 1/lambda.
+    Departs: in Algorithm 4 as printed, an instance's natural loss counts only if its total weight is below C. Almost
+    no label enters the loss, and the network may predict a constant. By default the natural loss has weight 1, as in
+    TRADES, plus the floor weight; ``literal=true`` is Algorithm 4 as printed, without 1/lambda.
     """
 
     inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of Eq. 13; the official code calls it beta")] = 6.0
-    first: Annotated[Literal["ce", "kl"], Doc("what the PGD variant ascends: the paper's cross-entropy, or KL")] = "ce"
+    first: Annotated[Literal["ce", "kl"], Doc("objective of the PGD variant: the paper's cross-entropy, or KL")] = "ce"
     literal: Annotated[bool, Doc("Algorithm 4 as printed: labels only under the floor, no 1/lambda")] = False
 
     def loss(self, step: Step) -> Tensor:

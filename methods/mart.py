@@ -21,8 +21,8 @@ class MART(Method):
 
     loss = -log p_y(x_adv) - log(1 - max_{k != y} p_k(x_adv)) + weight KL(p(x) || p(x_adv)) (1 - p_y(x)).
 
-    Departs: the variant's crafting is this protocol's (evaluation mode, uniform start); log(1 - p) is computed from the
-    logits, where the official code adds 0.0001 to keep it finite. As there, the gradient flows through 1 - p_y(x).
+    Departs: the variant is crafted by this protocol (evaluation mode, uniform start). log(1 - p) is computed from the
+    logits; the official code adds 0.0001 to keep it finite. As in that code, the gradient flows through 1 - p_y(x).
     """
 
     weight: Annotated[float, Ge(0), Doc("lambda of the paper's Eq. 11; the official code calls it beta")] = 5.0

@@ -15,8 +15,8 @@ from harness.plugin.method import Method, Step
 class SAT(Method):
     """Cross-entropy on the PGD variant (Madry et al., ICLR 2018, arXiv:1706.06083; Eq. 2 of the LRAT paper).
 
-    Departs: nothing. The mean is taken over per-example losses, as the reweighting methods take it, so that they
-    reduce to this one to the last bit.
+    Departs: nothing. The loss is the mean of per-example losses, as in the reweighting methods, so that these equal
+    SAT bit for bit when all weights are 1.
     """
 
     def loss(self, step: Step) -> Tensor:

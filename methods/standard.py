@@ -1,4 +1,4 @@
-"""Natural training: the floor that every method must beat."""
+"""Natural training: the baseline that every method must beat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.plugin.method import Method, Step
 
 @dataclass(frozen=True, kw_only=True)
 class Standard(Method):
-    """Cross-entropy on the images themselves, without attack: what falls to about 0 % (the floor row).
+    """Cross-entropy on clean images, without attack: a baseline that attacks break almost completely.
 
     Departs: nothing; this is empirical risk minimisation.
     """

@@ -18,8 +18,8 @@ from harness.plugin.method import Method, Step
 class TRADES(Method):
     """Natural cross-entropy and a KL term that ties the variant to the image (Zhang et al., ICML 2019; Eq. 13-16).
 
-    The gradient flows through both p(x) and p(x_adv), and each has a forward pass with batch statistics of its own, as
-    in the official code.
+    As in the official code, the gradient flows through both p(x) and p(x_adv), and each has its own forward pass, with
+    its own batch statistics.
 
     Departs: the start is uniform (section 5.2 of the LRAT paper); the official code's is ``train.start=gaussian``.
     """

@@ -48,7 +48,7 @@ def readme_table() -> str:
     attacks = sorted({figure.n for figure in figures if figure and figure.std and figure.n})
     counted = f"n = {_range(attacks)} attack seeds on each of {_range(seeds)} networks, trained from different seeds"
     tied = any(row.tied for board in chosen for row in board.rows)
-    absent = ("[", "over", *([] if tied else [TIED]))  # beginnings of what is not shown here
+    absent = ("[", "over", *([] if tied else [TIED]))  # how legend lines begin that are not shown here
     medians, *rest = [line for line in legend(chosen) if not line.startswith(absent)]
     return "\n\n".join([*parts, ". ".join([f"{medians}; {counted}", *map(_sentence, rest), _place(runs)])])
 
@@ -81,7 +81,7 @@ def results_tables() -> str:
 
 
 def _mean(row: Row, column: str) -> str:
-    """``78.9 [77.1, 80.7]``: the mean over training seeds and its interval; of one network its median."""
+    """``78.9 [77.1, 80.7]``: the mean over training seeds and its interval; for one network its median."""
     figure = row.metrics[column]
     if figure is None:
         return "-"
@@ -92,7 +92,7 @@ def _mean(row: Row, column: str) -> str:
 
 
 def _difference(row: Row, base: Row, board: Board, name: str, verdicts: VerdictsById) -> str:
-    """``+2.2 [+0.6, +3.9]``: over the training seeds that both have; without two of them nothing is told."""
+    """``+2.2 [+0.6, +3.9]``: over the training seeds that both rows have; a dash if these are fewer than two."""
     column = board.column(name)
     shared = [column.in_common(*pair) for pair in common_seeds(row.networks, base.networks)]
     t = over_training_seeds([together for together in shared if together], column, verdicts)
@@ -124,7 +124,7 @@ PAGES: dict[Path, Callable[[], str]] = {
 
 
 def between_markers(text: str) -> tuple[str, str, str]:
-    """What stands before, between, and after the two markers."""
+    """The text before, between, and after the two markers."""
     head, found, rest = text.partition(BEGIN)
     body, closed, tail = rest.partition(END)
     if not (found and closed):
@@ -133,7 +133,7 @@ def between_markers(text: str) -> tuple[str, str, str]:
 
 
 def main() -> None:
-    """Replace what stands between the markers of each page."""
+    """Replace the text between the markers of each page."""
     for page, table in PAGES.items():
         head, _, tail = between_markers(page.read_text())
         page.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}")

@@ -1,6 +1,6 @@
 """Write harness/shipped.json: the plugins that ship, each with its version and the digest of its source.
 
-A version is kept; raise it by hand where what the plugin computes has changed, as tests/test_golden.py will say.
+Versions are kept. If a plugin computes something else, tests/test_golden.py fails: then raise its version by hand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FILE = Path(__file__).resolve().parent.parent / "harness" / "shipped.json"
 
 
 def document() -> dict[str, dict[str, object]]:
-    """The list as it should be now."""
+    """The up-to-date content of shipped.json."""
     known = manifest()
     kinds: dict[str, dict[str, object]] = {"engine": dict(known["engine"])}
     for kind in KINDS:

@@ -112,9 +112,10 @@ def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack
     if not any(e.images == f.images for e, f in alike):
         total = pairs[0][0].dataset.test_examples
         sets = [" or ".join(sorted({e.images.described(total) for e in side})) for side in (ours, theirs)]
-        return f"{between}{sets[0]} were attacked, and {sets[1]}"
+        return f"{between}{sets[0]} were attacked for the one, {sets[1]} for the other"
     seeds = [_listed(e.seed for e in side) for side in (ours, theirs)]
-    return f"{between}attack seeds {seeds[0]} and {seeds[1]}; networks of one training seed need one in common"
+    rule = "networks with the same training seed need an attack seed in common"
+    return f"{between}attack seeds {seeds[0]} and {seeds[1]}; {rule}"
 
 
 def _complete(networks: Iterable[Contestant]) -> list[EvaluationRecord]:

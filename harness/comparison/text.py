@@ -32,12 +32,12 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     yield from (Text(note) for note in comparison.notes)
     t = comparison.methods
     if t is not None:
-        yield _bold("\nThe methods, trained anew, on these test images (unit: the training seed)")
-        p = f"p {p_text(t.p, equals='= ')}" if t.p is not None else "no p: every seed differs by the same amount"
+        yield _bold("\nThe methods, trained from new seeds, on these test images (unit: the training seed)")
+        p = f"p {p_text(t.p, equals='= ')}" if t.p is not None else "no p: the difference is the same for every seed"
         interval = interval_text(t.interval, sign=True)
         yield Text(f"  {t.difference:+.2f} {interval} 95 % t-interval, paired t over n = {t.n} training seeds, {p}")
     yield _bold(f"\nThese networks, on images of this kind (unit: the test image, n = {column.examples})")
-    yield Text("Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, each by itself")
+    yield Text("Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, not corrected")
     yield _networks(comparison)
     if any(len(network.by_seed) > 1 for network in comparison.networks):
         yield Text("Difference and McNemar's p under each attack seed")
@@ -119,7 +119,7 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
         yield table
     if families:
         yield Text(
-            f"A difference is the first minus the second, in points, with its 95 % t-interval where t is: {RULE}"
+            f"A difference is the first minus the second, in points; paired t also gives a 95 % interval. {RULE}"
         )
     else:
         yield Text("No board of two or more measured rows matches; `harness leaderboard` shows what there is")
@@ -143,8 +143,8 @@ def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
             _add(table, runs, attacks, str(seed.seed), str(s.shared), *shares)
     yield table
     yield Text(
-        "V = p_y(x_adv) - max over i != y of p_i(x_adv); smaller is more vulnerable; of equal V at the cut the first"
-        " image. overlap: the share of one set that is in the other; unit: these networks on these images"
+        "V = p_y(x_adv) - max over i != y of p_i(x_adv); smaller is more vulnerable; among equal V the first image"
+        " counts. overlap: the share of one set that is in the other; unit: these networks on these images"
     )
 
 

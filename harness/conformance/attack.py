@@ -134,7 +134,7 @@ def budget(attack: Attack) -> None:
 
 @cache
 def _passed(attack: Attack) -> Passes:
-    """The passes that the attack takes, for one image."""
+    """The passes that the attack makes for one image, counted."""
     model = probe_model(CLASSES)
     x, _ = probe_batch(IMAGES, CLASSES)
     y = model.eval()(x).argmax(1)
@@ -157,21 +157,21 @@ def cost(attack: Attack) -> None:
     passed, declared = _passed(attack).forward, attack.passes(THREAT).forward
     require(
         passed <= declared + 1e-9,
-        f"it took {passed:g} forward passes an image, and passes() says at most {declared:g}",
+        f"it took {passed:g} forward passes an image, but passes() says at most {declared:g}",
     )
 
 
 def kind(attack: Attack) -> None:
-    """An attack of a kind that its gradients belie would raise flags that mean nothing, and keep others down."""
+    """The declared kind fits the gradients that the attack takes; a wrong kind would raise or hide flags wrongly."""
     gradients = _passed(attack).backward
     fitting = ("white-box", "ensemble") if gradients > 1 else ("single-step",) if gradients else ("black-box", "random")
     taken = f"{gradients:g} gradient{'s' if gradients != 1 else ''}"
     advice = f"it takes {taken} an image: say kind = {' or '.join(map(repr, fitting))}"
     if attack.kind is None:
-        raise Violation(f"it declares no kind, so that the checks of rigour make little of it; {advice}")
+        raise Violation(f"it declares no kind, so the checks of rigour leave it out; {advice}")
     if attack.kind == "clean":
         x, _ = probe_batch(IMAGES, CLASSES)
-        return require(torch.equal(_result(attack), x), "its kind is 'clean', and it changes the images")
+        return require(torch.equal(_result(attack), x), "its kind is 'clean', but it changes the images")
     known = attack.kind in fitting or attack.kind == "ensemble" or (attack.kind == "white-box" and gradients > 0)
     require(known, f"its kind is {attack.kind!r}, but {advice}")
 

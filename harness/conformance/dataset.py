@@ -35,7 +35,7 @@ def _about_labels(problem: str) -> bool:
 
 def repeatable(source: DataSource) -> None:
     again = source.load(Path(os.environ.get(DATA_DIR_VARIABLE, "data")))
-    require(again.fingerprint == _loaded(source).fingerprint, "loaded twice it differs: sort files, and draw nothing")
+    require(again.fingerprint == _loaded(source).fingerprint, "two loads differ: sort files, draw no random numbers")
 
 
 def declarations(source: DataSource) -> None:
@@ -43,7 +43,7 @@ def declarations(source: DataSource) -> None:
     require(source.protocol in names, f"its protocol {source.protocol!r} is none of {', '.join(names)}")
     fields = {info.name for info in source.describe()}
     require(
-        source.argument is None or source.argument in fields, f"its argument {source.argument!r} is no setting of it"
+        source.argument is None or source.argument in fields, f"its argument {source.argument!r} is not a setting of it"
     )
 
 

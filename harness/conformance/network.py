@@ -73,7 +73,7 @@ def require_seeded(network: Network, shape: Shape, device: torch.device = CPU) -
     (weights, given), (others, again) = (_begun(network, shape, device) for _ in range(2))
     require(
         weights.keys() == others.keys() and all(same(weights[name], others[name]) for name in weights),
-        "the same seed gives different weights: initialise with torch's own",
+        "the same seed gives different weights: draw initial weights from torch's global generator",
     )
     alike = torch.equal(given, again) if device.type == "cpu" else torch.allclose(given, again, rtol=1e-3, atol=1e-4)
     require(

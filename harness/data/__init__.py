@@ -1,1 +1,1 @@
-"""The data sets that come with harness, one a file; found by scanning, like any plugin."""
+"""The data sets that ship with harness, one in each file; discovery finds them like any plugin."""

@@ -1,4 +1,4 @@
-"""Images of a folder as pixels: decoded once, and kept in a cache that may be deleted at any time."""
+"""Decode the images of a folder once, and keep the pixels in a cache that may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MODES = {3: "RGB", 1: "L"}
 
 
 def decode(parts: Mapping[str, Sequence[Path]], image_size: int, channels: int) -> dict[str, Tensor]:
-    """Each part's files as ``(n, channels, height, width)`` uint8.
+    """Decode each part's files to ``(n, channels, height, width)`` uint8.
 
     Raises:
-        DataError: a file that is no image of 8 bits, or images that differ in size.
+        DataError: a file is not an 8-bit image, or images differ in size.
     """
     first = next(files[0] for files in parts.values() if files)
     shape = _read_image(first, image_size, channels).shape
@@ -60,25 +60,25 @@ def _decode_part(
             )
         images[index] = image
 
-    for _ in pool.map(fill, range(len(files))):  # the first error in this order ends it and cancels the rest
+    for _ in pool.map(fill, range(len(files))):  # the first error, in the order of the files, cancels the rest
         pass
     return torch.from_numpy(images)
 
 
 def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[2]}x{shape[1]}"  # width first, as people say it
+    return f"{shape[2]}x{shape[1]}"  # width first, as is usual
 
 
 def _read_image(path: Path, image_size: int, channels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """``(channels, height, width)`` uint8."""
+    """Read one image as ``(channels, height, width)`` uint8."""
     try:
         with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip these to 255: white
+            if image.mode.startswith(("I", "F")):  # Pillow would clip their values to 255, white
                 raise DataError(f"{path} has more than 8 bits a pixel (mode {image.mode}); convert it to 8 bits")
             plain = image.convert(MODES[channels])
     except DataError:
         raise
-    except Exception as error:  # Pillow's readers raise anything on a damaged file
+    except Exception as error:  # Pillow raises all kinds of exceptions for a damaged file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"cannot read the image {path}: {reason}; repair it or remove it") from error
     pixels = np.asarray(_central_square(plain, image_size) if image_size else plain)
@@ -101,7 +101,7 @@ def _checksum(images: Mapping[str, Tensor]) -> str:
 
 
 def read_cache(path: Path, parts: Sequence[str]) -> dict[str, Tensor] | None:
-    """What was decoded before, or None where there is nothing or it is damaged."""
+    """The images in a cache; None if there is no cache or it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -113,7 +113,7 @@ def read_cache(path: Path, parts: Sequence[str]) -> dict[str, Tensor] | None:
 
 
 def write_cache(path: Path, images: dict[str, Tensor]) -> None:
-    """Keep decoded images; DataError where the data directory cannot be written."""
+    """Write decoded images to a cache; DataError if the data directory cannot be written."""
     from safetensors.torch import save
 
     try:

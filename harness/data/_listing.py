@@ -1,4 +1,4 @@
-"""The class folders of a data set on the disk: which files they hold, and in which order the classes count."""
+"""The class folders of a data set on the disk: their files, and the order of the classes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ AUTO = "auto"
 _NUMBER = re.compile(r"-?[0-9]+")
 
 Listing = Mapping[str, Sequence[Path]]
-"""Class name, in Unicode's form NFC -> its image files, sorted by name; in the order of the classes."""
+"""Class name (in Unicode's form NFC) -> its image files, sorted by name; in the order of the classes."""
 
 
 def list_parts(root: Path, parts: Sequence[str], class_order: str) -> dict[str, Listing]:
-    """The files of some parts, whose classes must be the same.
+    """List the files of some parts, such as train and test; all parts must have the same classes.
 
     Args:
         class_order: see ``ordered``.
     Raises:
-        DataError: no such folder, no classes, or others in one part than in the other.
-        SettingError: a class order that is not one of these classes.
+        DataError: the folder does not exist, has no classes, or the parts have different classes.
+        SettingError: the class order does not fit the classes.
     """
     try:
         if not root.is_dir():
@@ -38,7 +38,7 @@ def list_parts(root: Path, parts: Sequence[str], class_order: str) -> dict[str, 
 
 
 def stamp(listings: Mapping[str, Listing]) -> list[Any]:
-    """What tells that a file was added, removed, or changed."""
+    """Names, sizes, and times of all files: the stamp differs if a file was added, removed, or changed."""
     try:
         return [
             [part, name, file.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]  # ctime: tar resets mtime
@@ -52,13 +52,15 @@ def stamp(listings: Mapping[str, Listing]) -> list[Any]:
 
 
 def ordered(names: Iterable[str], class_order: str) -> list[str]:
-    """The classes in the order in which a network's outputs count them.
+    """The classes in the order of a network's outputs.
 
     Args:
-        class_order: ``names`` by letters, as torchvision's ImageFolder sorts; ``numbers``; all names, separated by
-            commas; a text file with one name a line; ``auto``: numbers where all names are numbers, else by letters.
+        class_order: ``names``: by letters, as torchvision's ImageFolder sorts; ``numbers``: by number; all names,
+            separated by commas; a text file with one name on each line; ``auto``: by number if all names are numbers,
+            else by letters.
     Raises:
-        SettingError: not all names are numbers, two are the same number, or another set of names.
+        SettingError: for ``numbers``, a name is not a number, or two are the same number; for a list, the names are not
+            those of the classes.
     """
     known = sorted(names)
     asked = normal(class_order)
@@ -72,7 +74,7 @@ def ordered(names: Iterable[str], class_order: str) -> list[str]:
 def _by_number(known: Sequence[str]) -> list[str]:
     words = [name for name in known if not _NUMBER.fullmatch(name)]
     if words:
-        raise SettingError(f"--class-order numbers is refused: {words[0]!r} is no number; write names, or list them")
+        raise SettingError(f"--class-order numbers is refused: {words[0]!r} is not a number; write names, or list them")
     if len({int(name) for name in known}) < len(known):
         raise SettingError(
             "two class folders have the same number, such as 1 and 01: give --class-order names, or list the classes"
@@ -87,37 +89,37 @@ def _as_listed(known: Sequence[str], asked: str, class_order: str) -> list[str]:
     if sorted(listed) != list(known):
         wrong = sorted(set(listed) ^ set(known)) or [name for name in listed if listed.count(name) > 1]
         raise SettingError(
-            f"--class-order {visible(class_order)} is refused: it must name each class once, and differs in"
+            f"--class-order {visible(class_order)} is refused: it must name each class once, but differs in"
             f" {some(wrong)}; write names, numbers, all names with commas, or a file with one name a line"
         )
     return listed
 
 
 def _lines_of(file: str) -> list[str]:
-    """The names in a file, one a line; none where there is no such file."""
+    """The lines of a file, one name each; an empty list if there is no such file."""
     try:
         text = Path(file).read_text(encoding="utf-8-sig") if Path(file).is_file() else ""
     except UnicodeDecodeError:
         raise SettingError(f"--class-order {visible(file)} is refused: save the file as a text in UTF-8") from None
-    except OSError:  # a list of many classes is longer than a name may be
+    except OSError:  # the text is a list of classes, longer than a file name may be
         return []
     return [line.strip() for line in normal(text).splitlines() if line.strip()]
 
 
 def order_note(classes: Sequence[str], class_order: str) -> str:
-    """The order of the classes in words; where it could be another one, with the option that chooses."""
+    """The order of the classes, for the user; where another order is plausible, with the option that sets it."""
     shown = ", ".join(classes) if len(classes) <= 6 else f"{', '.join(classes[:3])}, ..., {classes[-1]}"
     by_letters, natural = sorted(classes), sorted(classes, key=_natural)
     hint = ""
     if class_order == AUTO and list(classes) != by_letters:
-        hint = "; by number, where ImageFolder sorts by letters: for a model that it trained, --class-order names"
+        hint = "; by number, but ImageFolder sorts by letters: for a model trained with it, give --class-order names"
     elif class_order == AUTO and by_letters != natural:
-        hint = "; by letters, as ImageFolder sorts: --class-order lists another order"
+        hint = "; by letters, as ImageFolder sorts; for another order, list the classes in --class-order"
     return f"{len(classes)} classes, in this order: {shown}{hint}"
 
 
 def _natural(name: str) -> list[Any]:
-    """Digits within a name count as numbers: class2 comes before class10."""
+    """Sort key in which digits count as numbers: class2 comes before class10."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"([0-9]+)", name)]
 
 
@@ -126,9 +128,9 @@ def _list_part(root: Path, part: str) -> Listing:
         raise DataError(f"{root} has no folder {part}/; images go into train/CLASS/* and test/CLASS/*")
     listing: dict[str, Sequence[Path]] = {}
     for folder in (folder for folder in _visible(root / part) if folder.is_dir()):
-        name = normal(folder.name)  # one name may be spelled by other bytes on another system
+        name = normal(folder.name)  # systems encode the same name with different bytes
         if name in listing:
-            raise DataError(f"{root / part} has two folders whose names are both {name!r} in Unicode; join them")
+            raise DataError(f"{root / part} has two folders with the same Unicode name {name!r}; join them")
         listing[name] = _visible(folder)
     if len(listing) < 2:
         found = f"only the class {next(iter(listing))!r}" if listing else "no class folder"
@@ -152,5 +154,5 @@ def _check_same_classes(root: Path, listings: Mapping[str, Listing]) -> None:
 
 
 def some(names: Iterable[str]) -> str:
-    """The first few of some names, and how many more there are."""
+    """The first few names, and how many more there are."""
     return listed([repr(name) for name in sorted(names)])

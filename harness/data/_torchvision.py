@@ -1,4 +1,4 @@
-"""Fetching what torchvision knows how to fetch: checked before it is moved into place, each failure one line."""
+"""Download data sets through torchvision. A file is checked before it is moved into place; a failure is one line."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pathlib import Path
 from harness.errors import DataError
 from harness.files import writable_directory
 
-SILENCE_S = 60.0  # a server that sends nothing for so long is given up; torchvision alone would wait for ever
+SILENCE_S = 60.0  # a download fails if the server sends nothing for so long; torchvision alone would wait for ever
 DIGITS = "or use --dataset digits, which needs no download"
 
 
 @dataclass(frozen=True)
 class Download:
-    """One file on a server: what is read itself, or an archive of what is read.
+    """One file on a server: a file that is read as it is, or an archive of such files.
 
     Attributes:
         md5: the published checksum of the file.
-        members: what an archive holds: path below the data directory -> published MD5; empty for a plain file.
+        members: for an archive, path of each extracted file below the data directory -> published MD5; else empty.
     """
 
     url: str
@@ -34,25 +34,25 @@ class Download:
 
     @property
     def files(self) -> Mapping[str, str]:
-        """What must be in the data directory: path below it -> published MD5."""
+        """The files to read: path below the data directory -> published MD5."""
         return self.members or {self.filename: self.md5}
 
     def is_in(self, data_dir: Path) -> bool:
-        """Whether nothing would have to be fetched: the files are there, or the archive that holds them."""
+        """Whether nothing must be downloaded: the files, or their archive, are in the data directory."""
         return (data_dir / self.filename).exists() or all((data_dir / name).exists() for name in self.files)
 
 
 def fetch_missing(data_dir: Path, downloads: Sequence[Download]) -> None:
-    """See to it that every file is in the data directory as published; what is there already is not fetched again.
+    """Download the files that the data directory lacks.
 
-    A file is moved into the data directory only when it is complete and its checksum is right. A file there with
-    another checksum is never overwritten: it may be someone's work. Nothing is printed on standard output.
+    A file is moved into the data directory only when it is complete and its checksum is right. An existing file with
+    another checksum is never overwritten: it may be the user's. Nothing is printed to standard output.
 
     Raises:
-        DataError: a file is corrupt or unreadable, a download failed, or the data directory cannot be written. What
-            the failed download left is removed, and so is a data directory that was made for it.
+        DataError: a file is corrupt or unreadable, a download failed, or the data directory cannot be written. The
+            parts of a failed download are removed, and so is a data directory that was created for it.
     """
-    lacking = [(download, _missing(download, data_dir)) for download in downloads]  # refuse before fetching anything
+    lacking = [(download, _missing(download, data_dir)) for download in downloads]  # all, before any download
     for download, names in lacking:
         if names:
             _fetch(download, names, data_dir)
@@ -61,12 +61,12 @@ def fetch_missing(data_dir: Path, downloads: Sequence[Download]) -> None:
 def _missing(download: Download, data_dir: Path) -> list[str]:
     names = [name for name, md5 in download.files.items() if not _intact(data_dir / name, md5, download.url)]
     if names and download.members:
-        _intact(data_dir / download.filename, download.md5, download.url)  # an archive put there by hand
+        _intact(data_dir / download.filename, download.md5, download.url)  # an archive that the user put there
     return names
 
 
 def _intact(path: Path, md5: str, url: str) -> bool:
-    """Whether the file is there; a DataError where it is there and is not what was published."""
+    """Whether the file exists; DataError if it exists with another checksum than the published one."""
     from torchvision.datasets.utils import check_integrity
 
     try:
@@ -108,7 +108,7 @@ def _download(download: Download, target: Path, wanted: Path) -> None:
     try:
         with contextlib.redirect_stdout(sys.stderr), _network_timeout(SILENCE_S):
             download_url(download.url, target.parent, target.name, download.md5)
-    except (OSError, http.client.HTTPException, RuntimeError) as error:  # RuntimeError: the checksum, or redirects
+    except (OSError, http.client.HTTPException, RuntimeError) as error:  # RuntimeError: checksum or redirects
         raise DataError(
             f"{wanted} is missing and {download.url} could not be fetched: {_reason(error)}; "
             f"try again, put {download.filename} into the data directory by hand, {DIGITS}"

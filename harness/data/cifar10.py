@@ -18,7 +18,7 @@ from harness.plugin.network import Shape
 class CIFAR10(DataSource):
     """60,000 colour 32x32 photographs of 10 kinds of things (Krizhevsky, technical report, Toronto 2009).
 
-    50,000 to train, 10,000 to test, as published. Training crops at random after padding by 4 and flips.
+    50,000 to train, 10,000 to test, as published. Augmentation: random crop after padding by 4, random flip.
     """
 
     outline: ClassVar[tuple[Shape, int, int] | None] = (Shape(3, 32, 32, 10), 50_000, 10_000)
@@ -32,7 +32,7 @@ class CIFAR10(DataSource):
         published = datasets.CIFAR10
         fetch_missing(data_dir, [_download()])
         with warnings.catch_warnings():
-            # the published pickles write a flag as 0 or 1; numpy 2.4.0 to 2.4.4 warn of it (numpy/numpy#31177)
+            # the published pickles store a flag as 0 or 1, about which numpy 2.4.0 to 2.4.4 warn (numpy/numpy#31177)
             warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
             train, test = (published(data_dir, train=part) for part in (True, False))
         return Dataset(
@@ -54,5 +54,5 @@ def _download() -> Download:
 
 
 def _split(part: Any) -> Split:
-    images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()  # torchvision gives channels last
+    images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()  # torchvision's arrays have channels last
     return Split(images, torch.tensor(part.targets, dtype=torch.int64))

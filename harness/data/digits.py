@@ -11,7 +11,7 @@ import torch
 from harness.plugin.dataset import Dataset, DataSource, Split
 
 TEST_EXAMPLES = 360
-SPLIT_SEED = 0  # fixed: the split is part of what "digits" means here
+SPLIT_SEED = 0  # fixed: the split is part of the data set "digits"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Digits(DataSource):
     """1,797 grey 8x8 handwritten digits (Alpaydin and Kaynak, UCI 1998; bundled with scikit-learn).
 
     Pixels are 0 ... 16 and are divided by 16. A fixed stratified split: 1,437 to train, 360 to test. No augmentation:
-    at 8x8 a shift by one pixel is an eighth of the image, and a mirrored digit is none.
+    at 8x8 a shift by one pixel is an eighth of the image, and a mirrored digit is no digit.
     """
 
     protocol: ClassVar[str] = "digits"

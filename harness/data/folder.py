@@ -25,13 +25,13 @@ from harness.plugin.settings import LATER
 class Folder(DataSource):
     """Your own images in ``train/CLASS/*`` and ``test/CLASS/*`` (the layout of torchvision's ImageFolder).
 
-    Any 8-bit format that Pillow reads; everything becomes RGB (grey is repeated, transparency dropped, of an animation
-    the first frame taken, EXIF rotation ignored). Names that begin with a dot are skipped. Examples are sorted by
-    class, then by file name. Decoded once: the pixels are kept in ``folder-cache`` below the data directory and used
-    again while path, names, sizes, and times of all files are the same. A cache may be deleted at any time.
+    Takes any 8-bit format that Pillow reads, and converts it to RGB: grey is repeated, transparency dropped, only the
+    first frame of an animation taken, EXIF rotation ignored. Names that begin with a dot are skipped. Examples are
+    sorted by class, then by file name. Decoded pixels are kept in ``folder-cache`` below the data directory, and used
+    again as long as path, names, sizes, and times of all files stay the same. The cache may be deleted at any time.
 
-    An evaluation of a model from elsewhere needs ``test`` alone, and with a limit decodes no more than the limit. Such
-    a data set is named by the bytes of its test files rather than by all pixels, unless these were decoded before.
+    To evaluate a model from elsewhere, only ``test`` is read, and only as many images as the limit are decoded. Such a
+    data set is identified by the bytes of its test files, or by all pixels if these were decoded before.
 
     Departs: ImageFolder sorts classes by letters; here class folders whose names are all numbers are sorted by number.
     """
@@ -42,12 +42,12 @@ class Folder(DataSource):
     image_size: Annotated[
         int,
         Ge(0),
-        Doc("0: the images' own size, one and the same for all; N: the central square of each, resized to N x N"),
+        Doc("0: the images' own size, which must be equal; N: the central square of each, resized to N x N"),
     ] = 0
     class_order: Annotated[
         str,
         LATER,
-        Doc("auto (numbers by number, other names by letters), names, numbers, A,B,C, or a file with a class a line"),
+        Doc("auto (numbers by number, other names by letters), names, numbers, A,B,C, or a file with one class a line"),
     ] = AUTO
     channels: Annotated[int, LATER, Interval(ge=1, le=3), Doc("3: RGB; 1: grey")] = 3
 
@@ -66,7 +66,7 @@ class Folder(DataSource):
         return self._dataset(train, test, tuple(listings["train"]))
 
     def load_for_evaluation(self, data_dir: Path, limit: int | None) -> Dataset:
-        """The test images, or a balanced sample; both parts where these were decoded before, or no limit is set."""
+        """Read the test images, or a balanced sample of them; both parts if the cache has both, or without a limit."""
         parts = [part for part in PARTS if (self._root / part).is_dir()]
         listings = list_parts(self._root, parts or PARTS, self.class_order)
         if parts == list(PARTS) and (limit is None or self._cache(data_dir, listings).is_file()):
@@ -108,7 +108,7 @@ class Folder(DataSource):
         return data_dir / "folder-cache" / f"{key}.safetensors"
 
     def _named_by_files(self, listing: Listing) -> str:
-        """SHA-256 over the classes, and over the name and the bytes of each test file, read or not."""
+        """SHA-256 over the classes, and over the name and the bytes of every test file, decoded or not."""
         files = _files(listing)
         named: list[Any] = [[file.name, sha256] for file, sha256 in zip(files, contents(files), strict=True)]
         counts = [len(group) for group in listing.values()]

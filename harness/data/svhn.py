@@ -18,8 +18,8 @@ from harness.plugin.network import Shape
 class SVHN(DataSource):
     """99,289 colour 32x32 photographs of house-number digits (Netzer et al., NIPS workshop 2011).
 
-    73,257 to train, 26,032 to test, as published; the easier ``extra`` part is not used. The files call the digit
-    zero 10; here it is 0. Training crops at random after padding by 4 and does not flip: a mirrored digit is none.
+    73,257 to train, 26,032 to test, as published; the easier ``extra`` part is not used. The files label the digit
+    zero as 10; here it is 0. Augmentation: random crop after padding by 4; no flip, since a mirrored digit is no digit.
     """
 
     outline: ClassVar[tuple[Shape, int, int] | None] = (Shape(3, 32, 32, 10), 73_257, 26_032)

@@ -161,10 +161,10 @@ def legend(boards: Sequence[Board]) -> list[str]:
         )
     if examples:
         images = " or ".join(map(str, examples))
-        lines.append(f"[low, high] of a median, over test images: 95 % Wilson interval, n = {images}, networks given")
+        lines.append(f"[low, high] of a median, over test images: 95 % Wilson interval, n = {images}, networks fixed")
     if any(figure.train for figure in figures):
         lines.append(
-            "over training seeds: mean ± standard deviation and 95 % t-interval over n networks, test images given"
+            "over training seeds: mean ± standard deviation and 95 % t-interval over n networks, test images fixed"
         )
     if any(row.metrics.get(WORST_CASE) for row in rows):
         lines.append(

@@ -1,1 +1,1 @@
-"""The networks that come with harness, one a file; found by scanning, like any plugin."""
+"""The networks that ship with harness, one in each file; discovery finds them like any plugin."""

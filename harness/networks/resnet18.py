@@ -1,4 +1,4 @@
-"""ResNet-18 as CIFAR-10 papers use it: an ImageNet network whose stem keeps the full 32x32 resolution."""
+"""ResNet-18 as papers on CIFAR-10 use it: the first layers keep the full 32x32 resolution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.plugin.network import Network, Shape
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; the last ReLU follows the sum."""
+    """Two 3x3 convolutions and a shortcut around them; the last ReLU follows their sum."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential()  # the identity, where the shapes agree
+        self.shortcut = nn.Sequential()  # the identity, if the shapes are equal
         if stride != 1 or inputs != outputs:
             self.shortcut.append(nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False))
             self.shortcut.append(nn.BatchNorm2d(outputs))
@@ -44,9 +44,9 @@ class ResNet18(Network):
     Four stages of two post-activation blocks, 64 to 512 channels wide: 11,173,962 parameters on three channels and ten
     classes. Parameters are named as in RobustBench's ``ResNet``, so checkpoints load either way.
     Source: He et al., arXiv:1512.03385, table 1; for small images RobustBench 1.1.1, architectures/resnet.py.
-    Departs: from the paper, as that code does: the first convolution is 3x3 with stride 1, and no max-pooling follows
-        (shortcuts that change shape are the paper's option B, 1x1 convolutions). From the code: the last pooling is
-        global, which at 32x32 is its 4x4 pooling but for rounding, and lets other sizes in.
+    Departs: from the paper, as RobustBench's code does: the first convolution is 3x3 with stride 1, and no max-pooling
+        follows (shortcuts that change shape are the paper's option B, 1x1 convolutions). From that code: the last
+        pooling is global, which allows other sizes and at 32x32 equals its 4x4 pooling up to rounding.
     """
 
     def build(self, shape: Shape) -> nn.Module:

@@ -1,4 +1,4 @@
-"""A small convolutional network for 8x8 to 32x32 images: the first run's network."""
+"""A small convolutional network for 8x8 to 32x32 images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wide ResNet of the adversarial training literature: WRN-32-10, which others call WRN-34-10."""
+"""The wide ResNet of papers on adversarial training: WRN-32-10, which others call WRN-34-10."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDENING = 10
 
 
 class PreActivationBlock(nn.Module):
-    """Batch-norm and ReLU before each of two 3x3 convolutions; nothing follows the sum."""
+    """Batch-norm and ReLU before each of two 3x3 convolutions; no ReLU follows the sum with the shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -32,19 +32,19 @@ class PreActivationBlock(nn.Module):
         """Features ``(batch, inputs, h, w)`` to ``(batch, outputs, h / stride, w / stride)``, rounded up."""
         activated = F.relu(self.bn1(x))
         residual: Tensor = self.conv2(F.relu(self.bn2(self.conv1(activated))))
-        # the identity carries x itself, a projection the activated x: the released code's way, and it matters
+        # an identity shortcut takes x, a projection the activated x: as in the released code, and results depend on it
         return residual + (x if self.convShortcut is None else self.convShortcut(activated))
 
 
 def stage(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """One stage; the first block changes the resolution and the width. ``layer`` is a level of the parameter names."""
+    """One stage; its first block changes resolution and width. ``layer`` gives the parameters RobustBench's names."""
     first = PreActivationBlock(inputs, outputs, stride)
     rest = [PreActivationBlock(outputs, outputs, stride=1) for _ in range(BLOCKS - 1)]
     return nn.Sequential(OrderedDict(layer=nn.Sequential(first, *rest)))
 
 
 def initialise(model: nn.Module) -> None:
-    """Convolutions from N(0, 2 / (kernel area x output channels)), zero bias of the linear layer; the rest stays."""
+    """Convolutions from N(0, 2 / (kernel area x output channels)), linear bias 0; other parameters as torch's."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -58,14 +58,14 @@ class WRN32x10(Network):
 
     Three stages of 160, 320, 640 channels: 46,160,474 parameters on three channels and ten classes, named as in
     RobustBench's ``WideResNet``, so checkpoints load either way.
-    The 30 convolutions of the blocks, the first one, and the linear layer make 32: the count of Madry et al. (ICLR
-    2018), whose shortcuts have no parameters. The wide ResNet paper counts convolutions alone, so also the three 1x1
-    ones of the shortcuts: 34, hence WRN-34-10 for the same network.
+    Madry et al. (ICLR 2018) count 32 layers: the 30 convolutions of the blocks, the first convolution, and the linear
+    layer (their shortcuts have no parameters). The wide ResNet paper counts convolutions alone, with the three 1x1
+    convolutions of the shortcuts: 34. Hence the name WRN-34-10 for the same network.
     Source: Zagoruyko & Komodakis, arXiv:1605.07146, table 1; for adversarial training github.com/yaodongyu/TRADES,
         models/wideresnet.py.
-    Departs: from that code: the last pooling is global, which at 32x32 is its 8x8 pooling but for rounding, and lets
-        other sizes in; no ``sub_block1``, 2,102,112 parameters that are registered there and never used (a checkpoint
-        that has them loads once they are dropped); no dropout, which is off by default there.
+    Departs: from that code: the last pooling is global, which allows other sizes and at 32x32 equals its 8x8 pooling up
+        to rounding; no ``sub_block1``, 2,102,112 parameters that the code registers and never uses (drop them from a
+        checkpoint to load it); no dropout, which is off by default there.
     """
 
     def build(self, shape: Shape) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What a data set is: all images as one uint8 tensor, and a source that reads them from where they are."""
+"""The contract of a data set: a source reads all images into one uint8 tensor for each part."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from harness.plugin.settings import Plugin
 
 @dataclass(frozen=True)
 class Split:
-    """Images and labels of one part.
+    """Images and labels of one part (train or test).
 
     Attributes:
-        images: ``(n, channels, height, width)`` uint8, pixel levels; a pixel of value ``levels`` is 1.0.
+        images: ``(n, channels, height, width)`` uint8; the pixel value ``Dataset.levels`` stands for 1.0.
         labels: ``(n,)`` int64.
     """
 
@@ -35,7 +35,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What the training does to an image before it attacks it."""
+    """The random changes that training makes to an image before it crafts variants."""
 
     crop_padding: int = 0  # pixels of zero padding around a random crop of the original size; 0: no crop
     flip: bool = False  # left-right with probability 1/2
@@ -47,9 +47,9 @@ class Dataset:
 
     Attributes:
         levels: the pixel value that stands for 1.0: 255 for photographs, 16 for the digits.
-        sampled_from: how many test images there are, where ``test`` holds a balanced sample alone, in its order.
-        identified_by: what names the data set where it was not read as a whole; None for the fingerprint of its pixels.
-        notes: what the user should know, one line each.
+        sampled_from: if ``test`` holds only a balanced sample, in the sample's order: how many test images there are.
+        identified_by: the fingerprint of a data set that was not read completely; None: computed from all pixels.
+        notes: remarks for the user, one line each.
     """
 
     name: str
@@ -68,9 +68,9 @@ class Dataset:
         return len(self.test) if self.sampled_from is None else self.sampled_from
 
     def places(self, images: Images) -> Tensor:
-        """``(n,)`` int64: where the images of an evaluation set are in ``test``, in the order of their verdicts."""
+        """``(n,)`` int64: the positions in ``test`` of an evaluation set's images, in the order of the verdicts."""
         if self.sampled_from is not None and images.sample == "balanced":
-            return torch.arange(images.count)  # no others were read, and these in their order
+            return torch.arange(images.count)  # only these images were read, in the sample's order
         return torch.tensor(images.places(self.test.labels.tolist()))
 
     @property
@@ -83,7 +83,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 over every pixel, label, and class name of both parts, and the augmentation.
 
-        Of a data set that was not read as a whole, what its source names it by.
+        ``identified_by`` replaces it for a data set that was not read completely.
         """
         if self.identified_by is not None:
             return self.identified_by
@@ -95,12 +95,12 @@ class Dataset:
         return sha.hexdigest()
 
     def to(self, device: torch.device) -> Dataset:
-        """The same data set on a device; nothing is loaded from the disk again."""
+        """The same data set on another device; nothing is read from the disk again."""
         train, test = (Split(p.images.to(device), p.labels.to(device)) for p in (self.train, self.test))
         return replace(self, train=train, test=test)
 
     def pixels(self, images: Tensor) -> Tensor:
-        """uint8 levels to float32 in [0, 1]."""
+        """Convert uint8 levels to float32 in [0, 1]."""
         return images.float() / self.levels
 
 
@@ -112,36 +112,36 @@ class DataSource(Plugin, ABC):
     """
 
     protocol: ClassVar[str] = "paper"
-    """The protocol that is used where the user names none."""
+    """The protocol to use if the user names none."""
 
     bundled: ClassVar[bool] = False
-    """Whether it comes with an installed package: ``load`` fetches nothing and leaves the data directory alone."""
+    """Whether an installed package contains the data; then ``load`` neither downloads nor uses the data directory."""
 
     outline: ClassVar[tuple[Shape, int, int] | None] = None
-    """Shape and classes, and the numbers of training and of test images, where they are known without reading them."""
+    """Shape, number of training images, number of test images; None if they are unknown before the data are read."""
 
     argument: ClassVar[str | None] = None
-    """The field that takes what follows the colon in ``--dataset NAME:ARGUMENT``."""
+    """The field that is set to ARGUMENT by ``--dataset NAME:ARGUMENT``."""
 
     def here(self, data_dir: Path) -> bool:
-        """Whether ``load`` would fetch nothing."""
+        """Whether ``load`` would not have to download anything."""
         return True
 
     def load_for_evaluation(self, data_dir: Path, limit: int | None) -> Dataset:
-        """Read what an evaluation needs; a source that can read less than everything overrides it.
+        """Read what an evaluation needs. Reads everything by default; override it in a source that can read less.
 
         Args:
-            limit: how many test images are wanted, as a balanced sample; None for all.
+            limit: how many test images are wanted, as a balanced sample; None: all.
         Raises:
-            DataError: as ``load`` does.
+            DataError: as in ``load``.
         """
         return self.load(data_dir)
 
     @abstractmethod
     def load(self, data_dir: Path) -> Dataset:
-        """Read the data set, fetching it into ``data_dir`` first if need be.
+        """Read the data set; download it into ``data_dir`` first if it is not there.
 
         Raises:
-            DataError: missing, corrupt, or not to be fetched: which file, how to get it, and that
-                ``--dataset digits`` needs no download.
+            DataError: a file is missing, corrupt, or cannot be downloaded. The message names the file, says how to get
+                it, and that ``--dataset digits`` needs no download.
         """

@@ -1,4 +1,4 @@
-"""What a network (an architecture) is: settings, and a constructor that follows the data set's shape."""
+"""The contract of a network (an architecture): settings, and a ``build`` for the shape of a data set."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Network(Plugin, ABC):
 
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:
-        """A freshly initialised model: images in [0, 1] to logits ``(batch, classes)``.
+        """Build a newly initialised model: images in [0, 1] to logits ``(batch, classes)``.
 
-        The engine has seeded torch's global generator around this call, so that modules may initialise themselves.
+        The engine seeds torch's global generator around this call, so that modules may initialise themselves.
 
         Raises:
             SettingError: the network does not fit the images; says which sizes it takes.

@@ -1,10 +1,10 @@
 """Settings: frozen dataclasses whose fields are typed, checked, and explained in one place.
 
-A field is declared once, ``alpha: Annotated[float, Gt(0), Doc("scale of g")] = 2.0``, and from that come its
-check on construction, its reading from text (``--set alpha=1/2``), and its line in ``harness list``.
+A field is declared once: ``alpha: Annotated[float, Gt(0), Doc("scale of g")] = 2.0``. From this come its check on
+construction, its parsing from text (``--set alpha=1/2``), and its line in ``harness list``.
 
-Resolved settings are hashed into identities and fingerprints. A field that comes to a released class is therefore
-marked ``LATER``: at its default, which must mean what the class did before, it leaves every stored hash as it was.
+Resolved settings are hashed into identities and fingerprints. A field that is added to a released class must therefore
+be marked ``LATER``, and its default must mean what the class did before: at its default it enters no hash.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Settings:
     """Base of all settings: a frozen, keyword-only dataclass, validated when it is made.
 
     Raises:
-        SettingError: a value of the wrong type or out of its declared range; one line that names the field.
+        SettingError: a value has the wrong type or is outside its declared range; names the field.
     """
 
     def __post_init__(self) -> None:
@@ -57,10 +57,10 @@ class Settings:
         self.check()
 
     def check(self) -> None:
-        """Rules that bind several fields; raise SettingError. Nothing by default."""
+        """Override to check rules between fields; raise SettingError. Does nothing by default."""
 
     def resolved(self) -> dict[str, Any]:
-        """Every field's value, defaults included, as JSON types; a field added later only where it departs."""
+        """Every field's value in JSON types, defaults included; but a ``LATER`` field only if it is not its default."""
         hints = _hints(type(self))  # type: ignore[arg-type]  # as below
         return {
             field.name: _plain(getattr(self, field.name))
@@ -69,7 +69,7 @@ class Settings:
         }
 
     def departures(self) -> dict[str, Any]:
-        """The fields whose values differ from their defaults: what a reader must be told."""
+        """The fields whose values differ from their defaults; results are labelled with these."""
         return {
             field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
@@ -78,7 +78,7 @@ class Settings:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Make one from texts or plain values; an unknown key is refused with near misses."""
+        """Make settings from texts or plain values; an unknown key is refused, with similar names suggested."""
         known = {field.name for field in dataclasses.fields(cls)}
         for key in values:
             if key not in known:
@@ -90,7 +90,7 @@ class Settings:
 
     @classmethod
     def describe(cls) -> tuple[SettingInfo, ...]:
-        """What ``harness list`` prints: name, type, default, and meaning of each field."""
+        """Name, type, default, and meaning of each field, as ``harness list`` prints them."""
         hints = _hints(cls)  # type: ignore[arg-type]  # mypy takes a dataclass's __hash__ for its class's
         return tuple(
             SettingInfo(f.name, _type_name(hints[f.name]), _default(f), _meaning(hints[f.name]))
@@ -99,13 +99,13 @@ class Settings:
 
 
 class Plugin(Settings):
-    """Base of what a registry holds; ``name`` is given at discovery, from the file's or the entry point's name."""
+    """Base of all plugins. Discovery sets ``name``, from the name of the file or of the entry point."""
 
     name: ClassVar[str] = ""
 
     @classmethod
     def summary(cls) -> str:
-        """The first line of the docstring: what it is, and its source paper."""
+        """The first line of the docstring, which should say what the plugin is, and its source paper."""
         return (cls.__doc__ or "").strip().split("\n")[0]
 
 
@@ -124,7 +124,7 @@ def _hints(cls: Any) -> dict[str, Any]:
 
 @functools.cache
 def _validator(hint: Any) -> Any:
-    from pydantic import TypeAdapter  # here, so that reading a stored leaderboard needs no pydantic
+    from pydantic import TypeAdapter  # imported late: reading a stored leaderboard needs no pydantic
 
     return TypeAdapter(hint)
 
@@ -142,7 +142,7 @@ def _checked(cls: type, field: Field[Any], value: Any) -> Any:
 
 
 def _from_text(hint: Any, value: Any) -> Any:
-    """Read a text for a hint that is not text: fractions ("8/255"), comma-separated tuples, "none" where allowed."""
+    """Parse a text for a hint other than ``str``: fractions ("8/255"), tuples with commas, "none" where allowed."""
     bare, optional = _bare(hint)
     if get_origin(bare) is tuple and isinstance(value, (str, list, tuple)):
         parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -169,7 +169,7 @@ def _bare(hint: Any) -> tuple[Any, bool]:
 
 
 def _notes(hint: Any) -> tuple[Any, ...]:
-    """What annotates a hint, outermost last: of ``Annotated[Epsilon | None, LATER]``, what Epsilon has, then LATER."""
+    """A hint's annotations, innermost first: for ``Annotated[Epsilon | None, LATER]`` those of Epsilon, then LATER."""
     if get_origin(hint) is Annotated:
         inner, *notes = get_args(hint)
         return (*_notes(inner), *notes)
@@ -178,7 +178,7 @@ def _notes(hint: Any) -> tuple[Any, ...]:
 
 
 def _but_none(hint: Any) -> Any:
-    """X for a hint ``X | None``; None for any other."""
+    """X for a hint ``X | None``; None for any other hint."""
     if get_origin(hint) not in (typing.Union, types.UnionType):
         return None
     members = [member for member in get_args(hint) if member is not types.NoneType]
@@ -207,7 +207,7 @@ def _type_name(hint: Any) -> str:
 
 
 def _meaning(hint: Any) -> str:
-    """The field's own words, which stand outside those of a type such as Epsilon."""
+    """The field's explanation: its outermost ``Doc``, since a type such as Epsilon has its own."""
     return next((note.documentation for note in reversed(_notes(hint)) if isinstance(note, Doc)), "")
 
 

@@ -1,4 +1,4 @@
-"""What a wrapper of the update is: it composes with any method, by option (``--wrap awp``)."""
+"""The contract of a wrapper of the update. An option (``--wrap awp``) puts it around any method."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Backward = Callable[[Step, Loss], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Wrapper(Plugin, Stateful, ABC):
-    """Base of wrappers. Subclass it as a frozen, keyword-only dataclass and override what it changes.
+    """Base of wrappers. Subclass it as a frozen, keyword-only dataclass and override the methods that it changes.
 
-    Each update is: ``backward`` leaves gradients in the parameters, the optimiser steps, ``after`` looks at the result.
-    Several wrappers nest in the order they are given, the last outermost.
+    In each update ``backward`` leaves gradients in the parameters, the optimiser steps, then ``after`` sees the model.
+    Several wrappers nest in the order of the options; the last one is outermost.
     """
 
     def backward(self, step: Step, loss: Loss, inner: Backward) -> Tensor:
-        """Leave the gradient of the loss in the parameters, by calling ``inner``; give the loss, detached."""
+        """Leave the gradient of the loss in the parameters by calling ``inner``; return the loss, detached."""
         return inner(step, loss)
 
     def after(self, model: nn.Module) -> None:
-        """Look at the model after an update."""
+        """Called with the model after each update."""
 
     def published(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The state dict that checkpoints keep, and attacks meet, instead of the model's own."""
+        """The state dict that is saved in checkpoints, and attacked, instead of the model's own."""
         return weights

@@ -33,7 +33,7 @@ class TrainProtocol(Settings):
     batch_size: Annotated[int, Ge(2), Doc("images a step; batch-norm needs two")]
     lr: Annotated[float, Interval(gt=0, lt=math.inf), Doc("initial learning rate of SGD")]
     lr_drops: Annotated[tuple[Fraction, ...], Doc("fractions of the epochs at which the learning rate drops")]
-    lr_factor: Annotated[float, Interval(gt=0, lt=math.inf), Doc("what the learning rate is multiplied by at a drop")]
+    lr_factor: Annotated[float, Interval(gt=0, lt=math.inf), Doc("factor of the learning rate at a drop")]
     momentum: Annotated[float, Interval(ge=0, lt=1), Doc("momentum of SGD")]
     weight_decay: Annotated[float, Interval(ge=0, lt=math.inf), Doc("weight decay, on every parameter")]
     steps: Annotated[int, Ge(1), Doc("steps K of the training attack")]
@@ -63,8 +63,8 @@ class EvaluationProtocol(Settings):
     steps: Annotated[int, Ge(1), Doc("steps K of the evaluation attacks that take steps")]
     relative_step: Annotated[float, Interval(gt=0, lt=math.inf), Doc("their step size, as a fraction of epsilon")]
     start: Annotated[Start, Doc("their start")]
-    epsilon: Annotated[Epsilon | None, LATER, Doc("radius of the attacks' ball; none: that of the training")] = None
-    norm: Annotated[str | None, LATER, Doc("norm of the attacks' ball; none: that of the training")] = None
+    epsilon: Annotated[Epsilon | None, LATER, Doc("radius of the attacks' ball; none: the training's")] = None
+    norm: Annotated[str | None, LATER, Doc("norm of the attacks' ball; none: the training's")] = None
     block_size: Annotated[int, Ge(1), Doc("images attacked together, with random numbers of their own")]
     attacks: Annotated[tuple[str, ...], Doc("the attacks, weakest first; the board ranks by the last")]
 

@@ -169,11 +169,12 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
 
 @dataclass(frozen=True)
 class PossiblePlugin:
-    """What may be a plugin, before anything of it is imported.
+    """A module or entry point that may be a plugin; nothing of it is imported yet.
 
     Attributes:
-        load: imports it; gives a module, or the class that an entry point names.
-        file: the user's file that it is in, which may hold another kind of plugin; None where its place says the kind.
+        load: imports it; returns the module, or the class that the entry point names.
+        file: a user's file, which may hold another kind of plugin; None for modules and entry points, whose place says
+            the kind.
     """
 
     name: str
@@ -183,7 +184,7 @@ class PossiblePlugin:
 
 
 def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[PossiblePlugin]:
-    """Everything that may be a plugin of a kind, built-in modules first; nothing is imported."""
+    """Find everything that may be a plugin of a kind, built-in modules first, without importing it."""
     package = importlib.import_module(spec.package)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):

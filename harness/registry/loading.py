@@ -75,7 +75,7 @@ def problems(data: Any, *, trained: bool = True, whole: bool = True) -> Iterator
         yield from kinds
         return
     if whole and (data.sampled_from, data.identified_by) != (None, None):
-        yield "load sets sampled_from or identified_by; only what load_for_evaluation gives may be a part of the images"
+        yield "load sets sampled_from or identified_by; only load_for_evaluation may return a part of the images"
     elif data.sampled_from is not None and data.sampled_from < len(data.test):
         yield f"sampled_from is {data.sampled_from}, and it gives {len(data.test)} test images"
     if len(set(data.classes)) < len(data.classes):

@@ -1,4 +1,4 @@
-"""Names of plugins without importing them: a shell that completes a name cannot wait for torch."""
+"""Find the names of plugins without importing them: shell completion cannot wait for torch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from harness.registry.catalogue import KINDS, NAME, candidates
 
 
 def names(kind: str, files: Sequence[Path] = ()) -> list[str]:
-    """The names of a kind, in the order of ``discover``: from file names and entry points.
+    """The names of all plugins of a kind, from file names and entry points, in the order of ``discover``.
 
     Args:
-        files: plugin files beside the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.
+        files: plugin files besides the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.
     Returns:
-        Also those of plugins that turn out to be broken once they are imported.
+        May include plugins that turn out to be broken when they are imported.
     """
     found = (c.name for c in candidates(KINDS[kind], files) if c.file is None or kind in _kinds(c.file))
     return [name for name in dict.fromkeys(found) if NAME.fullmatch(name)]
 
 
 def _kinds(file: Path) -> set[str]:
-    """What kinds of plugins a file defines, by the modules that the bases of its classes come from.
+    """The kinds of plugins that a file may define, judged by the modules that its base classes come from.
 
-    Where no base is known, such as one from another file of the user's, it may be any kind.
+    All kinds, if no base class is known (as when it comes from another file of the user).
     """
     try:
         tree = ast.parse(file.read_bytes())
@@ -40,7 +40,7 @@ def _kinds(file: Path) -> set[str]:
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Each name that a module imports, and the dotted name of what it stands for."""
+    """Each name that a module imports, with the full dotted name of the imported object."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
@@ -49,7 +49,7 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _kind_of(base: str) -> Iterator[str]:
-    """The kind of a class that derives from this one: its contract, or a plugin that comes with harness."""
+    """The kind of a class whose base is a contract, or a plugin that ships with harness; nothing for other bases."""
     for kind, spec in KINDS.items():
         if base == spec.contract.replace(":", ".") or base.startswith(f"{spec.package}."):
             yield kind

@@ -206,7 +206,7 @@ def load_model(weights: Path = WEIGHTS) -> nn.Module:
         raise ValueError(f"{{weights}} is not the checkpoint of this entry")
     network = discover("networks").get({run.network!r})
     if code_of(network) != {run.code.get("network", "")!r}:
-        raise ValueError("the code of the network is not the one that was trained")
+        raise ValueError("the network's code changed since the training")
     model = network.from_mapping({run.network_settings!r}).build(Shape{shape!r})
     model.load_state_dict(safetensors.torch.load(content))
     return model.eval()

@@ -70,7 +70,7 @@ class Queries:
         with self._reading() as session:
             row = session.get(RunRow, run_id, options=_WHOLE_RUN) if 0 < run_id < 2**63 else None
             if row is None:
-                raise StoreError(f"there is no run {run_id}; `harness runs` lists those that are")
+                raise StoreError(f"there is no run {run_id}; `harness runs` lists all runs")
             return run_record(row)
 
     def checkpoint(self, checkpoint_id: int) -> CheckpointRecord:

@@ -62,7 +62,7 @@ class Rebuilding:
         """
         with blaming(self._plugins):
             apart = _apart(_answers(self._rebuilt(self._weights), self._images), self._answers)
-        self._refuse(apart, "a new network answers otherwise than one with the same weights did before the training")
+        self._refuse(apart, "a new network answers otherwise than a network with the same weights before the training")
         rebuilt = self._rebuilt(trained.state_dict())
         for training in (False, True) if resumed else (False,):
             with blaming(self._plugins):

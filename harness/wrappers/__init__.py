@@ -1,1 +1,1 @@
-"""The wrappers of the update that come with harness, one a file; found by scanning, like any plugin."""
+"""The wrappers of the update that ship with harness, one in each file; discovery finds them like any plugin."""

@@ -17,18 +17,19 @@ from harness.plugin.wrapper import Backward, Loss, Wrapper
 
 @dataclass(frozen=True, kw_only=True)
 class AWP(Wrapper):
-    """The gradient at weights that one step has made worse (Wu et al., NeurIPS 2020, arXiv:2004.05884, Eq. 7-10).
+    """The gradient at adversarially perturbed weights (Wu et al., NeurIPS 2020, arXiv:2004.05884, Eq. 7-10).
 
-    Before each update the weights move along the loss's gradient, layer by layer, by ``gamma`` of the layer's norm;
-    the gradient is taken there, on the same adversarial variants, and applied to the weights where they were.
+    Before each update, each layer's weights move along the loss's gradient by ``gamma`` times the layer's norm. The
+    gradient for the update is computed there, on the same adversarial variants; then the weights are restored and the
+    update is made from them.
 
-    Departs: as in the official code, one ascent step, and only tensors of two or more dimensions move; one without
-    gradient, such as a frozen layer's, stays. The first pass, which finds the direction, leaves batch-norm's statistics
-    alone, as the official code's proxy network does; a method that draws random numbers besides ``step.perturb`` draws
-    new ones in the second pass.
+    Departs: as in the official code, there is one ascent step, and only tensors of two or more dimensions move; a
+    tensor without gradient, as in a frozen layer, stays. The first pass, which finds the direction, does not change
+    batch-norm's statistics; the official code uses a proxy network for it. A method that draws random numbers besides
+    ``step.perturb`` draws new ones in the second pass.
 
     Raises:
-        PluginFault: no tensor of the network could move, so that the training would be one without AWP.
+        PluginFault: no tensor of the network can move, so that AWP would have no effect.
     """
 
     gamma: Annotated[float, Ge(0), Doc("length of the perturbation, as a fraction of each layer's norm")] = 0.01
@@ -61,5 +62,5 @@ class AWP(Wrapper):
 
 def _restore_buffers(model: nn.Module, buffers: dict[str, Tensor]) -> None:
     for name, buffer in model.named_buffers():
-        if name in buffers:  # not a table that the first pass has built
+        if name in buffers:  # not a buffer that the first pass has added
             buffer.copy_(buffers[name])

@@ -19,12 +19,12 @@ class EMA(Wrapper):
     """Publish an average of the weights over the training (Izmailov et al. 2018; Gowal et al. 2020, arXiv:2010.03593).
 
     After each update, average <- d average + (1 - d) weights, with d = min(decay, (1 + t) / (10 + t)) at update t, so
-    that a short training is not dominated by its start. The training itself is unchanged.
+    that the initial weights do not dominate a short training. The training itself is unchanged.
 
     Departs: batch-norm's statistics are the model's own, which are moving averages already.
     """
 
-    decay: Annotated[float, Interval(ge=0, lt=1), Doc("how much of the average an update keeps, at most")] = 0.999
+    decay: Annotated[float, Interval(ge=0, lt=1), Doc("the largest share of the average that an update keeps")] = 0.999
 
     def prepare(self, model: nn.Module) -> None:
         self.memory["updates"] = 0
@@ -44,5 +44,5 @@ class EMA(Wrapper):
 
 
 def _named(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Every name of every parameter: one that two layers share has two, and is published under both."""
+    """Every parameter with every name: a parameter that two layers share has two names, and is published under both."""
     return model.named_parameters(remove_duplicate=False)

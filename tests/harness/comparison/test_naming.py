@@ -81,7 +81,7 @@ class TestWhatDiffers:
         ("other", "attack", "told"),
         [
             ({"dataset": OTHER}, None, r"sat was measured on digits \[dddddddd\], lrat on letters \[eeeeeeee\]"),
-            ({"verdicts": {"pgd": ["1111"]}}, None, "pgd: 8 test images were attacked, and the first 4 test images"),
+            ({"verdicts": {"pgd": ["1111"]}}, None, "pgd: 8 test images were attacked for the one, the first 4"),
             ({"settings": {"pgd": PGD | {"steps": 100}}}, None, "differ in pgd: steps is 20 and 100"),
             ({"first_seed": 5}, None, "differ in pgd: attack seeds 0 and 5"),
             ({"verdicts": {"cw": ["11110000"]}}, None, "sat was attacked by pgd, lrat by cw: no attack in common"),

@@ -83,7 +83,7 @@ class BadAttack(Attack):
         (
             "costs",
             "it costs no more passes than it says",
-            r"took 1 forward passes an image, and passes\(\) says at most 0",
+            r"took 1 forward passes an image, but passes\(\) says at most 0",
         ),
     ],
 )
@@ -141,11 +141,11 @@ def of_kind(attack: BadAttack, kind: str | None) -> BadAttack:
             id="white-box without gradients",
         ),
         pytest.param(
-            of_kind(BadAttack(), "clean"), "its kind is 'clean', and it changes the images", id="clean images, changed"
+            of_kind(BadAttack(), "clean"), "its kind is 'clean', but it changes the images", id="clean images, changed"
         ),
         pytest.param(
             of_kind(BadAttack(), None),
-            "it declares no kind, so that the checks of rigour make little of it; it takes 0 gradients an image: say"
+            "it declares no kind, so the checks of rigour leave it out; it takes 0 gradients an image: say"
             " kind = 'black-box' or 'random'",
             id="nothing",
         ),

@@ -61,7 +61,7 @@ def test_a_file_lists_the_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "order", "problem"),
     [
-        (["cat", "dog"], "numbers", "'cat' is no number"),
+        (["cat", "dog"], "numbers", "'cat' is not a number"),
         (["1", "01"], AUTO, "the same number"),
         (["cat", "dog"], "cat", "differs in 'dog'"),
         (["cat", "dog"], "cat,dog,cow", "differs in 'cow'"),
@@ -77,9 +77,9 @@ def test_orders_that_are_none(names: list[str], order: str, problem: str) -> Non
 @pytest.mark.parametrize(
     ("classes", "told"),
     [
-        (NUMBERS, "12 classes, in this order: 0, 1, 2, ..., 11; by number, where ImageFolder sorts by letters"),
+        (NUMBERS, "12 classes, in this order: 0, 1, 2, ..., 11; by number, but ImageFolder sorts by letters"),
         (["a", "b"], "2 classes, in this order: a, b"),
-        (["class10", "class2"], "by letters, as ImageFolder sorts: --class-order lists another order"),
+        (["class10", "class2"], "by letters, as ImageFolder sorts; for another order, list the classes"),
     ],
 )
 def test_the_order_is_shown_and_where_it_could_be_another(classes: list[str], told: str) -> None:
@@ -105,7 +105,7 @@ def test_names_are_one_name_in_whatever_form_of_unicode(tmp_path: Path) -> None:
     assert list(listings["train"]) == list(listings["test"]) == [composed, "Obst"]
     assert ordered([composed, "Obst"], f"Obst,{decomposed}") == ["Obst", composed]
     folder(tmp_path, decomposed, parts=("train",))
-    with pytest.raises(DataError, match="two folders whose names are both 'Gemüse'"):
+    with pytest.raises(DataError, match="two folders with the same Unicode name 'Gemüse'"):
         list_parts(tmp_path, ("train", "test"), AUTO)
 
 
