@@ -55,7 +55,7 @@ def plan_target(job: EvaluateJob, known: Mapping[str, CheckpointRecord], store: 
         for each in job.sweep or (job.assessment,):
             if each.unexamined(record):
                 examinations += 1
-                whole = rigour.passes(each.threat).times(min(each.examples, rigour.EXAMPLES))
+                whole = rigour.passes(each.threat, each.dataset.shape[:3]).times(min(each.examples, rigour.EXAMPLES))
                 passes, seconds = passes + whole, add_seconds(seconds, timed.training(whole))
             for gap in each.gaps(record.evaluations if record is not None else ()):
                 if not gap.blocks:
