@@ -61,11 +61,13 @@ class EvaluationProtocol(Settings):
         tuple[Literal["early", "last"], ...], Doc("which checkpoints are evaluated; not part of the fingerprint")
     ]
     steps: Annotated[int, Ge(1), Doc("steps K of the evaluation attacks that take steps")]
-    relative_step: Annotated[float, Interval(gt=0, lt=math.inf), Doc("their step size, as a fraction of epsilon")]
-    start: Annotated[Start, Doc("their start")]
+    relative_step: Annotated[
+        float, Interval(gt=0, lt=math.inf), Doc("these attacks' step size, as a fraction of epsilon")
+    ]
+    start: Annotated[Start, Doc("these attacks' start")]
     epsilon: Annotated[Epsilon | None, LATER, Doc("radius of the attacks' ball; none: the training's")] = None
     norm: Annotated[str | None, LATER, Doc("norm of the attacks' ball; none: the training's")] = None
-    block_size: Annotated[int, Ge(1), Doc("images attacked together, with random numbers of their own")]
+    block_size: Annotated[int, Ge(1), Doc("images attacked together; each block has its own random numbers")]
     attacks: Annotated[tuple[str, ...], Doc("the attacks, weakest first; the board ranks by the last")]
 
     def check(self) -> None:
