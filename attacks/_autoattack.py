@@ -19,7 +19,7 @@ from harness.plugin.threat import Threat
 from harness.runtime.seeds import global_seed
 
 FEWEST = 4  # classes: APGD's targeted loss needs the four highest logits
-NORMS = ("Linf", "L2")  # whose standard version has these parts; in L2 its Square raises on some sizes of images
+NORMS = ("Linf", "L2")  # the standard version has these parts in both; in L2 its Square raises for some image sizes
 TARGETS = 9  # the standard version's number of target classes
 _ITERATIONS, _QUERIES = 100, 5000  # the standard version's: for each gradient attack, and for Square
 _ASCENT = Passes(_ITERATIONS + 1, _ITERATIONS + 1)  # one run of APGD

@@ -18,7 +18,7 @@ class FGSM(Attack):
     """One step of length epsilon from the image itself (Goodfellow et al., ICLR 2015, arXiv:1412.6572).
 
     A baseline, not an evaluation: if it breaks more examples than PGD, the gradients mislead PGD.
-    Departs: the result is clipped to [0, 1]; in another ball than L-infinity it steps as that ball does.
+    Departs: the result is clipped to [0, 1]; in another ball than L-infinity it takes that ball's own step.
     """
 
     kind: ClassVar[AttackKind] = "single-step"

@@ -60,7 +60,7 @@ def evaluate(
     in a quantised network do; the checks of rigour and ``Steadiness`` report that.
 
     Raises:
-        SettingError: the attack does not know the threat's ball.
+        SettingError: the attack cannot attack in the threat's ball.
         PluginError: the attack returned no images of this shape and type, or NaN; or it changed the network, or read a
             part of the threat that its budget does not name. Names the attack and its file.
     """

@@ -45,7 +45,7 @@ def images(attack: Attack) -> None:
 
 
 def inside(attack: Attack) -> None:
-    """In every ball, where it says that it takes the ball from the threat."""
+    """Inside the L-infinity ball; inside every ball that it does not refuse, if its budget names the norm."""
     for norm in BALLS if "norm" in attack.budget else (LINF,):
         threat = replace(THREAT, norm=norm)
         try:

@@ -48,7 +48,7 @@ class Scope:
             "start": evaluation["start"],
         }
         norm = evaluation.get("norm") or document.get("train", {}).get("norm", LINF)
-        if norm != LINF:  # as ``Threat.resolved`` names it
+        if norm != LINF:  # L-infinity is left out, as in ``Threat.resolved``
             threat["norm"] = norm
         return cls(
             threat=threat, attacks=attacks, block_size=evaluation["block_size"], examples=examples, sample=sample
@@ -69,7 +69,7 @@ class Scope:
         common: dict[str, Any] = {"kind": kind, "epsilon": self.epsilon, "examples": self.examples}
         if self.sample != "first":  # left out otherwise, so that older examinations keep their identity
             common["sample"] = self.sample
-        if self.norm != LINF:  # likewise
+        if self.norm != LINF:  # left out otherwise, for the same reason
             common["norm"] = self.norm
         if kind == "model":
             return common | {"threat": dict(self.threat), "block_size": self.block_size}

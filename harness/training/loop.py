@@ -58,7 +58,7 @@ class Trainer:
     """The training of one run on one device. ``fit`` resumes from the state in the run's directory, if there is one.
 
     Args:
-        craft: what crafts the variants that every method trains on.
+        craft: crafts the variants that the method trains on.
     """
 
     def __init__(
