@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,23 +13,26 @@ import typer
 from harness.cli import completion
 from harness.cli.console import print_parts
 from harness.cli.grouped import grouped
-from harness.cli.options import AsJson, Db, ImageFolder, Plugins, place
+from harness.cli.options import AsJson, Db, ImageFolder, Plugins, place, rows_option
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+how = partial(typer.Option, rich_help_panel="How to compare")
+
+
 @grouped
 def compare(
     first: Annotated[
-        str | None, typer.Argument(metavar="[A]", help="A run's number, or a row's label such as 'lrat floor=pgd'.")
+        str | None, typer.Argument(metavar="A", help="A run's number, or a row's label such as 'lrat floor=pgd'.")
     ] = None,
-    second: Annotated[str | None, typer.Argument(metavar="[B]", help="What to compare it with, likewise.")] = None,
+    second: Annotated[str | None, typer.Argument(metavar="B", help="What to compare it with, likewise.")] = None,
     *,
     attack: Annotated[
         str | None,
-        typer.Option(
+        how(
             metavar="NAME",
             help="Under this attack, or worst_case.",
             show_default="the last that both have",
@@ -37,7 +41,7 @@ def compare(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="NAME",
             help="On this data set; folder:PATH is read, for the classes of its images.",
             autocompletion=completion.plugin_names("datasets"),
@@ -45,11 +49,11 @@ def compare(
     ] = None,
     arch: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of this network.", autocompletion=completion.plugin_names("networks")),
+        rows_option(metavar="NAME", help="Of this network.", autocompletion=completion.plugin_names("networks")),
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="NAME",
             help="At this checkpoint: early or last.",
             autocompletion=completion.words("early", "last"),
@@ -57,19 +61,17 @@ def compare(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="NAME",
             help="Trained under this protocol: its name, or its fingerprint's beginning.",
             autocompletion=completion.protocols,
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All pairs of rows of each board, Holm-corrected.")] = False,
-    vulnerable: Annotated[
-        bool, typer.Option("--vulnerable", help="Compare which test images are the most vulnerable.")
-    ] = False,
+    everything: Annotated[bool, how("--all", help="All pairs of rows of each board, Holm-corrected.")] = False,
+    vulnerable: Annotated[bool, how("--vulnerable", help="Compare which test images are the most vulnerable.")] = False,
     attacks: Annotated[
         str | None,
-        typer.Option(
+        how(
             metavar="X,Y",
             help="With --vulnerable and A alone: two attacks on it.",
             autocompletion=completion.plugin_lists("attacks"),
@@ -77,7 +79,7 @@ def compare(
     ] = None,
     share: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="With --vulnerable: the share of images.", show_default="0.2"),
+        how(metavar="SHARE", help="With --vulnerable: the share of images.", show_default="0.2"),
     ] = None,
     folder: ImageFolder,
     data_dir: Annotated[

@@ -86,7 +86,7 @@ def evaluate(
         protocol_option(
             "--attacks",
             metavar="A,B",
-            help="Evaluate by these attacks, of the protocol or not, and by natural accuracy.",
+            help="Run these attacks, of the protocol or not, and natural accuracy; the protocol stays as it is.",
             show_default="the protocol's",
             autocompletion=completion.plugin_lists("attacks"),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Write results for other leaderboards.", no_args_is_help=False, cls=Group)
 
 
+entry_option = partial(typer.Option, rich_help_panel="The entry")
+
+
 @app.callback()
 def export() -> None:
     """Write results for other leaderboards."""
@@ -29,31 +33,31 @@ def robustbench(
     run_id: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, as `harness runs` prints it.")],
     out: Annotated[
         Path | None,
-        typer.Option(
+        entry_option(
             metavar="FILE.json",
             help="Write the entry there, and FILE.py that loads the model.",
             show_default="print it",
         ),
     ] = None,
-    loader: Annotated[bool, typer.Option("--loader", help="Print the loader instead of the entry.")] = False,
+    loader: Annotated[bool, entry_option("--loader", help="Print the loader instead of the entry.")] = False,
     checkpoint: Annotated[
         str,
-        typer.Option(
+        entry_option(
             metavar="NAME",
             help="Which of the run's checkpoints.",
             autocompletion=completion.words("early", "last"),
         ),
     ] = "last",
     epsilon: Annotated[
-        str | None, typer.Option(metavar="E", help="AutoAttack's radius, where several were measured: 8/255.")
+        str | None, entry_option(metavar="E", help="AutoAttack's radius, where several were measured: 8/255.")
     ] = None,
-    authors: Annotated[str | None, typer.Option(metavar="NAMES", help="Names, separated by commas.")] = None,
-    title: Annotated[str | None, typer.Option("--title", "--name", metavar="TITLE", help="The paper's title.")] = None,
-    link: Annotated[str | None, typer.Option(metavar="URL", help="Where the paper is.")] = None,
-    venue: Annotated[str | None, typer.Option(metavar="VENUE", help="Where it came out, such as 'ICML 2021'.")] = None,
+    authors: Annotated[str | None, entry_option(metavar="NAMES", help="Names, separated by commas.")] = None,
+    title: Annotated[str | None, entry_option("--title", "--name", metavar="TITLE", help="The paper's title.")] = None,
+    link: Annotated[str | None, entry_option(metavar="URL", help="Where the paper is.")] = None,
+    venue: Annotated[str | None, entry_option(metavar="VENUE", help="Where it came out, such as 'ICML 2021'.")] = None,
     additional_data: Annotated[
         bool | None,
-        typer.Option("--additional-data/--no-additional-data", help="Whether it saw data of other sources."),
+        entry_option("--additional-data/--no-additional-data", help="Whether it saw data of other sources."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     db: Db = None,

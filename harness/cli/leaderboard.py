@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import typer
-
 from harness.cli import completion
 from harness.cli.console import print_boards
-from harness.cli.options import Db, output_option
+from harness.cli.options import Db, output_option, rows_option
 from harness.errors import did_you_mean, near_misses
 
 Format = Literal["table", "json", "markdown", "csv"]
@@ -17,19 +15,19 @@ Format = Literal["table", "json", "markdown", "csv"]
 def leaderboard(
     dataset: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="NAME", help="Show this data set's rows alone.", autocompletion=completion.plugin_names("datasets")
         ),
     ] = None,
     arch: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="NAME", help="Show this network's rows alone.", autocompletion=completion.plugin_names("networks")
         ),
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="NAME",
             help="Show rows under this protocol alone: its name, or its fingerprint's beginning.",
             autocompletion=completion.protocols,
@@ -37,7 +35,7 @@ def leaderboard(
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="NAME",
             help="Show this checkpoint's rows alone: early or last.",
             autocompletion=completion.words("early", "last"),
@@ -45,15 +43,15 @@ def leaderboard(
     ] = None,
     sort: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="COLUMN",
             help="Rank by this attack, or by worst_case.",
             show_default="the last attack",
             autocompletion=completion.plugin_names("attacks"),
         ),
     ] = None,
-    form: Annotated[Format, output_option("--format", help="How to print.")] = "table",
     db: Db = None,
+    form: Annotated[Format, output_option("--format", help="How to print.")] = "table",
 ) -> None:
     """Show the leaderboard: measured rows, and those that papers report, each in rankings of their own."""
     from harness.leaderboard.board import Selection

@@ -24,8 +24,8 @@ def list_plugins(
             autocompletion=completion.words(*LISTED),
         ),
     ],
-    as_json: AsJson = False,
     plugins: Plugins = None,
+    as_json: AsJson = False,
 ) -> None:
     """List methods, attacks, datasets, networks, wrappers, or protocols, with their sources and settings."""
     if kind not in LISTED:

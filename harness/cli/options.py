@@ -17,9 +17,10 @@ from harness.cli import completion
 from harness.errors import SettingError
 
 WHAT, FOLDERS, PROTOCOL = "What to run", "Folders of images", "Protocol"
-PLACES, OUTPUT = "Where things are", "Output"
+ROWS, PLACES, OUTPUT = "Which rows", "Where things are", "Output"
 what = partial(typer.Option, rich_help_panel=WHAT)
 folder_option = partial(typer.Option, rich_help_panel=FOLDERS)
+rows_option = partial(typer.Option, rich_help_panel=ROWS)
 protocol_option = partial(typer.Option, rich_help_panel=PROTOCOL)
 place = partial(typer.Option, rich_help_panel=PLACES)
 output_option = partial(typer.Option, rich_help_panel=OUTPUT)

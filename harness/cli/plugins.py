@@ -77,9 +77,7 @@ def check(
     plugins: Plugins = None,
     argument: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEXT", help="For a data set such as folder: what follows the colon in --dataset NAME:TEXT."
-        ),
+        place(metavar="TEXT", help="For a data set such as folder: what follows the colon in --dataset NAME:TEXT."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from harness.cli import completion
 from harness.cli.code_text import code_of_model, code_of_run
-from harness.cli.options import AsJson, Db
+from harness.cli.options import AsJson, Db, rows_option
 from harness.errors import HarnessError, UnknownName, normal
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def show(
     what: Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or a model's name: see `harness runs`.")],
     dataset: Annotated[
         str | None,
-        typer.Option(
+        rows_option(
             metavar="NAME",
             help="The data set of a model: its name, or its fingerprint's beginning.",
             autocompletion=completion.plugin_names("datasets"),

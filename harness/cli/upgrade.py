@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from harness.cli.options import Db
+from harness.cli.options import Db, place
 
 
 def upgrade(
     db: Db = None,
     backup: Annotated[
-        bool, typer.Option("--backup/--no-backup", help="Copy the file first, beside it: FILE.schema-NNNN.db.")
+        bool, place("--backup/--no-backup", help="Copy the file first, beside it: FILE.schema-NNNN.db.")
     ] = True,
 ) -> None:
     """Bring a database of an older version of harness to the schema that this version reads."""

@@ -60,7 +60,12 @@ class TestList:
         document = whole.document()
         tables = {"train": document["train"], "evaluation": document["evaluation"], **document["attacks"]}
         expected = {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
-        expected |= {"epsilon": document["epsilon"], "evaluation.epsilon": None}  # not in documents while it is unset
+        later = {
+            "evaluation.epsilon": None,
+            "evaluation.norm": None,
+            "train.norm": "Linf",
+        }  # not in documents unless set
+        expected |= {"epsilon": document["epsilon"], **later}
         assert {setting["name"]: setting["default"] for setting in entry["settings"]} == expected
         assert all(setting["meaning"] for setting in entry["settings"])
         _, _, below = harness("list protocols").partition(f"{name}  {protocol.summary}")
