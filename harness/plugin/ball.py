@@ -1,7 +1,7 @@
-"""The ball: the images that an adversary may give in place of an image, by one norm.
+"""The ball: the images that an adversary may put in place of a given image.
 
-Everything that depends on the norm is here: where crafting starts, which way it steps, how it stays inside, and how
-far away a point is. Another norm is one more class in ``BALLS``, and no other change.
+Everything that depends on the norm is here: the random start, the step along a gradient, the projection, and the
+distance. Another norm is one more class in ``BALLS``, and no other change.
 
 torch is imported where it is first needed: protocols, which name a norm, are read and listed without it.
 """
@@ -47,7 +47,7 @@ class Ball(ABC):
     """Its name in settings and identities, as the field writes it."""
 
     widest: ClassVar[float] = math.inf
-    """The largest radius that makes sense; a larger one was given in other units."""
+    """The largest radius that is accepted; a larger one was given in other units."""
 
     def __init__(self, x: Tensor, epsilon: float) -> None:
         self.x, self.epsilon = x, epsilon
@@ -58,16 +58,16 @@ class Ball(ABC):
 
     @abstractmethod
     def direction(self, gradient: Tensor) -> Tensor:
-        """The way of length 1 along which the objective rises most, by its gradient ``(batch, ...)``.
+        """The direction of steepest ascent, of length 1 in this norm, from a gradient ``(batch, ...)``.
 
-        Always finite: zeros where the gradient is zero, and no way along an entry that is NaN.
+        It is always finite. Where the gradient is zero or NaN, it is zero.
         """
 
     @abstractmethod
     def project(self, x_adv: Tensor) -> Tensor:
-        """Points in the ball and in [0, 1], as a new tensor; a point that is there already stays.
+        """Points in the ball and in [0, 1], as a new tensor; a point that is inside already stays where it is.
 
-        An infinite entry counts as a very large one.
+        An infinite entry is projected like a very large one.
         """
 
     @abstractmethod
@@ -155,4 +155,6 @@ def refuse_radius(norm: str, epsilon: float, name: str = "epsilon") -> None:
     if not math.isfinite(epsilon) or epsilon > widest:
         rule = "a finite number" if math.isinf(widest) else f"less than or equal to {widest:g}"
         advice = f"; pixels are in [0, 1], so write {epsilon:g}/255 rather than {epsilon:g}"
-        raise SettingError(f"{name}={epsilon:g} is refused: it should be {rule}{advice if epsilon > widest else ''}")
+        raise SettingError(
+            f"{name}={epsilon:g} is refused: it should be {rule}{advice if widest < epsilon < math.inf else ''}"
+        )

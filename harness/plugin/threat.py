@@ -36,7 +36,7 @@ class Threat(Settings):
     def seen_as(self, budget: Collection[str], refuse: Callable[[str], Exception]) -> Threat:
         """The same budget, of which no other part than these can be read.
 
-        A part that was added later can be read where it has its default: that is what the attack did before.
+        A part that was added later, such as the norm, can be read where it has its default.
 
         Args:
             refuse: gives, for the name of another part, what is raised where that is read.

@@ -21,7 +21,7 @@ from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, quiet
 
 PREFIX = "robustbench:"
-THREAT_MODEL = "Linf"  # the ball of every protocol here
+THREAT_MODEL = "Linf"  # the norm that ships, and that most entries are of
 _INSTALL = "pip install 'robustness-harness[robustbench]'"
 
 

@@ -148,6 +148,10 @@ class TestThreat:
         expected = "it should be less than or equal to 1; pixels are in [0, 1], so write 8/255 rather than 8"
         assert str(caught.value) == f"epsilon=8 is refused: {expected}"
 
+    def test_an_infinite_radius_is_refused_without_advice(self) -> None:
+        with pytest.raises(HarnessError, match=r"^epsilon=inf is refused: it should be less than or equal to 1$"):
+            make_threat(epsilon=math.inf)
+
     @pytest.mark.usefixtures("l2")
     def test_each_norm_has_radii_of_its_own(self) -> None:
         threat = Threat(epsilon=3.0, steps=1, step_size=0.1, start="none", norm="L2")
