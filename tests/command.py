@@ -10,10 +10,10 @@ import pytest
 from harness.cli.main import main
 
 
-def exit_code(command: str) -> int:
+def exit_code(command: str, *, comments: bool = False) -> int:
     """Run a command line that begins with ``harness``, to its end."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", shlex.split(command, comments=True))
+        patch.setattr(sys, "argv", shlex.split(command, comments=comments))
         with pytest.raises(SystemExit) as ended:
             main()
     assert isinstance(ended.value.code, int)

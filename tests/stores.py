@@ -72,13 +72,14 @@ def add_evaluation(
     block: int | None = None,
     sample: str = "first",
     warnings: tuple[str, ...] = (),
+    duration_s: float = 1.0,
 ) -> int:
     """Keep an evaluation, in blocks of a size or in one; of more examples than verdicts it is not complete."""
     whole = bytes(verdicts)
     number = store.open_evaluation(checkpoint.id, attack, settings, seed, examples or len(whole), {}, sample=sample)
     size = block or len(whole)
     for first in range(0, len(whole), size):
-        store.add_block(BlockDone(number, first, whole[first : first + size], 1.0, warnings))
+        store.add_block(BlockDone(number, first, whole[first : first + size], duration_s, warnings))
     return number
 
 

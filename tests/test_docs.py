@@ -31,7 +31,7 @@ def test_what_a_page_says_works(
         elif language == "console":
             for line in text.splitlines():
                 assert line.startswith("$ harness "), line
-                code = exit_code(line.removeprefix("$ "))
+                code = exit_code(line.removeprefix("$ "), comments=True)
                 out, err = capsys.readouterr()
                 assert code == 0, f"{line}\n{out}\n{err}"
                 commands += 1

@@ -12,6 +12,7 @@ import harness
 
 PACKAGE = Path(harness.__file__).parent
 ROOMS, FLOORS = 32, 9
+LINES = 300  # of a file, at most
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
@@ -72,3 +73,18 @@ def test_every_folder_says_what_lives_there() -> None:
         text = ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text(encoding="utf-8")))
         assert text is not None, folder
         assert text.split("\n")[0].endswith((".", ":")), folder
+
+
+def test_no_file_is_too_long_to_be_one_concept() -> None:
+    root = PACKAGE.parent
+    folders = (root / name for name in ("harness", "methods", "attacks", "tests", "scripts", "benchmarks"))
+    lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for f in folders for file in f.rglob("*.py")}
+    assert {str(file.relative_to(root)): length for file, length in lengths.items() if length > LINES} == {}
+
+
+def test_what_tests_share_stands_in_modules_that_are_no_tests() -> None:
+    tests = PACKAGE.parent / "tests"
+    for file in tests.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tests."):
+                assert not node.module.rpartition(".")[2].startswith("test_"), file

@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.cli.conftest import Harness
 
+SHORT = "--dataset digits --epochs 1 --seeds 1 --workers 1 --no-checks --set evaluation.attacks=natural --db board.db"
+
 METHOD = """
 from dataclasses import dataclass
 import torch.nn.functional as F

@@ -9,8 +9,8 @@ import pytest
 
 from harness.planning.run_request import RunRequest, resolve_run
 from harness.store.scope import Scope
-from tests.cli.conftest import Harness
-from tests.cli.evaluate.given import HERE, PROTOCOL, TRAIN, N, refused, store_of
+from tests.cli.conftest import Harness, Refused
+from tests.cli.evaluate.given import HERE, PROTOCOL, TRAIN, N, store_of
 
 pytestmark = pytest.mark.usefixtures("l2")
 L2_PROTOCOL = (
@@ -61,21 +61,19 @@ def test_what_a_leaderboard_reads_of_a_protocol_is_what_its_examinations_were_of
         assert Scope.of_document(record.document, record.attacks, job.examples) == job.scope
 
 
-def test_an_unknown_norm_is_refused_before_anything_is_written(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = refused(f"{TRAIN} --set train.norm=l2", monkeypatch, capsys)
+def test_an_unknown_norm_is_refused_before_anything_is_written(place: Path, refusal: Refused) -> None:
+    line = refusal(f"{TRAIN} --set train.norm=l2")
     assert "unknown norm 'l2'; did you mean 'L2'? known: L2, Linf" in line
     assert [file.name for file in place.iterdir()] == ["quick.toml"]
 
 
 def test_an_attack_that_knows_no_norm_is_refused_before_anything_is_written(
-    place: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Path, harness: Harness, refusal: Refused
 ) -> None:
     harness("new attack corner")
     protocol = L2_PROTOCOL.replace('"cw"]', '"corner"]')
     (place / "quick.toml").write_text(protocol)
     before = sorted(place.iterdir())
-    line = refused(f"{TRAIN} --plugin corner.py", monkeypatch, capsys)
+    line = refusal(f"{TRAIN} --plugin corner.py")
     assert "attack 'corner' is refused in the L2 ball: it attacks in Linf alone" in line
     assert sorted(place.iterdir()) == before

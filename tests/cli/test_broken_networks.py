@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.store.store import Store
-from tests.cli.conftest import Harness
-from tests.cli.test_broken_plugins import WHERE, fails
+from tests.cli.conftest import Ends, Harness
+from tests.cli.sources import SHORT
 
 NETWORK = """
 from dataclasses import dataclass
@@ -88,16 +88,16 @@ CASES = {
 
 def write(build: str, forward: str) -> str:
     Path("tiny.py").write_text(NETWORK.replace("BUILD", build).replace("FORWARD", forward))
-    return f"run sat standard --wrap awp --plugin tiny.py --arch tiny {WHERE}"
+    return f"run sat standard --wrap awp --plugin tiny.py --arch tiny {SHORT}"
 
 
 @pytest.mark.parametrize(("build", "forward", "words"), CASES.values(), ids=CASES)
 def test_a_network_that_cannot_be_trained_is_refused_before_anything_is_written(
-    build: str, forward: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    build: str, forward: str, words: str, fails: Ends
 ) -> None:
     command = write(build, forward)
     before = set(Path().iterdir())
-    code, out, err = fails(command, capsys, monkeypatch)
+    code, out, err = fails(command)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"harness: network 'tiny' ({Path('tiny.py').resolve()}")
     assert words in err
@@ -123,11 +123,11 @@ BIAS_ALONE = "model = Model(); model.linear.weight.requires_grad_(False); return
 
 
 def test_a_network_that_a_wrapper_cannot_take_is_refused_before_anything_is_written(
-    harness: Harness, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, fails: Ends
 ) -> None:
     command = write(BIAS_ALONE, "return z")
     before = set(Path().iterdir())
-    code, out, err = fails(command, capsys, monkeypatch)
+    code, out, err = fails(command)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "wrapper 'awp' finds nothing to perturb" in err
     assert set(Path().iterdir()) == before

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
-import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness.cli.main import main
 from harness.store.store import Store
-from tests.cli.conftest import Harness
-from tests.cli.sources import ATTACK, METHOD, NETWORK
+from tests.cli.conftest import Ends, Harness
+from tests.cli.sources import ATTACK, METHOD, NETWORK, SHORT
 
-WHERE = "--dataset digits --epochs 1 --seeds 1 --workers 1 --no-checks --set evaluation.attacks=natural --db board.db"
-RUN = f"--arch smallcnn --set width=2 {WHERE}"
+RUN = f"--arch smallcnn --set width=2 {SHORT}"
 GOOD = "return SCALE * F.cross_entropy(step.model(step.x), step.y)"
 LATE = f"if len(step.y) > 2 and step.progress > 0.5: raise ValueError('later')\n        {GOOD}"  # not while planning
 
@@ -26,23 +21,10 @@ def write(name: str, loss: str, head: str = "") -> str:
     return name
 
 
-def fails(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
-    """The exit code, standard output, and standard error of a command that does not succeed."""
-    monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
-    monkeypatch.setattr(logging.root, "handlers", [])  # pytest's own would hide what logging prints on standard error
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert "Traceback" not in err
-    return int(str(ended.value.code)), out, err
-
-
-def test_a_method_that_is_broken_is_refused_before_anything_is_written(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_method_that_is_broken_is_refused_before_anything_is_written(fails: Ends) -> None:
     write("bad.py", "return F.cross_entropy(step.model(step.x), step.y, reduction='none')")
     before = set(Path().iterdir())
-    code, out, err = fails(f"run bad --plugin bad.py {RUN}", capsys, monkeypatch)
+    code, out, err = fails(f"run bad --plugin bad.py {RUN}")
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert f"method 'bad' ({Path('bad.py').resolve()}): its loss has shape (2,)" in err
@@ -50,11 +32,9 @@ def test_a_method_that_is_broken_is_refused_before_anything_is_written(
     assert set(Path().iterdir()) == before
 
 
-def test_one_that_is_broken_among_several_is_recorded_and_the_others_go_on(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_is_broken_among_several_is_recorded_and_the_others_go_on(fails: Ends) -> None:
     write("bad.py", "return 1.0")
-    code, out, err = fails(f"run bad standard --plugin bad.py {RUN}", capsys, monkeypatch)
+    code, out, err = fails(f"run bad standard --plugin bad.py {RUN}")
     assert code == 1
     assert "standard" in out
     assert "run 1 failed: method 'bad'" in err
@@ -65,12 +45,10 @@ def test_one_that_is_broken_among_several_is_recorded_and_the_others_go_on(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_one_that_breaks_late_ends_its_own_run_alone(
-    workers: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_breaks_late_ends_its_own_run_alone(workers: int, fails: Ends) -> None:
     write("late.py", LATE)
     command = f"run late standard --plugin late.py {RUN}".replace("--workers 1", f"--workers {workers}")
-    code, _, err = fails(command, capsys, monkeypatch)
+    code, _, err = fails(command)
     assert code == 1
     assert err.count("ValueError") == 1
     assert "late.py, line 10): it raised ValueError: later; `harness check method late" in err
@@ -85,12 +63,10 @@ def test_one_that_breaks_late_ends_its_own_run_alone(
 
 @pytest.mark.parametrize("wrong", ["1 / 0", "raise SystemExit(0)", "step.model(step.x.double())"])
 @pytest.mark.parametrize("others", ["", " standard"])
-def test_one_that_raises_while_it_is_counted_is_told_in_one_line(
-    wrong: str, others: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_raises_while_it_is_counted_is_told_in_one_line(wrong: str, others: str, fails: Ends) -> None:
     write("bad.py", f"{wrong}\n        {GOOD}")
     before = set(Path().iterdir())
-    code, _, err = fails(f"run bad{others} --plugin bad.py {RUN}", capsys, monkeypatch)
+    code, _, err = fails(f"run bad{others} --plugin bad.py {RUN}")
     (line,) = [line for line in err.splitlines() if "bad" in line]
     assert "bad.py, line 10): it raised" in line
     if not others:
@@ -105,12 +81,12 @@ def test_one_that_raises_while_it_is_counted_is_told_in_one_line(
         assert 'bad.py", line 10, in loss' in file.read_text()
 
 
-def test_what_plugins_print_never_reaches_standard_output(harness: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_plugins_print_never_reaches_standard_output(harness: Harness) -> None:
     write("loud.py", f"print('loss')\n        {GOOD}", "print('import')\n")
     Path("tiny.py").write_text(
         NETWORK.replace("        return", "        print('build')\n        return").replace("ACT", "ReLU")
     )
-    run = f"run loud --plugin loud.py --plugin tiny.py --arch tiny {WHERE}"
+    run = f"run loud --plugin loud.py --plugin tiny.py --arch tiny {SHORT}"
     assert json.loads(harness(f"{run} --json"))["method"] == "loud"
     (run_record,) = Store.read("board.db").runs()
     log = (Path("runs") / run_record.folder / "log.txt").read_text()
@@ -118,33 +94,31 @@ def test_what_plugins_print_never_reaches_standard_output(harness: Harness, caps
     assert json.loads(harness(f"{run} --json --dry-run"))["evaluations_done"] == 1
 
 
-def test_that_a_plugin_prints_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_a_plugin_prints_is_told_once(fails: Ends) -> None:
     write("loud.py", f"print('loss')\n        {GOOD}")
-    _, _, err = fails(f"run loud --plugin loud.py {RUN}", capsys, monkeypatch)
+    _, _, err = fails(f"run loud --plugin loud.py {RUN}")
     assert err.count("method 'loud' prints; it goes to ") == 1
 
 
-def test_a_private_file_that_is_named_is_refused(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_private_file_that_is_named_is_refused(fails: Ends) -> None:
     write("_mine.py", GOOD)
-    code, _, err = fails(f"run standard --plugin _mine.py {RUN}", capsys, monkeypatch)
+    code, _, err = fails(f"run standard --plugin _mine.py {RUN}")
     assert code == 2
     assert "the plugin file _mine.py cannot be used: a name that begins with _" in err
 
 
-def test_a_broken_network_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_network_is_named(fails: Ends) -> None:
     Path("tiny.py").write_text(NETWORK.replace("nn.Linear(64, 8)", "nn.Linear(63, 8)").replace("ACT", "ReLU"))
-    code, _, err = fails(f"run gairat --plugin tiny.py --arch tiny {WHERE}", capsys, monkeypatch)
+    code, _, err = fails(f"run gairat --plugin tiny.py --arch tiny {SHORT}")
     assert code == 2
     assert "network 'tiny' (" in err
     assert "shapes cannot be multiplied" in err
 
 
-def test_an_attack_that_raises_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attack_that_raises_is_named(fails: Ends) -> None:
     Path("push.py").write_text(ATTACK.replace("PUSHED", "x[:, 5:6] / len([][0])"))
     command = f"run standard --plugin push.py {RUN}".replace("attacks=natural", "attacks=natural,push")
-    code, _, err = fails(command, capsys, monkeypatch)
+    code, _, err = fails(command)
     assert code == 2
     assert "attack 'push' (" in err
     assert "it raised IndexError" in err

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
-import pytest
-
-from harness.cli.main import main
 from harness.store.store import Store
+from tests.cli.conftest import Ends
 
 COUNTS = """
 from torch import nn
@@ -28,13 +24,10 @@ COMMAND = (
 )
 
 
-def test_attacks_on_it_end_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_attacks_on_it_end_in_one_line(ends: Ends) -> None:
     Path("counts.py").write_text(COUNTS)
-    monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(f"{COMMAND} --workers 1")])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "")
+    code, out, err = ends(f"{COMMAND} --workers 1")
+    assert (code, out) == (2, "")
     last = err.strip().splitlines()[-1]
     assert last.startswith("harness: counts.py:Counts answers otherwise than before it was attacked: ")
     store = Store.read("b.db")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,16 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.cli.main import main
 from harness.data.digits import Digits
 from harness.data.folder import Folder
-from harness.events import BlockDone
-from harness.identity import digest
-from harness.protocols.run_spec import RunSpec
-from harness.store.records import DatasetRecord, ProtocolRecord
+from harness.store.records import DatasetRecord
 from harness.store.store import Store
-from tests.cli.conftest import Harness
-from tests.tiny import PROTOCOL_DOCUMENT
+from tests.cli.conftest import Harness, Refused
+from tests.stores import add_checkpoint, add_evaluation, as_digits, make_spec, see_protocol, start
 
 TRAINING = {"epochs": 3}
 ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"block_size": 4}, "cw": {"block_size": 2}}
@@ -36,27 +31,13 @@ VERDICTS = {  # method -> attack -> one a training seed
 
 def fill(location: str, dataset: DatasetRecord) -> None:
     store = Store.write(location)
-    attacks = {name: digest(settings) for name, settings in ATTACKS.items()}
-    store.see_protocol(ProtocolRecord("1" * 64, "tiny", digest(TRAINING), attacks, PROTOCOL_DOCUMENT), TRAINING)
+    see_protocol(store, ATTACKS, TRAINING)
     for method, held in VERDICTS.items():
         for seed in range(len(held["pgd"])):
-            spec = RunSpec(
-                method=method,
-                method_settings={},
-                network="smallcnn",
-                network_settings={},
-                dataset=dataset.name,
-                dataset_fingerprint=dataset.fingerprint,
-                training=TRAINING,
-                train_seed=seed,
-            )
-            words: dict[str, Any] = {"method_departures": {}, "network_departures": {}, "provenance": {}}
-            run = store.start_run(spec, dataset, parameters=1, **words)
-            store.add_checkpoint(run.id, "last", 3, digest(run.id))
-            (kept,) = store.run(run.id).checkpoints
+            run = start(store, make_spec(dataset, method=method, training=TRAINING, train_seed=seed), dataset)
+            checkpoint = add_checkpoint(store, run, epoch=3)
             for attack, verdicts in held.items():
-                number = store.open_evaluation(kept.id, attack, ATTACKS[attack], 0, 6, {})
-                store.add_block(BlockDone(number, 0, bytes(map(int, verdicts[seed])), 1.0, ()))
+                add_evaluation(store, checkpoint, attack, ATTACKS[attack], as_digits(verdicts[seed]))
             store.end_run(run.id)
     store.close()
 
@@ -179,17 +160,8 @@ def test_vulnerable_images(harness: Harness, monkeypatch: pytest.MonkeyPatch, na
         ("sat lrat --vulnerable", "before the vulnerability of each image was kept"),
     ],
 )
-def test_a_mistake_is_one_line(
-    arguments: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["harness", "compare", *shlex.split(arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "")
-    (line,) = err.splitlines()
-    assert line.startswith("harness: ")
-    assert told in line
+def test_a_mistake_is_one_line(arguments: str, told: str, refusal: Refused) -> None:
+    assert told in refusal(f"compare {arguments}")
 
 
 def test_a_folder_of_images_is_read_for_its_classes(harness: Harness, elsewhere: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from harness.protocols.protocol import protocol_names
 from harness.reference import lrat_paper
 from harness.registry.catalogue import discover
+from tests.cli.imported import HEAVY
 from tests.cli.sources import ATTACK, METHOD, NETWORK
-from tests.cli.test_imports import HEAVY
 
 PROGRAM = f"""
 import atexit, sys

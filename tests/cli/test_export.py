@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,19 +13,16 @@ import torch
 import typer
 
 from harness.cli import export
-from harness.cli.main import main
-from harness.events import BlockDone
-from harness.identity import digest
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.network import Shape
-from harness.protocols.run_spec import RunSpec
 from harness.robustbench.entry import read_entry
 from harness.runtime.seeds import global_seed
-from harness.store.records import DatasetRecord, ProtocolRecord
+from harness.store.records import DatasetRecord
 from harness.store.store import Store
 from harness.training.checkpoints import save_weights
-from tests.cli.conftest import Harness
-from tests.cli.test_imports import HEAVY, modules
+from tests.cli.conftest import Ends, Harness, Refused
+from tests.cli.imported import HEAVY, modules
+from tests.stores import add_evaluation, make_spec, right, see_protocol, start
 
 EXAMPLES = 40
 CIFAR = DatasetRecord("cifar10", "c" * 64, 50_000, EXAMPLES, 3, 8, 8, 10)  # of a size that smallcnn takes
@@ -42,22 +37,13 @@ class Results:
         fields: dict[str, Any] = {
             "method": "trades",
             "method_settings": {"beta": 6.0},
-            "network": "smallcnn",
             "network_settings": {"width": 2},
-            "dataset": dataset.name,
-            "dataset_fingerprint": dataset.fingerprint,
-            "training": TRAINING,
-            "train_seed": 3,
         }
-        self.spec = spec = RunSpec(**(fields | changes))
+        self.spec = spec = make_spec(dataset, **(fields | {"training": TRAINING, "train_seed": 3} | changes))
         self.store = Store.write(str(folder / "leaderboard.db"))
-        record = ProtocolRecord(
-            "a1b2c3d4" * 8, "paper", digest(TRAINING), {"natural": digest({}), "autoattack": digest(AUTOATTACK)}, {}
-        )
-        self.store.see_protocol(record, TRAINING)
-        self.run = self.store.start_run(
-            spec, dataset, method_departures={}, network_departures={"width": 2}, parameters=1, provenance={}
-        )
+        attacks = {"natural": {}, "autoattack": AUTOATTACK}
+        see_protocol(self.store, attacks, TRAINING, fingerprint="a1b2c3d4" * 8, name="paper", document={})
+        self.run = start(self.store, spec, dataset, network_departures={"width": 2})
         with global_seed(torch.device("cpu"), 0):
             self.model = SmallCNN(width=2).build(Shape(*(dataset.channels, 8, 8, 10))).eval()
         directory = folder / "runs" / self.run.folder
@@ -71,10 +57,9 @@ class Results:
         """One evaluation a seed, with so many right."""
         checkpoint = self.store.run(self.run.id).checkpoint("last")
         assert checkpoint is not None
-        for seed, right in enumerate(correct):
-            number = self.store.open_evaluation(checkpoint.id, attack, settings, seed, examples, {})
-            size = examples if done else examples - 1
-            self.store.add_block(BlockDone(number, 0, bytes([1] * right + [0] * (size - right)), 0.1, ()))
+        for seed, count in enumerate(correct):
+            verdicts = right(count, examples if done else examples - 1)
+            add_evaluation(self.store, checkpoint, attack, settings, verdicts, seed=seed, examples=examples)
 
     def natural(self, correct: int = 34, **changes: Any) -> None:
         self.add("natural", [correct], {}, **changes)
@@ -86,27 +71,6 @@ class Results:
 @pytest.fixture
 def results(elsewhere: Path) -> Results:
     return Results(elsewhere)
-
-
-Refusal = Callable[[str], str]
-
-
-@pytest.fixture
-def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refusal:
-    """Runs a command that must be refused; gives the line."""
-
-    def call(command: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert ended.value.code == 2
-        assert out == ""
-        assert err.startswith("harness: ")
-        assert err.count("\n") == 1
-        return err
-
-    return call
 
 
 class TestTheEntry:
@@ -179,7 +143,7 @@ class TestTheEntry:
         assert "under no protocol of harness" in other["footnote"]
 
     def test_autoattack_in_another_ball_is_no_figure_of_this_leaderboard(
-        self, results: Results, harness: Harness, refusal: Refusal
+        self, results: Results, harness: Harness, refusal: Refused
     ) -> None:
         """The entry is of L-infinity: a figure in an L2 ball of the same radius would pass for one."""
         results.natural()
@@ -193,17 +157,12 @@ class TestTheEntry:
         results.attacked(20, epsilon=0.031)
         assert json.loads(harness("export robustbench 1"))["eps"] == "0.031"
 
-    def test_a_data_set_that_robustbench_does_not_rank(
-        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_data_set_that_robustbench_does_not_rank(self, elsewhere: Path, ends: Ends) -> None:
         results = Results(elsewhere, DatasetRecord("digits", "d" * 64, 100, EXAMPLES, 1, 8, 8, 10))
         results.natural()
         results.attacked(20)
-        monkeypatch.setattr(sys, "argv", ["harness", "export", "robustbench", "1"])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert ended.value.code == 0
+        code, out, err = ends("export robustbench 1")
+        assert code == 0
         assert json.loads(out)["dataset"] == "digits"
         assert "it has no leaderboard for digits" in err
 
@@ -255,27 +214,27 @@ class TestTheLoader:
 
 
 class TestRefused:
-    def test_autoattack_was_not_measured(self, results: Results, refusal: Refusal) -> None:
+    def test_autoattack_was_not_measured(self, results: Results, refusal: Refused) -> None:
         results.natural()
         line = refusal("export robustbench 1")
         assert "AutoAttack's accuracy was not measured, and an entry needs it" in line
         assert "`harness evaluate 1 --attacks natural,autoattack` measures it" in line
 
-    def test_natural_accuracy_was_not_measured(self, results: Results, refusal: Refusal) -> None:
+    def test_natural_accuracy_was_not_measured(self, results: Results, refusal: Refused) -> None:
         results.attacked(20)
         assert "natural accuracy was not measured" in refusal("export robustbench 1")
 
-    def test_autoattack_is_not_finished(self, results: Results, refusal: Refusal) -> None:
+    def test_autoattack_is_not_finished(self, results: Results, refusal: Refused) -> None:
         results.natural()
         results.attacked(20, done=False)
         assert "AutoAttack's accuracy is not finished" in refusal("export robustbench 1")
 
-    def test_they_are_of_different_images(self, results: Results, refusal: Refusal) -> None:
+    def test_they_are_of_different_images(self, results: Results, refusal: Refused) -> None:
         results.natural()
         results.attacked(10, examples=20)
         assert "were measured on different test images" in refusal("export robustbench 1")
 
-    def test_radii_of_which_none_is_the_runs_own(self, results: Results, refusal: Refusal) -> None:
+    def test_radii_of_which_none_is_the_runs_own(self, results: Results, refusal: Refused) -> None:
         results.natural()
         results.attacked(20, epsilon=4 / 255)
         results.attacked(10, epsilon=16 / 255)
@@ -287,24 +246,17 @@ class TestRefused:
         )
         assert "write 8/255 rather than 8" in refusal("export robustbench 1 --epsilon 8")
 
-    def test_no_such_run_and_no_such_checkpoint(self, results: Results, refusal: Refusal) -> None:
+    def test_no_such_run_and_no_such_checkpoint(self, results: Results, refusal: Refused) -> None:
         assert "there is no run 9" in refusal("export robustbench 9")
         line = refusal("export robustbench 1 --checkpoint early")
         assert "run 1 has no checkpoint 'early'; it has: last; give --checkpoint NAME" in line
 
-    def test_a_run_that_failed(self, results: Results, refusal: Refusal) -> None:
-        failed = results.store.start_run(
-            replace(results.spec, train_seed=4),
-            CIFAR,
-            method_departures={},
-            network_departures={},
-            parameters=1,
-            provenance={},
-        )
+    def test_a_run_that_failed(self, results: Results, refusal: Refused) -> None:
+        failed = start(results.store, replace(results.spec, train_seed=4), CIFAR)
         results.store.end_run(failed.id, failure="the loss is not finite")
         assert "run 2 is failed and has no weights; export one that is done" in refusal("export robustbench 2")
 
-    def test_places(self, results: Results, refusal: Refusal, elsewhere: Path) -> None:
+    def test_places(self, results: Results, refusal: Refused, elsewhere: Path) -> None:
         results.natural()
         results.attacked(20)
         assert "write --out entry.json" in refusal("export robustbench 1 --out entry.txt")
@@ -322,6 +274,6 @@ class TestRefused:
         for parameter in group.commands["robustbench"].params:
             assert len(parameter.help or "") >= 8, parameter.name
 
-    def test_a_command_without_a_form(self, refusal: Refusal) -> None:
+    def test_a_command_without_a_form(self, refusal: Refused) -> None:
         assert "Missing command" in refusal("export")
         assert "autobench" in refusal("export autobench 1")

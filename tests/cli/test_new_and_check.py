@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,23 +11,17 @@ from pathlib import Path
 import pytest
 
 from harness import methods
-from harness.cli.main import main
 from harness.registry.catalogue import discover
+from tests.cli.conftest import Ends
 
 Run = Callable[..., tuple[int, str, str]]
 KINDS = ("method", "attack", "dataset", "network", "wrapper")
 
 
 @pytest.fixture
-def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.chdir(tmp_path)
-
+def harness(ends: Ends) -> Run:
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        with pytest.raises(SystemExit) as exit_code:
-            main()
-        out, err = capsys.readouterr()
-        return int(exit_code.value.code or 0), out, err
+        return ends(shlex.join(arguments))
 
     return run
 

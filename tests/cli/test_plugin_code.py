@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness.errors import PluginError
+from harness.events import EpochRecord
 from harness.planning.run_request import RunRequest, resolve_run
 from harness.registry.source import closure
 from harness.store.store import Store
-from harness.training.loop import Trainer
 from harness.training.run_plugins import method_of
 from tests.cli.conftest import Harness
 from tests.cli.sources import ATTACK, DATA, EDIT, METHOD, NETWORK, RUN, WHERE, WRAPPER, rows, write
@@ -114,14 +113,14 @@ class TestPlugins:
     ) -> None:
         run = f"run mine --plugin mine.py {RUN.replace('--epochs 1', '--epochs 3')}"
         write("mine.py", METHOD, SCALE="1")
-        keep = Trainer._keep
+        add_epoch = Store.add_epoch  # of an epoch that the store hears of the state is on the disk
 
-        def stopped(trainer: Trainer, state: Any, record: Any, report: Any) -> None:
-            keep(trainer, state, record, report)
+        def stopped(store: Store, run_id: int, record: EpochRecord) -> None:
+            add_epoch(store, run_id, record)
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "_keep", stopped)
+            patch.setattr(Store, "add_epoch", stopped)
             with pytest.raises(AssertionError):
                 harness(run)
         write("mine.py", METHOD, SCALE="2")

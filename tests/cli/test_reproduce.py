@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from harness.cli.main import main
 from harness.data.cifar10 import CIFAR10
 from harness.data.svhn import SVHN
 from harness.networks.resnet18 import ResNet18
@@ -21,7 +18,7 @@ from harness.networks.wrn_32_10 import WRN32x10
 from harness.plugin.dataset import Dataset, DataSource, Split
 from harness.plugin.network import Network, Shape
 from harness.store.store import Store
-from tests.cli.conftest import Harness
+from tests.cli.conftest import Ends, Harness, Refused
 
 PROTOCOL = """
 summary = "seconds"
@@ -150,16 +147,10 @@ class TestRun:
         assert again.runs() == runs
         again.close()
 
-    def test_a_training_that_fails_is_told(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_training_that_fails_is_told(self, ends: Ends) -> None:
         Path("quick.toml").write_text(PROTOCOL)
-        command = f"harness reproduce table5 {QUICK} --set lr=1e30 --json"
-        monkeypatch.setattr(sys, "argv", shlex.split(command))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert ended.value.code == 1
+        code, out, err = ends(f"reproduce table5 {QUICK} --set lr=1e30 --json")
+        assert code == 1
         assert {cell["verdict"] for cell in json.loads(out)["cells"]} == {"not measured", "not in the protocol"}
         failures = [line for line in err.splitlines() if line.startswith("harness: run")]
         assert [line.split(" at ")[0] for line in failures] == [
@@ -220,15 +211,8 @@ class TestReport:
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(
-    arguments: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], elsewhere: Path
+    arguments: str, told: str, elsewhere: Path, refusal: Refused
 ) -> None:
     Path("there.txt").write_text("no database")
-    monkeypatch.setattr(sys, "argv", ["harness", "reproduce", *shlex.split(arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "")
-    (line,) = err.splitlines()
-    assert line.startswith("harness: ")
-    assert told in line
+    assert told in refusal(f"reproduce {arguments}")
     assert [path.name for path in elsewhere.iterdir()] == ["there.txt"]

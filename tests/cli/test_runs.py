@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.cli.main import main
 from harness.cli.show import curve
-from harness.events import BlockDone, EpochRecord
-from harness.protocols.run_spec import RunSpec
-from harness.store.records import DatasetRecord
+from harness.events import EpochRecord
 from harness.store.store import Store
-from tests.cli.conftest import Harness
+from tests.cli.conftest import Ends, Harness
+from tests.stores import add_checkpoint, add_evaluation, as_digits, make_spec, start
 
 TINY = "run sat --dataset digits --arch smallcnn --set width=1"
 
@@ -24,21 +21,18 @@ TINY = "run sat --dataset digits --arch smallcnn --set width=1"
 def board(elsewhere: Path) -> Path:
     """A store with a run that is done and one that failed."""
     store = Store.write(str(elsewhere / "mine.db"))
-    dataset = DatasetRecord("digits", "f" * 64, 1437, 360, 1, 8, 8, 10)
+    settings = {"kappa": 5.0, "minimum": 0.1}
     for seed in (0, 1):
-        spec = RunSpec(
+        spec = make_spec(
             method="lrat",
-            method_settings={"kappa": 5.0, "minimum": 0.1},
-            network="smallcnn",
+            method_settings=settings,
             network_settings={"width": 4},
-            dataset="digits",
-            dataset_fingerprint="f" * 64,
             training={"epsilon": 8 / 255, "epochs": 3},
             train_seed=seed,
         )
-        run = store.start_run(
+        run = start(
+            store,
             spec,
-            dataset,
             method_departures={"kappa": 5.0},
             network_departures={"width": 4},
             parameters=1034,
@@ -49,12 +43,13 @@ def board(elsewhere: Path) -> Path:
         if seed:
             store.end_run(run.id, failure="the loss is not finite at epoch 3, batch 7")
             continue
-        store.add_checkpoint(run.id, "last", 3, "c" * 64)
+        checkpoint = add_checkpoint(store, run, epoch=3, sha256="c" * 64)
         store.end_run(run.id)
-        checkpoint = store.run(run.id).checkpoints[0]
         for attack, examples in (("pgd", 8), ("cw", 16)):
-            number = store.open_evaluation(checkpoint.id, attack, {"steps": 20}, 4, examples, {})
-            store.add_block(BlockDone(number, 0, bytes([1, 0, 1, 0, 0, 1, 0, 0]), 1.25, ("gradient masking?",)))
+            how: dict[str, Any] = {"seed": 4, "examples": examples, "duration_s": 1.25}
+            add_evaluation(
+                store, checkpoint, attack, {"steps": 20}, as_digits("10100100"), warnings=("gradient masking?",), **how
+            )
     store.close()
     return elsewhere / "mine.db"
 
@@ -182,16 +177,11 @@ class TestDryRun:
         assert [path.name for path in board.parent.iterdir()] == ["mine.db"]
 
 
-def test_a_training_that_fails_is_told_and_recorded_and_never_ranked(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], harness: Harness
-) -> None:
+def test_a_training_that_fails_is_told_and_recorded_and_never_ranked(harness: Harness, ends: Ends) -> None:
     command = f"{TINY} --epochs 1 --limit 2 --workers 1 --set lr=1e30 --json"
     for again in ("", " (before; --fresh starts it over)"):
-        monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert ended.value.code == 1
+        code, out, err = ends(command)
+        assert code == 1
         assert json.loads(out) == {"rows": []}
         last = err.splitlines()[-1]
         assert last.startswith("harness: run 1 failed: the loss is not finite at epoch 1, batch ")

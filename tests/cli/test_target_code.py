@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import sqlite3
-import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from harness.cli.main import main
 from harness.errors import HarnessError
 from harness.store.store import Store
-from tests.cli.conftest import Harness
+from tests.cli.conftest import Ends, Harness
 from tests.cli.sources import NETWORK, PREP, RUN, TARGET, WHERE, write
 
 EDITS = {
@@ -135,7 +132,7 @@ def test_a_name_that_was_asked_for_is_not_given_away(harness: Harness) -> None:
 
 
 def test_newer_checks_do_not_ask_for_weights_that_are_gone(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, ends: Ends
 ) -> None:
     run = f"run standard {RUN.replace(' --no-checks', '')}"
     harness(run)
@@ -143,11 +140,8 @@ def test_newer_checks_do_not_ask_for_weights_that_are_gone(
         file.unlink()
     assert Store.read("board.db").run(1).checkpoints[-1].examinations
     monkeypatch.setattr("harness.planning.assessment.EDITION", 99)
-    monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(run)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert ended.value.code == 0
+    code, out, err = ends(run)
+    assert code == 0
     assert "1 checkpoint(s) could not be examined by the newest checks, since their weights are not here" in err
     assert "standard" in out
     with pytest.raises(AssertionError, match="cannot be read"):  # an attack needs them

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Harness
+from tests.cli.conftest import Ends, Harness
 from tests.cli.sources import ATTACK, RUN, WHERE, rows
-from tests.cli.test_broken_plugins import fails
 
 HEAD = "import itertools, numpy, torch\nCALLS = itertools.count()\n"
 NO_SEED = "seeded: ClassVar[bool] = False"
@@ -28,14 +27,12 @@ def write(part: str, *, seeded: bool = False) -> None:
 
 
 @pytest.mark.parametrize(("part", "words"), BROKEN.values(), ids=BROKEN)
-def test_it_is_refused_before_anything_is_written(
-    part: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_refused_before_anything_is_written(part: str, words: str, fails: Ends) -> None:
     write(part)
     Path("net.py").write_text("from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))")
     before = set(Path().iterdir())
     for command in (COMMAND, f"evaluate net.py:make --plugin push.py --attacks push {WHERE}"):
-        code, out, err = fails(command, capsys, monkeypatch)
+        code, out, err = fails(command)
         assert (code, out, err.count("\n")) == (2, "", 1), err
         assert err.startswith(f"harness: attack 'push' ({Path('push.py').resolve()})")
         assert words in err

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Harness
+from tests.cli.conftest import Ends, Harness
 from tests.cli.sources import METHOD, RUN, write
-from tests.cli.test_broken_plugins import fails
 
 UNSEEDED = ("__import__('numpy').random.default_rng().random()", "__import__('random').SystemRandom().random()")
 SEEDED = ("__import__('numpy').random.rand()", "__import__('torch').rand((), generator=step.generator)")
@@ -16,12 +15,10 @@ SEEDED = ("__import__('numpy').random.rand()", "__import__('torch').rand((), gen
 
 @pytest.mark.parametrize("scale", UNSEEDED)
 @pytest.mark.parametrize("wrap", ["", "--wrap awp"])
-def test_it_is_refused_before_anything_is_written(
-    scale: str, wrap: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_refused_before_anything_is_written(scale: str, wrap: str, fails: Ends) -> None:
     file = Path(write("mine.py", METHOD, SCALE=scale)).resolve()
     before = set(Path().iterdir())
-    code, out, err = fails(f"run mine {wrap} --plugin mine.py {RUN}", capsys, monkeypatch)
+    code, out, err = fails(f"run mine {wrap} --plugin mine.py {RUN}")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"harness: method 'mine' ({file}): two equal updates gave different gradients")
     assert set(Path().iterdir()) - {Path("__pycache__")} == before

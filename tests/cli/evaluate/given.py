@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from harness.cli.main import main
 from harness.leaderboard.board import MEASURED, Board
 from harness.leaderboard.ranking import boards
 from harness.store.records import ModelRecord, RunRecord
@@ -62,19 +57,6 @@ def the_run(place: Path) -> RunRecord:
 def weights(place: Path) -> Path:
     (file,) = place.glob("runs/*/last.safetensors")
     return file
-
-
-def refused(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command says that must be refused: one line."""
-    monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(command)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    *before, line = err.splitlines()
-    assert command.startswith("run ") or all(told.startswith("normalisation: ") for told in before)
-    return line
 
 
 def new(place: Path) -> list[Any]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from harness.targets.zoo import is_here
-from tests.cli.conftest import Harness
-from tests.cli.evaluate.given import HERE, TRAIN, N, refused, store_of, the_run
+from tests.cli.conftest import Harness, Refused
+from tests.cli.evaluate.given import HERE, TRAIN, N, store_of, the_run
 
 NET = "from torch import nn\n\n\ndef make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
 MODEL = f"evaluate net.py:make --dataset digits --protocol quick.toml --limit {N} --seeds 2 --no-checks {HERE}"
@@ -104,22 +104,18 @@ def test_nothing_is_made_where_nothing_was(harness: Harness, elsewhere: Path) ->
     assert {path for path in elsewhere.iterdir() if path.name != "__pycache__"} == before
 
 
-def test_weights_that_are_gone_are_refused_as_without_it(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_that_are_gone_are_refused_as_without_it(place: Path, refused: Refused) -> None:
     (place / "runs" / the_run(place).folder / "last.safetensors").unlink()
     command = f"evaluate 1 --attacks fgsm --no-checks {HERE}"
-    line = refused(f"{command} --dry-run", monkeypatch, capsys)
-    assert line == refused(f"{command}", monkeypatch, capsys)
+    line = refused(f"{command} --dry-run")
+    assert line == refused(f"{command}")
     assert "last.safetensors" in line
 
 
 class TestDownloads:
-    def test_it_downloads_no_images(
-        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_it_downloads_no_images(self, elsewhere: Path, refused: Refused) -> None:
         (elsewhere / "net.py").write_text(NET)
-        line = refused("evaluate net.py:make --dry-run", monkeypatch, capsys)
+        line = refused("evaluate net.py:make --dry-run")
         assert "--dry-run is refused: the images of cifar10 must be downloaded first" in line
         assert not (elsewhere / "data").exists()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +11,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from harness.cli.main import main
 from harness.leaderboard.board import MEASURED
-from tests.cli.conftest import Harness
-from tests.cli.evaluate.given import HERE, N, refused, store_of, weights
+from tests.cli.conftest import Ends, Harness, Refused
+from tests.cli.evaluate.given import HERE, N, store_of, weights
 
 
 class TestModelsFromElsewhere:
@@ -51,13 +48,7 @@ class TestModelsFromElsewhere:
         ],
     )
     def test_its_normalisation_is_told_and_shown(
-        self,
-        target: str,
-        line: str | None,
-        harness: Harness,
-        place: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+        self, target: str, line: str | None, harness: Harness, place: Path, ends: Ends
     ) -> None:
         settings = {"data": {"mean": [0.3], "std": [0.4]}}
         torch.save({"model": load_file(weights(place)), "config": settings}, place / "theirs.pt")
@@ -65,11 +56,8 @@ class TestModelsFromElsewhere:
             "from torch import nn\n\ndef make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
         )
         command = f"evaluate {target} --name it --dataset digits --protocol quick.toml --limit 8 --no-checks --json"
-        monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(f"{command} --attacks pgd --seeds 1 {HERE}")])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert (ended.value.code, len(json.loads(out)["reports"])) == (0, 1)
+        code, out, err = ends(f"{command} --attacks pgd --seeds 1 {HERE}")
+        assert (code, len(json.loads(out)["reports"])) == (0, 1)
         told = [text for text in err.splitlines() if text.startswith("normalisation: ")]
         assert told == ([] if line is None else [f"normalisation: {line}"])
         shown = harness("show it --db leaderboard.db").splitlines()
@@ -119,7 +107,7 @@ class TestModelsFromElsewhere:
         assert "training seed in common" not in compared  # nothing is known of how they were trained
 
     def test_one_model_on_two_data_sets_is_shown_on_the_one_that_is_named(
-        self, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, harness: Harness, place: Path, refused: Refused
     ) -> None:
         for part in ("train", "test"):
             for label in range(10):
@@ -133,9 +121,9 @@ class TestModelsFromElsewhere:
         for data in ("digits", "folder:pets"):
             options = f"--dataset {data} --attacks pgd --seeds 1 --protocol quick.toml --limit 8 --no-checks {HERE}"
             harness(f"evaluate mynet.py:net {options}")
-        line = refused("show mynet.py:net --db leaderboard.db", monkeypatch, capsys)
+        line = refused("show mynet.py:net --db leaderboard.db")
         assert "2 models are called mynet.py:net, on digits [c6a4c6b3], folder:pets [" in line
-        line = refused("show mynet.py:net --dataset svhn --db leaderboard.db", monkeypatch, capsys)
+        line = refused("show mynet.py:net --dataset svhn --db leaderboard.db")
         assert "was not evaluated on svhn, but on digits" in line
         for data in ("digits", "folder:pets"):
             shown = json.loads(harness(f"show mynet.py:net --dataset {data} --json --db leaderboard.db"))

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from harness.data.digits import Digits
 from harness.plugin.dataset import Split
-from tests.cli.conftest import Harness
-from tests.cli.evaluate.given import HERE, TRAIN, refused, weights
+from tests.cli.conftest import Harness, Refused
+from tests.cli.evaluate.given import HERE, TRAIN, weights
 
 
 class TestRefused:
@@ -47,49 +47,32 @@ class TestRefused:
             ("evaluate no.such.module:make --dataset digits", "no.such.module"),
         ],
     )
-    def test_in_one_line_and_nothing_is_written(
-        self,
-        command: str,
-        told: str,
-        place: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
+    def test_in_one_line_and_nothing_is_written(self, command: str, told: str, place: Path, refused: Refused) -> None:
         before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-        assert told in refused(command if "--db" in command else f"{command} {HERE}", monkeypatch, capsys)
+        assert told in refused(command if "--db" in command else f"{command} {HERE}")
         assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
-    def test_other_images_than_the_runs(
-        self, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_other_images_than_the_runs(self, place: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
         whole = Digits().load(place)
         fewer = replace(whole, test=Split(whole.test.images[1:], whole.test.labels[1:]))
         monkeypatch.setattr(Digits, "load", lambda *_: fewer)
-        line = refused(f"evaluate 1 {HERE}", monkeypatch, capsys)
+        line = refused(f"evaluate 1 {HERE}")
         for dataset in (whole, fewer):
             assert f"digits [{dataset.fingerprint[:8]}]" in line
 
     @pytest.mark.parametrize("command", ["evaluate 1 --epsilon 4/255", f"{TRAIN} --seeds 2 --no-checks"])
     @pytest.mark.parametrize("gone", [True, False])
     def test_weights_that_are_gone_or_others(
-        self,
-        command: str,
-        gone: bool,
-        harness: Harness,
-        place: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+        self, command: str, gone: bool, harness: Harness, place: Path, refused: Refused
     ) -> None:
         weights(place).unlink() if gone else weights(place).write_bytes(b"others")
         before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
         told = "cannot be read (No such file or directory); give the --runs-dir" if gone else "are not those that"
-        assert told in refused(f"{command} {HERE}", monkeypatch, capsys)
+        assert told in refused(f"{command} {HERE}")
         assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
         harness("evaluate 1 --seeds 1 --limit 40 --no-checks " + HERE)  # what is there is shown without them
 
-    def test_a_name_that_another_model_has(
-        self, harness: Harness, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_name_that_another_model_has(self, harness: Harness, place: Path, refused: Refused) -> None:
         for scale in (1.0, 2.0):
             state = {name: tensor * scale for name, tensor in load_file(weights(place)).items()}
             save_file(state, place / f"times{scale:g}.safetensors")
@@ -97,5 +80,5 @@ class TestRefused:
             f"--attacks pgd --seeds 1 --name same --dataset digits --protocol quick.toml --limit 8 --no-checks {HERE}"
         )
         harness(f"evaluate times1.safetensors {options}")
-        line = refused(f"evaluate times2.safetensors {options}", monkeypatch, capsys)
+        line = refused(f"evaluate times2.safetensors {options}")
         assert "another model on digits is called 'same'; give this one another --name" in line

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness.cli.main import main
 from harness.events import BlockDone
 from harness.store.store import Store
-from tests.cli.conftest import Harness
-from tests.cli.evaluate.given import HERE, TRAIN, N, by_identity, new, refused, store_of, the_run
+from tests.cli.conftest import Harness, Refused
+from tests.cli.evaluate.given import HERE, TRAIN, N, by_identity, new, store_of, the_run
+from tests.command import exit_code
 
 
 class TestSweep:
@@ -52,10 +50,8 @@ class TestSweep:
         assert len(store_of(place)[3]) == 1
 
     @pytest.mark.parametrize("text", ["", "a", "1,-2", "256", "1/255"])
-    def test_what_is_no_radius_is_refused(
-        self, text: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert "--sweep" in refused(f"evaluate 1 '--sweep={text}' {HERE}", monkeypatch, capsys)
+    def test_what_is_no_radius_is_refused(self, text: str, place: Path, refused: Refused) -> None:
+        assert "--sweep" in refused(f"evaluate 1 '--sweep={text}' {HERE}")
 
 
 class TestChecks:
@@ -153,10 +149,7 @@ class TestStops:
 
         with monkeypatch.context() as patch:
             patch.setattr(Store, "add_block", stopping)
-            patch.setattr(sys, "argv", ["harness", *shlex.split(command)])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        assert ended.value.code == 130
+            assert exit_code(f"harness {command}") == 130
         assert sum(len(e.blocks) for e in new(place)) == after
         harness(command)
         assert by_identity(place) == by_identity(whole)

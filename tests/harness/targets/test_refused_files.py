@@ -62,8 +62,8 @@ class TestCodeInAPickle:
     @pytest.mark.parametrize(
         ("write", "told"),
         [
-            (zipped, "its pickle asks for io.open"),
-            (legacy, "its pickle asks for io.open"),
+            (zipped, f"its pickle asks for {open.__module__}.open"),
+            (legacy, f"its pickle asks for {open.__module__}.open"),
             (raw, "is a plain pickle"),
             (old_tar, "is a tar archive"),
         ],
