@@ -1,4 +1,7 @@
-"""What a shell completes: names of plugins, protocols, kinds, and tables. Nothing here imports torch."""
+"""What a shell completes: names of plugins, protocols, kinds, and tables. Nothing here imports torch.
+
+Every command line imports this module, so that it imports what it asks when it is asked.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import typer
-
-from harness.protocols.protocol import protocol_names
-from harness.registry.catalogue import KINDS
-from harness.registry.names import names
 
 Complete = Callable[[typer.Context, str], list[str]]
 
@@ -36,12 +35,16 @@ def plugin_lists(kind: str) -> Complete:
 
 def named_kind(context: typer.Context, incomplete: str) -> list[str]:
     """Names of the kind that the command line names before, such as ``method``."""
+    from harness.registry.catalogue import KINDS
+
     kind = f"{context.params.get('kind')}s"
     return _beginning(incomplete, _names(kind, context) if kind in KINDS else ())
 
 
 def protocols(incomplete: str) -> list[str]:
     """The protocols that come with harness."""
+    from harness.protocols.protocol import protocol_names
+
     return _beginning(incomplete, protocol_names())
 
 
@@ -55,6 +58,8 @@ def words(*known: str) -> Callable[[str], list[str]]:
 
 
 def _names(kind: str, context: typer.Context) -> list[str]:
+    from harness.registry.names import names
+
     return names(kind, tuple(map(Path, context.params.get("plugins") or ())))
 
 
