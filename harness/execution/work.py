@@ -16,7 +16,7 @@ from torch import nn
 
 from harness.errors import DataError, PluginError
 from harness.evaluator import evaluate
-from harness.events import BlockDone, Examined, Logged, Report
+from harness.events import BlockDone, Examined, Logged, Report, TrainingBegan
 from harness.execution.prints import prints_logged, speaker_of
 from harness.identity import digest
 from harness.planning.assessment import DatasetPlace
@@ -32,7 +32,9 @@ from harness.registry.loading import load
 from harness.registry.shipped import code_of
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
+from harness.runtime.device import device_label
 from harness.runtime.process import process_kept
+from harness.runtime.provenance import provenance
 from harness.runtime.seeds import generator
 from harness.targets.model import ElsewhereWeights, Weights
 from harness.targets.probe import fixed_images
@@ -74,6 +76,10 @@ class Work(ABC):
     @abstractmethod
     def _perform(self, report: Report) -> None: ...
 
+    def _provenance(self) -> dict[str, Any]:
+        """Where it is done: asked in the process that does it, which may be on another machine than the store."""
+        return provenance(device_label(self.device), torch.get_num_threads())
+
     def _dataset(self) -> Dataset:
         dataset = _load(digest(vars(self.place) | {"data_dir": str(self.place.data_dir)}), self.place, self.plugins)
         if dataset.fingerprint != self.dataset_fingerprint:
@@ -98,6 +104,7 @@ class TrainWork(Work):
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
         trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
+        report(TrainingBegan(self.run_id, self._provenance()))
         with prints_logged(speaker_of([method, network, *wrappers]), self.folder / LOG_FILE, report):
             trainer.fit(report)
 
@@ -143,6 +150,7 @@ class BlockWork(Work):
                 margins=tuple(verdicts.margins.tolist()),
                 duration_s=verdicts.duration_s,
                 warnings=verdicts.warnings,
+                provenance=self._provenance(),
             )
         )
 
@@ -176,7 +184,8 @@ class ExamineWork(Work):
         for finding in (finding for finding in findings if finding.status == "flagged"):
             log.warning("%s: %s", finding.check, finding.reason)
         duration = time.perf_counter() - started
-        report(Examined(self.checkpoint_id, self.weights.label, self.settings, tuple(findings), duration))
+        found = (self.checkpoint_id, self.weights.label, self.settings, tuple(findings), duration)
+        report(Examined(*found, self._provenance()))
 
 
 _loaded: dict[str, Dataset] = {}
