@@ -14,8 +14,9 @@ import torch
 from harness.errors import HarnessError, ModelFault
 from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
 from harness.execution.executors.executor import Executor
+from harness.execution.log import LOG_FILE
 from harness.execution.summary import Summary
-from harness.execution.work import LOG_FILE, BlockWork, ExamineWork, Work
+from harness.execution.work import BlockWork, ExamineWork, Work
 from harness.identity import digest
 from harness.planning.assessment import Assessment
 from harness.planning.gaps import AttackGap, ModelGap

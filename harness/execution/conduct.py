@@ -18,8 +18,9 @@ from harness.events import CheckpointDone, EpochDone, Event, Report, TrainingBeg
 from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.executors.choice import executor_for
 from harness.execution.executors.executor import Executor
+from harness.execution.log import LOG_FILE, logging_to
 from harness.execution.summary import Summary
-from harness.execution.work import LOG_FILE, TrainWork, logging_to
+from harness.execution.work import TrainWork
 from harness.planning.assessment import Assessment
 from harness.planning.evaluate_request import EvaluateJob
 from harness.planning.known import known_checkpoints, known_model
