@@ -27,6 +27,14 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
+class TrainingBegan:
+    """A training begins, or goes on after a stop; ``provenance`` says where, as the worker knows it."""
+
+    run_id: int
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class TrainingProgress:
     """How far a training is; reported at most twice a second."""
 
@@ -68,6 +76,7 @@ class BlockDone:
         verdicts: one byte an example, 1 where the network was right under the attack.
         warnings: the messages of the attack's warnings.
         margins: ``p_y(x_adv) - max_{i != y} p_i(x_adv)`` of each example; None where they were not computed.
+        provenance: where it was attacked, as the worker knows it.
     """
 
     evaluation_id: int
@@ -76,6 +85,7 @@ class BlockDone:
     duration_s: float
     warnings: tuple[str, ...]
     margins: tuple[float, ...] | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
 
 
 Status = Literal["passed", "flagged", "not-applicable"]
@@ -105,13 +115,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Examined:
-    """The checks of rigour on a model are done."""
+    """The checks of rigour on a model are done; ``provenance`` says where, as the process knows that made them."""
 
     checkpoint_id: int
     label: str
     settings: dict[str, Any]
     findings: tuple[Finding, ...]
     duration_s: float
+    provenance: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -141,5 +152,15 @@ class Noted:
     text: str
 
 
-Event = TrainingProgress | EpochDone | CheckpointDone | BlockDone | Examined | EvaluationProgress | Logged | Noted
+Event = (
+    TrainingBegan
+    | TrainingProgress
+    | EpochDone
+    | CheckpointDone
+    | BlockDone
+    | Examined
+    | EvaluationProgress
+    | Logged
+    | Noted
+)
 Report = Callable[[Event], None]

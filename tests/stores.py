@@ -76,7 +76,7 @@ def add_evaluation(
 ) -> int:
     """Keep an evaluation, in blocks of a size or in one; of more examples than verdicts it is not complete."""
     whole = bytes(verdicts)
-    number = store.open_evaluation(checkpoint.id, attack, settings, seed, examples or len(whole), {}, sample=sample)
+    number = store.open_evaluation(checkpoint.id, attack, settings, seed, examples or len(whole), sample=sample)
     size = block or len(whole)
     for first in range(0, len(whole), size):
         store.add_block(BlockDone(number, first, whole[first : first + size], duration_s, warnings))

@@ -148,6 +148,20 @@ def test_a_fresh_start_with_another_number_of_workers_gives_the_same_bits(base: 
     assert printed == base.printed | {"runs": [again.id]}
 
 
+def test_two_equal_commands_at_once_leave_what_one_leaves(base: Base, tmp_path: Path) -> None:
+    place = make_place(tmp_path)
+    options = ("--epochs", "2", "--seeds", "2", "--workers", "1")
+    with place.started(*options) as one, place.started(*options) as other:
+        printed = [process.communicate(timeout=PATIENCE_S) for process in (one, other)]
+        assert (one.returncode, other.returncode) == (0, 0), printed
+    assert [json.loads(out) for out, _ in printed] == [base.printed, base.printed]
+    ((run,), (expected,)) = (where.runs() for where in (place, base.place))
+    assert place.verdicts(run) == base.place.verdicts(expected)
+    assert [c.sha256 for c in run.checkpoints] == [c.sha256 for c in expected.checkpoints]
+    assert all(e.blocks == ((0, 25), (25, 25), (50, 10)) for c in run.checkpoints for e in c.evaluations)
+    assert "also" not in run.provenance  # both were here
+
+
 def test_a_setting_that_is_set_to_what_it_is_changes_nothing(base: Base, tmp_path: Path) -> None:
     assert base.copy(tmp_path).run("--epochs", "2", "--seeds", "2", "--set", "cw.kappa=50") == base.printed
 

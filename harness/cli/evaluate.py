@@ -128,8 +128,7 @@ def evaluate(
     """Attack TARGET, a run or any model, keep the verdict of every example, and show the figures."""
     started = time.perf_counter()
     check_places(places, writing=not extent.dry_run)
-    from harness.execution.conduct import default_workers
-    from harness.execution.evaluating import conduct_evaluation
+    from harness.execution.conduct import conduct_evaluation, default_workers
     from harness.planning.evaluate_request import EvaluateRequest, resolve_evaluate
     from harness.store.store import Store
     from harness.targets.preprocessing import Preprocessing
@@ -189,26 +188,28 @@ def _note_model(evaluation: EvaluateJob, output: Output) -> None:
 
 def _print_plan(evaluation: EvaluateJob, store: Store, workers: int, output: Output) -> None:
     from harness.cli.plan_text import target_document, target_lines
-    from harness.execution.evaluating import known_checkpoints
-    from harness.planning.target_plan import plan_target
+    from harness.planning.cost import estimate
+    from harness.planning.missing import find_missing_of_target
 
-    plan = plan_target(evaluation, known_checkpoints(evaluation, store), store)
+    missing = find_missing_of_target(evaluation, store)
+    cost = estimate(missing)
     label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
     if output.as_json:
-        print(json.dumps(target_document(plan, label, workers), indent=2))
+        print(json.dumps(target_document(missing, cost, label, workers), indent=2))
     else:
-        print("\n".join(target_lines(plan, label, evaluation.assessment.device, workers)))
+        print("\n".join(target_lines(missing, cost, label, workers)))
 
 
 def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, summary: Summary, output: Output) -> None:
     from harness.cli.origin import origin, repeated
     from harness.cli.report_text import report_lines, sweep_lines
-    from harness.execution.evaluating import checkpoint_of
+    from harness.planning.known import known_checkpoints
     from harness.planning.report import evaluations_of, report, report_document
 
     documents, shown = [], []
+    known = known_checkpoints(evaluation, model, store)
     for weights in evaluation.weights:
-        checkpoint = store.checkpoint(checkpoint_of(evaluation, model, weights).id)
+        checkpoint = known[weights.checkpoint]
         verdicts = store.verdicts_of([e.id for e in checkpoint.evaluations if e.complete])
         label = (
             model.name if model is not None else f"run {evaluation.run.id if evaluation.run else ''}, {weights.label}"

@@ -11,131 +11,146 @@ from harness.cli.progress import duration
 from harness.cli.report_text import radius
 
 if TYPE_CHECKING:
-    import torch
-
     from harness.cli.options import Output, Places
-    from harness.planning.plan import Plan
-    from harness.planning.run_request import RunJob
-    from harness.planning.target_plan import TargetPlan
-    from harness.protocols.run_spec import RunSpec
+    from harness.planning.cost import Estimate
+    from harness.planning.missing import Missing, RunGap
 
 
-def plan_document(plan: Plan, jobs: Sequence[RunJob], workers: int) -> dict[str, Any]:
+def plan_document(missing: Missing, cost: Estimate, workers: int) -> dict[str, Any]:
     """The plan as JSON types; the time is that of all workers side by side, null where it is unknown."""
-    departures = _departures(jobs)
     return {
         "networks": [
-            {"run": gap.spec.label, "settings": departures[gap.spec.identity], "attempt": gap.attempt}
-            | {"epochs_done": gap.epochs_done, "trained": gap.trained}
-            | ({"refused": str(gap.refusal)} if gap.refusal is not None else {})
-            for gap in plan.runs
+            {"run": run.spec.label, "settings": _settings(run), "attempt": run.attempt}
+            | {"epochs_done": run.epochs_done, "trained": run.trained}
+            | ({"refused": str(run.refusal)} if run.refusal is not None else {})
+            for run in missing.runs
         ],
         "evaluations": [
-            {"run": gap.spec.label, "settings": departures[gap.spec.identity], "checkpoint": gap.checkpoint}
+            {"run": run.spec.label, "settings": _settings(run), "checkpoint": model.checkpoint}
             | {"attack": gap.attack, "seed": gap.seed, "blocks": len(gap.blocks), "images": gap.images}
-            for gap in plan.evaluations
+            for run in missing.runs
+            for model in run.models
+            for gap in model.attacks
         ],
-        "evaluations_done": plan.evaluations_done,
-        "examinations": plan.examinations,
-        "training_passes": {"forward": plan.training.forward, "backward": plan.training.backward},
-        "evaluation_passes_at_most": {"forward": plan.evaluation.forward, "backward": plan.evaluation.backward},
-        "estimated_s": None if plan.seconds is None else plan.seconds / workers,
+        "evaluations_done": missing.complete,
+        "examinations": missing.examinations,
+        "training_passes": {"forward": cost.training.forward, "backward": cost.training.backward},
+        "evaluation_passes_at_most": {"forward": cost.evaluation.forward, "backward": cost.evaluation.backward},
+        "estimated_s": None if cost.seconds is None else cost.seconds / workers,
         "workers": workers,
     }
 
 
-def plan_lines(plan: Plan, jobs: Sequence[RunJob], workers: int) -> Iterator[str]:
+def plan_lines(missing: Missing, cost: Estimate, workers: int) -> Iterator[str]:
     """The plan in words, line by line."""
-    departures = _departures(jobs)
-
-    def name(spec: RunSpec) -> str:
-        return spec.label + "".join(f" {key}={value}" for key, value in departures[spec.identity].items())
-
-    yield f"device: {jobs[0].device}, {workers} worker(s); nothing is written"
-    yield f"networks: {len(plan.to_train)} to train, {sum(gap.trained for gap in plan.runs)} trained already"
-    for gap in plan.runs:
-        state = "trained" if gap.trained else f"{gap.epochs_done}/{gap.spec.training['epochs']} epochs done"
-        if gap.refusal is not None:
-            state = f"refused: {gap.refusal}"
-        if gap.failed and gap.record is not None:
-            state = f"failed before, {gap.record.failure}; --fresh starts it over"
-        yield f"  {name(gap.spec)} (attempt {gap.attempt}): {state}"
-    yield f"evaluations: {len(plan.evaluations)} to do, {plan.evaluations_done} done already"
-    counts = Counter((f"{name(gap.spec)} {gap.checkpoint}", gap.attack) for gap in plan.evaluations)
+    runs = missing.runs
+    yield f"device: {runs[0].job.device}, {workers} worker(s); nothing is written"
+    yield f"networks: {len(missing.to_train)} to train, {sum(run.trained for run in runs)} trained already"
+    for run in runs:
+        state = "trained" if run.trained else f"{run.epochs_done}/{run.spec.training['epochs']} epochs done"
+        if run.refusal is not None:
+            state = f"refused: {run.refusal}"
+        if run.failed and run.record is not None:
+            state = f"failed before, {run.record.failure}; --fresh starts it over"
+        yield f"  {_name(run)} (attempt {run.attempt}): {state}"
+    yield f"evaluations: {sum(len(m.attacks) for m in missing.models)} to do, {missing.complete} done already"
+    counts = Counter(
+        (f"{_name(run)} {model.checkpoint}", gap.attack)
+        for run in runs
+        for model in run.models
+        for gap in model.attacks
+    )
     for (place, attack), number in counts.items():
         yield f"  {place}: {attack}, {number} seed(s)"
-    yield f"checks of rigour: {plan.examinations} checkpoint(s) to examine"
-    yield f"training: {plan.training.forward:.3g} forward and {plan.training.backward:.3g} backward passes of an image"
-    most = plan.evaluation
-    yield f"evaluation: at most {most.forward:.3g} forward and {most.backward:.3g} backward passes"
-    if plan.seconds is None:
-        yield f"time: unknown; this machine has not timed {jobs[0].specs[0].network} on such images yet"
-    else:
-        yield f"time: about {duration(plan.seconds / workers)}"
+    yield from _examinations_and_passes(missing, cost)
+    yield _time(cost, runs[0].spec.network, workers)
 
 
-def target_document(plan: TargetPlan, label: str, workers: int) -> dict[str, Any]:
+def target_document(missing: Missing, cost: Estimate, label: str, workers: int) -> dict[str, Any]:
     """The plan of ``harness evaluate`` as JSON types, in the words of a run's."""
-    return {
-        "model": label,
-        "evaluations": [
-            {"checkpoint": checkpoint, "epsilon": epsilon, "attack": gap.attack, "seed": gap.seed}
-            | {"blocks": len(gap.blocks), "images": gap.images}
-            for checkpoint, epsilon, gap in plan.attacks
-        ],
-        "evaluations_done": plan.done,
-        "examinations": plan.examinations,
-        "evaluation_passes_at_most": {"forward": plan.passes.forward, "backward": plan.passes.backward},
-        "estimated_s": None if plan.seconds is None else plan.seconds / workers,
-        "workers": workers,
-    }
+    evaluations = [
+        {"checkpoint": model.checkpoint, "epsilon": model.assessment.threat.epsilon, "attack": gap.attack}
+        | {"seed": gap.seed, "blocks": len(gap.blocks), "images": gap.images}
+        for model in missing.targets
+        for gap in model.attacks
+    ]
+    whole = plan_document(missing, cost, workers)
+    del whole["networks"], whole["training_passes"]
+    return {"model": label, **whole, "evaluations": evaluations}
 
 
-def target_lines(plan: TargetPlan, label: str, device: torch.device, workers: int) -> Iterator[str]:
+def target_lines(missing: Missing, cost: Estimate, label: str, workers: int) -> Iterator[str]:
     """The plan of ``harness evaluate`` in words, line by line."""
-    yield f"device: {device}, {workers} worker(s); nothing is written"
-    yield f"{label}: {len(plan.attacks)} evaluations to do, {plan.done} done already"
-    counts = Counter((checkpoint, epsilon, gap.attack) for checkpoint, epsilon, gap in plan.attacks)
+    targets = missing.targets
+    yield f"device: {targets[0].assessment.device}, {workers} worker(s); nothing is written"
+    yield f"{label}: {sum(len(m.attacks) for m in targets)} evaluations to do, {missing.complete} done already"
+    counts = Counter(
+        (model.checkpoint, model.assessment.threat.epsilon, gap.attack) for model in targets for gap in model.attacks
+    )
     for (checkpoint, epsilon, attack), number in counts.items():
         yield f"  {checkpoint}: {attack}, epsilon {radius(epsilon)}, {number} seed(s)"
-    yield f"checks of rigour: {plan.examinations} checkpoint(s) to examine"
-    yield f"evaluation: at most {plan.passes.forward:.3g} forward and {plan.passes.backward:.3g} backward passes"
-    if plan.seconds is None:
-        yield "time: unknown; this machine has not timed this network on such images yet"
-    else:
-        yield f"time: about {duration(plan.seconds / workers)}"
+    yield from _examinations_and_passes(missing, cost)
+    yield _time(cost, "this network", workers)
 
 
-def print_plans(parts: Sequence[Sequence[RunJob]], plans: Sequence[Plan], workers: int | None, as_json: bool) -> None:
+def _examinations_and_passes(missing: Missing, cost: Estimate) -> Iterator[str]:
+    yield f"checks of rigour: {missing.examinations} checkpoint(s) to examine"
+    most = cost.training
+    if missing.runs:
+        yield f"training: {most.forward:.3g} forward and {most.backward:.3g} backward passes of an image"
+    most = cost.evaluation
+    yield f"evaluation: at most {most.forward:.3g} forward and {most.backward:.3g} backward passes"
+
+
+def _time(cost: Estimate, network: str, workers: int) -> str:
+    if cost.seconds is None:
+        return f"time: unknown; this machine has not timed {network} on such images yet"
+    return f"time: about {duration(cost.seconds / workers)}"
+
+
+def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) -> None:
     """Several plans, each of jobs on one data set and network, which have timings of their own."""
     from harness.execution.conduct import default_workers
+    from harness.planning.cost import estimate
     from harness.plugin.attack import Passes
 
-    documents = []
-    for jobs, plan in zip(parts, plans, strict=True):
-        count, spec = workers or default_workers(jobs[0]), jobs[0].specs[0]
-        documents.append({"dataset": spec.dataset, "arch": spec.network, **plan_document(plan, jobs, count)})
-        if not as_json:
-            print("\n".join([f"== {spec.dataset}, {spec.network}", *plan_lines(plan, jobs, count)]))
+    documents, costs = [], [estimate(missing) for missing in parts]
+    for missing, cost in zip(parts, costs, strict=True):
+        first = missing.runs[0]
+        count = workers or default_workers(first.job)
+        place = {"dataset": first.spec.dataset, "arch": first.spec.network}
+        if as_json:
+            documents.append({**place, **plan_document(missing, cost, count)})
+        else:
+            print("\n".join([f"== {', '.join(place.values())}", *plan_lines(missing, cost, count)]))
     if as_json:
         print(json.dumps({"parts": documents}, indent=2))
-    elif len(plans) > 1:
-        passes = sum((plan.training + plan.evaluation for plan in plans), Passes())
-        print(f"== all: {sum(len(plan.to_train) for plan in plans)} networks to train, at most {passes.forward:.3g}")
+    elif len(parts) > 1:
+        passes = sum((cost.training + cost.evaluation for cost in costs), Passes())
+        networks = sum(len(missing.to_train) for missing in parts)
+        print(f"== all: {networks} networks to train, at most {passes.forward:.3g}")
         print(f"forward and {passes.backward:.3g} backward passes; each part's time is above, where it is known")
 
 
-def note_device(job: RunJob, plan: Plan, workers: int, places: Places, output: Output) -> None:
+def note_device(missing: Missing, workers: int, places: Places, output: Output) -> None:
     """Say that work goes on on the CPU, and for how long, where the user did not ask for it."""
-    if job.device.type == "cpu" and places.device is None and not plan.idle:
-        estimate = (
-            f"not timed yet on this machine: {job.specs[0].network}"
-            if plan.seconds is None
-            else f"about {duration(plan.seconds / workers)}"
+    from harness.planning.cost import estimate
+
+    first = missing.runs[0]
+    if first.job.device.type == "cpu" and places.device is None and not missing.idle:
+        seconds = estimate(missing).seconds
+        known = (
+            f"not timed yet on this machine: {first.spec.network}"
+            if seconds is None
+            else f"about {duration(seconds / workers)}"
         )
-        output.note(f"no CUDA device: going on on the CPU ({estimate})")
+        output.note(f"no CUDA device: going on on the CPU ({known})")
 
 
-def _departures(jobs: Sequence[RunJob]) -> dict[str, dict[str, Any]]:
-    """For each run the settings of its method that are not the defaults: what tells two runs of one method apart."""
-    return {spec.identity: job.method.departures() for job in jobs for spec in job.specs}
+def _name(run: RunGap) -> str:
+    return run.spec.label + "".join(f" {key}={value}" for key, value in _settings(run).items())
+
+
+def _settings(run: RunGap) -> dict[str, Any]:
+    """The settings of its method that are not the defaults: what tells two runs of one method apart."""
+    return run.job.method.departures()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from harness.execution.summary import Summary
-    from harness.planning.plan import Plan
+    from harness.planning.missing import Missing
     from harness.planning.run_request import RunJob
     from harness.reproduction.measured import ComparedCell, Ordering
 
@@ -98,7 +98,7 @@ def reproduce(
         for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in parts}.values():
             note_dataset(data, output)
         if extent.dry_run:
-            print_plans(parts, [_plan(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
+            print_plans([_missing(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
             return
         summaries = [_conduct(part, places, extent, output) for part in parts]
     store = Store.read(places.db)
@@ -108,14 +108,14 @@ def reproduce(
     end(summaries)
 
 
-def _plan(jobs: Sequence[RunJob], places: Places, extent: Extent) -> Plan:
-    from harness.planning.plan import make_plan
+def _missing(jobs: Sequence[RunJob], places: Places, extent: Extent) -> Missing:
+    from harness.planning.missing import find_missing
     from harness.store.store import Store
 
     store = Store.read(places.db)
-    plan = make_plan(jobs, store, fresh=extent.fresh)
+    missing = find_missing(jobs, store, fresh=extent.fresh)
     store.close()
-    return plan
+    return missing
 
 
 def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Output) -> Summary:
@@ -125,13 +125,13 @@ def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Out
     from harness.store.store import Store
 
     started, workers = time.perf_counter(), places.workers or default_workers(jobs[0])
-    plan, name = _plan(jobs, places, extent), f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}"
-    if plan.idle:
+    missing, name = _missing(jobs, places, extent), f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}"
+    if missing.idle:
         output.note(f"{name}: nothing to do")
-    note_device(jobs[0], plan, workers, places, output)
+    note_device(missing, workers, places, output)
     store = Store.write(places.db)
     with Watch(output) as watch:
-        summary = Conductor(jobs, store, places.runs_dir, watch, workers).conduct(fresh=extent.fresh)
+        summary = Conductor(missing, store, places.runs_dir, watch, workers).conduct()
     store.close()
     note_times(summary, time.perf_counter() - started, output)
     return summary

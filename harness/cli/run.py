@@ -67,7 +67,8 @@ def run(
 
     from harness.cli.plan_text import note_device, plan_document, plan_lines
     from harness.execution.conduct import Conductor, default_workers
-    from harness.planning.plan import make_plan
+    from harness.planning.cost import estimate
+    from harness.planning.missing import find_missing
     from harness.planning.run_request import RunRequest, resolve_run
     from harness.store.store import Store
     from harness.targets.target import quiet
@@ -90,21 +91,22 @@ def run(
     note_dataset(jobs[0].dataset, output)
     workers = places.workers or default_workers(jobs[0])
     store = Store.read(places.db)
-    plan = make_plan(jobs, store, fresh=extent.fresh)
+    missing = find_missing(jobs, store, fresh=extent.fresh)
     store.close()
-    if plan.refused and len(plan.refused) == len(plan.runs):  # nothing that could go on
-        raise plan.refused[0].refusal or AssertionError("a refusal has a reason")
+    if missing.refused and len(missing.refused) == len(missing.runs):  # nothing that could go on
+        raise missing.refused[0].refusal or AssertionError("a refusal has a reason")
     if extent.dry_run:
-        document = plan_document(plan, jobs, workers)
-        print(json.dumps(document, indent=2) if output.as_json else "\n".join(plan_lines(plan, jobs, workers)))
+        cost = estimate(missing)
+        document = plan_document(missing, cost, workers)
+        print(json.dumps(document, indent=2) if output.as_json else "\n".join(plan_lines(missing, cost, workers)))
         return
-    note_device(jobs[0], plan, workers, places, output)
+    note_device(missing, workers, places, output)
 
     from harness.cli.progress import Watch
 
     store = Store.write(places.db)
     with Watch(output) as watch:
-        summary = Conductor(jobs, store, places.runs_dir, watch, workers).conduct(fresh=extent.fresh)
+        summary = Conductor(missing, store, places.runs_dir, watch, workers).conduct()
     _print_results(store, jobs, summary, output)
     store.close()
     note_times(summary, time.perf_counter() - started, output)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from harness.errors import HarnessError, ModelFault
 from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
 from harness.execution.executors.executor import Executor
+from harness.execution.log import LOG_FILE
 from harness.execution.summary import Summary
-from harness.execution.work import LOG_FILE, BlockWork, ExamineWork, Work
+from harness.execution.work import BlockWork, ExamineWork, Work
 from harness.identity import digest
-from harness.planning.assessment import Assessment, AttackGap
+from harness.planning.assessment import Assessment
+from harness.planning.gaps import AttackGap, ModelGap
 from harness.plugin.ball import LINF
 from harness.registry.shipped import code_of
 from harness.rigour.checks import examine_verdicts
-from harness.runtime.device import device_label
 from harness.runtime.provenance import provenance
 from harness.store.records import EvaluationRecord
 from harness.store.store import Store
@@ -27,19 +30,39 @@ from harness.targets.model import Weights
 
 
 @dataclass(frozen=True)
-class _Contestant:
-    """A model, how it is attacked, where its results and its log go, and whether its attacks begin again."""
+class Attacked:
+    """A model, what the store lacks of it, what the store calls its weights, and the folder of its log."""
 
-    assessment: Assessment
+    gap: ModelGap
     weights: Weights
     checkpoint_id: int
     folder: Path
-    fresh: bool
-    examine: bool = True  # the model itself, for which its weights are needed
+
+
+def usable(models: Iterable[Attacked], summary: Summary) -> list[Attacked]:
+    """Before anything is written: the models again, held to their weights where these are needed.
+
+    Where a model is only to be examined by newer checks, and its weights are gone, what older ones found stays.
+
+    Raises:
+        HarnessError: weights that are to be attacked cannot be used.
+    """
+    found = []
+    for model in models:
+        try:
+            if model.gap.items:
+                model.weights.check(model.gap.assessment.plugins)
+        except HarnessError:
+            if model.gap.attacks:
+                raise
+            model = replace(model, gap=replace(model.gap, examine=False))
+            summary.unexamined += 1
+        found.append(model)
+    return found
 
 
 class Attacking:
-    """Attacks the models that were added; their blocks are performed side by side.
+    """Attacks models; their blocks are performed side by side.
 
     Args:
         listen: hears how far it is, after the store has each block.
@@ -48,54 +71,17 @@ class Attacking:
 
     def __init__(self, store: Store, listen: Report, summary: Summary) -> None:
         self._store, self._tell, self._summary = store, listen, summary
-        self._contestants: list[_Contestant] = []
 
-    def add(
-        self, assessment: Assessment, weights: Weights, checkpoint_id: int, folder: Path, *, fresh: bool = False
-    ) -> None:
-        """A model to attack: what the store calls its weights, and the folder of its log.
-
-        Args:
-            fresh: whether it is attacked, and examined, again; what the store has is kept beside.
-        """
-        self._contestants.append(_Contestant(assessment, weights, checkpoint_id, folder, fresh))
-
-    def items(self) -> int:
-        """How many items of work there are; nothing is written."""
-        return sum(map(self._items, self._contestants))
-
-    def _items(self, contestant: _Contestant) -> int:
-        checkpoint = self._store.checkpoint(contestant.checkpoint_id)
-        gaps = contestant.assessment.gaps(checkpoint.evaluations, fresh=contestant.fresh)
-        return sum(len(gap.blocks) for gap in gaps) + self._unexamined(contestant)
-
-    def check_weights(self) -> None:
-        """Before anything is written: raise HarnessError where weights that are to be attacked cannot be used.
-
-        Where a model is only to be examined by newer checks, and its weights are gone, what older ones found stays.
-        """
-        for place, contestant in enumerate(self._contestants):
-            if not self._items(contestant):
-                continue
-            try:
-                contestant.weights.check(contestant.assessment.plugins)
-            except HarnessError:
-                without = replace(contestant, examine=False)
-                if self._items(without) or contestant.fresh:
-                    raise
-                self._contestants[place] = without
-                self._summary.unexamined += 1
-
-    def attack(self, executor: Executor) -> None:
+    def attack(self, models: Sequence[Attacked], executor: Executor) -> None:
         """Run every attack's missing blocks, and the checks of rigour.
 
         Raises:
             HarnessError: a plugin, a data set, or weights that cannot be used; what was done before is kept.
         """
         started = time.perf_counter()
-        blocks = [work for contestant in self._contestants for work in self._blocks(contestant)]
+        blocks = [work for model in models for gap in model.gap.attacks for work in self._blocks(model, gap)]
         by_id = {work.evaluation_id: work for work in blocks}
-        works: list[Work] = [*(work for c in self._contestants for work in self._examination(c)), *blocks]
+        works: list[Work] = [*(_examination(model) for model in models if model.gap.examine), *blocks]
 
         done = 0
 
@@ -120,81 +106,45 @@ class Attacking:
                 raise ModelFault(_told(outcome.work, outcome.error)) from outcome.error
             if outcome.error is not None:
                 raise outcome.error
-        for contestant in self._contestants:
-            self._examine_verdicts(contestant)
+        for model in models:
+            self._examine_verdicts(model)
         self._summary.evaluation_s = time.perf_counter() - started
 
-    def _blocks(self, contestant: _Contestant) -> Iterator[BlockWork]:
-        """The missing blocks of a model, each evaluation opened in the store first."""
-        done = self._store.checkpoint(contestant.checkpoint_id).evaluations
-        for gap in contestant.assessment.gaps(done, fresh=contestant.fresh):
-            if gap.blocks:
-                yield from self._works(contestant, gap)
+    def _blocks(self, model: Attacked, gap: AttackGap) -> Iterator[BlockWork]:
+        """The missing blocks of an evaluation, which is opened in the store first.
 
-    @staticmethod
-    def _common(contestant: _Contestant) -> dict[str, Any]:
-        """What every item of work on a model has; one CPU thread, since blocks are performed side by side."""
-        assessment = contestant.assessment
-        return {
-            "place": assessment.place,
-            "dataset_fingerprint": assessment.dataset.fingerprint,
-            "folder": contestant.folder,
-            "device": assessment.device,
-            "threads": 1,
-            "plugins": assessment.plugins,
-            "weights": contestant.weights,
-            "threat": assessment.threat,
-        }
-
-    def _works(self, contestant: _Contestant, gap: AttackGap) -> Iterator[BlockWork]:
-        assessment = contestant.assessment
+        Hours may lie behind the plan. Blocks that another command has kept since are left out.
+        """
+        assessment, attack = model.gap.assessment, model.gap.assessment.attacks[gap.attack]
         evaluation_id = self._store.open_evaluation(
-            contestant.checkpoint_id,
+            model.checkpoint_id,
             gap.attack,
             assessment.attack_settings(gap.attack),
             gap.seed,
             assessment.examples,
-            provenance(device_label(assessment.device), threads=1),
             sample=assessment.images.sample,
             attempt=gap.attempt,
         )
-        for start, length in gap.blocks:
+        kept = self._store.blocks(evaluation_id)
+        for start, length in gap.without(kept).blocks:
             yield BlockWork(
-                **self._common(contestant),
+                **_common(model),
                 evaluation_id=evaluation_id,
                 attack=gap.attack,
-                attack_settings=assessment.attacks[gap.attack].resolved(),
-                attack_code=code_of(type(assessment.attacks[gap.attack])),
+                attack_settings=attack.resolved(),
+                attack_code=code_of(type(attack)),
                 seed=gap.seed,
                 images=assessment.images,
                 start=start,
                 length=length,
             )
 
-    # ---- checks of rigour
-
-    def _unexamined(self, contestant: _Contestant) -> bool:
-        known = None if contestant.fresh else self._store.checkpoint(contestant.checkpoint_id)
-        return contestant.examine and contestant.assessment.unexamined(known)
-
-    def _examination(self, contestant: _Contestant) -> Iterator[ExamineWork]:
-        """The examination of the model itself, where it is wanted and not there yet."""
-        assessment = contestant.assessment
-        if self._unexamined(contestant):
-            yield ExamineWork(
-                **self._common(contestant),
-                checkpoint_id=contestant.checkpoint_id,
-                images=assessment.images,
-                block_size=assessment.protocol.evaluation.block_size,
-                settings=assessment.examination("model"),
-            )
-
-    def _examine_verdicts(self, contestant: _Contestant) -> None:
+    def _examine_verdicts(self, model: Attacked) -> None:
         """What the stored verdicts give away; kept where it says something new."""
-        assessment = contestant.assessment
+        assessment = model.gap.assessment
         if not assessment.checks:
             return
-        checkpoint = self._store.checkpoint(contestant.checkpoint_id)
+        checkpoint = self._store.checkpoint(model.checkpoint_id)
         evaluations = list(_comparable(checkpoint.evaluations, assessment))
         verdicts = self._store.verdicts_of([e.id for e in evaluations])
         by_attack: dict[str, list[EvaluationRecord]] = defaultdict(list)
@@ -213,13 +163,40 @@ class Attacking:
         known = [examination.findings for examination in checkpoint.examinations if examination.settings == settings]
         if known != [tuple(findings)]:
             duration = time.perf_counter() - started
-            self._keep(Examined(checkpoint.id, contestant.weights.label, settings, tuple(findings), duration))
+            here = provenance("cpu", torch.get_num_threads())
+            self._keep(Examined(checkpoint.id, model.weights.label, settings, tuple(findings), duration, here))
 
     def _keep(self, event: Examined) -> None:
-        device = self._contestants[0].assessment.device
-        where = provenance(device_label(device), threads=1)
-        self._store.add_examination(event.checkpoint_id, event.settings, event.findings, event.duration_s, where)
+        facts = (event.settings, event.findings, event.duration_s, event.provenance)
+        self._store.add_examination(event.checkpoint_id, *facts)
         self._summary.busy_s["checks"] += event.duration_s
+
+
+def _common(model: Attacked) -> dict[str, Any]:
+    """What every item of work on a model has; one CPU thread, since blocks are performed side by side."""
+    assessment = model.gap.assessment
+    return {
+        "place": assessment.place,
+        "dataset_fingerprint": assessment.dataset.fingerprint,
+        "folder": model.folder,
+        "device": assessment.device,
+        "threads": 1,
+        "plugins": assessment.plugins,
+        "weights": model.weights,
+        "threat": assessment.threat,
+    }
+
+
+def _examination(model: Attacked) -> ExamineWork:
+    """The examination of the model itself."""
+    assessment = model.gap.assessment
+    return ExamineWork(
+        **_common(model),
+        checkpoint_id=model.checkpoint_id,
+        images=assessment.images,
+        block_size=assessment.protocol.evaluation.block_size,
+        settings=assessment.examination("model"),
+    )
 
 
 def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment) -> Iterator[EvaluationRecord]:

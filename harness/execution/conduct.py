@@ -1,4 +1,4 @@
-"""Conducts a plan: trains what is not trained, attacks what is not attacked, and keeps every outcome in the store.
+"""Conducts what is missing: trains, attacks, and keeps every outcome in the store.
 
 This process is the only one that writes to the store; workers report to it.
 """
@@ -8,24 +8,31 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness.errors import PluginFault, TrainingFailed
-from harness.events import CheckpointDone, EpochDone, Event, Report
-from harness.execution.attacking import Attacking
+import torch
+
+from harness.errors import PluginFault, TrainingFailed, normal
+from harness.events import CheckpointDone, EpochDone, Event, Report, TrainingBegan
+from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.executors.choice import executor_for
 from harness.execution.executors.executor import Executor
+from harness.execution.log import LOG_FILE, logging_to
 from harness.execution.summary import Summary
-from harness.execution.work import LOG_FILE, TrainWork, logging_to
+from harness.execution.work import TrainWork
 from harness.planning.assessment import Assessment
-from harness.planning.plan import RunGap, make_plan
+from harness.planning.evaluate_request import EvaluateJob
+from harness.planning.known import known_checkpoints, known_model
+from harness.planning.missing import Missing, RunGap, missing_of_target
 from harness.planning.run_request import RunJob
+from harness.registry.catalogue import discover
 from harness.runtime.device import device_label
 from harness.runtime.provenance import provenance
-from harness.store.records import RunRecord
+from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
 from harness.targets.model import RunWeights
+from harness.targets.target import Opened
 from harness.training.checkpoints import weights_file
 
 LARGE_NETWORK = 1_000_000  # parameters; below it a second CPU thread costs more than it gives
@@ -42,68 +49,88 @@ def training_threads(job: RunJob) -> int:
 
 
 class Conductor:
-    """Does what jobs ask for and the store lacks.
+    """Does what ``harness run`` asks for and the store lacks.
+
+    Another command may have done a part of it since it was found. A network that is trained by then is not trained
+    again, and verdicts that the store has are kept.
 
     Args:
-        jobs: on one device.
+        missing: of jobs on one device.
         listen: hears every event, after the store has it.
     """
 
-    def __init__(self, jobs: Sequence[RunJob], store: Store, runs_dir: Path, listen: Report, workers: int) -> None:
-        self.jobs, self.store, self.runs_dir, self.workers = jobs, store, runs_dir, workers
+    def __init__(self, missing: Missing, store: Store, runs_dir: Path, listen: Report, workers: int) -> None:
+        self.missing, self.store, self.runs_dir, self.workers = missing, store, runs_dir, workers
         self._tell = listen
-        self._owner = {spec.identity: job for job in jobs for spec in job.specs}
         self.summary = Summary()
 
-    def conduct(self, *, fresh: bool = False) -> Summary:
+    def conduct(self) -> Summary:
         """Train, then attack.
 
         Raises:
             HarnessError: a plugin, a data set, or weights that cannot be used. A training that fails is not raised: it
-                is recorded, and told in the summary.
+                is recorded, and stands in the summary.
         """
-        plan = make_plan(self.jobs, self.store, fresh=fresh)
-        for job in self.jobs:
+        runs = self.missing.runs
+        there = [(gap, gap.record) for gap in runs if gap.record is not None and gap.trained]
+        ready = usable((model for gap, record in there for model in self._models(gap, record)), self.summary)
+        for job in {id(gap.job): gap.job for gap in runs}.values():
             self.store.see_protocol(job.protocol_record(), job.protocol.training_document)
-        records = {gap.spec.identity: self._open_run(gap) for gap in plan.runs}
-        self.summary.run_ids = [record.id for record in records.values()]
-        for record in records.values():
+        opened = [(gap, self._open_run(gap)) for gap in runs]
+        self.summary.run_ids = [record.id for _, record in opened]
+        for gap, record in opened:
             if record.status == "failed":
                 self.summary.failures[record.id] = f"{record.failure} (before; --fresh starts it over)"
-        for gap in plan.refused:
-            self._refuse(records[gap.spec.identity], gap)
-        items = len(plan.to_train) + plan.examinations + sum(len(gap.blocks) for gap in plan.evaluations)
-        with executor_for(items, self.workers, self.jobs[0].device) as executor:
-            self._train([self._train_work(gap, records[gap.spec.identity]) for gap in plan.to_train], executor)
-            self._evaluate([record.id for record in records.values()], executor)
+            elif gap.refusal and record.status == "running":
+                self._refuse(gap, gap.refusal, record)
+        to_train = [(gap, record) for gap, record in opened if gap.passes is not None and record.status == "running"]
+        with executor_for(self.missing.items, self.workers, runs[0].job.device) as executor:
+            self._train([self._train_work(gap, record) for gap, record in to_train], executor)
+            now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
+            ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
+            Attacking(self.store, self._tell, self.summary).attack(ready, executor)
         return self.summary
 
     def _open_run(self, gap: RunGap) -> RunRecord:
-        job = self._owner[gap.spec.identity]
+        if gap.record is not None and gap.record.status != "running":
+            return gap.record
         return self.store.start_run(
             gap.spec,
-            job.dataset_record(),
-            method_departures=job.method.departures(),
-            network_departures=job.network.departures(),
-            parameters=job.parameters,
-            provenance=provenance(device_label(job.device), training_threads(job))
-            | ({"sources": job.sources} if job.sources else {}),
+            gap.job.dataset_record(),
+            method_departures=gap.job.method.departures(),
+            network_departures=gap.job.network.departures(),
+            parameters=gap.job.parameters,
+            provenance={"sources": gap.job.sources} if gap.job.sources else {},
             attempt=gap.attempt,
         )
+
+    def _models(self, gap: RunGap, record: RunRecord) -> Iterator[Attacked]:
+        """The checkpoints of a trained network."""
+        folder = self.runs_dir / record.folder
+        for model in gap.models:
+            checkpoint = record.checkpoint(model.checkpoint)
+            if checkpoint is not None:
+                weights = RunWeights(
+                    label=gap.spec.label,
+                    checkpoint=checkpoint.name,
+                    sha256=checkpoint.sha256,
+                    spec=gap.spec,
+                    file=weights_file(folder, checkpoint.name),
+                )
+                yield Attacked(model, weights, checkpoint.id, folder)
 
     # ---- training
 
     def _train_work(self, gap: RunGap, record: RunRecord) -> TrainWork:
-        job = self._owner[gap.spec.identity]
         return TrainWork(
             spec=gap.spec,
             run_id=record.id,
-            place=job.place,
-            dataset_fingerprint=job.dataset.fingerprint,
+            place=gap.job.place,
+            dataset_fingerprint=gap.job.dataset.fingerprint,
             folder=self.runs_dir / record.folder,
-            device=job.device,
-            threads=training_threads(job),
-            plugins=job.plugins,
+            device=gap.job.device,
+            threads=training_threads(gap.job),
+            plugins=gap.job.plugins,
         )
 
     def _train(self, works: Sequence[TrainWork], executor: Executor) -> None:
@@ -113,7 +140,7 @@ class Conductor:
         groups: list[list[TrainWork]] = [together, *([work] for work in works if work.threads > 1)]
         for outcome in (outcome for group in groups for outcome in executor.run(group, self._hear_training)):
             if isinstance(outcome.error, (TrainingFailed, PluginFault)):
-                self._fail(outcome.work.run_id, str(outcome.error))
+                self._fail(outcome.work.run_id, outcome.work.folder, str(outcome.error))
             elif outcome.error is not None:
                 raise outcome.error
             else:
@@ -121,41 +148,78 @@ class Conductor:
                 self.store.end_run(outcome.work.run_id)
         self.summary.training_s = time.perf_counter() - started
 
-    def _refuse(self, record: RunRecord, gap: RunGap) -> None:
-        """Record what cannot be trained, with the plugin's traceback in the run's log."""
-        with logging_to(self.runs_dir / record.folder / LOG_FILE, self._tell):
-            cause = gap.refusal.__cause__ if gap.refusal else None
-            logging.getLogger("harness.plugins").error("%s", gap.refusal, exc_info=cause)
-        self._fail(record.id, str(gap.refusal))
+    def _refuse(self, gap: RunGap, refusal: PluginFault, record: RunRecord) -> None:
+        """Record what cannot be trained, and that it was tried here, with the plugin's traceback in the run's log."""
+        folder = self.runs_dir / record.folder
+        with logging_to(folder / LOG_FILE, self._tell):
+            logging.getLogger("harness.plugins").error("%s", refusal, exc_info=refusal.__cause__)
+        self.store.add_provenance(record.id, provenance(device_label(gap.job.device), torch.get_num_threads()))
+        self._fail(record.id, folder, str(refusal))
 
-    def _fail(self, run_id: int, reason: str) -> None:
-        log = self.runs_dir / self.store.run(run_id).folder / LOG_FILE
-        self.summary.failures[run_id] = f"{reason} (log: {log})"
+    def _fail(self, run_id: int, folder: Path, reason: str) -> None:
+        self.summary.failures[run_id] = f"{reason} (log: {folder / LOG_FILE})"
         self.store.end_run(run_id, failure=reason)
 
     def _hear_training(self, event: Event) -> None:
-        if isinstance(event, EpochDone):
+        if isinstance(event, TrainingBegan):
+            self.store.add_provenance(event.run_id, event.provenance)
+        elif isinstance(event, EpochDone):
             self.store.add_epoch(event.run_id, event.record)
         elif isinstance(event, CheckpointDone):
             self.store.add_checkpoint(event.run_id, event.name, event.epoch, event.sha256)
         self._tell(event)
 
-    # ---- evaluation
 
-    def _evaluate(self, run_ids: Sequence[int], executor: Executor) -> None:
-        attacking = Attacking(self.store, self._tell, self.summary)
-        for record in (self.store.run(run_id) for run_id in run_ids):
-            if record.status == "done":
-                job = self._owner[record.identity]
-                (spec,) = (spec for spec in job.specs if spec.identity == record.identity)
-                folder = self.runs_dir / record.folder
-                for name in job.protocol.evaluation.checkpoints:
-                    checkpoint = record.checkpoint(name)
-                    if checkpoint is not None:
-                        file = weights_file(folder, name)
-                        weights = RunWeights(
-                            label=spec.label, checkpoint=name, sha256=checkpoint.sha256, spec=spec, file=file
-                        )
-                        attacking.add(job, weights, checkpoint.id, folder)
-        attacking.check_weights()
-        attacking.attack(executor)
+def conduct_evaluation(
+    job: EvaluateJob,
+    store: Store,
+    runs_dir: Path,
+    listen: Report,
+    workers: int,
+    entered: Callable[[], None] = lambda: None,
+) -> tuple[Summary, ModelRecord | None]:
+    """Do what ``harness evaluate`` asks for: attack a target's models, by every attack that is not there yet.
+
+    Args:
+        entered: called when the model is in the store, before it is attacked.
+    Returns:
+        What was done; and the model, where it came from elsewhere.
+    Raises:
+        HarnessError: the name is taken; a plugin or weights cannot be used. What was done before is kept.
+    """
+    model = _enter(job, job.opened, store) if job.opened is not None else None
+    known, weights = known_checkpoints(job, model, store), {weights.checkpoint: weights for weights in job.weights}
+    missing, summary = missing_of_target(job, known), Summary()
+
+    def attacked() -> Iterator[Attacked]:
+        for gap in missing.targets:
+            own = weights[gap.checkpoint]
+            folder = runs_dir / (job.run.folder if job.run else f"model-{own.sha256[:8]}")
+            yield Attacked(gap, own, known[gap.checkpoint].id, folder)
+
+    ready = usable(attacked(), summary)
+    entered()
+    store.see_protocol(job.assessment.protocol_record(), job.assessment.protocol.training_document)
+    with executor_for(missing.items, workers, job.assessment.device) as executor:
+        Attacking(store, listen, summary).attack(ready, executor)
+    return summary, model
+
+
+def _enter(job: EvaluateJob, opened: Opened, store: Store) -> ModelRecord:
+    """The model from elsewhere, in the store; this process opened it, on the CPU."""
+    found = discover("networks", job.assessment.plugins).found.get(opened.network)
+    dataset = job.assessment.dataset_record()
+    return store.see_model(
+        normal(job.name or opened.target.label),
+        dataset,
+        sha256=opened.sha256,
+        network=opened.network,
+        network_settings=opened.network_settings,
+        network_departures=found.cls.from_mapping(opened.network_settings).departures() if found is not None else {},
+        parameters=opened.parameters,
+        provenance=opened.provenance | {"opened_with": provenance("cpu", torch.get_num_threads())},
+        rename=job.name is not None,  # asked for again without a name, it keeps the one it has
+        function=known_model(opened, dataset.fingerprint, store)[0],
+        code=opened.target.code(),
+        probe=opened.probe,
+    )

@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import torch
-from torch import nn
 
 from harness.errors import DataError, PluginError
 from harness.evaluator import evaluate
-from harness.events import BlockDone, Examined, Logged, Report
+from harness.events import BlockDone, Examined, Report, TrainingBegan
+from harness.execution.loaded import dataset_of, forget_dataset, forget_model, model_of, on_device
+from harness.execution.log import LOG_FILE, logging_to
 from harness.execution.prints import prints_logged, speaker_of
-from harness.identity import digest
 from harness.planning.assessment import DatasetPlace
 from harness.plugin.attack import Attack
-from harness.plugin.dataset import Dataset, DataSource
+from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
-from harness.plugin.network import Shape
 from harness.plugin.threat import Threat
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
 from harness.registry.faults import blaming
-from harness.registry.loading import load
 from harness.registry.shipped import code_of
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
+from harness.runtime.device import device_label
 from harness.runtime.process import process_kept
+from harness.runtime.provenance import provenance
 from harness.runtime.seeds import generator
-from harness.targets.model import ElsewhereWeights, Weights
-from harness.targets.probe import fixed_images
-from harness.targets.steadiness import Steadiness
+from harness.targets.model import Weights
 from harness.targets.target import quiet
 from harness.training.loop import Trainer
 from harness.training.run_plugins import method_of, network_of, wrappers_of
-
-LOG_FILE = "log.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +68,19 @@ class Work(ABC):
     @abstractmethod
     def _perform(self, report: Report) -> None: ...
 
+    def _provenance(self) -> dict[str, Any]:
+        """Where it is done: asked in the process that does it, which may be on another machine than the store."""
+        return provenance(device_label(self.device), torch.get_num_threads())
+
     def _dataset(self) -> Dataset:
-        dataset = _load(digest(vars(self.place) | {"data_dir": str(self.place.data_dir)}), self.place, self.plugins)
+        dataset = dataset_of(self.place, self.plugins)
         if dataset.fingerprint != self.dataset_fingerprint:
-            _loaded.clear()
+            forget_dataset()
             raise DataError(
                 f"the data set {dataset.name} changed while the command ran: run it again; if its loader draws, no two"
                 f" loads are equal, and `harness check dataset {self.place.source}` says so"
             )
-        return _on_device(dataset, self.device)
+        return on_device(dataset, self.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +96,7 @@ class TrainWork(Work):
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
         trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
+        report(TrainingBegan(self.run_id, self._provenance()))
         with prints_logged(speaker_of([method, network, *wrappers]), self.folder / LOG_FILE, report):
             trainer.fit(report)
 
@@ -119,7 +118,7 @@ class BlockWork(Work):
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
-        model, steadiness = _model(self.weights, dataset.shape, self.device, self.plugins)
+        model, steadiness = model_of(self.weights, dataset.shape, self.device, self.plugins)
         cls = discover("attacks", self.plugins).get(self.attack)
         if code_of(cls) != self.attack_code:
             raise PluginError(f"the code of the attack {self.attack!r} changed while the command ran; run it again")
@@ -143,6 +142,7 @@ class BlockWork(Work):
                 margins=tuple(verdicts.margins.tolist()),
                 duration_s=verdicts.duration_s,
                 warnings=verdicts.warnings,
+                provenance=self._provenance(),
             )
         )
 
@@ -164,7 +164,7 @@ class ExamineWork(Work):
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
-        model, _ = _model(self.weights, dataset.shape, self.device, self.plugins)
+        model, _ = model_of(self.weights, dataset.shape, self.device, self.plugins)
         places = dataset.places(self.images)
         chosen = places[subset(dataset.test.labels[places].cpu())]
         x, y = dataset.pixels(dataset.test.images[chosen]), dataset.test.labels[chosen]
@@ -172,82 +172,9 @@ class ExamineWork(Work):
         log.info("checks of rigour on %s", self.weights.checkpoint)
         started = time.perf_counter()
         findings = examine_model(model, x, y, self.threat, batch=min(self.block_size, EXAMPLES), names=dataset.classes)
-        _models.clear()  # so many passes may have changed it, and attacks are to find it as it was opened
+        forget_model()  # so many passes may have changed it, and attacks are to find it as it was opened
         for finding in (finding for finding in findings if finding.status == "flagged"):
             log.warning("%s: %s", finding.check, finding.reason)
         duration = time.perf_counter() - started
-        report(Examined(self.checkpoint_id, self.weights.label, self.settings, tuple(findings), duration))
-
-
-_loaded: dict[str, Dataset] = {}
-
-
-def _load(key: str, place: DatasetPlace, plugins: tuple[Path, ...]) -> Dataset:
-    """The data set, once a process: many items of work share it."""
-    if key not in _loaded:
-        source = cast(DataSource, discover("datasets", plugins).get(place.source).from_mapping(place.settings))
-        _loaded.clear()
-        _loaded[key] = load(source, place.data_dir, evaluation_only=place.evaluation_only, limit=place.limit)
-    return _loaded[key]
-
-
-_resident: dict[tuple[str, int, torch.device], Dataset] = {}
-
-
-def _on_device(dataset: Dataset, device: torch.device) -> Dataset:
-    key = (dataset.fingerprint, len(dataset.test), device)  # a sample of a folder has the name of the whole
-    if key not in _resident:
-        _resident.clear()
-        _resident[key] = dataset.to(device)
-    return _resident[key]
-
-
-_models: dict[tuple[str, torch.device], tuple[nn.Module, Steadiness | None]] = {}
-
-
-def _model(
-    weights: Weights, shape: Shape, device: torch.device, plugins: tuple[Path, ...]
-) -> tuple[nn.Module, Steadiness | None]:
-    """The model on the device, and its first answers if it is from elsewhere.
-
-    The last one is kept, since blocks of one come after another.
-    """
-    key = (weights.key, device)
-    if key not in _models:
-        _models.clear()
-        model = weights.model(shape, plugins).to(device).eval().requires_grad_(False)
-        elsewhere = isinstance(weights, ElsewhereWeights)
-        _models[key] = model, Steadiness(model, weights.label, fixed_images(shape).to(device)) if elsewhere else None
-    return _models[key]
-
-
-class _Log(logging.FileHandler):
-    """A run's log, whose records are reported, too."""
-
-    def __init__(self, file: Path, report: Report) -> None:
-        super().__init__(file)
-        self._report = report
-        self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        super().emit(record)
-        self._report(Logged(self.format(record)))
-
-
-@contextlib.contextmanager
-def logging_to(file: Path, report: Report) -> Iterator[None]:
-    """Records of harness's loggers go to the run's log inside, and are reported."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    logger = logging.getLogger("harness")
-    handler = _Log(file, report)
-    level, propagate = logger.level, logger.propagate
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
-        logger.setLevel(level)
-        logger.propagate = propagate
+        found = (self.checkpoint_id, self.weights.label, self.settings, tuple(findings), duration)
+        report(Examined(*found, self._provenance()))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +19,7 @@ from harness.plugin.threat import Threat
 from harness.protocols.protocol import Protocol
 from harness.registry.catalogue import Catalogue, discover, make
 from harness.registry.shipped import code_of, engine_code, ships
-from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ProtocolRecord
+from harness.store.records import CheckpointRecord, DatasetRecord, ProtocolRecord
 from harness.store.scope import ExaminationKind, Scope
 
 EDITION = 2  # of the checks of rigour: raised when one changes, so that models are examined anew
@@ -38,25 +38,6 @@ class DatasetPlace:
     data_dir: Path
     evaluation_only: bool = False
     limit: int | None = None
-
-
-@dataclass(frozen=True)
-class AttackGap:
-    """One attack with one seed, and the blocks that have no verdicts: first image, number of images.
-
-    Attributes:
-        attempt: which one at this evaluation.
-    """
-
-    attack: str
-    seed: int
-    blocks: tuple[tuple[int, int], ...]
-    attempt: int = field(default=1, kw_only=True)
-
-    @property
-    def images(self) -> int:
-        """How many images have no verdict yet."""
-        return sum(length for _, length in self.blocks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,22 +87,6 @@ class Assessment:
         """The classes of all registered attacks: a model may have verdicts of more than are asked for now."""
         return {name: cast(type[Attack], found.cls) for name, found in discover("attacks", self.plugins).found.items()}
 
-    def gaps(self, done: Iterable[EvaluationRecord], *, fresh: bool = False) -> Iterator[AttackGap]:
-        """Every evaluation that is wanted of one model, with its missing blocks (none where it is complete).
-
-        Args:
-            fresh: whether all begin again, as another attempt.
-        """
-        have = {(e.attack, e.settings_sha256, e.seed, e.images): e for e in done}
-        for attack in self.chosen:
-            key = digest(self.attack_settings(attack))
-            for seed in self.attack_seeds(attack):
-                known = have.get((attack, key, seed, self.images))
-                blocks = known.blocks if known is not None and not fresh else ()
-                missing = missing_blocks(self.examples, self.protocol.evaluation.block_size, blocks)
-                attempt = (known.attempt + fresh) if known is not None else 1
-                yield AttackGap(attack, seed, tuple(missing), attempt=attempt)
-
     @property
     def scope(self) -> Scope:
         """What the checks of rigour depend on."""
@@ -137,10 +102,9 @@ class Assessment:
         """What identifies an examination of that kind: of the model itself, or of its verdicts."""
         return self.scope.settings(kind) | {"edition": EDITION}
 
-    def unexamined(self, checkpoint: CheckpointRecord | None) -> bool:
-        """Whether the checks of rigour on the model itself are wanted, and not there yet."""
-        done = [examination.settings for examination in checkpoint.examinations] if checkpoint is not None else []
-        return self.checks and self.examination("model") not in done
+    def examined(self, checkpoint: CheckpointRecord) -> bool:
+        """Whether the store has the checks of rigour on the model itself."""
+        return self.examination("model") in [examination.settings for examination in checkpoint.examinations]
 
     def dataset_record(self) -> DatasetRecord:
         """The data set as the store keeps it."""
@@ -161,21 +125,6 @@ class Assessment:
 def _code(attack: Attack) -> dict[str, str]:
     parts = {"code": code_of(type(attack)), "engine": engine_code("evaluation")}
     return {key: value for key, value in parts.items() if value}
-
-
-def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """What lacks a verdict, as (first image, number of images), cut at the multiples of the block size.
-
-    Where random numbers are drawn by block, the done blocks are of the same size, so that whole blocks are missing or
-    none. An attack without randomness may have been run under another block size; then parts of blocks may be.
-    """
-    position = 0
-    for start, length in (*sorted(done), (examples, 0)):
-        while position < start:
-            end = min(start, (position // block_size + 1) * block_size)
-            yield position, end - position
-            position = end
-        position = max(position, start + length)
 
 
 def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack], dataset: Dataset) -> None:

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+ALSO = "also"
 HOST_VARIABLE = "HARNESS_HOST"
 _PACKAGES = ("torch", "torchvision", "numpy", "pyautoattack")
 
@@ -23,6 +24,22 @@ def host() -> str:
 def provenance(device: str, threads: int) -> dict[str, Any]:
     """Device, versions, commit, and host, as the store keeps them."""
     return {"device": device, "threads": threads, "host": host(), **_software()}
+
+
+def joined(known: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """The provenance of a result of several parts: that of the first, and every other one once under ``also``.
+
+    A training or an evaluation that was stopped may go on in another place, or with other versions.
+
+    Args:
+        known: of the parts before; what it says besides, such as a run's sources, stays.
+        further: of one more part.
+    """
+    first = {key: known[key] for key in further if key in known}
+    if not first:
+        return {**known, **further}
+    others: list[Any] = known.get(ALSO, [])
+    return dict(known) if further in (first, *others) else {**known, ALSO: [*others, dict(further)]}
 
 
 @cache

@@ -105,6 +105,12 @@ class Queries:
             rows = session.scalars(select(ReportedRow).order_by(ReportedRow.id))
             return [ReportedFigure(**{name: getattr(row, name) for name in names}) for row in rows]
 
+    def blocks(self, evaluation_id: int) -> list[tuple[int, int]]:
+        """The blocks that an evaluation has: first example and number of examples, in order."""
+        blocks = select(BlockRow.start, BlockRow.examples).where(BlockRow.evaluation_id == evaluation_id)
+        with self._reading() as session:
+            return [(start, examples) for start, examples in session.execute(blocks.order_by(BlockRow.start))]
+
     def verdicts(self, evaluation_id: int) -> bytes:
         """One evaluation's verdicts: one byte an image, in order; blocks that are not done are missing."""
         with self._reading() as session:

@@ -12,6 +12,7 @@ from harness.events import BlockDone, EpochRecord, Finding
 from harness.identity import digest
 from harness.protocols.run_spec import RunSpec
 from harness.reference import reported_figures
+from harness.runtime.provenance import joined
 from harness.store import database
 from harness.store.models import ModelWriter, now
 from harness.store.read import run_record
@@ -114,6 +115,12 @@ class Store(ModelWriter):
             session.flush()
             return run_record(row)
 
+    def add_provenance(self, run_id: int, provenance: dict[str, Any]) -> None:
+        """Store where a training is performed; see ``joined`` for one that goes on in another place."""
+        with self._writing() as session:
+            row = session.get_one(RunRow, run_id)
+            row.provenance = joined(row.provenance, provenance)
+
     def add_epoch(self, run_id: int, record: EpochRecord) -> None:
         """Store an epoch; an epoch that is reported again, after a stop, replaces its row."""
         with self._writing() as session:
@@ -142,38 +149,52 @@ class Store(ModelWriter):
         settings: dict[str, Any],
         seed: int,
         examples: int,
-        provenance: dict[str, Any],
         *,
         sample: str = "first",
         attempt: int = 1,
     ) -> int:
-        """Return the number of the evaluation with this identity and attempt; add it if the store lacks it."""
+        """Return the number of the evaluation with this identity and attempt; add it if the store lacks it.
+
+        Where it is performed is stored with its blocks.
+        """
         key = {"checkpoint_id": checkpoint_id, "attack": attack, "seed": seed, "examples": examples}
         key |= {"settings_sha256": digest(settings), "sample": sample, "attempt": attempt}
         with self._writing() as session:
             row = session.scalar(select(EvaluationRow).filter_by(**key))
             if row is None:
-                row = EvaluationRow(**key, settings=settings, created_utc=now(), provenance=provenance)
+                row = EvaluationRow(**key, settings=settings, created_utc=now(), provenance={})
                 session.add(row)
                 session.flush()
             return row.id
 
     def add_block(self, block: BlockDone) -> None:
-        """Store the verdicts of a block; a stored block stays as it is."""
+        """Store the verdicts of a block, and where it was attacked.
+
+        A block that overlaps a stored one is dropped: another command did that part meanwhile, perhaps in blocks of
+        another size. What is still missing then is left to the next command.
+        """
+        there = select(BlockRow.start).where(
+            BlockRow.evaluation_id == block.evaluation_id,
+            BlockRow.start < block.start + len(block.verdicts),
+            BlockRow.start + BlockRow.examples > block.start,
+        )
         with self._writing() as session:
-            if session.get(BlockRow, (block.evaluation_id, block.start)) is None:
-                session.add(
-                    BlockRow(
-                        evaluation_id=block.evaluation_id,
-                        start=block.start,
-                        examples=len(block.verdicts),
-                        correct=sum(block.verdicts),
-                        verdicts=pack(block.verdicts),
-                        duration_s=block.duration_s,
-                        warnings=list(block.warnings),
-                        margins=None if block.margins is None else pack_margins(block.margins),
-                    )
+            if session.scalar(there.limit(1)) is not None:
+                return
+            evaluation = session.get_one(EvaluationRow, block.evaluation_id)
+            evaluation.provenance = joined(evaluation.provenance, block.provenance)
+            session.add(
+                BlockRow(
+                    evaluation_id=block.evaluation_id,
+                    start=block.start,
+                    examples=len(block.verdicts),
+                    correct=sum(block.verdicts),
+                    verdicts=pack(block.verdicts),
+                    duration_s=block.duration_s,
+                    warnings=list(block.warnings),
+                    margins=None if block.margins is None else pack_margins(block.margins),
                 )
+            )
 
     def add_examination(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-import harness.planning.assessment
+import harness.planning.gaps
 from harness.protocols.protocol import load_protocol
 from harness.runtime.seeds import generator
 from harness.store.store import Store
@@ -91,7 +91,7 @@ def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_i
         folder.mkdir()
     assert run(whole) == 0
 
-    add_block, missing_blocks, calls = Store.add_block, harness.planning.assessment.missing_blocks, []
+    add_block, missing_blocks, calls = Store.add_block, harness.planning.gaps.missing_blocks, []
 
     def interrupted(store: Store, event: Any) -> None:
         add_block(store, event)
@@ -102,7 +102,7 @@ def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_i
     with monkeypatch.context() as patch:
         patch.setattr(Store, "add_block", interrupted)
         patch.setattr(
-            harness.planning.assessment, "missing_blocks", lambda *a: iter([*missing_blocks(*a)][::-1])
+            harness.planning.gaps, "missing_blocks", lambda *a: iter([*missing_blocks(*a)][::-1])
         )  # from the end
         assert run(stopped) == 130
     assert "what was done is kept" in capsys.readouterr().err

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from harness.data.digits import Digits
 from harness.events import Event, Examined, Finding, Logged
-from harness.execution.attacking import Attacking
+from harness.execution.attacking import Attacked, Attacking
 from harness.execution.executors.in_process import InProcess
 from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
 from harness.planning.assessment import DatasetPlace
+from harness.planning.gaps import model_gap
 from harness.planning.run_request import RunRequest, resolve_run
 from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
@@ -148,9 +149,12 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
         return [finding]
 
     monkeypatch.setattr("harness.execution.attacking.examine_verdicts", examine)
-    attacking = Attacking(store, lambda _event: None, Summary())
-    attacking.add(job, Linear(label="linear", checkpoint="given", sha256="d" * 64), model.checkpoint.id, tmp_path)
-    attacking.attack(InProcess())
+    known = store.checkpoint(model.checkpoint.id)
+    gap = model_gap(job, "given", ("linear", {}), known)
+    assert not gap.items
+    weights = Linear(label="linear", checkpoint="given", sha256="d" * 64)
+    attacked = Attacked(gap, weights, model.checkpoint.id, tmp_path)
+    Attacking(store, lambda _event: None, Summary()).attack([attacked], InProcess())
     ((verdicts, types, labels, warnings, block, names),) = given
     assert verdicts == {
         "natural": [bytes([1, 1, 1, 0])],

@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from harness.events import BlockDone, EpochRecord
-from harness.planning.plan import EvaluationGap, Plan, make_plan
+from harness.planning.gaps import AttackGap
+from harness.planning.missing import Missing, RunGap, find_missing
 from harness.planning.run_request import RunJob, RunRequest, resolve_run
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.provenance import host
@@ -51,14 +52,29 @@ def add_epochs(store: Store, run: RunRecord, epochs: int, duration_s: float = 1.
         store.add_epoch(run.id, EpochRecord(epoch, 0.5, 0.1, IMAGES, duration_s))
 
 
-def firsts(gap: EvaluationGap) -> tuple[int, ...]:
+def firsts(gap: AttackGap) -> tuple[int, ...]:
     """The first images of the missing blocks."""
     return tuple(first for first, _ in gap.blocks)
 
 
-def add_blocks(store: Store, job: RunJob, gap: EvaluationGap, starts: tuple[int, ...], duration_s: float = 1.0) -> None:
-    run = store.newest_attempt(gap.spec.identity)
-    checkpoint = run and run.checkpoint(gap.checkpoint)
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A missing evaluation, and where it is missing."""
+
+    run: RunGap
+    checkpoint: str
+    gap: AttackGap
+
+
+def places(missing: Missing) -> list[Place]:
+    """Every evaluation that lacks blocks."""
+    return [Place(run, model.checkpoint, gap) for run in missing.runs for model in run.models for gap in model.attacks]
+
+
+def add_blocks(store: Store, place: Place, starts: tuple[int, ...], duration_s: float = 1.0) -> None:
+    job, gap = place.run.job, place.gap
+    run = store.newest_attempt(place.run.spec.identity)
+    checkpoint = run and run.checkpoint(place.checkpoint)
     assert checkpoint
     opened = store.open_evaluation(
         checkpoint.id,
@@ -66,36 +82,37 @@ def add_blocks(store: Store, job: RunJob, gap: EvaluationGap, starts: tuple[int,
         job.attack_settings(gap.attack),
         gap.seed,
         job.examples,
-        HERE,
         sample=job.images.sample,
     )
     for first, length in gap.blocks:
         if first in starts:
-            store.add_block(BlockDone(opened, first, bytes([1] * length), duration_s, ()))
+            store.add_block(BlockDone(opened, first, bytes([1] * length), duration_s, (), provenance=HERE))
 
 
-def carry_out(store: Store, asked: list[RunJob], *, fresh: bool = False) -> Plan:
-    """Do all that the plan says, and give back the plan."""
-    plan = make_plan(asked, store, fresh=fresh)
-    owner = {spec.identity: job for job in asked for spec in job.specs}
-    for gap in plan.to_train:
-        run = start(store, owner[gap.spec.identity], gap.spec, gap.attempt)
+def carry_out(store: Store, asked: list[RunJob], *, fresh: bool = False) -> Missing:
+    """Do all that is missing, and give back what that was."""
+    missing = find_missing(asked, store, fresh=fresh)
+    for gap in missing.to_train:
+        run = start(store, gap.job, gap.spec, gap.attempt)
         add_epochs(store, run, 4)
         for name, epoch in (("early", 2), ("last", 4)):
             store.add_checkpoint(run.id, name, epoch, "0" * 64)
         store.end_run(run.id)
-    for missing in plan.evaluations:
-        add_blocks(store, owner[missing.spec.identity], missing, firsts(missing))
-    return plan
+    for place in places(missing):
+        add_blocks(store, place, firsts(place.gap))
+    return missing
 
 
-def shape(plan: Plan) -> list[tuple[int, str, str, int, tuple[int, ...], int]]:
-    """The evaluations of a plan, as plain values."""
-    return [(g.spec.train_seed, g.checkpoint, g.attack, g.seed, firsts(g), g.images) for g in plan.evaluations]
+def shape(missing: Missing) -> list[tuple[int, str, str, int, tuple[int, ...], int]]:
+    """The evaluations that lack blocks, as plain values."""
+    return [
+        (p.run.spec.train_seed, p.checkpoint, p.gap.attack, p.gap.seed, firsts(p.gap), p.gap.images)
+        for p in places(missing)
+    ]
 
 
-def asks(plan: Plan) -> set[tuple[str, str, int]]:
-    return {(gap.checkpoint, gap.attack, gap.seed) for gap in plan.evaluations}
+def asks(missing: Missing) -> set[tuple[str, str, int]]:
+    return {(place.checkpoint, place.gap.attack, place.gap.seed) for place in places(missing)}
 
 
 WHOLE = ((0, 100, 200, 300), 360)

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.identity import digest
-from harness.planning.assessment import missing_blocks
-from harness.planning.plan import evaluation_gaps, make_plan
+from harness.planning.gaps import attack_gaps, missing_blocks
+from harness.planning.missing import find_missing
 from harness.planning.run_request import RunJob
 from harness.plugin.images import Images
-from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
+from harness.store.records import EvaluationRecord
 from harness.store.store import Store
-from tests.harness.planning.carried import add_blocks, carry_out, jobs
+from tests.harness.planning.carried import add_blocks, carry_out, jobs, places
 
 
 def test_every_example_has_one_verdict_whatever_sizes_its_blocks_had(done: Store) -> None:
@@ -32,10 +32,9 @@ def test_a_part_that_is_there_does_not_pass_for_the_whole_under_larger_blocks(st
     (job,) = jobs("evaluation.attacks=pgd", seeds=1)
     carry_out(store, [job])
     (natural,) = jobs("evaluation.attacks=natural")
-    (gap,) = make_plan([natural], store).evaluations
-    add_blocks(store, natural, gap, (0,))
-    plan = make_plan(jobs("evaluation.attacks=natural", "block_size=500"), store)
-    assert plan.evaluations_done == 0
+    (place,) = places(find_missing([natural], store))
+    add_blocks(store, place, (0,))
+    assert find_missing(jobs("evaluation.attacks=natural", "block_size=500"), store).complete == 0
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +98,10 @@ def test_gaps_are_the_complement_of_the_blocks_that_are_there(
         )
         for index, ((attack, seed), starts) in enumerate(there.items())
     ]
-    gaps = list(evaluation_gaps(job, job.specs[0], trained(CheckpointRecord(1, "last", 4, "", tuple(evaluations)))))
+    gaps = list(attack_gaps(job, evaluations))
     assert [(gap.attack, gap.seed) for gap in gaps] == list(there)
     for gap in gaps:
         stored = there[gap.attack, gap.seed]
         assert sorted([*(first for first, _ in gap.blocks), *stored]) == every
         missing = [i for first, length in gap.blocks for i in range(first, first + length)]
         assert gap.images == len(missing)
-
-
-def trained(checkpoint: CheckpointRecord) -> RunRecord:
-    names = {field.name: None for field in dataclasses.fields(RunRecord)}
-    return RunRecord(**(names | {"status": "done", "checkpoints": (checkpoint,)}))  # type: ignore[arg-type]

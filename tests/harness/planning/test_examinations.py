@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from harness.planning.plan import make_plan
+from harness.planning.cost import estimate
+from harness.planning.missing import find_missing
 from harness.plugin.images import Images
 from harness.rigour.budgets import EXAMPLES, passes
 from harness.store.scope import EXAMINATION_KINDS, Scope
@@ -16,32 +17,30 @@ from tests.harness.planning.carried import jobs
 
 def test_every_checkpoint_is_examined_once(done: Store) -> None:
     asked = jobs(checks=True, train_seeds=2)
-    plan = make_plan(asked, done)
-    assert plan.examinations == 2  # the trained network, and the one to train
-    without = make_plan(jobs(train_seeds=2), done)
+    missing = find_missing(asked, done)
+    assert missing.examinations == 2  # the trained network, and the one to train
+    without = find_missing(jobs(train_seeds=2), done)
     assert without.examinations == 0
     # an image: three looks, two passes for gradients, four looks at it perturbed and one at last, ten draws of noise;
     # two attacks of 50 steps, one of 1, four of 20
     forward = (3 + 2 + 4 + 1 + 10) + 2 * (50 + 1) + (1 + 1) + 4 * (20 + 1)
-    assert plan.evaluation.forward - without.evaluation.forward == 2 * 360 * forward
+    assert estimate(missing).evaluation.forward - estimate(without).evaluation.forward == 2 * 360 * forward
     record = done.runs()[0]
     (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
-    assert not make_plan(jobs(checks=True), done).idle
+    assert not find_missing(jobs(checks=True), done).idle
     done.add_examination(checkpoint.id, asked[0].examination("model"), (), 1.0, {})
-    assert make_plan(asked, done).examinations == 1
-    assert make_plan(jobs(checks=True), done).idle
+    assert find_missing(asked, done).examinations == 1
+    assert find_missing(jobs(checks=True), done).idle
 
 
 def test_of_many_images_a_part_is_examined(done: Store) -> None:
-    plans = [
-        make_plan([dataclasses.replace(job, images=Images(1000)) for job in jobs(checks=checks)], done)
+    found = [
+        find_missing([dataclasses.replace(job, images=Images(1000)) for job in jobs(checks=checks)], done)
         for checks in (True, False)
     ]
     (job, *_) = jobs()
-    assert (
-        plans[0].evaluation.total - plans[1].evaluation.total
-        == EXAMPLES * passes(job.threat, job.dataset.shape[:3]).total
-    )
+    examined, not_examined = (estimate(missing).evaluation.total for missing in found)
+    assert examined - not_examined == EXAMPLES * passes(job.threat, job.dataset.shape[:3]).total
     assert EXAMPLES < 1000
 
 
@@ -61,5 +60,5 @@ def test_another_threat_is_another_examination(done: Store, value: str) -> None:
     record = done.runs()[0]
     (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
     done.add_examination(checkpoint.id, jobs(checks=True)[0].examination("model"), (), 1.0, {})
-    assert make_plan(jobs(checks=True), done).examinations == 0
-    assert make_plan(jobs(value, checks=True), done).examinations == 1
+    assert find_missing(jobs(checks=True), done).examinations == 0
+    assert find_missing(jobs(value, checks=True), done).examinations == 1

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.planning.plan import make_plan
+from harness.planning.cost import estimate
+from harness.planning.missing import find_missing
 from harness.store.store import Store
-from tests.harness.planning.carried import HERE, IMAGES, add_blocks, add_epochs, jobs, start
+from tests.harness.planning.carried import HERE, IMAGES, add_blocks, add_epochs, jobs, places, start
 
 
 def test_seconds_follow_from_what_this_machine_has_timed(store: Store) -> None:
@@ -18,16 +19,16 @@ def test_seconds_follow_from_what_this_machine_has_timed(store: Store) -> None:
     add_epochs(store, run, 4, duration_s=IMAGES * 22 * 0.001)  # so a pass takes 1 ms
     store.add_checkpoint(run.id, "last", 4, "0" * 64)
     store.end_run(run.id)
-    for gap in make_plan([timed], store).evaluations:
-        add_blocks(store, timed, gap, (0, 100), {"natural": 1.0, "pgd": 5.0}[gap.attack])  # 10 ms, 50 ms an image
+    for place in places(find_missing([timed], store)):
+        add_blocks(store, place, (0, 100), {"natural": 1.0, "pgd": 5.0}[place.gap.attack])  # 10 ms, 50 ms an image
 
-    plan = make_plan(jobs(methods=("standard",)), store)
+    cost = estimate(find_missing(jobs(methods=("standard",)), store))
     training = 4 * IMAGES * 2 * 0.001
     natural, pgd = 360 * 0.010, 2 * 360 * 0.050
     cw = 2 * 360 * 41 * 0.001  # never timed: by its passes
-    assert plan.seconds == pytest.approx(training + natural + pgd + cw, rel=1e-9)
+    assert cost.seconds == pytest.approx(training + natural + pgd + cw, rel=1e-9)
 
-    rest = make_plan([timed], store)  # what is left of the one that was timed: the last 160 images
+    rest = estimate(find_missing([timed], store))  # what is left of the one that was timed: the last 160 images
     assert rest.seconds == pytest.approx(160 * 0.010 + 160 * 0.050, rel=1e-9)
 
 
@@ -47,13 +48,13 @@ def test_what_was_timed_elsewhere_says_nothing(store: Store, place: dict[str, An
     run = start(store, other, other.specs[0], **place)
     add_epochs(store, run, 4)
     store.end_run(run.id)
-    assert make_plan(jobs(methods=("standard",)), store).seconds is None
+    assert estimate(find_missing(jobs(methods=("standard",)), store)).seconds is None
 
 
 def test_what_is_done_takes_no_time_even_where_nothing_was_timed(done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_HOST", "another")
-    assert make_plan(jobs(), done).seconds == 0.0
-    assert make_plan(jobs(seeds=3), done).seconds is None
+    assert estimate(find_missing(jobs(), done)).seconds == 0.0
+    assert estimate(find_missing(jobs(seeds=3), done)).seconds is None
 
 
 @pytest.mark.parametrize("field", ["method_settings", "training"])
@@ -61,4 +62,4 @@ def test_a_run_of_another_version_of_a_method_does_not_stop_the_planning(store: 
     (job,) = jobs()
     foreign = dataclasses.replace(job.specs[0], **{field: getattr(job.specs[0], field) | {"gone_since": 1}})
     add_epochs(store, start(store, job, foreign), 4)
-    assert len(make_plan([job], store).to_train) == 1
+    assert len(find_missing([job], store).to_train) == 1

@@ -30,7 +30,7 @@ def start_evaluation(store: Store, run: RunRecord, **changes: Any) -> int:
     """The number of an evaluation of the run's last checkpoint."""
     checkpoint = stores.add_checkpoint(store, run, sha256="c" * 64)
     key: dict[str, Any] = {"checkpoint_id": checkpoint.id, "attack": "pgd", "settings": {"steps": 20}, "seed": 0}
-    return store.open_evaluation(**(key | {"examples": 10} | changes), provenance={"device": "cpu"})
+    return store.open_evaluation(**(key | {"examples": 10} | changes))
 
 
 def see_model(store: Store, name: str = "theirs", **changes: Any) -> ModelRecord:

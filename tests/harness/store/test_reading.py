@@ -135,7 +135,7 @@ store = Store.write(file)  # all make the file, the run, the checkpoint, and the
 run = store.start_run(spec, dataset, method_departures={}, network_departures={}, parameters=1, provenance={})
 store.add_checkpoint(run.id, "last", 2, "c")
 (checkpoint,) = store.run(run.id).checkpoints
-evaluation = store.open_evaluation(checkpoint.id, "pgd", {}, 0, 400, {})
+evaluation = store.open_evaluation(checkpoint.id, "pgd", {}, 0, 400)
 for number in range(20 * worker, 20 * worker + 20):
     verdicts = bytes((number >> bit) & 1 for bit in range(5))
     store.add_block(BlockDone(evaluation, 5 * number, verdicts, 0.0, ()))

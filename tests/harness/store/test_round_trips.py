@@ -97,6 +97,20 @@ class TestRoundTrips:
         store.add_block(BlockDone(evaluation, 0, bytes([0, 0, 0]), 9.0, ("again",)))
         assert list(store.verdicts(evaluation)) == [1, 0, 1]
 
+    @pytest.mark.parametrize(("first", "length"), [(1, 1), (2, 4), (4, 2), (0, 10)])
+    def test_no_image_is_counted_twice_whatever_sizes_blocks_have(self, store: Store, first: int, length: int) -> None:
+        evaluation = start_evaluation(store, start(store))
+        store.add_block(BlockDone(evaluation, 1, bytes([1, 0, 1, 0]), 0.5, (), None, {"host": "here"}))
+        store.add_block(BlockDone(evaluation, first, bytes(length), 9.0, ("again",), None, {"host": "there"}))
+        (found,) = store.runs()[0].checkpoints[0].evaluations
+        assert (found.done, found.correct, found.provenance) == (4, 2, {"host": "here"})
+        assert store.blocks(evaluation) == [(1, 4)]
+        for place, number in ((0, 1), (5, 5)):  # what only touches it
+            store.add_block(BlockDone(evaluation, place, bytes(number), 0.5, (), None, {"host": "there"}))
+        assert store.blocks(evaluation) == [(0, 1), (1, 4), (5, 5)]
+        (whole,) = store.runs()[0].checkpoints[0].evaluations
+        assert (whole.complete, whole.provenance) == (True, {"host": "here", "also": [{"host": "there"}]})
+
     def test_a_protocol_is_seen_once(self, store: Store) -> None:
         protocol = ProtocolRecord("p" * 64, "tiny", "t" * 64, {"pgd": "a", "cw": "b"}, {"epsilon": 0.1})
         store.see_protocol(protocol, {"epochs": 2})

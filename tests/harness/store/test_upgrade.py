@@ -71,7 +71,7 @@ def test_what_was_upgraded_can_be_read_and_written(old: Path) -> None:
     assert store.margins(checkpoint.evaluations[0].id) is None  # they were not kept then
     (board,) = [board for board in boards(store) if board.source == MEASURED]
     assert board.rows[0].metrics["pgd"] is not None
-    number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 1}, 0, 2, {})
+    number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 1}, 0, 2)
     store.add_block(BlockDone(number, 0, bytes([1, 0]), 0.1, (), (0.5, -0.5)))
     assert store.margins(number) == [0.5, -0.5]
     store.close()

@@ -1,0 +1,72 @@
+"""What a process keeps from one item of work to the next: the data set and the model that it used last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from harness.identity import digest
+from harness.planning.assessment import DatasetPlace
+from harness.plugin.dataset import Dataset, DataSource
+from harness.plugin.network import Shape
+from harness.registry.catalogue import discover
+from harness.registry.loading import load
+from harness.targets.model import ElsewhereWeights, Weights
+from harness.targets.probe import fixed_images
+from harness.targets.steadiness import Steadiness
+
+_loaded: dict[str, Dataset] = {}
+
+
+def dataset_of(place: DatasetPlace, plugins: tuple[Path, ...]) -> Dataset:
+    """The data set, loaded once: many items of work share it."""
+    key = digest(vars(place) | {"data_dir": str(place.data_dir)})
+    if key not in _loaded:
+        source = cast(DataSource, discover("datasets", plugins).get(place.source).from_mapping(place.settings))
+        _loaded.clear()
+        _loaded[key] = load(source, place.data_dir, evaluation_only=place.evaluation_only, limit=place.limit)
+    return _loaded[key]
+
+
+_resident: dict[tuple[str, int, torch.device], Dataset] = {}
+
+
+def forget_dataset() -> None:
+    """Have it loaded anew."""
+    _loaded.clear()
+
+
+def on_device(dataset: Dataset, device: torch.device) -> Dataset:
+    """The data set on the device, brought there once."""
+    key = (dataset.fingerprint, len(dataset.test), device)  # a sample of a folder has the name of the whole
+    if key not in _resident:
+        _resident.clear()
+        _resident[key] = dataset.to(device)
+    return _resident[key]
+
+
+_models: dict[tuple[str, torch.device], tuple[nn.Module, Steadiness | None]] = {}
+
+
+def model_of(
+    weights: Weights, shape: Shape, device: torch.device, plugins: tuple[Path, ...]
+) -> tuple[nn.Module, Steadiness | None]:
+    """The model on the device, and its first answers if it is from elsewhere.
+
+    The last one is kept, since blocks of one come after another.
+    """
+    key = (weights.key, device)
+    if key not in _models:
+        _models.clear()
+        model = weights.model(shape, plugins).to(device).eval().requires_grad_(False)
+        elsewhere = isinstance(weights, ElsewhereWeights)
+        _models[key] = model, Steadiness(model, weights.label, fixed_images(shape).to(device)) if elsewhere else None
+    return _models[key]
+
+
+def forget_model() -> None:
+    """Have the next item open its model anew."""
+    _models.clear()

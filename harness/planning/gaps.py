@@ -1,0 +1,125 @@
+"""Gaps: the blocks of attacks, and the checks of rigour, that the store lacks of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.identity import digest
+from harness.planning.assessment import Assessment
+from harness.store.records import CheckpointRecord, EvaluationRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackGap:
+    """One attack with one seed, and the blocks that have no verdicts: first image, number of images.
+
+    Attributes:
+        attempt: which one at this evaluation.
+    """
+
+    attack: str
+    seed: int
+    blocks: tuple[tuple[int, int], ...]
+    attempt: int = 1
+
+    @property
+    def images(self) -> int:
+        """How many images have no verdict yet."""
+        return sum(length for _, length in self.blocks)
+
+    def without(self, kept: Sequence[tuple[int, int]]) -> AttackGap:
+        """The gap without blocks of which some image has a verdict by now, in one of the blocks that were kept."""
+
+        def free(start: int, length: int) -> bool:
+            return all(start + length <= first or first + number <= start for first, number in kept)
+
+        return replace(self, blocks=tuple(block for block in self.blocks if free(*block)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelGap:
+    """What the store lacks of one model under one assessment.
+
+    Attributes:
+        checkpoint: the name of its weights.
+        network, network_settings: what it is an instance of, so that similar work can be compared.
+        attacks: the evaluations that lack blocks; ``complete`` counts those that do not.
+        examine: whether the checks of rigour on the model itself are wanted, and not there yet.
+    """
+
+    assessment: Assessment
+    checkpoint: str
+    network: str
+    network_settings: Mapping[str, Any]
+    attacks: tuple[AttackGap, ...]
+    complete: int
+    examine: bool
+
+    @property
+    def items(self) -> int:
+        """How many items of work that is."""
+        return sum(len(gap.blocks) for gap in self.attacks) + self.examine
+
+
+def model_gap(
+    assessment: Assessment,
+    checkpoint: str,
+    network: tuple[str, Mapping[str, Any]],
+    known: CheckpointRecord | None,
+    *,
+    fresh: bool = False,
+) -> ModelGap:
+    """Compare what is wanted of a model with what the store has of its weights.
+
+    Args:
+        network: its name, and its settings.
+        known: None where the store does not have the weights.
+        fresh: whether all begins again, as another attempt.
+    """
+    gaps = list(attack_gaps(assessment, known.evaluations if known is not None else (), fresh=fresh))
+    examined = known is not None and not fresh and assessment.examined(known)
+    return ModelGap(
+        assessment=assessment,
+        checkpoint=checkpoint,
+        network=network[0],
+        network_settings=network[1],
+        attacks=tuple(gap for gap in gaps if gap.blocks),
+        complete=sum(not gap.blocks for gap in gaps),
+        examine=assessment.checks and not examined,
+    )
+
+
+def attack_gaps(
+    assessment: Assessment, done: Iterable[EvaluationRecord], *, fresh: bool = False
+) -> Iterator[AttackGap]:
+    """Every evaluation that is wanted of one model, with its missing blocks (none where it is complete).
+
+    Args:
+        fresh: whether all begin again, as another attempt.
+    """
+    have = {(e.attack, e.settings_sha256, e.seed, e.images): e for e in done}
+    for attack in assessment.chosen:
+        key = digest(assessment.attack_settings(attack))
+        for seed in assessment.attack_seeds(attack):
+            known = have.get((attack, key, seed, assessment.images))
+            blocks = known.blocks if known is not None and not fresh else ()
+            missing = missing_blocks(assessment.examples, assessment.protocol.evaluation.block_size, blocks)
+            attempt = (known.attempt + fresh) if known is not None else 1
+            yield AttackGap(attack=attack, seed=seed, blocks=tuple(missing), attempt=attempt)
+
+
+def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What lacks a verdict, as (first image, number of images), cut at the multiples of the block size.
+
+    Where random numbers are drawn by block, the done blocks are of the same size, so that whole blocks are missing or
+    none. An attack without randomness may have been run under another block size; then parts of blocks may be.
+    """
+    position = 0
+    for start, length in (*sorted(done), (examples, 0)):
+        while position < start:
+            end = min(start, (position // block_size + 1) * block_size)
+            yield position, end - position
+            position = end
+        position = max(position, start + length)

@@ -1,0 +1,43 @@
+"""What the store knows of the models that ``harness evaluate`` attacks."""
+
+from __future__ import annotations
+
+import itertools
+
+from harness.planning.evaluate_request import EvaluateJob
+from harness.store.models import model_identity
+from harness.store.records import CheckpointRecord, ModelRecord
+from harness.store.store import Store
+from harness.targets.probe import same_function
+from harness.targets.target import Opened
+
+
+def known_checkpoints(job: EvaluateJob, model: ModelRecord | None, store: Store) -> dict[str, CheckpointRecord]:
+    """What the store has now of a target's weights, by checkpoint.
+
+    Args:
+        model: the target, where it is from elsewhere and the store has it.
+    """
+    if job.run is not None:
+        return {checkpoint.name: checkpoint for checkpoint in store.run(job.run.id).checkpoints}
+    return {} if model is None else {model.checkpoint.name: store.checkpoint(model.checkpoint.id)}
+
+
+def known_model(opened: Opened, dataset_fingerprint: str, store: Store) -> tuple[int, ModelRecord | None]:
+    """Which of the functions of these weights a model is: one that the store knows by its probe, or a new one.
+
+    An older row has no probe. It is the same model where the tensors say all, and another one where the user's code
+    decides: what that read then, nobody knows.
+
+    Returns:
+        The function's number, counted from 1; and the model, where the store has it.
+    """
+    models = {model.identity: model for model in store.models()}
+    for number in itertools.count(1):
+        model = models.get(model_identity(opened.sha256, dataset_fingerprint, number))
+        if model is None:
+            return number, None
+        known = model.probe
+        if same_function(known, opened.probe) if known and opened.probe else not opened.target.code():
+            return number, model
+    raise AssertionError("counting has no end")

@@ -1,0 +1,196 @@
+"""What is missing: what a command asks for, minus what the store has.
+
+It is found once, with one reading of the store's runs. Then it is costed, or conducted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.errors import PluginError, PluginFault
+from harness.planning.evaluate_request import EvaluateJob
+from harness.planning.gaps import ModelGap, model_gap
+from harness.planning.known import known_checkpoints, known_model
+from harness.planning.run_request import RunJob
+from harness.planning.trials import try_update
+from harness.plugin.attack import Passes
+from harness.protocols.run_spec import RunSpec
+from harness.store.records import CheckpointRecord, RunRecord
+from harness.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunGap:
+    """One network: what it is, which attempt counts, what is left to train, and what its checkpoints lack.
+
+    Attributes:
+        record: the attempt, as the store has it; None where it has none.
+        models: the checkpoints that are to be attacked; none where the network cannot be trained.
+        passes: what one training image takes; None where nothing is left to train.
+        refusal: why it cannot be trained, since a plugin broke its contract on trial; None where it can.
+    """
+
+    job: RunJob
+    spec: RunSpec
+    attempt: int
+    record: RunRecord | None
+    models: tuple[ModelGap, ...] = ()
+    passes: Passes | None = None
+    refusal: PluginFault | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether the training is done."""
+        return self.record is not None and self.record.status == "done"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the training failed before; the same would fail again, so only ``fresh`` tries."""
+        return self.record is not None and self.record.status == "failed"
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs it has."""
+        return len(self.record.epochs) if self.record is not None else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """What there is to do.
+
+    Attributes:
+        runs: every network that was asked for, also where nothing of it is missing.
+        targets: models that are attacked only, such as those of ``harness evaluate``.
+        stored: the runs that the store had; estimates are made from them.
+    """
+
+    runs: tuple[RunGap, ...] = ()
+    targets: tuple[ModelGap, ...] = ()
+    stored: Sequence[RunRecord] = field(default=(), repr=False)
+
+    @property
+    def models(self) -> list[ModelGap]:
+        """Every model that is to be attacked, whether it is trained yet or not."""
+        return [*(model for run in self.runs for model in run.models), *self.targets]
+
+    @property
+    def to_train(self) -> list[RunGap]:
+        """The networks that are not trained to their last epoch, and have not failed."""
+        return [run for run in self.runs if run.passes is not None]
+
+    @property
+    def refused(self) -> list[RunGap]:
+        """The networks that cannot be trained, since a plugin of theirs breaks its contract."""
+        return [run for run in self.runs if run.refusal]
+
+    @property
+    def complete(self) -> int:
+        """How many evaluations that were asked for are complete in the store."""
+        return sum(model.complete for model in self.models)
+
+    @property
+    def examinations(self) -> int:
+        """How many models are to be examined for warning signs."""
+        return sum(model.examine for model in self.models)
+
+    @property
+    def items(self) -> int:
+        """How many items of work there are."""
+        return len(self.to_train) + sum(model.items for model in self.models)
+
+    @property
+    def idle(self) -> bool:
+        """Whether all is done: nothing to train, to attack, or to examine."""
+        return not self.items
+
+
+def find_missing(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -> Missing:
+    """Compare jobs with the store; nothing is written.
+
+    Args:
+        fresh: whether every run begins again, as another attempt.
+    Raises:
+        PluginError: a training that was stopped would go on with other code.
+    """
+    stored = store.runs()
+    if not fresh:
+        _refuse_changed_code([spec for job in jobs for spec in job.specs], stored)
+    newest = {run.identity: run for run in sorted(stored, key=lambda run: run.attempt)}
+    return Missing(runs=tuple(run for job in jobs for run in _run_gaps(job, newest, fresh)), stored=stored)
+
+
+def _run_gaps(job: RunJob, newest: Mapping[str, RunRecord], fresh: bool) -> Iterator[RunGap]:
+    """The networks of one job; its plugins are tried once, and only where there is something to train."""
+    trial: tuple[Passes | None, PluginFault | None] | None = None
+    for spec in job.specs:
+        record = newest.get(spec.identity)
+        attempt = 1 if record is None else record.attempt + fresh
+        run = RunGap(job=job, spec=spec, attempt=attempt, record=None if fresh else record)
+        if run.failed:
+            yield run
+            continue
+        run = replace(run, models=tuple(_checkpoint_gaps(job, spec, run.record)))
+        if not run.trained:
+            trial = trial or _trial(job)
+            passes, refusal = trial
+            run = replace(run, models=() if refusal else run.models, passes=passes, refusal=refusal)
+        yield run
+
+
+def _trial(job: RunJob) -> tuple[Passes | None, PluginFault | None]:
+    """What one training image takes, or why nothing can be trained."""
+    threat = job.protocol.train.threat(job.protocol.epsilon)
+    try:
+        return try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device), None
+    except PluginFault as fault:
+        return None, fault
+
+
+def _checkpoint_gaps(job: RunJob, spec: RunSpec, record: RunRecord | None) -> Iterator[ModelGap]:
+    for name in job.protocol.evaluation.checkpoints:
+        known = record.checkpoint(name) if record is not None else None
+        yield model_gap(job, name, (spec.network, spec.network_settings), known)
+
+
+def missing_of_target(
+    job: EvaluateJob, known: Mapping[str, CheckpointRecord], stored: Sequence[RunRecord] = ()
+) -> Missing:
+    """Compare what ``harness evaluate`` asks for with what the store has of those weights, by checkpoint."""
+    of = job.run or job.opened
+    assert of is not None  # a target is one or the other
+    network, names = (of.network, of.network_settings), [weights.checkpoint for weights in job.weights]
+    each = job.sweep or (job.assessment,)
+    gaps = [model_gap(one, name, network, known.get(name), fresh=job.fresh) for name in names for one in each]
+    return Missing(targets=tuple(gaps), stored=stored)
+
+
+def find_missing_of_target(job: EvaluateJob, store: Store) -> Missing:
+    """What ``harness evaluate`` would do; a model from elsewhere is looked for, and nothing is written.
+
+    Raises:
+        HarnessError: weights that are to be attacked cannot be used.
+    """
+    dataset = job.assessment.dataset.fingerprint
+    model = known_model(job.opened, dataset, store)[1] if job.opened is not None else None
+    missing = missing_of_target(job, known_checkpoints(job, model, store), store.runs())
+    attacked = {gap.checkpoint for gap in missing.targets if gap.attacks}
+    for weights in job.weights:
+        if weights.checkpoint in attacked:
+            weights.check(job.assessment.plugins)
+    return missing
+
+
+def _refuse_changed_code(specs: Sequence[RunSpec], stored: Sequence[RunRecord]) -> None:
+    """Refuse to leave a stopped training behind without a word, where it would have gone on but for an edit."""
+    known = {run.identity for run in stored}
+    wanted = {spec.identity_without_code: spec for spec in specs if spec.identity not in known}
+    for run in stored if wanted else ():
+        spec = wanted.get(run.spec.identity_without_code)
+        if spec is not None and run.status == "running" and run.epochs:
+            parts = sorted(key for key in {*spec.code, *run.code} if spec.code.get(key) != run.code.get(key))
+            raise PluginError(
+                f"run {run.id} ({spec.label}) was stopped after epoch {len(run.epochs)} of {spec.training['epochs']},"
+                f" and the code of its {' and '.join(parts)} has changed since: put the old code back to go on,"
+                " or start over with --fresh"
+            )
