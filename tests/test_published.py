@@ -10,7 +10,8 @@ import pytest
 from harness.identity import digest
 from harness.leaderboard.board import MEASURED, REPORTED
 from harness.leaderboard.ranking import boards
-from harness.planning.run_request import RunRequest, resolve_run
+from harness.planning.request import RunRequest
+from harness.planning.run_job import resolve_run
 from harness.reference import reported_figures
 from harness.store import database
 from harness.store.store import Store

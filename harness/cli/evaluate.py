@@ -27,7 +27,7 @@ from harness.errors import SettingError
 
 if TYPE_CHECKING:
     from harness.execution.summary import Summary
-    from harness.planning.evaluate_request import EvaluateJob
+    from harness.planning.evaluate_job import EvaluateJob
     from harness.store.records import ModelRecord
     from harness.store.store import Store
 
@@ -129,7 +129,8 @@ def evaluate(
     started = time.perf_counter()
     check_places(places, writing=not extent.dry_run)
     from harness.execution.conduct import conduct_evaluation, default_workers
-    from harness.planning.evaluate_request import EvaluateRequest, resolve_evaluate
+    from harness.planning.evaluate_job import resolve_evaluate
+    from harness.planning.request import EvaluateRequest
     from harness.store.store import Store
     from harness.targets.preprocessing import Preprocessing
     from harness.targets.target import quiet

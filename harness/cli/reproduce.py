@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.execution.summary import Summary
     from harness.planning.missing import Missing
-    from harness.planning.run_request import RunJob
+    from harness.planning.run_job import RunJob
     from harness.reproduction.measured import ComparedCell, Ordering
 
 LEGEND = (
@@ -87,7 +87,7 @@ def reproduce(
         raise SettingError("--dry-run and --report exclude each other: the one shows what is to do, the other what is")
 
     from harness.cli.plan_text import print_plans
-    from harness.planning.run_request import RunRequest
+    from harness.planning.request import RunRequest
     from harness.reproduction.measured import compare_cells, orderings
     from harness.reproduction.requests import parts as jobs_behind
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.execution.summary import Summary
     from harness.leaderboard.board import Board
-    from harness.planning.run_request import RunJob
+    from harness.planning.run_job import RunJob
     from harness.store.records import EvaluationRecord
     from harness.store.store import Store
 
@@ -69,7 +69,8 @@ def run(
     from harness.execution.conduct import Conductor, default_workers
     from harness.planning.cost import estimate
     from harness.planning.missing import find_missing
-    from harness.planning.run_request import RunRequest, resolve_run
+    from harness.planning.request import RunRequest
+    from harness.planning.run_job import resolve_run
     from harness.store.store import Store
     from harness.targets.target import quiet
 

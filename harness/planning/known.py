@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from harness.planning.evaluate_request import EvaluateJob
+from harness.planning.evaluate_job import EvaluateJob
 from harness.store.models import model_identity
 from harness.store.records import CheckpointRecord, ModelRecord
 from harness.store.store import Store

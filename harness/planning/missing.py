@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.errors import PluginError, PluginFault
-from harness.planning.evaluate_request import EvaluateJob
+from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.gaps import ModelGap, model_gap
 from harness.planning.known import known_checkpoints, known_model
-from harness.planning.run_request import RunJob
+from harness.planning.run_job import RunJob
 from harness.planning.trials import try_update
 from harness.plugin.attack import Passes
 from harness.protocols.run_spec import RunSpec

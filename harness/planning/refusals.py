@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from harness.errors import SettingError
 from harness.planning.overrides import network_values
+from harness.planning.request import EvaluateRequest
 from harness.plugin.dataset import DataSource
 from harness.targets.open import TARGET_KINDS
 from harness.targets.zoo import is_here
-
-if TYPE_CHECKING:
-    from harness.planning.evaluate_request import EvaluateRequest
 
 
 def refuse_contradictions(request: EvaluateRequest) -> None:

@@ -27,7 +27,7 @@ from harness.statistics.figures import Figure
 from harness.store.store import Store
 
 if TYPE_CHECKING:  # these import torch
-    from harness.planning.run_request import RunRequest
+    from harness.planning.request import RunRequest
     from harness.plugin.network import Network
     from harness.protocols.protocol import Protocol
 
@@ -75,7 +75,7 @@ def conditions(cells: Sequence[Cell], base: RunRequest) -> dict[Ground, Conditio
 
 def _without_images(place: Ground, base: RunRequest) -> Conditions:
     """The conditions that the user's options ask for, found without reading images."""
-    from harness.planning.run_request import choose
+    from harness.planning.run_job import choose
 
     dataset, network = place
     chosen = choose(replace(base, methods=(), dataset=dataset, network=network))

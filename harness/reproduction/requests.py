@@ -10,7 +10,8 @@ from harness.errors import SettingError
 from harness.reproduction.recipes import Cell, Recipe
 
 if TYPE_CHECKING:  # these import torch
-    from harness.planning.run_request import RunJob, RunRequest
+    from harness.planning.request import RunRequest
+    from harness.planning.run_job import RunJob
 
 
 Ground = tuple[str, str]  # data set and network, as options name them
@@ -49,7 +50,7 @@ def parts(cells: Sequence[Cell], base: RunRequest, *, count_only: bool = False) 
     Raises:
         HarnessError: a job cannot be done; says why in one line.
     """
-    from harness.planning.run_request import resolve_run
+    from harness.planning.run_job import resolve_run
 
     together: dict[Ground, list[RunJob]] = {}
     images: dict[str, Any] = {}  # fingerprint -> data set: requests share one copy

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.planning.run_request import RunRequest, resolve_run
+from harness.planning.request import RunRequest
+from harness.planning.run_job import resolve_run
 from harness.store.scope import Scope
 from tests.cli.conftest import Harness, Refused
 from tests.cli.evaluate.given import HERE, PROTOCOL, TRAIN, N, store_of

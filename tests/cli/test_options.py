@@ -19,8 +19,7 @@ from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Trai
 from harness.cli.reproduce import reproduce
 from harness.cli.run import run
 from harness.errors import SettingError
-from harness.planning.evaluate_request import EvaluateRequest
-from harness.planning.run_request import RunRequest
+from harness.planning.request import EvaluateRequest, RunRequest
 from tests.cli.conftest import Harness
 
 MADE_OF = {"preprocessing": {"mean", "std", "outputs"}}  # a field that several options fill

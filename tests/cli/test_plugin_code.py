@@ -9,7 +9,8 @@ import pytest
 
 from harness.errors import PluginError
 from harness.events import EpochRecord
-from harness.planning.run_request import RunRequest, resolve_run
+from harness.planning.request import RunRequest
+from harness.planning.run_job import resolve_run
 from harness.registry.source import closure
 from harness.store.store import Store
 from harness.training.run_plugins import method_of

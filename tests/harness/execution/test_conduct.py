@@ -22,9 +22,10 @@ from harness.execution.executors.in_process import InProcess
 from harness.execution.summary import Summary
 from harness.planning import gaps
 from harness.planning.cost import estimate
-from harness.planning.evaluate_request import EvaluateRequest, resolve_evaluate
+from harness.planning.evaluate_job import resolve_evaluate
 from harness.planning.missing import Missing, find_missing
-from harness.planning.run_request import RunJob, RunRequest, resolve_run
+from harness.planning.request import EvaluateRequest, RunRequest
+from harness.planning.run_job import RunJob, resolve_run
 from harness.runtime.provenance import ALSO, HOST_VARIABLE, host, joined
 from harness.store.records import EvaluationRecord, RunRecord
 from harness.store.store import Store

@@ -18,7 +18,8 @@ from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
 from harness.planning.assessment import DatasetPlace
 from harness.planning.gaps import model_gap
-from harness.planning.run_request import RunRequest, resolve_run
+from harness.planning.request import RunRequest
+from harness.planning.run_job import resolve_run
 from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
 from harness.plugin.network import Shape

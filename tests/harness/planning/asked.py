@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.planning.run_request import RunJob, RunRequest, resolve_run
+from harness.planning.request import RunRequest
+from harness.planning.run_job import RunJob, resolve_run
 
 DIGITS = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu")
 

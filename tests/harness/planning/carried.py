@@ -8,7 +8,8 @@ from typing import Any
 from harness.events import BlockDone, EpochRecord
 from harness.planning.gaps import AttackGap
 from harness.planning.missing import Missing, RunGap, find_missing
-from harness.planning.run_request import RunJob, RunRequest, resolve_run
+from harness.planning.request import RunRequest
+from harness.planning.run_job import RunJob, resolve_run
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.provenance import host
 from harness.store.records import RunRecord

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.identity import digest
 from harness.planning.gaps import attack_gaps, missing_blocks
 from harness.planning.missing import find_missing
-from harness.planning.run_request import RunJob
+from harness.planning.run_job import RunJob
 from harness.plugin.images import Images
 from harness.store.records import EvaluationRecord
 from harness.store.store import Store

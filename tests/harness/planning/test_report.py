@@ -9,7 +9,8 @@ import pytest
 
 from harness.identity import digest
 from harness.planning.report import report, report_document
-from harness.planning.run_request import RunJob, RunRequest, resolve_run
+from harness.planning.request import RunRequest
+from harness.planning.run_job import RunJob, resolve_run
 from harness.statistics.intervals import wilson
 from harness.store.records import CheckpointRecord, EvaluationRecord
 

@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from harness.identity import canonical_json
-from harness.planning.run_request import FATE, RunJob, RunRequest, resolve_run
+from harness.planning.request import FATE, RunRequest
+from harness.planning.run_job import RunJob, resolve_run
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.seeds import derive_seed
 
@@ -126,7 +127,7 @@ def test_any_other_field_leaves_the_identities_of_the_runs_in_common(
 
 def test_a_cuda_device_changes_no_identity(base: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     before = resolve_run(base)
-    monkeypatch.setattr("harness.planning.run_request.resolve_device", lambda _: torch.device("cuda", 0))
+    monkeypatch.setattr("harness.planning.run_job.resolve_device", lambda _: torch.device("cuda", 0))
     after = resolve_run(base)
     assert (before[0].device.type, after[0].device.type) == ("cpu", "cuda")
     assert names(before) == names(after)
@@ -162,7 +163,7 @@ def test_a_run_crosses_json_unchanged(base: RunRequest) -> None:
 
 FRESH = """
 import json
-from harness.planning.run_request import RunRequest, resolve_run
+from harness.planning.run_job import RunRequest, resolve_run
 from harness.runtime.seeds import derive_seed
 request = RunRequest(methods=("lrat",), network="smallcnn", dataset="digits", values=("floor=pgd",), train_seeds=2)
 (job,) = resolve_run(request)

@@ -14,7 +14,8 @@ from harness.data.cifar10 import CIFAR10
 from harness.data.digits import Digits
 from harness.data.svhn import SVHN
 from harness.errors import PluginError, PluginFault
-from harness.planning.run_request import RunRequest, resolve_run
+from harness.planning.request import RunRequest
+from harness.planning.run_job import resolve_run
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.plugin.network import Shape
 from harness.registry.loading import load, problems, unread

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.planning.assessment import with_attacks
-from harness.planning.run_request import RunRequest
+from harness.planning.request import RunRequest
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
 from harness.reproduction.measured import ComparedCell, compare_cells

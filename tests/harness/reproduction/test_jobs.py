@@ -12,7 +12,7 @@ import torch
 from harness.data.cifar10 import CIFAR10
 from harness.data.svhn import SVHN
 from harness.errors import SettingError
-from harness.planning.run_request import resolve_run
+from harness.planning.run_job import resolve_run
 from harness.plugin.dataset import Dataset, DataSource, Split
 from harness.reproduction.measured import conditions
 from harness.reproduction.recipes import select

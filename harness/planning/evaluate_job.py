@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import cast
 
 from harness.errors import SettingError
@@ -11,7 +10,8 @@ from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few
 from harness.planning.overrides import assign, folder_options, network_values, read_dataset
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
 from harness.planning.refusals import refuse_choices_of_a_run, refuse_contradictions, refuse_downloads
-from harness.planning.run_request import check_counts, check_limit
+from harness.planning.request import EvaluateRequest, check_counts
+from harness.planning.run_job import check_limit
 from harness.planning.trials import refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset, DataSource
@@ -25,46 +25,9 @@ from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.model import ElsewhereWeights, Weights
 from harness.targets.open import open_target
-from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened
 
 _PROBES = 8  # images that a model from elsewhere is tried on
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateRequest:
-    """What a user may ask of ``harness evaluate``, as given.
-
-    Attributes:
-        target: a run's number, with ``:checkpoint`` perhaps, the file of a run's weights, or a model from elsewhere
-            (see ``harness.targets``).
-        attacks: None for the protocol's.
-        name: what the board calls a model from elsewhere; None: the name that it has, or its target.
-        sweep: radii, in 1/255, at which the attacks are repeated.
-    """
-
-    target: str
-    attacks: tuple[str, ...] | None = None
-    seeds: int = 5
-    dataset: str | None = None
-    image_size: int | None = None
-    class_order: str | None = None
-    channels: int | None = None
-    network: str | None = None
-    name: str | None = None
-    protocol: str | None = None
-    epsilon: str | None = None
-    sweep: tuple[float, ...] | None = None
-    values: tuple[str, ...] = ()
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    no_normalisation: bool = False
-    limit: int | None = None
-    checks: bool = True
-    fresh: bool = False
-    device: str | None = None
-    data_dir: Path = Path("data")
-    runs_dir: Path = Path("runs")
-    plugins: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

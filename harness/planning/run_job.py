@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -12,6 +11,7 @@ import torch
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.planning.overrides import assign, folder_options, read_dataset, short_forms
+from harness.planning.request import RunRequest, check_counts
 from harness.planning.trials import count_parameters, refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset, DataSource
@@ -29,59 +29,6 @@ from harness.runtime.device import arithmetic, resolve_device
 from harness.runtime.precision import precision_code
 from harness.training.batches import batch_code
 from harness.training.run_plugins import code_key
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """What a user may ask of ``harness run``, as given. Each field's part in identity is in ``FATE``."""
-
-    methods: tuple[str, ...]
-    wrap: tuple[str, ...] = ()
-    network: str = "resnet18"
-    dataset: str = "cifar10"
-    image_size: int | None = None
-    class_order: str | None = None
-    channels: int | None = None
-    protocol: str | None = None
-    epsilon: str | None = None
-    attacks: tuple[str, ...] | None = None
-    epochs: int | None = None
-    precision: str | None = None
-    values: tuple[str, ...] = ()
-    seeds: int = 5
-    train_seeds: int = 1
-    limit: int | None = None
-    checks: bool = True
-    device: str | None = None
-    data_dir: Path = Path("data")
-    plugins: tuple[Path, ...] = ()
-
-
-MOST = 1_000_000  # of anything that is counted on the command line: more is a slip of the keyboard
-
-FATE: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "methods",
-            "wrap",
-            "network",
-            "dataset",
-            "image_size",
-            "class_order",
-            "channels",
-            "epsilon",
-            "attacks",
-            "epochs",
-            "precision",
-            "values",
-        ),
-        "identity",
-    ),
-    "protocol": "identity",  # by its content: its name plays no part
-    **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which identities, not what they are
-    **dict.fromkeys(("device", "data_dir", "plugins"), "provenance"),
-}
-"""For each field of a request: part of a run's identity, a choice of how many, or provenance alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,15 +171,6 @@ def _code(parts: Mapping[str, Plugin]) -> dict[str, str]:
 def _sources(parts: Mapping[str, Plugin]) -> dict[str, dict[str, str]]:
     """The source files of the plugins that do not ship, for provenance."""
     return {key: source_of_plugin(type(p)).document() for key, p in parts.items() if not ships(type(p))}
-
-
-def check_counts(request: object, names: Iterable[str]) -> None:
-    """Refuse a count that is below 1 or beyond reason, named as its option."""
-    for name in names:
-        value = getattr(request, name)
-        if value is not None and not 1 <= value <= MOST:
-            rule = "it must be 1 or more" if value < 1 else f"it must be {MOST:,} at most"
-            raise SettingError(f"--{name.replace('_', '-')} {value} is refused: {rule}")
 
 
 def check_limit(limit: int | None, dataset: Dataset) -> None:
