@@ -11,7 +11,7 @@ _FOLDERS = {
     "plugin": ("settings", "threat", "adversary", "method", "attack", "network", "dataset", "wrapper", "state"),
     "registry": ("importing", "import_names", "source", "shipped", "faults", "loading"),
     "runtime": ("device", "seeds", "streams", "modes", "process", "isolation", "provenance"),
-    "planning": ("assessment", "overrides", "plan", "cost"),
+    "planning": ("assessment", "overrides", "cost"),
 }
 NOW = {
     **{f"harness.{name}": f"harness.{folder}.{name}" for folder, names in _FOLDERS.items() for name in names},
@@ -24,6 +24,7 @@ NOW = {
     "harness.parts": "harness.training.run_plugins",
     "harness.job": "harness.planning.run_job",
     "harness.evaluate": "harness.planning.evaluate_job",
+    "harness.plan": "harness.planning.missing",
     "harness.own_target": "harness.planning.own_runs",
     "harness.weights": "harness.targets.model",
     "harness.evaluation": "harness.evaluator, harness.statistics, and harness.planning",
