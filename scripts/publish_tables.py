@@ -46,7 +46,10 @@ def readme_table() -> str:
     seeds = sorted({row.train_seeds for board in chosen for row in board.rows if row.train_seeds})
     figures = [figure for board in chosen for row in board.rows for figure in row.metrics.values()]
     attacks = sorted({figure.n for figure in figures if figure and figure.std and figure.n})
-    counted = f"n = {_range(attacks)} attack seeds on each of {_range(seeds)} networks, trained from different seeds"
+    counted = (
+        f"n = {_range(attacks)} attack seeds on each of {_range(seeds)} networks, trained from different seeds (the"
+        " median of the networks' medians, the root mean square of their deviations)"
+    )
     tied = any(row.tied for board in chosen for row in board.rows)
     absent = ("[", "over", *([] if tied else [TIED]))  # how legend lines begin that are not shown here
     medians, *rest = [line for line in legend(chosen) if not line.startswith(absent)]
