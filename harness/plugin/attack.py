@@ -87,7 +87,7 @@ class Attack(Plugin, ABC):
 
         The evaluator has put the model in evaluation mode and asserted x in [0, 1]; it projects what comes back onto
         the ball and [0, 1], and scores it by a forward pass of its own. Python warnings raised here are stored with
-        the evaluation; records of the logger ``harness.plugin.attack`` go to the run's log.
+        the evaluation; records of the logger ``harness.attack`` go to the run's log.
         """
 
     @abstractmethod
