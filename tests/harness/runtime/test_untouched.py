@@ -215,7 +215,8 @@ def test_an_attack_reads_no_part_of_the_threat_that_its_budget_does_not_name(par
             assert getattr(threat, part) == getattr(make_threat(), part)
             values = {"epsilon": 0.5, "steps": 9, "step_size": 0.5, "start": "none"}
             others = {name: value for name, value in values.items() if name != part}
-            known = {part: getattr(threat, part), "norm": "Linf"} | others  # the norm is readable where it is the default
+            # the norm can be read where it is the default
+            known = {part: getattr(threat, part), "norm": "Linf"} | others
             assert vars(replace(threat, **others)) == known  # type: ignore[arg-type]
             return x
 
