@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness.errors import SettingError
 from harness.plugin.network import Shape
-from harness.targets.content import Leaf, StateDict, TensorPlace
+from harness.targets.content import Leaf, Place, StateDict
 from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing, merge
 from harness.targets.statistics import Statistic, common, counts, numbers, speaks_of_another, statistics, whose
@@ -42,7 +42,7 @@ class NormalisationEvidence:
 
 
 def evidence_of(
-    known: Sequence[Statistic], place: TensorPlace, others: Sequence[TensorPlace], shape: Shape
+    known: Sequence[Statistic], place: Place, others: Sequence[Place], shape: Shape
 ) -> NormalisationEvidence:
     """What a file says of the normalisation of the network at a place.
 
@@ -70,7 +70,7 @@ def evidence_of(
     return NormalisationEvidence(tuple(found), tuple(unsure if found else unsure + elsewhere), _gap(place))
 
 
-def _gap(place: TensorPlace) -> str | None:
+def _gap(place: Place) -> str | None:
     """A number in front of the network's names, where a number below it has no tensors."""
     parts = place.prefix.removesuffix(".").split(".")
     for index, part in enumerate(parts):

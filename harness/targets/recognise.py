@@ -14,8 +14,8 @@ from harness.errors import HarnessError, SettingError
 from harness.plugin.network import Network, Shape
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import discover, make
-from harness.targets.content import Address, StateDict, TensorPlace, spelled
-from harness.targets.copies import values_in
+from harness.targets.content import Address, Place, StateDict, place_at, spelled
+from harness.targets.copies import unusable, values_in
 from harness.targets.differences import Candidate, Differences, compared_with, other_data, plays_no_part, prefixes
 from harness.targets.errors import TargetError
 from harness.targets.normalisation import evidence_of
@@ -37,11 +37,11 @@ class Recognised:
     """
 
     candidate: Candidate
-    place: TensorPlace
+    place: Place
     differences: Differences
-    copies: tuple[TensorPlace, ...]
-    unused: tuple[str, ...]
-    left_out: tuple[str, ...]
+    copies: list[Place]
+    unused: list[str]
+    left_out: list[str]
 
     @property
     def network(self) -> Network:
@@ -99,9 +99,10 @@ def recognise(
         if refusal is not None:
             raise TargetError(refusal)
     for trial in trials:
-        unusable = list(values_in(trial.candidate, trial.place.state, scope))
-        if unusable and all(each.missing or each.renamed for each in unusable):
-            raise unusable[0].refusal(label)
+        values_there = values_in(trial.candidate, trial.place.state, scope)
+        refusals = [unusable(trial.candidate, place, label) for place in values_there]
+        if refusals and all(refusals):
+            raise TargetError(refusals[0] or "")
     if not trials:
         raise TargetError(f"{label}: no network can be built for it with {_settings(values)}; name another --arch")
     raise TargetError(_mismatch(label, file, network_name, max(trials, key=lambda trial: trial.differences.nearness)))
@@ -157,25 +158,16 @@ def _tried(
     compared = {prefix: compared_with(candidate, tensors, prefix) for prefix in prefixes(candidate, tensors)}
     nearest = max(compared, key=lambda prefix: compared[prefix].nearness)
     there = [prefix for prefix, differences in compared.items() if not differences] or [nearest]
-    places = [_place(candidate, state, prefix) for prefix in there]
-    copies = tuple(
-        _place(candidate, state, prefix)
-        for prefix in prefixes(candidate, state.tensors)
-        if not compared_with(candidate, state.tensors, prefix)
-    )
-    known_names = {name for place in places for name in place.own}
-    known_names.update(*(evidence_of(known, place, copies, shape).names(state) for place in places))
+    everywhere = prefixes(candidate, state.tensors)
+    whole = [prefix for prefix in everywhere if not compared_with(candidate, state.tensors, prefix)]
+    places, copies = ([place_at(candidate.expected, state, p) for p in each] for each in (there, whole))
+    known_names = set().union(*(place.own | evidence_of(known, place, copies, shape).names(state) for place in places))
     rest = {name: tensor for name, tensor in tensors.items() if name not in known_names}
-    unused = tuple(n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there))
-    left_out = tuple(n for n, tensor in rest.items() if any(plays_no_part(n, prefix, tensor) for prefix in there))
+    unused = [n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there)]
+    left_out = [n for n, tensor in rest.items() if any(plays_no_part(n, prefix, tensor) for prefix in there)]
     strange = {n: tuple(tensor.shape) for n, tensor in rest.items() if n not in {*unused, *left_out}}
     differences = replace(compared[there[0]], unexpected=strange)
     return [Recognised(candidate, place, differences, copies, unused, left_out) for place in places]
-
-
-def _place(candidate: Candidate, state: StateDict, prefix: str) -> TensorPlace:
-    own = (f"{prefix}{key}" for key in candidate.expected)
-    return TensorPlace(state, prefix, frozenset(name for name in own if name in state.tensors))
 
 
 def _built(network: Network, shape: Shape) -> Candidate | None:
