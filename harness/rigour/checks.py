@@ -18,7 +18,6 @@ from harness.rigour import (
     consistency,
     convergence,
     forward,
-    gap,
     gradients,
     outputs,
     permutation,
@@ -57,7 +56,7 @@ MODEL_CHECKS: tuple[Check[Subject], ...] = (
 )
 
 VERDICT_CHECKS: tuple[Check[Record], ...] = (
-    Check("autoattack-gap", "A", gap.autoattack_gap, gap.BROKEN),
+    Check("autoattack-gap", "A", consistency.autoattack_gap, consistency.BROKEN),
     Check("autoattack-misses", "M", consistency.autoattack_misses, consistency.MISSED),
     Check("square-stronger", "S", consistency.square_stronger, consistency.ALONE),
     Check("robust-above-clean", "X", consistency.robust_above_clean, consistency.ABOVE),

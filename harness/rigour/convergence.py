@@ -47,7 +47,7 @@ def not_converged(subject: Subject) -> Outcome:
     left, long = subject.path(subject.threat).last, longer(subject.threat)
     broken = left.clone()
     for restart in range(RESTARTS):
-        broken &= subject.path(long, restart).always
+        broken &= subject.path(long, restart).right.all(0)
     lost, of = int((left & ~broken).sum()), int(left.sum())
     if of == 0:
         return not_applicable(f"PGD-{subject.threat.steps} leaves nothing to break")
