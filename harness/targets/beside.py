@@ -70,7 +70,8 @@ def notes_of(
         for state in states
         if state not in used and any((state.path, n) not in described for n in state.tensors if state.path or "." in n)
     ]
-    loose = [leaf.name for leaf in leaves(content) if not leaf.path and "." not in leaf.name and _real(leaf.value)]
+    single = [leaf for leaf in leaves(content) if not leaf.path and "." not in leaf.name]
+    loose = [leaf.name for leaf in single if isinstance(leaf.value, Tensor) and leaf.value.is_floating_point()]
     at_top = {name for state in used if not state.path for name in state.tensors}
     notes = {
         "nested_under": ".".join(fit.place.state.path),
@@ -82,7 +83,3 @@ def notes_of(
         "unused": list(fit.unused),
     }
     return {name: note for name, note in notes.items() if note}
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()

@@ -43,11 +43,6 @@ class StateDict:
     path: Address
     tensors: dict[str, Tensor]
 
-    @property
-    def usual(self) -> bool:
-        """Whether it lies where training scripts put the weights of the model."""
-        return all(key in NESTS for key in self.path)
-
     def address(self, name: str) -> Address:
         """The address of a tensor, or of a prefix of names with or without its last dot."""
         return (*self.path, *(name.removesuffix(".").split(".") if name else ()))
@@ -108,7 +103,7 @@ def state_dicts(content: Any) -> list[StateDict]:
     found: dict[Address, dict[str, Tensor]] = {}
     for path, name, tensor in (each for leaf in leaves(content) for each in _tensors(leaf)):
         there = found.setdefault(path, {})
-        if name in there and not _alike(there[name], tensor):
+        if name in there and (there[name].dtype != tensor.dtype or not torch.equal(there[name], tensor)):
             raise TargetError(
                 f"two tensors of the file have the name {spelled((*path, name))}, and they differ; save one state dict,"
                 " torch.save(model.state_dict(), FILE)"
@@ -126,10 +121,6 @@ def _tensors(leaf: Leaf) -> Iterator[tuple[Address, str, Tensor]]:
         listed = [value for value in leaf.value if isinstance(value, Tensor)]
         if len(listed) == len(leaf.value) and any(tensor.ndim > 1 for tensor in listed):
             yield from ((leaf.address, str(number), tensor) for number, tensor in enumerate(listed))
-
-
-def _alike(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
 
 
 def of_training(address: Address) -> bool:
@@ -192,15 +183,11 @@ def shortened(texts: Sequence[str]) -> list[str]:
 
 def without_state_dict(content: Any, label: str) -> TargetError:
     """The refusal of a file that has no state dict."""
-    if not isinstance(content, Mapping):
-        return TargetError(
-            f"{label} holds a {type(content).__name__}, and no state dict; save one:"
-            " torch.save(model.state_dict(), FILE)"
-        )
-    keys = [str(key) for key in content]
-    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
-    there = f"the keys {', '.join(keys[:5])}{more}" if keys else "an empty mapping"
-    return TargetError(f"{label} holds no state dict, only {there}; save one, torch.save(model.state_dict(), FILE)")
+    holds = f"a {type(content).__name__}, and no state dict"
+    if isinstance(content, Mapping):
+        keys = ", ".join(shortened([str(key) for key in content]))
+        holds = f"no state dict, only {f'the keys {keys}' if keys else 'an empty mapping'}"
+    return TargetError(f"{label} holds {holds}; save one, torch.save(model.state_dict(), FILE)")
 
 
 def place_at(names: Iterable[str], state: StateDict, prefix: str) -> Place:

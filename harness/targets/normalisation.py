@@ -94,11 +94,9 @@ def decide(
         return asked, "none, as asked"
     usable = {s: read for s in evidence.found if isinstance(read := _read(s, shape), Preprocessing)}
     distinct = list(dict.fromkeys(usable.values()))
-    if len(distinct) == 1 and asked.mean:
-        inside = merge(asked, distinct[0])
-        return inside, f"{formula(inside)}, as given and in {file}"
     if asked.mean:
-        return asked, f"{formula(asked)}, as given"
+        inside = merge(asked, distinct[0] if len(distinct) == 1 else None)
+        return inside, f"{formula(inside)}, as given" + (f" and in {file}" if len(distinct) == 1 else "")
     if len(distinct) > 1:
         raise TargetError(f"{file} holds normalisations that differ, {'; '.join(s.place for s in usable)}; {SAY}")
     for statistic in (*evidence.found, *evidence.unsure):
@@ -132,8 +130,10 @@ def _read(statistic: Statistic, shape: Shape) -> Preprocessing | str:
     if "how" in statistic.parts:
         return f"which says that images are normalised, and not how; {SAY}"
     if not statistic.paired:
-        lacking = "what is subtracted" if "mean" not in statistic.parts else "what to divide by"
-        return f"and no {'mean' if 'mean' not in statistic.parts else 'std'} that says {lacking}; {SAY}"
+        lacking = (
+            "std that says what to divide by" if "mean" in statistic.parts else "mean that says what is subtracted"
+        )
+        return f"and no {lacking}; {SAY}"
     means, stds = (numbers(statistic.parts[role].value) for role in ("mean", "std"))
     size = max(len(means), len(stds))
     if not {len(means), len(stds)} <= {1, shape.channels}:

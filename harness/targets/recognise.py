@@ -104,7 +104,8 @@ def recognise(
         if refusals and all(refusals):
             raise TargetError(refusals[0] or "")
     if not trials:
-        raise TargetError(f"{label}: no network can be built for it with {_settings(values)}; name another --arch")
+        given = ", ".join(f"{key}={value}" for key, value in values.items()) or "its default settings"
+        raise TargetError(f"{label}: no network can be built for it with {given}; name another --arch")
     raise TargetError(_mismatch(label, file, network_name, max(trials, key=lambda trial: trial.differences.nearness)))
 
 
@@ -182,10 +183,6 @@ def _built(network: Network, shape: Shape) -> Candidate | None:
         except Exception:  # a plugin's network may not stand settings that are only tried
             break
     return None
-
-
-def _settings(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in values.items()) or "its default settings"
 
 
 def _mismatch(label: str, file: str, network_name: str | None, nearest: Recognised) -> str:

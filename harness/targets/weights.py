@@ -16,6 +16,7 @@ from harness.registry.catalogue import discover, make
 from harness.registry.shipped import code_of
 from harness.targets.beside import beside, notes_of
 from harness.targets.content import (
+    NESTS,
     Address,
     Place,
     StateDict,
@@ -180,7 +181,7 @@ def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> l
     """The state dicts that may be the model's: those that the user chose, else those at the usual places, else all."""
     if key is not None:
         return [state for state in states if state.within(scope)]
-    usual = [state for state in states if state.usual]
+    usual = [state for state in states if all(key in NESTS for key in state.path)]
     return usual if any(state.path for state in usual) else list(states)
 
 
