@@ -41,11 +41,7 @@ class Record:
         block: int | None,
         names: Sequence[str] = (),
     ) -> Record:
-        """From bytes as the store gives them.
-
-        Raises:
-            ValueError: an attack has verdicts of another number of images than there are labels.
-        """
+        """As ``examine_verdicts`` is given it: verdicts are bytes, as the store has them."""
         y = torch.as_tensor(labels).cpu()
         read = {}
         for attack, seeds in verdicts.items():
@@ -85,9 +81,7 @@ class Record:
 
     def strongest_ensemble(self) -> str | None:
         """The ensemble that leaves the fewest images right; None where none was run."""
-        return min(
-            self.of_kind("ensemble"), key=lambda attack: float(self.verdicts[attack].float().mean()), default=None
-        )
+        return min(self.of_kind("ensemble"), key=lambda name: float(self.verdicts[name].float().mean()), default=None)
 
     def title(self, attack: str) -> str:
         """An attack in a sentence: by its class's name, as its publication writes it."""

@@ -28,12 +28,10 @@ class NormalisationEvidence:
     Attributes:
         found: statistics of the input, the nearest to the network first.
         unsure: statistics that may be of the input.
-        gap: the number of the network in a Sequential, where a layer that has no tensors is in front of it.
     """
 
     found: tuple[Statistic, ...]
     unsure: tuple[Statistic, ...]
-    gap: str | None
 
     def names(self, state: StateDict) -> set[str]:
         """The names of a state dict's tensors that describe a normalisation."""
@@ -67,11 +65,11 @@ def evidence_of(
             if counts(statistic, owner, shape):
                 (elsewhere if nearer else found if owner == "the input's" else unsure).append(statistic)
     found.sort(key=lambda statistic: -common((*statistic.path, *statistic.holder), place.address))
-    return NormalisationEvidence(tuple(found), tuple(unsure if found else unsure + elsewhere), _gap(place))
+    return NormalisationEvidence(tuple(found), tuple(unsure if found else unsure + elsewhere))
 
 
-def _gap(place: Place) -> str | None:
-    """A number in front of the network's names, where a number below it has no tensors."""
+def gap_of(place: Place) -> str | None:
+    """The number of the network in a Sequential, where a layer that has no tensors is in front of it."""
     parts = place.prefix.removesuffix(".").split(".")
     for index, part in enumerate(parts):
         around = "".join(f"{outer}." for outer in parts[:index])
@@ -82,7 +80,12 @@ def _gap(place: Place) -> str | None:
 
 
 def decide(
-    evidence: NormalisationEvidence, asked: Preprocessing, no_normalisation: bool, shape: Shape, file: str
+    evidence: NormalisationEvidence,
+    gap: str | None,
+    asked: Preprocessing,
+    no_normalisation: bool,
+    shape: Shape,
+    file: str,
 ) -> tuple[Preprocessing, str]:
     """What is put inside the model, and in words where that comes from.
 
@@ -112,9 +115,9 @@ def decide(
     if distinct:
         inside = merge(asked, distinct[0])
         return inside, f"{formula(inside)}, from {next(iter(usable)).place} in {file}"
-    if evidence.gap is not None:
+    if gap is not None:
         raise TargetError(
-            f"{file}: the network is number {evidence.gap} of a Sequential, and a layer without weights is in front of"
+            f"{file}: the network is number {gap} of a Sequential, and a layer without weights is in front of"
             f" it, most likely a normalisation; {SAY} if it is none"
         )
     return asked, f"none in {file}"

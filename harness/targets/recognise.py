@@ -21,7 +21,7 @@ from harness.targets.errors import TargetError
 from harness.targets.normalisation import evidence_of
 from harness.targets.statistics import Statistic
 
-_ORDINARY = (32, 32)  # a size that most networks take, where they do not take the data set's
+_ORDINARY = {"height": 32, "width": 32}  # a size that most networks take, where they do not take the data set's
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,23 @@ def _trials(
 
     @cache
     def built(**inferred: int) -> Candidate | None:
+        """The network on no device; None where such settings are refused, or it can be built for no size."""
         try:
-            return _built(cast(Network, make(cls, name, {**values, **inferred})), shape)
+            network = cast(Network, make(cls, name, {**values, **inferred}))
         except SettingError:
             if not inferred:
                 raise  # all at their defaults but for what the user gave
             return None
+        refusal = None
+        for size in (shape, shape._replace(**_ORDINARY)):
+            try:
+                with torch.device("meta"):
+                    return Candidate(network, network.build(size).state_dict(keep_vars=True), refusal)
+            except HarnessError as error:
+                refusal = str(error)
+            except Exception:  # a plugin's network may not stand settings that are only tried
+                break
+        return None
 
     for state in states:
         nearest: Recognised | None = None
@@ -171,29 +182,11 @@ def _tried(
     return [Recognised(candidate, place, differences, copies, unused, left_out) for place in places]
 
 
-def _built(network: Network, shape: Shape) -> Candidate | None:
-    """The network on no device. None where it can be built neither for the data set's size nor for an ordinary one."""
-    refusal = None
-    for size in (shape, shape._replace(height=_ORDINARY[0], width=_ORDINARY[1])):
-        try:
-            with torch.device("meta"):
-                return Candidate(network, network.build(size).state_dict(keep_vars=True), refusal)
-        except HarnessError as error:
-            refusal = str(error)
-        except Exception:  # a plugin's network may not stand settings that are only tried
-            break
-    return None
-
-
 def _mismatch(label: str, file: str, network_name: str | None, nearest: Recognised) -> str:
     name, differences = nearest.candidate.network.name, nearest.differences
-    lead = (
-        f"{label} is not a state dict of {name}"
-        if network_name
-        else f"{label} fits no registered network; nearest {name}"
-    )
+    lead = "is not a state dict of" if network_name else "fits no registered network; nearest"
     other = "choose another --arch" if network_name else "name the network with --arch, add yours with --plugin"
     if nearest.place.prefix and not differences.missing and not differences.shapes:
         address = spelled(nearest.place.address)
         other = f"{file}:{address} opens the {name} alone, without what is beside it"
-    return f"{lead}: {differences.in_words()}: {other}, or bring the model as module:factory"
+    return f"{label} {lead} {name}: {differences.in_words()}: {other}, or bring the model as module:factory"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ from harness.targets.content import (
 )
 from harness.targets.copies import differ, values_in
 from harness.targets.errors import TargetError
-from harness.targets.normalisation import SAY, decide, evidence_of, readable
+from harness.targets.normalisation import SAY, decide, evidence_of, gap_of, readable
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.recognise import Recognised, recognise
 from harness.targets.statistics import Statistic, statistics
@@ -145,8 +145,8 @@ def open_weights(
     rivals = [] if key is not None and place.address == scope else _rivals(fits, states, scope, known, said=said)
     if rivals or differing:
         raise _several(text, named, [fit, *differing], rivals)
-    gap = next((its.gap for its in evidence if its.gap), None)  # a gap at one copy stands for all
-    inside, outcome = decide(replace(evidence[0], gap=gap), preprocessing, no_normalisation, shape, named)
+    gap = next(filter(None, (gap_of(each.place) for each in fits)), None)  # a gap at one copy stands for all
+    inside, outcome = decide(evidence[0], gap, preprocessing, no_normalisation, shape, named)
     left_out = fit.left_out
     if key is not None:
         copies = list(values_in(fit.candidate, place.state, (), place.own))
