@@ -17,7 +17,8 @@ class Record:
 
     Attributes:
         verdicts: for each attack ``(seeds, n)`` bool, right under the attack.
-        types: the classes of the attacks that are registered, which declare what kind of attack each is.
+        types: the classes of the registered attacks, which declare what kind of attack each is. An attack that is not
+            among them takes part in the checks that ask for no kind, and in no others.
         labels: ``(n,)``.
         warnings: for each attack, the texts that it warned with.
         block: images of a block, which one warning is about.

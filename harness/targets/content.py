@@ -95,10 +95,7 @@ def state_dicts(content: Any) -> list[StateDict]:
     """Every state dict, under whatever keys: a mapping of names to tensors, of which one has a dimension.
 
     A list of tensors, of which one has two dimensions, is a state dict whose names are numbers. What an optimiser or a
-    scheduler remembers is none.
-
-    Raises:
-        TargetError: two tensors have one address, and differ.
+    scheduler remembers is none. Two tensors that have one address must be equal.
     """
     found: dict[Address, dict[str, Tensor]] = {}
     for path, name, tensor in (each for leaf in leaves(content) for each in _tensors(leaf)):

@@ -87,12 +87,7 @@ def decide(
     shape: Shape,
     file: str,
 ) -> tuple[Preprocessing, str]:
-    """What is put inside the model, and in words where that comes from.
-
-    Raises:
-        TargetError: the file shows that there is a normalisation, and not which one.
-        SettingError: the user contradicts what the file shows.
-    """
+    """What is put inside the model, and in words where that comes from; refused where the file does not say which."""
     if no_normalisation:
         return asked, "none, as asked"
     usable = {s: read for s in evidence.found if isinstance(read := _read(s, shape), Preprocessing)}

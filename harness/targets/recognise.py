@@ -71,12 +71,8 @@ def recognise(
         file: as the user names it, without a key.
         scope: the address at or below which the network is.
         network_name, values: the network and settings that are known already; None: every registered network is tried.
-    Returns:
-        At least one; copies are several.
     Raises:
-        TargetError: no network fits, and the message names the keys that differ from the nearest; or several fit.
-        UnknownName: there is no network ``network_name``.
-        SettingError: a refused setting.
+        HarnessError: no network fits, several do, or what is known already is refused.
     """
     catalogue = discover("networks", plugins)
     catalogue.refuse_broken(plugins)

@@ -115,10 +115,8 @@ class Target(ABC):
             ) from fault
 
     def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str, expected: Probe | None = None) -> Prepared:
-        """The model, where it is still the one that was opened.
+        """The model, where it is still the one that was opened; ``expected`` is its probe, unless its tensors say all.
 
-        Args:
-            expected: its probe when it was opened; None where its tensors say all.
         Raises:
             TargetError: its fingerprint is another one now, or it answers otherwise.
         """
