@@ -33,7 +33,6 @@ class Recognised:
         differences: between the two; none where the network is recognised.
         copies: every place in the state dict where this network is whole.
         unused: parameters in the file that published code registers and never uses; names in the state dict.
-        left_out: what stands beside the network and plays no part in its answers; names in the state dict.
     """
 
     candidate: Candidate
@@ -41,7 +40,6 @@ class Recognised:
     differences: Differences
     copies: list[Place]
     unused: list[str]
-    left_out: list[str]
 
     @property
     def network(self) -> Network:
@@ -172,10 +170,13 @@ def _tried(
     known_names = set().union(*(place.own | evidence_of(known, place, copies, shape).names(state) for place in places))
     rest = {name: tensor for name, tensor in tensors.items() if name not in known_names}
     unused = [n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there)]
-    left_out = [n for n, tensor in rest.items() if any(plays_no_part(n, prefix, tensor) for prefix in there)]
-    strange = {n: tuple(tensor.shape) for n, tensor in rest.items() if n not in {*unused, *left_out}}
+    strange = {
+        name: tuple(tensor.shape)
+        for name, tensor in rest.items()
+        if name not in unused and not any(plays_no_part(name, prefix, tensor) for prefix in there)
+    }
     differences = replace(compared[there[0]], unexpected=strange)
-    return [Recognised(candidate, place, differences, copies, unused, left_out) for place in places]
+    return [Recognised(candidate, place, differences, copies, unused) for place in places]
 
 
 def _mismatch(label: str, file: str, network_name: str | None, nearest: Recognised) -> str:

@@ -147,11 +147,11 @@ def open_weights(
         raise _several(text, named, [fit, *differing], rivals)
     gap = next(filter(None, (gap_of(each.place) for each in fits)), None)  # a gap at one copy stands for all
     inside, outcome = decide(evidence[0], gap, preprocessing, no_normalisation, shape, named)
-    left_out = fit.left_out
+    described = {name for its in evidence for name in its.names(place.state)}
+    copies = list(values_in(fit.candidate, place.state, (), place.own))
+    left_out, in_front = beside(place, copies, described | {*fit.unused})
     if key is not None:
-        copies = list(values_in(fit.candidate, place.state, (), place.own))
-        names, in_front = beside(place, copies, {*evidence[0].names(place.state), *fit.unused})
-        left_out = [*(f"the copy at {spelled(copy.address)}" for copy in copies), *names]
+        left_out = [*(f"the copy at {spelled(copy.address)}" for copy in copies), *left_out]
         if in_front and not said:
             raise TargetError(
                 f"{text} leaves out {', '.join(shortened(in_front))}, which may act on the images before the network"
