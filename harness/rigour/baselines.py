@@ -24,7 +24,7 @@ def fgsm_stronger(subject: Subject) -> Outcome:
     table = excess(many, one)
     return judged(
         table.beyond(FGSM_MARGIN),
-        f"right: {_percent(subject, int(one.sum()))} % under FGSM, {_percent(subject, int(many.sum()))} % under PGD",
+        f"right: {points(int(one.sum()) / subject.n)} % under FGSM, {points(int(many.sum()) / subject.n)} % under PGD",
         "steps lead astray what one step breaks; the loss surface misleads PGD",
         table.share,
         fgsm_alone=table.more,
@@ -70,7 +70,3 @@ def catastrophic_overfitting(subject: Subject) -> Outcome:
         "it fits the one-step attack (catastrophic overfitting); figures of one-step attacks mean nothing here",
         table.share,
     )
-
-
-def _percent(subject: Subject, count: int) -> str:
-    return points(count / subject.n)

@@ -18,7 +18,6 @@ from harness.rigour import (
     consistency,
     convergence,
     forward,
-    gap,
     gradients,
     outputs,
     permutation,
@@ -57,7 +56,7 @@ MODEL_CHECKS: tuple[Check[Subject], ...] = (
 )
 
 VERDICT_CHECKS: tuple[Check[Record], ...] = (
-    Check("autoattack-gap", "A", gap.autoattack_gap, gap.BROKEN),
+    Check("autoattack-gap", "A", consistency.autoattack_gap, consistency.BROKEN),
     Check("autoattack-misses", "M", consistency.autoattack_misses, consistency.MISSED),
     Check("square-stronger", "S", consistency.square_stronger, consistency.ALONE),
     Check("robust-above-clean", "X", consistency.robust_above_clean, consistency.ABOVE),
@@ -109,13 +108,8 @@ def examine_verdicts(
 
     Args:
         verdicts: for each attack, for each of its seeds one byte an image: 1 where right under attack.
-        types: the classes of the registered attacks, which declare what kind of attack each is. An attack that is not
-            among them takes part in the checks that ask for no kind, and in no others.
-        warnings: for each attack, the texts that it warned with.
+        types, labels, warnings, names: see ``Record``.
         block: images of a block of the evaluation, which one warning is about; all where it is not given.
-        names: of the classes, by their labels.
-    Raises:
-        ValueError: an attack has verdicts of another number of images than there are labels.
     """
     record = Record.of(verdicts, types, labels, warnings, block, names)
     return [check(record) for check in VERDICT_CHECKS]

@@ -47,7 +47,7 @@ def not_converged(subject: Subject) -> Outcome:
     left, long = subject.path(subject.threat).last, longer(subject.threat)
     broken = left.clone()
     for restart in range(RESTARTS):
-        broken &= subject.path(long, restart).always
+        broken &= subject.path(long, restart).right.all(0)
     lost, of = int((left & ~broken).sum()), int(left.sum())
     if of == 0:
         return not_applicable(f"PGD-{subject.threat.steps} leaves nothing to break")
@@ -70,12 +70,11 @@ def loss_rising(subject: Subject) -> Outcome:
     Source: Pintor et al. 2022, arXiv:2106.09947 (an optimisation that has not converged indicates a failed attack);
         10 % of the images is this project's (35 networks trained here: to 7.5 %).
     """
-    losses = subject.path(subject.threat).losses
-    part = max(1, subject.threat.steps // 4)
-    gained = losses[-part:].mean(0) - losses[-2 * part : -part].mean(0)
+    path, part = subject.path(subject.threat), max(1, subject.threat.steps // 4)
+    gained = path.losses[-part:].mean(0) - path.losses[-2 * part : -part].mean(0)
     return _counted(
         subject,
-        int((gained > PART * _rise(subject.path(subject.threat))).sum()),
+        int((gained > PART * _rise(path)).sum()),
         STILL_RISING,
         "the loss is still rising at PGD's end",
         "more steps, or longer ones, would break more",

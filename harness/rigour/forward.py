@@ -29,27 +29,25 @@ def random_forward(subject: Subject) -> Outcome:
     Source: threshold 1e-4, as in AutoAttack's check of randomised defences, which compares normalised logits. What
         counts as rounding is this project's.
     """
-    if not bool(subject.logits.isfinite().any()):
+    first = subject.logits
+    if not bool(first.isfinite().any()):
         return not_applicable("no output is a number")
-    if subject.logits.ndim != 2 or subject.logits.shape[1] < 2:
+    if (
+        first.ndim != 2
+        or first.shape[1] < 2
+        or {subject.second_look[0].shape, subject.reordered.shape} != {first.shape}
+    ):
         return not_applicable("its outputs are no logits")
-    again, reordered = subject.second_look[0], subject.reordered
-    if again.shape != subject.logits.shape or reordered.shape != subject.logits.shape:
-        return not_applicable("its outputs are no logits")
-    repeated = wavering(subject.logits, again, ROUNDINGS if subject.logits.device.type != "cpu" else 0)
-    moved = wavering(subject.logits, reordered, ROUNDINGS_OF_SUMS, SAME * typical_margins(subject.logits))
-    details = {"equal_passes": repeated, "other_batches": moved}
+    repeated, moved = equal_passes_differ(first, subject.second_look[0]), other_passes_differ(first, subject.reordered)
+    largest = max(repeated, moved)
+    seen = f"logits agree to {largest:.1g} of the margin, over passes, orders, and batch sizes"
+    suggests = "an image's answer depends on the other images of its batch"
     if repeated > SAME:
-        seen, suggests = (
-            f"two equal passes differ by {repeated:.2g} of an image's margin",
-            ("something is drawn at test time; attacks must average over it (EOT), and these do not"),
-        )
-    else:
-        seen = f"logits agree to {max(repeated, moved):.1g} of the margin, over passes, orders, and batch sizes"
-        suggests = "an image's answer depends on the other images of its batch"
-        if moved > SAME:
-            seen = f"in other batches logits differ by {moved:.2g} of an image's margin"
-    return judged(max(repeated, moved) > SAME, seen, suggests, max(repeated, moved), **details)
+        seen = f"two equal passes differ by {repeated:.2g} of an image's margin"
+        suggests = "something is drawn at test time; attacks must average over it (EOT), and these do not"
+    elif moved > SAME:
+        seen = f"in other batches logits differ by {moved:.2g} of an image's margin"
+    return judged(largest > SAME, seen, suggests, largest, equal_passes=repeated, other_batches=moved)
 
 
 def training_mode(subject: Subject) -> Outcome:
@@ -72,12 +70,26 @@ def training_mode(subject: Subject) -> Outcome:
     )
 
 
-def wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None = None) -> float:
+def equal_passes_differ(one: Tensor, other: Tensor) -> float:
+    """By what share of an image's margin two equal passes differ, beyond rounding; there is none on a CPU."""
+    return _wavering(one, other, _ROUNDING * ROUNDINGS * one.double().abs() * (one.device.type != "cpu"))
+
+
+def other_passes_differ(one: Tensor, other: Tensor) -> float:
+    """The same of passes whose sums are rounded in another order; ``random_forward`` says what rounding explains."""
+    ordered = one.double().sort(1, descending=True).values
+    medians = (ordered[:, :1] - ordered[:, 1:]).median(1).values.nan_to_num(0.0, 0.0, 0.0)  # of two the smaller one
+    typical = medians.clamp(min=float(medians.quantile(0.1)))  # ``(n,)``
+    return _wavering(
+        one, other, torch.maximum(_ROUNDING * ROUNDINGS_OF_SUMS * one.double().abs(), SAME * typical[:, None])
+    )
+
+
+def _wavering(one: Tensor, other: Tensor, floor: Tensor) -> float:
     """The largest difference as a share of its image's margin; 1 where an output is finite in one of the passes alone.
 
     Args:
-        roundings: of a logit; up to that a difference does not count.
-        unseen: ``(n,)`` a difference that does not count either.
+        floor: ``(n, classes)`` differences up to which nothing counts.
     """
     finite = one.isfinite()
     if not torch.equal(finite, other.isfinite()):
@@ -86,15 +98,5 @@ def wavering(one: Tensor, other: Tensor, roundings: int, unseen: Tensor | None =
     highest = torch.where(finite, first, -torch.inf).topk(2, 1).values
     margins = (highest[:, :1] - highest[:, 1:]).nan_to_num(0.0, 0.0, 0.0)  # none where one output alone is finite
     margins = torch.maximum(margins, _ROUNDING * highest[:, :1].abs())  # of a tie, one rounding
-    floor = roundings * _ROUNDING * first.abs()
-    if unseen is not None:
-        floor = torch.maximum(floor, unseen[:, None])
     shares = (first - second).abs() / torch.maximum(margins, floor / SAME).clamp(min=_LEAST)
     return float(shares[finite].max()) if bool(finite.any()) else 0.0
-
-
-def typical_margins(logits: Tensor) -> Tensor:
-    """``(n,)`` an image's median margin to the other classes, or the tenth quantile of all images', if that is more."""
-    ordered = logits.double().sort(1, descending=True).values
-    medians = (ordered[:, :1] - ordered[:, 1:]).median(1).values.nan_to_num(0.0, 0.0, 0.0)  # of two the smaller one
-    return medians.clamp(min=float(medians.quantile(0.1)))

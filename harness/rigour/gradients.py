@@ -21,7 +21,10 @@ def zero_gradient(subject: Subject) -> Outcome:
         point. 1 % and 1e-12 are this project's (35 networks trained here: none).
     """
     chosen = subject.right
-    entropy, margin = (~(g[chosen] >= TINY) for g in subject.gradients(CrossEntropy(), Margin()))  # not: NaN counts
+    entropy, margin = (
+        ~(g[chosen].abs().amax(1) >= TINY)
+        for g in subject.gradients(CrossEntropy(), Margin())  # not: NaN counts
+    )
     of = int(chosen.sum())
     counts = {"cross_entropy": int(entropy.sum()), "margin": int(margin.sum()), "attacked": _lost(subject)}
     shares = {name: count / of for name, count in counts.items()}

@@ -92,6 +92,6 @@ def _at_ceiling(subject: Subject) -> int:
     if not _varies(logits) or bool((logits.logsumexp(1).abs() < NORMALISED).all()):
         return 0
     scale = (highest - logits.median(1).values).median()  # a class masked with -1e9 must not widen it
-    (slopes,) = subject.gradients(Highest(), norm=subject.threat.ball(subject.x).slope)
-    flat = ~(subject.threat.epsilon * slopes > FLAT * scale)
+    (gradient,) = subject.gradients(Highest())
+    flat = ~(subject.threat.epsilon * subject.threat.ball(subject.x).slope(gradient) > FLAT * scale)
     return int((subject.right & flat & (highest.max() - highest <= NEAR * scale)).sum())

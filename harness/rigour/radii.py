@@ -22,14 +22,15 @@ def robust_everywhere(subject: Subject) -> Outcome:
     Source: Carlini et al. 2019, arXiv:1902.06705 (with a large budget every attack must succeed); 1 % is allowed, for
         images on which PGD fails by chance (35 networks trained here: none).
     """
-    end = _radii(subject)[-1]
-    left = int(_at(subject, end).sum())
+    sweep = _sweep(subject)
+    end = max(sweep)
+    left = int(sweep[end].sum())
     return judged(
         lower_bound(left, subject.n) > LEFT,
         f"{points(left / subject.n)} % are right under PGD at radius {end:g}",
         "the attack fails there, and so perhaps at the radius of the figures, or the answer ignores the image",
         left / subject.n,
-        **_curve(subject),
+        **_curve(sweep),
     )
 
 
@@ -40,9 +41,9 @@ def larger_ball_helps(subject: Subject) -> Outcome:
     beyond chance: exact McNemar test on the same images, at 1 %.
     Source: Carlini et al. 2019, arXiv:1902.06705; 0.5 is this project's (35 networks trained here: no rise).
     """
-    steps = [0.0, *_radii(subject)]
-    verdicts = [subject.right, *(_at(subject, radius) for radius in steps[1:])]
-    rises = [excess(larger, smaller) for smaller, larger in pairwise(verdicts)]
+    sweep = _sweep(subject)
+    steps = list(sweep)
+    rises = [excess(larger, smaller) for smaller, larger in pairwise(sweep.values())]
     worst = max(range(len(rises)), key=lambda i: (rises[i].beyond(RISE), rises[i].share))
     return judged(
         rises[worst].beyond(RISE),
@@ -50,20 +51,15 @@ def larger_ball_helps(subject: Subject) -> Outcome:
         f" (from {steps[worst]:g} to {steps[worst + 1]:g})",
         "the larger ball holds the smaller one, so the attack at the larger one fails",
         rises[worst].share,
-        **_curve(subject),
+        **_curve(sweep),
     )
 
 
-def _curve(subject: Subject) -> dict[str, Any]:
-    radius = _radii(subject)
-    accuracies = [subject.right, *(_at(subject, r) for r in radius)]
-    return {"radius": [0.0, *radius], "accuracy": [int(a.sum()) / subject.n for a in accuracies]}
+def _sweep(subject: Subject) -> dict[float, Tensor]:
+    """For each radius ``(n,)`` bool: right under the sweep's attack; at 0 the clean images."""
+    reach = radii(subject.threat, subject.x.shape[1:])
+    return {0.0: subject.right} | {r: subject.path(at_radius(subject.threat, r)).last for r in reach}
 
 
-def _radii(subject: Subject) -> tuple[float, ...]:
-    return radii(subject.threat, subject.x.shape[1:])
-
-
-def _at(subject: Subject, radius: float) -> Tensor:
-    """``(n,)`` bool: right under the sweep's attack at that radius."""
-    return subject.path(at_radius(subject.threat, radius)).last
+def _curve(sweep: dict[float, Tensor]) -> dict[str, Any]:
+    return {"radius": list(sweep), "accuracy": [int(right.sum()) / len(right) for right in sweep.values()]}

@@ -17,7 +17,8 @@ class Record:
 
     Attributes:
         verdicts: for each attack ``(seeds, n)`` bool, right under the attack.
-        types: the classes of the attacks that are registered, which declare what kind of attack each is.
+        types: the classes of the registered attacks, which declare what kind of attack each is. An attack that is not
+            among them takes part in the checks that ask for no kind, and in no others.
         labels: ``(n,)``.
         warnings: for each attack, the texts that it warned with.
         block: images of a block, which one warning is about.
@@ -41,11 +42,7 @@ class Record:
         block: int | None,
         names: Sequence[str] = (),
     ) -> Record:
-        """From bytes as the store gives them.
-
-        Raises:
-            ValueError: an attack has verdicts of another number of images than there are labels.
-        """
+        """As ``examine_verdicts`` is given it: verdicts are bytes, as the store has them."""
         y = torch.as_tensor(labels).cpu()
         read = {}
         for attack, seeds in verdicts.items():
@@ -85,9 +82,7 @@ class Record:
 
     def strongest_ensemble(self) -> str | None:
         """The ensemble that leaves the fewest images right; None where none was run."""
-        return min(
-            self.of_kind("ensemble"), key=lambda attack: float(self.verdicts[attack].float().mean()), default=None
-        )
+        return min(self.of_kind("ensemble"), key=lambda name: float(self.verdicts[name].float().mean()), default=None)
 
     def title(self, attack: str) -> str:
         """An attack in a sentence: by its class's name, as its publication writes it."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harness.rigour.check import Outcome, judged
 from harness.rigour.evidence import lower_bound, points
-from harness.rigour.forward import ROUNDINGS, ROUNDINGS_OF_SUMS, SAME, random_forward, typical_margins, wavering
+from harness.rigour.forward import SAME, equal_passes_differ, other_passes_differ, random_forward
 from harness.rigour.subject import Subject
 
 ELSEWHERE = 0.01  # of the images, where passes are not repeatable to the last bit: a gradient may jump at a kink
@@ -39,13 +39,10 @@ def one_answer(subject: Subject) -> Outcome:
 def _attacked(subject: Subject) -> Outcome:
     looks = subject.looks
     first, second = looks.logits
-    repeatable = first.device.type == "cpu"
-    unseen = SAME * typical_margins(first)
-    repeated = wavering(first, second, 0 if repeatable else ROUNDINGS)
-    moved = wavering(first, looks.reordered, ROUNDINGS_OF_SUMS, unseen)
-    without = wavering(first, looks.without, ROUNDINGS_OF_SUMS, unseen)
+    repeated = equal_passes_differ(first, second)
+    moved, without = (other_passes_differ(first, other) for other in (looks.reordered, looks.without))
     drawn = int(_differ(*looks.gradients).sum())
-    jumps = drawn > 0 if repeatable else lower_bound(drawn, subject.n) > ELSEWHERE
+    jumps = drawn > 0 if first.device.type == "cpu" else lower_bound(drawn, subject.n) > ELSEWHERE
     largest = max(repeated, moved, without)
     seen = f"logits agree to {largest:.1g} of the margin, over passes, orders, and batch sizes, also under attack"
     suggests = ""
@@ -67,9 +64,7 @@ def _attacked(subject: Subject) -> Outcome:
 
 def _afterwards(subject: Subject) -> Outcome:
     subject.attack_wholly()
-    worn = wavering(
-        subject.logits, subject.forward(subject.x), ROUNDINGS_OF_SUMS, SAME * typical_margins(subject.logits)
-    )
+    worn = other_passes_differ(subject.logits, subject.forward(subject.x))
     return judged(
         worn > SAME,
         f"after the checks' attacks logits differ by {worn:.2g} of an image's margin from the first"

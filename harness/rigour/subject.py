@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,28 @@ from harness.identity import same
 from harness.plugin.adversary import CrossEntropy, Objective, ascend
 from harness.plugin.threat import Threat
 from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
-from harness.rigour.looks import Looks
-from harness.rigour.trajectory import Guarded, SeenObjective, Trajectory, right
+from harness.rigour.trajectory import Guarded, Trajectory, right
 from harness.runtime.isolation import Isolation
 from harness.runtime.seeds import generator
 
 
-def _largest(gradient: Tensor) -> Tensor:
-    return gradient.abs().amax(1)
+class FirstLook(NamedTuple):
+    """The first pass in evaluation mode."""
+
+    logits: Tensor
+    training: list[str]  # names of modules that were in training mode after it
+    changed: list[str]  # names of buffers that it changed
+    streams: list[Mapping[str, object]]  # the model's, before and after it
+
+
+class Looks(NamedTuple):
+    """Passes as attacks make them, over the same perturbed images."""
+
+    without: Tensor  # ``(n, classes)`` logits of a pass without gradients
+    logits: tuple[Tensor, ...]  # of two equal passes with gradients
+    gradients: tuple[Tensor, ...]  # ``(n, numbers)`` of the cross-entropy by each image, of those two
+    reordered: Tensor  # logits of a pass with gradients in reversed order and other batches, order put back
+    streams: list[Mapping[str, object]]  # the model's, before the two equal passes, between them, and after them
 
 
 class Subject:
@@ -68,7 +82,7 @@ class Subject:
         after = dict(self.model.named_buffers())
         changed = [name for name, old in before.items() if name not in after or not same(old, after[name])]
         training = [name for name, module in self.model.named_modules() if module.training]
-        return FirstLook(logits, training, changed, (streams, self.isolation.streams()))
+        return FirstLook(logits, training, changed, [streams, self.isolation.streams()])
 
     @property
     def logits(self) -> Tensor:
@@ -78,8 +92,7 @@ class Subject:
     @cached_property
     def second_look(self) -> tuple[Tensor, Mapping[str, object]]:
         """Outputs of a second pass, equal to the first; and the model's streams after it."""
-        first = self.first_look
-        assert first is not None
+        assert self.first_look is not None
         return self.forward(self.x), self.isolation.streams()
 
     @cached_property
@@ -102,20 +115,24 @@ class Subject:
             passes.append(self._with_gradients(x, self.y, self.batch))
             streams.append(self.isolation.streams())
         reordered, _ = self._with_gradients(x.flip(0), self.y.flip(0), self._other_batch)
-        (one, first), (other, second) = passes
-        before, between, after = streams
-        return Looks(without, (one, other), (first, second), reordered.flip(0), (before, between, after))
+        logits, gradients = zip(*((logits, gradient) for logits, (gradient,) in passes), strict=True)
+        return Looks(without, logits, gradients, reordered.flip(0), streams)
 
-    def _with_gradients(self, x: Tensor, y: Tensor, batch: int) -> tuple[Tensor, Tensor]:
-        """Logits, and ``(n, numbers)`` the gradient of the cross-entropy by each image."""
-        logits, gradients = [], []
+    def gradients(self, *objectives: Objective) -> list[Tensor]:
+        """For each objective ``(n, numbers)`` its gradient by each clean image; NaN is kept."""
+        return self._with_gradients(self.x, self.y, self.batch, *objectives)[1]
+
+    def _with_gradients(self, x: Tensor, y: Tensor, batch: int, *objectives: Objective) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and for each objective, or for the cross-entropy, ``(n, numbers)`` the gradient by each image."""
+        parts = []
         for images, labels in zip(torch.split(x, batch), torch.split(y, batch), strict=True):
             leaf = images.detach().clone().requires_grad_()
             with torch.enable_grad():
-                returned = self.model(leaf)
-                gradients.append(_input_gradient(CrossEntropy()(returned, labels), leaf).flatten(1))
-            logits.append(returned.detach())
-        return torch.cat(logits), torch.cat(gradients)
+                logits = self.model(leaf)
+                losses = [objective(logits, labels) for objective in objectives or (CrossEntropy(),)]
+                parts.append([logits.detach(), *(_input_gradient(loss, leaf).flatten(1) for loss in losses)])
+        logits, *gradients = (torch.cat(each) for each in zip(*parts, strict=True))
+        return logits, gradients
 
     def _drawn(self, x: Tensor, draws: torch.Generator) -> Tensor:
         """Uniform draws from the ball around the images."""
@@ -164,10 +181,14 @@ class Subject:
     def _ascend(self, threat: Threat, restart: int) -> Trajectory:
         parts = []
         for start, x, y in self._batches():
-            seen, guarded = SeenObjective(CrossEntropy()), Guarded(self.model)
+            guarded = Guarded(self.model)
             draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
-            ascend(guarded, x, y, [seen], threat, draws, keep="worst")  # which looks at the last iterate too
-            parts.append([torch.stack(each) for each in (seen.values, seen.right, seen.finite, guarded.slopes)])
+            ascend(guarded, x, y, [CrossEntropy()], threat, draws, keep="worst")  # which looks at the last iterate too
+            losses = [CrossEntropy()(logits, y) for logits in guarded.logits]
+            logits = torch.stack(guarded.logits)
+            parts.append(
+                [torch.stack(losses), right(logits, y), logits.isfinite().all(-1), torch.stack(guarded.slopes)]
+            )
         return Trajectory(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
 
     @cached_property
@@ -182,40 +203,9 @@ class Subject:
             parts.append(kept)
         return torch.cat(parts)
 
-    def gradients(self, *objectives: Objective, norm: Callable[[Tensor], Tensor] = _largest) -> list[Tensor]:
-        """``(n,)`` for each objective: its gradient's largest absolute entry, or another norm; NaN is kept.
-
-        Args:
-            norm: of a gradient ``(batch, numbers)`` by the clean image.
-        """
-        found: list[list[Tensor]] = [[] for _ in objectives]
-        for _, images, y in self._batches():
-            x = images.detach().clone().requires_grad_()
-            with torch.enable_grad():
-                logits = self.model(x)
-                for values, objective in zip(found, objectives, strict=True):
-                    values.append(norm(_input_gradient(objective(logits, y), x).flatten(1)))
-        return [torch.cat(values) for values in found]
-
     def _batches(self) -> list[tuple[int, Tensor, Tensor]]:
         starts = range(0, self.n, self.batch)
         return [(s, self.x[s : s + self.batch], self.y[s : s + self.batch]) for s in starts]
-
-
-@dataclass(frozen=True)
-class FirstLook:
-    """The first pass in evaluation mode.
-
-    Attributes:
-        training: names of modules that were in training mode after it.
-        changed: names of buffers that it changed.
-        streams: the model's streams before and after it.
-    """
-
-    logits: Tensor
-    training: list[str]
-    changed: list[str]
-    streams: tuple[Mapping[str, object], Mapping[str, object]]
 
 
 def _input_gradient(values: Tensor, x: Tensor) -> Tensor:

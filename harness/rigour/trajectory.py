@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from harness.plugin.adversary import Objective
 
 
 @dataclass(frozen=True)
@@ -38,32 +36,10 @@ class Trajectory:
         """``(n,)`` bool: right at the last iterate, by which PGD is judged."""
         return self.right[-1]
 
-    @property
-    def always(self) -> Tensor:
-        """``(n,)`` bool: right at every iterate, the worst one included."""
-        return self.right.all(0)
-
 
 def right(logits: Tensor, y: Tensor) -> Tensor:
-    """``(n,)`` bool, as the evaluator judges: a network whose logits are not finite is wrong."""
-    return (logits.argmax(1) == y) & logits.isfinite().all(1)
-
-
-@dataclass
-class SeenObjective(Objective):
-    """An objective that records what each pass of the attack gives."""
-
-    objective: Objective
-    values: list[Tensor] = field(default_factory=list)
-    right: list[Tensor] = field(default_factory=list)
-    finite: list[Tensor] = field(default_factory=list)
-
-    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
-        values = self.objective(logits, y)
-        self.values.append(values.detach())
-        self.right.append(right(logits.detach(), y))
-        self.finite.append(logits.detach().isfinite().all(1))
-        return values
+    """``(..., n)`` bool, as the evaluator judges: a network whose logits are not finite is wrong."""
+    return (logits.argmax(-1) == y) & logits.isfinite().all(-1)
 
 
 class Guarded(nn.Module):
@@ -72,20 +48,23 @@ class Guarded(nn.Module):
     So the checks measure how an attack fares on a network without gradient, where autograd would raise an error.
 
     Attributes:
+        logits: of each forward pass.
         slopes: for each backward pass ``(batch,)`` the largest absolute entry of an image's gradient; NaN is kept.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        self.logits: list[Tensor] = []
         self.slopes: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
         x = _finite_gradient(x)
         if x.requires_grad:
             x.register_hook(lambda g: self.slopes.append(g.flatten(1).abs().amax(1)))  # type: ignore[no-untyped-call]
-        logits: Tensor = self.model(x)
-        return logits + 0.0 * x.flatten(1).sum(1, keepdim=True)
+        logits: Tensor = self.model(x) + 0.0 * x.flatten(1).sum(1, keepdim=True)
+        self.logits.append(logits.detach())
+        return logits
 
 
 class _FiniteGradient(torch.autograd.Function):

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from harness.targets.content import StateDict, TensorPlace, leaves, of_training, shortened, spelled
-from harness.targets.copies import StoredValues
+from harness.targets.content import Place, StateDict, leaves, of_training, shortened, spelled
 from harness.targets.differences import plays_no_part
-from harness.targets.errors import TargetError
-from harness.targets.normalisation import SAY
 from harness.targets.recognise import Recognised
 from harness.targets.statistics import Statistic, common, words_of
 
@@ -28,59 +24,19 @@ _HEAD = re.compile(r"(?:\w+_)?heads?")  # of matrices and vectors: one of convol
 _BEHIND = re.compile(r"targets?|labels?|outputs?|logits?|loss|losses")
 
 
-@dataclass(frozen=True)
-class Beside:
-    """What a state dict has beside a network.
-
-    Attributes:
-        copies: where other copies of the network are.
-        names: of all other tensors.
-        in_front: those of them that may act on the images before the network does.
-    """
-
-    copies: tuple[StoredValues, ...]
-    names: tuple[str, ...]
-    in_front: tuple[str, ...]
-
-    @property
-    def left_out(self) -> list[str]:
-        """In words, for the provenance."""
-        return [*(f"the copy at {spelled(copy.address)}" for copy in self.copies), *self.names]
-
-    def refuse(self, label: str) -> None:
-        """Refuse a file whose network may have another layer in front.
-
-        Raises:
-            TargetError: there is such a tensor.
-        """
-        if self.in_front:
-            names = ", ".join(shortened(self.in_front))
-            raise TargetError(
-                f"{label} leaves out {names}, which may act on the images before the network does; {SAY} if the network"
-                " takes images as they are, or bring the model as module:factory"
-            )
-
-
-def beside(place: TensorPlace, copies: Sequence[StoredValues], described: Collection[str]) -> Beside:
-    """What lies beside the network at a place, in its state dict.
+def beside(place: Place, copies: Sequence[Place], described: Collection[str]) -> tuple[list[str], list[str]]:
+    """The names of what lies beside a network in its state dict, and which of them may be in front of the network.
 
     Args:
         copies: what else has values for all of its parameters there.
         described: the names of the tensors that are known to describe a normalisation.
     """
-    taken = place.own.union(described, *(copy.names.values() for copy in copies))
-    names = tuple(name for name in place.state.tensors if name not in taken)
-    return Beside(tuple(copies), names, tuple(name for name in names if not _elsewhere(name, place, copies)))
+    taken = place.own.union(described, *(copy.own for copy in copies))
+    names = [name for name in place.state.tensors if name not in taken]
+    return names, [name for name in names if not _elsewhere(name, place, copies)]
 
 
-def wrapped(values: StoredValues, known: Sequence[Statistic]) -> bool:
-    """Whether values for a network's parameters have a layer in front that is no described normalisation."""
-    own, stored = next(iter(values.names.items()))
-    place = TensorPlace(values.state, stored.removesuffix(own), frozenset(values.names.values()))
-    return bool(beside(place, (), {name for s in known if s.path == values.state.path for name in s.names}).in_front)
-
-
-def _elsewhere(name: str, place: TensorPlace, copies: Sequence[StoredValues]) -> bool:
+def _elsewhere(name: str, place: Place, copies: Sequence[Place]) -> bool:
     """Whether a tensor belongs to another copy, lies behind the network, or belongs to what trained it."""
     if plays_no_part(name, place.prefix, place.state.tensors[name]):
         return True
@@ -114,7 +70,8 @@ def notes_of(
         for state in states
         if state not in used and any((state.path, n) not in described for n in state.tensors if state.path or "." in n)
     ]
-    loose = [leaf.name for leaf in leaves(content) if not leaf.path and "." not in leaf.name and _real(leaf.value)]
+    single = [leaf for leaf in leaves(content) if not leaf.path and "." not in leaf.name]
+    loose = [leaf.name for leaf in single if isinstance(leaf.value, Tensor) and leaf.value.is_floating_point()]
     at_top = {name for state in used if not state.path for name in state.tensors}
     notes = {
         "nested_under": ".".join(fit.place.state.path),
@@ -126,7 +83,3 @@ def notes_of(
         "unused": list(fit.unused),
     }
     return {name: note for name, note in notes.items() if note}
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()

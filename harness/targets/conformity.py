@@ -28,16 +28,12 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
         images: ``(n, channels, height, width)`` float32 in [0, 1], n at least 1.
     Returns:
         What was done to its outputs, in words, by the key of its provenance.
-    Raises:
-        TargetError: the images do not go through, what comes back is not finite logits ``(n, classes)``, or a pass
-            changes the network's weights.
     """
-    weights = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    weights = _weights(model)
     returned = _checked(model, label, shape, images, outputs)
     _checked(model, label, shape, images[:1], outputs)  # a squeeze somewhere drops the batch of one
     _check_gradient(model, label, images)
-    moved = [name for name, parameter in model.named_parameters() if not torch.equal(parameter, weights[name])]
-    if moved:
+    if moved := _moved(model, weights):
         raise TargetError(_adapts(label, moved))
     if outputs in BINARY:
         return {"outputs": f"{outputs}: the one output is that of the second class"}
@@ -71,8 +67,7 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
         with process_kept(), torch.no_grad(), arithmetic(torch.device("cpu"), "float32"):
             returned = model.outputs(images)
     except (Exception, SystemExit) as error:  # a stranger's network may raise anything
-        moved = _moved_by_a_pass(model, images)
-        if moved:
+        if moved := _moved_by_a_pass(model, images):
             raise TargetError(_adapts(label, moved)) from error
         batch = "" if len(images) > 1 else " one at a time"
         grey = ", read a folder of grey images with --channels 1," if shape.channels == 3 else ""
@@ -114,17 +109,25 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
 
 def _moved_by_a_pass(model: Prepared, images: Tensor) -> list[str]:
     """Names of the weights that a pass changes where it may ask for their gradients; none where it fails again."""
-    weights = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    weights = _weights(model)
     model.requires_grad_(True)
     try:
         with contextlib.suppress(Exception, SystemExit), torch.enable_grad():
             model.outputs(images.clone())
-        return [name for name, parameter in model.named_parameters() if not torch.equal(parameter, weights[name])]
+        return _moved(model, weights)
     finally:
         model.requires_grad_(False)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(weights[name])
+
+
+def _weights(model: Prepared) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def _moved(model: Prepared, before: dict[str, Tensor]) -> list[str]:
+    return [name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])]
 
 
 def _check_gradient(model: Prepared, label: str, images: Tensor) -> None:
@@ -184,8 +187,7 @@ def wrong_classes(label: str, theirs: int, ours: int) -> str:
 
 
 def _are_probabilities(returned: Tensor) -> bool:
-    sums = returned.float().sum(1)
-    return bool((returned >= 0).all()) and bool(((sums - 1).abs() < SUM_TOLERANCE).all())
+    return bool((returned >= 0).all()) and bool(((returned.float().sum(1) - 1).abs() < SUM_TOLERANCE).all())
 
 
 def _kind(returned: object) -> str:

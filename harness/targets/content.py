@@ -7,8 +7,9 @@ it, and the parts of a dotted name. ``{"model": {"module.fc.weight": w}}`` has w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -42,11 +43,6 @@ class StateDict:
     path: Address
     tensors: dict[str, Tensor]
 
-    @property
-    def usual(self) -> bool:
-        """Whether it lies where training scripts put the weights of the model."""
-        return all(key in NESTS for key in self.path)
-
     def address(self, name: str) -> Address:
         """The address of a tensor, or of a prefix of names with or without its last dot."""
         return (*self.path, *(name.removesuffix(".").split(".") if name else ()))
@@ -56,22 +52,30 @@ class StateDict:
         return {name: t for name, t in self.tensors.items() if self.address(name)[: len(scope)] == scope}
 
 
-@dataclass(frozen=True)
-class TensorPlace:
-    """Where a network lies in a file.
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where the tensors of a network lie in a file.
 
     Attributes:
-        prefix: what is in front of the network's names in its state dict; empty, or it ends with a dot.
-        own: the names of the network's tensors, with it.
+        names: from the network's names to those in the state dict; only of tensors that are there.
+        prefix: what is in front of the network's names in the state dict; empty, or it ends with a dot.
+        key: the address that means this network alone; None where the names in the file are others.
     """
 
     state: StateDict
+    names: Mapping[str, str]
     prefix: str
-    own: frozenset[str]
+    key: Address | None
 
     @property
     def address(self) -> Address:
-        return self.state.address(self.prefix)
+        """The key, else the address of the first tensor."""
+        return self.state.address(next(iter(self.names.values()))) if self.key is None else self.key
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The names of the network's tensors in the state dict."""
+        return frozenset(self.names.values())
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,12 @@ def state_dicts(content: Any) -> list[StateDict]:
     """Every state dict, under whatever keys: a mapping of names to tensors, of which one has a dimension.
 
     A list of tensors, of which one has two dimensions, is a state dict whose names are numbers. What an optimiser or a
-    scheduler remembers is none.
-
-    Raises:
-        TargetError: two tensors have one address, and differ.
+    scheduler remembers is none. Two tensors that have one address must be equal.
     """
     found: dict[Address, dict[str, Tensor]] = {}
     for path, name, tensor in (each for leaf in leaves(content) for each in _tensors(leaf)):
         there = found.setdefault(path, {})
-        if name in there and not _alike(there[name], tensor):
+        if name in there and (there[name].dtype != tensor.dtype or not torch.equal(there[name], tensor)):
             raise TargetError(
                 f"two tensors of the file have the name {spelled((*path, name))}, and they differ; save one state dict,"
                 " torch.save(model.state_dict(), FILE)"
@@ -117,10 +118,6 @@ def _tensors(leaf: Leaf) -> Iterator[tuple[Address, str, Tensor]]:
         listed = [value for value in leaf.value if isinstance(value, Tensor)]
         if len(listed) == len(leaf.value) and any(tensor.ndim > 1 for tensor in listed):
             yield from ((leaf.address, str(number), tensor) for number, tensor in enumerate(listed))
-
-
-def _alike(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
 
 
 def of_training(address: Address) -> bool:
@@ -183,41 +180,45 @@ def shortened(texts: Sequence[str]) -> list[str]:
 
 def without_state_dict(content: Any, label: str) -> TargetError:
     """The refusal of a file that has no state dict."""
-    if not isinstance(content, Mapping):
-        return TargetError(
-            f"{label} holds a {type(content).__name__}, and no state dict; save one:"
-            " torch.save(model.state_dict(), FILE)"
-        )
-    keys = [str(key) for key in content]
-    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
-    there = f"the keys {', '.join(keys[:5])}{more}" if keys else "an empty mapping"
-    return TargetError(f"{label} holds no state dict, only {there}; save one, torch.save(model.state_dict(), FILE)")
+    holds = f"a {type(content).__name__}, and no state dict"
+    if isinstance(content, Mapping):
+        keys = ", ".join(shortened([str(key) for key in content]))
+        holds = f"no state dict, only {f'the keys {keys}' if keys else 'an empty mapping'}"
+    return TargetError(f"{label} holds {holds}; save one, torch.save(model.state_dict(), FILE)")
 
 
-def dense(tensors: Mapping[str, Tensor], label: str, floating: Collection[str]) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors with float32 for every other floating type, and those types.
+def place_at(names: Iterable[str], state: StateDict, prefix: str) -> Place:
+    """The place behind a prefix, for those of a network's names that are there."""
+    there = {name: f"{prefix}{name}" for name in names if f"{prefix}{name}" in state.tensors}
+    return Place(state, there, prefix, state.address(prefix))
+
+
+def dense(place: Place, built: Mapping[str, Tensor], label: str) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors at a place by the network's names, with float32 for every other floating type; and those types.
 
     Args:
-        floating: the names of those that the network has in floating point.
+        built: the tensors that the network has when it is built.
     Raises:
-        TargetError: one is sparse, quantised, complex, or has values that are not finite; or one of those in floating
-            point is stored in integers, or in a floating type of one byte, as quantised weights are.
+        TargetError: one is sparse, quantised, complex, or has values that are not finite; or it is in floating point in
+            the network, and stored in integers, or in a floating type of one byte, as quantised weights are.
     """
     kept: dict[str, Tensor] = {}
     converted = set()
-    for name, tensor in tensors.items():
+    for own, name in place.names.items():
+        tensor = place.state.tensors[name]
         kind = str(tensor.dtype).removeprefix("torch.")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
             raise TargetError(f"{label}: {name} is {tensor.dtype} {tensor.layout}; only dense real tensors can be read")
-        if name in floating and tensor.dtype not in _FLOATING:
+        if built[own].is_floating_point() and tensor.dtype not in _FLOATING:
             raise TargetError(
                 f"{label}: {name} is {kind}, and the network computes in floating point; such weights are most likely"
                 " quantised: save them in floating point"
             )
+        kept[own] = tensor.detach()
         if tensor.is_floating_point():
-            if not bool(tensor.float().isfinite().all()):
+            kept[own] = kept[own].float()
+            if not bool(kept[own].isfinite().all()):
                 raise TargetError(f"{label}: {name} has NaN or infinity in it; take another checkpoint")
             if tensor.dtype != torch.float32:
                 converted.add(kind)
-        kept[name] = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
     return kept, sorted(converted)

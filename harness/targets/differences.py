@@ -127,13 +127,11 @@ def other_data(candidate: Candidate, differences: Differences, label: str, shape
     """
     if differences.missing or differences.unexpected:
         return None
-    moved: set[tuple[int, int, int]] = set()  # dimension, expected, found
-    for expected, found in differences.shapes.values():
-        if len(expected) != len(found):
-            return None
-        moved |= {
-            (d, ours, theirs) for d, (ours, theirs) in enumerate(zip(expected, found, strict=True)) if ours != theirs
-        }
+    shapes = differences.shapes.values()
+    if any(len(expected) != len(found) for expected, found in shapes):
+        return None
+    each = [(d, *pair) for expected, found in shapes for d, pair in enumerate(zip(expected, found, strict=True))]
+    moved = {(dimension, ours, theirs) for dimension, ours, theirs in each if ours != theirs}
     classes = [theirs for dimension, ours, theirs in moved if (dimension, ours) == (0, shape.classes)]
     channels = [theirs for dimension, ours, theirs in moved if (dimension, ours) == (1, shape.channels)]
     if len(classes) + len(channels) < len(moved) or len(classes) > 1 or len(channels) > 1:

@@ -36,7 +36,15 @@ class FactoryTarget(Target):
 
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         with on_path(self.directory), quiet():
-            made = self._made()
+            made = self._found()
+            if callable(made) and not isinstance(made, nn.Module):
+                try:
+                    made = made()
+                except (Exception, SystemExit) as error:  # whatever the user's code raises
+                    raise TargetError(
+                        f"{self.label}: calling it raised {one_line(error)}; it is called without arguments and must"
+                        " return a torch.nn.Module"
+                    ) from error
         if not isinstance(made, nn.Module):
             raise TargetError(
                 f"{self.label} gave a {type(made).__name__}; it must give a torch.nn.Module that takes images in [0, 1]"
@@ -58,19 +66,8 @@ class FactoryTarget(Target):
         return self.source.document() if self.source is not None else {}
 
     def context(self) -> dict[str, Any]:
-        return {"factory": self._qualified(), "source": self.source.digest if self.source is not None else ""}
-
-    def _made(self) -> object:
-        found = self._found()
-        if isinstance(found, nn.Module) or not callable(found):
-            return found
-        try:
-            return found()
-        except (Exception, SystemExit) as error:  # whatever the user's code raises
-            raise TargetError(
-                f"{self.label}: calling it raised {one_line(error)}; it is called without arguments and must return a"
-                " torch.nn.Module"
-            ) from error
+        module = Path(self.module).name if self.module.endswith(".py") else self.module
+        return {"factory": f"{module}:{self.factory}", "source": self.source.digest if self.source is not None else ""}
 
     def _found(self) -> object:
         module = self._imported()
@@ -101,10 +98,6 @@ class FactoryTarget(Target):
             hint = did_you_mean(near_misses(missing, stems)) or "name an installed module, or a file: FILE.py:factory"
             return f"{self.label}: there is no module {missing!r} in {self.directory} or installed; {hint}"
         return f"{self.label}: importing {self.module} raised {one_line(error)}; mend it, or check the name"
-
-    def _qualified(self) -> str:
-        module = Path(self.module).name if self.module.endswith(".py") else self.module
-        return f"{module}:{self.factory}"
 
     def _source(self, made: nn.Module) -> Source:
         """The files that define the factory and the model's classes, and what of the user's these import."""

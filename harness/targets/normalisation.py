@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness.errors import SettingError
 from harness.plugin.network import Shape
-from harness.targets.content import Leaf, StateDict, TensorPlace
+from harness.targets.content import Leaf, Place, StateDict
 from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing, merge
 from harness.targets.statistics import Statistic, common, counts, numbers, speaks_of_another, statistics, whose
@@ -28,12 +28,10 @@ class NormalisationEvidence:
     Attributes:
         found: statistics of the input, the nearest to the network first.
         unsure: statistics that may be of the input.
-        gap: the number of the network in a Sequential, where a layer that has no tensors is in front of it.
     """
 
     found: tuple[Statistic, ...]
     unsure: tuple[Statistic, ...]
-    gap: str | None
 
     def names(self, state: StateDict) -> set[str]:
         """The names of a state dict's tensors that describe a normalisation."""
@@ -42,7 +40,7 @@ class NormalisationEvidence:
 
 
 def evidence_of(
-    known: Sequence[Statistic], place: TensorPlace, others: Sequence[TensorPlace], shape: Shape
+    known: Sequence[Statistic], place: Place, others: Sequence[Place], shape: Shape
 ) -> NormalisationEvidence:
     """What a file says of the normalisation of the network at a place.
 
@@ -67,11 +65,11 @@ def evidence_of(
             if counts(statistic, owner, shape):
                 (elsewhere if nearer else found if owner == "the input's" else unsure).append(statistic)
     found.sort(key=lambda statistic: -common((*statistic.path, *statistic.holder), place.address))
-    return NormalisationEvidence(tuple(found), tuple(unsure if found else unsure + elsewhere), _gap(place))
+    return NormalisationEvidence(tuple(found), tuple(unsure if found else unsure + elsewhere))
 
 
-def _gap(place: TensorPlace) -> str | None:
-    """A number in front of the network's names, where a number below it has no tensors."""
+def gap_of(place: Place) -> str | None:
+    """The number of the network in a Sequential, where a layer that has no tensors is in front of it."""
     parts = place.prefix.removesuffix(".").split(".")
     for index, part in enumerate(parts):
         around = "".join(f"{outer}." for outer in parts[:index])
@@ -82,23 +80,21 @@ def _gap(place: TensorPlace) -> str | None:
 
 
 def decide(
-    evidence: NormalisationEvidence, asked: Preprocessing, no_normalisation: bool, shape: Shape, file: str
+    evidence: NormalisationEvidence,
+    gap: str | None,
+    asked: Preprocessing,
+    no_normalisation: bool,
+    shape: Shape,
+    file: str,
 ) -> tuple[Preprocessing, str]:
-    """What is put inside the model, and in words where that comes from.
-
-    Raises:
-        TargetError: the file shows that there is a normalisation, and not which one.
-        SettingError: the user contradicts what the file shows.
-    """
+    """What is put inside the model, and in words where that comes from; refused where the file does not say which."""
     if no_normalisation:
         return asked, "none, as asked"
     usable = {s: read for s in evidence.found if isinstance(read := _read(s, shape), Preprocessing)}
     distinct = list(dict.fromkeys(usable.values()))
-    if len(distinct) == 1 and asked.mean:
-        inside = merge(asked, distinct[0])
-        return inside, f"{formula(inside)}, as given and in {file}"
     if asked.mean:
-        return asked, f"{formula(asked)}, as given"
+        inside = merge(asked, distinct[0] if len(distinct) == 1 else None)
+        return inside, f"{formula(inside)}, as given" + (f" and in {file}" if len(distinct) == 1 else "")
     if len(distinct) > 1:
         raise TargetError(f"{file} holds normalisations that differ, {'; '.join(s.place for s in usable)}; {SAY}")
     for statistic in (*evidence.found, *evidence.unsure):
@@ -114,9 +110,9 @@ def decide(
     if distinct:
         inside = merge(asked, distinct[0])
         return inside, f"{formula(inside)}, from {next(iter(usable)).place} in {file}"
-    if evidence.gap is not None:
+    if gap is not None:
         raise TargetError(
-            f"{file}: the network is number {evidence.gap} of a Sequential, and a layer without weights is in front of"
+            f"{file}: the network is number {gap} of a Sequential, and a layer without weights is in front of"
             f" it, most likely a normalisation; {SAY} if it is none"
         )
     return asked, f"none in {file}"
@@ -132,8 +128,10 @@ def _read(statistic: Statistic, shape: Shape) -> Preprocessing | str:
     if "how" in statistic.parts:
         return f"which says that images are normalised, and not how; {SAY}"
     if not statistic.paired:
-        lacking = "what is subtracted" if "mean" not in statistic.parts else "what to divide by"
-        return f"and no {'mean' if 'mean' not in statistic.parts else 'std'} that says {lacking}; {SAY}"
+        lacking = (
+            "std that says what to divide by" if "mean" in statistic.parts else "mean that says what is subtracted"
+        )
+        return f"and no {lacking}; {SAY}"
     means, stds = (numbers(statistic.parts[role].value) for role in ("mean", "std"))
     size = max(len(means), len(stds))
     if not {len(means), len(stds)} <= {1, shape.channels}:

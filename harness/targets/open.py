@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +20,7 @@ from harness.targets.normalisation import formula, normalises_by_itself
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened, Target, conversions, quiet, seeded
 from harness.targets.weights import open_weights, split_key
-from harness.targets.weights_file import SUFFIXES, similar_files
+from harness.targets.weights_file import SUFFIXES, directory_refusal, similar_files
 from harness.targets.zoo import PREFIX, open_zoo
 
 TARGET_KINDS = f"a weights file (*{', *'.join(SUFFIXES)}), module:factory, FILE.py:factory, or robustbench:NAME"
@@ -55,7 +56,29 @@ def open_target(
     asked.check_channels(shape.channels)
     if no_normalisation and asked.mean:
         raise SettingError("--no-normalisation and --mean with --std exclude each other; leave one out")
-    target, provenance = _open(text, dataset, shape, data_dir, network_name, values, asked, plugins, no_normalisation)
+    target: Target
+    file = None if text.startswith(PREFIX) else split_key(text)
+    if "://" in text:
+        raise TargetError(f"{text} is refused: nothing is fetched from an address; download it, and name the file")
+    if file is not None:
+        target, provenance = open_weights(
+            text,
+            *file,
+            shape,
+            network_name=network_name,
+            values=values,
+            preprocessing=asked,
+            plugins=plugins,
+            no_normalisation=no_normalisation,
+        )
+    else:
+        _refuse_options_of_files(text, network_name, values, no_normalisation)
+        if text.startswith(PREFIX):
+            target, provenance = open_zoo(text, dataset, data_dir, asked)
+        elif ":" in text:
+            target, provenance = open_factory(text, asked)
+        else:
+            raise TargetError(_unknown(text))
     network = target.build(shape, plugins)
     target = target.seen(network)
     converted = conversions(network)
@@ -94,15 +117,11 @@ def _conforming(
     try:
         return target, *_conform(target, network, shape, images)
     except TargetError:
-        if not own:
-            raise
-        as_it_came = replace(target, own_types=True)
-        try:
-            sha256, notes = _conform(as_it_came, target.build(shape, plugins), shape, images)
-        except TargetError:
-            pass
-        else:
-            return as_it_came, sha256, notes | {"own_types": f"kept, {', '.join(own)}: it does not run in float32"}
+        if own:
+            as_it_came = replace(target, own_types=True)
+            with contextlib.suppress(TargetError):
+                sha256, notes = _conform(as_it_came, target.build(shape, plugins), shape, images)
+                return as_it_came, sha256, notes | {"own_types": f"kept, {', '.join(own)}: it does not run in float32"}
         raise
 
 
@@ -114,46 +133,20 @@ def _conform(target: Target, network: nn.Module, shape: Shape, images: Tensor) -
         return sha256, check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
 
 
-def _open(
-    text: str,
-    dataset: str,
-    shape: Shape,
-    data_dir: Path,
-    network_name: str | None,
-    values: Mapping[str, Any],
-    asked: Preprocessing,
-    plugins: tuple[Path, ...],
-    no_normalisation: bool,
-) -> tuple[Target, dict[str, Any]]:
-    """The target and its provenance."""
-    file = None if text.startswith(PREFIX) else split_key(text)
-    if "://" in text:
-        raise TargetError(f"{text} is refused: nothing is fetched from an address; download it, and name the file")
-    if file is not None:
-        options: dict[str, Any] = {
-            "network_name": network_name,
-            "values": values,
-            "preprocessing": asked,
-            "plugins": plugins,
-        }
-        return open_weights(text, *file, shape, **options, no_normalisation=no_normalisation)
+def _refuse_options_of_files(
+    text: str, network_name: str | None, values: Mapping[str, Any], no_normalisation: bool
+) -> None:
     if no_normalisation:
         raise SettingError(f"--no-normalisation is refused: it is for weights files, and {text} is none; leave it out")
     if network_name is not None or values:
         what = f"--arch {network_name}" if network_name is not None else f"--set {next(iter(values))}=..."
         raise SettingError(f"{what} is refused: {text} brings its own network; it is for weights files")
-    if text.startswith(PREFIX):
-        return open_zoo(text, dataset, data_dir, asked)
-    if ":" in text:
-        return open_factory(text, asked)
-    raise TargetError(_unknown(text))
 
 
 def _unknown(text: str) -> str:
     path = Path(text).expanduser()
     if path.is_dir():
-        inside = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
-        return f"{text} is a directory; name a weights file" + (f", such as {path / inside[0]}" if inside else "")
+        return directory_refusal(path)
     if path.is_file():
         return f"{text} is not known to be a weights file by its ending; a TARGET is {TARGET_KINDS}"
     hint = did_you_mean(similar_files(path))
@@ -163,17 +156,11 @@ def _unknown(text: str) -> str:
 def _refuse_second_normalisation(network: nn.Module, text: str, shape: Shape, *, given: bool) -> None:
     """A network that normalises by itself must not be given normalised images."""
     tensors = dict(network.named_buffers()) | dict(network.named_parameters())
-    if normalises_by_itself(tensors, shape) or any(_normalises(module) for module in network.modules()):
-        what, action = (
-            ("--mean and --std are", "leave them out")
-            if given
-            else ("what is beside its weights is", "say --no-normalisation if the layer is all")
-        )
+    layers = [module for module in network.modules() if "normaliz" in type(module).__name__.lower()]
+    # torchvision's Normalize and its like keep their values outside of buffers
+    if normalises_by_itself(tensors, shape) or any(hasattr(m, "mean") and hasattr(m, "std") for m in layers):
+        what = "--mean and --std are" if given else "what is beside its weights is"
+        action = "leave them out" if given else "say --no-normalisation if the layer is all"
         raise SettingError(
             f"{what} refused: {text} has a normalising layer of its own, and images would be normalised twice; {action}"
         )
-
-
-def _normalises(module: nn.Module) -> bool:
-    """A layer such as torchvision's Normalize, which keeps its values outside of buffers."""
-    return "normaliz" in type(module).__name__.lower() and all(hasattr(module, name) for name in ("mean", "std"))

@@ -116,7 +116,7 @@ class Prepared(nn.Module):
                 traceback.clear_frames(error.__traceback__)  # they hold the memory that smaller passes need
                 problem = error
         known = [] if self._size is None else [self._size]
-        for size in [*known, *_smaller(len(x)), *_others(len(x), problem)]:
+        for size in [*known, *_other_sizes(len(x), problem)]:
             try:
                 returned = self._by(size, x)
             except Exception as error:
@@ -156,26 +156,20 @@ class Prepared(nn.Module):
         return rows
 
 
-def _smaller(images: int) -> list[int]:
-    """Smaller batches to try: the powers of two that engines are built for, the largest first, then the halves.
+def _other_sizes(images: int, problem: Exception | None) -> list[int]:
+    """Other batches to try: smaller ones first; then those that a refusal names, and larger usual ones.
 
-    So a network with a largest batch gets the same size, whichever batch it refused first.
+    Smaller are the powers of two that engines are built for, the largest first, then the halves. So a network with a
+    largest batch gets the same size, whichever batch it refused first. Where memory ran out, no larger batch is tried.
     """
     powers = [1 << k for k in reversed(range(images.bit_length())) if 1 << k < images]
     halves = [images >> k for k in range(1, images.bit_length())]
-    return list(dict.fromkeys([*powers, *halves]))
-
-
-def _others(images: int, problem: Exception | None) -> list[int]:
-    """Other sizes to try, that a network may have been exported for: those that its refusal names, and usual ones.
-
-    No sizes where memory ran out, since a larger batch needs more of it.
-    """
-    if problem is None or isinstance(problem, (torch.OutOfMemoryError, MemoryError)):
-        return []
-    named = [int(number) for number in re.findall(r"\d{1,4}", str(problem))]
-    larger = [size for size in _USUAL if size > images]
-    return [size for size in dict.fromkeys([*named, *larger]) if 1 < size <= _LARGEST and size != images]
+    others = []
+    if problem is not None and not isinstance(problem, (torch.OutOfMemoryError, MemoryError)):
+        named = [int(number) for number in re.findall(r"\d{1,4}", str(problem))]
+        larger = [size for size in _USUAL if size > images]
+        others = [size for size in [*named, *larger] if 1 < size <= _LARGEST and size != images]
+    return list(dict.fromkeys([*powers, *halves, *others]))
 
 
 def _report_size(size: int, images: int, problem: Exception | None) -> None:
@@ -191,11 +185,9 @@ def _as_logits(outputs: Tensor, kind: Outputs) -> Tensor:
     if kind == "probabilities":
         return outputs.clamp_min(tiny).log()
     if kind == "binary-logit":
-        z = outputs.reshape(len(outputs))
-        return torch.stack([torch.zeros_like(z), z], 1)
+        return torch.cat([torch.zeros_like(outputs), outputs], 1)
     if kind == "binary-probability":
-        p = outputs.reshape(len(outputs))
-        return torch.stack([(1 - p).clamp_min(tiny).log(), p.clamp_min(tiny).log()], 1)
+        return torch.cat([1 - outputs, outputs], 1).clamp_min(tiny).log()
     return outputs
 
 

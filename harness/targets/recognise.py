@@ -14,14 +14,14 @@ from harness.errors import HarnessError, SettingError
 from harness.plugin.network import Network, Shape
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import discover, make
-from harness.targets.content import Address, StateDict, TensorPlace, spelled
-from harness.targets.copies import values_in
+from harness.targets.content import Address, Place, StateDict, place_at, spelled
+from harness.targets.copies import unusable, values_in
 from harness.targets.differences import Candidate, Differences, compared_with, other_data, plays_no_part, prefixes
 from harness.targets.errors import TargetError
 from harness.targets.normalisation import evidence_of
 from harness.targets.statistics import Statistic
 
-_ORDINARY = (32, 32)  # a size that most networks take, where they do not take the data set's
+_ORDINARY = {"height": 32, "width": 32}  # a size that most networks take, where they do not take the data set's
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,13 @@ class Recognised:
         differences: between the two; none where the network is recognised.
         copies: every place in the state dict where this network is whole.
         unused: parameters in the file that published code registers and never uses; names in the state dict.
-        left_out: what stands beside the network and plays no part in its answers; names in the state dict.
     """
 
     candidate: Candidate
-    place: TensorPlace
+    place: Place
     differences: Differences
-    copies: tuple[TensorPlace, ...]
-    unused: tuple[str, ...]
-    left_out: tuple[str, ...]
+    copies: list[Place]
+    unused: list[str]
 
     @property
     def network(self) -> Network:
@@ -71,12 +69,8 @@ def recognise(
         file: as the user names it, without a key.
         scope: the address at or below which the network is.
         network_name, values: the network and settings that are known already; None: every registered network is tried.
-    Returns:
-        At least one; copies are several.
     Raises:
-        TargetError: no network fits, and the message names the keys that differ from the nearest; or several fit.
-        UnknownName: there is no network ``network_name``.
-        SettingError: a refused setting.
+        HarnessError: no network fits, several do, or what is known already is refused.
     """
     catalogue = discover("networks", plugins)
     catalogue.refuse_broken(plugins)
@@ -99,11 +93,13 @@ def recognise(
         if refusal is not None:
             raise TargetError(refusal)
     for trial in trials:
-        unusable = list(values_in(trial.candidate, trial.place.state, scope))
-        if unusable and all(each.missing or each.renamed for each in unusable):
-            raise unusable[0].refusal(label)
+        values_there = values_in(trial.candidate, trial.place.state, scope)
+        refusals = [unusable(trial.candidate, place, label) for place in values_there]
+        if refusals and all(refusals):
+            raise TargetError(refusals[0] or "")
     if not trials:
-        raise TargetError(f"{label}: no network can be built for it with {_settings(values)}; name another --arch")
+        given = ", ".join(f"{key}={value}" for key, value in values.items()) or "its default settings"
+        raise TargetError(f"{label}: no network can be built for it with {given}; name another --arch")
     raise TargetError(_mismatch(label, file, network_name, max(trials, key=lambda trial: trial.differences.nearness)))
 
 
@@ -127,12 +123,23 @@ def _trials(
 
     @cache
     def built(**inferred: int) -> Candidate | None:
+        """The network on no device; None where such settings are refused, or it can be built for no size."""
         try:
-            return _built(cast(Network, make(cls, name, {**values, **inferred})), shape)
+            network = cast(Network, make(cls, name, {**values, **inferred}))
         except SettingError:
             if not inferred:
                 raise  # all at their defaults but for what the user gave
             return None
+        refusal = None
+        for size in (shape, shape._replace(**_ORDINARY)):
+            try:
+                with torch.device("meta"):
+                    return Candidate(network, network.build(size).state_dict(keep_vars=True), refusal)
+            except HarnessError as error:
+                refusal = str(error)
+            except Exception:  # a plugin's network may not stand settings that are only tried
+                break
+        return None
 
     for state in states:
         nearest: Recognised | None = None
@@ -157,54 +164,26 @@ def _tried(
     compared = {prefix: compared_with(candidate, tensors, prefix) for prefix in prefixes(candidate, tensors)}
     nearest = max(compared, key=lambda prefix: compared[prefix].nearness)
     there = [prefix for prefix, differences in compared.items() if not differences] or [nearest]
-    places = [_place(candidate, state, prefix) for prefix in there]
-    copies = tuple(
-        _place(candidate, state, prefix)
-        for prefix in prefixes(candidate, state.tensors)
-        if not compared_with(candidate, state.tensors, prefix)
-    )
-    known_names = {name for place in places for name in place.own}
-    known_names.update(*(evidence_of(known, place, copies, shape).names(state) for place in places))
+    everywhere = prefixes(candidate, state.tensors)
+    whole = [prefix for prefix in everywhere if not compared_with(candidate, state.tensors, prefix)]
+    places, copies = ([place_at(candidate.expected, state, p) for p in each] for each in (there, whole))
+    known_names = set().union(*(place.own | evidence_of(known, place, copies, shape).names(state) for place in places))
     rest = {name: tensor for name, tensor in tensors.items() if name not in known_names}
-    unused = tuple(n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there))
-    left_out = tuple(n for n, tensor in rest.items() if any(plays_no_part(n, prefix, tensor) for prefix in there))
-    strange = {n: tuple(tensor.shape) for n, tensor in rest.items() if n not in {*unused, *left_out}}
+    unused = [n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there)]
+    strange = {
+        name: tuple(tensor.shape)
+        for name, tensor in rest.items()
+        if name not in unused and not any(plays_no_part(name, prefix, tensor) for prefix in there)
+    }
     differences = replace(compared[there[0]], unexpected=strange)
-    return [Recognised(candidate, place, differences, copies, unused, left_out) for place in places]
-
-
-def _place(candidate: Candidate, state: StateDict, prefix: str) -> TensorPlace:
-    own = (f"{prefix}{key}" for key in candidate.expected)
-    return TensorPlace(state, prefix, frozenset(name for name in own if name in state.tensors))
-
-
-def _built(network: Network, shape: Shape) -> Candidate | None:
-    """The network on no device. None where it can be built neither for the data set's size nor for an ordinary one."""
-    refusal = None
-    for size in (shape, shape._replace(height=_ORDINARY[0], width=_ORDINARY[1])):
-        try:
-            with torch.device("meta"):
-                return Candidate(network, network.build(size).state_dict(keep_vars=True), refusal)
-        except HarnessError as error:
-            refusal = str(error)
-        except Exception:  # a plugin's network may not stand settings that are only tried
-            break
-    return None
-
-
-def _settings(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in values.items()) or "its default settings"
+    return [Recognised(candidate, place, differences, copies, unused) for place in places]
 
 
 def _mismatch(label: str, file: str, network_name: str | None, nearest: Recognised) -> str:
     name, differences = nearest.candidate.network.name, nearest.differences
-    lead = (
-        f"{label} is not a state dict of {name}"
-        if network_name
-        else f"{label} fits no registered network; nearest {name}"
-    )
+    lead = "is not a state dict of" if network_name else "fits no registered network; nearest"
     other = "choose another --arch" if network_name else "name the network with --arch, add yours with --plugin"
     if nearest.place.prefix and not differences.missing and not differences.shapes:
         address = spelled(nearest.place.address)
         other = f"{file}:{address} opens the {name} alone, without what is beside it"
-    return f"{lead}: {differences.in_words()}: {other}, or bring the model as module:factory"
+    return f"{label} {lead} {name}: {differences.in_words()}: {other}, or bring the model as module:factory"

@@ -94,12 +94,6 @@ class Statistic:
         """The names of its tensors."""
         return {leaf.name for leaf in self.parts.values() if isinstance(leaf.value, Tensor)}
 
-    @property
-    def symbolic(self) -> bool:
-        """Whether it is a mu and a sigma that are plain numbers, which may be settings of anything."""
-        leaves = self.parts.values()
-        return all(isinstance(leaf.value, (int, float)) and set(words_of(leaf.name)) & _SYMBOLS for leaf in leaves)
-
 
 def statistics(leaves: Iterable[Leaf]) -> list[Statistic]:
     """Every mean and deviation by name, paired where both are there; and words that say that images are normalised."""
@@ -143,8 +137,11 @@ def whose(statistic: Statistic, path: Address, prefix: Address) -> Whose:
         sure, perhaps = _all(words, _NORMALISING), _all(words, f"{_NORMALISING}|{_IMAGES}")
         return "the input's" if sure else "unknown" if perhaps else "another's"
     of_images = _any(named, f"{_NORMALISING}|{_IMAGES}")
-    if any(part.isdecimal() for part in way) or (statistic.symbolic and not of_images):
+    if any(part.isdecimal() for part in way):
         return "unknown"
+    leaves = statistic.parts.values()
+    if not of_images and all(isinstance(leaf.value, (int, float)) and _symbolic(leaf.name) for leaf in leaves):
+        return "unknown"  # plain numbers may be settings of anything
     plain = [word for word in named if not word.isdecimal() and not (of_images and re.fullmatch(_VAGUE, word))]
     return "the input's" if _all(plain, f"{_NORMALISING}|{_IMAGES}|{_SETTINGS}") else "unknown"
 
@@ -161,7 +158,7 @@ def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
         return False
     if whose == "unknown":
         return statistic.paired
-    return bool(statistic.parts.keys() & {"mean", "how"}) or not set(words_of(statistic.place)) & _SYMBOLS
+    return bool(statistic.parts.keys() & {"mean", "how"}) or not _symbolic(statistic.place)
 
 
 def common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -206,6 +203,10 @@ def _says(value: Any, words: Sequence[str], roles: set[Role]) -> bool:
 def words_of(name: str) -> list[str]:
     """The words of a name in small letters: ``normMean_2`` has norm, mean."""
     return [word.lower() for word in _WORD.findall(name)]
+
+
+def _symbolic(name: str) -> bool:
+    return bool(set(words_of(name)) & _SYMBOLS)
 
 
 def _any(words: Iterable[str], pattern: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.rigour.forward import ROUNDINGS_OF_SUMS, SAME, typical_margins, wavering
+from harness.rigour.forward import SAME, other_passes_differ
 from harness.runtime.device import arithmetic
 from harness.runtime.isolation import isolated
 from harness.runtime.untouched import Untouched
@@ -35,10 +35,10 @@ class Steadiness:
             TargetError: the answers are others than at first; and they stay so, or a pass changes the model's tensors.
         """
         now = self._answers()
-        if not self._differ(self._first, now):
+        if other_passes_differ(self._first, now) <= SAME:
             return
         before = Untouched(self._model)
-        if not self._differ(now, self._answers()) or before.changed(self._model):
+        if other_passes_differ(now, self._answers()) <= SAME or before.changed(self._model):
             raise TargetError(
                 f"{self._label} answers otherwise than before it was attacked: it changes as it is asked, so that no"
                 " figure is of one model; give a factory that returns the network frozen, without what it counts,"
@@ -50,6 +50,3 @@ class Steadiness:
         with torch.no_grad(), arithmetic(device, "float32"), isolated(self._model, device, 0):
             answers: Tensor = self._model(self._images.clone())
         return answers
-
-    def _differ(self, one: Tensor, other: Tensor) -> bool:
-        return wavering(one, other, ROUNDINGS_OF_SUMS, SAME * typical_margins(one)) > SAME

@@ -115,10 +115,8 @@ class Target(ABC):
             ) from fault
 
     def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str, expected: Probe | None = None) -> Prepared:
-        """The model, where it is still the one that was opened.
+        """The model, where it is still the one that was opened; ``expected`` is its probe, unless its tensors say all.
 
-        Args:
-            expected: its probe when it was opened; None where its tensors say all.
         Raises:
             TargetError: its fingerprint is another one now, or it answers otherwise.
         """
@@ -171,26 +169,20 @@ def seeded() -> Iterator[None]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Standard output is for results: what a stranger's code prints, or writes past Python, goes to standard error."""
-    with _descriptor_turned(), contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-@contextlib.contextmanager
-def _descriptor_turned() -> Iterator[None]:
-    """Descriptor 1 is standard error's inside, for other processes and code in C, too."""
     _flush()
     try:
         kept = os.dup(1)
-        os.dup2(2, 1)
+        os.dup2(2, 1)  # for other processes and code in C, too
     except OSError:  # one of them is closed
-        yield
-        return
+        kept = None
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     finally:
-        _flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        if kept is not None:
+            _flush()
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _flush() -> None:

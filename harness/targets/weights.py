@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.errors import PluginError, UnknownName
 from harness.plugin.network import Network, Shape
 from harness.registry.catalogue import discover, make
 from harness.registry.shipped import code_of
-from harness.targets.beside import beside, notes_of, wrapped
+from harness.targets.beside import beside, notes_of
 from harness.targets.content import (
+    NESTS,
     Address,
+    Place,
     StateDict,
+    choices,
     dense,
     leaves,
+    place_at,
     scope_of,
+    shortened,
+    spelled,
     state_dicts,
     without_state_dict,
 )
-from harness.targets.copies import StoredValues, others_in, several, values_in
+from harness.targets.copies import differ, values_in
 from harness.targets.errors import TargetError
-from harness.targets.normalisation import decide, evidence_of, readable
+from harness.targets.normalisation import SAY, decide, evidence_of, gap_of, readable
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.recognise import Recognised, recognise
 from harness.targets.statistics import Statistic, statistics
@@ -67,8 +72,7 @@ class FileTarget(Target):
         network = cast(Network, make(cls, self.network_name, self.network_settings)).build(shape)
         (state,) = (state for state in state_dicts(held.content) if state.path == self.path)
         built = network.state_dict()
-        own = {name: state.tensors[f"{self.prefix}{name}"] for name in built if f"{self.prefix}{name}" in state.tensors}
-        tensors, _ = dense(own, self.label, {name for name, tensor in built.items() if tensor.is_floating_point()})
+        tensors, _ = dense(place_at(built, state, self.prefix), built, self.label)
         network.load_state_dict(tensors, strict=False)  # num_batches_tracked alone may lack: all else was compared
         return network
 
@@ -127,28 +131,32 @@ def open_weights(
         plugins=plugins,
     )
     fits = [fit for fit in fits if key is not None and fit.place.address == scope] or fits
-    evidence = [evidence_of(known, fit.place, [*fit.copies, *(f.place for f in fits)], shape) for fit in fits]
-    fit, (_, converted) = fits[0], _dense(fits[0], text)
+    fit, place = fits[0], fits[0].place
+    _, converted = dense(place, fit.candidate.built, text)
     said = no_normalisation or bool(preprocessing.mean)  # the user, what is in front of the network
-    same = [_same_weights(each, fit) for each in fits]
-    if not said:
-        same = [
-            s and readable(its, shape) == readable(evidence[0], shape) for s, its in zip(same, evidence, strict=True)
-        ]
-    chosen = key is not None and fit.place.address == scope
-    rivals = [] if chosen else _rivals(fits, states, scope, known, said=said)
-    if rivals or not all(same):
-        differing = [fit, *(each for each, alike in zip(fits, same, strict=True) if not alike)]
-        raise several(text, named, [_choice(each, rivals) for each in differing], rivals)
-    gap = next((its.gap for its in evidence if its.gap), None)  # a gap at one copy stands for all
-    inside, outcome = decide(replace(evidence[0], gap=gap), preprocessing, no_normalisation, shape, named)
-    left_out: Sequence[str] = fit.left_out
+    evidence = [evidence_of(known, each.place, [*each.copies, *(f.place for f in fits)], shape) for each in fits]
+    differing = [
+        each
+        for each, its in zip(fits, evidence, strict=True)
+        if each.network != fit.network
+        or differ(fit.candidate, each.place, place, unreadable=True)
+        or (not said and readable(its, shape) != readable(evidence[0], shape))
+    ]
+    rivals = [] if key is not None and place.address == scope else _rivals(fits, states, scope, known, said=said)
+    if rivals or differing:
+        raise _several(text, named, [fit, *differing], rivals)
+    gap = next(filter(None, (gap_of(each.place) for each in fits)), None)  # a gap at one copy stands for all
+    inside, outcome = decide(evidence[0], gap, preprocessing, no_normalisation, shape, named)
+    described = {name for its in evidence for name in its.names(place.state)}
+    copies = list(values_in(fit.candidate, place.state, (), place.own))
+    left_out, in_front = beside(place, copies, described | {*fit.unused})
     if key is not None:
-        copies = values_in(fit.candidate, fit.place.state, (), fit.place.own)
-        rest = beside(fit.place, list(copies), {*evidence[0].names(fit.place.state), *fit.unused})
-        left_out = rest.left_out
-        if not said:
-            rest.refuse(text)
+        left_out = [*(f"the copy at {spelled(copy.address)}" for copy in copies), *left_out]
+        if in_front and not said:
+            raise TargetError(
+                f"{text} leaves out {', '.join(shortened(in_front))}, which may act on the images before the network"
+                f" does; {SAY} if the network takes images as they are, or bring the model as module:factory"
+            )
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
     if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
         provenance["normalisation"] = outcome
@@ -156,8 +164,8 @@ def open_weights(
         label=text,
         preprocessing=inside,
         file=file.absolute(),
-        path=fit.place.state.path,
-        prefix=fit.place.prefix,
+        path=place.state.path,
+        prefix=place.prefix,
         network_code=code_of(type(fit.network)),
         file_sha256=held.sha256,
         network_name=fit.network.name,
@@ -173,48 +181,40 @@ def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> l
     """The state dicts that may be the model's: those that the user chose, else those at the usual places, else all."""
     if key is not None:
         return [state for state in states if state.within(scope)]
-    usual = [state for state in states if state.usual]
+    usual = [state for state in states if all(key in NESTS for key in state.path)]
     return usual if any(state.path for state in usual) else list(states)
 
 
 def _rivals(
     fits: Sequence[Recognised], states: Sequence[StateDict], scope: Address, known: Sequence[Statistic], *, said: bool
-) -> list[StoredValues]:
+) -> list[Place]:
     """What else in the file may be meant: other values of the parameters, or the same with a layer in front."""
-    places = [fit.place for fit in fits]
-    used = [place.state.path for place in places]
-    others = others_in(fits[0].candidate, states, scope, places)
-    return [
-        each
-        for each in others
-        if each.differ(places[0]) or (not said and each.state.path not in used and wrapped(each, known))
-    ]
+    candidate, places = fits[0].candidate, [fit.place for fit in fits]
+    rivals = []
+    for state in states:
+        here = [place for place in places if place.state is state]
+        described = {name for statistic in known if statistic.path == state.path for name in statistic.names}
+        for each in values_in(candidate, state, scope, {name for place in here for name in place.own}):
+            wrapped = not said and not here and bool(beside(each, (), described)[1])
+            if wrapped or differ(candidate, each, places[0], unreadable=False):
+                rivals.append(each)
+    return rivals
 
 
-def _choice(fit: Recognised, rivals: Sequence[StoredValues]) -> Address:
-    """What a user types to choose a network: its state dict, where that holds no other copy."""
-    state = fit.place.state
-    alone = len(fit.copies) == 1 and all(each.state is not state for each in rivals)
-    return state.path if alone and state.path else fit.place.address
+def _several(label: str, file: str, fits: Sequence[Recognised], rivals: Sequence[Place]) -> TargetError:
+    """The refusal of a file that holds networks that differ, with what a user types to choose one of them.
 
-
-def _dense(fit: Recognised, label: str) -> tuple[dict[str, Tensor], list[str]]:
-    """A network's tensors in float32, by their names in the file but for the prefix, and the types that they had."""
-    prefix, stored = fit.place.prefix, fit.place.state.tensors
-    floating = {f"{prefix}{name}" for name, tensor in fit.candidate.built.items() if tensor.is_floating_point()}
-    tensors, converted = dense({name: stored[name] for name in stored if name in fit.place.own}, label, floating)
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, converted
-
-
-def _same_weights(one: Recognised, other: Recognised) -> bool:
-    """Whether two places of a file hold one network, its counters of batches aside."""
-    try:
-        first, second = (_dense(fit, "")[0] for fit in (one, other))
-    except TargetError:  # a copy that could not be opened is another
-        return one is other
-    names = {name for name in first.keys() | second.keys() if not name.endswith("num_batches_tracked")}
-    alike = (one.network, first.keys() & names) == (other.network, second.keys() & names)
-    return alike and all(torch.equal(first[name], second[name]) for name in names)
+    A network is named by its state dict, where that holds no other copy.
+    """
+    addresses = []
+    for fit in fits:
+        state = fit.place.state
+        alone = len(fit.copies) == 1 and all(each.state is not state for each in rivals)
+        addresses.append(state.path if alone and state.path else fit.place.address)
+    addresses += [each.key for each in rivals if each.key is not None]
+    without = [spelled(each.address) for each in rivals if each.key is None]
+    text = f"{label} holds {len(fits) + len(rivals)} networks that differ; say which one: {choices(file, addresses)}"
+    return TargetError(text + (f"; no key chooses the one that has {', '.join(shortened(without))}" if without else ""))
 
 
 def _named_inside(

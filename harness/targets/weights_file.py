@@ -74,13 +74,13 @@ def read_weights_file(path: Path) -> WeightsFile:
 
 def _bytes(path: Path) -> bytes:
     if path.is_dir():
-        inside = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
-        hint = f"such as {path / inside[0]}" if inside else f"one that ends in {', '.join(SUFFIXES)}"
-        raise TargetError(f"{path} is a directory; name a weights file, {hint}")
+        raise TargetError(directory_refusal(path))
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise TargetError(f"there is no weights file {path}{_near(path)}") from None
+        folder = "" if path.parent.is_dir() else f": there is no folder {path.parent}"
+        hint = did_you_mean(similar_files(path)) or "check the path"
+        raise TargetError(f"there is no weights file {path}{folder}; {hint}") from None
     except OSError as error:
         raise TargetError(f"the weights file {path} cannot be read: {error.strerror}; make it readable") from None
     if not content:
@@ -88,11 +88,11 @@ def _bytes(path: Path) -> bytes:
     return content
 
 
-def _near(path: Path) -> str:
-    """Files of about that name in its folder, as the end of a sentence."""
-    if not path.parent.is_dir():
-        return f": there is no folder {path.parent}; check the path"
-    return f"; {did_you_mean(similar_files(path)) or 'check the path'}"
+def directory_refusal(path: Path) -> str:
+    """The refusal of a directory, with the first of the weights files in it."""
+    inside = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+    hint = f"such as {inside[0]}" if inside else f"one that ends in {', '.join(SUFFIXES)}"
+    return f"{path} is a directory; name a weights file, {hint}"
 
 
 def similar_files(path: Path) -> list[str]:

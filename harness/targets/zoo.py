@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -49,12 +49,15 @@ class ZooTarget(Target):
                     model_name=self.name, model_dir=self.model_dir, dataset=self.dataset, threat_model=THREAT_MODEL
                 )
         except Exception as error:  # its downloaders raise what their libraries do
-            raise TargetError(_load_refusal(self.label, file, error)) from error
-        if not isinstance(model, nn.Module):
-            raise TargetError(
-                f"RobustBench gave a {type(model).__name__} for {self.label}; another release may do better"
-            )
-        return model
+            if file.is_file():
+                refusal = f"loaded from {file} ({one_line(error)}); delete that file to download it again"
+            else:
+                refusal = (
+                    f"downloaded ({one_line(error)}); it is fetched once: try again with a connection, or put the file"
+                    f" that RobustBench offers at {file}"
+                )
+            raise TargetError(f"{self.label} could not be {refusal}") from error
+        return cast(nn.Module, model)
 
     def context(self) -> dict[str, Any]:
         return {"robustbench": self.name, "dataset": self.dataset, "threat_model": THREAT_MODEL}
@@ -113,15 +116,6 @@ def _check_name(name: str, dataset: str) -> None:
             f"RobustBench's zoo has no {name!r} for {dataset}, {THREAT_MODEL}; {hint} {len(known)} are listed on"
             " https://robustbench.github.io"
         )
-
-
-def _load_refusal(label: str, file: Path, error: Exception) -> str:
-    if file.is_file():
-        return f"{label} could not be loaded from {file} ({one_line(error)}); delete that file to download it again"
-    return (
-        f"{label} could not be downloaded ({one_line(error)}); it is fetched once: try again with a connection, or put"
-        f" the file that RobustBench offers at {file}"
-    )
 
 
 def _import_robustbench(module: str) -> Any:
