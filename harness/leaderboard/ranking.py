@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from harness.errors import UnknownName
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, VerdictsById
-from harness.leaderboard.contestants import Contestant, contestants, newest
+from harness.leaderboard.contestants import Contestant, Trained, contestants, newest
 from harness.leaderboard.flags import flags
 from harness.leaderboard.pairs import against_best
 from harness.leaderboard.places import places
@@ -118,11 +118,7 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -
     metrics[WORST_CASE] = replace(summary, n=min(drawing, default=1)) if summary else None
     uneven = any(count != fewest for count in counts)
     return Row(
-        method=one.method,
-        settings=one.settings,
-        wrappers=one.wrappers,
-        network=one.network,
-        network_settings=one.network_settings,
+        **{shared.name: getattr(one, shared.name) for shared in fields(Trained)},
         checkpoint=one.checkpoint.name,
         train_seeds=len(networks) if one.number is not None else None,
         metrics=metrics,
@@ -133,7 +129,6 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -
         trained_here=one.training_sha256 is not None,
         flags=None if board.scope is None else flags(networks, board.scope),
         worst_case_seeds=fewest,
-        code=one.code,
     )
 
 
