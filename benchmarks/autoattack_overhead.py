@@ -28,12 +28,14 @@ import json
 import platform
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from importlib import metadata
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -164,15 +166,6 @@ def peak_memory(device: torch.device) -> int:
     return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 
-def in_a_process_of_its_own(side: str, weights: Path, images: int, device: str) -> dict[str, Any]:
-    """Run ``measure`` in a new process."""
-    command = [sys.executable, __file__, "--side", side, "--weights", str(weights)]
-    command += ["--images", str(images), "--device", device]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(ended.stdout)
-    return found
-
-
 def compared(pairs: list[dict[str, dict[str, Any]]], key: str) -> dict[str, Any]:
     """One quantity over the repeats: both sides, and the ratio (harness / package) of each pair."""
     ratios = [pair["harness"][key] / pair["package"][key] for pair in pairs]
@@ -182,28 +175,39 @@ def compared(pairs: list[dict[str, dict[str, Any]]], key: str) -> dict[str, Any]
         **{side: [pair[side][key] for pair in pairs] for side in SIDES},
         "ratio_median": statistics.median(ratios),
         "ratio_median_bootstrap95": [medians[50], medians[1949]],
-        "ratio_quartiles": statistics.quantiles(ratios, n=4, method="inclusive")[::2],
+        "ratio_quartiles": quartiles(ratios),
         "ratio_range": [min(ratios), max(ratios)],
     }
 
 
-def processor_name() -> str:
-    """The processor's product name if the system reports it."""
+def machine(device: torch.device, *packages: str) -> dict[str, Any]:
+    """Device (a processor's product name, if the system reports it), threads, and versions."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "device": device_label(device) if device.type == "cuda" else next(iter(names), platform.machine()),
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in packages},
+    }
+
+
+def quartiles(values: Sequence[float]) -> list[float]:
+    """The first and the third quartile."""
+    return statistics.quantiles(values, n=4, method="inclusive")[::2]
 
 
 def benchmark(images: int, repeats: int, device: torch.device) -> dict[str, Any]:
     """Make all measurements; the result also describes the machine."""
-    with tempfile.TemporaryDirectory() as folder:
+    torch.set_num_threads(1)
+    processes = ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1)
+    with tempfile.TemporaryDirectory() as folder, processes:
         weights = Path(folder) / "weights.pt"
-        torch.set_num_threads(1)
         torch.save(train().state_dict(), weights)
         pairs = []
         for repeat in range(repeats):
             order = SIDES if repeat % 2 == 0 else SIDES[::-1]
-            pair = {side: in_a_process_of_its_own(side, weights, images, str(device)) for side in order}
+            pair = {side: processes.submit(measure, side, weights, images, device).result() for side in order}
             pairs.append(pair)
             ratio = pair["harness"]["wall_s"] / pair["package"]["wall_s"]
             print(f"{repeat + 1}/{repeats}: {pair['package']['wall_s']:.1f} s, ratio {ratio:.4f}", file=sys.stderr)
@@ -214,10 +218,7 @@ def benchmark(images: int, repeats: int, device: torch.device) -> dict[str, Any]
         "robust": pairs[0]["package"]["robust"],
         "epsilon": EPSILON,
         "network": "smallcnn width=16, digits",
-        "device": device_label(device) if device.type == "cuda" else processor_name(),
-        "threads": 1,
-        "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in ("torch", "pyautoattack")},
+        **machine(device, "torch", "pyautoattack"),
         "verdicts_equal": len({found["verdicts_sha256"] for pair in pairs for found in pair.values()}) == 1,
         "beside_share": {
             **{side: [pair[side]["beside_share"] for pair in pairs] for side in SIDES},
@@ -234,13 +235,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20, help="pairs of measurements")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, or cuda:0")
     parser.add_argument("--out", type=Path, help="the file to write")
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)  # one measurement, for this program itself
-    parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     device = resolve_device(chosen.device)
-    if chosen.side:
-        print(json.dumps(measure(chosen.side, chosen.weights, chosen.images, device)))
-        return
     found = benchmark(chosen.images, chosen.repeats, device)
     file = chosen.out or RESULTS / f"autoattack_overhead-{device.type}.json"
     file.parent.mkdir(parents=True, exist_ok=True)

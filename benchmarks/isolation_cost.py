@@ -16,23 +16,22 @@ The sides alternate within one process, and so does which side is first, so that
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import platform
 import statistics
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.autoattack_overhead import processor_name
+from benchmarks.autoattack_overhead import machine, quartiles
 from harness.networks.resnet18 import ResNet18
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.network import Network, Shape
-from harness.runtime.device import device_label, resolve_device
+from harness.runtime.device import resolve_device
 from harness.runtime.isolation import isolated
 from harness.runtime.seeds import generator, global_seed
 
@@ -45,24 +44,18 @@ CASES: dict[str, tuple[Network, Shape, int, int]] = {  # network, images, and pa
 
 def seconds(model: nn.Module, x: Tensor, passes: int, *, apart: bool, backward: bool) -> float:
     """Wall time of one pass, as the mean over ``passes``."""
-    if apart:
-        with isolated(model, x.device, 0):
-            return _timed(model, x, passes, backward=backward)
-    return _timed(model, x, passes, backward=backward)
-
-
-def _timed(model: nn.Module, x: Tensor, passes: int, *, backward: bool) -> float:
-    started = time.perf_counter()
-    for _ in range(passes):
-        if backward:
-            leaf = x.clone().requires_grad_()
-            torch.autograd.grad(model(leaf).logsumexp(1).sum(), leaf)
-        else:
-            with torch.no_grad():
-                model(x)
-    if x.device.type == "cuda":
-        torch.cuda.synchronize(x.device)
-    return (time.perf_counter() - started) / passes
+    with isolated(model, x.device, 0) if apart else contextlib.nullcontext():
+        started = time.perf_counter()
+        for _ in range(passes):
+            if backward:
+                leaf = x.clone().requires_grad_()
+                torch.autograd.grad(model(leaf).logsumexp(1).sum(), leaf)
+            else:
+                with torch.no_grad():
+                    model(x)
+        if x.device.type == "cuda":
+            torch.cuda.synchronize(x.device)
+        return (time.perf_counter() - started) / passes
 
 
 def compared(model: nn.Module, x: Tensor, passes: int, repeats: int, *, backward: bool) -> dict[str, Any]:
@@ -77,9 +70,9 @@ def compared(model: nn.Module, x: Tensor, passes: int, repeats: int, *, backward
         "isolated_s": [pair[True] for pair in pairs[1:]],
         "plain_s": [pair[False] for pair in pairs[1:]],
         "ratio_median": statistics.median(ratios),
-        "ratio_quartiles": statistics.quantiles(ratios, n=4, method="inclusive")[::2],
+        "ratio_quartiles": quartiles(ratios),
         "added_us_median": statistics.median(added),
-        "added_us_quartiles": statistics.quantiles(added, n=4, method="inclusive")[::2],
+        "added_us_quartiles": quartiles(added),
     }
 
 
@@ -97,9 +90,7 @@ def benchmark(repeats: int, device: torch.device) -> dict[str, Any]:
         "benchmark": "isolation_cost",
         "repeats": repeats,
         "passes": {name: passes for name, (*_, passes) in CASES.items()},
-        "device": device_label(device) if device.type == "cuda" else processor_name(),
-        "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version(), "torch": metadata.version("torch")},
+        **machine(device, "torch"),
         "cases": found,
     }
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
-from harness.leaderboard.cells import TIED, figure_text, flags_text, interval_text, legend, titles
+from harness.leaderboard.cells import TIED, figure_text, flags_text, interval_text, legend, range_text, titles
 from harness.leaderboard.columns import VerdictsById
 from harness.leaderboard.pairs import common_seeds, over_training_seeds
 from harness.leaderboard.ranking import boards, read_verdicts
+from harness.leaderboard.render_markdown import markdown_table
 from harness.statistics.intervals import t_interval
 from harness.store.records import RunRecord
 from harness.store.store import Store
@@ -36,23 +37,18 @@ def readme_table() -> str:
     parts = []
     for board in chosen:
         rows = [
-            ["method", *titles(board), "flags"],
-            *(
-                [_marked(row), *(figure_text(row.metrics[c]) for c in board.columns), flags_text(row)]
-                for row in board.rows
-            ),
+            [_marked(row), *(figure_text(row.metrics[c]) for c in board.columns), flags_text(row)] for row in board.rows
         ]
-        parts.append(f"**{board.heading}, {board.rows[0].network}**\n\n{_markdown(rows)}")
-    seeds = sorted({row.train_seeds for board in chosen for row in board.rows if row.train_seeds})
-    figures = [figure for board in chosen for row in board.rows for figure in row.metrics.values()]
-    attacks = sorted({figure.n for figure in figures if figure and figure.std and figure.n})
+        table = markdown_table(["method", *titles(board), "flags"], rows)
+        parts.append(f"**{board.heading}, {board.rows[0].network}**\n\n{table}")
+    every = [row for board in chosen for row in board.rows]
+    seeds = range_text([row.train_seeds for row in every if row.train_seeds])
+    attacks = range_text([f.n for row in every for f in row.metrics.values() if f and f.std and f.n])
     counted = (
-        f"n = {_range(attacks)} attack seeds on each of {_range(seeds)} networks, trained from different seeds (the"
-        " median of the networks' medians, the root mean square of their deviations)"
+        f"n = {attacks} attack seeds on each of {seeds} networks, trained from different seeds (the median of the"
+        " networks' medians, the root mean square of their deviations)"
     )
-    tied = any(row.tied for board in chosen for row in board.rows)
-    absent = ("[", "over", *([] if tied else [TIED]))  # how legend lines begin that are not shown here
-    medians, *rest = [line for line in legend(chosen) if not line.startswith(absent)]
+    medians, *rest = legend(chosen, intervals=False)
     return "\n\n".join([*parts, ". ".join([f"{medians}; {counted}", *map(_sentence, rest), _place(runs)])])
 
 
@@ -69,17 +65,18 @@ def results_tables() -> str:
     chosen, runs, verdicts = published()
     parts = []
     for board in chosen:
-        table = [["method", *titles(board)]]
-        table += [[row.label, *(_mean(row, column) for column in board.columns)] for row in board.rows]
+        means = [[row.label, *(_mean(row, column) for column in board.columns)] for row in board.rows]
         parts.append(f"**{board.heading}, {board.rows[0].network}.** Mean over training seeds, 95 % t-interval:")
-        parts.append(_markdown(table))
+        parts.append(markdown_table(["method", *titles(board)], means))
         base = next((row for row in board.rows if row.label == BASELINE), None)
         if base is not None:
-            table = [[f"difference from {BASELINE}", *titles(board)]]
-            for row in (row for row in board.rows if row is not base):
-                table.append([row.label, *(_difference(row, base, board, c, verdicts) for c in board.columns)])
+            differences = [
+                [row.label, *(_difference(row, base, board, c, verdicts) for c in board.columns)]
+                for row in board.rows
+                if row is not base
+            ]
             parts.append("Difference, paired by training seed (the same initial weights and the same order of images):")
-            parts.append(_markdown(table))
+            parts.append(markdown_table([f"difference from {BASELINE}", *titles(board)], differences))
     return "\n\n".join([*parts, _place(runs)])
 
 
@@ -100,15 +97,6 @@ def _difference(row: Row, base: Row, board: Board, name: str, verdicts: Verdicts
     shared = [column.in_common(*pair) for pair in common_seeds(row.networks, base.networks)]
     t = over_training_seeds([together for together in shared if together], column, verdicts)
     return "-" if t is None else f"{t.difference:+.1f} {interval_text(t.interval, sign=True)}"
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "| " + " | ".join(["---"] * len(rows[0])) + " |", *lines[1:]])
-
-
-def _range(numbers: Sequence[int]) -> str:
-    return "-".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
 
 
 def _place(runs: Sequence[RunRecord]) -> str:

@@ -11,28 +11,18 @@ from harness.comparison.families import Family
 from harness.comparison.vulnerable import SeedAgreement, Vulnerable
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.render_json import decision_document, interval_document
+from harness.leaderboard.render_json import decision_document, difference_document, interval_document
 
-IMAGES, SEEDS = "test images", "training seeds"
+IMAGES = "test images"
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
     """Two entrants in one column; differences are first minus second, in points."""
-    t = comparison.methods
     return {
         "first": comparison.first.name,
         "second": comparison.second.name,
         **_column(comparison.column, comparison.networks[0].first),
-        "methods": None
-        if t is None
-        else {
-            "test": "paired t",
-            "unit": SEEDS,
-            "n": t.n,
-            "difference": t.difference,
-            "interval": interval_document(t.interval, "t", SEEDS, t.n),
-            "p": t.p,
-        },
+        "methods": None if comparison.methods is None else difference_document(comparison.methods),
         "networks": [_networks(network) for network in comparison.networks],
         "notes": list(comparison.notes),
     }

@@ -45,16 +45,8 @@ def families(store: Store, selection: Selection) -> list[Family]:
 
 def _names(rows: list[Row]) -> list[str]:
     """The rows' labels, followed by network and checkpoint where the rows differ in these."""
-    several = [len({words(row) for row in rows}) > 1 for words in (_arch, _checkpoint)]
-    return [
-        " ".join([row.label, *(words(row) for words, vary in zip((_arch, _checkpoint), several, strict=True) if vary)])
-        for row in rows
-    ]
-
-
-def _arch(row: Row) -> str:
-    return row.arch_label
-
-
-def _checkpoint(row: Row) -> str:
-    return row.checkpoint
+    parts = [[row.label for row in rows]]
+    for texts in ([row.arch_label for row in rows], [row.checkpoint for row in rows]):
+        if len(set(texts)) > 1:
+            parts.append(texts)
+    return [" ".join(words) for words in zip(*parts, strict=True)]

@@ -28,13 +28,12 @@ def common_column(store: Store, first: Entrant, second: Entrant, pairs: Sequence
     Raises:
         HarnessError: there is no such column; says what differs.
     """
-    require_same_images(first, second)
+    one, other = first.place[0], second.place[0]
+    if first.networks[0].dataset.fingerprint != second.networks[0].dataset.fingerprint:
+        raise HarnessError(f"{first.name} was measured on {one}, {second.name} on {other}: not the same test images")
     protocols = store.protocols()
-    columns = [c for c in _columns(pairs, protocols) if any(c.in_common(*pair) for pair in pairs)]
-    if attack is None:
-        columns = [column for column in columns if column.name != WORST_CASE]
-    else:
-        columns = [column for column in columns if column.name == attack]
+    asked = [c for c in _columns(pairs, protocols) if (c.name == attack if attack else c.name != WORST_CASE)]
+    columns = [column for column in asked if any(column.in_common(*pair) for pair in pairs)]
     if not columns:
         raise HarnessError(_what_differs(first, second, pairs, attack))
     return max(columns, key=lambda column: (_place(column, protocols), column.examples))
@@ -73,13 +72,6 @@ def _place(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
     return max(order.get(item, -1) for item in column.attacks.items())
 
 
-def require_same_images(first: Entrant, second: Entrant) -> None:
-    """Raise HarnessError where two entrants were measured on different data sets."""
-    one, other = first.place[0], second.place[0]
-    if first.networks[0].dataset.fingerprint != second.networks[0].dataset.fingerprint:
-        raise HarnessError(f"{first.name} was measured on {one}, {second.name} on {other}: not the same test images")
-
-
 def _columns(pairs: Sequence[Pair], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:
     """Columns that may have a figure of the first networks: single attacks, and each protocol's worst case."""
     held = {(e.attack, e.settings_sha256, e.images): None for e in _complete(one for one, _ in pairs)}
@@ -113,14 +105,10 @@ def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack
         total = pairs[0][0].dataset.test_examples
         sets = [" or ".join(sorted({e.images.described(total) for e in side})) for side in (ours, theirs)]
         return f"{between}{sets[0]} were attacked for the one, {sets[1]} for the other"
-    seeds = [_listed(e.seed for e in side) for side in (ours, theirs)]
+    seeds = [", ".join(map(str, sorted({e.seed for e in side}))) for side in (ours, theirs)]
     rule = "networks with the same training seed need an attack seed in common"
     return f"{between}attack seeds {seeds[0]} and {seeds[1]}; {rule}"
 
 
 def _complete(networks: Iterable[Contestant]) -> list[EvaluationRecord]:
     return [e for network in networks for e in network.checkpoint.evaluations if e.complete]
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(set(numbers))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -88,11 +88,11 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
         )
         if not known:
             raise UnknownName("row", name, {network.label for network in everything})
-    takes = where.takes(store)
     groups: dict[tuple[str, str, str | None], list[Contestant]] = {}
-    for network in filter(takes, known):
+    for network in filter(where.takes(store), known):
         groups.setdefault((network.kin, network.dataset.fingerprint, network.training_sha256), []).append(network)
-    entrants = [Entrant(_full(name, networks[0]), tuple(networks)) for networks in groups.values()]
+    shown = f"run {name} ({known[0].label})" if name.isdecimal() else name
+    entrants = [Entrant(shown, tuple(networks)) for networks in groups.values()]
     if not entrants:
         there = _places(Entrant(name, (network,)) for network in known)
         raise HarnessError(
@@ -113,10 +113,6 @@ def _of_one_code(name: str, networks: Iterable[Contestant]) -> list[Contestant]:
     if len(labels) > 1:
         raise HarnessError(f"{name} was run with {len(labels)} different codes; write one of {', '.join(labels)}")
     return known
-
-
-def _full(name: str, network: Contestant) -> str:
-    return f"run {name} ({network.label})" if name.isdecimal() else name
 
 
 def find_one(store: Store, name: str, where: Where) -> Entrant:
@@ -164,7 +160,5 @@ def _epoch(entrant: Entrant) -> int:
 
 
 def _places(entrants: Iterable[Entrant]) -> str:
-    found: Sequence[str] = list(
-        dict.fromkeys(f"{e.place[0]} {e.place[1]} {e.checkpoint}, training {e.place[2]}" for e in entrants)
-    )
-    return "; ".join(found)
+    there = (f"{e.place[0]} {e.place[1]} {e.checkpoint}, training {e.place[2]}" for e in entrants)
+    return "; ".join(dict.fromkeys(there))

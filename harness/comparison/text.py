@@ -15,7 +15,6 @@ from harness.comparison.vulnerable import Vulnerable
 from harness.errors import visible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import TITLES
-from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import RULE
 from harness.statistics.significance import ALPHA
 
@@ -63,17 +62,14 @@ def _networks(comparison: Comparison) -> Table:
     table = _table(*names, "A %", "B %", "difference", "p")
     for n in comparison.networks:
         t = n.every.table
-        counts = (t.both, t.first_only, t.second_only, t.neither)
-        interval = interval_text(n.interval, sign=True)
         _add(
             table,
-            f"{_run(n.first)}, {_run(n.second)}",
-            f"{_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}",
+            f"{_number(n.first.number)}, {_number(n.second.number)}",
+            _train_seeds(n),
             _attack_seeds(n),
-            *map(str, counts),
-            f"{t.first_percent:.2f}",
-            f"{t.second_percent:.2f}",
-            f"{t.difference:+.2f} {interval}",
+            *map(str, (t.both, t.first_only, t.second_only, t.neither)),
+            *(f"{t.first_percent:.2f}", f"{t.second_percent:.2f}"),
+            f"{t.difference:+.2f} {interval_text(n.interval, sign=True)}",
             p_text(n.every.p),
         )
     return table
@@ -84,7 +80,7 @@ def _by_seed(comparison: Comparison) -> Table:
     table = _table("train seeds", *(f"attack seed {seed}" for seed in seeds))
     for n in comparison.networks:
         cells = (_difference(n.by_seed[seed]) if seed in n.by_seed else "-" for seed in seeds)
-        _add(table, f"{_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}", *cells)
+        _add(table, _train_seeds(n), *cells)
     return table
 
 
@@ -94,8 +90,7 @@ def _difference(tested: Tested) -> str:
 
 def _classes(comparison: Comparison) -> Table:
     held = [network.classes or {} for network in comparison.networks]
-    seeds = (f"train seeds {_seed(n.first.train_seed)}, {_seed(n.second.train_seed)}" for n in comparison.networks)
-    table = _table("class", "images", *seeds)
+    table = _table("class", "images", *(f"train seeds {_train_seeds(n)}" for n in comparison.networks))
     for name, tested in held[0].items():
         differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
         _add(table, visible(name), str(tested.table.examples), *differences)
@@ -135,7 +130,7 @@ def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
     )
     table = _table("runs", "attack", "attack seed", "in both", "overlap", "if independent", "Jaccard")
     for pair in found:
-        runs = ", ".join(dict.fromkeys(_run(network) for network in pair.networks))
+        runs = ", ".join(dict.fromkeys(_number(network.number) for network in pair.networks))
         attacks = ", ".join(dict.fromkeys(column.name for column in pair.columns))
         for seed in pair.seeds:
             s = seed.sets
@@ -162,13 +157,13 @@ def p_text(p: float, equals: str = "") -> str:
     return f"{equals}{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
-def _run(network: Contestant) -> str:
-    """The run's number, or a dash for a model from elsewhere."""
-    return "-" if network.number is None else str(network.number)
+def _train_seeds(network: NetworkComparison) -> str:
+    return f"{_number(network.first.train_seed)}, {_number(network.second.train_seed)}"
 
 
-def _seed(seed: int | None) -> str:
-    return "-" if seed is None else str(seed)
+def _number(of_run: int | None) -> str:
+    """A run's number or training seed; a dash for a model from elsewhere, which has none."""
+    return "-" if of_run is None else str(of_run)
 
 
 def _bold(text: str) -> Text:

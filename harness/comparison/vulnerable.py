@@ -58,13 +58,12 @@ def networks_agree(
     """
     pairs = network_pairs(first, second)
     column = common_column(store, first, second, pairs, attack)
-    found = []
-    for pair in pairs:
-        shared = column.in_common(*pair)
-        if shared:
-            seeds = _seeds(store, shared, share, (first.name, second.name))
-            found.append(Vulnerable((first.name, second.name), pair, (column, column), seeds))
-    return found
+    names = (first.name, second.name)
+    return [
+        Vulnerable(names, pair, (column, column), _seeds(store, shared, share, names))
+        for pair in pairs
+        if (shared := column.in_common(*pair))
+    ]
 
 
 def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share: float = SHARE) -> list[Vulnerable]:
@@ -90,7 +89,7 @@ def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share:
 def _seeds(store: Store, shared: Shared, share: float, names: tuple[str, str]) -> tuple[SeedAgreement, ...]:
     found = []
     for e, f in shared:
-        first, second = (_vulnerabilities(store, both, name) for both, name in zip((e, f), names, strict=True))
+        first, second = _vulnerabilities(store, e, names[0]), _vulnerabilities(store, f, names[1])
         found.append(SeedAgreement(e.seed, first, second, agreement(first, second, share)))
     return tuple(found)
 

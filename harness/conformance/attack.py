@@ -82,9 +82,8 @@ def _require_inside(x_adv: Tensor, threat: Threat) -> None:
 def generator_alone(attack: Attack) -> None:
     with global_generator_untouched():
         again = _perturb(attack, probe_model(CLASSES).requires_grad_(False))
-    require(
-        torch.equal(again, _result(attack)), "equal generators gave different images: draw from the given one alone"
-    )
+    same = torch.equal(again, _result(attack))
+    require(same, "equal generators gave different images: draw from the given one alone")
 
 
 def repeatable(attack: Attack) -> None:
@@ -177,11 +176,9 @@ def kind(attack: Attack) -> None:
 
 
 def few_classes(attack: Attack) -> None:
-    x, _ = probe_batch(IMAGES, CLASSES)
     classes = attack.fewest_classes
-    model = probe_model(classes).requires_grad_(False).eval()
     try:
-        x_adv = attack.perturb(model, x, model(x).argmax(1), THREAT, generator(CPU, 0, "check"))
+        x_adv = _perturb(attack, probe_model(classes).requires_grad_(False))
     except Exception as error:  # a plugin may raise anything
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise Violation(f"with {classes} classes it raised {text}; say in fewest_classes how many it needs") from error

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.conformance import ContractCheck, require
-from harness.conformance.probe import global_generator_untouched, probe_model, probe_step
+from harness.conformance.probe import global_generator_untouched, prepared, probe_step, resumed
 from harness.plugin.method import Method
 from harness.training.memory import unsavable
 from harness.training.remembered import Remembered
 
-PROGRESS = (0.0, 0.99)  # during a burn-in, and after it
 
-
-def fresh(method: Method) -> Method:
-    """A new method with the same settings and an empty memory."""
-    return type(method).from_mapping(method.resolved())
-
-
-def _prepared(method: Method) -> tuple[Method, torch.nn.Module]:
-    model, made = probe_model(), fresh(method)
-    made.prepare(model)
-    return made, model
+def _stages(method: Method) -> Iterator[tuple[float, Method, nn.Module]]:
+    """Progress during a burn-in, and after it; each with a prepared method and its network."""
+    for progress in (0.0, 0.99):
+        yield progress, *prepared(method)
 
 
 def scalar(method: Method) -> None:
-    for progress in PROGRESS:
-        made, model = _prepared(method)
+    for progress, made, model in _stages(method):
         loss = cast(object, made.loss(probe_step(model, progress)))
         require(isinstance(loss, Tensor), f"loss returned a {type(loss).__name__}; return a tensor")
         shape = tuple(cast(Tensor, loss).shape)
@@ -39,9 +32,8 @@ def scalar(method: Method) -> None:
 
 
 def finite(method: Method) -> None:
-    for progress in PROGRESS:
-        for n in (12, 1):
-            made, model = _prepared(method)
+    for n in (12, 1):
+        for progress, made, model in _stages(method):
             if n == 1:
                 model(probe_step(model).x)  # sets batch statistics; one image is enough where features are spatial
             loss = made.loss(probe_step(model, progress, n))
@@ -49,8 +41,7 @@ def finite(method: Method) -> None:
 
 
 def reaches_every_parameter(method: Method) -> None:
-    for progress in PROGRESS:
-        made, model = _prepared(method)
+    for progress, made, model in _stages(method):
         loss = made.loss(probe_step(model, progress))
         require(
             loss.requires_grad, "loss carries no gradient: compute it from step.model(...), not from detached tensors"
@@ -64,9 +55,8 @@ def reaches_every_parameter(method: Method) -> None:
 
 
 def weights_without_gradient(method: Method) -> None:
-    for progress in PROGRESS:
+    for progress, made, model in _stages(method):
         logged: dict[str, Tensor] = {}
-        made, model = _prepared(method)
         made.loss(probe_step(model, progress, log=logged.__setitem__))
         for name, value in logged.items():
             kind = type(cast(object, value)).__name__
@@ -79,8 +69,7 @@ def weights_without_gradient(method: Method) -> None:
 
 
 def modes(method: Method) -> None:
-    for progress in PROGRESS:
-        made, model = _prepared(method)
+    for progress, made, model in _stages(method):
         made.loss(probe_step(model, progress))
         require(
             all(module.training for module in model.modules()),
@@ -89,7 +78,7 @@ def modes(method: Method) -> None:
 
 
 def silent(method: Method) -> None:
-    made, model = _prepared(method)
+    made, model = prepared(method)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         made.prepare(model)
         made.loss(probe_step(model))
@@ -98,32 +87,27 @@ def silent(method: Method) -> None:
 
 
 def no_gradient_left(method: Method) -> None:
-    made, model = _prepared(method)
+    made, model = prepared(method)
     made.loss(probe_step(model))
     left = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
     require(not left, f"it left a gradient in {', '.join(left)}: call no backward(); craft with step.perturb")
 
 
 def global_generator(method: Method) -> None:
-    for progress in PROGRESS:
-        made, model = _prepared(method)
+    for progress, made, model in _stages(method):
         with global_generator_untouched():
             made.loss(probe_step(model, progress))
 
 
 def repeatable(method: Method) -> None:
-    for progress in PROGRESS:
-        losses = []
-        for _ in range(2):
-            made, model = _prepared(method)
-            losses.append(made.loss(probe_step(model, progress)))
-        require(torch.equal(losses[0], losses[1]), "two equal steps gave different losses: it draws or keeps something")
+    for stages in zip(_stages(method), _stages(method), strict=True):
+        one, other = (made.loss(probe_step(model, progress)) for progress, made, model in stages)
+        require(torch.equal(one, other), "two equal steps gave different losses: it draws or keeps something")
 
 
 def statistics(method: Method) -> None:
     """Crafting leaves batch-norm's statistics alone; the update passes each set of inputs by itself, never joined."""
-    for progress in PROGRESS:
-        made, model = _prepared(method)
+    for progress, made, model in _stages(method):
         seen: list[Tensor] = []
         model.register_forward_pre_hook(lambda m, inputs, seen=seen: seen.append(inputs[0]) if m.training else None)
         made.loss(probe_step(model, progress))
@@ -140,23 +124,16 @@ def statistics(method: Method) -> None:
 
 
 def memory(method: Method) -> None:
-    made, model = _prepared(method)
+    made, model = prepared(method)
     remembered = Remembered([made], model)
     for updates in (0, 1):
         if updates:
             made.loss(probe_step(model)).backward()  # type: ignore[no-untyped-call]
         problem = unsavable(made) or next((lost for _, lost in remembered.lost()), None)
         require(problem is None, str(problem))
-    buffer = io.BytesIO()
-    torch.save(made.state_dict(), buffer)
-    buffer.seek(0)
-    state = torch.load(buffer, weights_only=True)
-    other, other_model = _prepared(method)
-    other.load_state_dict(state)
-    other_model.load_state_dict(model.state_dict())
-    losses = [made.loss(probe_step(model)), other.loss(probe_step(other_model))]
+    one, other = (m.loss(probe_step(network)) for m, network in ((made, model), resumed(made, model)))
     require(
-        torch.equal(losses[0], losses[1]),
+        torch.equal(one, other),
         "after a save and a load it computes another loss: keep what it remembers in self.memory",
     )
 

@@ -21,6 +21,10 @@ ABSURD = Shape(3, 500, 3, 7)
 PASSES = (("training", 2), ("evaluation", 3), ("evaluation", 1))  # the mode, and how many images
 
 
+def _images(count: int, shape: Shape) -> Tensor:
+    return torch.rand(count, *shape[:3], generator=generator(CPU, 0))
+
+
 def require_trainable(model: Any, shape: Shape, device: torch.device = CPU) -> None:
     """Check, before every training, that a newly built network can be trained; moves it to the device.
 
@@ -43,17 +47,15 @@ def parameters(model: Any, shape: Shape) -> None:
         f"{', '.join(lazy[:3])} has no shape before the first pass: use no lazy layers; build is given the shape",
     )
     require(any(True for _ in model.parameters()), "it has no parameters: there is nothing to train")
-    require(
-        any(parameter.requires_grad for parameter in model.parameters()),
-        "all its parameters are frozen (requires_grad is False): there is nothing to train",
-    )
+    trainable = any(parameter.requires_grad for parameter in model.parameters())
+    require(trainable, "all its parameters are frozen (requires_grad is False): there is nothing to train")
 
 
 def outputs(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
     """In both modes the model gives float32 logits that depend on its parameters, and does not write to the images."""
     for mode, count in PASSES:
         model.train(mode == "training")
-        x = torch.rand(count, *shape[:3], generator=generator(CPU, 0)).to(device)
+        x = _images(count, shape).to(device)
         before, version = x.clone(), x._version
         given = model(x)
         require(
@@ -88,7 +90,7 @@ def _begun(network: Network, shape: Shape, device: torch.device) -> tuple[dict[s
     with global_seed(CPU, 0):
         model = network.build(shape).train()
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items() if isinstance(tensor, Tensor)}
-    x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).to(device)
+    x = _images(2, shape).to(device)
     with global_seed(device, 0), torch.no_grad():
         logits: Tensor = model.to(device)(x)
     return weights, logits
@@ -96,7 +98,7 @@ def _begun(network: Network, shape: Shape, device: torch.device) -> tuple[dict[s
 
 def connected(model: nn.Module, shape: Shape, device: torch.device = CPU) -> None:
     """In evaluation mode, where variants are crafted, the logits have a gradient with respect to the images."""
-    x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).to(device).requires_grad_()
+    x = _images(2, shape).to(device).requires_grad_()
     (gradient,) = torch.autograd.grad(model.eval()(x).sum(), x, allow_unused=True)
     require(gradient is not None, "no gradient reaches the images, so no variant can be crafted")
 
@@ -141,14 +143,14 @@ def _each(check: Callable[[nn.Module, Shape], None]) -> ContractCheck:
 
 def logits(model: nn.Module, shape: Shape) -> None:
     outputs(model, shape)
-    output = model.eval()(torch.rand(2, *shape[:3], generator=generator(CPU, 0)))
+    output = model.eval()(_images(2, shape))
     sums = output.sum(1)
     probabilities = bool((output >= 0).all()) and bool((sums - 1).abs().max() < 1e-4)
     require(not probabilities, "its outputs are probabilities; give logits, before softmax")
 
 
 def deterministic(model: nn.Module, shape: Shape) -> None:
-    x = torch.rand(3, *shape[:3], generator=generator(CPU, 0))
+    x = _images(3, shape)
     model.eval()
     together, alone = model(x), torch.cat([model(image[None]) for image in x])
     require(torch.equal(model(x), together), "in evaluation mode two equal passes differ: it draws random numbers")
@@ -159,7 +161,7 @@ def deterministic(model: nn.Module, shape: Shape) -> None:
 
 
 def differentiable(model: nn.Module, shape: Shape) -> None:
-    x = torch.rand(2, *shape[:3], generator=generator(CPU, 0)).requires_grad_()
+    x = _images(2, shape).requires_grad_()
     (gradient,) = torch.autograd.grad(model.eval()(x).square().sum(), x, allow_unused=True)
     reaches = gradient is not None and bool((gradient.flatten(1).abs().sum(1) > 0).all())
     require(reaches, "no gradient reaches the images: a white-box attack would fail, and the network would look robust")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from harness.conformance import require
-from harness.plugin.method import Step
+from harness.plugin.method import Method, Step
 from harness.plugin.threat import Threat
+from harness.plugin.wrapper import Wrapper
 from harness.runtime.seeds import generator, global_seed
 
+Part = TypeVar("Part", Method, Wrapper)
 CPU = torch.device("cpu")
 CLASSES = 5
 THREAT = Threat(epsilon=0.1, steps=5, step_size=0.03, start="uniform")
@@ -43,6 +47,24 @@ def probe_step(
     """A step on the probe batch, with the model in training mode."""
     x, y = probe_batch(n)
     return Step(x, y, model.train(), THREAT, progress, generator(CPU, 0, "step"), log)
+
+
+def prepared(part: Part) -> tuple[Part, nn.Module]:
+    """A new plugin with the same settings and an empty memory, prepared for a new network, and that network."""
+    model, made = probe_model(), type(part).from_mapping(part.resolved())
+    made.prepare(model)
+    return made, model
+
+
+def resumed(part: Part, model: nn.Module) -> tuple[Part, nn.Module]:
+    """The plugin and its network after a save and a load, as a resumed training makes them."""
+    buffer = io.BytesIO()
+    torch.save(part.state_dict(), buffer)
+    buffer.seek(0)
+    other, other_model = prepared(part)
+    other.load_state_dict(torch.load(buffer, weights_only=True))
+    other_model.load_state_dict(model.state_dict())
+    return other, other_model
 
 
 @contextlib.contextmanager

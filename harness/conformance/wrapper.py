@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import io
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.conformance import ContractCheck, require
-from harness.conformance.probe import global_generator_untouched, probe_model, probe_step
+from harness.conformance.probe import global_generator_untouched, prepared, probe_step, resumed
 from harness.plugin.adversary import CrossEntropy
 from harness.plugin.method import Step
 from harness.plugin.wrapper import Wrapper
@@ -32,14 +31,8 @@ def _update(wrapper: Wrapper, model: nn.Module) -> Tensor:
     return value
 
 
-def _prepared(wrapper: Wrapper) -> tuple[Wrapper, nn.Module]:
-    model, made = probe_model(), type(wrapper).from_mapping(wrapper.resolved())
-    made.prepare(model)
-    return made, model
-
-
 def gradients(wrapper: Wrapper) -> None:
-    made, model = _prepared(wrapper)
+    made, model = prepared(wrapper)
     before = copy.deepcopy(model)
     value = wrapped_backward([made])(probe_step(model), _loss)
     scalar = isinstance(value, Tensor) and value.shape == () and not value.requires_grad
@@ -53,7 +46,7 @@ def gradients(wrapper: Wrapper) -> None:
 
 
 def publishes(wrapper: Wrapper) -> None:
-    made, model = _prepared(wrapper)
+    made, model = prepared(wrapper)
     _update(made, model)
     published = made.published(model.state_dict())
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
@@ -63,7 +56,7 @@ def publishes(wrapper: Wrapper) -> None:
 def repeatable(wrapper: Wrapper) -> None:
     results = []
     for _ in range(2):
-        made, model = _prepared(wrapper)
+        made, model = prepared(wrapper)
         with global_generator_untouched():
             _update(made, model)
         results.append(made.published(model.state_dict()))
@@ -72,16 +65,11 @@ def repeatable(wrapper: Wrapper) -> None:
 
 
 def memory(wrapper: Wrapper) -> None:
-    made, model = _prepared(wrapper)
+    made, model = prepared(wrapper)
     _update(made, model)
     problem = unsavable(made)
     require(problem is None, str(problem))
-    buffer = io.BytesIO()
-    torch.save(made.state_dict(), buffer)
-    buffer.seek(0)
-    other, other_model = _prepared(wrapper)
-    other_model.load_state_dict(model.state_dict())
-    other.load_state_dict(torch.load(buffer, weights_only=True))
+    other, other_model = resumed(made, model)
     for one, network in ((made, model), (other, other_model)):
         _update(one, network)
     ours, theirs = made.published(model.state_dict()), other.published(other_model.state_dict())

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness.leaderboard.columns import WORST_CASE, Column
-from harness.leaderboard.contestants import Contestant, label, with_code, with_departures
+from harness.leaderboard.contestants import Contestant, Trained
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
 from harness.plugin.images import Images
@@ -17,12 +16,10 @@ MEASURED, REPORTED = "measured", "reported"
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Trained):
     """One method on one network at one checkpoint.
 
     Attributes:
-        settings, network_settings: those that differ from the defaults.
-        wrappers: the wrappers of the update, each with its settings that differ from the defaults.
         train_seeds: how many networks the row summarises, one for each training seed.
         metrics: attack (in the protocol's order), then the worst case -> figure; None where there is none yet.
         rank: among the rows of the board; None without a figure to rank by.
@@ -33,16 +30,10 @@ class Row:
         flags: flags that the checks of rigour raised; None where no checks were made.
         worst_case_seeds: attack -> its seeds in the worst case, of the network that has the fewest.
         versus_best: the comparison with the board's best row; None for the best row itself, and where none is possible.
-        code: the code of plugins that do not ship or changed since they first shipped; see ``RunSpec.code``.
         means: attack -> mean over training seeds, where a publication gives a mean and no median; ``metrics`` is None
             there.
     """
 
-    method: str
-    settings: dict[str, Any]
-    wrappers: tuple[str, ...]
-    network: str
-    network_settings: dict[str, Any]
     checkpoint: str
     train_seeds: int | None
     metrics: dict[str, Figure | None]
@@ -55,7 +46,6 @@ class Row:
     flags: tuple[Flag, ...] | None = None
     worst_case_seeds: dict[str, int] = field(default_factory=dict)
     versus_best: Decision | None = None
-    code: dict[str, str] = field(default_factory=dict)
     means: dict[str, Spread] = field(default_factory=dict)
 
     def value(self, column: str) -> float | None:
@@ -67,16 +57,6 @@ class Row:
     def tied(self) -> bool:
         """Whether the row does not differ significantly from the best row."""
         return self.versus_best is not None and not self.versus_best.significant
-
-    @property
-    def label(self) -> str:
-        """The method with its code, its settings that differ from the defaults, and its wrappers."""
-        return label(with_code(self.method, self.code.get("method")), self.settings, self.wrappers)
-
-    @property
-    def arch_label(self) -> str:
-        """The network with its code and its settings that differ from the defaults."""
-        return with_departures(with_code(self.network, self.code.get("network")), self.network_settings)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.columns import TITLES, WORST_CASE
@@ -17,9 +18,7 @@ MADE_ELSEWHERE = "†"  # beside the name of a model that was not trained under 
 
 def figure_text(figure: Figure | None) -> str:
     """``78.89 ± 0.12``: median and standard deviation over attack seeds, in percent."""
-    if figure is None:
-        return "-"
-    return plus_minus(figure.median, figure.std)
+    return "-" if figure is None else plus_minus(figure.median, figure.std)
 
 
 def cell_text(row: Row, column: str) -> str:
@@ -53,12 +52,28 @@ def wilson_text(board: Board, figure: Figure | None) -> str:
 
 def wilson_lines(board: Board) -> list[str]:
     """Each row's Wilson intervals, for a table too narrow to hold them."""
+    return _lines(board, lambda row: "test images", partial(wilson_text, board))
+
+
+def spread_lines(board: Board) -> list[str]:
+    """For rows of several networks, one line each: mean, deviation, and interval over training seeds."""
+    return _lines(board, lambda row: f"{row.train_seeds} training seeds", _spread_text)
+
+
+def _spread_text(figure: Figure) -> str:
+    if figure.train is None:
+        return ""
+    mean, std, n = figure.train.mean, figure.train.std, figure.train.n
+    return f"{plus_minus(mean, std or 0.0)} {interval_text(t_interval(mean, std, n))}".rstrip()
+
+
+def _lines(board: Board, over: Callable[[Row], str], text: Callable[[Figure], str]) -> list[str]:
+    """A line for each row, with the texts of its figures that are not empty; no line where all are."""
     lines = []
     for row in board.rows:
-        texts = {TITLES.get(name, name): wilson_text(board, figure) for name, figure in row.metrics.items()}
-        if any(texts.values()):
-            intervals = ", ".join(f"{name} {text}" for name, text in texts.items() if text)
-            lines.append(f"{row.label} over test images: {intervals}")
+        texts = {TITLES.get(name, name): text(figure) for name, figure in row.metrics.items() if figure}
+        joined = ", ".join(f"{title} {said}" for title, said in texts.items() if said)
+        lines += [f"{row.label} over {over(row)}: {joined}"] if joined else []
     return lines
 
 
@@ -67,8 +82,12 @@ def seeds_text(row: Row) -> str:
     seeds = [figure.n for name, figure in row.metrics.items() if figure and name not in row.unseeded]
     if row.means or None in seeds:
         return "-"
-    counts = sorted(n for n in seeds if n is not None)
-    return "-".join(str(n) for n in dict.fromkeys((counts[0], counts[-1]))) if counts else "1"
+    return range_text([n for n in seeds if n is not None]) or "1"
+
+
+def range_text(counts: Collection[int]) -> str:
+    """``5`` where all are equal, else ``3-5``; empty for none."""
+    return "-".join(map(str, dict.fromkeys((min(counts), max(counts))))) if counts else ""
 
 
 def header(board: Board) -> list[str]:
@@ -112,14 +131,22 @@ def rank_text(row: Row) -> str:
     return "-" if row.rank is None else f"{row.rank} {TIED}" if row.tied else str(row.rank)
 
 
-def cells(board: Board, row: Row) -> list[str]:
-    """One row's texts, in the order of ``header``."""
+def cells(board: Board, row: Row, before_interval: str | None = None) -> list[str]:
+    """One row's texts, in the order of ``header``.
+
+    Args:
+        before_interval: what separates a figure from its Wilson interval; None: show no intervals.
+    """
+    figures = [cell_text(row, column) for column in board.columns]
+    if before_interval is not None:
+        intervals = [wilson_text(board, row.metrics[column]) for column in board.columns]
+        figures = [f"{text}{before_interval}{i}".rstrip() for text, i in zip(figures, intervals, strict=True)]
     return [
         rank_text(row),
         name_text(row),
         row.arch_label,
         row.checkpoint,
-        *(cell_text(row, column) for column in board.columns),
+        *figures,
         seeds_text(row),
         "-" if row.train_seeds is None else str(row.train_seeds),
         *(flags_text(row) for _ in _flags(board)),
@@ -127,28 +154,17 @@ def cells(board: Board, row: Row) -> list[str]:
     ]
 
 
-def spread_lines(board: Board) -> list[str]:
-    """For rows of several networks, one line each: mean, deviation, and interval over training seeds."""
-    lines = []
-    for row in board.rows:
-        spreads = {name: figure.train for name, figure in row.metrics.items() if figure is not None and figure.train}
-        if spreads:
-            spread = ", ".join(
-                f"{TITLES.get(name, name)} {plus_minus(s.mean, s.std or 0.0)}"
-                f" {interval_text(t_interval(s.mean, s.std, s.n))}".rstrip()
-                for name, s in spreads.items()
-            )
-            lines.append(f"{row.label} over {row.train_seeds} training seeds: {spread}")
-    return lines
-
-
 MEAN = "mean ± standard deviation"
 RIGHT = "% of test images classified rightly"
 LEGEND = f"{RIGHT}: median ± standard deviation over n attack seeds"
 
 
-def legend(boards: Sequence[Board]) -> list[str]:
-    """Explain every kind of figure, interval, and mark that the boards show, and no others."""
+def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
+    """Explain every kind of figure, interval, and mark that the boards show, and no others.
+
+    Args:
+        intervals: explain intervals, and the mark of rows that do not differ even where no row has it.
+    """
     rows = [row for board in boards for row in board.rows]
     figures = [figure for row in rows for figure in row.metrics.values() if figure]
     examples = sorted({board.examples for board in boards if board.examples})
@@ -159,10 +175,10 @@ def legend(boards: Sequence[Board]) -> list[str]:
             f"reported by {papers}: {RIGHT}, {MEAN} over {seeds} networks, trained from different seeds; not over"
             " attack seeds"
         )
-    if examples:
+    if examples and intervals:
         images = " or ".join(map(str, examples))
         lines.append(f"[low, high] of a median, over test images: 95 % Wilson interval, n = {images}, networks fixed")
-    if any(figure.train for figure in figures):
+    if intervals and any(figure.train for figure in figures):
         lines.append(
             "over training seeds: mean ± standard deviation and 95 % t-interval over n networks, test images fixed"
         )
@@ -171,7 +187,7 @@ def legend(boards: Sequence[Board]) -> list[str]:
             f"worst case: right under every attack of the protocol with every attack seed ({_worst_case_seeds(rows)});"
             " it falls with more seeds"
         )
-    if any(row.versus_best for row in rows):
+    if any(row.versus_best if intervals else row.tied for row in rows):
         lines.append(f"{TIED} not significantly different from the best row in the column that ranks: {RULE}")
     if any(not row.trained_here for row in rows):
         lines.append(f"{MADE_ELSEWHERE} not trained under the protocol: a model from elsewhere")
@@ -188,8 +204,7 @@ def _worst_case_seeds(rows: Sequence[Row]) -> str:
     for row in rows:
         for attack, n in row.worst_case_seeds.items():
             counts.setdefault(attack, []).append(n)
-    ranges = {attack: dict.fromkeys((min(ns), max(ns))) for attack, ns in counts.items()}
-    return ", ".join(f"{attack} {'-'.join(map(str, ends))}" for attack, ends in ranges.items())
+    return ", ".join(f"{attack} {range_text(ns)}" for attack, ns in counts.items())
 
 
 def notes(boards: Sequence[Board]) -> list[str]:

@@ -53,11 +53,6 @@ class Column:
             for attack, sha256 in self.attacks.items()
         }
 
-    def accuracy(self, network: Contestant, verdicts: VerdictsById) -> float | None:
-        """One network's figure in percent; None where the network was not attacked by every attack of the column."""
-        held = self.evaluations(network).values()
-        return self.figure([e for several in held for e in several], verdicts) if all(held) else None
-
     def figure(self, evaluations: Sequence[EvaluationRecord], verdicts: VerdictsById) -> float:
         """The median over attack seeds; for the worst case, the share of images right under every evaluation. Percent.
 

@@ -14,17 +14,13 @@ _CODE = re.compile(r"@([0-9a-f]{8}|version \d+)")
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """One network at one checkpoint, with the names that tables show.
+class Trained:
+    """What was trained and how, with the names that tables show: the part that one network and a row share.
 
     Attributes:
         method: for a model from elsewhere, the model's name.
         settings, network_settings: those that differ from the defaults.
         wrappers: the wrappers of the update, each with its settings that differ from the defaults.
-        kin: equal for networks that share everything but the training seed, and so share a row.
-        number: of the run; None for a model from elsewhere.
-        train_seed: None for a model from elsewhere.
-        training_sha256: of the training part of the protocol; None for a model from elsewhere.
         code: the code of plugins that do not ship or changed since they first shipped; see ``RunSpec.code``.
     """
 
@@ -33,43 +29,46 @@ class Contestant:
     wrappers: tuple[str, ...]
     network: str
     network_settings: dict[str, Any]
+    code: dict[str, str] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def label(self) -> str:
+        """The method with its code, its settings that differ from the defaults, and its wrappers."""
+        return "+".join((_named(self.method, self.code.get("method"), self.settings), *self.wrappers))
+
+    @property
+    def arch_label(self) -> str:
+        """The network with its code and its settings that differ from the defaults."""
+        return _named(self.network, self.code.get("network"), self.network_settings)
+
+
+@dataclass(frozen=True)
+class Contestant(Trained):
+    """One network at one checkpoint.
+
+    Attributes:
+        kin: equal for networks that share everything but the training seed, and so share a row.
+        number, train_seed: of the run; None for a model from elsewhere.
+        training_sha256: of the training part of the protocol; None for a model from elsewhere.
+    """
+
     kin: str
     number: int | None
     train_seed: int | None
     dataset: DatasetRecord
     training_sha256: str | None
     checkpoint: CheckpointRecord
-    code: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """The method with its code, its settings that differ from the defaults, and its wrappers."""
-        return label(with_code(self.method, self.code.get("method")), self.settings, self.wrappers)
 
     @property
     def short_label(self) -> str:
         """The label without code, which a user may type where only one code was run."""
         return _CODE.sub("", self.label)
 
-    @property
-    def arch_label(self) -> str:
-        """The network with its code and its settings that differ from the defaults."""
-        return with_departures(with_code(self.network, self.code.get("network")), self.network_settings)
 
-
-def label(method: str, settings: dict[str, Any], wrappers: Iterable[str]) -> str:
-    """A row's name."""
-    return "+".join((with_departures(method, settings), *wrappers))
-
-
-def with_departures(name: str, departures: dict[str, Any]) -> str:
-    """A name, followed by the settings that differ from the defaults."""
-    return name + "".join(f" {key}={value}" for key, value in departures.items())
-
-
-def with_code(name: str, code: str | None) -> str:
-    """``mine@3fa1c2d0`` for a plugin that does not ship, ``sat@version 2`` for one that has changed."""
-    return name if not code else f"{name}@{code if code.startswith('version') else code[:8]}"
+def _named(name: str, code: str | None, departures: dict[str, Any]) -> str:
+    """``mine@3fa1c2d0 floor=0.1`` for a plugin that does not ship, ``sat@version 2`` for one that has changed."""
+    at = f"@{code if code.startswith('version') else code[:8]}" if code else ""
+    return name + at + "".join(f" {key}={value}" for key, value in departures.items())
 
 
 def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
@@ -94,8 +93,7 @@ def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -
                 method=run.method,
                 settings=run.method_departures,
                 wrappers=tuple(
-                    with_departures(with_code(w["name"], run.code.get(f"wrapper {w['name']}")), w["departures"])
-                    for w in run.wrappers
+                    _named(w["name"], run.code.get(f"wrapper {w['name']}"), w["departures"]) for w in run.wrappers
                 ),
                 network=run.network,
                 network_settings=run.network_departures,

@@ -35,11 +35,9 @@ def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | No
     examined = [found for n in networks if (found := n.checkpoint.findings(scope))]
     if not examined:
         return None
-    raised = [[finding for finding in findings if finding.status == "flagged"] for findings in examined]
-    reasons = {(f.mark, f.check): f.reason for findings in reversed(raised) for f in findings}
-    order = {finding.check: place for findings in examined for place, finding in enumerate(findings)}
-    counts = {check: sum(any(f.check == check for f in findings) for findings in raised) for _, check in reasons}
-    if not reasons and len(examined) < len(networks):
-        return None
-    flags_found = (Flag(mark, check, counts[check], len(examined), reason) for (mark, check), reason in reasons.items())
-    return tuple(sorted(flags_found, key=lambda flag: order[flag.check]))
+    raised = []
+    for check in dict.fromkeys(finding.check for findings in examined for finding in findings):
+        hits = [f for findings in examined for f in findings if (f.check, f.status) == (check, "flagged")]
+        if hits:
+            raised.append(Flag(hits[0].mark, check, len(hits), len(examined), hits[0].reason))
+    return tuple(raised) if raised or len(examined) == len(networks) else None

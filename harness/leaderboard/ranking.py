@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from harness.errors import UnknownName
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, VerdictsById
-from harness.leaderboard.contestants import Contestant, contestants, newest
+from harness.leaderboard.contestants import Contestant, Trained, contestants, newest
 from harness.leaderboard.flags import flags
 from harness.leaderboard.pairs import against_best
 from harness.leaderboard.places import places
 from harness.reference import ReportedFigure, remarks_on
-from harness.statistics.figures import Figure, summarise
+from harness.statistics.figures import summarise
 from harness.store.records import ProtocolRecord
 from harness.store.scope import Scope
 from harness.store.store import Store
@@ -100,29 +100,19 @@ def _measured(
 
 def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -> Row:
     """Make one row of networks that share everything but the training seed."""
-    one = networks[0]
-    metrics: dict[str, Figure | None] = {}
-    unseeded = set()
-    for attack in board.attacks:
-        held = [board.column(attack).evaluations(network)[attack] for network in networks]
-        metrics[attack] = summarise([[e.percent for e in evaluations] for evaluations in held])
-        if any("block_size" not in e.settings for evaluations in held for e in evaluations):
-            unseeded.add(attack)
-    column = board.column(WORST_CASE)
-    worst = [column.accuracy(network, verdicts) for network in networks]
-    complete = [network for network, percent in zip(networks, worst, strict=True) if percent is not None]
-    counts = [{attack: len(es) for attack, es in column.evaluations(network).items()} for network in complete]
+    one, column = networks[0], board.column(WORST_CASE)
+    held = [column.evaluations(network) for network in networks]
+    metrics = {attack: summarise([[e.percent for e in by[attack]] for by in held]) for attack in board.attacks}
+    unseeded = {attack for by in held for attack, es in by.items() if any("block_size" not in e.settings for e in es)}
+    complete = [by for by in held if all(by.values())]
+    counts = [{attack: len(es) for attack, es in by.items()} for by in complete]
     fewest = {attack: min(count[attack] for count in counts) for attack in board.attacks if counts}
-    summary = summarise([[percent] for percent in worst if percent is not None])
+    summary = summarise([[column.figure([e for es in by.values() for e in es], verdicts)] for by in complete])
     drawing = [n for attack, n in fewest.items() if attack not in unseeded]
     metrics[WORST_CASE] = replace(summary, n=min(drawing, default=1)) if summary else None
     uneven = any(count != fewest for count in counts)
     return Row(
-        method=one.method,
-        settings=one.settings,
-        wrappers=one.wrappers,
-        network=one.network,
-        network_settings=one.network_settings,
+        **{shared.name: getattr(one, shared.name) for shared in fields(Trained)},
         checkpoint=one.checkpoint.name,
         train_seeds=len(networks) if one.number is not None else None,
         metrics=metrics,
@@ -133,7 +123,6 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -
         trained_here=one.training_sha256 is not None,
         flags=None if board.scope is None else flags(networks, board.scope),
         worst_case_seeds=fewest,
-        code=one.code,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from harness.leaderboard.board import Board, Row
-from harness.statistics.figures import Figure
-from harness.statistics.intervals import t_interval, wilson
+from harness.leaderboard.board import Board
+from harness.leaderboard.render_json import row_document
 
 COLUMNS = (
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
@@ -26,29 +26,16 @@ def render_csv(boards: Sequence[Board]) -> str:
         common = (board.dataset, board.source, board.protocol, board.fingerprint, board.examples)
         for row in board.rows:
             place = (row.rank, row.label, row.arch_label, row.checkpoint)
-            for attack in row.metrics:
-                numbers = _numbers(row, attack, board.examples)
-                if numbers is not None:
-                    writer.writerow((*common, *place, attack, *numbers, board.tied(row)))
+            for attack, figure in row_document(board, row)["metrics"].items():
+                if figure is not None:
+                    networks = row.means[attack].n if attack in row.means else row.train_seeds
+                    writer.writerow((*common, *place, attack, *_numbers(figure, networks), board.tied(row)))
     return text.getvalue().rstrip("\n")
 
 
-def _numbers(row: Row, attack: str, examples: int | None) -> tuple[float | None, ...] | None:
-    """The columns between ``attack`` and ``tied``; None where there is no figure."""
-    figure, mean = row.metrics[attack], row.means.get(attack)
-    if figure is not None:
-        return (figure.median, figure.std, figure.n, row.train_seeds, *_intervals(figure, examples))
-    if mean is not None:  # from a publication, which gives no median over attack seeds and no interval
-        return (None, None, None, mean.n, mean.mean, mean.std, *[None] * 4)
-    return None
-
-
-def _intervals(figure: Figure, examples: int | None) -> tuple[float | None, ...]:
-    """The columns between ``networks`` and ``tied``; None where there is no interval."""
-    train, over_seeds = figure.train, None
-    if train is not None:
-        over_seeds = t_interval(train.mean, train.std, train.n)
-    over_images = wilson(figure.median, examples) if examples else None
-    spread = (train.mean, train.std) if train else (None, None)
-    ends = ((i.low, i.high) if i else (None, None) for i in (over_images, over_seeds))
-    return (*spread, *(end for pair in ends for end in pair))
+def _numbers(figure: dict[str, Any], networks: int | None) -> Iterator[float | None]:
+    """The columns between ``attack`` and ``tied`` from a figure's JSON; None where there is no such number."""
+    train = figure.get("train", {})
+    yield from (figure["median"], figure["std"], figure["n"], networks, train.get("mean"), train.get("std"))
+    for interval in (figure.get("interval"), train.get("interval")):
+        yield from (interval["low"], interval["high"]) if interval else (None, None)

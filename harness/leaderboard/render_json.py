@@ -12,6 +12,7 @@ from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.pairs import Decision
 from harness.statistics.figures import Figure, Spread
 from harness.statistics.intervals import LEVEL, Interval, t_interval, wilson
+from harness.statistics.significance import PairedT
 
 
 def row_document(board: Board, row: Row) -> dict[str, Any]:
@@ -58,15 +59,14 @@ def _figure(figure: Figure | None, examples: int | None) -> dict[str, Any] | Non
         document["interval"] = interval_document(wilson(figure.median, examples), "wilson", "test images", examples)
     if figure.train is not None:
         mean, std, n = figure.train.mean, figure.train.std, figure.train.n
-        document["train"] = {"mean": mean, "std": std, "n": n}
-        document["train"]["interval"] = interval_document(t_interval(mean, std, n), "t", "training seeds", n)
+        interval = interval_document(t_interval(mean, std, n), "t", "training seeds", n)
+        document["train"] = asdict(figure.train) | {"interval": interval}
     return document
 
 
 def _reported_mean(mean: Spread) -> dict[str, Any]:
     """A publication's mean over training seeds; the publication gives no median over attack seeds and no interval."""
-    train = {"mean": mean.mean, "std": mean.std, "n": mean.n, "interval": None}
-    return {"median": None, "std": None, "n": None, "train": train}
+    return {"median": None, "std": None, "n": None, "train": asdict(mean) | {"interval": None}}
 
 
 def interval_document(interval: Interval | None, kind: str, unit: str, n: int) -> dict[str, Any] | None:
@@ -76,20 +76,21 @@ def interval_document(interval: Interval | None, kind: str, unit: str, n: int) -
     return {"kind": kind, "level": LEVEL, "unit": unit, "n": n, "low": interval.low, "high": interval.high}
 
 
+def difference_document(
+    found: Decision | PairedT, test: str = "paired t", unit: str = "training seeds"
+) -> dict[str, Any]:
+    """A test of two rows; differences are first minus second, in points."""
+    interval = interval_document(found.interval, "t", unit, found.n)
+    document = {"test": test, "unit": unit, "n": found.n, "difference": found.difference}
+    return document | {"interval": interval, "p": found.p}
+
+
 def decision_document(decision: Decision | None) -> dict[str, Any] | None:
-    """The test of two rows; differences are first minus second, in points."""
+    """The test of two rows, with Holm's correction over its family."""
     if decision is None:
         return None
-    return {
-        "test": decision.test,
-        "unit": decision.unit,
-        "n": decision.n,
-        "difference": decision.difference,
-        "interval": interval_document(decision.interval, "t", decision.unit, decision.n),
-        "p": decision.p,
-        "p_holm": decision.p_holm,
-        "significant": decision.significant,
-    }
+    corrected = {"p_holm": decision.p_holm, "significant": decision.significant}
+    return difference_document(decision, decision.test, decision.unit) | corrected
 
 
 def row_documents(boards: Iterable[Board]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.leaderboard.board import REPORTED, Board, Row
+from harness.leaderboard.board import REPORTED, Board
 from harness.leaderboard.cells import (
     cells,
     flag_lines,
@@ -20,7 +20,6 @@ from harness.leaderboard.cells import (
     spread_lines,
     titles,
     wilson_lines,
-    wilson_text,
 )
 from harness.leaderboard.columns import WORST_CASE
 
@@ -48,7 +47,7 @@ def render_table(boards: Sequence[Board], console: Console) -> Iterator[Renderab
         line.append("".join(_in_words(name, value, "; ") for name, value in common.items()), style="not bold")
         yield line
         shown = [name for name in names if name not in common]
-        with_intervals = [texts | _figures(board, row) for texts, row in zip(rows, board.rows, strict=True)]
+        with_intervals = [dict(zip(names, cells(board, row, "\n"), strict=False)) for row in board.rows]
         if _fits(with_intervals, shown, console):
             yield _table(board, with_intervals, shown)
         else:
@@ -88,15 +87,6 @@ def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -
     for row in rows:
         table.add_row(*(_cell(row[name], name in titles(board)) for name in shown), style=style)
     return table
-
-
-def _figures(board: Board, row: Row) -> dict[str, str]:
-    """The figures, each with its Wilson interval on a second line."""
-    texts = dict(zip(header(board), cells(board, row), strict=True))
-    return {
-        title: f"{texts[title]}\n{wilson_text(board, row.metrics[column])}".rstrip()
-        for title, column in zip(titles(board), board.columns, strict=True)
-    }
 
 
 def _cell(text: str, figure: bool) -> Text:

@@ -95,17 +95,16 @@ class Catalogue:
 
     def add(self, candidate: Found) -> None:
         """Add a plugin; if its name is malformed or taken, list it as broken."""
-        first = self.found.get(candidate.name)
-        if not NAME.fullmatch(candidate.name):
-            self._refuse(candidate, "its name must be lower-case letters and digits, joined by hyphens")
+        name, first = candidate.name, self.found.get(candidate.name)
+        if not NAME.fullmatch(name):
+            reason = "its name must be lower-case letters and digits, joined by hyphens"
         elif first is not None and first.where != candidate.where:
-            self._refuse(candidate, f"the name {candidate.name!r} is already taken by {first.where}")
+            reason = f"the name {name!r} is already taken by {first.where}"
         else:
-            candidate.cls.name = candidate.name
-            self.found[candidate.name] = candidate
-
-    def _refuse(self, candidate: Found, reason: str) -> None:
-        self.broken.append(Broken(candidate.name, candidate.where, reason))
+            candidate.cls.name = name
+            self.found[name] = candidate
+            return
+        self.broken.append(Broken(name, candidate.where, reason))
 
     def refuse_broken(self, files: Sequence[Path]) -> None:
         """Raise PluginError if one of these files, which the user named, cannot be used."""
@@ -147,23 +146,14 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
 
     catalogue = Catalogue(spec.noun)
     for candidate in candidates(spec, files):
-        name, where = candidate.name, candidate.where
         modes = Modes.now()  # a module that changes a mode of torch on import would change it for everything after it
         try:
-            classes = _classes(candidate.load(), base)
+            for cls in _classes(candidate.load(), base):
+                catalogue.add(Found(candidate.name, cls, candidate.where))
         except (Exception, SystemExit) as error:  # no exception of a user's module may end the program
-            catalogue.broken.append(Broken(name, where, one_line(error)))
-            continue
+            catalogue.broken.append(Broken(candidate.name, candidate.where, one_line(error)))
         finally:
             modes.put_back()
-        if len(classes) > 1:
-            catalogue.broken.append(Broken(name, where, f"one {spec.noun} a file; it has {len(classes)}"))
-        for cls in classes[:1] if len(classes) == 1 else []:
-            problem = _contract_problem(cls)
-            if problem:
-                catalogue.broken.append(Broken(name, where, problem))
-            else:
-                catalogue.add(Found(name, cls, where))
     return catalogue
 
 
@@ -213,30 +203,38 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _classes(loaded: object, base: type[Plugin]) -> list[type[Plugin]]:
-    """The concrete plugin classes that a module defines itself, or the class that an entry point names."""
+    """The one plugin class that a module defines itself, or that an entry point names; none in any other module.
+
+    Raises:
+        PluginError: there are several, or the class cannot be a plugin.
+    """
     if isinstance(loaded, ModuleType):
         own = [value for value in vars(loaded).values() if getattr(value, "__module__", None) == loaded.__name__]
     else:
         own = [loaded]
         if not (isinstance(loaded, type) and issubclass(loaded, base)):
             raise PluginError(f"the entry point must name a subclass of {base.__name__}")
-    return [v for v in own if isinstance(v, type) and issubclass(v, base) and not inspect.isabstract(v)]
+    classes = [v for v in own if isinstance(v, type) and issubclass(v, base) and not inspect.isabstract(v)]
+    if len(classes) > 1:
+        raise PluginError(f"one {noun_of(base)} a file; it has {len(classes)}")
+    for cls in classes:
+        _require_contract(cls)
+    return classes
 
 
-def _contract_problem(cls: type[Plugin]) -> str | None:
-    """Why a class cannot be a plugin; None if it can. Only a data set's ``argument`` may lack a default."""
+def _require_contract(cls: type[Plugin]) -> None:
+    """Raise PluginError if a class cannot be a plugin. Only a data set's ``argument`` may lack a default."""
     if not cls.__dict__.get("__dataclass_params__") or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        return f"{cls.__name__} must be decorated with @dataclass(frozen=True, kw_only=True)"
+        raise PluginError(f"{cls.__name__} must be decorated with @dataclass(frozen=True, kw_only=True)")
+    argument = getattr(cls, "argument", None)
     try:
-        settings = cls.describe()
-        required = {info.name for info in settings if info.required} - {getattr(cls, "argument", None)}
-        if required:
-            return f"setting {', '.join(sorted(required))} of {cls.__name__} has no default"
-        if not getattr(cls, "argument", None):
+        required = {info.name for info in cls.describe() if info.required} - {argument}
+        if not argument and not required:
             cls()
     except Exception as error:  # a user's annotations and checks may raise anything
-        return f"{cls.__name__}: {one_line(error)}"
-    return None
+        raise PluginError(f"{cls.__name__}: {one_line(error)}") from error
+    if required:
+        raise PluginError(f"setting {', '.join(sorted(required))} of {cls.__name__} has no default")
 
 
 def make(cls: type[Plugin], name: str, values: Mapping[str, Any]) -> Plugin:

@@ -48,7 +48,7 @@ def import_file(file: Path) -> ModuleType:
     with _remembering(source.files):
         sys.modules[name] = module  # before it runs: a dataclass looks its module up
         try:
-            with on_path(file.parent), _no_bytecode():
+            with on_path(file.parent):
                 spec.loader.exec_module(module)
         except BaseException:
             del sys.modules[name]
@@ -62,7 +62,7 @@ def import_module(name: str, directory: Path) -> ModuleType:
     Raises:
         ImportError: as in Python, or as in ``import_file``. Exceptions of the module itself pass through.
     """
-    with on_path(directory), _no_bytecode():
+    with on_path(directory):
         importlib.invalidate_caches()
         loaded = _file_of(sys.modules.get(name))
         spec = None if loaded else importlib.util.find_spec(name)
@@ -86,23 +86,18 @@ def _remembering(files: Mapping[Path, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def on_path(directory: Path) -> Iterator[None]:
-    """Put a directory first on ``sys.path``; entries that the user's code adds there stay."""
+    """Put a directory first on ``sys.path``, and write no bytecode; entries that the user's code adds there stay.
+
+    Python would reuse bytecode after an edit within the same second that keeps the file's size.
+    """
     sys.path.insert(0, str(directory))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # the user's code removed it
-            sys.path.remove(str(directory))
-
-
-@contextlib.contextmanager
-def _no_bytecode() -> Iterator[None]:
-    """Write no bytecode: Python would reuse it after an edit within the same second that keeps the file's size."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
     finally:
         sys.dont_write_bytecode = before
+        with contextlib.suppress(ValueError):  # the user's code removed it
+            sys.path.remove(str(directory))
 
 
 def _forget_the_outdated(source: Source, directory: Path) -> None:

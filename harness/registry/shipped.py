@@ -53,13 +53,12 @@ def code_of(cls: type[Plugin]) -> str:
         Empty for a plugin that ships, at version 1; ``version N`` for a plugin that ships, at a later version; for any
         other plugin the SHA-256 of its source.
     """
-    return version_text(manifest()[_kind(cls)][cls.name]["version"]) if ships(cls) else source_of_plugin(cls).digest
+    return version_text(_listed(cls)["version"]) if ships(cls) else source_of_plugin(cls).digest
 
 
 def ships(cls: type[Plugin]) -> bool:
     """Whether a plugin ships with this project and was not edited."""
-    shipped = manifest()[_kind(cls)].get(cls.name)
-    return shipped is not None and shipped["source"] == source_of_plugin(cls).digest
+    return _listed(cls).get("source") == source_of_plugin(cls).digest
 
 
 def engine_code(part: str) -> str:
@@ -72,5 +71,6 @@ def version_text(version: int) -> str:
     return "" if version == 1 else f"version {version}"
 
 
-def _kind(cls: type[Plugin]) -> str:
-    return f"{noun_of(cls)}s"
+def _listed(cls: type[Plugin]) -> dict[str, Any]:
+    """What the list of shipped plugins says of a plugin; empty if it is not listed."""
+    return manifest()[f"{noun_of(cls)}s"].get(cls.name) or {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -45,11 +46,8 @@ def _put_matmul_precision(value: str | None) -> None:
 
 
 def _precision(backend: str, part: str) -> Mode:
-    return Mode(
-        "torch's float32 precision",
-        lambda: _C._get_fp32_precision_getter(backend, part),
-        lambda value: _C._set_fp32_precision_setter(backend, part, value),
-    )
+    get, put = _C._get_fp32_precision_getter, _C._set_fp32_precision_setter
+    return Mode("torch's float32 precision", partial(get, backend, part), partial(put, backend, part))
 
 
 def _nesting() -> int:
@@ -66,20 +64,11 @@ def _put_nesting(value: int) -> None:
 
 
 def _autocast(device: str) -> list[Mode]:
-    return [
-        Mode(
-            "torch's autocast",
-            lambda: torch.is_autocast_enabled(device),
-            lambda value: torch.set_autocast_enabled(device, value),
-            True,
-        ),
-        Mode(
-            "torch's autocast",
-            lambda: torch.get_autocast_dtype(device),
-            lambda value: torch.set_autocast_dtype(device, value),
-            True,
-        ),
+    functions: list[tuple[Callable[..., Any], Callable[..., object]]] = [
+        (torch.is_autocast_enabled, torch.set_autocast_enabled),
+        (torch.get_autocast_dtype, torch.set_autocast_dtype),
     ]
+    return [Mode("torch's autocast", partial(get, device), partial(put, device), True) for get, put in functions]
 
 
 MODES = (

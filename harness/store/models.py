@@ -35,12 +35,6 @@ def model_identity(sha256: str, dataset_fingerprint: str, function: int = 1) -> 
     return digest(document if function == 1 else document | {"function": function})
 
 
-def _numbered(name: str) -> Iterator[str]:
-    """The name, then ``name (2)``, ``name (3)``, ..."""
-    yield name
-    yield from (f"{name} ({number})" for number in itertools.count(2))
-
-
 class ModelWriter(Queries):
     """The base of ``Store``: its write transaction, and the writing of models from elsewhere and of data sets."""
 
@@ -94,7 +88,8 @@ class ModelWriter(Queries):
             taken = set(session.scalars(others))
             if name in taken and rename:
                 raise StoreError(f"another model on {dataset.name} is called {name!r}; give this one another --name")
-            name = next(free for free in _numbered(name) if free not in taken)
+            numbered = (f"{name} ({number})" for number in itertools.count(2))
+            name = next(free for free in itertools.chain([name], numbered) if free not in taken)
             if row is None:
                 row = ModelRow(
                     identity=identity,

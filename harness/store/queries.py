@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, defer, selectinload
 
 from harness.errors import StoreError
 from harness.reference import ReportedFigure
-from harness.store.read import checkpoint_record, model_record, run_record
+from harness.store.read import checkpoint_record, model_record, record_of, run_record
 from harness.store.records import CheckpointRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
     BlockRow,
@@ -93,17 +92,15 @@ class Queries:
 
     def protocols(self) -> list[ProtocolRecord]:
         """Every protocol that was used, oldest first."""
-        names = [field.name for field in dataclasses.fields(ProtocolRecord)]
         with self._reading() as session:
             rows = session.scalars(select(ProtocolRow).order_by(ProtocolRow.id))
-            return [ProtocolRecord(**{name: getattr(row, name) for name in names}) for row in rows]
+            return [record_of(row, ProtocolRecord) for row in rows]
 
     def reported(self) -> list[ReportedFigure]:
         """Every figure that a paper reports, in the order of its tables."""
-        names = [field.name for field in dataclasses.fields(ReportedFigure)]
         with self._reading() as session:
             rows = session.scalars(select(ReportedRow).order_by(ReportedRow.id))
-            return [ReportedFigure(**{name: getattr(row, name) for name in names}) for row in rows]
+            return [record_of(row, ReportedFigure) for row in rows]
 
     def blocks(self, evaluation_id: int) -> list[tuple[int, int]]:
         """The blocks that an evaluation has: first example and number of examples, in order."""
@@ -113,20 +110,19 @@ class Queries:
 
     def verdicts(self, evaluation_id: int) -> bytes:
         """One evaluation's verdicts: one byte an image, in order; blocks that are not done are missing."""
-        with self._reading() as session:
-            blocks = select(BlockRow).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
-            return b"".join(unpack(block.verdicts, block.examples) for block in session.scalars(blocks))
+        return self.verdicts_of([evaluation_id])[evaluation_id]
 
     def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
         """The verdicts of many evaluations: evaluation -> as ``verdicts`` returns them."""
-        found: dict[int, list[bytes]] = {number: [] for number in evaluation_ids}
+        found = dict.fromkeys(sorted(evaluation_ids), b"")
         columns = (BlockRow.evaluation_id, BlockRow.verdicts, BlockRow.examples)
         with self._reading() as session:
-            for some in _batches(sorted(found), IDS_A_QUERY):
+            for start in range(0, len(found), IDS_A_QUERY):
+                some = list(found)[start : start + IDS_A_QUERY]
                 blocks = select(*columns).where(BlockRow.evaluation_id.in_(some)).order_by(BlockRow.start)
                 for number, verdicts, examples in session.execute(blocks):
-                    found[number].append(unpack(verdicts, examples))
-        return {number: b"".join(blocks) for number, blocks in found.items()}
+                    found[number] += unpack(verdicts, examples)
+        return found
 
     def previous_attempt(self, evaluation_id: int) -> int | None:
         """The number of the attempt before this evaluation; None for a first attempt."""
@@ -146,10 +142,5 @@ class Queries:
         with self._reading() as session:
             query = select(BlockRow.margins).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
             packed = list(session.scalars(query))
-        if any(part is None for part in packed):
-            return None
-        return [margin for part in packed if part is not None for margin in unpack_margins(part)]
-
-
-def _batches(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (numbers[start : start + size] for start in range(0, len(numbers), size))
+        kept = [part for part in packed if part is not None]
+        return unpack_margins(b"".join(kept)) if len(kept) == len(packed) else None

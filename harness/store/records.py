@@ -11,6 +11,9 @@ from harness.plugin.images import Images
 from harness.protocols.run_spec import RunSpec
 from harness.store.scope import EXAMINATION_KINDS, Scope
 
+SPEC_FIELDS = ("method", "method_settings", "network", "network_settings", "training", "train_seed", "code")
+"""The fields of a ``RunSpec`` that a run's row has under the same names and in the same form."""
+
 
 @dataclass(frozen=True)
 class DatasetRecord:
@@ -143,9 +146,8 @@ class RunRecord:
     @property
     def spec(self) -> RunSpec:
         """The run's identity: its settings as they were when it began."""
-        fields = ("method", "method_settings", "network", "network_settings", "training", "train_seed", "code")
         return RunSpec(
-            **{name: getattr(self, name) for name in fields},
+            **{name: getattr(self, name) for name in SPEC_FIELDS},
             dataset=self.dataset.name,
             dataset_fingerprint=self.dataset.fingerprint,
             wrappers=tuple(self.wrappers),

@@ -9,6 +9,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, MetaData,
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 VERSION_TABLE = "harness_schema_version"  # not Alembic's default: tools that share the default break each other
+OWNS = "all, delete-orphan"  # a row's parts are deleted with it
 
 
 class Base(DeclarativeBase):
@@ -92,10 +93,8 @@ class RunRow(Base):
     code: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # see RunSpec.code; empty: all as first shipped
 
     dataset: Mapped[DatasetRow] = relationship()
-    epochs: Mapped[list[EpochRow]] = relationship(order_by="EpochRow.epoch", cascade="all, delete-orphan")
-    checkpoints: Mapped[list[CheckpointRow]] = relationship(
-        order_by="CheckpointRow.epoch", back_populates="run", cascade="all, delete-orphan"
-    )
+    epochs: Mapped[list[EpochRow]] = relationship(order_by="EpochRow.epoch", cascade=OWNS)
+    checkpoints: Mapped[list[CheckpointRow]] = relationship(order_by="CheckpointRow.epoch", cascade=OWNS)
 
 
 class EpochRow(Base):
@@ -132,7 +131,7 @@ class ModelRow(Base):
     probe: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # see ModelRecord.probe
 
     dataset: Mapped[DatasetRow] = relationship()
-    checkpoint: Mapped[CheckpointRow] = relationship(back_populates="model", cascade="all, delete-orphan")
+    checkpoint: Mapped[CheckpointRow] = relationship(cascade=OWNS)
 
 
 class CheckpointRow(Base):
@@ -153,14 +152,8 @@ class CheckpointRow(Base):
     sha256: Mapped[str]
     model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
 
-    run: Mapped[RunRow | None] = relationship(back_populates="checkpoints")
-    model: Mapped[ModelRow | None] = relationship(back_populates="checkpoint")
-    evaluations: Mapped[list[EvaluationRow]] = relationship(
-        order_by="EvaluationRow.id", back_populates="checkpoint", cascade="all, delete-orphan"
-    )
-    examinations: Mapped[list[ExaminationRow]] = relationship(
-        order_by="ExaminationRow.id", cascade="all, delete-orphan"
-    )
+    evaluations: Mapped[list[EvaluationRow]] = relationship(order_by="EvaluationRow.id", cascade=OWNS)
+    examinations: Mapped[list[ExaminationRow]] = relationship(order_by="ExaminationRow.id", cascade=OWNS)
 
 
 class EvaluationRow(Base):
@@ -186,8 +179,7 @@ class EvaluationRow(Base):
     sample: Mapped[str] = mapped_column(server_default="first")  # which test images: the first, or a balanced sample
     attempt: Mapped[int] = mapped_column(server_default="1")  # --fresh makes another one; the newest counts
 
-    checkpoint: Mapped[CheckpointRow] = relationship(back_populates="evaluations")
-    blocks: Mapped[list[BlockRow]] = relationship(order_by="BlockRow.start", cascade="all, delete-orphan")
+    blocks: Mapped[list[BlockRow]] = relationship(order_by="BlockRow.start", cascade=OWNS)
 
 
 class BlockRow(Base):
@@ -223,7 +215,7 @@ class ExaminationRow(Base):
     duration_s: Mapped[float]
     provenance: Mapped[dict[str, Any]]
 
-    findings: Mapped[list[FindingRow]] = relationship(order_by="FindingRow.position", cascade="all, delete-orphan")
+    findings: Mapped[list[FindingRow]] = relationship(order_by="FindingRow.position", cascade=OWNS)
 
 
 class FindingRow(Base):

@@ -16,7 +16,7 @@ from harness.runtime.provenance import joined
 from harness.store import database
 from harness.store.models import ModelWriter, now
 from harness.store.read import run_record
-from harness.store.records import DatasetRecord, ProtocolRecord, RunRecord
+from harness.store.records import SPEC_FIELDS, DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
     BlockRow,
     CheckpointRow,
@@ -91,25 +91,17 @@ class Store(ModelWriter):
             row = RunRow(
                 identity=spec.identity,
                 attempt=attempt,
-                method=spec.method,
-                method_settings=spec.method_settings,
+                **{name: getattr(spec, name) for name in SPEC_FIELDS},
                 method_departures=method_departures,
                 wrappers=list(spec.wrappers),
-                network=spec.network,
-                network_settings=spec.network_settings,
                 network_departures=network_departures,
                 dataset=self._dataset(session, dataset),
-                training=spec.training,
                 training_sha256=digest(spec.training),
-                train_seed=spec.train_seed,
                 status="running",
-                failure=None,
                 folder=folder,
                 parameters=parameters,
                 created_utc=now(),
-                finished_utc=None,
                 provenance=provenance,
-                code=dict(spec.code),
             )
             session.add(row)
             session.flush()
@@ -212,6 +204,5 @@ class Store(ModelWriter):
             if old is not None:
                 session.delete(old)
                 session.flush()
-            row = ExaminationRow(**key, settings=settings, created_utc=now(), duration_s=duration_s)
-            row.provenance, row.findings = provenance, rows
-            session.add(row)
+            known = {"settings": settings, "duration_s": duration_s, "provenance": provenance, "findings": rows}
+            session.add(ExaminationRow(**key, **known, created_utc=now()))
