@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-Complete = Callable[[typer.Context, str], list[str]]
+Complete = Callable[..., list[str]]  # of the beginning that was typed; of what stands before it, if it asks for that
 
 
 def plugin_names(kind: str) -> Complete:
@@ -22,15 +22,15 @@ def plugin_names(kind: str) -> Complete:
     return complete
 
 
-def plugin_lists(kind: str) -> Complete:
-    """Likewise, for names with commas between them: the last one is completed, and none is offered twice."""
+methods, attacks, networks = plugin_names("methods"), plugin_names("attacks"), plugin_names("networks")
+datasets, wrappers = plugin_names("datasets"), plugin_names("wrappers")
 
-    def complete(context: typer.Context, incomplete: str) -> list[str]:
-        done, comma, last = incomplete.rpartition(",")
-        new = [name for name in _names(kind, context) if name not in done.split(",")]
-        return [f"{done}{comma}{name}" for name in _beginning(last, new)]
 
-    return complete
+def attack_list(context: typer.Context, incomplete: str) -> list[str]:
+    """Attacks with commas between them: the last one is completed, and none is offered twice."""
+    done, comma, last = incomplete.rpartition(",")
+    new = [name for name in _names("attacks", context) if name not in done.split(",")]
+    return [f"{done}{comma}{name}" for name in _beginning(last, new)]
 
 
 def named_kind(context: typer.Context, incomplete: str) -> list[str]:
@@ -48,13 +48,30 @@ def protocols(incomplete: str) -> list[str]:
     return _beginning(incomplete, protocol_names())
 
 
-def words(*known: str) -> Callable[[str], list[str]]:
+def words(*known: str) -> Complete:
     """A fixed choice."""
 
     def complete(incomplete: str) -> list[str]:
         return _beginning(incomplete, known)
 
     return complete
+
+
+checkpoints = words("early", "last")
+
+
+def kinds(incomplete: str) -> list[str]:
+    """The kinds of plugins, one a plugin: ``method``."""
+    from harness.registry.catalogue import KINDS
+
+    return _beginning(incomplete, (kind.noun for kind in KINDS.values()))
+
+
+def listed_kinds(incomplete: str) -> list[str]:
+    """What can be listed: ``methods``, and ``protocols`` too."""
+    from harness.registry.catalogue import KINDS
+
+    return _beginning(incomplete, (*KINDS, "protocols"))
 
 
 def _names(kind: str, context: typer.Context) -> list[str]:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from harness.cli import completion
-from harness.cli.options import AsJson, Plugins
+from harness.cli.grouped import grouped
+from harness.cli.options import AS_JSON, PLUGINS, argument
 from harness.errors import UnknownName
-from harness.registry.catalogue import KINDS, discover
-
-LISTED = (*KINDS, "protocols")
 
 
+@grouped
 def list_plugins(
     kind: Annotated[
         str,
-        typer.Argument(
-            metavar="KIND",
-            help="methods, attacks, datasets, networks, wrappers, or protocols.",
-            autocompletion=completion.words(*LISTED),
+        argument(
+            "KIND",
+            "methods, attacks, datasets, networks, wrappers, or protocols.",
+            complete=completion.listed_kinds,
         ),
     ],
-    plugins: Plugins = None,
-    as_json: AsJson = False,
+    plugins: list[Path] | None = PLUGINS,
+    as_json: bool = AS_JSON,
 ) -> None:
     """List methods, attacks, datasets, networks, wrappers, or protocols, with their sources and settings."""
-    if kind not in LISTED:
-        raise UnknownName("kind", kind, LISTED)
+    from harness.registry.catalogue import KINDS, discover
+
+    if kind not in (*KINDS, "protocols"):
+        raise UnknownName("kind", kind, (*KINDS, "protocols"))
     if kind == "protocols":
         document = {"protocols": _protocols()}
     else:
@@ -60,6 +60,7 @@ def _protocols() -> list[dict[str, Any]]:
     from harness.planning.assessment import with_attacks
     from harness.plugin.settings import SettingInfo
     from harness.protocols.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
+    from harness.registry.catalogue import discover
 
     parts = (("train", TrainProtocol), ("evaluation", EvaluationProtocol))
     listed = []

@@ -12,27 +12,22 @@ from typing import Annotated
 import typer
 
 from harness.cli import completion
-from harness.cli.options import AsJson, Plugins, place
+from harness.cli.grouped import grouped
+from harness.cli.options import AS_JSON, PLUGINS, argument, place
 from harness.errors import HarnessError, UnknownName
-from harness.registry.catalogue import KINDS, discover
 
-NOUNS = [kind.noun for kind in KINDS.values()]
-KindArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="KIND",
-        help="method, attack, dataset, network, or wrapper.",
-        autocompletion=completion.words(*NOUNS),
-    ),
-]
+Kind = Annotated[str, argument("KIND", "method, attack, dataset, network, or wrapper.", complete=completion.kinds)]
 
 
+@grouped
 def new(
-    kind: KindArgument,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower case, digits, hyphens.")],
-    folder: Annotated[Path, place("--dir", metavar="PATH", help="Where to write it.", show_default="here")] = Path(),
+    kind: Kind,
+    name: Annotated[str, argument("NAME", "Its name: lower case, digits, hyphens.")],
+    folder: Path = place("--dir PATH", "Where to write it.", Path(), shown="here"),
 ) -> None:
     """Write NAME.py, a working and commented plugin with one hyper-parameter, and its test."""
+    from harness.registry.catalogue import discover
+
     _check_kind(kind)
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise HarnessError(f"{name!r} is refused: a name is lower-case letters and digits, joined by hyphens")
@@ -68,23 +63,21 @@ def new(
         print(f"  harness run sat --attacks natural,{name} --plugin {first}")
 
 
+@grouped
 def check(
-    kind: KindArgument,
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="The plugin's name.", autocompletion=completion.named_kind),
-    ],
-    plugins: Plugins = None,
-    argument: Annotated[
-        str | None,
-        place(metavar="TEXT", help="For a data set such as folder: what follows the colon in --dataset NAME:TEXT."),
-    ] = None,
-    as_json: AsJson = False,
+    kind: Kind,
+    name: Annotated[str, argument("NAME", "The plugin's name.", complete=completion.named_kind)],
+    plugins: list[Path] | None = PLUGINS,
+    argument: str | None = place(
+        "--argument TEXT", "For a data set such as folder: what follows the colon in --dataset NAME:TEXT."
+    ),
+    as_json: bool = AS_JSON,
 ) -> None:
     """Run the contract tests on a plugin, in seconds, and say what is wrong; exit code 1 if anything is."""
     _check_kind(kind)
     from harness.conformance import run_checks
     from harness.plugin.dataset import DataSource
+    from harness.registry.catalogue import discover
 
     files = tuple(plugins or ())
     catalogue = discover(f"{kind}s", files)
@@ -105,5 +98,8 @@ def check(
 
 
 def _check_kind(kind: str) -> None:
-    if kind not in NOUNS:
-        raise UnknownName("kind", kind, NOUNS)
+    from harness.registry.catalogue import KINDS
+
+    nouns = [each.noun for each in KINDS.values()]
+    if kind not in nouns:
+        raise UnknownName("kind", kind, nouns)

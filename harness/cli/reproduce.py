@@ -8,13 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from harness.cli import completion
 from harness.cli.common import check_places, end, note_dataset, note_times
 from harness.cli.console import print_parts
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, what
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, what
 from harness.errors import SettingError
 from harness.statistics.figures import plus_minus
 
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from harness.planning.run_job import RunJob
     from harness.reproduction.measured import ComparedCell, Ordering
 
+TABLES = ("table1", "table2", "table4", "table5")
 LEGEND = (
     "reported: median ± standard deviation over 5 attack seeds, one network, in % of test images classified rightly.",
     "measured: likewise; of several networks the median of their medians ± their deviation over training seeds.",
@@ -40,37 +39,24 @@ LEGEND = (
 @grouped
 def reproduce(
     table: Annotated[
-        str,
-        typer.Argument(
-            metavar="TABLE",
-            help="table1, table2, table4, table5, or all.",
-            autocompletion=completion.words("table1", "table2", "table4", "table5", "all"),
-        ),
+        str, argument("TABLE", f"{', '.join(TABLES)}, or all.", complete=completion.words(*TABLES, "all"))
     ],
     *,
-    network: Annotated[
-        str | None,
-        what(
-            "--arch",
-            metavar="NAME",
-            help="This network's cells alone; one that the tables lack replaces theirs.",
-            autocompletion=completion.plugin_names("networks"),
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        what(
-            "--dataset",
-            metavar="NAME",
-            help="This data set's cells alone; digits, folder:PATH, and the like replace the tables' data.",
-            autocompletion=completion.plugin_names("datasets"),
-        ),
-    ] = None,
+    network: str | None = what(
+        "--arch NAME",
+        "This network's cells alone; one that the tables lack replaces theirs.",
+        complete=completion.networks,
+    ),
+    dataset: str | None = what(
+        "--dataset NAME",
+        "This data set's cells alone; digits, folder:PATH, and the like replace the tables' data.",
+        complete=completion.datasets,
+    ),
     folder: ImageFolder,
     rules: Rules,
     training: Training,
     extent: Extent,
-    report: Annotated[bool, what("--report", help="Run nothing; show what is measured so far.")] = False,
+    report: bool = what("--report", "Run nothing; show what is measured so far.", False),
     places: Places,
     output: Output,
 ) -> None:

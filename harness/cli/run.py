@@ -6,13 +6,11 @@ import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from harness.cli import completion
 from harness.cli.common import check_places, end, note_dataset, note_times
 from harness.cli.console import print_boards
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, what
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, what
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -26,34 +24,17 @@ if TYPE_CHECKING:
 
 @grouped
 def run(
-    methods: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="METHOD", help="Training methods, by name.", autocompletion=completion.plugin_names("methods")
-        ),
-    ],
+    methods: Annotated[list[str], argument("METHOD", "Training methods, by name.", complete=completion.methods)],
     *,
-    network: Annotated[
-        str, what("--arch", metavar="NAME", help="The network.", autocompletion=completion.plugin_names("networks"))
-    ] = "resnet18",
-    dataset: Annotated[
-        str,
-        what(
-            "--dataset",
-            metavar="NAME",
-            help="The data set: a name, or folder:PATH.",
-            autocompletion=completion.plugin_names("datasets"),
-        ),
-    ] = "cifar10",
-    wrap: Annotated[
-        list[str] | None,
-        what(
-            "--wrap",
-            metavar="NAME",
-            help="A wrapper of the update, such as awp or ema; may be repeated.",
-            autocompletion=completion.plugin_names("wrappers"),
-        ),
-    ] = None,
+    network: str = what("--arch NAME", "The network.", "resnet18", complete=completion.networks),
+    dataset: str = what(
+        "--dataset NAME", "The data set: a name, or folder:PATH.", "cifar10", complete=completion.datasets
+    ),
+    wrap: list[str] | None = what(
+        "--wrap NAME",
+        "A wrapper of the update, such as awp or ema; may be repeated.",
+        complete=completion.wrappers,
+    ),
     folder: ImageFolder,
     rules: Rules,
     training: Training,

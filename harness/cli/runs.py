@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.options import AsJson, Db
+from harness.cli.grouped import grouped
+from harness.cli.options import AS_JSON, DB
 
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
@@ -14,7 +15,8 @@ _WORDS = ("model", "method", "network", "dataset")  # which may be folded; a fig
 _HEADS = {"train seed": "seed", "evaluations": "evals"}  # so that a row fits into 80 columns
 
 
-def runs(db: Db = None, as_json: AsJson = False) -> None:
+@grouped
+def runs(db: str | None = DB, as_json: bool = AS_JSON) -> None:
     """List every run, a trained network or the attempt at one; and every model from elsewhere that was evaluated."""
     from harness.store.store import Store
 

@@ -8,11 +8,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from harness.cli import completion
 from harness.cli.code_text import code_of_model, code_of_run
-from harness.cli.options import AsJson, Db, rows_option
+from harness.cli.grouped import grouped
+from harness.cli.options import AS_JSON, DB, argument, of_rows
 from harness.errors import HarnessError, UnknownName, normal
 
 if TYPE_CHECKING:
@@ -25,18 +24,16 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 
 
+@grouped
 def show(
-    what: Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or a model's name: see `harness runs`.")],
-    dataset: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME",
-            help="The data set of a model: its name, or its fingerprint's beginning.",
-            autocompletion=completion.plugin_names("datasets"),
-        ),
-    ] = None,
-    db: Db = None,
-    as_json: AsJson = False,
+    what: Annotated[str, argument("RUN", "A run's number, or a model's name: see `harness runs`.")],
+    dataset: str | None = of_rows(
+        "--dataset NAME",
+        "The data set of a model: its name, or its fingerprint's beginning.",
+        complete=completion.datasets,
+    ),
+    db: str | None = DB,
+    as_json: bool = AS_JSON,
 ) -> None:
     """Show one run, or one model from elsewhere: settings, provenance, epoch curves, evaluations, checks of rigour."""
     from rich.console import Console
