@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from harness.cli import completion
-from harness.cli.console import print_parts
+from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, PLUGINS, ImageFolder, Rows, argument, of_rows, option, place
 from harness.errors import HarnessError
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 how = partial(option, "How to compare")
 
@@ -96,24 +91,21 @@ def compare(
     store = Store.read(db)
     if how.everything:
         found = families(store, Selection(dataset=dataset, sort=how.attack, **vars(rows)))
-        _emit(documents.family_document(found), texts.family_parts(found), as_json)
+        document, parts = documents.family_document(found), texts.family_parts(found)
     elif how.attacks is not None:
         pairs = attacks_agree(store, find_one(store, names[0], where), how.attacks.split(","), how.share or SHARE)
-        _emit(documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs), as_json)
+        document, parts = documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs)
     elif how.vulnerable:
         pairs = networks_agree(store, *find_two(store, names[0], names[1], where), how.attack, how.share or SHARE)
-        _emit(documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs), as_json)
+        document, parts = documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs)
     else:
         one, other = find_two(store, names[0], names[1], where)
         record = one.networks[0].dataset
         labels = labels_of(images, record) if images else known_labels(record, data_dir, tuple(plugins or ()))
         result = compare_entrants(store, one, other, how.attack, labels)
-        _emit(documents.comparison_document(result), texts.comparison_parts(result), as_json)
-    store.close()
-
-
-def _emit(document: dict[str, Any], parts: Iterator[RenderableType], as_json: bool) -> None:
+        document, parts = documents.comparison_document(result), texts.comparison_parts(result)
     if as_json:
-        print(json.dumps(document, indent=2))
-        return
-    print_parts(parts)
+        print_json(document)
+    else:
+        print_parts(parts)
+    store.close()

@@ -5,80 +5,62 @@ Every command line imports this module, so that it imports what it asks when it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
-Complete = Callable[..., list[str]]  # of the beginning that was typed; of what stands before it, if it asks for that
+Complete = Callable[[typer.Context, str], list[str]]
 
 
-def plugin_names(kind: str) -> Complete:
-    """Names of a kind: those that come with harness, are installed, or are in files that the line names already."""
+def _choice(known: Callable[[typer.Context], Iterable[str]]) -> Complete:
+    """Offer those of the known words that begin with what was typed."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
-        return _beginning(incomplete, _names(kind, context))
+        return [word for word in known(context) if word.startswith(incomplete)]
 
     return complete
-
-
-methods, attacks, networks = plugin_names("methods"), plugin_names("attacks"), plugin_names("networks")
-datasets, wrappers = plugin_names("datasets"), plugin_names("wrappers")
-
-
-def attack_list(context: typer.Context, incomplete: str) -> list[str]:
-    """Attacks with commas between them: the last one is completed, and none is offered twice."""
-    done, comma, last = incomplete.rpartition(",")
-    new = [name for name in _names("attacks", context) if name not in done.split(",")]
-    return [f"{done}{comma}{name}" for name in _beginning(last, new)]
-
-
-def named_kind(context: typer.Context, incomplete: str) -> list[str]:
-    """Names of the kind that the command line names before, such as ``method``."""
-    from harness.registry.catalogue import KINDS
-
-    kind = f"{context.params.get('kind')}s"
-    return _beginning(incomplete, _names(kind, context) if kind in KINDS else ())
-
-
-def protocols(incomplete: str) -> list[str]:
-    """The protocols that come with harness."""
-    from harness.protocols.protocol import protocol_names
-
-    return _beginning(incomplete, protocol_names())
 
 
 def words(*known: str) -> Complete:
-    """A fixed choice."""
-
-    def complete(incomplete: str) -> list[str]:
-        return _beginning(incomplete, known)
-
-    return complete
+    """Offer some of a fixed set of words."""
+    return _choice(lambda _: known)
 
 
-checkpoints = words("early", "last")
+def attack_list(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer attacks with commas between them: the last one is completed, and none is offered twice."""
+    done, comma, last = incomplete.rpartition(",")
+    return [f"{done}{comma}{name}" for name in attacks(context, last) if name not in done.split(",")]
 
 
-def kinds(incomplete: str) -> list[str]:
-    """The kinds of plugins, one a plugin: ``method``."""
-    from harness.registry.catalogue import KINDS
-
-    return _beginning(incomplete, (kind.noun for kind in KINDS.values()))
-
-
-def listed_kinds(incomplete: str) -> list[str]:
-    """What can be listed: ``methods``, and ``protocols`` too."""
-    from harness.registry.catalogue import KINDS
-
-    return _beginning(incomplete, (*KINDS, "protocols"))
-
-
-def _names(kind: str, context: typer.Context) -> list[str]:
+def _names(kind: str, context: typer.Context) -> Iterable[str]:
+    """Names of a kind: those that come with harness, are installed, or are in files that the line names already."""
     from harness.registry.names import names
 
-    return names(kind, tuple(map(Path, context.params.get("plugins") or ())))
+    return names(kind, tuple(map(Path, context.params.get("plugins") or ()))) if kind in _kinds() else ()
 
 
-def _beginning(incomplete: str, known: Iterable[str]) -> list[str]:
-    return [name for name in known if name.startswith(incomplete)]
+def _kinds() -> Mapping[str, Any]:
+    from harness.registry.catalogue import KINDS
+
+    return KINDS
+
+
+def _protocols() -> Iterable[str]:
+    from harness.protocols.protocol import protocol_names
+
+    return protocol_names()
+
+
+def _plugins(kind: str) -> Complete:
+    return _choice(lambda context: _names(kind, context))
+
+
+methods, attacks, datasets = _plugins("methods"), _plugins("attacks"), _plugins("datasets")
+networks, wrappers = _plugins("networks"), _plugins("wrappers")
+of_kind = _choice(lambda context: _names(f"{context.params.get('kind')}s", context))  # the kind that is named before
+kinds = _choice(lambda _: (kind.noun for kind in _kinds().values()))
+listed_kinds = _choice(lambda _: (*_kinds(), "protocols"))
+protocols = _choice(lambda _: _protocols())
+checkpoints = words("early", "last")

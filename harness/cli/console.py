@@ -1,7 +1,8 @@
-"""Standard output for tables: as wide as the terminal, and of a fixed width where it goes to a file or a pipe."""
+"""Standard output: JSON, and tables as wide as the terminal, or of a fixed width where they go to a file or a pipe."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from harness.leaderboard.board import Board
 
 PIPE_WIDTH = 140  # characters, where there is no terminal to fit
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document, for people and programs."""
+    print(json.dumps(document, indent=2))
 
 
 def print_boards(boards: Sequence[Board]) -> None:

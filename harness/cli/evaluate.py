@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
 from harness.cli.common import check_places, note_dataset, note_times
+from harness.cli.console import print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
     Extent,
@@ -136,11 +136,15 @@ def evaluate(
         evaluation = resolve_evaluate(request, store, count_only=extent.dry_run)
     workers = places.workers or default_workers(evaluation.assessment)
     if extent.dry_run:
+        from harness.cli.plan_text import print_plan
+        from harness.planning.missing import find_missing_of_target
+
         note_dataset(evaluation.assessment.dataset, output)
-        _print_plan(evaluation, store, workers, output)
-    store.close()
-    if extent.dry_run:
+        label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
+        print_plan(find_missing_of_target(evaluation, store), workers, output.as_json, label)
+        store.close()
         return
+    store.close()
     from harness.cli.progress import Watch
 
     store = Store.write(places.db)
@@ -165,20 +169,6 @@ def _note_model(evaluation: EvaluateJob, output: Output) -> None:
             output.note(f"{words}: {', '.join(value) if isinstance(value, list) else value}")
 
 
-def _print_plan(evaluation: EvaluateJob, store: Store, workers: int, output: Output) -> None:
-    from harness.cli.plan_text import target_document, target_lines
-    from harness.planning.cost import estimate
-    from harness.planning.missing import find_missing_of_target
-
-    missing = find_missing_of_target(evaluation, store)
-    cost = estimate(missing)
-    label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
-    if output.as_json:
-        print(json.dumps(target_document(missing, cost, label, workers), indent=2))
-    else:
-        print("\n".join(target_lines(missing, cost, label, workers)))
-
-
 def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, summary: Summary, output: Output) -> None:
     from harness.cli.origin import origin, repeated
     from harness.cli.report_text import report_lines, sweep_lines
@@ -200,7 +190,7 @@ def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, sum
         if not output.as_json:
             print("\n".join(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0])))
     if output.as_json:
-        print(json.dumps({"dataset": evaluation.assessment.dataset.name, "reports": documents}, indent=2))
+        print_json({"dataset": evaluation.assessment.dataset.name, "reports": documents})
     again = [e for e in shown if e.id in summary.attacked]
     say = output.note if output.as_json else print
     for text in (origin(shown, summary.attacked), repeated(again, store)):

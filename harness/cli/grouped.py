@@ -11,7 +11,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from inspect import Parameter, Signature
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -61,9 +61,7 @@ def _parameters(group: Any) -> list[Parameter]:
 def _parameter(name: str, hint: Any, default: Any) -> Parameter:
     """A parameter as Typer reads it; its default may be what ``option`` returned."""
     if isinstance(default, Field):
-        if "typer" in default.metadata:
-            hint = Annotated[hint, default.metadata["typer"]]
-        default = Parameter.empty if default.default is MISSING else default.default
+        hint, default = Annotated[hint, default.metadata["typer"]], default.default
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 

@@ -37,12 +37,9 @@ def leaderboard(
 
     store = Store.read(db)
     chosen = boards(store, Selection(dataset=dataset, sort=sort, **vars(rows)))
-    if form == "json":
-        print(render_json(chosen))
-    elif form == "markdown":
-        print(render_markdown(chosen))
-    elif form == "csv":
-        print(render_csv(chosen))
+    if form != "table":
+        render = {"json": render_json, "markdown": render_markdown, "csv": render_csv}[form]
+        print(render(chosen))
     else:
         print_boards(chosen)
         if not chosen:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib import resources
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import completion
+from harness.cli.console import print_json
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, PLUGINS, argument, place
 from harness.errors import HarnessError, UnknownName
@@ -35,13 +35,8 @@ def new(
     if taken is not None:
         raise HarnessError(f"the {kind} {name!r} is there already, in {taken.where}; choose another name")
     stem = name.replace("-", "_")
-    words = {
-        "name": name,
-        "title": name.replace("-", " ").capitalize(),
-        "cls": "".join(part.capitalize() for part in name.split("-")),
-        "kind": kind,
-        "file": f"{stem}.py",
-    }
+    words = {"name": name, "kind": kind, "file": f"{stem}.py", "title": name.replace("-", " ").capitalize()}
+    words["cls"] = "".join(part.capitalize() for part in name.split("-"))
     files = {folder / f"{stem}.py": kind, folder / f"test_{stem}.py": "test"}
     for file in files:
         if file.exists():
@@ -54,19 +49,20 @@ def new(
     first, second = files
     print(f"wrote {first} and {second}")
     print(f"  harness check {kind} {name} --plugin {first}")
-    option = {"method": "", "attack": "", "dataset": "--dataset", "network": "--arch", "wrapper": "--wrap"}[kind]
-    if kind == "method":
-        print(f"  harness run {name} --plugin {first} --dataset digits --arch smallcnn")
-    elif option:
-        print(f"  harness run sat {option} {name} --plugin {first}")
-    else:
-        print(f"  harness run sat --attacks natural,{name} --plugin {first}")
+    use = {
+        "method": f"{name} --plugin {first} --dataset digits --arch smallcnn",
+        "attack": f"sat --attacks natural,{name} --plugin {first}",
+        "dataset": f"sat --dataset {name} --plugin {first}",
+        "network": f"sat --arch {name} --plugin {first}",
+        "wrapper": f"sat --wrap {name} --plugin {first}",
+    }
+    print(f"  harness run {use[kind]}")
 
 
 @grouped
 def check(
     kind: Kind,
-    name: Annotated[str, argument("NAME", "The plugin's name.", complete=completion.named_kind)],
+    name: Annotated[str, argument("NAME", "The plugin's name.", complete=completion.of_kind)],
     plugins: list[Path] | None = PLUGINS,
     argument: str | None = place(
         "--argument TEXT", "For a data set such as folder: what follows the colon in --dataset NAME:TEXT."
@@ -86,11 +82,10 @@ def check(
     field = cls.argument if issubclass(cls, DataSource) else None
     made = cls.from_mapping({field: argument} if field and argument else {})
     findings = list(run_checks(kind, made))
-    if not as_json:
-        print(f"{kind} {name}, from {catalogue.found[name].where}")
     if as_json:
-        print(json.dumps({"checks": [{"check": f.check, "problem": f.problem} for f in findings]}, indent=2))
+        print_json({"checks": [{"check": f.check, "problem": f.problem} for f in findings]})
     else:
+        print(f"{kind} {name}, from {catalogue.found[name].where}")
         for finding in findings:
             print(f"ok    {finding.check}" if finding.problem is None else f"FAIL  {finding.check}: {finding.problem}")
     if any(finding.problem for finding in findings):

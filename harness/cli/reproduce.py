@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli import completion
-from harness.cli.common import check_places, end, note_dataset, note_times
-from harness.cli.console import print_parts
+from harness.cli.common import check_places, conduct, end, missing_of, note_dataset, note_times
+from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, what
 from harness.errors import SettingError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from harness.execution.summary import Summary
     from harness.planning.missing import Missing
-    from harness.planning.run_job import RunJob
     from harness.reproduction.measured import ComparedCell, Ordering
 
 TABLES = ("table1", "table2", "table4", "table5")
@@ -84,9 +83,9 @@ def reproduce(
         for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in parts}.values():
             note_dataset(data, output)
         if extent.dry_run:
-            print_plans([_missing(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
+            print_plans([missing_of(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
             return
-        summaries = [_conduct(part, places, extent, output) for part in parts]
+        summaries = [_conduct(missing_of(jobs, places, extent), places, output) for jobs in parts]
     store = Store.read(places.db)
     comparisons = compare_cells(cells, base, store)
     store.close()
@@ -94,67 +93,38 @@ def reproduce(
     end(summaries)
 
 
-def _missing(jobs: Sequence[RunJob], places: Places, extent: Extent) -> Missing:
-    from harness.planning.missing import find_missing
-    from harness.store.store import Store
-
-    store = Store.read(places.db)
-    missing = find_missing(jobs, store, fresh=extent.fresh)
-    store.close()
-    return missing
-
-
-def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Output) -> Summary:
-    from harness.cli.plan_text import note_device
-    from harness.cli.progress import Watch
-    from harness.execution.conduct import Conductor, default_workers
-    from harness.store.store import Store
-
-    started, workers = time.perf_counter(), places.workers or default_workers(jobs[0])
-    missing, name = _missing(jobs, places, extent), f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}"
+def _conduct(missing: Missing, places: Places, output: Output) -> Summary:
+    started, spec = time.perf_counter(), missing.runs[0].spec
     if missing.idle:
-        output.note(f"{name}: nothing to do")
-    note_device(missing, workers, places, output)
-    store = Store.write(places.db)
-    with Watch(output) as watch:
-        summary = Conductor(missing, store, places.runs_dir, watch, workers).conduct()
-    store.close()
+        output.note(f"{spec.dataset}, {spec.network}: nothing to do")
+    summary = conduct(missing, places, output)
     note_times(summary, time.perf_counter() - started, output)
     return summary
 
 
 def _print_report(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering], as_json: bool) -> None:
     if as_json:
-        cells = [_cell_document(comparison) for comparison in comparisons]
-        columns = [_panel_document(order.panel) | _ordering_document(order) for order in orders]
-        print(json.dumps({"cells": cells, "orderings": columns, "legend": LEGEND}, indent=2))
-        return
-    print_parts(_render(comparisons, orders))
+        columns = [_panel_document(order.panel) | asdict(order) for order in orders]
+        for column in columns:
+            del column["panel"]  # it is written out
+        print_json({"cells": list(map(_cell_document, comparisons)), "orderings": columns, "legend": LEGEND})
+    else:
+        print_parts(_render(comparisons, orders))
 
 
 def _panel_document(panel: tuple[str, str, str, str]) -> dict[str, Any]:
     return dict(zip(("table", "dataset", "arch", "checkpoint"), panel, strict=True))
 
 
-def _ordering_document(order: Ordering) -> dict[str, Any]:
-    ranks = {"reported": order.reported, "measured": order.measured}
-    return {"metric": order.metric, **ranks, "n": order.n, "missing": order.missing, "tau": order.tau}
-
-
 def _cell_document(c: ComparedCell) -> dict[str, Any]:
     """One cell: percentages, and null where there is no figure."""
     figure, recipe, measured = c.cell.figure, c.cell.recipe, c.measured
-    run = {
-        "method": recipe.method,
-        "settings": dict(recipe.settings),
-        "dataset": c.cell.dataset,
-        "arch": c.cell.network,
-    }
+    run = {"method": recipe.method, "settings": dict(recipe.settings)}
     return {
         **_panel_document(c.cell.panel),
         "method": figure.method,
         "metric": figure.metric,
-        "run": run,
+        "run": run | {"dataset": c.cell.dataset, "arch": c.cell.network},
         "reported": {"median": figure.median_percent, "std": figure.std_percent},
         "measured": measured
         and {"median": measured.median, "std": c.spread, "n": measured.n, "train_seeds": c.networks},
