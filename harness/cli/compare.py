@@ -13,44 +13,25 @@ from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, PLUGINS, ImageFolder, Rows, argument, of_rows, option, place
 from harness.errors import HarnessError
 
-how = partial(option, "How to compare")
+of_comparison = partial(option, "How to compare")
 
 
 @dataclass(frozen=True, kw_only=True)
 class How:
     """What is compared: two rows under one attack; all pairs; the most vulnerable images of two rows or attacks."""
 
-    attack: str | None = how(
+    attack: str | None = of_comparison(
         "--attack NAME",
         "Under this attack, or worst_case.",
         shown="the last that both have",
         complete=completion.attacks,
     )
-    everything: bool = how("--all", "All pairs of rows of each board, Holm-corrected.", False)
-    vulnerable: bool = how("--vulnerable", "Compare which test images are the most vulnerable.", False)
-    attacks: str | None = how(
+    everything: bool = of_comparison("--all", "All pairs of rows of each board, Holm-corrected.", False)
+    vulnerable: bool = of_comparison("--vulnerable", "Compare which test images are the most vulnerable.", False)
+    attacks: str | None = of_comparison(
         "--attacks X,Y", "With --vulnerable and A alone: two attacks on it.", complete=completion.attack_list
     )
-    share: float | None = how("--share SHARE", "With --vulnerable: the share of images.", shown="0.2")
-
-    def check(self, names: list[str]) -> None:
-        """Refuse what does not go together."""
-        if self.everything and (names or self.vulnerable):
-            raise HarnessError(
-                "--all compares every two rows of each board: give no names and no --vulnerable beside it"
-            )
-        if not self.vulnerable and (self.attacks is not None or self.share is not None):
-            raise HarnessError("--attacks and --share are about vulnerable images: add --vulnerable")
-        if self.share is not None and not 0 < self.share <= 1:
-            raise HarnessError(f"--share {self.share:g} is refused: it is a share of the images, above 0 and at most 1")
-        if self.attacks is not None and self.attack is not None:
-            raise HarnessError(
-                "--attacks compares two attacks on one network, --attack is one for two: give one of them"
-            )
-        wanted = 0 if self.everything else 1 if self.attacks is not None else 2
-        if len(names) != wanted:
-            form = ("--all", "A --attacks X,Y --vulnerable", "A B")[wanted]
-            raise HarnessError(f"{len(names)} name(s) where {wanted} belong: write harness compare {form}")
+    share: float | None = of_comparison("--share SHARE", "With --vulnerable: the share of images.", shown="0.2")
 
 
 @grouped
@@ -73,7 +54,7 @@ def compare(
 ) -> None:
     """Compare two methods, networks, or attacks on the same test images: differences, intervals, paired tests."""
     names = [name for name in (first, second) if name is not None]
-    how.check(names)
+    _check(how, names)
     from harness.comparison import document as documents
     from harness.comparison import text as texts
     from harness.comparison.comparison import compare as compare_entrants
@@ -109,3 +90,19 @@ def compare(
     else:
         print_parts(parts)
     store.close()
+
+
+def _check(how: How, names: list[str]) -> None:
+    """Refuse what does not go together."""
+    if how.everything and (names or how.vulnerable):
+        raise HarnessError("--all compares every two rows of each board: give no names and no --vulnerable beside it")
+    if not how.vulnerable and (how.attacks is not None or how.share is not None):
+        raise HarnessError("--attacks and --share are about vulnerable images: add --vulnerable")
+    if how.share is not None and not 0 < how.share <= 1:
+        raise HarnessError(f"--share {how.share:g} is refused: it is a share of the images, above 0 and at most 1")
+    if how.attacks is not None and how.attack is not None:
+        raise HarnessError("--attacks compares two attacks on one network, --attack is one for two: give one of them")
+    wanted = 0 if how.everything else 1 if how.attacks is not None else 2
+    if len(names) != wanted:
+        form = ("--all", "A --attacks X,Y --vulnerable", "A B")[wanted]
+        raise HarnessError(f"{len(names)} name(s) where {wanted} belong: write harness compare {form}")

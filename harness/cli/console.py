@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,19 +23,20 @@ def print_boards(boards: Sequence[Board]) -> None:
     """Print the boards of a leaderboard."""
     from harness.leaderboard.render_table import render_table
 
-    _print(lambda console: render_table(boards, console))
+    console = _console()
+    for part in render_table(boards, console):
+        console.print(part)
 
 
 def print_parts(parts: Iterable[RenderableType]) -> None:
     """Print lines and tables, one below the other."""
-    _print(lambda _: parts)
+    console = _console()
+    for part in parts:
+        console.print(part)
 
 
-def _print(parts: Callable[[Console], Iterable[RenderableType]]) -> None:
+def _console() -> Console:
     from rich.console import Console
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    for part in parts(console):
-        console.print(part)
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)

@@ -69,10 +69,7 @@ class Reading:
     """How the model is read."""
 
     network: str | None = of_model(
-        "--arch NAME",
-        "The network of a weights file.",
-        shown="recognised by its tensors",
-        complete=completion.networks,
+        "--arch NAME", "The network of a weights file.", shown="recognised by its tensors", complete=completion.networks
     )
     name: str | None = of_model("--name LABEL", "What the leaderboard calls a model from elsewhere.")
     mean: str | None = of_model("--mean C,C,C", "Put (x - mean) / std inside the model; pixels are in [0, 1].")

@@ -19,10 +19,7 @@ def leaderboard(
     dataset: str | None = of_rows("--dataset NAME", "Rows on this data set alone.", complete=completion.datasets),
     rows: Rows,
     sort: str | None = of_rows(
-        "--sort COLUMN",
-        "Rank by this attack, or by worst_case.",
-        shown="the last attack",
-        complete=completion.attacks,
+        "--sort COLUMN", "Rank by this attack, or by worst_case.", shown="the last attack", complete=completion.attacks
     ),
     db: str | None = DB,
     form: Format = of_output("--format <table|json|markdown|csv>", "How to print.", "table"),

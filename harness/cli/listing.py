@@ -19,9 +19,7 @@ def list_plugins(
     kind: Annotated[
         str,
         argument(
-            "KIND",
-            "methods, attacks, datasets, networks, wrappers, or protocols.",
-            complete=completion.listed_kinds,
+            "KIND", "methods, attacks, datasets, networks, wrappers, or protocols.", complete=completion.listed_kinds
         ),
     ],
     plugins: list[Path] | None = PLUGINS,

@@ -135,11 +135,6 @@ class Training:
         complete=completion.words("float32", "tf32", "bfloat16"),
     )
 
-    @property
-    def attack_names(self) -> tuple[str, ...] | None:
-        """The attacks that were named; None for the protocol's."""
-        return comma_separated("--attacks", self.attacks)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Extent:

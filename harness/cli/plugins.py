@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from string import Template
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +14,9 @@ from harness.cli.console import print_json
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, PLUGINS, argument, place
 from harness.errors import HarnessError, UnknownName
+
+if TYPE_CHECKING:
+    from harness.registry.catalogue import Catalogue
 
 Kind = Annotated[str, argument("KIND", "method, attack, dataset, network, or wrapper.", complete=completion.kinds)]
 
@@ -26,12 +28,12 @@ def new(
     folder: Path = place("--dir PATH", "Where to write it.", Path(), shown="here"),
 ) -> None:
     """Write NAME.py, a working and commented plugin with one hyper-parameter, and its test."""
-    from harness.registry.catalogue import discover
+    from importlib import resources
+    from string import Template
 
-    _check_kind(kind)
+    taken = _catalogue(kind).found.get(name)
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise HarnessError(f"{name!r} is refused: a name is lower-case letters and digits, joined by hyphens")
-    taken = discover(f"{kind}s").found.get(name)
     if taken is not None:
         raise HarnessError(f"the {kind} {name!r} is there already, in {taken.where}; choose another name")
     stem = name.replace("-", "_")
@@ -70,13 +72,11 @@ def check(
     as_json: bool = AS_JSON,
 ) -> None:
     """Run the contract tests on a plugin, in seconds, and say what is wrong; exit code 1 if anything is."""
-    _check_kind(kind)
+    files = tuple(plugins or ())
+    catalogue = _catalogue(kind, files)
     from harness.conformance import run_checks
     from harness.plugin.dataset import DataSource
-    from harness.registry.catalogue import discover
 
-    files = tuple(plugins or ())
-    catalogue = discover(f"{kind}s", files)
     catalogue.refuse_broken(files)
     cls = catalogue.get(name)
     field = cls.argument if issubclass(cls, DataSource) else None
@@ -92,9 +92,11 @@ def check(
         raise typer.Exit(1)
 
 
-def _check_kind(kind: str) -> None:
-    from harness.registry.catalogue import KINDS
+def _catalogue(kind: str, files: Sequence[Path] = ()) -> Catalogue:
+    """The plugins of a kind, which is named in the singular."""
+    from harness.registry.catalogue import KINDS, discover
 
     nouns = [each.noun for each in KINDS.values()]
     if kind not in nouns:
         raise UnknownName("kind", kind, nouns)
+    return discover(f"{kind}s", files)

@@ -12,15 +12,14 @@ from harness.cli import completion
 from harness.cli.common import check_places, conduct, end, missing_of, note_dataset, note_times
 from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, what
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
 from harness.errors import SettingError
-from harness.statistics.figures import plus_minus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from harness.execution.summary import Summary
-    from harness.planning.missing import Missing
+    from harness.planning.run_job import RunJob
     from harness.reproduction.measured import ComparedCell, Ordering
 
 TABLES = ("table1", "table2", "table4", "table5")
@@ -76,7 +75,8 @@ def reproduce(
     from harness.reproduction.measured import compare_cells, orderings
     from harness.reproduction.requests import parts as jobs_behind
 
-    base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=training.attack_names)
+    attacks = comma_separated("--attacks", training.attacks)
+    base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=attacks)
     summaries: list[Summary] = []
     if not report:
         parts = list(jobs_behind(cells, base, count_only=extent.dry_run).values())
@@ -85,7 +85,7 @@ def reproduce(
         if extent.dry_run:
             print_plans([missing_of(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
             return
-        summaries = [_conduct(missing_of(jobs, places, extent), places, output) for jobs in parts]
+        summaries = [_conduct(jobs, places, extent, output) for jobs in parts]
     store = Store.read(places.db)
     comparisons = compare_cells(cells, base, store)
     store.close()
@@ -93,10 +93,10 @@ def reproduce(
     end(summaries)
 
 
-def _conduct(missing: Missing, places: Places, output: Output) -> Summary:
-    started, spec = time.perf_counter(), missing.runs[0].spec
+def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Output) -> Summary:
+    started, missing = time.perf_counter(), missing_of(jobs, places, extent)
     if missing.idle:
-        output.note(f"{spec.dataset}, {spec.network}: nothing to do")
+        output.note(f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}: nothing to do")
     summary = conduct(missing, places, output)
     note_times(summary, time.perf_counter() - started, output)
     return summary
@@ -163,6 +163,8 @@ def _render(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering]) -> 
 
 def _texts(c: ComparedCell) -> dict[str, str]:
     """One row by its columns; where figures do not compare, there is no difference to show."""
+    from harness.statistics.figures import plus_minus
+
     figure, measured = c.cell.figure, c.measured
     texts = {"method": figure.method, "attack": figure.metric}
     texts["reported"] = plus_minus(figure.median_percent, figure.std_percent)

@@ -9,7 +9,7 @@ from harness.cli import completion
 from harness.cli.common import check_places, conduct, end, missing_of, note_dataset, note_times
 from harness.cli.console import print_boards, print_json
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, what
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -29,9 +29,7 @@ def run(
         "--dataset NAME", "The data set: a name, or folder:PATH.", "cifar10", complete=completion.datasets
     ),
     wrap: list[str] | None = what(
-        "--wrap NAME",
-        "A wrapper of the update, such as awp or ema; may be repeated.",
-        complete=completion.wrappers,
+        "--wrap NAME", "A wrapper of the update, such as awp or ema; may be repeated.", complete=completion.wrappers
     ),
     folder: ImageFolder,
     rules: Rules,
@@ -61,7 +59,7 @@ def run(
         network=network,
         dataset=dataset,
         wrap=wrap,
-        attacks=training.attack_names,
+        attacks=comma_separated("--attacks", training.attacks),
     )
     with quiet():
         jobs = resolve_run(request, count_only=extent.dry_run)

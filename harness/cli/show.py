@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli import completion
-from harness.cli.code_text import code_of_model, code_of_run
 from harness.cli.console import print_json
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, argument, of_rows
@@ -92,6 +91,8 @@ def _in_json_types(value: Any) -> Any:
 def _parts_of_run(run: RunRecord) -> Iterator[RenderableType]:
     from rich.text import Text
 
+    from harness.cli.code_text import code_of_run
+
     yield _facts(
         {
             "run": f"{run.id} (attempt {run.attempt}, identity {run.identity[:12]})",
@@ -111,13 +112,15 @@ def _parts_of_run(run: RunRecord) -> Iterator[RenderableType]:
         series = {"loss": [epoch.loss for epoch in run.epochs]}
         for name in run.epochs[-1].diagnostics:
             series[name] = [epoch.diagnostics[name] for epoch in run.epochs if name in epoch.diagnostics]
-        yield _heading(f"epochs 1 to {run.epochs[-1].epoch}")
+        yield Text(f"\nepochs 1 to {run.epochs[-1].epoch}", style="bold")
         for name, values in series.items():
             yield Text(f"  {name:<16} {curve(values)}  {values[0]:.4g} to {values[-1]:.4g}")
     yield from _checkpoints(run.checkpoints)
 
 
 def _parts_of_model(model: ModelRecord) -> Iterator[RenderableType]:
+    from harness.cli.code_text import code_of_model
+
     yield _facts(
         {
             "model": f"{model.name} (not trained by harness)",
@@ -160,14 +163,14 @@ def _checkpoints(checkpoints: Sequence[CheckpointRecord]) -> Iterator[Renderable
     if table.row_count:
         yield table
     if warned:
-        yield _heading("warnings of the attacks")
+        yield Text("\nwarnings of the attacks", style="bold")
         yield from map(Text, warned)
     for checkpoint in checkpoints:
         for examination in checkpoint.examinations:
             settings = examination.settings
             norm = f" ({settings['norm']})" if "norm" in settings else ""
             where = f"epsilon {settings['epsilon']:.6g}{norm}, {settings['examples']} images"
-            yield _heading(f"checks of the {settings['kind']}, {checkpoint.name}, {where}")
+            yield Text(f"\nchecks of the {settings['kind']}, {checkpoint.name}, {where}", style="bold")
             for finding in examination.findings:
                 beyond = "" if finding.threshold is None else f" (flagged beyond {finding.threshold:g})"
                 yield Text(f"  {finding.mark or ' '} {finding.check}: {finding.reason}{beyond}")
@@ -181,12 +184,6 @@ def _telling(evaluation: EvaluationRecord, every: Sequence[EvaluationRecord]) ->
         for key, value in evaluation.settings.items()
         if key in ("epsilon", "norm") or any(other.get(key) != value for other in alike)
     }
-
-
-def _heading(text: str) -> RenderableType:
-    from rich.text import Text
-
-    return Text(f"\n{text}", style="bold")
 
 
 def _network(record: RunRecord | ModelRecord) -> str:
