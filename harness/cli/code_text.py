@@ -10,26 +10,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
 
-_KINDS = {"method": "methods", "network": "networks"}  # a run's parts, as the list of what ships calls them
-
 
 def code_of_run(run: RunRecord) -> Iterator[str]:
     """One line for what ships, and one for each part that does not."""
     from harness.registry.shipped import manifest, version_text
 
     names = {"method": run.method, "network": run.network}
+    sources = run.provenance.get("sources", {})
     shipped = [f"{part} {name}" for part, name in names.items() if part not in run.code]
     if shipped:
         yield f"{', '.join(shipped)}: as shipped with harness {run.provenance.get('harness', '(unknown)')}"
     for part, code in run.code.items():
-        name = names.get(part)
-        head = part if name is None else f"{part} {name}"
-        files = run.provenance.get("sources", {}).get(part)
-        yield f"{head}: {code[:12] if files else code}" + (f"; {_today(files)}" if files else "")
+        head = f"{part} {names[part]}" if part in names else part
+        files = sources.get(part)
+        yield f"{head}: {code[:12]}; {_today(files)}" if files else f"{head}: {code}"
     for part, name in names.items():
-        known = manifest()[_KINDS[part]].get(name)
+        known = manifest()[f"{part}s"].get(name)
         now = version_text(known["version"]) if known is not None else ""
-        if known is not None and run.code.get(part, "") != now and not run.provenance.get("sources", {}).get(part):
+        if known is not None and run.code.get(part, "") != now and not sources.get(part):
             yield f"today's {part} {name} differs: it is {now or 'version 1'}"
 
 

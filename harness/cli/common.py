@@ -1,9 +1,9 @@
-"""What the commands that train and attack have in common: places checked early, notes, times, failures."""
+"""What the commands that train and attack have in common: places checked early, runs conducted, notes, failures."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,8 +11,10 @@ import typer
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from harness.cli.options import Output, Places
+    from harness.cli.options import Extent, Output, Places
     from harness.execution.summary import Summary
+    from harness.planning.missing import Missing
+    from harness.planning.run_job import RunJob
     from harness.plugin.dataset import Dataset
 
 
@@ -32,6 +34,33 @@ def check_places(places: Places, *, writing: bool) -> None:
         require_writable(places.runs_dir)
     except OSError as error:
         raise HarnessError(f"--runs-dir {places.runs_dir} cannot be written: {error}; give another one") from None
+
+
+def missing_of(jobs: Sequence[RunJob], places: Places, extent: Extent) -> Missing:
+    """What the store lacks of some jobs."""
+    from harness.planning.missing import find_missing
+    from harness.store.store import Store
+
+    store = Store.read(places.db)
+    missing = find_missing(jobs, store, fresh=extent.fresh)
+    store.close()
+    return missing
+
+
+def conduct(missing: Missing, places: Places, output: Output) -> Summary:
+    """Train and attack what is missing of some jobs, with progress, and say where and for how long."""
+    from harness.cli.plan_text import note_device
+    from harness.cli.progress import Watch
+    from harness.execution.conduct import Conductor, default_workers
+    from harness.store.store import Store
+
+    workers = places.workers or default_workers(missing.runs[0].job)
+    note_device(missing, workers, places, output)
+    store = Store.write(places.db)
+    with Watch(output) as watch:
+        summary = Conductor(missing, store, places.runs_dir, watch, workers).conduct()
+    store.close()
+    return summary
 
 
 def note_dataset(dataset: Dataset, output: Output) -> None:

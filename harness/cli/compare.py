@@ -2,96 +2,59 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import Annotated
 
 from harness.cli import completion
-from harness.cli.console import print_parts
+from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped
-from harness.cli.options import AsJson, Db, ImageFolder, Plugins, place, rows_option
+from harness.cli.options import AS_JSON, DB, PLUGINS, ImageFolder, Rows, argument, of_rows, option, place
 from harness.errors import HarnessError
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+of_comparison = partial(option, "How to compare")
 
 
-how = partial(typer.Option, rich_help_panel="How to compare")
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """What is compared: two rows under one attack; all pairs; the most vulnerable images of two rows or attacks."""
+
+    attack: str | None = of_comparison(
+        "--attack NAME",
+        "Under this attack, or worst_case.",
+        shown="the last that both have",
+        complete=completion.attacks,
+    )
+    everything: bool = of_comparison("--all", "All pairs of rows of each board, Holm-corrected.", False)
+    vulnerable: bool = of_comparison("--vulnerable", "Compare which test images are the most vulnerable.", False)
+    attacks: str | None = of_comparison(
+        "--attacks X,Y", "With --vulnerable and A alone: two attacks on it.", complete=completion.attack_list
+    )
+    share: float | None = of_comparison("--share SHARE", "With --vulnerable: the share of images.", shown="0.2")
 
 
 @grouped
 def compare(
-    first: Annotated[
-        str | None, typer.Argument(metavar="A", help="A run's number, or a row's label such as 'lrat floor=pgd'.")
-    ] = None,
-    second: Annotated[str | None, typer.Argument(metavar="B", help="What to compare it with, likewise.")] = None,
+    first: Annotated[str | None, argument("A", "A run's number, or a row's label such as 'lrat floor=pgd'.")] = None,
+    second: Annotated[str | None, argument("B", "What to compare it with, likewise.")] = None,
     *,
-    attack: Annotated[
-        str | None,
-        how(
-            metavar="NAME",
-            help="Under this attack, or worst_case.",
-            show_default="the last that both have",
-            autocompletion=completion.plugin_names("attacks"),
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME",
-            help="On this data set; folder:PATH is read, for the classes of its images.",
-            autocompletion=completion.plugin_names("datasets"),
-        ),
-    ] = None,
-    arch: Annotated[
-        str | None,
-        rows_option(metavar="NAME", help="Of this network.", autocompletion=completion.plugin_names("networks")),
-    ] = None,
-    checkpoint: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME",
-            help="At this checkpoint: early or last.",
-            autocompletion=completion.words("early", "last"),
-        ),
-    ] = None,
-    protocol: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME",
-            help="Trained under this protocol: its name, or its fingerprint's beginning.",
-            autocompletion=completion.protocols,
-        ),
-    ] = None,
-    everything: Annotated[bool, how("--all", help="All pairs of rows of each board, Holm-corrected.")] = False,
-    vulnerable: Annotated[bool, how("--vulnerable", help="Compare which test images are the most vulnerable.")] = False,
-    attacks: Annotated[
-        str | None,
-        how(
-            metavar="X,Y",
-            help="With --vulnerable and A alone: two attacks on it.",
-            autocompletion=completion.plugin_lists("attacks"),
-        ),
-    ] = None,
-    share: Annotated[
-        float | None,
-        how(metavar="SHARE", help="With --vulnerable: the share of images.", show_default="0.2"),
-    ] = None,
+    how: How,
+    dataset: str | None = of_rows(
+        "--dataset NAME",
+        "Rows on this data set alone; folder:PATH is read, for the classes of its images.",
+        complete=completion.datasets,
+    ),
+    rows: Rows,
     folder: ImageFolder,
-    data_dir: Annotated[
-        Path | None, place(metavar="PATH", help="Read the classes of a data set that is not bundled from here.")
-    ] = None,
-    plugins: Plugins = None,
-    db: Db = None,
-    as_json: AsJson = False,
+    data_dir: Path | None = place("--data-dir PATH", "Read the classes of a data set that is not bundled from here."),
+    plugins: list[Path] | None = PLUGINS,
+    db: str | None = DB,
+    as_json: bool = AS_JSON,
 ) -> None:
     """Compare two methods, networks, or attacks on the same test images: differences, intervals, paired tests."""
     names = [name for name in (first, second) if name is not None]
-    _check(names, everything, vulnerable, attacks, attack, share)
+    _check(how, names)
     from harness.comparison import document as documents
     from harness.comparison import text as texts
     from harness.comparison.comparison import compare as compare_entrants
@@ -105,48 +68,41 @@ def compare(
 
     images = read(dataset, vars(folder), data_dir, tuple(plugins or ())) if ":" in (dataset or "") and dataset else None
     dataset = images.name if images else dataset
-    fingerprint = images.fingerprint if images else None
+    where = Where(dataset=dataset, fingerprint=images.fingerprint if images else None, **vars(rows))
     store = Store.read(db)
-    where = Where(dataset=dataset, fingerprint=fingerprint, network=arch, checkpoint=checkpoint, protocol=protocol)
-    if everything:
-        selection = Selection(dataset=dataset, network=arch, checkpoint=checkpoint, protocol=protocol, sort=attack)
-        found = families(store, selection)
-        _emit(documents.family_document(found), texts.family_parts(found), as_json)
-    elif attacks is not None:
-        pairs = attacks_agree(store, find_one(store, names[0], where), attacks.split(","), share or SHARE)
-        _emit(documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs), as_json)
-    elif vulnerable:
-        pairs = networks_agree(store, *find_two(store, names[0], names[1], where), attack, share or SHARE)
-        _emit(documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs), as_json)
+    if how.everything:
+        found = families(store, Selection(dataset=dataset, sort=how.attack, **vars(rows)))
+        document, parts = documents.family_document(found), texts.family_parts(found)
+    elif how.attacks is not None:
+        pairs = attacks_agree(store, find_one(store, names[0], where), how.attacks.split(","), how.share or SHARE)
+        document, parts = documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs)
+    elif how.vulnerable:
+        pairs = networks_agree(store, *find_two(store, names[0], names[1], where), how.attack, how.share or SHARE)
+        document, parts = documents.vulnerable_document(pairs), texts.vulnerable_parts(pairs)
     else:
         one, other = find_two(store, names[0], names[1], where)
         record = one.networks[0].dataset
         labels = labels_of(images, record) if images else known_labels(record, data_dir, tuple(plugins or ()))
-        result = compare_entrants(store, one, other, attack, labels)
-        _emit(documents.comparison_document(result), texts.comparison_parts(result), as_json)
+        result = compare_entrants(store, one, other, how.attack, labels)
+        document, parts = documents.comparison_document(result), texts.comparison_parts(result)
+    if as_json:
+        print_json(document)
+    else:
+        print_parts(parts)
     store.close()
 
 
-def _check(
-    names: list[str], everything: bool, vulnerable: bool, attacks: str | None, attack: str | None, share: float | None
-) -> None:
+def _check(how: How, names: list[str]) -> None:
     """Refuse what does not go together."""
-    if everything and (names or vulnerable):
+    if how.everything and (names or how.vulnerable):
         raise HarnessError("--all compares every two rows of each board: give no names and no --vulnerable beside it")
-    if not vulnerable and (attacks is not None or share is not None):
+    if not how.vulnerable and (how.attacks is not None or how.share is not None):
         raise HarnessError("--attacks and --share are about vulnerable images: add --vulnerable")
-    if share is not None and not 0 < share <= 1:
-        raise HarnessError(f"--share {share:g} is refused: it is a share of the images, above 0 and at most 1")
-    if attacks is not None and attack is not None:
+    if how.share is not None and not 0 < how.share <= 1:
+        raise HarnessError(f"--share {how.share:g} is refused: it is a share of the images, above 0 and at most 1")
+    if how.attacks is not None and how.attack is not None:
         raise HarnessError("--attacks compares two attacks on one network, --attack is one for two: give one of them")
-    wanted = 0 if everything else 1 if attacks is not None else 2
+    wanted = 0 if how.everything else 1 if how.attacks is not None else 2
     if len(names) != wanted:
         form = ("--all", "A --attacks X,Y --vulnerable", "A B")[wanted]
         raise HarnessError(f"{len(names)} name(s) where {wanted} belong: write harness compare {form}")
-
-
-def _emit(document: dict[str, Any], parts: Iterator[RenderableType], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(document, indent=2))
-        return
-    print_parts(parts)

@@ -1,8 +1,9 @@
-"""Standard output for tables: as wide as the terminal, and of a fixed width where it goes to a file or a pipe."""
+"""Standard output: JSON, and tables as wide as the terminal, or of a fixed width where they go to a file or a pipe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,23 +14,29 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 140  # characters, where there is no terminal to fit
 
 
+def print_json(document: object) -> None:
+    """Print one JSON document, for people and programs."""
+    print(json.dumps(document, indent=2))
+
+
 def print_boards(boards: Sequence[Board]) -> None:
     """Print the boards of a leaderboard."""
     from harness.leaderboard.render_table import render_table
 
-    _print(lambda console: render_table(boards, console))
+    console = _console()
+    for part in render_table(boards, console):
+        console.print(part)
 
 
 def print_parts(parts: Iterable[RenderableType]) -> None:
     """Print lines and tables, one below the other."""
-    _print(lambda _: parts)
+    console = _console()
+    for part in parts:
+        console.print(part)
 
 
-def _print(parts: Callable[[Console], Iterable[RenderableType]]) -> None:
+def _console() -> Console:
     from rich.console import Console
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    for part in parts(console):
-        console.print(part)
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)

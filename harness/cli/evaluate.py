@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
 from harness.cli import completion
 from harness.cli.common import check_places, note_dataset, note_times
+from harness.cli.console import print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
     Extent,
@@ -19,8 +18,10 @@ from harness.cli.options import (
     Output,
     Places,
     Rules,
+    argument,
     comma_separated,
-    protocol_option,
+    of_protocol,
+    option,
     what,
 )
 from harness.errors import SettingError
@@ -42,86 +43,62 @@ NOTED = {
 }
 """What of a model's provenance is printed before it is attacked, and in which words."""
 
-MODEL = "How the model is read"
-model_option = partial(typer.Option, rich_help_panel=MODEL)
-Channels = Annotated[
-    str | None, model_option(metavar="C,C,C", help="Put (x - mean) / std inside the model; pixels are in [0, 1].")
-]
+of_model = partial(option, "How the model is read")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacks:
+    """In which ball, and by which attacks."""
+
+    epsilon: str | None = of_protocol(
+        "--epsilon E",
+        "Attack in a ball of this radius, such as 4/255. Short for --set evaluation.epsilon=E.",
+        shown="the protocol's",
+    )
+    attacks: str | None = of_protocol(
+        "--attacks A,B",
+        "Run these attacks, of the protocol or not, and natural accuracy; the protocol stays as it is.",
+        shown="the protocol's",
+        complete=completion.attack_list,
+    )
+    sweep: str | None = of_protocol("--sweep 0,2,4,...", "Robust accuracy against the radius, in 1/255.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the model is read."""
+
+    network: str | None = of_model(
+        "--arch NAME", "The network of a weights file.", shown="recognised by its tensors", complete=completion.networks
+    )
+    name: str | None = of_model("--name LABEL", "What the leaderboard calls a model from elsewhere.")
+    mean: str | None = of_model("--mean C,C,C", "Put (x - mean) / std inside the model; pixels are in [0, 1].")
+    std: str | None = of_model("--std C,C,C", "Put (x - mean) / std inside the model; pixels are in [0, 1].")
+    no_normalisation: bool = of_model(
+        "--no-normalisation", "A weights file's network takes pixels in [0, 1] as they are.", False
+    )
+    outputs: Literal["logits", "probabilities", "binary-logit", "binary-probability"] = of_model(
+        "--outputs KIND", "What it returns: logits, probabilities, binary-logit, or binary-probability.", "logits"
+    )
 
 
 @grouped
 def evaluate(
     target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET",
-            help="A run's number (12, 12:early), a weights file, module:factory, or robustbench:NAME.",
-        ),
+        str, argument("TARGET", "A run's number (12, 12:early), a weights file, module:factory, or robustbench:NAME.")
     ],
     *,
-    dataset: Annotated[
-        str | None,
-        what(
-            "--dataset",
-            metavar="NAME",
-            help="The data set: a name, or folder:PATH.",
-            show_default="the run's, or cifar10",
-            autocompletion=completion.plugin_names("datasets"),
-        ),
-    ] = None,
+    dataset: str | None = what(
+        "--dataset NAME",
+        "The data set: a name, or folder:PATH.",
+        shown="the run's, or cifar10",
+        complete=completion.datasets,
+    ),
     folder: ImageFolder,
     extent: Extent,
     rules: Rules,
-    epsilon: Annotated[
-        str | None,
-        protocol_option(
-            "--epsilon",
-            metavar="E",
-            help="Attack in a ball of this radius, such as 4/255. Short for --set evaluation.epsilon=E.",
-            show_default="the protocol's",
-        ),
-    ] = None,
-    attacks: Annotated[
-        str | None,
-        protocol_option(
-            "--attacks",
-            metavar="A,B",
-            help="Run these attacks, of the protocol or not, and natural accuracy; the protocol stays as it is.",
-            show_default="the protocol's",
-            autocompletion=completion.plugin_lists("attacks"),
-        ),
-    ] = None,
-    sweep: Annotated[
-        str | None,
-        protocol_option("--sweep", metavar="0,2,4,...", help="Robust accuracy against the radius, in 1/255."),
-    ] = None,
-    network: Annotated[
-        str | None,
-        model_option(
-            "--arch",
-            metavar="NAME",
-            help="The network of a weights file.",
-            show_default="recognised by its tensors",
-            autocompletion=completion.plugin_names("networks"),
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, model_option("--name", metavar="LABEL", help="What the leaderboard calls a model from elsewhere.")
-    ] = None,
-    mean: Channels = None,
-    std: Channels = None,
-    no_normalisation: Annotated[
-        bool,
-        model_option("--no-normalisation", help="A weights file's network takes pixels in [0, 1] as they are."),
-    ] = False,
-    outputs: Annotated[
-        Literal["logits", "probabilities", "binary-logit", "binary-probability"],
-        model_option(
-            "--outputs",
-            metavar="KIND",
-            help="What it returns: logits, probabilities, binary-logit, or binary-probability.",
-        ),
-    ] = "logits",
+    attacks: Attacks,
+    reading: Reading,
     places: Places,
     output: Output,
 ) -> None:
@@ -140,29 +117,31 @@ def evaluate(
         folder,
         extent,
         rules,
+        attacks,
+        reading,
         places,
         target=target,
-        attacks=comma_separated("--attacks", attacks),
         dataset=dataset,
-        network=network,
-        name=name,
-        epsilon=epsilon,
-        sweep=None if sweep is None else _radii(sweep),
+        attacks=comma_separated("--attacks", attacks.attacks),
+        sweep=None if attacks.sweep is None else _radii(attacks.sweep),
         preprocessing=Preprocessing.from_mapping(
-            {k: v for k, v in (("mean", mean), ("std", std), ("outputs", outputs)) if v is not None}
+            {name: value for name in ("mean", "std", "outputs") if (value := getattr(reading, name)) is not None}
         ),
-        no_normalisation=no_normalisation,
     )
     store = Store.read(places.db)
     with quiet():
         evaluation = resolve_evaluate(request, store, count_only=extent.dry_run)
     workers = places.workers or default_workers(evaluation.assessment)
     if extent.dry_run:
+        from harness.cli.plan_text import print_plan
+        from harness.planning.missing import find_missing_of_target
+
         note_dataset(evaluation.assessment.dataset, output)
-        _print_plan(evaluation, store, workers, output)
-    store.close()
-    if extent.dry_run:
+        label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
+        print_plan(find_missing_of_target(evaluation, store), workers, output.as_json, label)
+        store.close()
         return
+    store.close()
     from harness.cli.progress import Watch
 
     store = Store.write(places.db)
@@ -187,20 +166,6 @@ def _note_model(evaluation: EvaluateJob, output: Output) -> None:
             output.note(f"{words}: {', '.join(value) if isinstance(value, list) else value}")
 
 
-def _print_plan(evaluation: EvaluateJob, store: Store, workers: int, output: Output) -> None:
-    from harness.cli.plan_text import target_document, target_lines
-    from harness.planning.cost import estimate
-    from harness.planning.missing import find_missing_of_target
-
-    missing = find_missing_of_target(evaluation, store)
-    cost = estimate(missing)
-    label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
-    if output.as_json:
-        print(json.dumps(target_document(missing, cost, label, workers), indent=2))
-    else:
-        print("\n".join(target_lines(missing, cost, label, workers)))
-
-
 def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, summary: Summary, output: Output) -> None:
     from harness.cli.origin import origin, repeated
     from harness.cli.report_text import report_lines, sweep_lines
@@ -222,7 +187,7 @@ def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, sum
         if not output.as_json:
             print("\n".join(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0])))
     if output.as_json:
-        print(json.dumps({"dataset": evaluation.assessment.dataset.name, "reports": documents}, indent=2))
+        print_json({"dataset": evaluation.assessment.dataset.name, "reports": documents})
     again = [e for e in shown if e.id in summary.attacked]
     say = output.note if output.as_json else print
     for text in (origin(shown, summary.attacked), repeated(again, store)):

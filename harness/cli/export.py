@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion
+from harness.cli.grouped import grouped
 from harness.cli.help import Command, Group
-from harness.cli.options import Db, RunsDir
+from harness.cli.options import DB, RUNS_DIR, argument, option
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.robustbench.entry import Entry
 
 app = typer.Typer(help="Write results for other leaderboards.", no_args_is_help=False, cls=Group)
-
-
-entry_option = partial(typer.Option, rich_help_panel="The entry")
+of_entry = partial(option, "The entry")
 
 
 @app.callback()
@@ -29,38 +28,26 @@ def export() -> None:
 
 
 @app.command("robustbench", cls=Command, epilog="Example:\n\n  harness export robustbench 12 --out entry.json")
+@grouped
 def robustbench(
-    run_id: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, as `harness runs` prints it.")],
-    out: Annotated[
-        Path | None,
-        entry_option(
-            metavar="FILE.json",
-            help="Write the entry there, and FILE.py that loads the model.",
-            show_default="print it",
-        ),
-    ] = None,
-    loader: Annotated[bool, entry_option("--loader", help="Print the loader instead of the entry.")] = False,
-    checkpoint: Annotated[
-        str,
-        entry_option(
-            metavar="NAME",
-            help="Which of the run's checkpoints.",
-            autocompletion=completion.words("early", "last"),
-        ),
-    ] = "last",
-    epsilon: Annotated[
-        str | None, entry_option(metavar="E", help="AutoAttack's radius, where several were measured: 8/255.")
-    ] = None,
-    authors: Annotated[str | None, entry_option(metavar="NAMES", help="Names, separated by commas.")] = None,
-    title: Annotated[str | None, entry_option("--title", "--name", metavar="TITLE", help="The paper's title.")] = None,
-    link: Annotated[str | None, entry_option(metavar="URL", help="Where the paper is.")] = None,
-    venue: Annotated[str | None, entry_option(metavar="VENUE", help="Where it came out, such as 'ICML 2021'.")] = None,
-    additional_data: Annotated[
-        bool | None,
-        entry_option("--additional-data/--no-additional-data", help="Whether it saw data of other sources."),
-    ] = None,
-    runs_dir: RunsDir = Path("runs"),
-    db: Db = None,
+    run_id: Annotated[int, argument("RUN", "The run's number, as `harness runs` prints it.")],
+    out: Path | None = of_entry(
+        "--out FILE.json", "Write the entry there, and FILE.py that loads the model.", shown="print it"
+    ),
+    loader: bool = of_entry("--loader", "Print the loader instead of the entry.", False),
+    checkpoint: str = of_entry(
+        "--checkpoint NAME", "Which of the run's checkpoints.", "last", complete=completion.checkpoints
+    ),
+    epsilon: str | None = of_entry("--epsilon E", "AutoAttack's radius, where several were measured: 8/255."),
+    authors: str | None = of_entry("--authors NAMES", "Names, separated by commas."),
+    title: str | None = of_entry("--title --name TITLE", "The paper's title."),
+    link: str | None = of_entry("--link URL", "Where the paper is."),
+    venue: str | None = of_entry("--venue VENUE", "Where it came out, such as 'ICML 2021'."),
+    additional_data: bool | None = of_entry(
+        "--additional-data/--no-additional-data", "Whether it saw data of other sources."
+    ),
+    runs_dir: Path = RUNS_DIR,
+    db: str | None = DB,
 ) -> None:
     """Write a run's entry for RobustBench's leaderboard: a JSON object, and how the model is loaded."""
     from harness.robustbench import export as made

@@ -1,7 +1,7 @@
 """Options in groups: a group is declared once, as a dataclass, and any command takes it whole.
 
 Typer reads the options of a command off the parameters of its function. ``grouped`` writes every group of a function
-out as its fields, for Typer, and hands the function the group again. ``request_of`` makes a request of groups: an
+out as its fields, for Typer, and gives the function the group again. ``request_of`` makes a request of groups: an
 option and the field of a request that it fills have one name.
 """
 
@@ -11,9 +11,9 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from inspect import Parameter, Signature
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from harness.errors import HarnessError
 
@@ -33,7 +33,7 @@ def grouped(function: Function) -> Function:
         if name in groups:
             parameters += _parameters(groups[name])
         else:
-            parameters.append(parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY))
+            parameters.append(_parameter(name, hints[name], parameter.default))
 
     @functools.wraps(function)
     def call(**values: Any) -> None:
@@ -53,18 +53,16 @@ def grouped(function: Function) -> Function:
     return call
 
 
-@functools.cache  # so that commands which share a group have the very same options
 def _parameters(group: Any) -> list[Parameter]:
     hints = get_type_hints(group, include_extras=True)
-    return [
-        Parameter(
-            field.name,
-            Parameter.KEYWORD_ONLY,
-            default=Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
-        )
-        for field in fields(group)
-    ]
+    return [_parameter(field.name, hints[field.name], field) for field in fields(group)]
+
+
+def _parameter(name: str, hint: Any, default: Any) -> Parameter:
+    """A parameter as Typer reads it; its default may be what ``option`` returned."""
+    if isinstance(default, Field):
+        hint, default = Annotated[hint, default.metadata["typer"]], default.default
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
 def request_of(cls: type[R], *groups: object, **own: object) -> R:

@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from harness.cli import completion
 from harness.cli.console import print_boards
-from harness.cli.options import Db, output_option, rows_option
+from harness.cli.grouped import grouped
+from harness.cli.options import DB, Rows, of_output, of_rows
 from harness.errors import did_you_mean, near_misses
 
 Format = Literal["table", "json", "markdown", "csv"]
 
 
+@grouped
 def leaderboard(
-    dataset: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME", help="Show this data set's rows alone.", autocompletion=completion.plugin_names("datasets")
-        ),
-    ] = None,
-    arch: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME", help="Show this network's rows alone.", autocompletion=completion.plugin_names("networks")
-        ),
-    ] = None,
-    protocol: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME",
-            help="Show rows under this protocol alone: its name, or its fingerprint's beginning.",
-            autocompletion=completion.protocols,
-        ),
-    ] = None,
-    checkpoint: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME",
-            help="Show this checkpoint's rows alone: early or last.",
-            autocompletion=completion.words("early", "last"),
-        ),
-    ] = None,
-    sort: Annotated[
-        str | None,
-        rows_option(
-            metavar="COLUMN",
-            help="Rank by this attack, or by worst_case.",
-            show_default="the last attack",
-            autocompletion=completion.plugin_names("attacks"),
-        ),
-    ] = None,
-    db: Db = None,
-    form: Annotated[Format, output_option("--format", help="How to print.")] = "table",
+    *,
+    dataset: str | None = of_rows("--dataset NAME", "Rows on this data set alone.", complete=completion.datasets),
+    rows: Rows,
+    sort: str | None = of_rows(
+        "--sort COLUMN", "Rank by this attack, or by worst_case.", shown="the last attack", complete=completion.attacks
+    ),
+    db: str | None = DB,
+    form: Format = of_output("--format <table|json|markdown|csv>", "How to print.", "table"),
 ) -> None:
     """Show the leaderboard: measured rows, and those that papers report, each in rankings of their own."""
     from harness.leaderboard.board import Selection
@@ -62,14 +33,10 @@ def leaderboard(
     from harness.store.store import Store
 
     store = Store.read(db)
-    selection = Selection(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint, sort=sort)
-    chosen = boards(store, selection)
-    if form == "json":
-        print(render_json(chosen))
-    elif form == "markdown":
-        print(render_markdown(chosen))
-    elif form == "csv":
-        print(render_csv(chosen))
+    chosen = boards(store, Selection(dataset=dataset, sort=sort, **vars(rows)))
+    if form != "table":
+        render = {"json": render_json, "markdown": render_markdown, "csv": render_csv}[form]
+        print(render(chosen))
     else:
         print_boards(chosen)
         if not chosen:

@@ -2,92 +2,75 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from dataclasses import MISSING
+from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from harness.cli import completion
-from harness.cli.options import AsJson, Plugins
+from harness.cli.console import print_json
+from harness.cli.grouped import grouped
+from harness.cli.options import AS_JSON, PLUGINS, argument
 from harness.errors import UnknownName
-from harness.registry.catalogue import KINDS, discover
-
-LISTED = (*KINDS, "protocols")
 
 
+@grouped
 def list_plugins(
     kind: Annotated[
         str,
-        typer.Argument(
-            metavar="KIND",
-            help="methods, attacks, datasets, networks, wrappers, or protocols.",
-            autocompletion=completion.words(*LISTED),
+        argument(
+            "KIND", "methods, attacks, datasets, networks, wrappers, or protocols.", complete=completion.listed_kinds
         ),
     ],
-    plugins: Plugins = None,
-    as_json: AsJson = False,
+    plugins: list[Path] | None = PLUGINS,
+    as_json: bool = AS_JSON,
 ) -> None:
     """List methods, attacks, datasets, networks, wrappers, or protocols, with their sources and settings."""
-    if kind not in LISTED:
-        raise UnknownName("kind", kind, LISTED)
+    from harness.registry.catalogue import KINDS, discover
+
+    if kind not in (*KINDS, "protocols"):
+        raise UnknownName("kind", kind, (*KINDS, "protocols"))
     if kind == "protocols":
-        document = {"protocols": _protocols()}
+        document = {"protocols": list(_protocols())}
     else:
         catalogue = discover(kind, tuple(plugins or ()))
         document = {
             kind: [
-                {
-                    "name": found.name,
-                    "summary": found.cls.summary(),
-                    "where": found.where,
-                    "settings": [
-                        {"name": s.name, "type": s.type, "meaning": s.meaning}
-                        | ({} if s.required else {"default": s.default})
-                        for s in found.cls.describe()
-                    ],
-                }
+                {"name": found.name, "summary": found.cls.summary(), "where": found.where}
+                | {"settings": [_setting(s.name, s.type, s.meaning, s.default) for s in found.cls.describe()]}
                 for found in catalogue.found.values()
             ],
             "broken": [{"name": b.name, "where": b.where, "reason": b.reason} for b in catalogue.broken],
         }
     if as_json:
-        print(json.dumps(document, indent=2))
+        print_json(document)
     else:
         _print(document)
 
 
-def _protocols() -> list[dict[str, Any]]:
-    from harness.planning.assessment import with_attacks
-    from harness.plugin.settings import SettingInfo
-    from harness.protocols.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
+def _setting(name: str, kind: str, meaning: str, default: Any) -> dict[str, Any]:
+    setting = {"name": name, "type": kind, "meaning": meaning}
+    return setting if default is MISSING else setting | {"default": default}
 
-    parts = (("train", TrainProtocol), ("evaluation", EvaluationProtocol))
-    listed = []
+
+def _protocols() -> Iterator[dict[str, Any]]:
+    from harness.planning.assessment import with_attacks
+    from harness.protocols.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
+    from harness.registry.catalogue import discover
+
     for name in protocol_names():
         protocol, _ = with_attacks(load_protocol(name), discover("attacks"))
         document = protocol.document()
-        settings: list[tuple[SettingInfo, str, Any]] = [
-            (info, f"{table}.{info.name}", document[table].get(info.name, info.default))
-            for table, cls in parts
-            for info in cls.describe()
-        ]
-        rows = [{"name": key, "type": i.type, "meaning": i.meaning, "default": value} for i, key, value in settings]
-        radius = {"name": "epsilon", "type": "float", "meaning": "radius of the ball, on the [0, 1] pixel scale"}
-        rows.insert(0, radius | {"default": protocol.epsilon})
+        rows = [_setting("epsilon", "float", "radius of the ball, on the [0, 1] pixel scale", protocol.epsilon)]
+        for table, cls in (("train", TrainProtocol), ("evaluation", EvaluationProtocol)):
+            for info in cls.describe():
+                value = document[table].get(info.name, info.default)
+                rows.append(_setting(f"{table}.{info.name}", info.type, info.meaning, value))
         for attack, values in protocol.attack_settings.items():
-            for key, value in values.items():
-                meaning = f"see `harness list attacks`, {attack}"
-                rows.append({"name": f"{attack}.{key}", "type": "", "meaning": meaning, "default": value})
-        listed.append(
-            {
-                "name": name,
-                "summary": protocol.summary,
-                "where": f"harness/protocols/{name}.toml",
-                "fingerprint": protocol.fingerprint,
-                "settings": rows,
-            }
-        )
-    return listed
+            meaning = f"see `harness list attacks`, {attack}"
+            rows += [_setting(f"{attack}.{key}", "", meaning, value) for key, value in values.items()]
+        place = {"where": f"harness/protocols/{name}.toml", "fingerprint": protocol.fingerprint}
+        yield {"name": name, "summary": protocol.summary, **place, "settings": rows}
 
 
 def _print(document: dict[str, list[dict[str, Any]]]) -> None:

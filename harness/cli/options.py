@@ -1,15 +1,16 @@
 """Options that several commands share, each declared once; those that go together are a group.
 
-An option that fills a field of a request has the field's name. Its value is checked where the request is resolved.
+An option is the default of a parameter, or of a field of a group; ``grouped`` hands it to Typer. One that fills a field
+of a request has the field's name. Its value is checked where the request is resolved.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -18,171 +19,158 @@ from harness.errors import SettingError
 
 WHAT, FOLDERS, PROTOCOL = "What to run", "Folders of images", "Protocol"
 ROWS, PLACES, OUTPUT = "Which rows", "Where things are", "Output"
-what = partial(typer.Option, rich_help_panel=WHAT)
-folder_option = partial(typer.Option, rich_help_panel=FOLDERS)
-rows_option = partial(typer.Option, rich_help_panel=ROWS)
-protocol_option = partial(typer.Option, rich_help_panel=PROTOCOL)
-place = partial(typer.Option, rich_help_panel=PLACES)
-output_option = partial(typer.Option, rich_help_panel=OUTPUT)
-
-# ---- options that commands without a request take, too
-
-Db = Annotated[
-    str | None,
-    place(
-        "--db",
-        envvar="HARNESS_DB",
-        metavar="PATH|URL",
-        help="The database of results: a path or a SQLAlchemy URL.",
-        show_default="leaderboard.db",
-    ),
-]
-Plugins = Annotated[
-    list[Path] | None,
-    place("--plugin", metavar="FILE.py", help="A plugin file; may be repeated. Also: the folder HARNESS_PLUGINS."),
-]
-RunsDir = Annotated[Path, place("--runs-dir", metavar="PATH", help="Where weights, states, and logs are kept.")]
-AsJson = Annotated[bool, output_option("--json", help="Print JSON.")]
 
 
-# ---- groups
+def option(
+    panel: str,
+    usage: str,
+    text: str,
+    value: Any = None,
+    *,
+    shown: str | bool = True,
+    complete: completion.Complete | None = None,
+    variable: str | None = None,
+) -> Any:
+    """An option, written as the help shows it: ``--epochs N``. A flag has no word for its value: ``--json``.
+
+    Args:
+        panel: the named group of the help that it is in.
+        text: what it is for.
+        value: what holds where it is not given.
+        shown: the default in words, for the help.
+        complete: what a shell offers as its value.
+        variable: the environment variable that gives it, too.
+    """
+    flags = [word for word in usage.split() if word.startswith("--")]
+    declared = typer.Option(
+        *flags,
+        metavar=usage.removeprefix(" ".join(flags)).strip(),
+        help=text,
+        rich_help_panel=panel,
+        show_default=shown,
+        autocompletion=complete,
+        envvar=variable,
+    )
+    return field(default=value, metadata={"typer": declared})
+
+
+def argument(metavar: str, text: str, *, complete: completion.Complete | None = None) -> Any:
+    """An argument, which stands in an ``Annotated``: its word in the help, what it is, what a shell offers."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
+
+
+what, of_folder, of_rows = partial(option, WHAT), partial(option, FOLDERS), partial(option, ROWS)
+of_protocol, place, of_output = partial(option, PROTOCOL), partial(option, PLACES), partial(option, OUTPUT)
+
+DB = place(
+    "--db PATH|URL",
+    "The database of results: a path or a SQLAlchemy URL.",
+    shown="leaderboard.db",
+    variable="HARNESS_DB",
+)
+PLUGINS = place("--plugin FILE.py", "A plugin file; may be repeated. Also: the folder HARNESS_PLUGINS.")
+RUNS_DIR = place("--runs-dir PATH", "Where weights, states, and logs are kept.", Path("runs"))
+AS_JSON = of_output("--json", "Print JSON.", False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder:
     """How ``--dataset folder:PATH`` is read."""
 
-    image_size: Annotated[
-        int | None, folder_option("--image-size", metavar="N", help="For folder:PATH: bring images to NxN.")
-    ] = None
-    class_order: Annotated[
-        str | None,
-        folder_option(
-            "--class-order",
-            metavar="ORDER",
-            help="For folder:PATH: auto, names, numbers, A,B,C or a file.",
-            show_default="auto",
-        ),
-    ] = None
-    channels: Annotated[int | None, folder_option("--channels", metavar="1|3", help="Read them as grey or RGB.")] = None
+    image_size: int | None = of_folder("--image-size N", "For folder:PATH: bring images to NxN.")
+    class_order: str | None = of_folder(
+        "--class-order ORDER", "For folder:PATH: auto, names, numbers, A,B,C or a file.", shown="auto"
+    )
+    channels: int | None = of_folder("--channels 1|3", "Read them as grey or RGB.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Which rows of the leaderboard a command is about, besides their data set."""
+
+    network: str | None = of_rows("--arch NAME", "Rows of this network alone.", complete=completion.networks)
+    protocol: str | None = of_rows(
+        "--protocol NAME",
+        "Rows under this protocol alone: its name, or its fingerprint's beginning.",
+        complete=completion.protocols,
+    )
+    checkpoint: str | None = of_rows(
+        "--checkpoint NAME", "Rows of this checkpoint alone: early or last.", complete=completion.checkpoints
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """The protocol, and changes to it."""
 
-    protocol: Annotated[
-        str | None,
-        protocol_option(
-            "--protocol",
-            metavar="NAME",
-            help="The protocol: a name, or a TOML file.",
-            show_default="the data set's",
-            autocompletion=completion.protocols,
-        ),
-    ] = None
-    values: Annotated[
-        list[str] | None,
-        protocol_option("--set", metavar="KEY=VALUE", help="Change a field of the protocol, a method, a network."),
-    ] = None
+    protocol: str | None = of_protocol(
+        "--protocol NAME",
+        "The protocol: a name, or a TOML file.",
+        shown="the data set's",
+        complete=completion.protocols,
+    )
+    values: list[str] | None = of_protocol("--set KEY=VALUE", "Change a field of the protocol, a method, a network.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """What else is asked of networks that are trained: how many, and short forms of ``--set``."""
 
-    train_seeds: Annotated[int, what("--train-seeds", metavar="M", help="Networks to train, from different seeds.")] = 1
-    epsilon: Annotated[
-        str | None,
-        protocol_option(
-            "--epsilon",
-            metavar="E",
-            help="Train and attack in a ball of this radius, such as 4/255. Short for --set epsilon=E.",
-            show_default="the protocol's",
-        ),
-    ] = None
-    attacks: Annotated[
-        str | None,
-        protocol_option(
-            "--attacks",
-            metavar="A,B",
-            help="Evaluate by these attacks; the board ranks by the last. Short for --set evaluation.attacks=A,B.",
-            show_default="the protocol's",
-            autocompletion=completion.plugin_lists("attacks"),
-        ),
-    ] = None
-    epochs: Annotated[int | None, protocol_option("--epochs", metavar="N", help="Short for --set train.epochs=N.")] = (
-        None
+    train_seeds: int = what("--train-seeds M", "Networks to train, from different seeds.", 1)
+    epsilon: str | None = of_protocol(
+        "--epsilon E",
+        "Train and attack in a ball of this radius, such as 4/255. Short for --set epsilon=E.",
+        shown="the protocol's",
     )
-    precision: Annotated[
-        str | None,
-        protocol_option(
-            "--precision",
-            metavar="TYPE",
-            help="float32, tf32, or bfloat16. Short for --set train.precision=TYPE.",
-            autocompletion=completion.words("float32", "tf32", "bfloat16"),
-        ),
-    ] = None
-
-    @property
-    def attack_names(self) -> tuple[str, ...] | None:
-        """The attacks that were named; None for the protocol's."""
-        return comma_separated("--attacks", self.attacks)
+    attacks: str | None = of_protocol(
+        "--attacks A,B",
+        "Evaluate by these attacks; the board ranks by the last. Short for --set evaluation.attacks=A,B.",
+        shown="the protocol's",
+        complete=completion.attack_list,
+    )
+    epochs: int | None = of_protocol("--epochs N", "Short for --set train.epochs=N.")
+    precision: str | None = of_protocol(
+        "--precision TYPE",
+        "float32, tf32, or bfloat16. Short for --set train.precision=TYPE.",
+        complete=completion.words("float32", "tf32", "bfloat16"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extent:
     """How much is attacked, and whether what is there counts."""
 
-    seeds: Annotated[int, what("--seeds", metavar="N", help="Attack seeds of the evaluation.")] = 5
-    limit: Annotated[
-        int | None,
-        what("--limit", metavar="N", help="Evaluate N test images, balanced over the classes; another evaluation set."),
-    ] = None
-    checks: Annotated[bool, what("--checks/--no-checks", help="End with checks of rigour on every model.")] = True
-    fresh: Annotated[bool, what("--fresh", help="Start over, and keep the old.")] = False
-    dry_run: Annotated[
-        bool, what("--dry-run", help="Print what there is to do, its passes, and its time; write nothing.")
-    ] = False
+    seeds: int = what("--seeds N", "Attack seeds of the evaluation.", 5)
+    limit: int | None = what("--limit N", "Evaluate N test images, balanced over the classes; another evaluation set.")
+    checks: bool = what("--checks/--no-checks", "End with checks of rigour on every model.", True)
+    fresh: bool = what("--fresh", "Start over, and keep the old.", False)
+    dry_run: bool = what("--dry-run", "Print what there is to do, its passes, and its time; write nothing.", False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
     """On which device, by how many processes, and where files are."""
 
-    device: Annotated[
-        str | None,
-        place(
-            "--device",
-            metavar="DEVICE",
-            help="cpu, cuda, or cuda:N.",
-            show_default="cuda where there is one",
-            autocompletion=completion.words("cpu", "cuda"),
-        ),
-    ] = None
-    workers: Annotated[
-        int | None,
-        place("--workers", metavar="N", help="Processes side by side.", show_default="one a core; 1 on CUDA"),
-    ] = None
-    runs_dir: RunsDir = Path("runs")
-    data_dir: Annotated[Path, place("--data-dir", metavar="PATH", help="Where downloaded data sets are kept.")] = Path(
-        "data"
+    device: str | None = place(
+        "--device DEVICE",
+        "cpu, cuda, or cuda:N.",
+        shown="cuda where there is one",
+        complete=completion.words("cpu", "cuda"),
     )
-    db: Db = None
-    plugins: Plugins = None
+    workers: int | None = place("--workers N", "Processes side by side.", shown="one a core; 1 on CUDA")
+    runs_dir: Path = RUNS_DIR
+    data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data"))
+    db: str | None = DB
+    plugins: list[Path] | None = PLUGINS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
     """What is printed: results on standard output; notes, progress, and errors on standard error."""
 
-    as_json: AsJson = False
-    verbose: Annotated[
-        bool, output_option("--verbose", help="Print every line of the logs, and the traceback of what is refused.")
-    ] = False
-    quiet: Annotated[bool, output_option("--quiet", help="Print results and errors alone: no notes, no progress.")] = (
-        False
-    )
+    as_json: bool = AS_JSON
+    verbose: bool = of_output("--verbose", "Print every line of the logs, and the traceback of what is refused.", False)
+    quiet: bool = of_output("--quiet", "Print results and errors alone: no notes, no progress.", False)
 
     def __post_init__(self) -> None:
         if self.verbose and self.quiet:

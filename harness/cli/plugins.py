@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-import json
 import re
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from string import Template
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import completion
-from harness.cli.options import AsJson, Plugins, place
+from harness.cli.console import print_json
+from harness.cli.grouped import grouped
+from harness.cli.options import AS_JSON, PLUGINS, argument, place
 from harness.errors import HarnessError, UnknownName
-from harness.registry.catalogue import KINDS, discover
 
-NOUNS = [kind.noun for kind in KINDS.values()]
-KindArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="KIND",
-        help="method, attack, dataset, network, or wrapper.",
-        autocompletion=completion.words(*NOUNS),
-    ),
-]
+if TYPE_CHECKING:
+    from harness.registry.catalogue import Catalogue
+
+Kind = Annotated[str, argument("KIND", "method, attack, dataset, network, or wrapper.", complete=completion.kinds)]
 
 
+@grouped
 def new(
-    kind: KindArgument,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower case, digits, hyphens.")],
-    folder: Annotated[Path, place("--dir", metavar="PATH", help="Where to write it.", show_default="here")] = Path(),
+    kind: Kind,
+    name: Annotated[str, argument("NAME", "Its name: lower case, digits, hyphens.")],
+    folder: Path = place("--dir PATH", "Where to write it.", Path(), shown="here"),
 ) -> None:
     """Write NAME.py, a working and commented plugin with one hyper-parameter, and its test."""
-    _check_kind(kind)
+    from importlib import resources
+    from string import Template
+
+    taken = _catalogue(kind).found.get(name)
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise HarnessError(f"{name!r} is refused: a name is lower-case letters and digits, joined by hyphens")
-    taken = discover(f"{kind}s").found.get(name)
     if taken is not None:
         raise HarnessError(f"the {kind} {name!r} is there already, in {taken.where}; choose another name")
     stem = name.replace("-", "_")
-    words = {
-        "name": name,
-        "title": name.replace("-", " ").capitalize(),
-        "cls": "".join(part.capitalize() for part in name.split("-")),
-        "kind": kind,
-        "file": f"{stem}.py",
-    }
+    words = {"name": name, "kind": kind, "file": f"{stem}.py", "title": name.replace("-", " ").capitalize()}
+    words["cls"] = "".join(part.capitalize() for part in name.split("-"))
     files = {folder / f"{stem}.py": kind, folder / f"test_{stem}.py": "test"}
     for file in files:
         if file.exists():
@@ -59,51 +51,52 @@ def new(
     first, second = files
     print(f"wrote {first} and {second}")
     print(f"  harness check {kind} {name} --plugin {first}")
-    option = {"method": "", "attack": "", "dataset": "--dataset", "network": "--arch", "wrapper": "--wrap"}[kind]
-    if kind == "method":
-        print(f"  harness run {name} --plugin {first} --dataset digits --arch smallcnn")
-    elif option:
-        print(f"  harness run sat {option} {name} --plugin {first}")
-    else:
-        print(f"  harness run sat --attacks natural,{name} --plugin {first}")
+    use = {
+        "method": f"{name} --plugin {first} --dataset digits --arch smallcnn",
+        "attack": f"sat --attacks natural,{name} --plugin {first}",
+        "dataset": f"sat --dataset {name} --plugin {first}",
+        "network": f"sat --arch {name} --plugin {first}",
+        "wrapper": f"sat --wrap {name} --plugin {first}",
+    }
+    print(f"  harness run {use[kind]}")
 
 
+@grouped
 def check(
-    kind: KindArgument,
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="The plugin's name.", autocompletion=completion.named_kind),
-    ],
-    plugins: Plugins = None,
-    argument: Annotated[
-        str | None,
-        place(metavar="TEXT", help="For a data set such as folder: what follows the colon in --dataset NAME:TEXT."),
-    ] = None,
-    as_json: AsJson = False,
+    kind: Kind,
+    name: Annotated[str, argument("NAME", "The plugin's name.", complete=completion.of_kind)],
+    plugins: list[Path] | None = PLUGINS,
+    argument: str | None = place(
+        "--argument TEXT", "For a data set such as folder: what follows the colon in --dataset NAME:TEXT."
+    ),
+    as_json: bool = AS_JSON,
 ) -> None:
     """Run the contract tests on a plugin, in seconds, and say what is wrong; exit code 1 if anything is."""
-    _check_kind(kind)
+    files = tuple(plugins or ())
+    catalogue = _catalogue(kind, files)
     from harness.conformance import run_checks
     from harness.plugin.dataset import DataSource
 
-    files = tuple(plugins or ())
-    catalogue = discover(f"{kind}s", files)
     catalogue.refuse_broken(files)
     cls = catalogue.get(name)
     field = cls.argument if issubclass(cls, DataSource) else None
     made = cls.from_mapping({field: argument} if field and argument else {})
     findings = list(run_checks(kind, made))
-    if not as_json:
-        print(f"{kind} {name}, from {catalogue.found[name].where}")
     if as_json:
-        print(json.dumps({"checks": [{"check": f.check, "problem": f.problem} for f in findings]}, indent=2))
+        print_json({"checks": [{"check": f.check, "problem": f.problem} for f in findings]})
     else:
+        print(f"{kind} {name}, from {catalogue.found[name].where}")
         for finding in findings:
             print(f"ok    {finding.check}" if finding.problem is None else f"FAIL  {finding.check}: {finding.problem}")
     if any(finding.problem for finding in findings):
         raise typer.Exit(1)
 
 
-def _check_kind(kind: str) -> None:
-    if kind not in NOUNS:
-        raise UnknownName("kind", kind, NOUNS)
+def _catalogue(kind: str, files: Sequence[Path] = ()) -> Catalogue:
+    """The plugins of a kind, which is named in the singular."""
+    from harness.registry.catalogue import KINDS, discover
+
+    nouns = [each.noun for each in KINDS.values()]
+    if kind not in nouns:
+        raise UnknownName("kind", kind, nouns)
+    return discover(f"{kind}s", files)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from harness.planning.report import ModelReport, Result
     from harness.statistics.intervals import Interval
 
+BARS = 4  # the column of a sweep's bars
 BAR = 40  # characters for 100 %
 LEGEND = (
     "% of test images classified rightly: median ± standard deviation over n attack seeds; in brackets Wilson's 95 %"
@@ -74,9 +75,9 @@ def _interval(interval: Interval | None) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns below each other, the first to the left, figures to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    """Columns below each other: names and bars to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        last = cells.pop().strip() if len(row) == 5 else None  # the bar
-        yield "  ".join(["", row[0].ljust(widths[0]), *cells, *([last] if last else [])]).rstrip()
+        places = enumerate(zip(row, widths, strict=True))
+        cells = [cell.ljust(width) if column in (0, BARS) else cell.rjust(width) for column, (cell, width) in places]
+        yield "  ".join(["", *cells]).rstrip()

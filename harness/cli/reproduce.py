@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from harness.cli import completion
-from harness.cli.common import check_places, end, note_dataset, note_times
-from harness.cli.console import print_parts
+from harness.cli.common import check_places, conduct, end, missing_of, note_dataset, note_times
+from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, what
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
 from harness.errors import SettingError
-from harness.statistics.figures import plus_minus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from harness.execution.summary import Summary
-    from harness.planning.missing import Missing
     from harness.planning.run_job import RunJob
     from harness.reproduction.measured import ComparedCell, Ordering
 
+TABLES = ("table1", "table2", "table4", "table5")
 LEGEND = (
     "reported: median ± standard deviation over 5 attack seeds, one network, in % of test images classified rightly.",
     "measured: likewise; of several networks the median of their medians ± their deviation over training seeds.",
@@ -40,37 +37,24 @@ LEGEND = (
 @grouped
 def reproduce(
     table: Annotated[
-        str,
-        typer.Argument(
-            metavar="TABLE",
-            help="table1, table2, table4, table5, or all.",
-            autocompletion=completion.words("table1", "table2", "table4", "table5", "all"),
-        ),
+        str, argument("TABLE", f"{', '.join(TABLES)}, or all.", complete=completion.words(*TABLES, "all"))
     ],
     *,
-    network: Annotated[
-        str | None,
-        what(
-            "--arch",
-            metavar="NAME",
-            help="This network's cells alone; one that the tables lack replaces theirs.",
-            autocompletion=completion.plugin_names("networks"),
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        what(
-            "--dataset",
-            metavar="NAME",
-            help="This data set's cells alone; digits, folder:PATH, and the like replace the tables' data.",
-            autocompletion=completion.plugin_names("datasets"),
-        ),
-    ] = None,
+    network: str | None = what(
+        "--arch NAME",
+        "This network's cells alone; one that the tables lack replaces theirs.",
+        complete=completion.networks,
+    ),
+    dataset: str | None = what(
+        "--dataset NAME",
+        "This data set's cells alone; digits, folder:PATH, and the like replace the tables' data.",
+        complete=completion.datasets,
+    ),
     folder: ImageFolder,
     rules: Rules,
     training: Training,
     extent: Extent,
-    report: Annotated[bool, what("--report", help="Run nothing; show what is measured so far.")] = False,
+    report: bool = what("--report", "Run nothing; show what is measured so far.", False),
     places: Places,
     output: Output,
 ) -> None:
@@ -91,16 +75,17 @@ def reproduce(
     from harness.reproduction.measured import compare_cells, orderings
     from harness.reproduction.requests import parts as jobs_behind
 
-    base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=training.attack_names)
+    attacks = comma_separated("--attacks", training.attacks)
+    base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=attacks)
     summaries: list[Summary] = []
     if not report:
         parts = list(jobs_behind(cells, base, count_only=extent.dry_run).values())
         for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in parts}.values():
             note_dataset(data, output)
         if extent.dry_run:
-            print_plans([_missing(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
+            print_plans([missing_of(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
             return
-        summaries = [_conduct(part, places, extent, output) for part in parts]
+        summaries = [_conduct(jobs, places, extent, output) for jobs in parts]
     store = Store.read(places.db)
     comparisons = compare_cells(cells, base, store)
     store.close()
@@ -108,67 +93,38 @@ def reproduce(
     end(summaries)
 
 
-def _missing(jobs: Sequence[RunJob], places: Places, extent: Extent) -> Missing:
-    from harness.planning.missing import find_missing
-    from harness.store.store import Store
-
-    store = Store.read(places.db)
-    missing = find_missing(jobs, store, fresh=extent.fresh)
-    store.close()
-    return missing
-
-
 def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Output) -> Summary:
-    from harness.cli.plan_text import note_device
-    from harness.cli.progress import Watch
-    from harness.execution.conduct import Conductor, default_workers
-    from harness.store.store import Store
-
-    started, workers = time.perf_counter(), places.workers or default_workers(jobs[0])
-    missing, name = _missing(jobs, places, extent), f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}"
+    started, missing = time.perf_counter(), missing_of(jobs, places, extent)
     if missing.idle:
-        output.note(f"{name}: nothing to do")
-    note_device(missing, workers, places, output)
-    store = Store.write(places.db)
-    with Watch(output) as watch:
-        summary = Conductor(missing, store, places.runs_dir, watch, workers).conduct()
-    store.close()
+        output.note(f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}: nothing to do")
+    summary = conduct(missing, places, output)
     note_times(summary, time.perf_counter() - started, output)
     return summary
 
 
 def _print_report(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering], as_json: bool) -> None:
     if as_json:
-        cells = [_cell_document(comparison) for comparison in comparisons]
-        columns = [_panel_document(order.panel) | _ordering_document(order) for order in orders]
-        print(json.dumps({"cells": cells, "orderings": columns, "legend": LEGEND}, indent=2))
-        return
-    print_parts(_render(comparisons, orders))
+        columns = [_panel_document(order.panel) | asdict(order) for order in orders]
+        for column in columns:
+            del column["panel"]  # it is written out
+        print_json({"cells": list(map(_cell_document, comparisons)), "orderings": columns, "legend": LEGEND})
+    else:
+        print_parts(_render(comparisons, orders))
 
 
 def _panel_document(panel: tuple[str, str, str, str]) -> dict[str, Any]:
     return dict(zip(("table", "dataset", "arch", "checkpoint"), panel, strict=True))
 
 
-def _ordering_document(order: Ordering) -> dict[str, Any]:
-    ranks = {"reported": order.reported, "measured": order.measured}
-    return {"metric": order.metric, **ranks, "n": order.n, "missing": order.missing, "tau": order.tau}
-
-
 def _cell_document(c: ComparedCell) -> dict[str, Any]:
     """One cell: percentages, and null where there is no figure."""
     figure, recipe, measured = c.cell.figure, c.cell.recipe, c.measured
-    run = {
-        "method": recipe.method,
-        "settings": dict(recipe.settings),
-        "dataset": c.cell.dataset,
-        "arch": c.cell.network,
-    }
+    run = {"method": recipe.method, "settings": dict(recipe.settings)}
     return {
         **_panel_document(c.cell.panel),
         "method": figure.method,
         "metric": figure.metric,
-        "run": run,
+        "run": run | {"dataset": c.cell.dataset, "arch": c.cell.network},
         "reported": {"median": figure.median_percent, "std": figure.std_percent},
         "measured": measured
         and {"median": measured.median, "std": c.spread, "n": measured.n, "train_seeds": c.networks},
@@ -207,6 +163,8 @@ def _render(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering]) -> 
 
 def _texts(c: ComparedCell) -> dict[str, str]:
     """One row by its columns; where figures do not compare, there is no difference to show."""
+    from harness.statistics.figures import plus_minus
+
     figure, measured = c.cell.figure, c.measured
     texts = {"method": figure.method, "attack": figure.metric}
     texts["reported"] = plus_minus(figure.median_percent, figure.std_percent)

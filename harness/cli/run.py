@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from harness.cli import completion
-from harness.cli.common import check_places, end, note_dataset, note_times
-from harness.cli.console import print_boards
+from harness.cli.common import check_places, conduct, end, missing_of, note_dataset, note_times
+from harness.cli.console import print_boards, print_json
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, what
+from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -21,39 +18,19 @@ if TYPE_CHECKING:
     from harness.leaderboard.board import Board
     from harness.planning.run_job import RunJob
     from harness.store.records import EvaluationRecord
-    from harness.store.store import Store
 
 
 @grouped
 def run(
-    methods: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="METHOD", help="Training methods, by name.", autocompletion=completion.plugin_names("methods")
-        ),
-    ],
+    methods: Annotated[list[str], argument("METHOD", "Training methods, by name.", complete=completion.methods)],
     *,
-    network: Annotated[
-        str, what("--arch", metavar="NAME", help="The network.", autocompletion=completion.plugin_names("networks"))
-    ] = "resnet18",
-    dataset: Annotated[
-        str,
-        what(
-            "--dataset",
-            metavar="NAME",
-            help="The data set: a name, or folder:PATH.",
-            autocompletion=completion.plugin_names("datasets"),
-        ),
-    ] = "cifar10",
-    wrap: Annotated[
-        list[str] | None,
-        what(
-            "--wrap",
-            metavar="NAME",
-            help="A wrapper of the update, such as awp or ema; may be repeated.",
-            autocompletion=completion.plugin_names("wrappers"),
-        ),
-    ] = None,
+    network: str = what("--arch NAME", "The network.", "resnet18", complete=completion.networks),
+    dataset: str = what(
+        "--dataset NAME", "The data set: a name, or folder:PATH.", "cifar10", complete=completion.datasets
+    ),
+    wrap: list[str] | None = what(
+        "--wrap NAME", "A wrapper of the update, such as awp or ema; may be repeated.", complete=completion.wrappers
+    ),
     folder: ImageFolder,
     rules: Rules,
     training: Training,
@@ -65,13 +42,10 @@ def run(
     started = time.perf_counter()
     check_places(places, writing=not extent.dry_run)
 
-    from harness.cli.plan_text import note_device, plan_document, plan_lines
-    from harness.execution.conduct import Conductor, default_workers
-    from harness.planning.cost import estimate
-    from harness.planning.missing import find_missing
+    from harness.cli.plan_text import print_plan
+    from harness.execution.conduct import default_workers
     from harness.planning.request import RunRequest
     from harness.planning.run_job import resolve_run
-    from harness.store.store import Store
     from harness.targets.target import quiet
 
     request = request_of(
@@ -85,53 +59,44 @@ def run(
         network=network,
         dataset=dataset,
         wrap=wrap,
-        attacks=training.attack_names,
+        attacks=comma_separated("--attacks", training.attacks),
     )
     with quiet():
         jobs = resolve_run(request, count_only=extent.dry_run)
     note_dataset(jobs[0].dataset, output)
-    workers = places.workers or default_workers(jobs[0])
-    store = Store.read(places.db)
-    missing = find_missing(jobs, store, fresh=extent.fresh)
-    store.close()
+    missing = missing_of(jobs, places, extent)
     if missing.refused and len(missing.refused) == len(missing.runs):  # nothing that could go on
         raise missing.refused[0].refusal or AssertionError("a refusal has a reason")
     if extent.dry_run:
-        cost = estimate(missing)
-        document = plan_document(missing, cost, workers)
-        print(json.dumps(document, indent=2) if output.as_json else "\n".join(plan_lines(missing, cost, workers)))
+        print_plan(missing, places.workers or default_workers(jobs[0]), output.as_json)
         return
-    note_device(missing, workers, places, output)
-
-    from harness.cli.progress import Watch
-
-    store = Store.write(places.db)
-    with Watch(output) as watch:
-        summary = Conductor(missing, store, places.runs_dir, watch, workers).conduct()
-    _print_results(store, jobs, summary, output)
-    store.close()
+    summary = conduct(missing, places, output)
+    _print_results(jobs, summary, places, output)
     note_times(summary, time.perf_counter() - started, output)
     end([summary])
 
 
-def _print_results(store: Store, jobs: list[RunJob], summary: Summary, output: Output) -> None:
+def _print_results(jobs: list[RunJob], summary: Summary, places: Places, output: Output) -> None:
     """The rows of what the command was about, under its protocol and evaluation set."""
     from harness.cli.origin import origin
     from harness.leaderboard.board import Selection
     from harness.leaderboard.ranking import boards
     from harness.leaderboard.render_json import row_documents
+    from harness.store.store import Store
 
+    store = Store.read(places.db)
     selection = Selection(protocol=jobs[0].protocol.fingerprint, runs=frozenset(summary.run_ids))
     chosen = [board for board in boards(store, selection) if board.images == jobs[0].images]
+    store.close()
     source = origin(_evaluations(chosen, summary.run_ids), summary.attacked)
     if source is not None:
         output.note(source)
     if output.as_json:
         rows = list(row_documents(chosen))
         # one method at one checkpoint is one row; more of them are printed as the leaderboard prints them
-        print(json.dumps(rows[0] if len(rows) == 1 else {"rows": rows}, indent=2))
-        return
-    print_boards(chosen)
+        print_json(rows[0] if len(rows) == 1 else {"rows": rows})
+    else:
+        print_boards(chosen)
 
 
 def _evaluations(boards: Iterable[Board], runs: Collection[int]) -> Iterator[EvaluationRecord]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.options import AsJson, Db
+from harness.cli.console import print_json
+from harness.cli.grouped import grouped
+from harness.cli.options import AS_JSON, DB
 
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
@@ -14,7 +15,8 @@ _WORDS = ("model", "method", "network", "dataset")  # which may be folded; a fig
 _HEADS = {"train seed": "seed", "evaluations": "evals"}  # so that a row fits into 80 columns
 
 
-def runs(db: Db = None, as_json: AsJson = False) -> None:
+@grouped
+def runs(db: str | None = DB, as_json: bool = AS_JSON) -> None:
     """List every run, a trained network or the attempt at one; and every model from elsewhere that was evaluated."""
     from harness.store.store import Store
 
@@ -22,8 +24,7 @@ def runs(db: Db = None, as_json: AsJson = False) -> None:
     records, models = store.runs(), store.models()
     store.close()
     if as_json:
-        document = {"runs": [_brief(record) for record in records], "models": [_brief_model(m) for m in models]}
-        print(json.dumps(document, indent=2))
+        print_json({"runs": list(map(_brief, records)), "models": list(map(_brief_model, models))})
         return
     from rich import box
     from rich.console import Console
@@ -35,8 +36,8 @@ def runs(db: Db = None, as_json: AsJson = False) -> None:
         console.print("No run yet; `harness run sat --dataset digits --arch smallcnn` makes one")
     columns = ("run", "method", "network", "dataset", "train seed", "attempt", "status", "epochs", "evaluations")
     for names, rows in (
-        (columns, [_brief(record) for record in records]),
-        (("model", "network", "dataset", "parameters", "evaluations"), [_brief_model(model) for model in models]),
+        (columns, list(map(_brief, records))),
+        (("model", "network", "dataset", "parameters", "evaluations"), list(map(_brief_model, models))),
     ):
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in names:

@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from harness.cli import completion
-from harness.cli.code_text import code_of_model, code_of_run
-from harness.cli.options import AsJson, Db, rows_option
+from harness.cli.console import print_json
+from harness.cli.grouped import grouped
+from harness.cli.options import AS_JSON, DB, argument, of_rows
 from harness.errors import HarnessError, UnknownName, normal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from rich.console import Console
+    from rich.console import RenderableType
 
     from harness.store.records import CheckpointRecord, EvaluationRecord, ModelRecord, RunRecord
 
 BARS = "▁▂▃▄▅▆▇█"
 
 
+@grouped
 def show(
-    what: Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or a model's name: see `harness runs`.")],
-    dataset: Annotated[
-        str | None,
-        rows_option(
-            metavar="NAME",
-            help="The data set of a model: its name, or its fingerprint's beginning.",
-            autocompletion=completion.plugin_names("datasets"),
-        ),
-    ] = None,
-    db: Db = None,
-    as_json: AsJson = False,
+    what: Annotated[str, argument("RUN", "A run's number, or a model's name: see `harness runs`.")],
+    dataset: str | None = of_rows(
+        "--dataset NAME",
+        "The data set of a model: its name, or its fingerprint's beginning.",
+        complete=completion.datasets,
+    ),
+    db: str | None = DB,
+    as_json: bool = AS_JSON,
 ) -> None:
     """Show one run, or one model from elsewhere: settings, provenance, epoch curves, evaluations, checks of rigour."""
-    from rich.console import Console
-
     from harness.store.records import RunRecord
     from harness.store.store import Store
 
@@ -48,12 +42,13 @@ def show(
     record = _model(store.models(), what, dataset) or store.run(int(what))
     store.close()
     if as_json:
-        print(json.dumps(_whole(record), indent=2))
+        print_json(_in_json_types(asdict(record)))
         return
-    if isinstance(record, RunRecord):
-        _print(record, Console())
-    else:
-        _print_model(record, Console())
+    from rich.console import Console
+
+    console = Console()
+    for part in _parts_of_run(record) if isinstance(record, RunRecord) else _parts_of_model(record):
+        console.print(part)
 
 
 def _model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> ModelRecord | None:
@@ -63,19 +58,16 @@ def _model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> Mod
         raise UnknownName("run or model", name, {model.name for model in models})
     if not found and dataset is not None:
         raise HarnessError(f"--dataset is refused: {name} is a run, and so of one data set; leave it out")
-    if found and dataset is not None:
-        known = ", ".join(_place(model) for model in found)
-        found = [m for m in found if m.dataset.name == dataset or m.dataset.fingerprint.startswith(dataset)]
-        if not found:
-            raise HarnessError(f"{name} was not evaluated on {dataset}, but on {known}; see --dataset")
-    if len(found) > 1:
-        known = ", ".join(_place(model) for model in found)
-        raise HarnessError(f"{len(found)} models are called {name}, on {known}; say which, by --dataset")
-    return found[0] if found else None
+    chosen = [m for m in found if dataset in (None, m.dataset.name) or m.dataset.fingerprint.startswith(dataset or "")]
+    if found and not chosen:
+        raise HarnessError(f"{name} was not evaluated on {dataset}, but on {_places(found)}; see --dataset")
+    if len(chosen) > 1:
+        raise HarnessError(f"{len(chosen)} models are called {name}, on {_places(chosen)}; say which, by --dataset")
+    return chosen[0] if chosen else None
 
 
-def _place(model: ModelRecord) -> str:
-    return f"{model.dataset.name} [{model.dataset.fingerprint[:8]}]"
+def _places(models: Sequence[ModelRecord]) -> str:
+    return ", ".join(f"{model.dataset.name} [{model.dataset.fingerprint[:8]}]" for model in models)
 
 
 def curve(values: list[float]) -> str:
@@ -84,11 +76,6 @@ def curve(values: list[float]) -> str:
     low, high = min(finite), max(finite)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(BARS[round((value - low) * scale)] if math.isfinite(value) else "?" for value in values)
-
-
-def _whole(record: RunRecord | ModelRecord) -> dict[str, Any]:
-    document: dict[str, Any] = _in_json_types(asdict(record))
-    return document
 
 
 def _in_json_types(value: Any) -> Any:
@@ -101,65 +88,69 @@ def _in_json_types(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _print(record: RunRecord, console: Console) -> None:
-    _print_facts(
-        console,
+def _parts_of_run(run: RunRecord) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    from harness.cli.code_text import code_of_run
+
+    yield _facts(
         {
-            "run": f"{record.id} (attempt {record.attempt}, identity {record.identity[:12]})",
-            "status": record.status + (f": {record.failure}" if record.failure else ""),
-            "method": f"{record.method}  {_settings(record.method_settings)}",
-            "network": f"{record.network}  {_settings(record.network_settings)}  {record.parameters:,} parameters",
-            "dataset": _dataset(record),
-            "training": _settings(record.training),
-            "train seed": str(record.train_seed),
-            "started": f"{record.created_utc:%Y-%m-%d %H:%M:%S} UTC",
-            "code": "\n".join(code_of_run(record)),
-            "provenance": _settings({key: v for key, v in record.provenance.items() if key != "sources"}),
-            "folder": record.folder,
-        },
+            "run": f"{run.id} (attempt {run.attempt}, identity {run.identity[:12]})",
+            "status": run.status + (f": {run.failure}" if run.failure else ""),
+            "method": f"{run.method}  {_settings(run.method_settings)}",
+            "network": _network(run),
+            "dataset": _dataset(run),
+            "training": _settings(run.training),
+            "train seed": str(run.train_seed),
+            "started": f"{run.created_utc:%Y-%m-%d %H:%M:%S} UTC",
+            "code": "\n".join(code_of_run(run)),
+            "provenance": _settings({key: v for key, v in run.provenance.items() if key != "sources"}),
+            "folder": run.folder,
+        }
     )
-    if record.epochs:
-        series = {"loss": [epoch.loss for epoch in record.epochs]}
-        for name in record.epochs[-1].diagnostics:
-            series[name] = [epoch.diagnostics[name] for epoch in record.epochs if name in epoch.diagnostics]
-        _print_heading(console, f"epochs 1 to {record.epochs[-1].epoch}")
+    if run.epochs:
+        series = {"loss": [epoch.loss for epoch in run.epochs]}
+        for name in run.epochs[-1].diagnostics:
+            series[name] = [epoch.diagnostics[name] for epoch in run.epochs if name in epoch.diagnostics]
+        yield Text(f"\nepochs 1 to {run.epochs[-1].epoch}", style="bold")
         for name, values in series.items():
-            _print_line(console, f"  {name:<16} {curve(values)}  {values[0]:.4g} to {values[-1]:.4g}")
-    _print_checkpoints(console, record.checkpoints)
+            yield Text(f"  {name:<16} {curve(values)}  {values[0]:.4g} to {values[-1]:.4g}")
+    yield from _checkpoints(run.checkpoints)
 
 
-def _print_model(model: ModelRecord, console: Console) -> None:
-    _print_facts(
-        console,
+def _parts_of_model(model: ModelRecord) -> Iterator[RenderableType]:
+    from harness.cli.code_text import code_of_model
+
+    yield _facts(
         {
             "model": f"{model.name} (not trained by harness)",
-            "network": f"{model.network}  {_settings(model.network_settings)}  {model.parameters:,} parameters",
+            "network": _network(model),
             "dataset": _dataset(model),
             "entered": f"{model.created_utc:%Y-%m-%d %H:%M:%S} UTC",
             "code": "\n".join(code_of_model(model)) or "none of the user's",
             "normalisation": str(model.provenance.get("normalisation", "none put inside")),
             "provenance": _settings(model.provenance),
-        },
+        }
     )
-    _print_checkpoints(console, [model.checkpoint])
+    yield from _checkpoints([model.checkpoint])
 
 
-def _print_facts(console: Console, facts: dict[str, str]) -> None:
+def _facts(facts: dict[str, str]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, text in facts.items():
         table.add_row(Text(name, style="bold"), Text(text))
-    console.print(table)
+    return table
 
 
-def _print_checkpoints(console: Console, checkpoints: Sequence[CheckpointRecord]) -> None:
+def _checkpoints(checkpoints: Sequence[CheckpointRecord]) -> Iterator[RenderableType]:
     """Every evaluation, and what every examination flagged."""
     from rich.table import Table
+    from rich.text import Text
 
-    names = ("checkpoint", "attack", "settings", "seed", "correct", "of", "%", "seconds")
-    table = Table(*names, title="evaluations")
+    table = Table("checkpoint", "attack", "settings", "seed", "correct", "of", "%", "seconds", title="evaluations")
     every = [e for checkpoint in checkpoints for e in checkpoint.evaluations]
     warned = []
     for checkpoint in checkpoints:
@@ -170,19 +161,19 @@ def _print_checkpoints(console: Console, checkpoints: Sequence[CheckpointRecord]
             table.add_row(place, e.attack, _settings(_telling(e, every)), *counts)
             warned += [f"  {e.attack}, seed {e.seed}, {checkpoint.name}: {text}" for text in e.warnings]
     if table.row_count:
-        console.print(table)
+        yield table
     if warned:
-        _print_heading(console, "warnings of the attacks")
-    for text in warned:
-        _print_line(console, text)
+        yield Text("\nwarnings of the attacks", style="bold")
+        yield from map(Text, warned)
     for checkpoint in checkpoints:
         for examination in checkpoint.examinations:
-            norm = f" ({examination.settings['norm']})" if "norm" in examination.settings else ""
-            where = f"epsilon {examination.settings['epsilon']:.6g}{norm}, {examination.settings['examples']} images"
-            _print_heading(console, f"checks of the {examination.settings['kind']}, {checkpoint.name}, {where}")
+            settings = examination.settings
+            norm = f" ({settings['norm']})" if "norm" in settings else ""
+            where = f"epsilon {settings['epsilon']:.6g}{norm}, {settings['examples']} images"
+            yield Text(f"\nchecks of the {settings['kind']}, {checkpoint.name}, {where}", style="bold")
             for finding in examination.findings:
                 beyond = "" if finding.threshold is None else f" (flagged beyond {finding.threshold:g})"
-                _print_line(console, f"  {finding.mark or ' '} {finding.check}: {finding.reason}{beyond}")
+                yield Text(f"  {finding.mark or ' '} {finding.check}: {finding.reason}{beyond}")
 
 
 def _telling(evaluation: EvaluationRecord, every: Sequence[EvaluationRecord]) -> dict[str, Any]:
@@ -195,16 +186,8 @@ def _telling(evaluation: EvaluationRecord, every: Sequence[EvaluationRecord]) ->
     }
 
 
-def _print_heading(console: Console, text: str) -> None:
-    from rich.text import Text
-
-    console.print(Text(f"\n{text}", style="bold"))
-
-
-def _print_line(console: Console, text: str) -> None:
-    from rich.text import Text
-
-    console.print(Text(text))
+def _network(record: RunRecord | ModelRecord) -> str:
+    return f"{record.network}  {_settings(record.network_settings)}  {record.parameters:,} parameters"
 
 
 def _dataset(record: RunRecord | ModelRecord) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from harness.cli.grouped import grouped
+from harness.cli.options import DB, place
 
-from harness.cli.options import Db, place
 
-
+@grouped
 def upgrade(
-    db: Db = None,
-    backup: Annotated[
-        bool, place("--backup/--no-backup", help="Copy the file first, beside it: FILE.schema-NNNN.db.")
-    ] = True,
+    db: str | None = DB,
+    backup: bool = place("--backup/--no-backup", "Copy the file first, beside it: FILE.schema-NNNN.db.", True),
 ) -> None:
     """Bring a database of an older version of harness to the schema that this version reads."""
     from harness.store import database
