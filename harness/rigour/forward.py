@@ -29,16 +29,12 @@ def random_forward(subject: Subject) -> Outcome:
     Source: threshold 1e-4, as in AutoAttack's check of randomised defences, which compares normalised logits. What
         counts as rounding is this project's.
     """
-    first = subject.logits
+    first, again = subject.first_looks.logits
     if not bool(first.isfinite().any()):
         return not_applicable("no output is a number")
-    if (
-        first.ndim != 2
-        or first.shape[1] < 2
-        or {subject.second_look[0].shape, subject.reordered.shape} != {first.shape}
-    ):
+    if first.ndim != 2 or first.shape[1] < 2 or {again.shape, subject.reordered.shape} != {first.shape}:
         return not_applicable("its outputs are no logits")
-    repeated, moved = equal_passes_differ(first, subject.second_look[0]), other_passes_differ(first, subject.reordered)
+    repeated, moved = equal_passes_differ(first, again), other_passes_differ(first, subject.reordered)
     largest = max(repeated, moved)
     seen = f"logits agree to {largest:.1g} of the margin, over passes, orders, and batch sizes"
     suggests = "an image's answer depends on the other images of its batch"
@@ -55,7 +51,7 @@ def training_mode(subject: Subject) -> Outcome:
 
     Source: this project's: dropout and batch statistics at test time look like robustness. No number: any module.
     """
-    training, changed = subject.first_look.training, subject.first_look.changed
+    training, changed = subject.first_looks.training, subject.first_looks.changed
     problems = []
     if training:
         problems.append(f"in training mode after .eval(): {listed([name or 'the whole network' for name in training])}")

@@ -17,7 +17,7 @@ def global_state(subject: Subject) -> Outcome:
     Source: this project's. No number: any pass, forward or backward. A model that seeds a generator in its forward
         pass makes an attack draw the same numbers for ever: 93 % right under Square, where 65 are.
     """
-    twice = [[*subject.first_look.streams, subject.second_look[1]]]  # before, between, and after equal passes
+    twice = [subject.first_looks.streams]  # before, between, and after equal passes
     if subject.misshapen is None:
         twice.append(subject.looks.streams)
     left = subject.isolation.streams()

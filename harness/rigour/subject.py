@@ -18,13 +18,13 @@ from harness.runtime.isolation import Isolation
 from harness.runtime.seeds import generator
 
 
-class FirstLook(NamedTuple):
-    """The first pass in evaluation mode."""
+class FirstLooks(NamedTuple):
+    """Two equal passes over the images, the first ones in evaluation mode."""
 
-    logits: Tensor
-    training: list[str]  # names of modules that were in training mode after it
-    changed: list[str]  # names of buffers that it changed
-    streams: list[Mapping[str, object]]  # the model's, before and after it
+    logits: tuple[Tensor, Tensor]
+    training: list[str]  # names of modules that were in training mode after the first pass
+    changed: list[str]  # names of buffers that the first pass changed
+    streams: list[Mapping[str, object]]  # the model's, before the passes, between them, and after them
 
 
 class Looks(NamedTuple):
@@ -74,26 +74,22 @@ class Subject:
             return torch.cat([self.model(part) for part in torch.split(x, batch or self.batch)])
 
     @cached_property
-    def first_look(self) -> FirstLook:
-        """The first pass over the images, and what it does to the model."""
+    def first_looks(self) -> FirstLooks:
+        """The first two passes over the images, and what the first does to the model."""
         before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-        streams = self.isolation.streams()
-        logits = self.forward(self.x)
+        streams = [self.isolation.streams()]
+        first = self.forward(self.x)
+        streams.append(self.isolation.streams())
         after = dict(self.model.named_buffers())
         changed = [name for name, old in before.items() if name not in after or not same(old, after[name])]
         training = [name for name, module in self.model.named_modules() if module.training]
-        return FirstLook(logits, training, changed, [streams, self.isolation.streams()])
+        second = self.forward(self.x)
+        return FirstLooks((first, second), training, changed, [*streams, self.isolation.streams()])
 
     @property
     def logits(self) -> Tensor:
         """Outputs on the clean images, as the model gives them."""
-        return self.first_look.logits
-
-    @cached_property
-    def second_look(self) -> tuple[Tensor, Mapping[str, object]]:
-        """Outputs of a second pass, equal to the first; and the model's streams after it."""
-        assert self.first_look is not None
-        return self.forward(self.x), self.isolation.streams()
+        return self.first_looks.logits[0]
 
     @cached_property
     def reordered(self) -> Tensor:
@@ -107,7 +103,7 @@ class Subject:
     @cached_property
     def looks(self) -> Looks:
         """Passes as attacks make them, at uniform draws from the ball; after the looks at the images themselves."""
-        assert self.second_look is not None
+        assert self.first_looks is not None
         x = self._drawn(self.x, generator(self.x.device, self.seed, "rigour", "looks"))
         without = self.forward(x)
         streams, passes = [self.isolation.streams()], []
