@@ -53,11 +53,11 @@ class Contestant(Trained):
     """
 
     kin: str
-    number: int | None
-    train_seed: int | None
     dataset: DatasetRecord
-    training_sha256: str | None
     checkpoint: CheckpointRecord
+    number: int | None = None
+    train_seed: int | None = None
+    training_sha256: str | None = None
 
     @property
     def short_label(self) -> str:
@@ -113,9 +113,6 @@ def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -
             network=model.network,
             network_settings=model.network_departures,
             kin=canonical_json(["model", model.identity]),
-            number=None,
-            train_seed=None,
             dataset=model.dataset,
-            training_sha256=None,
             checkpoint=model.checkpoint,
         )

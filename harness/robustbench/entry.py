@@ -105,27 +105,21 @@ def read_entry(source: str | Path) -> Entry:
     Raises:
         EntryError: the source cannot be read, is not a JSON object, or has another value where a number belongs.
     """
-    if isinstance(source, Path):
-        try:
-            text = source.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise EntryError(f"{source} cannot be read as an entry of RobustBench: {error}") from None
-    else:
-        text = source
+    name = str(source) if isinstance(source, Path) else "the entry"
+    try:
+        text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
+    except (OSError, UnicodeDecodeError) as error:
+        raise EntryError(f"{name} cannot be read as an entry of RobustBench: {error}") from None
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise EntryError(f"{_named(source)} is not JSON ({error}); an entry is one JSON object") from None
+        raise EntryError(f"{name} is not JSON ({error}); an entry is one JSON object") from None
     if not isinstance(document, dict) or not document.keys() & set(KEYS):
-        raise EntryError(f"{_named(source)} is no entry of RobustBench: it must be an object with keys such as eps")
+        raise EntryError(f"{name} is no entry of RobustBench: it must be an object with keys such as eps")
     try:
         return Entry(document)
     except EntryError as error:
-        raise EntryError(f"{_named(source)}: {error}") from None
-
-
-def _named(source: str | Path) -> str:
-    return str(source) if isinstance(source, Path) else "the entry"
+        raise EntryError(f"{name}: {error}") from None
 
 
 def write_entry(entry: Entry) -> str:

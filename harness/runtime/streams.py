@@ -22,39 +22,34 @@ class Streams:
     """
 
     def __init__(self, device: torch.device, seed: int) -> None:
-        self._cuda = _cuda_generator(device)
-        self._torch_state = torch.Generator().manual_seed(seed).get_state()
-        self._cuda_state = torch.Generator(device).manual_seed(seed).get_state() if self._cuda is not None else None
+        self._torchs = {"torch's": torch.default_generator, **_cuda_generator(device)}
+        self._states = {n: torch.Generator(g.device).manual_seed(seed).get_state() for n, g in self._torchs.items()}
         self._numpy: np.random.BitGenerator = np.random.MT19937(seed)
         self._python_state = random.Random(seed).getstate()
 
     def swap(self) -> None:
         """Exchange these states with those in use. Numpy loses the second normal number that it may have stored."""
-        state = torch.default_generator.get_state()
-        torch.default_generator.set_state(self._torch_state)
-        self._torch_state = state
-        if self._cuda is not None and self._cuda_state is not None:
-            state = self._cuda.get_state()
-            self._cuda.set_state(self._cuda_state)
-            self._cuda_state = state
-        generator = mtrand.get_bit_generator()
+        for name, generator in self._torchs.items():
+            state = generator.get_state()
+            generator.set_state(self._states[name])
+            self._states[name] = state
+        bits = mtrand.get_bit_generator()
         mtrand.set_bit_generator(self._numpy)
-        self._numpy = generator
+        self._numpy = bits
         python = random.getstate()
         random.setstate(self._python_state)
         self._python_state = python
 
     def held(self) -> Mapping[str, object]:
         """The states that are not in use, by library; for comparison alone."""
-        held: dict[str, object] = {"torch's": self._torch_state.numpy().tobytes()}
-        if self._cuda_state is not None:
-            held["torch's CUDA"] = self._cuda_state.numpy().tobytes()
-        return held | {"numpy's": repr(self._numpy.state), "Python's": self._python_state}
+        torchs = {name: state.numpy().tobytes() for name, state in self._states.items()}
+        return {**torchs, "numpy's": repr(self._numpy.state), "Python's": self._python_state}
 
 
-def _cuda_generator(device: torch.device) -> torch.Generator | None:
+def _cuda_generator(device: torch.device) -> dict[str, torch.Generator]:
+    """The global generator of a CUDA device; empty for the CPU."""
     if device.type != "cuda":
-        return None
+        return {}
     torch.cuda.init()  # type: ignore[no-untyped-call]
     index = torch.cuda.current_device() if device.index is None else device.index
-    return torch.cuda.default_generators[index]
+    return {"torch's CUDA": torch.cuda.default_generators[index]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from harness.plugin.network import Network, Shape
 from tests.harness.conformance.complaints import assert_complains, complaints
+
+BUILT = itertools.count()  # another number for each network
 
 
 class Odd(nn.Module):
@@ -64,7 +67,7 @@ class BadNetwork(Network):
         if self.wrong == "function":
             return inner.forward  # type: ignore[return-value]
         if self.wrong == "own generator" and inner[1].weight.device.type == "cpu":
-            nn.init.normal_(inner[1].weight, generator=torch.Generator().manual_seed(id(inner) % 2**31))
+            nn.init.normal_(inner[1].weight, generator=torch.Generator().manual_seed(next(BUILT)))
         return Odd(inner, self.wrong)
 
 
