@@ -37,6 +37,7 @@ def list_plugins(
         document = {
             kind: [
                 {"name": found.name, "summary": found.cls.summary(), "where": found.where}
+                | ({"kind": getattr(found.cls, "kind", None)} if kind == "attacks" else {})
                 | {"settings": [_setting(s.name, s.type, s.meaning, s.default) for s in found.cls.describe()]}
                 for found in catalogue.found.values()
             ],
@@ -82,7 +83,8 @@ def _print(document: dict[str, list[dict[str, Any]]]) -> None:
     console = Console()
     broken = document.pop("broken", [])
     for entry in (entry for entries in document.values() for entry in entries):
-        console.print(Text(entry["name"], style="bold"), Text(f"  {entry['summary']}  [{entry['where']}]"), sep="")
+        place = ", ".join(filter(None, (entry.get("kind"), entry["where"])))
+        console.print(Text(entry["name"], style="bold"), Text(f"  {entry['summary']}  [{place}]"), sep="")
         if entry["settings"]:
             table = Table(box=None, show_header=False, pad_edge=False)
             table.add_column(no_wrap=True, min_width=max(len(setting["name"]) for setting in entry["settings"]))

@@ -92,6 +92,7 @@ def _parts_of_run(run: RunRecord) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from harness.cli.code_text import code_of_run
+    from harness.runtime.provenance import every_place
 
     yield _facts(
         {
@@ -104,7 +105,7 @@ def _parts_of_run(run: RunRecord) -> Iterator[RenderableType]:
             "train seed": str(run.train_seed),
             "started": f"{run.created_utc:%Y-%m-%d %H:%M:%S} UTC",
             "code": "\n".join(code_of_run(run)),
-            "provenance": _settings({key: v for key, v in run.provenance.items() if key != "sources"}),
+            "provenance": "\n".join(map(_settings, every_place(run.provenance))),
             "folder": run.folder,
         }
     )

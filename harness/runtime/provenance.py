@@ -42,6 +42,12 @@ def joined(known: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, An
     return dict(known) if further in (first, *others) else {**known, ALSO: [*others, dict(further)]}
 
 
+def every_place(known: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every place of a joined provenance, in the order in which they came; the files of the sources are left out."""
+    first = {key: value for key, value in known.items() if key not in ("sources", ALSO)}
+    return [first, *known.get(ALSO, [])]
+
+
 @cache
 def _software() -> Mapping[str, Any]:
     from harness import __version__

@@ -32,6 +32,7 @@ class TestList:
         for entry in entries:
             cls = found[entry["name"]].cls
             assert entry["summary"] == cls.summary()
+            assert entry.get("kind") == getattr(cls, "kind", None)
             fields = {field.name: field.default for field in dataclasses.fields(cls)}
             assert {setting["name"] for setting in entry["settings"]} == set(fields)
             for setting in entry["settings"]:

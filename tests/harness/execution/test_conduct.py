@@ -26,7 +26,7 @@ from harness.planning.evaluate_job import resolve_evaluate
 from harness.planning.missing import Missing, find_missing
 from harness.planning.request import EvaluateRequest, RunRequest
 from harness.planning.run_job import RunJob, resolve_run
-from harness.runtime.provenance import ALSO, HOST_VARIABLE, host, joined
+from harness.runtime.provenance import ALSO, HOST_VARIABLE, every_place, host, joined
 from harness.store.records import EvaluationRecord, RunRecord
 from harness.store.store import Store
 
@@ -211,6 +211,8 @@ def test_places_are_joined_by_hand() -> None:
     both = joined(joined({"sources": {}} | a, b), b)
     assert both == {"sources": {}} | a | {ALSO: [b]}
     assert joined(joined(both, a), c) == {"sources": {}} | a | {ALSO: [b, c]}
+    assert every_place(joined(both, c)) == [a, b, c]
+    assert every_place({}) == [{}]
 
 
 # ---- another command, meanwhile
