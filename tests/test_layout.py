@@ -73,6 +73,16 @@ def test_no_circle_and_few_rooms_on_few_floors() -> None:
     assert max(floors.values()) <= FLOORS
 
 
+def test_the_map_has_every_room_on_its_floor() -> None:
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn, floor = {}, 0
+    for line in text.split("```")[1].splitlines():
+        number, parts = line[:2].strip(), line[2:].split("  ")
+        floor = int(number or floor)
+        drawn |= {part.strip(" /").removesuffix(".py"): floor for part in parts if part.endswith(("/", ".py"))}
+    assert drawn == _floors(_arrows())
+
+
 def test_no_module_imports_itself_by_a_detour() -> None:
     assert _floors(_arrows(str)).keys() == MODULES.keys()
 
