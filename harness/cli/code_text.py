@@ -1,4 +1,4 @@
-"""Which code made a result, and whether today's differs: read off the files on the disk, without importing them."""
+"""Which code made a result, and whether it has changed since. The files are read, and never imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def code_of_run(run: RunRecord) -> Iterator[str]:
-    """One line for what ships, and one for each part that does not."""
+    """One line for all parts that ship with harness, one for each other part, and one for each changed part."""
     from harness.registry.shipped import manifest, version_text
 
     names = {"method": run.method, "network": run.network}
@@ -32,13 +32,13 @@ def code_of_run(run: RunRecord) -> Iterator[str]:
 
 
 def code_of_model(model: ModelRecord) -> Iterator[str]:
-    """What of the user's code made a model from elsewhere; nothing for a weights file."""
+    """The user's code that made a model from elsewhere; nothing for a weights file."""
     if model.code:
         yield f"{model.provenance.get('source_sha256', '')[:12]}; {_today(model.code)}"
 
 
 def _today(files: Mapping[str, str]) -> str:
-    """How the files that were used compare with those on this disk."""
+    """Compare the files that made a result with those on this disk."""
     gone = [file for file in files if not Path(file).is_file()]
     edited = [file for file, sha256 in files.items() if file not in gone and _sha256(file) != sha256]
     if gone:

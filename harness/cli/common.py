@@ -1,4 +1,4 @@
-"""What the commands that train and attack have in common: places checked early, runs conducted, notes, failures."""
+"""What the commands that train or attack share: early checks, the work itself, notes, and failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_places(places: Places, *, writing: bool) -> None:
-    """Refuse what would fail late, before anything else is done: a file that is no store, places that take nothing."""
+    """Refuse at once what would fail late: a file that is no store, or a folder that cannot be written."""
     from harness.files import require_writable
     from harness.store import database
     from harness.store.store import Store
@@ -48,7 +48,7 @@ def missing_of(jobs: Sequence[RunJob], places: Places, extent: Extent) -> Missin
 
 
 def conduct(missing: Missing, places: Places, output: Output) -> Summary:
-    """Train and attack what is missing of some jobs, with progress, and say where and for how long."""
+    """Train and attack what is missing, and show the progress."""
     from harness.cli.plan_text import note_device
     from harness.cli.progress import Watch
     from harness.execution.conduct import Conductor, default_workers
@@ -64,13 +64,13 @@ def conduct(missing: Missing, places: Places, output: Output) -> Summary:
 
 
 def note_dataset(dataset: Dataset, output: Output) -> None:
-    """Say what the user should know of the data set."""
+    """Print the data set's notes for the user."""
     for text in dataset.notes:
         output.note(f"{dataset.name}: {text}")
 
 
 def note_times(summary: Summary, total_s: float, output: Output) -> None:
-    """Say where the time went."""
+    """Say how many checkpoints could not be examined, and where the time went."""
     if summary.unexamined:
         output.note(
             f"{summary.unexamined} checkpoint(s) could not be examined by the newest checks, since their weights are"
@@ -83,7 +83,7 @@ def note_times(summary: Summary, total_s: float, output: Output) -> None:
 
 
 def end(summaries: Iterable[Summary]) -> None:
-    """Name the runs that failed, and end with exit code 1 where there are any."""
+    """Name the runs that failed, and end with exit code 1 if there are any."""
     failures = {number: reason for summary in summaries for number, reason in summary.failures.items()}
     for number, reason in failures.items():
         print(f"harness: run {number} failed: {reason}", file=sys.stderr)

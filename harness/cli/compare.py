@@ -1,4 +1,4 @@
-"""``harness compare``: two methods, networks, or attacks on the same test images, with the tests that fit."""
+"""``harness compare``: two methods, networks, or attacks on the same test images, with statistical tests."""
 
 from __future__ import annotations
 
@@ -22,32 +22,36 @@ class How:
 
     attack: str | None = of_comparison(
         "--attack NAME",
-        "Under this attack, or worst_case.",
-        shown="the last that both have",
+        "Compare under this attack, or under worst_case.",
+        shown="the last attack that both have",
         complete=completion.attacks,
     )
-    everything: bool = of_comparison("--all", "All pairs of rows of each board, Holm-corrected.", False)
+    everything: bool = of_comparison(
+        "--all", "Compare all pairs of rows of each board; p-values are Holm-corrected.", False
+    )
     vulnerable: bool = of_comparison("--vulnerable", "Compare which test images are the most vulnerable.", False)
     attacks: str | None = of_comparison(
-        "--attacks X,Y", "With --vulnerable and A alone: two attacks on it.", complete=completion.attack_list
+        "--attacks X,Y", "With --vulnerable and A alone: compare two attacks on A.", complete=completion.attack_list
     )
-    share: float | None = of_comparison("--share SHARE", "With --vulnerable: the share of images.", shown="0.2")
+    share: float | None = of_comparison(
+        "--share SHARE", "With --vulnerable: the share of images to call most vulnerable.", shown="0.2"
+    )
 
 
 @grouped
 def compare(
     first: Annotated[str | None, argument("A", "A run's number, or a row's label such as 'lrat floor=pgd'.")] = None,
-    second: Annotated[str | None, argument("B", "What to compare it with, likewise.")] = None,
+    second: Annotated[str | None, argument("B", "What to compare A with: a run's number or a row's label.")] = None,
     *,
     how: How,
     dataset: str | None = of_rows(
         "--dataset NAME",
-        "Rows on this data set alone; folder:PATH is read, for the classes of its images.",
+        "Rows on this data set alone. folder:PATH is read for the labels of its images.",
         complete=completion.datasets,
     ),
     rows: Rows,
     folder: ImageFolder,
-    data_dir: Path | None = place("--data-dir PATH", "Read the classes of a data set that is not bundled from here."),
+    data_dir: Path | None = place("--data-dir PATH", "The folder to read the labels of a downloaded data set from."),
     plugins: list[Path] | None = PLUGINS,
     db: str | None = DB,
     as_json: bool = AS_JSON,
@@ -93,9 +97,9 @@ def compare(
 
 
 def _check(how: How, names: list[str]) -> None:
-    """Refuse what does not go together."""
+    """Refuse options and names that do not go together."""
     if how.everything and (names or how.vulnerable):
-        raise HarnessError("--all compares every two rows of each board: give no names and no --vulnerable beside it")
+        raise HarnessError("--all compares every two rows of each board: give no names and no --vulnerable with it")
     if not how.vulnerable and (how.attacks is not None or how.share is not None):
         raise HarnessError("--attacks and --share are about vulnerable images: add --vulnerable")
     if how.share is not None and not 0 < how.share <= 1:

@@ -1,6 +1,6 @@
 """What a shell completes: names of plugins, protocols, kinds, and tables. Nothing here imports torch.
 
-Every command line imports this module, so that it imports what it asks when it is asked.
+Every command imports this module. So it imports the catalogue and the protocols only when a shell asks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Complete = Callable[[typer.Context, str], list[str]]
 
 
 def _choice(known: Callable[[typer.Context], Iterable[str]]) -> Complete:
-    """Offer those of the known words that begin with what was typed."""
+    """Offer the known words that begin with what was typed."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
         return [word for word in known(context) if word.startswith(incomplete)]
@@ -29,13 +29,13 @@ def words(*known: str) -> Complete:
 
 
 def attack_list(context: typer.Context, incomplete: str) -> list[str]:
-    """Offer attacks with commas between them: the last one is completed, and none is offered twice."""
+    """Complete the last attack of a comma-separated list; attacks already in the list are not offered."""
     done, comma, last = incomplete.rpartition(",")
     return [f"{done}{comma}{name}" for name in attacks(context, last) if name not in done.split(",")]
 
 
 def _names(kind: str, context: typer.Context) -> Iterable[str]:
-    """Names of a kind: those that come with harness, are installed, or are in files that the line names already."""
+    """Names of a kind: from harness, from installed packages, and from plugin files already named on the line."""
     from harness.registry.names import names
 
     return names(kind, tuple(map(Path, context.params.get("plugins") or ()))) if kind in _kinds() else ()
@@ -59,7 +59,7 @@ def _plugins(kind: str) -> Complete:
 
 methods, attacks, datasets = _plugins("methods"), _plugins("attacks"), _plugins("datasets")
 networks, wrappers = _plugins("networks"), _plugins("wrappers")
-of_kind = _choice(lambda context: _names(f"{context.params.get('kind')}s", context))  # the kind that is named before
+of_kind = _choice(lambda context: _names(f"{context.params.get('kind')}s", context))  # KIND stands before NAME
 kinds = _choice(lambda _: (kind.noun for kind in _kinds().values()))
 listed_kinds = _choice(lambda _: (*_kinds(), "protocols"))
 protocols = _choice(lambda _: _protocols())

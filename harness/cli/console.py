@@ -1,4 +1,4 @@
-"""Standard output: JSON, and tables as wide as the terminal, or of a fixed width where they go to a file or a pipe."""
+"""Standard output: JSON, and tables. A table fits the terminal; in a file or a pipe its width is fixed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from harness.leaderboard.board import Board
 
-PIPE_WIDTH = 140  # characters, where there is no terminal to fit
+PIPE_WIDTH = 140  # characters
 
 
 def print_json(document: object) -> None:

@@ -1,4 +1,4 @@
-"""``harness evaluate``: attack any model, and show what is left of it."""
+"""``harness evaluate``: attack any model, and show its accuracy under each attack."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ NOTED = {
     "own_types": "floating types",
     "outputs": "outputs",
 }
-"""What of a model's provenance is printed before it is attacked, and in which words."""
+"""Entries of a model's provenance to print before the attacks, and the words for each."""
 
 of_model = partial(option, "How the model is read")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attacks:
-    """In which ball, and by which attacks."""
+    """The attacks to run, and the radius of their ball."""
 
     epsilon: str | None = of_protocol(
         "--epsilon E",
@@ -57,11 +57,13 @@ class Attacks:
     )
     attacks: str | None = of_protocol(
         "--attacks A,B",
-        "Run these attacks, of the protocol or not, and natural accuracy; the protocol stays as it is.",
+        "Run natural accuracy and these attacks, even if the protocol lacks them; the protocol does not change.",
         shown="the protocol's",
         complete=completion.attack_list,
     )
-    sweep: str | None = of_protocol("--sweep 0,2,4,...", "Robust accuracy against the radius, in 1/255.")
+    sweep: str | None = of_protocol(
+        "--sweep 0,2,4,...", "Show robust accuracy at each of these radii, in units of 1/255."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +73,18 @@ class Reading:
     network: str | None = of_model(
         "--arch NAME", "The network of a weights file.", shown="recognised by its tensors", complete=completion.networks
     )
-    name: str | None = of_model("--name LABEL", "What the leaderboard calls a model from elsewhere.")
-    mean: str | None = of_model("--mean C,C,C", "Put (x - mean) / std inside the model; pixels are in [0, 1].")
-    std: str | None = of_model("--std C,C,C", "Put (x - mean) / std inside the model; pixels are in [0, 1].")
+    name: str | None = of_model("--name LABEL", "The leaderboard's name for a model that harness did not train.")
+    mean: str | None = of_model(
+        "--mean C,C,C", "Mean of each channel, for pixels in [0, 1]: the network gets (x - mean) / std."
+    )
+    std: str | None = of_model("--std C,C,C", "Standard deviation of each channel: the network gets (x - mean) / std.")
     no_normalisation: bool = of_model(
-        "--no-normalisation", "A weights file's network takes pixels in [0, 1] as they are.", False
+        "--no-normalisation", "The network of a weights file takes pixels in [0, 1] without normalisation.", False
     )
     outputs: Literal["logits", "probabilities", "binary-logit", "binary-probability"] = of_model(
-        "--outputs KIND", "What it returns: logits, probabilities, binary-logit, or binary-probability.", "logits"
+        "--outputs KIND",
+        "What the model returns: logits, probabilities, binary-logit, or binary-probability.",
+        "logits",
     )
 
 
@@ -102,7 +108,7 @@ def evaluate(
     places: Places,
     output: Output,
 ) -> None:
-    """Attack TARGET, a run or any model, keep the verdict of every example, and show the figures."""
+    """Attack TARGET, a run or any other model; store the verdict on each image; show the accuracy under each attack."""
     started = time.perf_counter()
     check_places(places, writing=not extent.dry_run)
     from harness.execution.conduct import conduct_evaluation, default_workers
@@ -146,7 +152,7 @@ def evaluate(
 
     store = Store.write(places.db)
 
-    def entered() -> None:  # what could be refused was not
+    def entered() -> None:  # nothing can be refused any more
         note_dataset(evaluation.assessment.dataset, output)
         _note_model(evaluation, output)
 
@@ -158,7 +164,7 @@ def evaluate(
 
 
 def _note_model(evaluation: EvaluateJob, output: Output) -> None:
-    """Say what was put inside a model from elsewhere, and what of its file was left out."""
+    """Say how a model from elsewhere was read: its normalisation, and what of its file was left out."""
     provenance = evaluation.opened.provenance if evaluation.opened is not None else {}
     for key, words in NOTED.items():
         if key in provenance:

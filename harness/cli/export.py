@@ -32,24 +32,26 @@ def export() -> None:
 def robustbench(
     run_id: Annotated[int, argument("RUN", "The run's number, as `harness runs` prints it.")],
     out: Path | None = of_entry(
-        "--out FILE.json", "Write the entry there, and FILE.py that loads the model.", shown="print it"
+        "--out FILE.json",
+        "Write the entry to FILE.json, and code that loads the model to FILE.py.",
+        shown="print the entry",
     ),
-    loader: bool = of_entry("--loader", "Print the loader instead of the entry.", False),
+    loader: bool = of_entry("--loader", "Print the code that loads the model instead of the entry.", False),
     checkpoint: str = of_entry(
-        "--checkpoint NAME", "Which of the run's checkpoints.", "last", complete=completion.checkpoints
+        "--checkpoint NAME", "The checkpoint of the run: early or last.", "last", complete=completion.checkpoints
     ),
-    epsilon: str | None = of_entry("--epsilon E", "AutoAttack's radius, where several were measured: 8/255."),
-    authors: str | None = of_entry("--authors NAMES", "Names, separated by commas."),
+    epsilon: str | None = of_entry("--epsilon E", "AutoAttack's radius, such as 8/255, if several were measured."),
+    authors: str | None = of_entry("--authors NAMES", "The paper's authors, separated by commas."),
     title: str | None = of_entry("--title --name TITLE", "The paper's title."),
-    link: str | None = of_entry("--link URL", "Where the paper is."),
-    venue: str | None = of_entry("--venue VENUE", "Where it came out, such as 'ICML 2021'."),
+    link: str | None = of_entry("--link URL", "The paper's address on the web."),
+    venue: str | None = of_entry("--venue VENUE", "Where the paper was published, such as 'ICML 2021'."),
     additional_data: bool | None = of_entry(
-        "--additional-data/--no-additional-data", "Whether it saw data of other sources."
+        "--additional-data/--no-additional-data", "Whether the network was trained on additional data."
     ),
     runs_dir: Path = RUNS_DIR,
     db: str | None = DB,
 ) -> None:
-    """Write a run's entry for RobustBench's leaderboard: a JSON object, and how the model is loaded."""
+    """Write a run's entry for RobustBench's leaderboard: a JSON object, and code that loads the model."""
     from harness.robustbench import export as made
     from harness.robustbench.entry import write_entry
     from harness.store.store import Store
@@ -60,9 +62,9 @@ def robustbench(
     store.close()
     figures = made.measured(run, checkpoint, protocols, _radius(epsilon))
     chosen = run.checkpoint(checkpoint)
-    assert chosen is not None  # measured refuses a run without it
-    told = {"authors": authors, "name": title, "link": link, "venue": venue, "additional_data": additional_data}
-    given = {key: value for key, value in told.items() if value is not None}
+    assert chosen is not None  # `measured` refuses a run without this checkpoint
+    typed = {"authors": authors, "name": title, "link": link, "venue": venue, "additional_data": additional_data}
+    given = {key: value for key, value in typed.items() if value is not None}
     snippet = made.loader(run, chosen, runs_dir / run.folder / f"{checkpoint}.safetensors")
     entry = made.make_entry(run, checkpoint, figures, given, before)
     if out is not None:
@@ -81,12 +83,12 @@ def _radius(text: str | None) -> float | None:
         return None
     from harness.plugin.threat import Threat
 
-    # read and checked as every other epsilon is: of 8 it says to write 8/255
+    # checked like every other epsilon: the refusal of 8 asks for 8/255
     return Threat.from_mapping({"epsilon": text, "steps": 1, "step_size": 1, "start": "none"}).epsilon
 
 
 def _before(out: Path | None) -> Entry | None:
-    """The entry that is there already, in which what a person filled in stays; refuses what would not be one."""
+    """The entry that FILE.json holds already: what a person filled in is kept. Any other file is refused."""
     from harness.robustbench.entry import read_entry
     from harness.robustbench.export import HEADER
 
@@ -101,7 +103,7 @@ def _before(out: Path | None) -> Entry | None:
 
 
 def _write(out: Path, entry: str, snippet: str) -> None:
-    """The entry, and the loader beside it."""
+    """Write the entry, and the loader beside it."""
     from harness.files import atomic_write_bytes
 
     code = out.with_suffix(".py")

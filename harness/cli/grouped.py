@@ -1,8 +1,8 @@
 """Options in groups: a group is declared once, as a dataclass, and any command takes it whole.
 
-Typer reads the options of a command off the parameters of its function. ``grouped`` writes every group of a function
-out as its fields, for Typer, and gives the function the group again. ``request_of`` makes a request of groups: an
-option and the field of a request that it fills have one name.
+Typer takes the options of a command from the parameters of its function. ``grouped`` shows Typer one parameter for
+each field of a group, and calls the function with the group. ``request_of`` fills a request from groups: an option and
+the field that it fills have the same name.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Function = Callable[..., None]
 
 
 def grouped(function: Function) -> Function:
-    """The function as Typer is to see it: with one parameter for each option, in the order of groups and fields.
+    """Wrap a function for Typer: one parameter for each option, in the order of groups and fields.
 
-    Where a group says ``verbose``, a refusal is printed with its traceback before it is passed on.
+    With ``--verbose`` the traceback of a refusal is printed, too.
     """
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
@@ -66,9 +66,9 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
 
 
 def request_of(cls: type[R], *groups: object, **own: object) -> R:
-    """A request, each field from the option of its name: in a group, or the command's own.
+    """Make a request: each field takes the option of its name, from a group or from ``own``.
 
-    An option that was not given is None, or an empty list; then the request's own default holds.
+    An option that was not given is None, or an empty list; the field then keeps its default.
     """
     wanted = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     assert own.keys() <= wanted, f"{cls.__name__} has no field {', '.join(own.keys() - wanted)}"

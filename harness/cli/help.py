@@ -1,4 +1,4 @@
-"""How the help of a command looks: flags without a type, and the option for help among those of the output."""
+"""How the help of a command looks: flags have no type, and ``--help`` stands in the box of the output."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Command(TyperCommand):
         parameters: list[Any] = super().get_params(ctx)
         for parameter in parameters:
             if parameter.name == "help":
-                # else it is in a box of its own, above all others, and Typer prints a word for its type
+                # without this, --help has its own box above all others, and Typer prints a type for it
                 parameter.rich_help_panel, parameter.metavar = OUTPUT, ""
         return parameters
 
 
 class Group(TyperGroup):
-    """A command of harness that has others below it."""
+    """A command that has subcommands."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         parameters: list[Any] = super().get_params(ctx)

@@ -22,9 +22,9 @@ def leaderboard(
         "--sort COLUMN", "Rank by this attack, or by worst_case.", shown="the last attack", complete=completion.attacks
     ),
     db: str | None = DB,
-    form: Format = of_output("--format <table|json|markdown|csv>", "How to print.", "table"),
+    form: Format = of_output("--format <table|json|markdown|csv>", "The format of the output.", "table"),
 ) -> None:
-    """Show the leaderboard: measured rows, and those that papers report, each in rankings of their own."""
+    """Show the leaderboard: figures measured here and figures from papers, each ranked on their own."""
     from harness.leaderboard.board import Selection
     from harness.leaderboard.ranking import boards
     from harness.leaderboard.render_csv import render_csv

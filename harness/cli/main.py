@@ -13,7 +13,7 @@ from harness.cli import compare, evaluate, export, leaderboard, listing, plugins
 from harness.cli.help import Command, Group
 from harness.errors import HarnessError
 
-# Newer typer carries a click of its own, older imports click: the class that both derive usage errors from.
+# The base of usage errors: in click, which older typer imports, or in the copy that newer typer carries.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 PROGRAM = "harness"  # also where it is started as `python -m harness`
@@ -35,7 +35,7 @@ app = typer.Typer(
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Which training method gives the most robust network? One shared protocol, every seed, the uncertainty shown.",
+    help="Train, attack, and rank networks under one protocol: which training method gives the most robust network?",
     epilog=FIRST_STEPS,
 )
 
@@ -82,9 +82,9 @@ def start(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """Show help and the first steps where no command is given."""
+    """Show help and the first steps if no command is given."""
     if context.invoked_subcommand is None:
-        print(context.get_help(), end="")  # with rich it is printed, and the text is empty
+        print(context.get_help(), end="")  # with rich, get_help prints the help itself and returns an empty text
 
 
 def main() -> None:
@@ -98,13 +98,13 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         _note_stop()
         sys.exit(INTERRUPTED)
-    if code == INTERRUPTED:  # newer typer makes this of Ctrl-C
+    if code == INTERRUPTED:  # newer typer returns this code after Ctrl-C
         _note_stop()
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _note_stop() -> None:
-    print("harness: stopped; what was done is kept: the same command goes on from there", file=sys.stderr)
+    print("harness: stopped; what was done is kept: run the same command to go on from there", file=sys.stderr)
 
 
 def _refuse(message: str) -> None:

@@ -1,7 +1,7 @@
-"""Options that several commands share, each declared once; those that go together are a group.
+"""Options that several commands share. Each is declared once; options that go together are a group.
 
-An option is the default of a parameter, or of a field of a group; ``grouped`` hands it to Typer. One that fills a field
-of a request has the field's name. Its value is checked where the request is resolved.
+An option is written as the default of a parameter, or of a field of a group; ``grouped`` hands it to Typer. An option
+that fills a field of a request has the field's name. Its value is checked when the request is resolved.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def option(
     """An option, written as the help shows it: ``--epochs N``. A flag has no word for its value: ``--json``.
 
     Args:
-        panel: the named group of the help that it is in.
-        text: what it is for.
-        value: what holds where it is not given.
+        panel: the box of the help that lists the option.
+        text: its help.
+        value: its default.
         shown: the default in words, for the help.
-        complete: what a shell offers as its value.
-        variable: the environment variable that gives it, too.
+        complete: gives the values that a shell offers.
+        variable: an environment variable that sets the option, too.
     """
     flags = [word for word in usage.split() if word.startswith("--")]
     declared = typer.Option(
@@ -55,7 +55,7 @@ def option(
 
 
 def argument(metavar: str, text: str, *, complete: completion.Complete | None = None) -> Any:
-    """An argument, which stands in an ``Annotated``: its word in the help, what it is, what a shell offers."""
+    """An argument, to stand in an ``Annotated``: its word in the help, its help, and what a shell offers."""
     return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
 
 
@@ -68,8 +68,8 @@ DB = place(
     shown="leaderboard.db",
     variable="HARNESS_DB",
 )
-PLUGINS = place("--plugin FILE.py", "A plugin file; may be repeated. Also: the folder HARNESS_PLUGINS.")
-RUNS_DIR = place("--runs-dir PATH", "Where weights, states, and logs are kept.", Path("runs"))
+PLUGINS = place("--plugin FILE.py", "A plugin file; may be repeated. Files in the folder $HARNESS_PLUGINS count, too.")
+RUNS_DIR = place("--runs-dir PATH", "Where weights, training states, and logs are kept.", Path("runs"))
 AS_JSON = of_output("--json", "Print JSON.", False)
 
 
@@ -77,11 +77,15 @@ AS_JSON = of_output("--json", "Print JSON.", False)
 class ImageFolder:
     """How ``--dataset folder:PATH`` is read."""
 
-    image_size: int | None = of_folder("--image-size N", "For folder:PATH: bring images to NxN.")
-    class_order: str | None = of_folder(
-        "--class-order ORDER", "For folder:PATH: auto, names, numbers, A,B,C or a file.", shown="auto"
+    image_size: int | None = of_folder(
+        "--image-size N", "For folder:PATH: cut the central square of each image and resize it to NxN."
     )
-    channels: int | None = of_folder("--channels 1|3", "Read them as grey or RGB.")
+    class_order: str | None = of_folder(
+        "--class-order ORDER",
+        "For folder:PATH: the order of the classes: auto, names, numbers, A,B,C, or a file.",
+        shown="auto",
+    )
+    channels: int | None = of_folder("--channels 1|3", "For folder:PATH: read images as grey (1) or RGB (3).")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,14 +113,16 @@ class Rules:
         shown="the data set's",
         complete=completion.protocols,
     )
-    values: list[str] | None = of_protocol("--set KEY=VALUE", "Change a field of the protocol, a method, a network.")
+    values: list[str] | None = of_protocol(
+        "--set KEY=VALUE", "Change a setting of the protocol or of a plugin; may be repeated."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What else is asked of networks that are trained: how many, and short forms of ``--set``."""
+    """How many networks to train, and short forms of ``--set``."""
 
-    train_seeds: int = what("--train-seeds M", "Networks to train, from different seeds.", 1)
+    train_seeds: int = what("--train-seeds M", "Train M networks with each method, from different seeds.", 1)
     epsilon: str | None = of_protocol(
         "--epsilon E",
         "Train and attack in a ball of this radius, such as 4/255. Short for --set epsilon=E.",
@@ -124,40 +130,46 @@ class Training:
     )
     attacks: str | None = of_protocol(
         "--attacks A,B",
-        "Evaluate by these attacks; the board ranks by the last. Short for --set evaluation.attacks=A,B.",
+        "Run these attacks; the leaderboard ranks by the last. Short for --set evaluation.attacks=A,B.",
         shown="the protocol's",
         complete=completion.attack_list,
     )
-    epochs: int | None = of_protocol("--epochs N", "Short for --set train.epochs=N.")
+    epochs: int | None = of_protocol("--epochs N", "Train for N epochs. Short for --set train.epochs=N.")
     precision: str | None = of_protocol(
         "--precision TYPE",
-        "float32, tf32, or bfloat16. Short for --set train.precision=TYPE.",
+        "Train in float32, tf32, or bfloat16. Short for --set train.precision=TYPE.",
         complete=completion.words("float32", "tf32", "bfloat16"),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extent:
-    """How much is attacked, and whether what is there counts."""
+    """How much is attacked, and whether stored results count."""
 
-    seeds: int = what("--seeds N", "Attack seeds of the evaluation.", 5)
-    limit: int | None = what("--limit N", "Evaluate N test images, balanced over the classes; another evaluation set.")
-    checks: bool = what("--checks/--no-checks", "End with checks of rigour on every model.", True)
-    fresh: bool = what("--fresh", "Start over, and keep the old.", False)
-    dry_run: bool = what("--dry-run", "Print what there is to do, its passes, and its time; write nothing.", False)
+    seeds: int = what("--seeds N", "Run each attack that draws random numbers with N seeds.", 5)
+    limit: int | None = what(
+        "--limit N", "Attack only N test images, balanced over the classes; they are ranked apart."
+    )
+    checks: bool = what(
+        "--checks/--no-checks", "Look for signs that a robust accuracy is too high (checks of rigour).", True
+    )
+    fresh: bool = what("--fresh", "Begin again, as if nothing were stored; stored results are kept.", False)
+    dry_run: bool = what(
+        "--dry-run", "Print the work to do, its passes through the network, and its time; write nothing.", False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """On which device, by how many processes, and where files are."""
+    """The device, the number of processes, and where files are."""
 
     device: str | None = place(
         "--device DEVICE",
-        "cpu, cuda, or cuda:N.",
+        "The device to compute on: cpu, cuda, or cuda:N.",
         shown="cuda where there is one",
         complete=completion.words("cpu", "cuda"),
     )
-    workers: int | None = place("--workers N", "Processes side by side.", shown="one a core; 1 on CUDA")
+    workers: int | None = place("--workers N", "Processes that work side by side.", shown="one per core; 1 on CUDA")
     runs_dir: Path = RUNS_DIR
     data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data"))
     db: str | None = DB
@@ -169,15 +181,15 @@ class Output:
     """What is printed: results on standard output; notes, progress, and errors on standard error."""
 
     as_json: bool = AS_JSON
-    verbose: bool = of_output("--verbose", "Print every line of the logs, and the traceback of what is refused.", False)
-    quiet: bool = of_output("--quiet", "Print results and errors alone: no notes, no progress.", False)
+    verbose: bool = of_output("--verbose", "Print every line of the logs, and the traceback of a refusal.", False)
+    quiet: bool = of_output("--quiet", "Print only results and errors: no notes, no progress.", False)
 
     def __post_init__(self) -> None:
         if self.verbose and self.quiet:
             raise SettingError("--verbose and --quiet exclude each other; leave one out")
 
     def note(self, text: str) -> None:
-        """Say something on standard error that is no result."""
+        """Print a note on standard error, unless the output is quiet."""
         if not self.quiet:
             print(text, file=sys.stderr)
 
@@ -186,7 +198,7 @@ def comma_separated(option: str, text: str | None) -> tuple[str, ...] | None:
     """The parts of ``A,B``; None where the option was not given.
 
     Raises:
-        SettingError: it was given without a name.
+        SettingError: the option was given without a name.
     """
     if text is None:
         return None

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def origin(evaluations: Iterable[EvaluationRecord], attacked: Collection[int]) -> str | None:
-    """``from the store, 2026-11-25; nothing was attacked``; None where all was attacked now.
+    """Say which figures come from the store, as in ``from the store, 2026-11-25``; None if all were measured now.
 
     Args:
-        evaluations: those that the figures are of.
+        evaluations: what the figures are computed from.
         attacked: numbers of the evaluations that this command worked on.
     """
     shown = list(evaluations)
@@ -30,18 +30,18 @@ def origin(evaluations: Iterable[EvaluationRecord], attacked: Collection[int]) -
 
 
 def repeated(evaluations: Iterable[EvaluationRecord], store: Store) -> str | None:
-    """Whether attacks that began again gave the verdicts that the store had before; None where it had none.
+    """Say whether repeated attacks gave the same verdicts as the attempt before; None if there was none.
 
-    The random numbers of an attack are derived, so the same model gives the same verdicts. Where it does not, it draws
-    by itself, other arithmetic was used, or what was stored is of something else.
+    The seed decides an attack's random numbers, so the same model gives the same verdicts. If they differ, the model
+    draws numbers itself, the arithmetic differs, or the stored verdicts belong to something else.
     """
-    told = []
+    changed = []
     again = [(e, previous) for e in evaluations if (previous := store.previous_attempt(e.id)) is not None]
     for evaluation, previous in again:
         now, before = store.verdicts(evaluation.id), store.verdicts(previous)
-        differing = sum(a != b for a, b in zip(now, before, strict=False))  # the earlier one may have been stopped
+        differing = sum(a != b for a, b in zip(now, before, strict=False))  # the earlier attempt may have been stopped
         if differing:
-            told.append(f"{evaluation.attack} seed {evaluation.seed} on {differing} of {len(before)} images")
-    if told:
-        return f"attacked again: the verdicts differ from those that the store had: {', '.join(told)}"
+            changed.append(f"{evaluation.attack} seed {evaluation.seed} on {differing} of {len(before)} images")
+    if changed:
+        return f"attacked again: the verdicts differ from those that the store had: {', '.join(changed)}"
     return f"attacked again: {len(again)} evaluations, every verdict as the store had it" if again else None

@@ -1,4 +1,4 @@
-"""A plan, printed before it is carried out: what there is to do, its passes through the network, and its time."""
+"""A plan, printed before the work begins: what there is to do, its passes through the network, and its time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def print_plan(missing: Missing, workers: int, as_json: bool, label: str | None = None) -> None:
-    """Print one plan, of runs or of a model that is attacked only; ``label`` names such a model."""
+    """Print one plan: of runs, or of a model that is only attacked, which ``label`` names."""
     from harness.planning.cost import estimate
 
     cost = estimate(missing)
@@ -30,7 +30,7 @@ def print_plan(missing: Missing, workers: int, as_json: bool, label: str | None 
 
 
 def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) -> None:
-    """Print several plans, each of jobs on one data set and network, which have timings of their own."""
+    """Print several plans; each is of one data set and one network, and has its own timings."""
     from harness.execution.conduct import default_workers
     from harness.planning.cost import estimate
     from harness.plugin.attack import Passes
@@ -54,7 +54,7 @@ def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) ->
 
 
 def _document(missing: Missing, cost: Estimate, workers: int, label: str | None = None) -> dict[str, Any]:
-    """The plan as JSON types; the time is that of all workers side by side, null where it is unknown."""
+    """The plan as JSON types. The time is for all workers side by side, and null where unknown."""
     networks = [
         {"run": run.spec.label, "settings": _settings(run), "attempt": run.attempt}
         | {"epochs_done": run.epochs_done, "trained": run.trained}
@@ -118,13 +118,13 @@ def _lines(missing: Missing, cost: Estimate, workers: int, label: str | None = N
 
 
 def _models(missing: Missing) -> Iterator[tuple[RunGap | None, ModelGap]]:
-    """Every model that is to be attacked, and the run that it comes from, if any."""
+    """Every model to attack, and the run that it comes from, if any."""
     yield from ((run, model) for run in missing.runs for model in run.models)
     yield from ((None, model) for model in missing.targets)
 
 
 def note_device(missing: Missing, workers: int, places: Places, output: Output) -> None:
-    """Say that work goes on on the CPU, and for how long, where the user did not ask for it."""
+    """Say that the CPU is used, and for how long, if the user did not choose it."""
     from harness.planning.cost import estimate
 
     first = missing.runs[0]
@@ -135,7 +135,7 @@ def note_device(missing: Missing, workers: int, places: Places, output: Output) 
             if seconds is None
             else f"about {duration(seconds / workers)}"
         )
-        output.note(f"no CUDA device: going on on the CPU ({known})")
+        output.note(f"no CUDA device: working on the CPU ({known})")
 
 
 def _name(run: RunGap) -> str:
@@ -143,5 +143,5 @@ def _name(run: RunGap) -> str:
 
 
 def _settings(run: RunGap) -> dict[str, Any]:
-    """The settings of its method that are not the defaults: what tells two runs of one method apart."""
+    """The method's settings that are not defaults: they tell two runs of one method apart."""
     return run.job.method.departures()

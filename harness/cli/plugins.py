@@ -1,4 +1,4 @@
-"""``harness new`` and ``harness check``: writing a plugin, and hearing what is wrong with it."""
+"""``harness new`` and ``harness check``: write a plugin, and check it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Kind = Annotated[str, argument("KIND", "method, attack, dataset, network, or wra
 @grouped
 def new(
     kind: Kind,
-    name: Annotated[str, argument("NAME", "Its name: lower case, digits, hyphens.")],
-    folder: Path = place("--dir PATH", "Where to write it.", Path(), shown="here"),
+    name: Annotated[str, argument("NAME", "The plugin's name: lower-case letters, digits, and hyphens.")],
+    folder: Path = place("--dir PATH", "The folder to write both files to.", Path(), shown="here"),
 ) -> None:
-    """Write NAME.py, a working and commented plugin with one hyper-parameter, and its test."""
+    """Write a plugin to start from, NAME.py, which works, is commented, and has one setting; and write its test."""
     from importlib import resources
     from string import Template
 
@@ -71,7 +71,7 @@ def check(
     ),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Run the contract tests on a plugin, in seconds, and say what is wrong; exit code 1 if anything is."""
+    """Run the contract tests on a plugin, in seconds, and say what is wrong; exit code 1 if a test fails."""
     files = tuple(plugins or ())
     catalogue = _catalogue(kind, files)
     from harness.conformance import run_checks
@@ -93,7 +93,7 @@ def check(
 
 
 def _catalogue(kind: str, files: Sequence[Path] = ()) -> Catalogue:
-    """The plugins of a kind, which is named in the singular."""
+    """The plugins of a kind, whose name is in the singular."""
     from harness.registry.catalogue import KINDS, discover
 
     nouns = [each.noun for each in KINDS.values()]

@@ -25,7 +25,7 @@ def duration(seconds: float) -> str:
 
 
 class Watch:
-    """Hears events and shows how far the work is, unless the output is quiet. A context manager."""
+    """Receives events and shows how far the work is, unless the output is quiet. A context manager."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -36,7 +36,7 @@ class Watch:
             else None
         )
         self._tasks: dict[str, TaskID] = {}
-        self._told: dict[str, float] = {}
+        self._printed_s: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -74,8 +74,8 @@ class Watch:
     def _tell(self, label: str, done: float, note: str, interval_s: float) -> None:
         if self._bars is None:
             now = time.monotonic()
-            if now - self._told.get(label, -1e9) >= interval_s:
-                self._told[label] = now
+            if now - self._printed_s.get(label, -1e9) >= interval_s:
+                self._printed_s[label] = now
                 self._print(f"{label}: {note}")
             return
         if label not in self._tasks:
@@ -83,7 +83,7 @@ class Watch:
         self._bars.update(self._tasks[label], completed=done, note=note)
 
     def _print(self, line: str) -> None:
-        """A line above the bars, as it is."""
+        """Print a line above the bars, without markup."""
         if self._bars is None:
             print(line, file=sys.stderr, flush=True)
         else:

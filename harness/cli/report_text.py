@@ -1,4 +1,4 @@
-"""Reports of models as text: a table of attacks, the worst case, what was flagged; and the curve of a sweep."""
+"""Reports of models as text: a table of attacks, the worst case, the flags; and the curve of a sweep."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _ball(report: ModelReport) -> str:
 
 
 def radius(epsilon: float) -> str:
-    """``8/255`` where that is what a person would write; else the number."""
+    """``8/255`` where a person would write it so; else a decimal."""
     levels = round(epsilon * 255)
     decimal = f"{epsilon:.6g}"
     return f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal

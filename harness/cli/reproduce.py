@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 TABLES = ("table1", "table2", "table4", "table5")
 LEGEND = (
     "reported: median ± standard deviation over 5 attack seeds, one network, in % of test images classified rightly.",
-    "measured: likewise; of several networks the median of their medians ± their deviation over training seeds.",
+    "measured: likewise; for several networks, the median of their medians ± their deviation over training seeds.",
     "within: |difference| <= 2 sqrt(reported deviation² + measured deviation²). For one network the deviations are over"
-    " attack seeds and understate how far two trainings lie apart; natural accuracy has no reported one: no verdict.",
-    "tau: Kendall's tau-b of the orders of the medians, 1 where they agree, whatever their uncertainty. By chance one"
-    " order of 3 rows in 6 agrees, of 5 rows one in 120. Columns share their networks, and on other data or another"
-    " network so may tables: they are no independent evidence.",
+    " attack seeds, and understate how far two trainings lie apart. No deviation of natural accuracy is reported, so it"
+    " has no verdict.",
+    "tau: Kendall's tau-b between the two orders of the medians, 1 where they agree; it ignores their uncertainty. By"
+    " chance 3 rows agree once in 6 times, 5 rows once in 120. The columns of a table share their networks, and so may"
+    " tables on other data or another network: they are not independent evidence.",
 )
 
 
@@ -42,12 +43,12 @@ def reproduce(
     *,
     network: str | None = what(
         "--arch NAME",
-        "This network's cells alone; one that the tables lack replaces theirs.",
+        "Only the cells of this network; a network that the tables lack replaces theirs.",
         complete=completion.networks,
     ),
     dataset: str | None = what(
         "--dataset NAME",
-        "This data set's cells alone; digits, folder:PATH, and the like replace the tables' data.",
+        "Only the cells of this data set; a data set that the tables lack, such as digits, replaces theirs.",
         complete=completion.datasets,
     ),
     folder: ImageFolder,
@@ -58,9 +59,9 @@ def reproduce(
     places: Places,
     output: Output,
 ) -> None:
-    """Run the cells of the paper's tables as ordinary runs, then show reported and measured side by side.
+    """Train and attack the networks of the LRAT paper's tables, and show reported beside measured figures.
 
-    What is done already, by this command or by `harness run`, is not repeated.
+    Work that this command or `harness run` has stored is not repeated.
     """
     from harness.reproduction.recipes import select
     from harness.store.store import Store
@@ -68,7 +69,7 @@ def reproduce(
     cells = select(table, dataset, network)
     check_places(places, writing=not (extent.dry_run or report))
     if extent.dry_run and report:
-        raise SettingError("--dry-run and --report exclude each other: the one shows what is to do, the other what is")
+        raise SettingError("--dry-run and --report exclude each other: one shows the work to do, the other its results")
 
     from harness.cli.plan_text import print_plans
     from harness.planning.request import RunRequest
@@ -106,7 +107,7 @@ def _print_report(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering
     if as_json:
         columns = [_panel_document(order.panel) | asdict(order) for order in orders]
         for column in columns:
-            del column["panel"]  # it is written out
+            del column["panel"]  # its parts are there, by name
         print_json({"cells": list(map(_cell_document, comparisons)), "orderings": columns, "legend": LEGEND})
     else:
         print_parts(_render(comparisons, orders))
@@ -154,15 +155,15 @@ def _render(comparisons: Sequence[ComparedCell], orders: Sequence[Ordering]) -> 
         yield table
         yield from map(Text, _order_lines([order for order in orders if order.panel == panel]))
     counts = Counter(comparison.verdict for comparison in comparisons)
-    told = ", ".join(f"{verdict} {number}" for verdict, number in counts.items())
-    yield Text(f"{len(comparisons)} cells: {told}", style="bold")
+    verdicts = ", ".join(f"{verdict} {number}" for verdict, number in counts.items())
+    yield Text(f"{len(comparisons)} cells: {verdicts}", style="bold")
     yield from map(Text, LEGEND)
     figures = [comparison.cell.figure for comparison in comparisons]
     yield from (Text(f"{f.method} {f.network} {f.metric}: {f.note}", style="dim") for f in figures if f.note)
 
 
 def _texts(c: ComparedCell) -> dict[str, str]:
-    """One row by its columns; where figures do not compare, there is no difference to show."""
+    """One row by its columns; on other data or another network there is no difference to show."""
     from harness.statistics.figures import plus_minus
 
     figure, measured = c.cell.figure, c.measured
@@ -177,7 +178,7 @@ def _texts(c: ComparedCell) -> dict[str, str]:
 
 
 def _order_lines(orders: Sequence[Ordering]) -> Iterator[str]:
-    """For each column of a table the two orders of its rows; columns without a claim together."""
+    """For each column of a table, the reported and the measured order of its rows; incomplete columns on one line."""
     for order in orders:
         if order.measured is not None:
             tau = "no tau, since all rows are equal" if order.tau is None else f"tau {order.tau:+.2f}"
@@ -186,5 +187,5 @@ def _order_lines(orders: Sequence[Ordering]) -> Iterator[str]:
                 yield f"    {name}  {' > '.join(' = '.join(level) for level in levels)}"
     open_columns = [f"{order.metric} ({order.missing} of {order.n})" for order in orders if order.measured is None]
     if open_columns:
-        yield f"  no claim on the order, for want of complete cells, by {', '.join(open_columns)}"
+        yield f"  no claim on the order where cells are missing: {', '.join(open_columns)}"
     yield ""

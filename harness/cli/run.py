@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 
 @grouped
 def run(
-    methods: Annotated[list[str], argument("METHOD", "Training methods, by name.", complete=completion.methods)],
+    methods: Annotated[
+        list[str], argument("METHOD", "Training methods: see `harness list methods`.", complete=completion.methods)
+    ],
     *,
     network: str = what("--arch NAME", "The network.", "resnet18", complete=completion.networks),
     dataset: str = what(
         "--dataset NAME", "The data set: a name, or folder:PATH.", "cifar10", complete=completion.datasets
     ),
     wrap: list[str] | None = what(
-        "--wrap NAME", "A wrapper of the update, such as awp or ema; may be repeated.", complete=completion.wrappers
+        "--wrap NAME",
+        "Change every training update by a wrapper such as awp or ema; may be repeated.",
+        complete=completion.wrappers,
     ),
     folder: ImageFolder,
     rules: Rules,
@@ -38,7 +42,7 @@ def run(
     places: Places,
     output: Output,
 ) -> None:
-    """Train with METHOD..., evaluate under the protocol, and show the figures. What is done already is not repeated."""
+    """Train a network with each METHOD, attack it, and show its accuracies. Stored work is not repeated."""
     started = time.perf_counter()
     check_places(places, writing=not extent.dry_run)
 
@@ -65,7 +69,7 @@ def run(
         jobs = resolve_run(request, count_only=extent.dry_run)
     note_dataset(jobs[0].dataset, output)
     missing = missing_of(jobs, places, extent)
-    if missing.refused and len(missing.refused) == len(missing.runs):  # nothing that could go on
+    if missing.refused and len(missing.refused) == len(missing.runs):  # no run can go on
         raise missing.refused[0].refusal or AssertionError("a refusal has a reason")
     if extent.dry_run:
         print_plan(missing, places.workers or default_workers(jobs[0]), output.as_json)
@@ -77,7 +81,7 @@ def run(
 
 
 def _print_results(jobs: list[RunJob], summary: Summary, places: Places, output: Output) -> None:
-    """The rows of what the command was about, under its protocol and evaluation set."""
+    """Print the rows of this command's runs, under its protocol and on its test images."""
     from harness.cli.origin import origin
     from harness.leaderboard.board import Selection
     from harness.leaderboard.ranking import boards
@@ -93,7 +97,7 @@ def _print_results(jobs: list[RunJob], summary: Summary, places: Places, output:
         output.note(source)
     if output.as_json:
         rows = list(row_documents(chosen))
-        # one method at one checkpoint is one row; more of them are printed as the leaderboard prints them
+        # a single row is printed as one object
         print_json(rows[0] if len(rows) == 1 else {"rows": rows})
     else:
         print_boards(chosen)

@@ -11,13 +11,13 @@ from harness.cli.options import AS_JSON, DB
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
 
-_WORDS = ("model", "method", "network", "dataset")  # which may be folded; a figure may not
+_WORDS = ("model", "method", "network", "dataset")  # these may be folded over lines; numbers may not
 _HEADS = {"train seed": "seed", "evaluations": "evals"}  # so that a row fits into 80 columns
 
 
 @grouped
 def runs(db: str | None = DB, as_json: bool = AS_JSON) -> None:
-    """List every run, a trained network or the attempt at one; and every model from elsewhere that was evaluated."""
+    """List all runs, one for each network trained (or failed or stopped), and all other models that were evaluated."""
     from harness.store.store import Store
 
     store = Store.read(db)

@@ -1,4 +1,4 @@
-"""``harness show``: one run, or one model from elsewhere, whole."""
+"""``harness show``: everything about one run, or one model from elsewhere."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def show(
     what: Annotated[str, argument("RUN", "A run's number, or a model's name: see `harness runs`.")],
     dataset: str | None = of_rows(
         "--dataset NAME",
-        "The data set of a model: its name, or its fingerprint's beginning.",
+        "If a model has several data sets: the one to show, by name or beginning of its fingerprint.",
         complete=completion.datasets,
     ),
     db: str | None = DB,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show one run, or one model from elsewhere: settings, provenance, epoch curves, evaluations, checks of rigour."""
+    """Show a run, or another evaluated model: settings, provenance, epoch curves, evaluations, checks of rigour."""
     from harness.store.records import RunRecord
     from harness.store.store import Store
 
@@ -52,7 +52,7 @@ def show(
 
 
 def _model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> ModelRecord | None:
-    """The model of that name; None for a number, where no model is called so."""
+    """The model of that name; None for a number that is no model's name."""
     found = [model for model in models if normal(model.name) == normal(name)]
     if not found and not name.isdecimal():
         raise UnknownName("run or model", name, {model.name for model in models})
@@ -84,7 +84,7 @@ def _in_json_types(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_in_json_types(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return None  # JSON has no word for it
+        return None  # JSON has no infinity and no NaN
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -147,7 +147,7 @@ def _facts(facts: dict[str, str]) -> RenderableType:
 
 
 def _checkpoints(checkpoints: Sequence[CheckpointRecord]) -> Iterator[RenderableType]:
-    """Every evaluation, and what every examination flagged."""
+    """Every evaluation, the warnings of its attack, and the findings of every examination."""
     from rich.table import Table
     from rich.text import Text
 
@@ -178,7 +178,7 @@ def _checkpoints(checkpoints: Sequence[CheckpointRecord]) -> Iterator[Renderable
 
 
 def _telling(evaluation: EvaluationRecord, every: Sequence[EvaluationRecord]) -> dict[str, Any]:
-    """The ball, and what tells an evaluation from others by the same attack."""
+    """The ball, and the settings that differ between evaluations by the same attack."""
     alike = [other.settings for other in every if other.attack == evaluation.attack]
     return {
         key: value
