@@ -1,1 +1,1 @@
-"""From what a command asks for to what is missing: requests, resolved, compared with the store, and costed."""
+"""From a request to the work that is missing: requests are checked, compared with the store, and costed."""

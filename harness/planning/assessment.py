@@ -1,4 +1,4 @@
-"""How models are attacked: by what, in which ball, with how many seeds, on which images."""
+"""How models are attacked: by which attacks, in which ball, with how many seeds, on which images."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from harness.registry.shipped import code_of, engine_code, ships
 from harness.store.records import CheckpointRecord, DatasetRecord, ProtocolRecord
 from harness.store.scope import ExaminationKind, Scope
 
-EDITION = 2  # of the checks of rigour: raised when one changes, so that models are examined anew
+EDITION = 2  # of the checks of rigour: raised when a check changes, so that models are examined again
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetPlace:
-    """How a worker finds the data set again: its source, where downloads are kept, and how much of it is read.
+    """How a worker loads the data set: its source, where downloads are kept, and how much of it is read.
 
     Attributes:
-        evaluation_only: whether only what an evaluation needs is read, ``limit`` test images or all.
+        evaluation_only: whether only the test images are read: ``limit`` of them, or all.
     """
 
     source: str
@@ -45,8 +45,8 @@ class Assessment:
     """How some models are attacked.
 
     Attributes:
-        attacks: the protocol's, and any others that are wanted.
-        chosen: the attacks to run, of those.
+        attacks: the protocol's attacks, and any others that the user names.
+        chosen: the names of the attacks to run, among ``attacks``.
         checks: whether the checks of rigour are wanted, too.
     """
 
@@ -68,23 +68,23 @@ class Assessment:
         return self.images.count
 
     def attack_settings(self, attack: str) -> dict[str, Any]:
-        """What identifies an attack's results: the block size too, where random numbers are drawn by block.
+        """What identifies an attack's results: its settings, and the block size if it draws random numbers by block.
 
-        And its code, where that does not ship or has changed; and the evaluator's version, where that has changed. An
-        attack that does not ship may mix the images of a block, also where it draws nothing: its results are of that
-        many images together.
+        The attack's code is part of it if the code does not ship or has changed; so is the evaluator's version if it
+        has changed. An attack that does not ship may mix the images of a block even if it draws nothing, so its
+        results depend on how many images it takes together.
         """
         plugin, size = self.attacks[attack], self.protocol.evaluation.block_size
         blocks = {"block_size": size} if plugin.seeded else {} if ships(type(plugin)) else {"images_together": size}
         return plugin.settings_under(self.threat) | blocks | _code(plugin)
 
     def attack_seeds(self, attack: str) -> range:
-        """The seeds an attack is run with: one, where it draws nothing."""
+        """The seeds that an attack runs with: only one if it draws nothing."""
         return range(self.seeds if self.attacks[attack].seeded else 1)
 
     @cached_property
     def attack_types(self) -> dict[str, type[Attack]]:
-        """The classes of all registered attacks: a model may have verdicts of more than are asked for now."""
+        """The classes of all registered attacks: a model may have verdicts of attacks that are not asked for now."""
         return {name: cast(type[Attack], found.cls) for name, found in discover("attacks", self.plugins).found.items()}
 
     @property
@@ -99,11 +99,11 @@ class Assessment:
         )
 
     def examination(self, kind: ExaminationKind) -> dict[str, Any]:
-        """What identifies an examination of that kind: of the model itself, or of its verdicts."""
+        """What identifies an examination, of the model itself or of its verdicts."""
         return self.scope.settings(kind) | {"edition": EDITION}
 
     def examined(self, checkpoint: CheckpointRecord) -> bool:
-        """Whether the store has the checks of rigour on the model itself."""
+        """Whether the checks of rigour on the model itself are in the store."""
         return self.examination("model") in [examination.settings for examination in checkpoint.examinations]
 
     def dataset_record(self) -> DatasetRecord:
@@ -128,12 +128,12 @@ def _code(attack: Attack) -> dict[str, str]:
 
 
 def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack], dataset: Dataset) -> None:
-    """Before anything is trained or written: refuse attacks that need more classes than there are.
+    """Refuse attacks that need more classes than the data set has, before anything is trained or written.
 
     Args:
-        chosen: the attacks that are to be run, of ``attacks``.
+        chosen: the names of the attacks to run, among ``attacks``.
     Raises:
-        SettingError: names them, and says what to type: the other attacks, and what may stand in for these.
+        SettingError: names the refused attacks, and says what to type: the other attacks, and stand-ins for these.
     """
     classes, names = len(dataset.classes), list(chosen)
     refused = [name for name in names if attacks[name].fewest_classes > classes]
@@ -143,19 +143,19 @@ def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack],
     for name in names:
         stand_ins = attacks[name].with_fewer_classes if classes >= Attack.fewest_classes else ()
         going += stand_ins if name in refused else (name,)
-    told = " and ".join(f"{name} needs {attacks[name].fewest_classes} classes or more" for name in refused)
+    needs = " and ".join(f"{name} needs {attacks[name].fewest_classes} classes or more" for name in refused)
     advice = f"type --attacks {','.join(dict.fromkeys(going))}" if going else "choose other attacks"
-    raise SettingError(f"{told}, and {dataset.name} has {classes}; {advice}")
+    raise SettingError(f"{needs}, and {dataset.name} has {classes}; {advice}")
 
 
 def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, dict[str, Attack]]:
-    """The protocol's attacks, and the protocol with all their settings resolved: what its fingerprint is taken of.
+    """The protocol with all settings of its attacks resolved, as its fingerprint needs it; and the attacks.
 
     Raises:
-        UnknownName: the protocol names, or has settings for, an attack that is not there.
+        UnknownName: the protocol names an attack, or has settings for an attack, that does not exist.
     """
     for name in protocol.attack_settings:
-        catalogue.get(name)  # one that is there but not asked for is dropped below; a misspelt one is refused
+        catalogue.get(name)  # refuses a misspelt name; settings of attacks not asked for are dropped below
     attacks = {
         name: cast(Attack, make(catalogue.get(name), name, protocol.attack_settings.get(name, {})))
         for name in protocol.evaluation.attacks

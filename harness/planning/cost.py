@@ -1,4 +1,4 @@
-"""What work costs: passes through the network, and seconds, from what this machine has timed before."""
+"""What work costs: passes through the network, and seconds, estimated from earlier work on this machine."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Estimate:
     """What the missing work costs.
 
     Attributes:
-        training, evaluation: passes through the network, summed over images; the evaluation's is an upper bound.
-        seconds: the work of one worker; None where this machine has not timed the network.
+        training, evaluation: passes through the network, summed over images; ``evaluation`` is an upper bound.
+        seconds: for one worker; None if this machine has not timed the network.
     """
 
     training: Passes
@@ -37,7 +37,7 @@ class Estimate:
 
 
 def estimate(missing: Missing) -> Estimate:
-    """Cost what is missing; the store is not asked again."""
+    """Estimate the cost of the missing work, without another look at the store."""
     training, evaluation = Passes(), Passes()
     seconds: list[float | None] = []
     known: dict[str, Timings] = {}
@@ -49,7 +49,7 @@ def estimate(missing: Missing) -> Estimate:
         return known[key]
 
     for run in missing.to_train:
-        assert run.passes is not None  # on trial
+        assert run.passes is not None  # counted when its plugins were tried
         epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
         whole = run.passes.times(epochs * len(run.job.dataset.train))
         training = training + whole
@@ -73,7 +73,7 @@ def estimate(missing: Missing) -> Estimate:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds that one image took on this machine, on one network; None where it was never timed."""
+    """Seconds that one image took on this machine, on one network; None if never timed."""
 
     training_pass: float | None  # a forward or a backward pass of the training
     attacks: dict[str, float]  # a whole attack on one image, by the SHA-256 of its settings
@@ -83,14 +83,14 @@ class Timings:
         return None if self.training_pass is None else self.training_pass * passes.total
 
     def attack(self, settings_sha256: str, images: int, passes: Passes) -> float | None:
-        """Seconds of one worker for an attack: as timed, or else by its passes, which is an upper bound."""
+        """Seconds of one worker for an attack, as timed before; else from its passes, which is an upper bound."""
         if settings_sha256 in self.attacks:
             return images * self.attacks[settings_sha256]
         return self.training(passes)
 
 
 def timings(runs: Iterable[RunRecord], methods: Catalogue) -> Timings:
-    """Read the timings of a network off runs of it on this machine, whatever their methods."""
+    """Work out a network's timings from its runs on this machine, whatever their methods."""
     seconds = images = 0.0
     spent: dict[str, tuple[float, int]] = {}
     for run in runs:
@@ -107,7 +107,7 @@ def timings(runs: Iterable[RunRecord], methods: Catalogue) -> Timings:
 
 
 def _timings(stored: Iterable[RunRecord], network: str, settings: Mapping[str, Any], assessment: Assessment) -> Timings:
-    """What this machine and this device took for the network, on images of this shape."""
+    """How long this machine and this device took for the network, on images of this shape."""
     shape, here = assessment.dataset.shape, (host(), device_label(assessment.device))
     alike = (
         run
@@ -119,7 +119,7 @@ def _timings(stored: Iterable[RunRecord], network: str, settings: Mapping[str, A
 
 
 def _part_done(run: RunRecord, here: tuple[str, str]) -> RunRecord:
-    """A run without what was done elsewhere, or partly elsewhere."""
+    """The run without the work that was done on another machine or device, even in part."""
 
     def timed_here(provenance: Mapping[str, Any]) -> bool:
         return (provenance.get("host"), provenance.get("device")) == here and ALSO not in provenance
@@ -132,7 +132,7 @@ def _part_done(run: RunRecord, here: tuple[str, str]) -> RunRecord:
 
 
 def _passes_of(run: RunRecord, cls: type[Plugin]) -> Passes:
-    """What an image of an old run took; nothing, so that the run does not count, where its method has changed since."""
+    """The passes that an image of an old run took; none if its method has changed since, so the run does not count."""
     training = dict(run.training)
     epsilon = float(training.pop("epsilon"))
     try:

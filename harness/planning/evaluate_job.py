@@ -1,4 +1,4 @@
-"""What ``harness evaluate`` asks for, resolved and validated: some models, and how they are attacked."""
+"""A request of ``harness evaluate``, resolved and checked: some models, and how they are attacked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from harness.targets.model import ElsewhereWeights, Weights
 from harness.targets.open import open_target
 from harness.targets.target import Opened
 
-_PROBES = 8  # images that a model from elsewhere is tried on
+_PROBES = 8  # images on which a model from elsewhere is tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,11 @@ class EvaluateJob:
     """Models of one target, ready to be attacked.
 
     Attributes:
-        weights: one a checkpoint.
-        run: the run that they are checkpoints of; None for a model from elsewhere, which ``opened`` describes.
-        name: what the board is to call that model; None: the name that it has, or its target.
-        sweep: assessments at each radius of a sweep; empty without one.
-        fresh: whether all is attacked again, whatever the store has.
+        weights: of each checkpoint.
+        run: the run of these checkpoints; None for a model from elsewhere, which ``opened`` describes.
+        name: the board's name for a model from elsewhere; None: its name in the store, or else its target.
+        sweep: assessments at each radius of a sweep; empty if there is none.
+        fresh: whether everything is attacked again, whatever the store has.
     """
 
     assessment: Assessment
@@ -57,7 +57,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     Args:
         count_only: whether the job is only to be costed. Then nothing is downloaded.
     Raises:
-        HarnessError: anything that cannot be done, in one line. Nothing has been written.
+        HarnessError: the request cannot be met; says why in one line. Nothing has been written.
     """
     check_counts(request, ("seeds", "limit", "image_size"))
     refuse_contradictions(request)
@@ -73,14 +73,16 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
     protocol, plugins, chosen = _attacks(request, protocol, attacks)
     device = resolve_device(request.device)
-    whole = run is not None  # its images are those that the run was trained and attacked on
+    whole = run is not None  # the images must be those of the run's training
     dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
     check_limit(request.limit, dataset)
     refuse_too_few_classes(chosen, plugins, dataset)
     refuse_unrepeatable(plugins[name] for name in chosen)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
         names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
-        raise SettingError(f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give --dataset the former")
+        raise SettingError(
+            f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give the first to --dataset"
+        )
     assessment = Assessment(
         dataset=dataset,
         place=DatasetPlace(
@@ -152,9 +154,9 @@ def _open(request: EvaluateRequest, dataset: Dataset) -> Opened:
 def _attacks(
     request: EvaluateRequest, protocol: Protocol, catalogue: Catalogue
 ) -> tuple[Protocol, dict[str, Attack], tuple[str, ...]]:
-    """The protocol as asked for, every attack that it or the user names, and those to run.
+    """The protocol with the user's changes, every attack that it or the user names, and the names of those to run.
 
-    Attacks that cost nothing, such as natural accuracy, are always run.
+    Attacks without cost, such as natural accuracy, always run.
     """
     named = tuple(dict.fromkeys(request.attacks or ()))
     for name in named:
@@ -173,7 +175,7 @@ def _attacks(
         if name not in changed.evaluation.attacks
     }
     for attack in extra.values():
-        source_of_plugin(type(attack))  # read now, for good: an edit while the data set is loaded was not imported
+        source_of_plugin(type(attack))  # read and kept now: a later edit was not imported
     changed, attacks = with_attacks(changed, catalogue)
     threat = changed.evaluation_threat
     everything = attacks | extra
@@ -188,7 +190,7 @@ def _attacks(
 
 
 def _at(assessment: Assessment, radius: float) -> Assessment:
-    """The same attacks in a ball of that radius, in 1/255; what does not move in a ball is left out."""
+    """The attacks that use a ball, in a ball of this radius (in 1/255)."""
     epsilon = radius / 255
     moving = tuple(name for name in assessment.chosen if "epsilon" in assessment.attacks[name].budget)
     return replace(assessment, chosen=moving, checks=False, threat=assessment.protocol.evaluation_threat_at(epsilon))

@@ -1,4 +1,4 @@
-"""Gaps: the blocks of attacks, and the checks of rigour, that the store lacks of one model."""
+"""Gaps: the blocks of attacks, and the checks of rigour, that the store lacks for one model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.store.records import CheckpointRecord, EvaluationRecord
 
 @dataclass(frozen=True, kw_only=True)
 class AttackGap:
-    """One attack with one seed, and the blocks that have no verdicts: first image, number of images.
+    """One attack with one seed, and its blocks without verdicts: (first image, number of images).
 
     Attributes:
-        attempt: which one at this evaluation.
+        attempt: the number of the attempt at this evaluation, from 1.
     """
 
     attack: str
@@ -30,7 +30,7 @@ class AttackGap:
         return sum(length for _, length in self.blocks)
 
     def without(self, kept: Sequence[tuple[int, int]]) -> AttackGap:
-        """The gap without blocks of which some image has a verdict by now, in one of the blocks that were kept."""
+        """The gap without the blocks that overlap a kept block, since they have verdicts by now."""
 
         def free(start: int, length: int) -> bool:
             return all(start + length <= first or first + number <= start for first, number in kept)
@@ -40,13 +40,14 @@ class AttackGap:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelGap:
-    """What the store lacks of one model under one assessment.
+    """What the store lacks for one model under one assessment.
 
     Attributes:
         checkpoint: the name of its weights.
-        network, network_settings: what it is an instance of, so that similar work can be compared.
-        attacks: the evaluations that lack blocks; ``complete`` counts those that do not.
-        examine: whether the checks of rigour on the model itself are wanted, and not there yet.
+        network, network_settings: its network, so that the cost can be estimated from similar work.
+        attacks: the evaluations that lack blocks.
+        complete: how many evaluations lack none.
+        examine: whether the checks of rigour on the model itself are wanted and missing.
     """
 
     assessment: Assessment
@@ -59,7 +60,7 @@ class ModelGap:
 
     @property
     def items(self) -> int:
-        """How many items of work that is."""
+        """How many items of work fill the gap."""
         return sum(len(gap.blocks) for gap in self.attacks) + self.examine
 
 
@@ -71,12 +72,12 @@ def model_gap(
     *,
     fresh: bool = False,
 ) -> ModelGap:
-    """Compare what is wanted of a model with what the store has of its weights.
+    """Compare what is wanted for a model with what the store has for its weights.
 
     Args:
         network: its name, and its settings.
-        known: None where the store does not have the weights.
-        fresh: whether all begins again, as another attempt.
+        known: None if the store does not have the weights.
+        fresh: whether everything begins again, as another attempt.
     """
     gaps = list(attack_gaps(assessment, known.evaluations if known is not None else (), fresh=fresh))
     examined = known is not None and not fresh and assessment.examined(known)
@@ -94,7 +95,7 @@ def model_gap(
 def attack_gaps(
     assessment: Assessment, done: Iterable[EvaluationRecord], *, fresh: bool = False
 ) -> Iterator[AttackGap]:
-    """Every evaluation that is wanted of one model, with its missing blocks (none where it is complete).
+    """Every evaluation that is wanted for one model, with its missing blocks (none if it is complete).
 
     Args:
         fresh: whether all begin again, as another attempt.
@@ -111,10 +112,10 @@ def attack_gaps(
 
 
 def missing_blocks(examples: int, block_size: int, done: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """What lacks a verdict, as (first image, number of images), cut at the multiples of the block size.
+    """The images without a verdict, as (first image, number of images), cut at the multiples of the block size.
 
-    Where random numbers are drawn by block, the done blocks are of the same size, so that whole blocks are missing or
-    none. An attack without randomness may have been run under another block size; then parts of blocks may be.
+    If random numbers are drawn by block, the done blocks have the same size, so only whole blocks can be missing. An
+    attack without randomness may have run under another block size; then parts of blocks can be missing.
     """
     position = 0
     for start, length in (*sorted(done), (examples, 0)):

@@ -1,4 +1,4 @@
-"""What the store knows of the models that ``harness evaluate`` attacks."""
+"""What the store knows about the models that ``harness evaluate`` attacks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.targets.target import Opened
 
 
 def known_checkpoints(job: EvaluateJob, model: ModelRecord | None, store: Store) -> dict[str, CheckpointRecord]:
-    """What the store has now of a target's weights, by checkpoint.
+    """What the store has now for a target's weights, by checkpoint.
 
     Args:
-        model: the target, where it is from elsewhere and the store has it.
+        model: the store's record of a target from elsewhere; None if it has none.
     """
     if job.run is not None:
         return {checkpoint.name: checkpoint for checkpoint in store.run(job.run.id).checkpoints}
@@ -24,13 +24,13 @@ def known_checkpoints(job: EvaluateJob, model: ModelRecord | None, store: Store)
 
 
 def known_model(opened: Opened, dataset_fingerprint: str, store: Store) -> tuple[int, ModelRecord | None]:
-    """Which of the functions of these weights a model is: one that the store knows by its probe, or a new one.
+    """Find a model among the stored models with the same weights: the one with the same probe, or none.
 
-    An older row has no probe. It is the same model where the tensors say all, and another one where the user's code
-    decides: what that read then, nobody knows.
+    Equal weights may be several functions, since a user's code may read other things; the store numbers them. A row of
+    an older version has no probe: it is the same model only if no code of the user decides what the model computes.
 
     Returns:
-        The function's number, counted from 1; and the model, where the store has it.
+        The function's number, counted from 1; and the model, if the store has it.
     """
     models = {model.identity: model for model in store.models()}
     for number in itertools.count(1):

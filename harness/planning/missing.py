@@ -1,6 +1,6 @@
-"""What is missing: what a command asks for, minus what the store has.
+"""What is missing: the work that a command asks for, minus what the store has.
 
-It is found once, with one reading of the store's runs. Then it is costed, or conducted.
+It is found once, with one reading of the store's runs. Then its cost is estimated, or the work is done.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class RunGap:
     """One network: what it is, which attempt counts, what is left to train, and what its checkpoints lack.
 
     Attributes:
-        record: the attempt, as the store has it; None where it has none.
-        models: the checkpoints that are to be attacked; none where the network cannot be trained.
-        passes: what one training image takes; None where nothing is left to train.
-        refusal: why it cannot be trained, since a plugin broke its contract on trial; None where it can.
+        record: the store's record of the attempt; None if there is none.
+        models: the checkpoints to attack; empty if the network cannot be trained.
+        passes: the passes that one training image takes; None if nothing is left to train.
+        refusal: why the network cannot be trained: a plugin broke its contract when it was tried; None if it can.
     """
 
     job: RunJob
@@ -46,12 +46,12 @@ class RunGap:
 
     @property
     def failed(self) -> bool:
-        """Whether the training failed before; the same would fail again, so only ``fresh`` tries."""
+        """Whether the training failed before. It would fail again, so only ``fresh`` repeats it."""
         return self.record is not None and self.record.status == "failed"
 
     @property
     def epochs_done(self) -> int:
-        """How many epochs it has."""
+        """How many epochs are trained."""
         return len(self.record.epochs) if self.record is not None else 0
 
 
@@ -60,9 +60,9 @@ class Missing:
     """What there is to do.
 
     Attributes:
-        runs: every network that was asked for, also where nothing of it is missing.
-        targets: models that are attacked only, such as those of ``harness evaluate``.
-        stored: the runs that the store had; estimates are made from them.
+        runs: every network that was asked for, even if nothing is missing for it.
+        targets: models that are only attacked, such as those of ``harness evaluate``.
+        stored: the store's runs, from which costs are estimated.
     """
 
     runs: tuple[RunGap, ...] = ()
@@ -71,7 +71,7 @@ class Missing:
 
     @property
     def models(self) -> list[ModelGap]:
-        """Every model that is to be attacked, whether it is trained yet or not."""
+        """Every model to attack, trained already or not."""
         return [*(model for run in self.runs for model in run.models), *self.targets]
 
     @property
@@ -81,7 +81,7 @@ class Missing:
 
     @property
     def refused(self) -> list[RunGap]:
-        """The networks that cannot be trained, since a plugin of theirs breaks its contract."""
+        """The networks that cannot be trained, since one of their plugins broke its contract."""
         return [run for run in self.runs if run.refusal]
 
     @property
@@ -111,7 +111,7 @@ def find_missing(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -
     Args:
         fresh: whether every run begins again, as another attempt.
     Raises:
-        PluginError: a training that was stopped would go on with other code.
+        PluginError: the code of a stopped training has changed.
     """
     stored = store.runs()
     if not fresh:
@@ -121,7 +121,7 @@ def find_missing(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -
 
 
 def _run_gaps(job: RunJob, newest: Mapping[str, RunRecord], fresh: bool) -> Iterator[RunGap]:
-    """The networks of one job; its plugins are tried once, and only where there is something to train."""
+    """The networks of one job. Its plugins are tried once, and only if there is something to train."""
     trial: tuple[Passes | None, PluginFault | None] | None = None
     for spec in job.specs:
         record = newest.get(spec.identity)
@@ -139,7 +139,7 @@ def _run_gaps(job: RunJob, newest: Mapping[str, RunRecord], fresh: bool) -> Iter
 
 
 def _trial(job: RunJob) -> tuple[Passes | None, PluginFault | None]:
-    """What one training image takes, or why nothing can be trained."""
+    """The passes that one training image takes, or why nothing can be trained."""
     threat = job.protocol.train.threat(job.protocol.epsilon)
     try:
         return try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device), None
@@ -156,7 +156,7 @@ def _checkpoint_gaps(job: RunJob, spec: RunSpec, record: RunRecord | None) -> It
 def missing_of_target(
     job: EvaluateJob, known: Mapping[str, CheckpointRecord], stored: Sequence[RunRecord] = ()
 ) -> Missing:
-    """Compare what ``harness evaluate`` asks for with what the store has of those weights, by checkpoint."""
+    """Compare what ``harness evaluate`` asks for with what the store has for these weights, by checkpoint."""
     of = job.run or job.opened
     assert of is not None  # a target is one or the other
     network, names = (of.network, of.network_settings), [weights.checkpoint for weights in job.weights]
@@ -166,10 +166,10 @@ def missing_of_target(
 
 
 def find_missing_of_target(job: EvaluateJob, store: Store) -> Missing:
-    """What ``harness evaluate`` would do; a model from elsewhere is looked for, and nothing is written.
+    """What ``harness evaluate`` would do. A model from elsewhere is looked up, and nothing is written.
 
     Raises:
-        HarnessError: weights that are to be attacked cannot be used.
+        HarnessError: weights to attack cannot be used.
     """
     dataset = job.assessment.dataset.fingerprint
     model = known_model(job.opened, dataset, store)[1] if job.opened is not None else None
@@ -182,7 +182,7 @@ def find_missing_of_target(job: EvaluateJob, store: Store) -> Missing:
 
 
 def _refuse_changed_code(specs: Sequence[RunSpec], stored: Sequence[RunRecord]) -> None:
-    """Refuse to leave a stopped training behind without a word, where it would have gone on but for an edit."""
+    """Refuse to start a new run in silence if a stopped training could not go on because its code was edited."""
     known = {run.identity for run in stored}
     wanted = {spec.identity_without_code: spec for spec in specs if spec.identity not in known}
     for run in stored if wanted else ():

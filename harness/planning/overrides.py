@@ -11,16 +11,16 @@ from harness.plugin.settings import Plugin
 from harness.protocols.protocol import Protocol
 from harness.registry.catalogue import Catalogue
 
-FOLDER_OPTIONS = ("image_size", "class_order", "channels")  # of data sets that have such a setting
+FOLDER_OPTIONS = ("image_size", "class_order", "channels")  # settings that only some data sets have
 
 
 def read_dataset(
     catalogue: Catalogue, text: str, options: Mapping[str, Any] | None = None
 ) -> tuple[type[Plugin], dict[str, Any]]:
-    """The class and the settings that ``--dataset NAME:ARGUMENT`` and the options for folders of images name.
+    """The data set's class and settings, from ``--dataset NAME:ARGUMENT`` and the options for folders of images.
 
     Args:
-        options: those of FOLDER_OPTIONS that the user gave, by name; None stands for one that was not given.
+        options: FOLDER_OPTIONS by name; None for an option that was not given.
     """
     name, colon, argument = text.partition(":")
     cls = cast(type[DataSource], catalogue.get(name))
@@ -42,12 +42,12 @@ def read_dataset(
 
 
 def folder_options(request: object) -> dict[str, Any]:
-    """What a request says of FOLDER_OPTIONS."""
+    """The request's values of FOLDER_OPTIONS."""
     return {option: getattr(request, option) for option in FOLDER_OPTIONS}
 
 
 def short_forms(request: object) -> Iterator[str]:
-    """Options that are short for ``--set``, as it takes them; they come after it, and so they win over it."""
+    """Options that are short for ``--set``, as texts for it. They come after the user's, and so override them."""
     fields = {
         "epsilon": "epsilon",
         "evaluation.attacks": "attacks",
@@ -73,7 +73,7 @@ def assign(
     attacks: Catalogue,
     more_attacks: Sequence[str] = (),
 ) -> dict[str, dict[str, str]]:
-    """Sort ``key=value`` texts by what they belong to: '' for the protocol and the attacks, or an owner's name."""
+    """Sort ``key=value`` texts by the owner of the key: '' for the protocol and its attacks, else a plugin's name."""
     places = {key: ("", key) for key in protocol.setting_names()}
     for name in (*_attacks_asked_for(texts, protocol), *more_attacks):
         places |= {f"{name}.{info.name}": ("", f"{name}.{info.name}") for info in attacks.get(name).describe()}
@@ -95,7 +95,7 @@ def assign(
 
 
 def _attacks_asked_for(texts: Sequence[str], protocol: Protocol) -> Sequence[str]:
-    """The attacks once ``evaluation.attacks=...`` among the texts is obeyed: their settings may be set as well."""
+    """The attacks after ``evaluation.attacks=...`` in the texts: their settings may be set, too."""
     for text in reversed(texts):  # the last one counts
         key, _, value = text.partition("=")
         if key == "evaluation.attacks":

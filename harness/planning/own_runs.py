@@ -20,7 +20,7 @@ RUN = re.compile(r"([0-9]+)(?::([a-z]+))?")
 
 @dataclass(frozen=True)
 class OwnTarget:
-    """A run, or one checkpoint of it, and the file of its weights where the user named that."""
+    """A run, or one of its checkpoints; and the weights file, if the user named the file."""
 
     run: RunRecord
     checkpoint: str | None
@@ -28,7 +28,7 @@ class OwnTarget:
 
 
 def own_target(target: str, store: Store) -> OwnTarget | None:
-    """What a target names of the store's runs: by number, or by a file whose bytes are a checkpoint's."""
+    """The run that a target names, by its number or by the file of a checkpoint; None if it names none."""
     match = RUN.fullmatch(target)
     if match is None:
         return _by_file(Path(target), store)
@@ -45,15 +45,15 @@ def _by_file(file: Path, store: Store) -> OwnTarget | None:
     if file.suffix != ".safetensors" or not file.is_file():
         return None
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    newest_first = reversed(store.runs())  # a training that is repeated gives the same file; the newest attempt counts
+    newest_first = reversed(store.runs())  # a repeated training gives the same file: the newest attempt counts
     known = ((run, c) for run in newest_first for c in run.checkpoints if c.sha256 == sha256 and run.status == "done")
     return next((OwnTarget(run, checkpoint.name, file) for run, checkpoint in known), None)
 
 
 def stored_protocol(run: RunRecord, store: Store) -> Protocol:
-    """The protocol whose attacks the run went through first; others of its training are changes to the evaluation.
+    """Of the protocols with the run's training, the one whose attacks had all begun on the run first.
 
-    Of a run that went through none of them whole, the one that the store heard of first.
+    The others are later changes to the evaluation. If no protocol's attacks have all begun, it is the first one stored.
     """
     entered: dict[tuple[str, str], int] = {}
     for evaluation in sorted((e for c in run.checkpoints for e in c.evaluations), key=lambda e: e.id):
@@ -64,7 +64,7 @@ def stored_protocol(run: RunRecord, store: Store) -> Protocol:
 
 
 def own_weights(own: OwnTarget, protocol: Protocol, runs_dir: Path) -> tuple[Weights, ...]:
-    """The checkpoint that was named, or those that the protocol evaluates."""
+    """The weights of the named checkpoint, or of the checkpoints that the protocol evaluates."""
     run, folder = own.run, runs_dir / own.run.folder
     names = (own.checkpoint,) if own.checkpoint is not None else protocol.evaluation.checkpoints
     spec = run.spec

@@ -41,13 +41,13 @@ def training_passes(
 ) -> Passes:
     """Passes for one training image, late in the training, counted on one update of two random images.
 
-    Nothing is declared, so nothing can be declared wrongly: a new method's cost is known by running it. So is a method
-    that breaks its contract, before anything is trained. What does not ship is tried twice: from one seed it must give
-    one gradient.
+    A method declares no cost, so it cannot declare a wrong one: the update is run and its passes are counted. This also
+    finds a method that breaks its contract before anything is trained. A plugin that does not ship is tried twice:
+    the same seed must give the same gradient.
 
     Args:
-        network: the one that is trained, since a method may look into it; a linear layer where none is given.
-        device: where the update is taken.
+        network: the network to train, since a method may look into it; None: a linear layer.
+        device: where the update is run.
     Raises:
         PluginFault: the method, the network, or a wrapper broke its contract.
     """
@@ -75,7 +75,7 @@ def _update(
     shape: Shape,
     device: torch.device,
 ) -> tuple[Passes, dict[str, Tensor]]:
-    """The passes of one update, for one image; and the gradients that it leaves, by the parameters' names."""
+    """The passes of one update, per image; and the gradients that it leaves, by the parameters' names."""
     counted = {"forward": 0, "backward": 0}
 
     def forward(_model: nn.Module, _inputs: object, logits: Tensor) -> None:
@@ -89,7 +89,7 @@ def _update(
     draws = generator(device, 0, "cost")
     x = torch.rand(_PROBE, *shape[:3], generator=draws, device=device)
     labels = torch.arange(_PROBE, device=device)
-    parts = [type(part).from_mapping(part.resolved()) for part in (method, *wrappers)]  # theirs may have a memory
+    parts = [type(part).from_mapping(part.resolved()) for part in (method, *wrappers)]  # plugins may remember
     copies = cast(Method, parts[0]), cast(list[Wrapper], parts[1:])
     plugins = [method, *([network] if network is not None else []), *wrappers]
     with process_kept(), contextlib.redirect_stdout(io.StringIO()), blaming(plugins):

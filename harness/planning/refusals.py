@@ -1,4 +1,4 @@
-"""What ``harness evaluate`` refuses by the request alone, before it opens or loads anything."""
+"""What ``harness evaluate`` refuses from the request alone, before it opens or loads anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.targets.zoo import is_here
 
 
 def refuse_contradictions(request: EvaluateRequest) -> None:
-    """Options that exclude each other, and names that cannot be."""
+    """Refuse options that exclude each other, and impossible names."""
     if not request.target.strip():
         raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {TARGET_KINDS}")
     if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
@@ -21,18 +21,18 @@ def refuse_contradictions(request: EvaluateRequest) -> None:
 
 
 def refuse_downloads(request: EvaluateRequest, source: DataSource) -> None:
-    """Images or weights that are not here, for a command that is to write nothing."""
+    """Refuse a dry run that needs a download, since it must write nothing."""
     missing = [f"the images of {source.name}"] if source.outline and not source.here(request.data_dir) else []
     missing += [] if is_here(request.target, source.name, request.data_dir) else [f"the weights of {request.target}"]
     if missing:
         raise SettingError(
-            f"--dry-run is refused: {' and '.join(missing)} must be downloaded first, and it downloads nothing; leave"
-            " it out once"
+            f"--dry-run is refused: {' and '.join(missing)} must be downloaded first, and --dry-run downloads"
+            " nothing; run the command once without it"
         )
 
 
 def refuse_choices_of_a_run(request: EvaluateRequest) -> None:
-    """Options about a model, where the target is a run, which has its own network and normalisation."""
+    """Refuse options about a model if the target is a run, which has its own network and normalisation."""
     chosen: dict[str, object] = {"--arch": request.network, "--name": request.name, "--protocol": request.protocol}
     chosen |= {f"--set network.{key}": value for key, value in network_values(request.values).items()}
     chosen |= {f"--{name}": value for name, value in request.preprocessing.departures().items()}

@@ -1,4 +1,4 @@
-"""What attacks left of one model: a figure and its interval for each, the worst case, and what was flagged."""
+"""A report on one model: the accuracy and its interval under each attack, the worst case, and the flags."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from harness.store.records import CheckpointRecord, EvaluationRecord
 
 @dataclass(frozen=True)
 class Result:
-    """One attack: the accuracy under it, over attack seeds, and Wilson's interval of the median over test images."""
+    """The accuracy under one attack, over attack seeds; and Wilson's interval of the median, over test images."""
 
     attack: str
-    settings: dict[str, Any]  # those that are not the attack's defaults
+    settings: dict[str, Any]  # only those that differ from the attack's defaults
     figure: Figure
     interval: Interval
 
@@ -31,8 +31,8 @@ class ModelReport:
 
     Attributes:
         images: which test images, in words.
-        worst_case: the percentage of images that it has right under every attack with every seed, those that were
-            asked for; None where an attack is not complete. It falls with every attack and seed that is added.
+        worst_case: the percentage of images that the model gets right under all attacks with all seeds that were asked
+            for; None if an attack is not complete. It can only fall when attacks or seeds are added.
         findings: of the checks of rigour, in their order.
     """
 
@@ -54,10 +54,10 @@ def report(
     assessment: Assessment,
     verdicts: Mapping[int, bytes],
 ) -> ModelReport:
-    """Sum up what the store has of a checkpoint under an assessment.
+    """Sum up what the store has for a checkpoint under an assessment.
 
     Args:
-        verdicts: of every complete evaluation, one byte an image.
+        verdicts: for the number of each complete evaluation, one byte per image.
     """
     held = evaluations_of(checkpoint, assessment)
     results = []
@@ -85,14 +85,14 @@ def report(
 
 
 def evaluations_of(checkpoint: CheckpointRecord, assessment: Assessment) -> dict[str, list[EvaluationRecord]]:
-    """The complete evaluations that a report is made of, by attack."""
+    """The complete evaluations behind a report, by attack."""
     return {attack: list(_complete(checkpoint.evaluations, attack, assessment)) for attack in assessment.chosen}
 
 
 def _complete(
     evaluations: Iterable[EvaluationRecord], attack: str, assessment: Assessment
 ) -> Iterable[EvaluationRecord]:
-    """An attack's evaluations under these settings, as far as its seeds were asked for."""
+    """An attack's complete evaluations under these settings, with the seeds that were asked for."""
     key, seeds = digest(assessment.attack_settings(attack)), assessment.attack_seeds(attack)
     for e in evaluations:
         same = (e.attack, e.settings_sha256, e.images) == (attack, key, assessment.images)
@@ -101,7 +101,7 @@ def _complete(
 
 
 def report_document(report: ModelReport) -> dict[str, Any]:
-    """The report in JSON types: percentages; which interval is of what is named beside it."""
+    """The report in JSON types. Accuracies are percentages; each interval stands beside its figure."""
     return {
         "model": report.label,
         "checkpoint": report.checkpoint,

@@ -1,4 +1,4 @@
-"""What a user may ask of a command, as given: nothing is checked yet but counts."""
+"""What a user may ask of a command, as typed. Only counts are checked here."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from harness.errors import SettingError
 from harness.targets.preprocessing import Preprocessing
 
-MOST = 1_000_000  # of anything that is counted on the command line: more is a slip of the keyboard
+MOST = 1_000_000  # the largest count that an option takes: more is a typing error
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What a user may ask of ``harness run``, as given. Each field's part in identity is in ``FATE``."""
+    """What a user may ask of ``harness run``. ``FATE`` says which fields are part of a run's identity."""
 
     methods: tuple[str, ...]
     wrap: tuple[str, ...] = ()
@@ -56,22 +56,22 @@ FATE: dict[str, str] = {
         ),
         "identity",
     ),
-    "protocol": "identity",  # by its content: its name plays no part
-    **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which identities, not what they are
+    "protocol": "identity",  # by its content, not its name
+    **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which results, not what they are
     **dict.fromkeys(("device", "data_dir", "plugins"), "provenance"),
 }
-"""For each field of a request: part of a run's identity, a choice of how many, or provenance alone."""
+"""For each field of a request: part of a run's identity, a choice of how many, or only provenance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateRequest:
-    """What a user may ask of ``harness evaluate``, as given.
+    """What a user may ask of ``harness evaluate``.
 
     Attributes:
-        target: a run's number, with ``:checkpoint`` perhaps, the file of a run's weights, or a model from elsewhere
+        target: a run's number, perhaps with ``:checkpoint``; the file of a run's weights; or a model from elsewhere
             (see ``harness.targets``).
-        attacks: None for the protocol's.
-        name: what the board calls a model from elsewhere; None: the name that it has, or its target.
+        attacks: None: the protocol's.
+        name: the board's name for a model from elsewhere; None: its name in the store, or else its target.
         sweep: radii, in 1/255, at which the attacks are repeated.
     """
 
@@ -100,7 +100,7 @@ class EvaluateRequest:
 
 
 def check_counts(request: object, names: Iterable[str]) -> None:
-    """Refuse a count that is below 1 or beyond reason, named as its option."""
+    """Refuse a count below 1 or above MOST; the error names its option."""
     for name in names:
         value = getattr(request, name)
         if value is not None and not 1 <= value <= MOST:

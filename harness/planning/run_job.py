@@ -1,4 +1,4 @@
-"""What a command asks for, resolved and validated: nothing is written before all of it is known to be good."""
+"""A request of ``harness run``, resolved and checked as a whole before anything is written."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class RunJob(Assessment):
     """A method's runs and how they are assessed, ready to be planned.
 
     Attributes:
-        sources: the files of the plugins that do not ship, each with its SHA-256, by the part that they play.
+        sources: for each plugin that does not ship, by its part in the run, its files with their SHA-256.
     """
 
-    specs: tuple[RunSpec, ...]  # one a train seed
+    specs: tuple[RunSpec, ...]  # one per train seed
     method: Method
     wrappers: tuple[Wrapper, ...]
     network: Network
@@ -49,7 +49,7 @@ class RunJob(Assessment):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What a request asks for, as far as it can be known without the images."""
+    """A request, resolved as far as possible without the images."""
 
     methods: dict[str, Method]
     wrappers: tuple[Wrapper, ...]
@@ -61,10 +61,10 @@ class Choice:
 
 
 def choose(request: RunRequest) -> Choice:
-    """Check everything that a request asks for, but for what needs the images.
+    """Check everything in a request that can be checked without the images.
 
     Raises:
-        HarnessError: anything that cannot be done, in one line.
+        HarnessError: the request cannot be met; says why in one line.
     """
     check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size"))
     catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
@@ -81,7 +81,7 @@ def choose(request: RunRequest) -> Choice:
     protocol = protocol.with_values(values.pop(""))
     protocol, attacks = with_attacks(protocol, catalogues["attacks"])
     for cls in (network, source, *wrappers.values(), *methods.values()):
-        source_of_plugin(cls)  # read now, for good: an edit while the data set is loaded is not what was imported
+        source_of_plugin(cls)  # read and kept now: a later edit is not what was imported
     device = resolve_device(request.device)
     with arithmetic(device, protocol.train.precision):
         pass  # refuses a precision that the device lacks
@@ -97,16 +97,16 @@ def choose(request: RunRequest) -> Choice:
 
 
 def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob]:
-    """Check everything a request asks for, and load its data set: one job a method.
+    """Check everything that a request asks for, and load its data set: one job per method.
 
     Args:
-        count_only: whether the jobs are only to be costed. Then a data set that would have to be fetched is not; its
-            published sizes stand for it.
+        count_only: whether the jobs are only to be costed. Then nothing is downloaded: the published sizes of a data
+            set stand in for it.
     Raises:
-        HarnessError: anything that cannot be done, in one line. Nothing has been written.
+        HarnessError: the request cannot be met; says why in one line. Nothing has been written.
     """
     if not request.methods:
-        raise SettingError("no method is named; `harness list methods` shows those that are there")
+        raise SettingError("no method is named; `harness list methods` shows them")
     choice = choose(request)
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
@@ -163,7 +163,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob
 
 
 def _code(parts: Mapping[str, Plugin]) -> dict[str, str]:
-    """What a run's identity takes of the code that trains it, by the part that each plugin plays in it."""
+    """The code that is part of a run's identity, by the part that each plugin plays in the run."""
     code = {"engine": engine_code("training"), **{key: code_of(type(plugin)) for key, plugin in parts.items()}}
     return {key: value for key, value in code.items() if value}
 

@@ -1,6 +1,6 @@
-"""Plugins are tried before anything is written: what breaks its contract is refused here, not after hours of work.
+"""Try plugins before anything is written: a plugin that breaks its contract is refused now, not after hours of work.
 
-What ships is held to its contracts by the project's tests, so most trials are of what does not ship.
+The project's tests hold what ships to its contracts, so most trials are of plugins that do not ship.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from harness.runtime.seeds import global_seed
 def count_parameters(network: Network, shape: Shape, device: torch.device) -> int:
     """How many parameters the network has for images of this shape.
 
-    One that ships is only outlined. Any other one is built, and tried on a few random images on the device that will
-    train it, as ``harness check network`` tries it; and built again, since one seed must give one network. Two parts
-    of that contract are left to the checks of rigour, which flag the figures: an evaluation mode that draws, and
+    A network that ships is only outlined. Any other network is built, and tried on a few random images on the device
+    that will train it, as ``harness check network`` does. Then it is built again, since the same seed must give the
+    same network. The checks of rigour see to two parts of the contract: random numbers in evaluation mode, and
     gradients that vanish.
 
     Raises:
         SettingError: the network does not take images of this shape.
-        PluginFault: it cannot be trained, or no seed decides what it becomes; names the network and its file.
+        PluginFault: it cannot be trained, or the seed does not decide its weights; names the network and its file.
     """
     if ships(type(network)):
         with torch.device("meta"):
@@ -55,12 +55,12 @@ def count_parameters(network: Network, shape: Shape, device: torch.device) -> in
 
 
 def refuse_unrepeatable(attacks: Iterable[Attack]) -> None:
-    """Try each attack that does not ship on three small images, twice alike: its figures can be had again, or not.
+    """Run each attack that does not ship twice on three small images: both times it must give the same result.
 
-    One that cannot be tried there is tried by its evaluation.
+    An attack that cannot run on such images passes here; its evaluation will try it.
 
     Raises:
-        PluginFault: an attack keeps something from call to call, or draws from elsewhere than its generator; names it.
+        PluginFault: an attack keeps something between calls, or draws from another generator than its own; names it.
     """
     for attack in attacks:
         if ships(type(attack)):
@@ -71,17 +71,17 @@ def refuse_unrepeatable(attacks: Iterable[Attack]) -> None:
                 repeatable(attack)
             except Violation as violation:
                 raise fault(attack, str(violation)) from None
-            except (Exception, SystemExit):  # it may ask for images of another size, or for another network
+            except (Exception, SystemExit):  # it may need larger images, or another network
                 continue
 
 
 def try_update(
     method: Method, threat: Threat, wrappers: Sequence[Wrapper], network: Network, shape: Shape, device: torch.device
 ) -> Passes:
-    """Take one update, and give the passes that one training image takes: by a linear layer, or by the network.
+    """Run one training update, and count the passes that one image takes.
 
-    The network is taken where the method looks into it, and where it does not ship: then it is tried together with the
-    method and the wrappers.
+    A linear layer stands in for the network if the network ships and the method can do without it. Else the network is
+    tried together with the method and the wrappers.
 
     Raises:
         PluginFault: the method, the network, or a wrapper broke its contract.

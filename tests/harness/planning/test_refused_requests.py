@@ -56,7 +56,7 @@ def test_a_limit_beyond_the_test_images_is_refused() -> None:
 
 
 def test_no_method_is_refused() -> None:
-    assert refusal(SettingError, methods=()) == "no method is named; `harness list methods` shows those that are there"
+    assert refusal(SettingError, methods=()) == "no method is named; `harness list methods` shows them"
 
 
 @pytest.mark.parametrize("text", ["epsilon", "", "epsilon:0.1"])
