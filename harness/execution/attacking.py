@@ -1,4 +1,4 @@
-"""Attacks models: opens what is missing in the store, has it performed, and keeps every block's verdicts."""
+"""Attacks models: opens the missing evaluations in the store, has the work done, and keeps each block's verdicts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from harness.targets.model import Weights
 
 @dataclass(frozen=True)
 class Attacked:
-    """A model, what the store lacks of it, what the store calls its weights, and the folder of its log."""
+    """A model to attack: its gap, its weights, the store's number for them, and the folder of its log."""
 
     gap: ModelGap
     weights: Weights
@@ -40,12 +40,12 @@ class Attacked:
 
 
 def usable(models: Iterable[Attacked], summary: Summary) -> list[Attacked]:
-    """Before anything is written: the models again, held to their weights where these are needed.
+    """Check the weights of all models that have work to do, before anything is written; give the models.
 
-    Where a model is only to be examined by newer checks, and its weights are gone, what older ones found stays.
+    If the weights of a model are gone, and only newer checks of rigour are missing, the model is left as it is.
 
     Raises:
-        HarnessError: weights that are to be attacked cannot be used.
+        HarnessError: weights to attack cannot be used.
     """
     found = []
     for model in models:
@@ -62,11 +62,11 @@ def usable(models: Iterable[Attacked], summary: Summary) -> list[Attacked]:
 
 
 class Attacking:
-    """Attacks models; their blocks are performed side by side.
+    """Attacks models, block by block and side by side.
 
     Args:
-        listen: hears how far it is, after the store has each block.
-        summary: takes what was done, and how long it took.
+        listen: receives the progress, once the store has a block.
+        summary: gets what was done, and how long it took.
     """
 
     def __init__(self, store: Store, listen: Report, summary: Summary) -> None:
@@ -76,7 +76,7 @@ class Attacking:
         """Run every attack's missing blocks, and the checks of rigour.
 
         Raises:
-            HarnessError: a plugin, a data set, or weights that cannot be used; what was done before is kept.
+            HarnessError: a plugin, a data set, or weights cannot be used; what was done before is kept.
         """
         started = time.perf_counter()
         blocks = [work for model in models for gap in model.gap.attacks for work in self._blocks(model, gap)]
@@ -103,7 +103,7 @@ class Attacking:
 
         for outcome in executor.run(works, hear):
             if isinstance(outcome.error, ModelFault):
-                raise ModelFault(_told(outcome.work, outcome.error)) from outcome.error
+                raise ModelFault(_failure(outcome.work, outcome.error)) from outcome.error
             if outcome.error is not None:
                 raise outcome.error
         for model in models:
@@ -111,9 +111,9 @@ class Attacking:
         self._summary.evaluation_s = time.perf_counter() - started
 
     def _blocks(self, model: Attacked, gap: AttackGap) -> Iterator[BlockWork]:
-        """The missing blocks of an evaluation, which is opened in the store first.
+        """Open an evaluation in the store, and give its missing blocks.
 
-        Hours may lie behind the plan. Blocks that another command has kept since are left out.
+        The plan may be hours old: blocks that another command has stored since are left out.
         """
         assessment, attack = model.gap.assessment, model.gap.assessment.attacks[gap.attack]
         evaluation_id = self._store.open_evaluation(
@@ -140,7 +140,7 @@ class Attacking:
             )
 
     def _examine_verdicts(self, model: Attacked) -> None:
-        """What the stored verdicts give away; kept where it says something new."""
+        """Check the stored verdicts, and keep the findings if they are new."""
         assessment = model.gap.assessment
         if not assessment.checks:
             return
@@ -173,7 +173,7 @@ class Attacking:
 
 
 def _common(model: Attacked) -> dict[str, Any]:
-    """What every item of work on a model has; one CPU thread, since blocks are performed side by side."""
+    """The fields of every item of work on a model. It gets one CPU thread, since blocks run side by side."""
     assessment = model.gap.assessment
     return {
         "place": assessment.place,
@@ -200,18 +200,18 @@ def _examination(model: Attacked) -> ExamineWork:
 
 
 def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment) -> Iterator[EvaluationRecord]:
-    """Complete evaluations on the same images in the same ball; of the protocol's attacks, those under its settings."""
+    """Complete evaluations on the same images in the same ball, with the protocol's settings if it has the attack."""
     threat = assessment.threat
     for e in evaluations:
         known = e.attack in assessment.attacks
         same = not known or e.settings_sha256 == digest(assessment.attack_settings(e.attack))
         ball = (e.settings.get("epsilon"), e.settings.get("norm", LINF))
-        still = "epsilon" not in e.settings  # it moves nothing, in any ball
+        still = "epsilon" not in e.settings  # the attack uses no ball
         if e.complete and e.images == assessment.images and same and (still or ball == (threat.epsilon, threat.norm)):
             yield e
 
 
-def _told(work: Work, fault: ModelFault) -> str:
+def _failure(work: Work, fault: ModelFault) -> str:
     """Which model failed, and during what."""
     assert isinstance(work, (BlockWork, ExamineWork))
     during = (
@@ -220,6 +220,6 @@ def _told(work: Work, fault: ModelFault) -> str:
         else "the checks of rigour"
     )
     return (
-        f"{work.weights.label} {fault}, during {during}; make it answer whatever images in [0, 1] it is asked, and run"
+        f"{work.weights.label} {fault}, during {during}; make it answer any images in [0, 1], and run"
         f" the command again: its traceback is in {work.folder / LOG_FILE}, and what was done before is kept"
     )

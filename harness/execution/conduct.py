@@ -1,4 +1,4 @@
-"""Conducts what is missing: trains, attacks, and keeps every outcome in the store.
+"""Does the missing work: trains, attacks, and keeps every result in the store.
 
 This process is the only one that writes to the store; workers report to it.
 """
@@ -35,28 +35,28 @@ from harness.targets.model import RunWeights
 from harness.targets.target import Opened
 from harness.training.checkpoints import weights_file
 
-LARGE_NETWORK = 1_000_000  # parameters; below it a second CPU thread costs more than it gives
+LARGE_NETWORK = 1_000_000  # parameters; for a smaller network a second CPU thread costs more than it gives
 
 
 def default_workers(job: Assessment) -> int:
-    """One worker a core on the CPU; one on a CUDA device."""
+    """One worker per core on the CPU; one on a CUDA device."""
     return (os.cpu_count() or 1) if job.device.type == "cpu" else 1
 
 
 def training_threads(job: RunJob) -> int:
-    """CPU threads of a training: decided by the network and the machine, not by what else there is to do."""
+    """CPU threads of a training. The network and the machine decide, whatever other work there is."""
     return (os.cpu_count() or 1) if job.parameters >= LARGE_NETWORK and job.device.type == "cpu" else 1
 
 
 class Conductor:
-    """Does what ``harness run`` asks for and the store lacks.
+    """Does the work that ``harness run`` asks for and the store lacks.
 
-    Another command may have done a part of it since it was found. A network that is trained by then is not trained
-    again, and verdicts that the store has are kept.
+    Another command may have done part of it meanwhile: its trained networks are not trained again, and its verdicts
+    are kept.
 
     Args:
-        missing: of jobs on one device.
-        listen: hears every event, after the store has it.
+        missing: the work, all on one device.
+        listen: receives every event, once the store has it.
     """
 
     def __init__(self, missing: Missing, store: Store, runs_dir: Path, listen: Report, workers: int) -> None:
@@ -68,8 +68,8 @@ class Conductor:
         """Train, then attack.
 
         Raises:
-            HarnessError: a plugin, a data set, or weights that cannot be used. A training that fails is not raised: it
-                is recorded, and stands in the summary.
+            HarnessError: a plugin, a data set, or weights cannot be used. A failed training raises nothing: it is
+                recorded, and the summary names it.
         """
         runs = self.missing.runs
         there = [(gap, gap.record) for gap in runs if gap.record is not None and gap.trained]
@@ -135,7 +135,7 @@ class Conductor:
 
     def _train(self, works: Sequence[TrainWork], executor: Executor) -> None:
         started = time.perf_counter()
-        # large networks take all cores each, so they come one after the other; small ones side by side
+        # a large network takes all cores, so large ones are trained one by one; small ones side by side
         together = [work for work in works if work.threads == 1]
         groups: list[list[TrainWork]] = [together, *([work] for work in works if work.threads > 1)]
         for outcome in (outcome for group in groups for outcome in executor.run(group, self._hear_training)):
@@ -149,7 +149,7 @@ class Conductor:
         self.summary.training_s = time.perf_counter() - started
 
     def _refuse(self, gap: RunGap, refusal: PluginFault, record: RunRecord) -> None:
-        """Record what cannot be trained, and that it was tried here, with the plugin's traceback in the run's log."""
+        """Record that the run failed on this machine; the plugin's traceback goes to the run's log."""
         folder = self.runs_dir / record.folder
         with logging_to(folder / LOG_FILE, self._tell):
             logging.getLogger("harness.plugins").error("%s", refusal, exc_info=refusal.__cause__)
@@ -178,14 +178,14 @@ def conduct_evaluation(
     workers: int,
     entered: Callable[[], None] = lambda: None,
 ) -> tuple[Summary, ModelRecord | None]:
-    """Do what ``harness evaluate`` asks for: attack a target's models, by every attack that is not there yet.
+    """Do what ``harness evaluate`` asks for: attack a target's models where the store lacks verdicts.
 
     Args:
-        entered: called when the model is in the store, before it is attacked.
+        entered: called when the model is in the store, before the attacks.
     Returns:
-        What was done; and the model, where it came from elsewhere.
+        What was done; and the model, if it came from elsewhere.
     Raises:
-        HarnessError: the name is taken; a plugin or weights cannot be used. What was done before is kept.
+        HarnessError: the name is taken, or a plugin or weights cannot be used. What was done before is kept.
     """
     model = _enter(job, job.opened, store) if job.opened is not None else None
     known, weights = known_checkpoints(job, model, store), {weights.checkpoint: weights for weights in job.weights}
@@ -206,7 +206,7 @@ def conduct_evaluation(
 
 
 def _enter(job: EvaluateJob, opened: Opened, store: Store) -> ModelRecord:
-    """The model from elsewhere, in the store; this process opened it, on the CPU."""
+    """Put a model from elsewhere into the store. This process opened it, on the CPU."""
     found = discover("networks", job.assessment.plugins).found.get(opened.network)
     dataset = job.assessment.dataset_record()
     return store.see_model(
@@ -218,7 +218,7 @@ def _enter(job: EvaluateJob, opened: Opened, store: Store) -> ModelRecord:
         network_departures=found.cls.from_mapping(opened.network_settings).departures() if found is not None else {},
         parameters=opened.parameters,
         provenance=opened.provenance | {"opened_with": provenance("cpu", torch.get_num_threads())},
-        rename=job.name is not None,  # asked for again without a name, it keeps the one it has
+        rename=job.name is not None,  # without --name a known model keeps its name
         function=known_model(opened, dataset.fingerprint, store)[0],
         code=opened.target.code(),
         probe=opened.probe,

@@ -1,4 +1,4 @@
-"""What a process keeps from one item of work to the next: the data set and the model that it used last."""
+"""What a process keeps between items of work: the data set and the model that it used last."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _resident: dict[tuple[str, int, torch.device], Dataset] = {}
 
 
 def forget_dataset() -> None:
-    """Have it loaded anew."""
+    """Have the next item load its data set anew."""
     _loaded.clear()
 
 
 def on_device(dataset: Dataset, device: torch.device) -> Dataset:
     """The data set on the device, brought there once."""
-    key = (dataset.fingerprint, len(dataset.test), device)  # a sample of a folder has the name of the whole
+    key = (dataset.fingerprint, len(dataset.test), device)  # a sample of a folder has the fingerprint of the whole
     if key not in _resident:
         _resident.clear()
         _resident[key] = dataset.to(device)
@@ -56,7 +56,7 @@ def model_of(
 ) -> tuple[nn.Module, Steadiness | None]:
     """The model on the device, and its first answers if it is from elsewhere.
 
-    The last one is kept, since blocks of one come after another.
+    The last model is kept, since the blocks of a model follow each other.
     """
     key = (weights.key, device)
     if key not in _models:

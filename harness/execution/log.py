@@ -1,4 +1,4 @@
-"""A run's log: what harness's loggers say while an item of work is performed."""
+"""A run's log: the records of harness's loggers during an item of work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOG_FILE = "log.txt"
 
 
 class _Log(logging.FileHandler):
-    """A run's log, whose records are reported, too."""
+    """Writes each record to the run's log, and reports it."""
 
     def __init__(self, file: Path, report: Report) -> None:
         super().__init__(file)
@@ -27,7 +27,7 @@ class _Log(logging.FileHandler):
 
 @contextlib.contextmanager
 def logging_to(file: Path, report: Report) -> Iterator[None]:
-    """Records of harness's loggers go to the run's log inside, and are reported."""
+    """Inside, records of harness's loggers go to the run's log, and are reported."""
     file.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("harness")
     handler = _Log(file, report)

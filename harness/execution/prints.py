@@ -1,4 +1,4 @@
-"""What plugins and models print while they run: it goes to the run's log, and the user hears of it once."""
+"""What plugins and models print goes to the run's log, and the user gets one note about it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from harness.plugin.settings import Plugin
 from harness.registry.catalogue import noun_of
 from harness.registry.shipped import ships
 
-_noted: set[Path] = set()  # logs of which this process has reported
+_noted: set[Path] = set()  # logs about which this process has reported
 
 
 def speaker_of(plugins: Sequence[Plugin]) -> str:
-    """Who may print, in words: those of the plugins that do not ship."""
+    """Who may print, in words: the plugins that do not ship."""
     return " or ".join(f"{noun_of(type(p))} {p.name!r}" for p in plugins if not ships(type(p))) or "something"
 
 
@@ -26,7 +26,7 @@ def prints_logged(speaker: str, file: Path, report: Report) -> Iterator[None]:
     """Send what is printed inside to the run's log; standard output is for results alone.
 
     Args:
-        speaker: who may print inside, in words.
+        speaker: who may print, in words.
         file: the log.
     """
     with contextlib.redirect_stdout(_ToLog(speaker, file, report)):
@@ -34,7 +34,7 @@ def prints_logged(speaker: str, file: Path, report: Report) -> Iterator[None]:
 
 
 class _ToLog(io.TextIOBase):
-    """A text stream that logs each line, and reports that when the first one comes."""
+    """A text stream that logs each line, and sends one note at the first text."""
 
     def __init__(self, speaker: str, file: Path, report: Report) -> None:
         self._speaker, self._file, self._report, self._line = speaker, file, report, ""

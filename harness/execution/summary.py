@@ -11,11 +11,11 @@ class Summary:
     """What a command did, and where its time went.
 
     Attributes:
-        attacked: numbers of the evaluations that were worked on.
-        unexamined: how many checkpoints newer checks could not look at, since their weights are gone.
-        failures: for each failed run its number and the reason.
+        attacked: numbers of the evaluations that got new verdicts.
+        unexamined: how many checkpoints newer checks could not examine, since their weights are gone.
+        failures: the reason for each failed run, by its number.
         training_s, evaluation_s: wall time of the two parts.
-        busy_s: for each attack the seconds that workers were busy with it, summed over workers.
+        busy_s: for each attack, the seconds that workers spent on it, summed over workers.
     """
 
     run_ids: list[int] = field(default_factory=list)
@@ -29,6 +29,6 @@ class Summary:
     busy_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def shares(self) -> dict[str, float]:
-        """Wall seconds of the training and of each attack; the evaluation's are divided by what kept workers busy."""
+        """Wall seconds of the training and of each attack: the evaluation's are split in proportion to ``busy_s``."""
         busy = sum(self.busy_s.values()) or 1.0
         return {"training": self.training_s} | {k: self.evaluation_s * v / busy for k, v in self.busy_s.items()}

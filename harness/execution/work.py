@@ -1,4 +1,4 @@
-"""Work items: plain data that any process can perform, and how each is performed."""
+"""Work items: plain data that any process can take and perform."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from harness.training.run_plugins import method_of, network_of, wrappers_of
 
 @dataclass(frozen=True, kw_only=True)
 class Work(ABC):
-    """One item: everything it needs is in it, and what it finds out it reports.
+    """One item of work. It holds everything it needs, and reports its results.
 
     Attributes:
-        speaker: who may print while it is done, as it is told.
-        folder: where the log goes; a training's weights and states too.
-        threads: CPU threads to compute with; fixed before the work starts, since it can change the last bit.
+        speaker: who may print during the work, in words, for the note about it.
+        folder: where the log goes, and a training's weights and states.
+        threads: CPU threads to compute with; fixed in advance, since their number can change the last bit.
     """
 
     speaker: ClassVar[str] = "the model or an attack"
@@ -58,9 +58,9 @@ class Work(ABC):
     plugins: tuple[Path, ...]
 
     def perform(self, report: Report) -> None:
-        """Do it, in this process, with the run's log open."""
+        """Do the work in this process, with the run's log open."""
         file = self.folder / LOG_FILE
-        # the next item finds torch as this one did
+        # torch's settings are put back for the next item
         with process_kept(), logging_to(file, report), quiet(), prints_logged(self.speaker, file, report):
             torch.set_num_threads(self.threads)
             self._perform(report)
@@ -69,7 +69,7 @@ class Work(ABC):
     def _perform(self, report: Report) -> None: ...
 
     def _provenance(self) -> dict[str, Any]:
-        """Where it is done: asked in the process that does it, which may be on another machine than the store."""
+        """Where the work is done. Only the process that does it knows: it may be on another machine than the store."""
         return provenance(device_label(self.device), torch.get_num_threads())
 
     def _dataset(self) -> Dataset:
@@ -85,7 +85,7 @@ class Work(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainWork(Work):
-    """Train one network, from its first epoch or its last state."""
+    """Train one network, from the beginning or from its last state."""
 
     speaker: ClassVar[str] = "a plugin"
 
@@ -152,7 +152,7 @@ class ExamineWork(Work):
     """Check a model for signs that its figures cannot be trusted, on some of the images that it is attacked on.
 
     Attributes:
-        block_size: images that an attack takes together, so that the checks need no more memory than it does.
+        block_size: how many images an attack takes together. The checks take no more, and so need no more memory.
     """
 
     weights: Weights
@@ -172,7 +172,7 @@ class ExamineWork(Work):
         log.info("checks of rigour on %s", self.weights.checkpoint)
         started = time.perf_counter()
         findings = examine_model(model, x, y, self.threat, batch=min(self.block_size, EXAMPLES), names=dataset.classes)
-        forget_model()  # so many passes may have changed it, and attacks are to find it as it was opened
+        forget_model()  # its many passes may have changed the model; attacks need it as it was opened
         for finding in (finding for finding in findings if finding.status == "flagged"):
             log.warning("%s: %s", finding.check, finding.reason)
         duration = time.perf_counter() - started

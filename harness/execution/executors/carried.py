@@ -1,7 +1,7 @@
-"""An exception on its way from one process to another: it arrives as the class that was raised, with its cause.
+"""Carries an exception from one process to another: it arrives with its class and its cause.
 
-Pickle alone loses the cause. It also calls the class again with the arguments that the exception holds; where the
-``__init__`` takes others, that fails, or makes another text, and only in the process that reads it.
+Pickle alone loses the cause. It also calls the class again with the exception's ``args``. If ``__init__`` takes other
+arguments, that call fails or makes another text, and only in the process that reads it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LONGEST_CHAIN = 10  # causes of causes: more is a circle
 
 
 class WorkerBug(RuntimeError):
-    """The traceback of another process; raised itself where the exception cannot cross."""
+    """The traceback of another process; raised in place of an exception that cannot be carried."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Carried:
     """An exception as plain data, which can be pickled whatever the exception holds.
 
     Attributes:
-        content: the exception, pickled; None where that cannot be done.
+        content: the exception, pickled; None if that fails.
         mistake: the nearest class of ``harness.errors`` that the exception belongs to; None for a bug.
         text: the exception in one line.
         trace: its traceback, in words.
@@ -40,7 +40,7 @@ class Carried:
 
     @classmethod
     def of(cls, error: BaseException, chain: int = _LONGEST_CHAIN) -> Carried:
-        """Take an exception along, with what caused it."""
+        """Pack an exception with its causes."""
         own = [kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__]
         return cls(
             content=_pickled(error),
@@ -51,7 +51,7 @@ class Carried:
         )
 
     def exception(self) -> BaseException:
-        """The exception; one of the nearest class that there is here, where it cannot be read."""
+        """Unpack the exception; if it cannot be read, give one of the nearest known class."""
         read = _read(self.content)
         error = self._stand_in() if read is None else read
         error.__cause__ = self.cause.exception() if self.cause is not None else None
@@ -67,9 +67,9 @@ class Carried:
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    """The exception in bytes that were read again on trial; None where neither way does."""
+    """The exception as bytes that can be read again (this is tried); None if neither way works."""
     ways: list[object] = [_Parts(error), error]
-    if _builtin(type(error)).__reduce__ is not BaseException.__reduce__:  # such as OSError, which holds more
+    if _builtin(type(error)).__reduce__ is not BaseException.__reduce__:  # such as OSError, which holds more than args
         ways.reverse()
     for way in ways:
         try:
@@ -82,16 +82,16 @@ def _pickled(error: BaseException) -> bytes | None:
 
 
 def _read(content: bytes | None) -> BaseException | None:
-    """The exception of these bytes; None where they are none, or where its class cannot be found or made here."""
+    """The exception in these bytes; None if there is none, or its class cannot be found or made here."""
     try:
         error = pickle.loads(content) if content is not None else None
-    except Exception:  # code of a stranger's runs here
+    except Exception:  # this runs a stranger's code
         return None
     return error if isinstance(error, BaseException) else None
 
 
 class _Parts:
-    """Pickles an exception as its class, arguments, and attributes; what is read is the exception."""
+    """Pickles an exception as its class, arguments, and attributes; unpickling gives the exception."""
 
     def __init__(self, error: BaseException) -> None:
         self._error = error
@@ -101,7 +101,7 @@ class _Parts:
 
 
 def _made(kind: type[BaseException], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
-    """The exception again, without the ``__init__`` of its own class."""
+    """Make the exception again, without the ``__init__`` of its own class."""
     error = kind.__new__(kind, *arguments)
     _builtin(kind).__init__(error, *arguments)
     vars(error).update(attributes)

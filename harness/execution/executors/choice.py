@@ -1,4 +1,4 @@
-"""Which executor some work calls for."""
+"""Which executor suits the work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from harness.execution.executors.processes import Processes
 
 
 def executor_for(items: int, workers: int, device: torch.device) -> Executor:
-    """Several processes where there are several items for them, on the CPU; else this one."""
+    """Several processes for several items on the CPU; else this process."""
     parallel = workers > 1 and items > 1 and device.type == "cpu"
     return Processes(workers) if parallel else InProcess()

@@ -1,4 +1,4 @@
-"""The seam: an executor performs work items, hands on what they report, and says how each of them ended."""
+"""The interface: an executor performs work items, hands on their events, and says how each item ended."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Executor(ABC):
 
     @abstractmethod
     def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
-        """Perform the items; each item's events come to ``listen`` before its outcome is given.
+        """Perform the items; ``listen`` gets the events of an item before its outcome is given.
 
         Raises:
-            Exception: a bug, as its own class. Where the item ran in another process, its ``__cause__`` has that
-                process's traceback.
+            Exception: a bug, in its own class. If the item ran in another process, ``__cause__`` has that process's
+                traceback.
         """
 
     def __enter__(self) -> Self:

@@ -24,7 +24,7 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True)
 class _Ended:
-    """A worker's last word on an item: fine, or the exception that ended it."""
+    """A worker's last message about an item: no error, or the exception that ended it."""
 
     index: int
     error: Carried | None
@@ -86,7 +86,7 @@ class Processes(Executor):
 
 
 def _serve(tasks: Any, events: Any) -> None:
-    """A worker's life: take an item, perform it, say how it ended. The parent ends it."""
+    """A worker's loop: take an item, perform it, say how it ended. The parent ends the worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -114,7 +114,7 @@ def _mistake(carried: Carried | None) -> HarnessError | None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is gone, killed perhaps: nobody would hear the results of its hours of work."""
+    """End this process when its parent is gone: nobody would get the results of its work."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
