@@ -1,7 +1,6 @@
-"""The inner maximisation: projected gradient ascent in the threat's ball, and what it may ascend.
+"""The inner maximisation: projected gradient ascent in the threat's ball, and the objectives that it ascends.
 
-Training methods and evaluation attacks craft with this one function, so that a method and the attack that tests it
-agree to the last bit on what a step is.
+Training methods and evaluation attacks craft with the same function, so their steps agree to the last bit.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ class Objective(ABC):
 
     @abstractmethod
     def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
-        """``(batch, classes)`` logits and ``(batch,)`` labels to ``(batch,)`` values."""
+        """``(batch,)`` values, from ``(batch, classes)`` logits and ``(batch,)`` labels."""
 
     def bind(self, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
-        """What to ascend on this model, in evaluation mode; called once for each crafting."""
+        """The function of logits and labels to ascend on this model; called once per crafting, in evaluation mode."""
         return self
 
 
@@ -69,7 +68,7 @@ class KL(Objective):
     """KL(p(x) || p(x_adv)), the divergence from the clean prediction (LRAT paper, Eq. 14-16).
 
     The clean prediction is computed once, in evaluation mode, without gradient. The gradient is zero at x itself, so
-    a random start is a must.
+    it needs a random start.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -98,7 +97,7 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
 
 
 Crafter = Callable[[nn.Module, Tensor, Tensor, Sequence[Objective], Threat, torch.Generator], tuple[Variant, ...]]
-"""What crafts for a training step: ``ascend``, or a faster way to the same variants.
+"""The function that crafts for a training step: ``ascend``, or a faster way to the same variants.
 
 It takes model, images, labels, objectives, threat, and generator, and gives a variant for each objective.
 """
@@ -116,16 +115,16 @@ def ascend(
 ) -> tuple[Variant, ...]:
     """Craft one variant of the batch for each objective: x <- project(x + a direction(grad objective)), K times.
 
-    The ball says what the direction of steepest ascent is: in L-infinity the sign of the gradient.
-    All objectives go through the network together, in one batch, which in evaluation mode changes no value.
-    The model is put in evaluation mode and back; no parameter's gradient is read or written; the number of forward
-    passes is K, since the steps to flip are read off them (one more with ``keep="worst"``, and one with KL).
+    The ball gives the direction of steepest ascent: in L-infinity, the sign of the gradient.
+    All objectives go through the network in one batch, which changes no value in evaluation mode.
+    The model is put in evaluation mode and back. No parameter's gradient is read or written. There are K forward
+    passes, which give the steps to flip, too (one more with ``keep="worst"``, and one more with KL).
 
     Args:
         x: ``(batch, channels, height, width)`` in [0, 1].
         y: ``(batch,)`` int64 labels.
-        keep: ``last`` gives the K-th iterate; ``worst`` the iterate, among start and K steps, that is misclassified
-            if any is, and of those the one with the highest objective.
+        keep: ``last`` gives the K-th iterate. ``worst`` gives the iterate of the highest objective, from the start to
+            the K-th: among the misclassified iterates, or among all if none is misclassified.
     Source: Madry et al. 2018; LRAT paper, Eq. 3, Algorithms 2 and 3, section 5.2 (the uniform start).
     """
     count = len(objectives)
@@ -143,7 +142,7 @@ def ascend(
             chunks = zip(bound, logits.chunk(count), labels.chunk(count), strict=True)
             values = torch.cat([objective(z, label) for objective, z, label in chunks])
             (gradient,) = torch.autograd.grad(values.sum(), iterate)
-            with torch.no_grad():  # all on the device: nothing here waits for a value
+            with torch.no_grad():  # all on the device: the CPU never waits for a value
                 unflipped &= logits.argmax(1) == labels
                 steps_to_flip += unflipped
                 if worst is not None:
@@ -160,7 +159,7 @@ def ascend(
 
 
 class _Worst:
-    """The worst iterate so far of each example: misclassified before classified, then by the objective."""
+    """The worst iterate so far of each example: misclassified first, then the highest objective."""
 
     def __init__(self, start: Tensor) -> None:
         self.iterate = start.detach().clone()
@@ -176,14 +175,14 @@ class _Worst:
 
 
 def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, attempt: Callable[[], Tensor]) -> Tensor:
-    """Of several attempts at a batch, for each example the first that broke it, else that of the highest objective.
+    """Attack a batch several times: for each example, the first attempt that broke it, or else the highest objective.
 
-    An attempt breaks an example as the evaluator judges it: misclassified, or given logits that are not finite. So
-    the example counts as robust only where every attempt failed. Nothing here waits for a value of the device.
+    An attempt breaks an example if the evaluator would say so: it is misclassified, or its logits are not finite. So an
+    example counts as robust only if every attempt failed. The CPU never waits for a value of the device.
 
     Args:
-        attempt: gives ``(batch, channels, height, width)`` images, other ones at each call.
-        attempts: how often it is called, at least 1; each costs one forward pass more than its own.
+        attempt: gives ``(batch, channels, height, width)`` images, different ones at each call.
+        attempts: how often to call it, at least 1; each call costs one forward pass besides its own.
     """
     with _evaluation_mode(model), torch.no_grad():
         bound = objective.bind(model)
@@ -203,7 +202,7 @@ def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, a
 
 @contextlib.contextmanager
 def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, each module's own mode again afterwards (a frozen batch-norm stays frozen)."""
+    """Evaluation mode inside; afterwards each module has its own mode again (a frozen batch-norm stays frozen)."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

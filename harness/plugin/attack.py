@@ -1,4 +1,4 @@
-"""What an evaluation attack is: it gives adversarial images; the evaluator alone decides whether they succeed."""
+"""An evaluation attack: it gives adversarial images, and the evaluator alone decides whether they succeed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Passes:
         return Passes(self.forward + other.forward, self.backward + other.backward)
 
     def times(self, count: float) -> Passes:
-        """The passes of ``count`` such images."""
+        """The passes for ``count`` times as many images."""
         return Passes(self.forward * count, self.backward * count)
 
     @property
@@ -44,29 +44,29 @@ class Attack(Plugin, ABC):
     """Base of evaluation attacks. Subclass it as a frozen, keyword-only dataclass and write ``perturb``."""
 
     kind: ClassVar[AttackKind | None] = None
-    """What the attack is; the checks of rigour ask this and never its name.
+    """The kind of the attack. The checks of rigour read the kind, and never the name.
 
-    ``white-box`` follows gradients, ``single-step`` takes one gradient, and ``black-box`` asks for outputs alone. An
-    ``ensemble`` runs several attacks, strong ones among them, so that what it leaves counts as robust. ``random`` draws
-    points of the ball, as a baseline. ``clean`` gives the images as they are. None: the attack declares nothing, and
-    the checks that ask for a kind leave it out.
+    ``white-box`` follows gradients, ``single-step`` takes one gradient, and ``black-box`` reads only outputs. An
+    ``ensemble`` runs several attacks, strong ones among them, so that the images it cannot break count as robust.
+    ``random`` draws points of the ball, as a baseline. ``clean`` gives the images unchanged. None: the kind is unknown,
+    and checks that need a kind leave the attack out.
     """
 
     budget: ClassVar[tuple[str, ...]] = ("epsilon", "steps", "step_size", "start")
     """The parts of the threat that this attack reads; a change in another part does not change its results.
 
-    An attack that takes its ball from ``threat.ball(x)`` names ``norm`` too. One that does not is taken to attack in
-    the L-infinity ball, and is refused in any other.
+    An attack that takes its ball from ``threat.ball(x)`` names ``norm``, too. An attack that does not name ``norm``
+    works in the L-infinity ball, and is refused in any other.
     """
 
     seeded: ClassVar[bool] = True
-    """Whether the generator changes the result; an attack without randomness is evaluated once."""
+    """Whether the result depends on the generator. If not, the attack runs with one seed alone."""
 
     fewest_classes: ClassVar[int] = 2
-    """With fewer classes it is refused, before anything is trained."""
+    """On data with fewer classes the attack is refused, before anything is trained."""
 
     with_fewer_classes: ClassVar[tuple[str, ...]] = ()
-    """The attacks that may stand in for it there."""
+    """The attacks to suggest instead, on data with fewer classes than ``fewest_classes``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,27 +85,27 @@ class Attack(Plugin, ABC):
     def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
         """Adversarial images of the batch, in its shape.
 
-        The evaluator has put the model in evaluation mode and asserted x in [0, 1]; it projects what comes back onto
-        the ball and [0, 1], and scores it by a forward pass of its own. Python warnings raised here are stored with
-        the evaluation; records of the logger ``harness.attack`` go to the run's log.
+        The evaluator has put the model in evaluation mode, and x is in [0, 1]. It projects the returned images onto
+        the ball and [0, 1], and scores them by a forward pass of its own. Python warnings raised here are stored with
+        the evaluation. Records of the logger ``harness.attack`` go to the run's log.
         """
 
     @abstractmethod
     def passes(self, threat: Threat) -> Passes:
-        """Passes for one image, at most, the evaluator's own forward pass not counted."""
+        """The most passes that one image takes, without the evaluator's own forward pass."""
 
     def settings_under(self, threat: Threat) -> dict[str, Any]:
-        """What identifies the attack's results: its own fields and the parts of the budget that it reads.
+        """What identifies the attack's results: its own settings, and the parts of the budget that it reads.
 
         Raises:
-            SettingError: it does not attack in the threat's ball, so that it would share its name with another result.
+            SettingError: it does not attack in the threat's ball, so its result would pass for one in another ball.
         """
         self.refuse_other_balls(threat)
-        named = threat.resolved()  # a part that was added later only where it departs from its default
+        named = threat.resolved()  # a part added later is in it only if it is not the default
         return self.resolved() | {name: getattr(threat, name) for name in self.budget if name in named}
 
     def refuse_other_balls(self, threat: Threat) -> None:
-        """Raise SettingError where the threat's ball is not of a norm that the attack knows."""
+        """Raise SettingError if the attack does not know the norm of the threat's ball."""
         if "epsilon" in self.budget and "norm" not in self.budget and threat.norm != LINF:
             raise SettingError(
                 f"attack {self.name!r} is refused in the {threat.norm} ball: it attacks in {LINF} alone; leave it out,"

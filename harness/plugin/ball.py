@@ -1,9 +1,9 @@
 """The ball: the images that an adversary may put in place of a given image.
 
 Everything that depends on the norm is here: the random start, the step along a gradient, the projection, and the
-distance. Another norm is one more class in ``BALLS``, and no other change.
+distance. To add a norm, add a class to ``BALLS``, and change nothing else.
 
-torch is imported where it is first needed: protocols, which name a norm, are read and listed without it.
+torch is imported where it is first needed, so that protocols, which name a norm, can be read without it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LINF = "Linf"
-"""The norm of a threat that names none, and of every result that was stored before a threat could name one."""
+"""The default norm, and the norm of every result stored before a threat could name one."""
 
 Epsilon = Annotated[float, Ge(0), Doc("radius of the ball, on the [0, 1] pixel scale")]
-"""A radius; ``refuse_radius`` asks the ball of the norm for its upper bound."""
+"""A radius; its upper bound depends on the norm: see ``refuse_radius``."""
 
 Start = Literal["uniform", "gaussian", "none"]
-GAUSSIAN_START_SCALE = 0.001  # the released TRADES code's start, in any norm
+GAUSSIAN_START_SCALE = 0.001  # as in the released TRADES code; the same in any norm
 
 
 class Ball(ABC):
     """All images in [0, 1] within a radius of the given images.
 
-    A new norm writes ``uniform``, ``direction``, ``project``, and ``distance``. ``tests/harness/plugin/test_ball.py``
+    A subclass writes ``uniform``, ``direction``, ``project``, and ``distance``. ``tests/harness/plugin/test_ball.py``
     checks what their docstrings promise.
 
     Attributes:
@@ -44,28 +44,28 @@ class Ball(ABC):
     """
 
     norm: ClassVar[str]
-    """Its name in settings and identities, as the field writes it."""
+    """The norm's name in settings and identities, as the literature writes it."""
 
     widest: ClassVar[float] = math.inf
-    """The largest radius that is accepted; a larger one was given in other units."""
+    """The largest radius to accept; a larger one must be in other units."""
 
     def __init__(self, x: Tensor, epsilon: float) -> None:
         self.x, self.epsilon = x, epsilon
 
     @abstractmethod
     def uniform(self, generator: torch.Generator) -> Tensor:
-        """A point for each image, uniform in the ball without the bounds of [0, 1]."""
+        """A random point for each image, uniform in the ball; it may lie outside [0, 1]."""
 
     @abstractmethod
     def direction(self, gradient: Tensor) -> Tensor:
         """The direction of steepest ascent, of length 1 in this norm, from a gradient ``(batch, ...)``.
 
-        It is always finite. Where the gradient is zero or NaN, it is zero.
+        The direction is always finite; it is zero where the gradient is zero or NaN.
         """
 
     @abstractmethod
     def project(self, x_adv: Tensor) -> Tensor:
-        """Points in the ball and in [0, 1], as a new tensor; a point that is inside already stays where it is.
+        """Project points onto the ball and [0, 1], as a new tensor; a point that is inside stays where it is.
 
         An infinite entry is projected like a very large one.
         """
@@ -95,7 +95,7 @@ class Ball(ABC):
 
     @classmethod
     def grey(cls, shape: Sequence[int]) -> float:
-        """The radius within which every image of this shape can be turned into the same grey one."""
+        """The radius within which every image of this shape can be turned into the same grey image."""
         import torch
 
         black = torch.zeros(1, *shape)
@@ -103,7 +103,7 @@ class Ball(ABC):
 
 
 class LInf(Ball):
-    """No pixel changes by more than the radius."""
+    """The L-infinity ball: no pixel changes by more than the radius."""
 
     norm: ClassVar[str] = LINF
     widest: ClassVar[float] = 1.0
@@ -135,7 +135,7 @@ def ball_of(norm: str) -> type[Ball]:
     """The ball of a norm.
 
     Raises:
-        UnknownName: there is none of that name.
+        UnknownName: there is no such norm.
     """
     if norm not in BALLS:
         raise UnknownName("norm", norm, BALLS)
@@ -146,10 +146,10 @@ def refuse_radius(norm: str, epsilon: float, name: str = "epsilon") -> None:
     """Refuse a radius that the ball of that norm cannot have.
 
     Args:
-        name: of the setting that holds the radius.
+        name: the name of the setting that holds the radius.
     Raises:
         UnknownName: there is no ball of that norm.
-        SettingError: the radius is infinite, or beyond the widest of that norm.
+        SettingError: the radius is not finite, or larger than ``widest``.
     """
     widest = ball_of(norm).widest
     if not math.isfinite(epsilon) or epsilon > widest:

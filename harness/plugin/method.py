@@ -1,6 +1,6 @@
-"""What a training method is: a frozen dataclass of hyper-parameters and a loss that reads like its paper.
+"""A training method: a frozen dataclass of hyper-parameters, and a loss that reads like its paper.
 
-A method gives a loss; the engine owns the device, the optimiser, checkpoints, records, and seeds.
+A method gives the loss. The engine owns the device, the optimiser, checkpoints, records, and seeds.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Step:
         model: the network, in training mode; each call is one forward pass with batch statistics of its own.
         threat: the training budget.
         progress: the fraction of the whole training done, in [0, 1), for burn-ins.
-        generator: the run's own generator of this epoch, on the device.
-        log: ``log(name, value)`` adds a scalar tensor to the epoch's record, as a mean over batches; it is kept on the
-            device until the epoch's end, so that logging waits for nothing.
-        craft: what crafts the variants; a method calls ``perturb`` instead.
+        generator: the run's generator for this epoch, on the device.
+        log: ``log(name, value)`` records the mean of a scalar tensor over the epoch's batches. The tensor stays on the
+            device until the epoch ends, so logging never waits.
+        craft: the function that crafts variants; a method calls ``perturb`` instead.
     """
 
     x: Tensor
@@ -56,11 +56,11 @@ class Step:
         return variants[0] if len(variants) == 1 else variants
 
     def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
-        """``perturb`` for a number of objectives that the caller does not know: always a tuple."""
+        """``perturb``, but always a tuple, for callers that do not know the number of objectives."""
         return self.craft(self.model, self.x, self.y, objectives, self.threat, self.generator)
 
     def replayable(self) -> ReplayableStep:
-        """The same step, whose variants can be had again without crafting; it logs nothing the first time."""
+        """The same step, which keeps its variants for ``rewound``; it logs nothing the first time."""
         return ReplayableStep(**vars(self) | {"log": _silent}, logged=self.log)
 
 
@@ -71,20 +71,20 @@ class ReplayableStep(Step):
     logged: Log
     crafted: list[tuple[Variant, ...]] = field(default_factory=list)
     replays: Iterator[tuple[Variant, ...]] | None = None
-    outer: tuple[list[tuple[Variant, ...]], ...] = ()  # of the wrappers around this one, which replay it too
+    outer: tuple[list[tuple[Variant, ...]], ...] = ()  # records of outer wrappers, which replay this step too
 
     def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
         variants = next(self.replays) if self.replays is not None else super().perturb_all(*objectives)
         for record in (self.crafted, *self.outer):
             record.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
-        return variants  # the loss may write into these
+        return variants  # not the clones: the loss may write into these
 
     def replayable(self) -> ReplayableStep:
-        """The step for a wrapper within a wrapper: what comes again for the outer one comes twice for the inner."""
+        """The step for a wrapper inside a wrapper: what it crafts is also recorded for the outer wrappers."""
         return replace(self, log=_silent, logged=self.log, crafted=[], outer=(self.crafted, *self.outer))
 
     def rewound(self) -> ReplayableStep:
-        """The step from its beginning: what was crafted comes again, in the same order, and logs are kept."""
+        """The step from its beginning: it gives the same variants again, in the same order, and it logs."""
         return replace(self, log=self.logged, replays=iter(self.crafted), crafted=[], outer=())
 
 
@@ -96,9 +96,9 @@ def _silent(_name: str, _value: Tensor) -> None:
 class Method(Plugin, Stateful, ABC):
     """Base of training methods. Subclass it as a frozen, keyword-only dataclass and write ``loss``.
 
-    One that remembers something, or has a second network, fills ``memory`` in ``prepare``.
+    A method that remembers something, or has a second network, fills ``memory`` in ``prepare``.
     """
 
     @abstractmethod
     def loss(self, step: Step) -> Tensor:
-        """The scalar that the update descends, on this batch."""
+        """The loss on this batch, a scalar, which the update descends."""

@@ -1,4 +1,4 @@
-"""The threat: the ball that an adversary has, and how it searches it."""
+"""The threat: the ball that an adversary may use, and how the adversary searches it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Threat(Settings):
-    """A budget, of the training or of the evaluation. Lengths are on the [0, 1] pixel scale."""
+    """The budget of the training or of the evaluation. Lengths are on the [0, 1] pixel scale."""
 
     epsilon: Epsilon
     steps: Annotated[int, Ge(1), Doc("number of gradient steps K")]
@@ -30,16 +30,16 @@ class Threat(Settings):
         refuse_radius(self.norm, self.epsilon)
 
     def ball(self, x: Tensor) -> Ball:
-        """The ball around these images: how crafting starts, steps, and stays inside."""
+        """The ball around these images, in which crafting starts and steps."""
         return ball_of(self.norm)(x, self.epsilon)
 
     def seen_as(self, budget: Collection[str], refuse: Callable[[str], Exception]) -> Threat:
-        """The same budget, of which no other part than these can be read.
+        """The same budget, of which only these parts can be read.
 
-        A part that was added later, such as the norm, can be read where it has its default.
+        A part that was added later, such as the norm, can also be read while it has its default.
 
         Args:
-            refuse: gives, for the name of another part, what is raised where that is read.
+            refuse: makes the error to raise when another part is read, from the part's name.
         """
         seen = object.__new__(_Seen)
         seen.__dict__.update(vars(self), _hidden=self.resolved().keys() - set(budget), _refuse=refuse)
@@ -47,7 +47,7 @@ class Threat(Settings):
 
 
 class _Seen(Threat):
-    """A threat with hidden parts. What ``dataclasses.replace`` makes of it has none."""
+    """A threat with hidden parts. ``dataclasses.replace`` makes a threat without hidden parts of it."""
 
     def __getattribute__(self, name: str) -> Any:
         own = object.__getattribute__(self, "__dict__")
