@@ -1,1 +1,1 @@
-"""Models that harness did not train: opened, recognised or refused, and brought to images in [0, 1] and logits."""
+"""Models that harness did not train: opened, recognised or refused, and wrapped to map images in [0, 1] to logits."""

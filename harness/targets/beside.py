@@ -1,9 +1,9 @@
-"""What a state dict has beside the network that FILE:KEY chose: it is recorded, or refused where it may be in front.
+"""Tensors beside the network that FILE:KEY chose: they are recorded, or refused if they may be in front of it.
 
 A layer in front of the network (a denoiser, offsets and scales) decides the figure; without the layer, the figure is
 another model's. So a tensor may be in front unless it is known to lie elsewhere, and the user must say that it is not.
-Known to lie elsewhere are other copies of the network and what is nearer to one of them, higher numbers of the same
-Sequential, and names of copies, losses, measures, heads, outputs, targets, and optimisers.
+Known to lie elsewhere are: other copies of the network and tensors nearer to them; higher numbers of the same
+Sequential; and tensors named like copies, losses, measures, heads, outputs, targets, or optimisers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from harness.targets.recognise import Recognised
 from harness.targets.statistics import Statistic, common, words_of
 
 _MATRIX = 2  # dimensions
-_HEAD = re.compile(r"(?:\w+_)?heads?")  # of matrices and vectors: one of convolutions may be the first layer
+_HEAD = re.compile(r"(?:\w+_)?heads?")  # if matrices or vectors: a convolution named so may be the first layer
 _BEHIND = re.compile(r"targets?|labels?|outputs?|logits?|loss|losses")
 
 
 def beside(place: Place, copies: Sequence[Place], described: Collection[str]) -> tuple[list[str], list[str]]:
-    """The names of what lies beside a network in its state dict, and which of them may be in front of the network.
+    """The names of the tensors beside a network in its state dict, and those that may be in front of the network.
 
     Args:
-        copies: what else has values for all of its parameters there.
+        copies: the other places in the state dict with values for all of the network's parameters.
         described: the names of the tensors that are known to describe a normalisation.
     """
     taken = place.own.union(described, *(copy.own for copy in copies))
@@ -37,7 +37,7 @@ def beside(place: Place, copies: Sequence[Place], described: Collection[str]) ->
 
 
 def _elsewhere(name: str, place: Place, copies: Sequence[Place]) -> bool:
-    """Whether a tensor belongs to another copy, lies behind the network, or belongs to what trained it."""
+    """Whether a tensor belongs to another copy, lies behind the network, or belongs to its training."""
     if plays_no_part(name, place.prefix, place.state.tensors[name]):
         return True
     address = place.state.address(name)
@@ -45,7 +45,7 @@ def _elsewhere(name: str, place: Place, copies: Sequence[Place]) -> bool:
         return True
     parts, around = name.split("."), place.prefix.removesuffix(".").split(".")
     level = common(parts, around)
-    if level == len(parts):  # its name is that of a module around the network
+    if level == len(parts):  # the name is that of a module around the network
         return False
     if _HEAD.fullmatch(parts[level]) and place.state.tensors[name].ndim <= _MATRIX:
         return True

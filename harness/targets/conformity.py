@@ -1,4 +1,4 @@
-"""Whether a model takes the data set's images and returns logits: recognised or refused before anything else."""
+"""Checks that a model takes the data set's images and returns logits; it is refused before any other work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.targets.errors import TargetError
 from harness.targets.prepared import BELOW, Prepared
 from harness.targets.preprocessing import BINARY, Outputs
 
-SUM_TOLERANCE = 1e-3  # of a row of probabilities: what a softmax in float16 leaves over a thousand classes
+SUM_TOLERANCE = 1e-3  # how far from 1 a float16 softmax over a thousand classes may sum
 
 
 def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape, images: Tensor) -> dict[str, str]:
@@ -27,11 +27,11 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
         outputs: what the user says it returns.
         images: ``(n, channels, height, width)`` float32 in [0, 1], n at least 1.
     Returns:
-        What was done to its outputs, in words, by the key of its provenance.
+        What was done to the outputs, in words, for the model's provenance.
     """
     weights = _weights(model)
     returned = _checked(model, label, shape, images, outputs)
-    _checked(model, label, shape, images[:1], outputs)  # a squeeze somewhere drops the batch of one
+    _checked(model, label, shape, images[:1], outputs)  # a squeeze in the model would drop a batch of one
     _check_gradient(model, label, images)
     if moved := _moved(model, weights):
         raise TargetError(_adapts(label, moved))
@@ -61,7 +61,7 @@ def _adapts(label: str, moved: list[str]) -> str:
 
 
 def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs: Outputs) -> Tensor:
-    """What the network returns for some images, where that has the shape and the values of scores."""
+    """What the network returns for some images; refused unless it has the shape and the values of scores."""
     size = f"{shape.channels}x{shape.height}x{shape.width}"
     try:
         with process_kept(), torch.no_grad(), arithmetic(torch.device("cpu"), "float32"):
@@ -108,7 +108,7 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
 
 
 def _moved_by_a_pass(model: Prepared, images: Tensor) -> list[str]:
-    """Names of the weights that a pass changes where it may ask for their gradients; none where it fails again."""
+    """Names of the weights that a pass changes once they may have gradients; none if the pass fails again."""
     weights = _weights(model)
     model.requires_grad_(True)
     try:
@@ -131,7 +131,7 @@ def _moved(model: Prepared, before: dict[str, Tensor]) -> list[str]:
 
 
 def _check_gradient(model: Prepared, label: str, images: Tensor) -> None:
-    """One pass as attacks make it, back to the images; a gradient of zeros is not refused here, but flagged later."""
+    """Take a gradient by the images, as attacks do. A gradient of zeros is not refused here, but flagged later."""
     x = images.clone().requires_grad_()
     try:
         with process_kept(), torch.enable_grad(), arithmetic(torch.device("cpu"), "float32"):
@@ -179,7 +179,7 @@ def _check_shape(returned: Tensor, label: str, shape: Shape, batch: int) -> None
 
 
 def wrong_classes(label: str, theirs: int, ours: int) -> str:
-    """The refusal of a model for another number of classes."""
+    """The refusal of a model with another number of classes."""
     return (
         f"{label} tells {theirs} classes apart, and the data set has {ours}; choose the --dataset that it was trained"
         " on, or wrap it in a module:factory that returns the columns of this data set's classes"

@@ -28,13 +28,13 @@ NESTS = (  # where training scripts put the state dict
 _TRAINING = re.compile(r"optim(?!al|um|i[sz]ed)|schedule")
 TOP = "."  # how a user names the top of a file
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_DEPTH = 8  # of mappings in one another
+_DEPTH = 8  # of nested mappings
 _SHOWN = 6
 
 
 @dataclass(frozen=True)
 class StateDict:
-    """Tensors by their dotted names, which are without torch.compile's ``_orig_mod.``.
+    """Tensors by their dotted names, without torch.compile's ``_orig_mod.``.
 
     Attributes:
         path: the keys of the mappings in which the file keeps it; empty for the top.
@@ -57,9 +57,9 @@ class Place:
     """Where the tensors of a network lie in a file.
 
     Attributes:
-        names: from the network's names to those in the state dict; only of tensors that are there.
-        prefix: what is in front of the network's names in the state dict; empty, or it ends with a dot.
-        key: the address that means this network alone; None where the names in the file are others.
+        names: the name in the state dict for each of the network's names that the state dict has.
+        prefix: what stands before the network's names in the state dict; empty, or it ends with a dot.
+        key: the address of this network alone; None if the file has other names than the network.
     """
 
     state: StateDict
@@ -80,7 +80,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value of a file that is no mapping: the keys of the mappings around it, and its own dotted name."""
+    """A value of a file that is not a mapping: the keys of the mappings around it, and its own dotted name."""
 
     path: Address
     name: str
@@ -92,10 +92,10 @@ class Leaf:
 
 
 def state_dicts(content: Any) -> list[StateDict]:
-    """Every state dict, under whatever keys: a mapping of names to tensors, of which one has a dimension.
+    """Every state dict, under whatever keys: a mapping of names to tensors, at least one of them not a scalar.
 
-    A list of tensors, of which one has two dimensions, is a state dict whose names are numbers. What an optimiser or a
-    scheduler remembers is none. Two tensors that have one address must be equal.
+    A list of tensors is a state dict, too, if one of them has two dimensions or more; its names are numbers. The state
+    of an optimiser or a scheduler is not a state dict. Two tensors with the same address must be equal.
     """
     found: dict[Address, dict[str, Tensor]] = {}
     for path, name, tensor in (each for leaf in leaves(content) for each in _tensors(leaf)):
@@ -111,7 +111,7 @@ def state_dicts(content: Any) -> list[StateDict]:
 
 
 def _tensors(leaf: Leaf) -> Iterator[tuple[Address, str, Tensor]]:
-    """The tensors of a value, each with the state dict in which it is and its name there."""
+    """The tensors of a value, each with the path of its state dict and its name there."""
     if isinstance(leaf.value, Tensor):
         yield leaf.path, leaf.name, leaf.value
     elif isinstance(leaf.value, (list, tuple)):
@@ -121,12 +121,12 @@ def _tensors(leaf: Leaf) -> Iterator[tuple[Address, str, Tensor]]:
 
 
 def of_training(address: Address) -> bool:
-    """Whether something is what an optimiser or a scheduler remembers, by the keys and names on the way to it."""
+    """Whether an address lies in the state of an optimiser or a scheduler, by its keys and names."""
     return any(_TRAINING.search(part.lower()) for part in address)
 
 
 def leaves(content: Any, path: Address = ()) -> Iterator[Leaf]:
-    """Every value in mappings, and in lists of mappings; a list of numbers is a value."""
+    """Every value in mappings and in lists of mappings. Any other list is a value itself."""
     for key, value in _items(content):
         if len(path) < _DEPTH and _items(value):
             yield from leaves(value, (*path, *key.split(".")))
@@ -143,15 +143,15 @@ def _items(value: Any) -> list[tuple[str, Any]]:
 
 
 def spelled(address: Address) -> str:
-    """As a user writes it behind FILE and a colon."""
+    """An address as a user writes it after ``FILE:``."""
     return ".".join(address) or TOP
 
 
 def scope_of(states: Sequence[StateDict], key: str, file: str) -> Address:
-    """The address that a user's KEY means: the whole of one from the top, else the end of one.
+    """The address that a user's KEY means: a full address, or else the end of one.
 
     Raises:
-        TargetError: there is none, or there are several.
+        TargetError: no address fits, or several do.
     """
     wanted = () if key == TOP else tuple(key.replace("_orig_mod.", "").split("."))
     whole = [state.address(name) for state in states for name in state.tensors]
@@ -169,12 +169,12 @@ def scope_of(states: Sequence[StateDict], key: str, file: str) -> Address:
 
 
 def choices(file: str, addresses: Sequence[Address]) -> str:
-    """What a user may type."""
+    """The targets that a user may type to choose one of these addresses."""
     return " or ".join(shortened([f"{file}:{spelled(address)}" for address in dict.fromkeys(addresses)]))
 
 
 def shortened(texts: Sequence[str]) -> list[str]:
-    """The first of many, and how many more there are."""
+    """The first few texts, and how many more there are."""
     return [*texts[:_SHOWN], f"{len(texts) - _SHOWN} more"] if len(texts) > _SHOWN + 1 else list(texts)
 
 
@@ -188,19 +188,19 @@ def without_state_dict(content: Any, label: str) -> TargetError:
 
 
 def place_at(names: Iterable[str], state: StateDict, prefix: str) -> Place:
-    """The place behind a prefix, for those of a network's names that are there."""
+    """The place of a network behind a prefix, with those of its names that the state dict has."""
     there = {name: f"{prefix}{name}" for name in names if f"{prefix}{name}" in state.tensors}
     return Place(state, there, prefix, state.address(prefix))
 
 
 def dense(place: Place, built: Mapping[str, Tensor], label: str) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors at a place by the network's names, with float32 for every other floating type; and those types.
+    """The tensors at a place, by the network's names, in float32; and the other floating types that they had.
 
     Args:
-        built: the tensors that the network has when it is built.
+        built: the tensors of the network as it is built.
     Raises:
-        TargetError: one is sparse, quantised, complex, or has values that are not finite; or it is in floating point in
-            the network, and stored in integers, or in a floating type of one byte, as quantised weights are.
+        TargetError: a tensor is sparse, quantised, or complex, or has values that are not finite; or it is stored as
+            integers or one-byte floats, as quantised weights are, where the network has floating point.
     """
     kept: dict[str, Tensor] = {}
     converted = set()

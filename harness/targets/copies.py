@@ -1,8 +1,8 @@
 """Other values of a network's parameters in a weights file: averages (EMA, SWA), earlier weights, under any name.
 
-A file that has the parameters of a network twice, with values that differ, does not say which are meant. Two names are
-the same where they differ in dots and underscores alone, as averages often name theirs: ``0_weight``, ``0weight``. A
-list has the parameters, or all tensors, in the network's order.
+A file that has the parameters of a network twice, with different values, does not say which it means. Names that differ
+only in dots and underscores count as the same, since averages are often named so: ``0_weight``, ``0weight``. A list has
+the parameters, or all tensors, in the network's order.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def values_in(candidate: Candidate, state: StateDict, scope: Address, taken: Col
     """Every place in a state dict, at or below an address, that has values for all parameters of a network.
 
     Args:
-        taken: names in the state dict that are known to be another's.
+        taken: names in the state dict that are known to belong to something else.
     """
     parameters: dict[int, str] = {}
     for name, tensor in candidate.built.items():
         if isinstance(tensor, nn.Parameter):
-            parameters.setdefault(id(tensor), name)  # a tied one is often stored once
+            parameters.setdefault(id(tensor), name)  # a tied parameter is often stored once
     needed = list(parameters.values())
     left = {name: tensor for name, tensor in state.within(scope).items() if name not in taken}
     if len(left) < len(needed) or not needed:
@@ -39,10 +39,10 @@ def values_in(candidate: Candidate, state: StateDict, scope: Address, taken: Col
 
 
 def differ(candidate: Candidate, one: Place, other: Place, *, unreadable: bool) -> bool:
-    """Whether the values at two places differ where both have them, counters of batches aside.
+    """Whether two places have different values for a tensor of both; counters of batches do not matter.
 
     Args:
-        unreadable: the answer where the first cannot be opened.
+        unreadable: the answer if the first place cannot be opened.
     """
     try:
         mine, _ = dense(one, candidate.built, "")
@@ -53,7 +53,7 @@ def differ(candidate: Candidate, one: Place, other: Place, *, unreadable: bool) 
 
 
 def unusable(candidate: Candidate, place: Place, label: str) -> str | None:
-    """Why values cannot be opened: buffers are missing, or they have other names than the network's; else None."""
+    """Why the values at a place cannot be used: buffers are missing, or names are not the network's; else None."""
     network = candidate.network.name
     missing = [name for name in candidate.expected if name not in place.names and not name.endswith(COUNTER)]
     if missing:
@@ -104,7 +104,7 @@ def _numbered(candidate: Candidate, tensors: Mapping[str, Tensor], needed: list[
 
 
 def _key(state: StateDict, own: str, stored: str) -> Address | None:
-    """The address at which a name in the file is the network's, dots and underscores aside."""
+    """The address of the network, if a name in the file is the network's but for dots and underscores."""
     parts = stored.split(".")
     ends = [start for start in range(len(parts)) if _letters("".join(parts[start:])) == _letters(own)]
     if ends or parts[-1].isdecimal():

@@ -1,4 +1,4 @@
-"""A file's tensors compared with those that a network expects: which keys differ, and what that means."""
+"""Compares a file's tensors with those that a network expects: which keys differ, and what that means."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from harness.targets.conformity import wrong_classes
 
 Shapes = dict[str, tuple[int, ...]]
 
-# parameters that published code registers and never uses, by the network whose checkpoints have them
+# by network: parameters that published code registers and never uses, so its checkpoints have them
 UNUSED = {"wrn-32-10": ("sub_block1.",)}
-_PLACES = 16  # in one state dict at which one network is looked for, at most
-_SHOWN = 2  # keys of each kind that a refusal names
-# what stands beside a network and plays no part in its answers: of weight averaging, of counting operations or classes
+_PLACES = 16  # the most places in a state dict at which to look for a network
+_SHOWN = 2  # how many keys of each kind a refusal names
+# tensors that cannot change a network's answers: counts of averages, operations, or classes
 _BOOKKEEPING = re.compile(r"n_averaged|total_ops|total_params|n(?:um)?_classes")
-# the same, where it is an integer
+# these cannot either, if they are integers
 _COUNTED = re.compile(r"initted|(?:global_)?step|num_updates|epoch|iteration")
-# copies, losses, measures: the name of the module that has them
+# modules of copies, losses, and measures
 _APART = re.compile(
     r"attacker|(?:model_?)?(?:ema|swa)(?:_?model)?|averaged_model|teacher(?:_model)?"
     r"|criterion|loss(?:_?f(?:n|unc))?|(?:train_|val(?:id)?_|test_)?(?:acc(?:uracy)?|metrics?|loss|confmat|f1|auroc)"
 )
-COUNTER = "num_batches_tracked"  # of batch-norm: files older than torch 0.4.1 lack it, and nothing here reads it
+COUNTER = "num_batches_tracked"  # of batch-norm: files older than torch 0.4.1 lack it, and evaluation never reads it
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Candidate:
     """A network, and the state dict that it would have.
 
     Attributes:
-        built: its state dict on no device, by its own names; parameters are ``nn.Parameter``.
-        refusal: why it does not take images of the data set's size; None where it does.
+        built: its state dict on the meta device; parameters are ``nn.Parameter``.
+        refusal: why it does not take images of the data set's size; None if it does.
     """
 
     network: Network
@@ -49,13 +49,13 @@ class Candidate:
         return {name: tuple(tensor.shape) for name, tensor in self.built.items()}
 
     def unused(self, key: str) -> bool:
-        """Whether the network lacks a parameter because published code registers it and never uses it."""
+        """Whether a key is a parameter that published code registers and never uses, so that the network lacks it."""
         return key not in self.expected and key.startswith(UNUSED.get(self.network.name, ("\0",)))
 
 
 @dataclass(frozen=True)
 class Differences:
-    """The keys in which some tensors differ from what a candidate expects, with shapes."""
+    """The keys, with shapes, in which a file's tensors differ from those that a candidate expects."""
 
     expected: int  # tensors of the candidate
     missing: Shapes
@@ -64,7 +64,7 @@ class Differences:
 
     @property
     def nearness(self) -> tuple[float, float]:
-        """Of all tensors, the network's and the file's: how many match; then how many match by their names."""
+        """The share of all tensors, of the network and the file, that match; then the share whose names match."""
         every = self.expected + len(self.unexpected) or 1
         strangers = len(self.missing) + len(self.unexpected)
         return 1 - (strangers + len(self.shapes)) / every, 1 - strangers / every
@@ -85,7 +85,7 @@ class Differences:
 
 
 def compared_with(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: str) -> Differences:
-    """Which of a candidate's tensors are missing behind a prefix or have another shape there; by names in the file."""
+    """The candidate's tensors that are missing behind a prefix, or have another shape there, by names in the file."""
     expected = {f"{prefix}{key}": shape for key, shape in candidate.expected.items()}
     found = {key: tuple(tensors[key].shape) for key in expected if key in tensors}
     return Differences(
@@ -96,7 +96,7 @@ def compared_with(candidate: Candidate, tensors: Mapping[str, Tensor], prefix: s
 
 
 def prefixes(candidate: Candidate, tensors: Mapping[str, Tensor]) -> list[str]:
-    """The prefixes that a candidate's names may have in a state dict: a few, first that of most names."""
+    """The likeliest prefixes of a candidate's names in a state dict; the first fits the most names."""
     votes: Counter[str] = Counter()
     for name, tensor in tensors.items():
         parts = name.split(".")
@@ -108,7 +108,7 @@ def prefixes(candidate: Candidate, tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def plays_no_part(name: str, prefix: str, tensor: Tensor) -> bool:
-    """Whether a tensor beside a network, or beside a module around it, cannot change its answers, by its name."""
+    """Whether the name of a tensor beside a network says that it cannot change the network's answers."""
     parts, around = name.split("."), prefix.removesuffix(".").split(".")
     if tensor.numel() == 1 and _BOOKKEEPING.fullmatch(parts[-1]):
         return True
@@ -120,10 +120,10 @@ def plays_no_part(name: str, prefix: str, tensor: Tensor) -> bool:
 
 
 def other_data(candidate: Candidate, differences: Differences, label: str, shape: Shape) -> str | None:
-    """The refusal of weights that are the candidate's but for other images or classes; None for any other case.
+    """The refusal of weights that fit the candidate but for the number of classes or channels; else None.
 
-    Such weights differ in shapes alone: the first dimension of the last layer is their number of classes, the second
-    one of the first convolution their channels.
+    Such weights differ only in shapes: in the first dimension of the last layer (classes), and in the second dimension
+    of the first convolution (channels).
     """
     if differences.missing or differences.unexpected:
         return None

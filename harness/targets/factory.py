@@ -20,13 +20,13 @@ from harness.targets.target import Target, quiet, seeded
 
 @dataclass(frozen=True, kw_only=True)
 class FactoryTarget(Target):
-    """What a callable gives, a module class makes, or a module instance is.
+    """The model that a callable returns or a module class makes; or a module instance itself.
 
     Attributes:
-        module: its dotted name, or the path of its file, absolute.
-        factory: the name in it, dotted where it is within a class.
-        directory: from where it is imported, as the working directory was when it was opened.
-        source: the user's source of the factory and of every class in the model; None until it is opened.
+        module: its dotted name, or the absolute path of its file.
+        factory: the name in the module; dotted if it is inside a class.
+        directory: the working directory when the target was opened; the module is imported from there.
+        source: the user's source of the factory and of every class in the model; None until the target is opened.
     """
 
     module: str
@@ -54,7 +54,7 @@ class FactoryTarget(Target):
         return made
 
     def architecture(self, network: nn.Module) -> tuple[str, dict[str, Any]]:
-        """Of a plain ``nn.Sequential`` and its like the factory's name says more than the class's."""
+        """The class's name; for a class of torch, such as ``nn.Sequential``, the factory's name, which says more."""
         torchs = type(network).__module__.startswith("torch.")
         return (self.factory.rpartition(".")[2] if torchs else type(network).__name__), {}
 
@@ -84,7 +84,7 @@ class FactoryTarget(Target):
 
     def _imported(self) -> ModuleType:
         try:
-            with seeded():  # of its own: what an import draws must not depend on whether it happened before
+            with seeded():  # an import may draw numbers; calling the factory must draw the same with or without it
                 if self.module.endswith(".py"):
                     return import_file(Path(self.module))
                 return import_module(self.module, self.directory)
@@ -100,7 +100,7 @@ class FactoryTarget(Target):
         return f"{self.label}: importing {self.module} raised {one_line(error)}; mend it, or check the name"
 
     def _source(self, made: nn.Module) -> Source:
-        """The files that define the factory and the model's classes, and what of the user's these import."""
+        """The files that define the factory and the model's classes, and the user's files that these import."""
         with on_path(self.directory):
             found = self._found()
         definers = [found if callable(found) and not isinstance(found, nn.Module) else type(made)]
@@ -111,7 +111,7 @@ def open_factory(text: str, preprocessing: Preprocessing) -> tuple[FactoryTarget
     """Read ``module:factory``; the target and its provenance. Nothing is imported yet.
 
     Raises:
-        TargetError: it is not written so, or the file is not there.
+        TargetError: the text has another form, or the file does not exist.
     """
     module, _, factory = text.rpartition(":")
     parts = factory.split(".")

@@ -1,4 +1,4 @@
-"""What identifies a model: every parameter and buffer, and what else decides its outputs."""
+"""What identifies a model: every parameter and buffer, and all else that decides its outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.identity import canonical_json
 def fingerprint(model: nn.Module, context: dict[str, Any]) -> str:
     """SHA-256 over the names, shapes, dtypes, and bytes of all parameters and buffers, and over a JSON document.
 
-    Buffers that a state dict leaves out are in it too.
+    Buffers that a state dict leaves out count, too.
 
     Args:
         model: on the CPU.

@@ -1,4 +1,4 @@
-"""What is attacked: a model that any process can build, the same to the last bit."""
+"""The model to attack: any process can build it, the same to the last bit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Weights(ABC):
     """A model, as plain data.
 
     Attributes:
-        label, checkpoint: what progress lines call it.
-        sha256: identifies its weights; where they are no longer those, ``model`` raises a HarnessError.
+        label, checkpoint: the model's name in progress lines.
+        sha256: identifies its weights; if they have changed, ``model`` raises a HarnessError.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Weights(ABC):
 
     @abstractmethod
     def check(self, plugins: tuple[Path, ...]) -> None:
-        """Raise HarnessError where the weights are gone, are no longer those, or belong to other code than today's."""
+        """Raise HarnessError if the weights are gone or changed, or belong to other code than today's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class ElsewhereWeights(Weights):
     """A model from elsewhere.
 
     Attributes:
-        probe: its answers when it was opened, where its tensors and source do not say all.
+        probe: its answers when it was opened, if its tensors and source do not identify it.
     """
 
     target: Target
@@ -81,4 +81,4 @@ class ElsewhereWeights(Weights):
         return self.target.verified(shape, plugins, self.sha256, self.probe)
 
     def check(self, plugins: tuple[Path, ...]) -> None:
-        """Nothing: the command itself has just opened it."""
+        """Nothing to check: the command itself has just opened the model."""

@@ -1,7 +1,7 @@
-"""The normalisation of a weights file's network: what the file says of it, and what the user says.
+"""The normalisation of a weights file's network, as the file or the user gives it.
 
-A normalisation that is missed gives a wrong figure without a word. So a normalisation that the file describes is used.
-Where it is unclear, the file is refused until the user says which it is, or that there is none.
+A normalisation that is missed gives a wrong figure in silence. So a normalisation that the file describes is used. If
+it is unclear, the file is refused until the user gives the normalisation, or says that there is none.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SAY = "say --mean and --std, or --no-normalisation"
 
 @dataclass(frozen=True)
 class NormalisationEvidence:
-    """What a file says of the normalisation of one network.
+    """What a file says about the normalisation of one network.
 
     Attributes:
         found: statistics of the input, the nearest to the network first.
-        unsure: statistics that may be of the input.
+        unsure: statistics that may belong to the input.
     """
 
     found: tuple[Statistic, ...]
@@ -42,14 +42,14 @@ class NormalisationEvidence:
 def evidence_of(
     known: Sequence[Statistic], place: Place, others: Sequence[Place], shape: Shape
 ) -> NormalisationEvidence:
-    """What a file says of the normalisation of the network at a place.
+    """What a file says about the normalisation of the network at a place.
 
-    A statistic that is nearer to another network of the file is that network's; where this network has none of its own,
-    such a statistic leaves it unsure. Tensors of a network itself are no statistics: that network normalises by itself.
+    A statistic that is nearer to another network of the file belongs to that network. If this network has none of its
+    own, such a statistic counts as unsure. A network's own tensors are no statistics: it normalises by itself.
 
     Args:
         known: the statistics that the file holds.
-        others: where it holds networks, copies with them.
+        others: the places of all networks in the file, with their copies.
     """
     found: list[Statistic] = []
     unsure: list[Statistic] = []
@@ -69,7 +69,7 @@ def evidence_of(
 
 
 def gap_of(place: Place) -> str | None:
-    """The number of the network in a Sequential, where a layer that has no tensors is in front of it."""
+    """The network's number in a Sequential, if a layer without tensors stands in front of it; else None."""
     parts = place.prefix.removesuffix(".").split(".")
     for index, part in enumerate(parts):
         around = "".join(f"{outer}." for outer in parts[:index])
@@ -87,7 +87,7 @@ def decide(
     shape: Shape,
     file: str,
 ) -> tuple[Preprocessing, str]:
-    """What is put inside the model, and in words where that comes from; refused where the file does not say which."""
+    """The normalisation to put inside the model, and its source in words; refused if the file is unclear."""
     if no_normalisation:
         return asked, "none, as asked"
     usable = {s: read for s in evidence.found if isinstance(read := _read(s, shape), Preprocessing)}
@@ -147,12 +147,12 @@ def _read(statistic: Statistic, shape: Shape) -> Preprocessing | str:
 
 
 def normalises_by_itself(tensors: Mapping[str, Tensor], shape: Shape) -> bool:
-    """Whether a network that is built has a mean and a deviation of images among its own tensors."""
+    """Whether a built network has a mean and a deviation of images among its own tensors."""
     own = statistics(Leaf((), name, tensor) for name, tensor in tensors.items())
     return any(s.paired and s.sizes <= {1, shape.channels} and not speaks_of_another(s) for s in own)
 
 
 def formula(inside: Preprocessing) -> str:
-    """A normalisation as it is written."""
+    """A normalisation as a formula."""
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (inside.mean, inside.std))
     return f"(x - {mean}) / {std}" if len(inside.mean) == 1 else f"(x - ({mean})) / ({std})"

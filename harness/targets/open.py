@@ -1,4 +1,4 @@
-"""Opening a target: which kind it is, what model it gives, and whether that can be evaluated."""
+"""Opens a target: finds its kind, gets its model, and checks that the model can be evaluated."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def open_target(
     plugins: tuple[Path, ...] = (),
     no_normalisation: bool = False,
 ) -> Opened:
-    """Open a model that harness did not train, pass images through it, and say what it is.
+    """Open a model that harness did not train, pass images through it, and describe it.
 
     Args:
         text: a weights file, one of its state dicts as FILE:KEY, ``module:factory``, or ``robustbench:NAME``.
-        dataset: its name, by which RobustBench's zoo is searched.
-        images: some of its test images, ``(n, channels, height, width)`` float32 in [0, 1], on the CPU.
-        network_name, network_values: the registered network of a weights file, and settings of it; None: recognised.
+        dataset: the data set's name, under which RobustBench's zoo is searched.
+        images: some test images, ``(n, channels, height, width)`` float32 in [0, 1], on the CPU.
+        network_name, network_values: the registered network of a weights file, and its settings; None: recognise it.
         preprocessing: what is put inside the model.
-        no_normalisation: whether the user says that images go into the network of a weights file as they are.
+        no_normalisation: whether the user says that the network of a weights file takes images as they are.
     Raises:
-        HarnessError: it cannot be opened, or is no classifier of these images into these classes; one line.
+        HarnessError: it cannot be opened, or does not classify these images into these classes; one line.
     """
     asked = preprocessing or Preprocessing()
     values = network_values or {}
@@ -108,10 +108,10 @@ def open_target(
 def _conforming(
     target: Target, network: nn.Module, shape: Shape, images: Tensor, plugins: tuple[Path, ...]
 ) -> tuple[Target, str, dict[str, Any]]:
-    """The target in the types in which it runs, its fingerprint, and notes for its provenance.
+    """The target in the floating types in which it runs, its fingerprint, and notes for its provenance.
 
-    A network that was built in other floating types is tried in float32 first, in which every evaluation computes. One
-    that casts its images itself does not run so, and keeps its own types.
+    A network of other floating types is tried in float32 first, since evaluations compute in float32. A network that
+    casts its images itself fails so, and keeps its own types.
     """
     own = conversions(network)
     try:
@@ -127,9 +127,9 @@ def _conforming(
 
 def _conform(target: Target, network: nn.Module, shape: Shape, images: Tensor) -> tuple[str, dict[str, Any]]:
     model = target.prepare(network)
-    sha256 = target.fingerprint(model)  # before the first pass, which may change buffers: so each process builds it
+    sha256 = target.fingerprint(model)  # taken before the first pass, which may change buffers
     with quiet(), seeded(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a stranger's own
+        warnings.simplefilter("ignore")  # from a stranger's code
         return sha256, check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
 
 

@@ -17,29 +17,29 @@ from torch import Tensor, nn
 from harness.errors import ModelFault, one_line
 from harness.targets.preprocessing import BINARY, Outputs, Preprocessing
 
-BELOW = 1e4  # how far under a row's lowest finite logit one of -inf is held: its softmax is 0 in float32 either way
+BELOW = 1e4  # how far below a row's lowest finite logit a -inf is put: its float32 softmax is 0 either way
 _USUAL = (1, 2, 4, 8, 16, 32, 50, 64, 100, 128, 200, 256)  # batches that networks are exported for
-_LARGEST = 1024  # size of a batch that is tried
-_SHARE = 2.0**-10  # or so much of that logit, beside which 10,000 may be less than one rounding
+_LARGEST = 1024  # the largest batch to try
+_SHARE = 2.0**-10  # or this share of that logit: beside a huge logit 10,000 may be lost in rounding
 
 
 class Prepared(nn.Module):
     """A network with its preprocessing inside: images in [0, 1] to float32 logits ``(batch, classes)``.
 
-    The network gets a copy of the images, so that a first layer in place leaves them alone. What was compiled runs
-    eagerly, since a compiled backward pass goes through once only. A batch that is too large for the network is split;
-    one that is smaller than its fixed size is filled up. Logits of -inf, which mask a class, are held far below the
-    row's lowest finite one: the softmax is the same, and gradients are numbers. A row without a finite logit stays.
+    The network gets a copy of the images, so an in-place first layer does not change them. Compiled code runs eagerly,
+    since a compiled backward pass works only once. A batch that is too large for the network is split; a batch smaller
+    than the network's fixed size is filled up. Logits of -inf, which mask a class, are put far below the row's lowest
+    finite logit: the softmax is the same, and gradients are finite. A row without a finite logit stays as it is.
 
     Probabilities p become log p, whose softmax is p again, and whose margins and losses are those of the logits.
-    What float32 lost before they were returned does not come back: where p_y rounds to 1 (the others together below
-    6e-8) the cross-entropy and its gradient are 0, and where another p underflows to 0 (below 1e-38, a gap of 87
-    between logits) its logarithm is held at -87.3 and has no gradient. Attacks are blind there, so the robust
-    accuracy may be overestimated: the network's own logits are always to be preferred. One logit z of a binary network
-    becomes (0, z), and one probability p becomes (log(1 - p), log p).
+    What float32 has lost by then does not come back. Where p_y rounds to 1 (the others sum to less than 6e-8), the
+    cross-entropy and its gradient are 0. Where another p underflows to 0 (below 1e-38, a gap of 87 between logits), its
+    logarithm is -87.3 and has no gradient. Attacks are blind there, so the robust accuracy may be overestimated: prefer
+    the network's own logits. One logit z of a binary network becomes (0, z), and one probability p becomes
+    (log(1 - p), log p).
 
-    ``forward`` raises ModelFault where the network raises, or returns anything but a row of scores for each image, as
-    wide as in its first pass, where its images are.
+    ``forward`` raises ModelFault if the network raises, or does not return a row of scores for each image, as wide as
+    in the first pass, on the device of the images.
     """
 
     mean: Tensor | None
@@ -49,15 +49,15 @@ class Prepared(nn.Module):
         super().__init__()
         self.network = eager(network)
         self._outputs: Outputs = preprocessing.outputs
-        self._size: int | None = None  # a batch that goes through, once another one did not
-        self._width: int | None = None  # scores of an image, as in the first pass
-        self._failed: float = math.inf  # the smallest batch that did not, and went through in parts
+        self._size: int | None = None  # a batch size that works, once another size has failed
+        self._width: int | None = None  # scores per image in the first pass
+        self._failed: float = math.inf  # the smallest batch that failed whole, and worked in parts
         for name in ("mean", "std"):
             values = getattr(preprocessing, name)
             self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1) if values else None)
 
     def train(self, mode: bool = True) -> Prepared:
-        """As any module; the parts of an exported program have no modes, and refuse to be asked."""
+        """As for any module; parts of an exported program refuse ``train``, so only their flag is set."""
         self.training = mode
         try:
             self.network.train(mode)
@@ -70,7 +70,7 @@ class Prepared(nn.Module):
         """What the network itself returns."""
         normalised = x if self.mean is None or self.std is None else (x - self.mean) / self.std
         with _eagerly():
-            outputs: Tensor = self._in_batches(normalised)  # or anything else: it is looked at when opened
+            outputs: Tensor = self._in_batches(normalised)  # or another type: opening the model checks it
         return outputs
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,10 +78,10 @@ class Prepared(nn.Module):
             returned = self.outputs(x)
         except (Exception, SystemExit) as error:  # a stranger's network may raise anything
             raise ModelFault(f"raised an exception in a pass of {len(x)} images ({one_line(error)})") from error
-        # a copy: Square writes into what it is given, which may be a parameter
+        # a copy: Square writes into the logits it gets, which may be a parameter
         outputs = self._rows(returned, x).float().clone()
         outputs = _as_logits(outputs, self._outputs)
-        if x.device.type != "cpu" or bool(outputs.isneginf().any()):  # elsewhere to look would be to wait
+        if x.device.type != "cpu" or bool(outputs.isneginf().any()):  # on a GPU, looking would wait for the device
             outputs = held(outputs)
         if torch.is_grad_enabled() and x.requires_grad and not outputs.requires_grad:
             # the network cut the graph, or ignores the image: attacks meet zeros, and a check raises its flag
@@ -89,7 +89,7 @@ class Prepared(nn.Module):
         return outputs
 
     def _rows(self, returned: object, x: Tensor) -> Tensor:
-        """What was returned, where that is a row of scores for each image."""
+        """The returned rows of scores, one for each image; anything else is a ModelFault."""
         if not isinstance(returned, Tensor):
             raise ModelFault(f"returned a {type(returned).__name__} for {len(x)} images, and must return one tensor")
         one = self._outputs in BINARY and returned.numel() == len(x)
@@ -104,16 +104,16 @@ class Prepared(nn.Module):
         return rows
 
     def _in_batches(self, x: Tensor) -> Any:
-        """One pass, or several of another size where the network does not take so many images, or so few, at once.
+        """One pass; or several of another size, if the network does not take so many images, or so few, at once.
 
-        Each try gets a copy of the images, since a try that failed may have written into its own.
+        Each try gets its own copy of the images, since a failed try may have written into them.
         """
         problem: Exception | None = None
         if len(x) < self._failed or len(x) == self._size:
             try:
                 return self.network(x.clone())
-            except Exception as error:  # a stranger's may raise anything for its size, and CUDA for want of memory
-                traceback.clear_frames(error.__traceback__)  # they hold the memory that smaller passes need
+            except Exception as error:  # a wrong size may raise anything; CUDA may lack memory
+                traceback.clear_frames(error.__traceback__)  # frames hold memory that smaller passes need
                 problem = error
         known = [] if self._size is None else [self._size]
         for size in [*known, *_other_sizes(len(x), problem)]:
@@ -128,14 +128,14 @@ class Prepared(nn.Module):
                 self._size = size
                 _report_size(size, len(x), problem)
             return returned
-        assert problem is not None  # the whole was tried, or the size that is known
+        assert problem is not None  # at least one size was tried
         raise problem
 
     def _by(self, size: int, x: Tensor) -> Tensor:
-        """Passes of that many images; a smaller rest is filled up where the network does not take it as it is.
+        """Passes of ``size`` images. If the network does not take a smaller rest, the rest is filled up.
 
-        It is filled up with copies of its last image, without gradient. Where the network does not mix images, that
-        changes no answer and no gradient. Where it mixes them, answers in other batches differ, and a check of rigour
+        It is filled up with copies of its last image, without gradient. If the network does not mix images, this
+        changes no answer and no gradient. If it mixes them, its answers depend on the batch, and a check of rigour
         says so.
         """
         returned = []
@@ -149,7 +149,7 @@ class Prepared(nn.Module):
         return torch.cat(returned)
 
     def _pass(self, x: Tensor) -> Tensor:
-        """One of several passes; an image must not be given another's row."""
+        """One of several passes; the network must return a row for each image, so that none gets another's row."""
         rows: Tensor = self.network(x.clone())
         if len(rows) != len(x):
             raise ValueError(f"{len(rows)} rows for {len(x)} images")
@@ -157,10 +157,10 @@ class Prepared(nn.Module):
 
 
 def _other_sizes(images: int, problem: Exception | None) -> list[int]:
-    """Other batches to try: smaller ones first; then those that a refusal names, and larger usual ones.
+    """Other batch sizes to try: smaller ones, then sizes that the error names, then usual larger ones.
 
-    Smaller are the powers of two that engines are built for, the largest first, then the halves. So a network with a
-    largest batch gets the same size, whichever batch it refused first. Where memory ran out, no larger batch is tried.
+    The smaller ones are powers of two, for which engines are built, the largest first; then halves. So a network with
+    a largest batch gets the same size, whichever batch it refused first. If memory ran out, no larger size is tried.
     """
     powers = [1 << k for k in reversed(range(images.bit_length())) if 1 << k < images]
     halves = [images >> k for k in range(1, images.bit_length())]
@@ -192,7 +192,7 @@ def _as_logits(outputs: Tensor, kind: Outputs) -> Tensor:
 
 
 def held(logits: Tensor) -> Tensor:
-    """Logits with each -inf held far below the row's lowest finite logit; a row without a finite logit stays."""
+    """Put each -inf far below the row's lowest finite logit; a row without a finite logit stays as it is."""
     values = logits.detach()
     lowest = values.where(values.isfinite(), torch.inf).amin(1, keepdim=True)
     floor = (lowest - (_SHARE * lowest.abs()).clamp_min(BELOW)).clamp_min(torch.finfo(values.dtype).min)
@@ -200,7 +200,7 @@ def held(logits: Tensor) -> Tensor:
 
 
 def eager(network: nn.Module) -> nn.Module:
-    """The network without what ``torch.compile`` put around it and around its parts."""
+    """The network without the wrappers of ``torch.compile`` around it and its parts."""
     network = getattr(network, "_orig_mod", network)
     for module in list(network.modules()):
         module._compiled_call_impl = None
@@ -212,7 +212,7 @@ def eager(network: nn.Module) -> nn.Module:
 
 @contextlib.contextmanager
 def _eagerly() -> Iterator[None]:
-    """Functions that were compiled run as they are written; nothing is done where nothing was compiled."""
+    """Inside, compiled functions run eagerly; without torch.compile this does nothing."""
     if "torch._dynamo" not in sys.modules:
         yield
         return

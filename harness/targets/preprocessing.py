@@ -41,7 +41,7 @@ class Preprocessing(Settings):
                 raise SettingError(f"--std {value:g} is refused: it must be above 0 and at most 1{_advice(value)}")
 
     def check_channels(self, channels: int) -> None:
-        """Raise SettingError where there is neither one value nor one for each channel."""
+        """Raise SettingError unless there is one value, or one for each channel."""
         if self.mean and len(self.mean) not in (1, channels):
             raise SettingError(
                 f"--mean and --std have {len(self.mean)} values and the images have {channels} channel(s);"
@@ -55,10 +55,10 @@ def _advice(value: float) -> str:
 
 
 def merge(asked: Preprocessing, found: Preprocessing | None) -> Preprocessing:
-    """What was asked for with the normalisation that a file carries.
+    """Join what the user asked for with the normalisation that a file carries.
 
     Raises:
-        SettingError: they contradict one another.
+        SettingError: the two contradict each other.
     """
     if found is None:
         return asked

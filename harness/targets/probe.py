@@ -1,8 +1,8 @@
-"""A model's answers to fixed images: they tell two functions apart whose source and tensors are the same.
+"""A model's answers to fixed images: they tell apart two models whose source and tensors are the same.
 
-A user's code may read a file, the environment, or a plain attribute. So beside the source a model is identified by its
-logits on images that are always the same, and by their gradient: two models of equal logits, of which one hides its
-gradient, are one function to a user and two to an attack.
+A user's code may read a file, the environment, or a plain attribute. So a model is identified by its source, by its
+logits on fixed images, and by their gradient. If two models have equal logits, and one of them hides its gradient, they
+are one function to a user, and two to an attack.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from harness.runtime.seeds import derive_seed, generator, global_seed
 
 IMAGES = 8  # of each of two kinds
 PASSES = 8  # of a model whose first two passes differ
-SAME = 1e-3  # of the largest logit above the median one: far beyond what another machine's rounding moves
+SAME = 1e-3  # of the gap from median to largest logit; another machine's rounding moves logits far less
 NOISE = 6.0  # standard deviations of a mean over the passes
-NOISIER = 6.0  # times: two estimates of one deviation from PASSES passes are this far apart once in some ten thousand
+NOISIER = 6.0  # ratio that two estimates of one deviation from PASSES passes reach once in some ten thousand times
 DIRECTIONS = 4  # along which an image's gradient is measured
-SAME_GRADIENT = 0.05  # of its length: a unit that rounding switches on or off elsewhere moves it by far less
+SAME_GRADIENT = 0.05  # of its length: it moves far less if rounding switches a unit on or off
 
 Probe = Mapping[str, Any]
 """In JSON types, a list for each image: ``logits``, and ``gradients``, the length of the input gradient and its slopes
@@ -35,10 +35,10 @@ along DIRECTIONS fixed directions. ``noise`` and ``gradient_noise``: the largest
 
 
 def probe(build: Callable[[], nn.Module], shape: Shape) -> Probe:
-    """The answers of a freshly built model on the fixed images, a mean over some passes where passes differ.
+    """The answers of a freshly built model on the fixed images; their mean over several passes if passes differ.
 
-    A model that draws from a global generator draws the same each time, since these are seeded; for one that draws
-    from elsewhere, or that changes by being asked, ``noise`` says by how much its passes differ.
+    The global generators are seeded, so a model that draws from them draws the same each time. For a model that draws
+    from elsewhere, or changes with each pass, ``noise`` says by how much its passes differ.
     """
     images = fixed_images(shape)
     cpu = torch.device("cpu")
@@ -64,7 +64,7 @@ def probe(build: Callable[[], nn.Module], shape: Shape) -> Probe:
 
 
 def _slopes(model: nn.Module, images: Tensor) -> Tensor:
-    """``(n, 1 + DIRECTIONS)``: of a fixed sum of the logits, the length of the input gradient, and its slopes."""
+    """``(n, 1 + DIRECTIONS)``: length and slopes of the input gradient of a fixed weighted sum of the logits."""
     x = images.clone().requires_grad_()
     with process_kept():
         logits: Tensor = model(x)
@@ -92,12 +92,12 @@ def fixed_images(shape: Shape) -> Tensor:
 
 
 def same_function(one: Probe, other: Probe) -> bool:
-    """Whether two probes are of one function, as far as rounding on another machine and the models' draws allow.
+    """Whether two probes come from one function, up to rounding on another machine and the models' random draws.
 
-    Two logits agree where they differ by at most SAME of what lies between the image's median and largest logit; two
-    gradients by at most SAME_GRADIENT of the longer one's length. For models whose passes differ, by NOISE standard
-    deviations of the difference of the means more; but where one's logits differ NOISIER times as much as the other's,
-    it draws from something else.
+    Two logits agree if they differ by at most SAME of the gap between the image's median and largest logit; two
+    gradients by at most SAME_GRADIENT of the longer one's length. If passes of the models differ, NOISE standard
+    deviations of the difference of the means are allowed on top. If one model's logits vary NOISIER times as much as
+    the other's, the two are different functions.
     """
     return (
         _as_noisy(one, other)
@@ -107,14 +107,14 @@ def same_function(one: Probe, other: Probe) -> bool:
 
 
 def _as_noisy(one: Probe, other: Probe) -> bool:
-    """Whether logits differ over passes by about as much, as far as rounding allows."""
+    """Whether the logits of both models vary about equally over passes, up to rounding."""
     less, more = sorted((one["noise"], other["noise"]))
     rounding = SAME * max((_spread(row) for row in one["logits"]), default=0.0)
     return bool(more <= max(NOISIER * less, rounding))
 
 
 def _agree(one: Probe, other: Probe, key: str, noise: str, scale: Callable[[list[float | None]], float]) -> bool:
-    ours, theirs = one.get(key), other.get(key)  # a probe of before may lack its gradients
+    ours, theirs = one.get(key), other.get(key)  # an older probe may lack gradients
     if ours is None or theirs is None or [len(row) for row in ours] != [len(row) for row in theirs]:
         return False
     allowed = NOISE * math.sqrt((one[noise] ** 2 + other[noise] ** 2) / PASSES) + 1e-6
@@ -122,16 +122,16 @@ def _agree(one: Probe, other: Probe, key: str, noise: str, scale: Callable[[list
         pairs = [(a, b) for a, b in zip(row, its, strict=True) if a is not None or b is not None]
         limit = SAME * scale(row) + allowed
         if any(a is None or b is None or abs(a - b) > limit for a, b in pairs):
-            return False  # one is finite where the other is not, or they differ
+            return False  # they differ, or only one is finite
     return True
 
 
 def _spread(logits: list[float | None]) -> float:
-    """What lies between the median and the largest logit: a masked class must not widen it."""
+    """The gap between the median and the largest logit, which a masked class does not widen."""
     finite = [value for value in logits if value is not None]
     return max(finite) - statistics.median(finite) if finite else 0.0
 
 
 def _document(rows: Tensor) -> list[list[float | None]]:
-    """Eight digits; None for what is not finite, which JSON cannot hold."""
+    """The rows to eight digits; None for values that are not finite, which JSON cannot hold."""
     return [[float(f"{value:.8g}") if math.isfinite(value) else None for value in row] for row in rows.tolist()]

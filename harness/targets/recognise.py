@@ -21,18 +21,18 @@ from harness.targets.errors import TargetError
 from harness.targets.normalisation import evidence_of
 from harness.targets.statistics import Statistic
 
-_ORDINARY = {"height": 32, "width": 32}  # a size that most networks take, where they do not take the data set's
+_ORDINARY = {"height": 32, "width": 32}  # most networks take this size, if not the data set's
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """A network beside one place of a file: where all of its tensors are, or most of them.
+    """A network, and a place in a file that has all of its tensors, or most of them.
 
     Attributes:
         candidate: the network, and the state dict that it would have.
-        differences: between the two; none where the network is recognised.
-        copies: every place in the state dict where this network is whole.
-        unused: parameters in the file that published code registers and never uses; names in the state dict.
+        differences: between the two; none if the network is recognised.
+        copies: every place in the state dict that has the whole network.
+        unused: names in the state dict of parameters that published code registers and never uses.
     """
 
     candidate: Candidate
@@ -58,19 +58,19 @@ def recognise(
     values: Mapping[str, Any],
     plugins: tuple[Path, ...],
 ) -> list[Recognised]:
-    """The networks whose state dicts have these names and shapes; shapes show integer settings that are not given.
+    """The networks whose state dicts have these names and shapes. Shapes also give integer settings left open.
 
-    Every place where a network is whole counts. What else is in a state dict must describe a normalisation, or play no
-    part in the answers; else nothing there fits.
+    Every place that has a whole network counts. All other tensors of its state dict must describe a normalisation, or
+    not change the answers; else nothing there fits.
 
     Args:
-        states: those that may be the model's.
+        states: the state dicts that may be the model's.
         known: the statistics that the file holds.
         file: as the user names it, without a key.
-        scope: the address at or below which the network is.
-        network_name, values: the network and settings that are known already; None: every registered network is tried.
+        scope: the address at or below which to look for the network.
+        network_name, values: the network and settings that are known; None: try every registered network.
     Raises:
-        HarnessError: no network fits, several do, or what is known already is refused.
+        HarnessError: no network fits, several do, or the known settings are refused.
     """
     catalogue = discover("networks", plugins)
     catalogue.refuse_broken(plugins)
@@ -114,8 +114,8 @@ def _trials(
 ) -> Iterator[Recognised]:
     """The network with its defaults, then with each integer setting that brings it nearer to a state dict.
 
-    A setting that is not given may be any extent that occurs among the tensors; the nearest is kept, and the next
-    setting is tried. A setting that shows in no shape keeps its default.
+    A setting that is not given may be any extent that a tensor has. The nearest value is kept, and the next setting is
+    tried. A setting that changes no shape keeps its default.
     """
     integers = [info.name for info in cls.describe() if info.type == "int" and info.name not in values]
     extents = sorted({extent for state in states for tensor in state.within(scope).values() for extent in tensor.shape})
@@ -123,12 +123,12 @@ def _trials(
 
     @cache
     def built(**inferred: int) -> Candidate | None:
-        """The network on no device; None where such settings are refused, or it can be built for no size."""
+        """The network on the meta device; None if the settings are refused, or it cannot be built for any size."""
         try:
             network = cast(Network, make(cls, name, {**values, **inferred}))
         except SettingError:
             if not inferred:
-                raise  # all at their defaults but for what the user gave
+                raise  # the user's own settings are wrong
             return None
         refusal = None
         for size in (shape, shape._replace(**_ORDINARY)):
@@ -137,7 +137,7 @@ def _trials(
                     return Candidate(network, network.build(size).state_dict(keep_vars=True), refusal)
             except HarnessError as error:
                 refusal = str(error)
-            except Exception:  # a plugin's network may not stand settings that are only tried
+            except Exception:  # a plugin's network may fail on settings that are only tried
                 break
         return None
 
@@ -159,7 +159,7 @@ def _trials(
 def _tried(
     candidate: Candidate, state: StateDict, known: Sequence[Statistic], scope: Address, shape: Shape
 ) -> list[Recognised]:
-    """The network at each place in the user's scope where it is whole; else where it is nearest."""
+    """The network at each place in the user's scope that has all of it; else at the nearest place."""
     tensors = state.within(scope)
     compared = {prefix: compared_with(candidate, tensors, prefix) for prefix in prefixes(candidate, tensors)}
     nearest = max(compared, key=lambda prefix: compared[prefix].nearness)

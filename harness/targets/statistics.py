@@ -1,4 +1,4 @@
-"""Means and deviations that a weights file holds, and whether they are those of the network's input.
+"""Means and deviations in a weights file, and whether they belong to the network's input.
 
 A statistic is a mean and a deviation of one name: ``mean`` and ``std``, ``normalizer.new_mean`` and
 ``normalizer.new_std``, ``args.data_mean`` and ``args.data_std``. **It belongs to the input** where nothing but the
@@ -11,8 +11,8 @@ network's own wrapper is between the two, that is
 - where it lies inside the network's own module, under nothing but words for normalising: ``normalize.mean``.
 
 It **belongs to something else** where a word on the way says so (``target``, ``features``, ``noise``, ``acc``), where
-its neighbour comes after the network, or where it lies deeper inside: it is never taken for the input's. Of any other
-it is **unknown** whose it is, and the file is refused until the user says.
+its neighbour comes after the network, or where it lies deeper inside: it is never taken for the input's. The owner of
+any other statistic is **unknown**, and the file is refused until the user decides.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ _OF_LAYERS = r"|false|no|none|.*(?:batch|layer|group|instance|weight|spectral|rm
 
 @dataclass(frozen=True, eq=False)
 class Statistic:
-    """Values of one name in one place.
+    """A mean, a deviation, or both, of one name in one place.
 
     Attributes:
         path: the keys of the mappings in which it lies.
         holder: the module that has it, in that mapping.
-        words: of its own name, but for mean and std.
+        words: the words of its own name, without mean and std.
         parts: where each of its values is; "how" is a word such as ``normalize: true`` without values.
     """
 
@@ -76,7 +76,7 @@ class Statistic:
 
     @property
     def place(self) -> str:
-        """The addresses of its values, in words."""
+        """The addresses of its values, as text."""
         return " and ".join(".".join(leaf.address) for leaf in self.parts.values())
 
     @property
@@ -96,7 +96,7 @@ class Statistic:
 
 
 def statistics(leaves: Iterable[Leaf]) -> list[Statistic]:
-    """Every mean and deviation by name, paired where both are there; and words that say that images are normalised."""
+    """Every mean and deviation by name, paired if both exist; and words that say that images are normalised."""
     found: dict[tuple[Any, ...], Statistic] = {}
     for leaf in leaves:
         *holder, last = leaf.name.split(".")
@@ -115,10 +115,10 @@ def statistics(leaves: Iterable[Leaf]) -> list[Statistic]:
 
 
 def whose(statistic: Statistic, path: Address, prefix: Address) -> Whose:
-    """What a statistic is of, by its place beside a network's; the module's docstring has the rule.
+    """Whose statistic it is, by its place relative to the network; the module's docstring has the rule.
 
     Args:
-        path, prefix: of the network: the keys of the mappings, and what is in front of its names.
+        path, prefix: the network's: the keys of the mappings, and what stands before its names.
     """
     place, network = (*statistic.path, *statistic.holder), (*path, *prefix)
     shared = common(place, network)
@@ -147,12 +147,12 @@ def whose(statistic: Statistic, path: Address, prefix: Address) -> Whose:
 
 
 def speaks_of_another(statistic: Statistic) -> bool:
-    """Whether a word in its name or above it says that it is of something else than the input."""
+    """Whether a word in its name or above it says that it belongs to something else than the input."""
     return _any([word for part in (*statistic.path, *statistic.holder) for word in words_of(part)], _ANOTHERS)
 
 
 def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
-    """Whether the user must know of a statistic: it is or may be the input's, and has as many values as images need."""
+    """Whether a statistic matters: it is or may be the input's, and it has as many values as images need."""
     area = shape.height * shape.width
     if whose == "another's" or not statistic.sizes <= {1, 3, shape.channels, area, shape.channels * area}:
         return False
@@ -162,7 +162,7 @@ def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
 
 
 def common(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many parts two addresses share from their beginning."""
+    """How many parts two addresses share at their beginning."""
     same = [a == b for a, b in zip(one, other, strict=False)]
     return same.index(False) if False in same else len(same)
 
@@ -170,7 +170,7 @@ def common(one: Sequence[str], other: Sequence[str]) -> int:
 def numbers(value: Any) -> list[float]:
     """Tensors, lists, texts, and single numbers as the shortest decimals that are these float32 numbers: 0.4914.
 
-    Empty where a value is no numbers.
+    Empty if a value is not made of numbers.
     """
     if isinstance(value, Tensor):
         if value.is_complex() or value.is_sparse or value.is_quantized:

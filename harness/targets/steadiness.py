@@ -1,4 +1,4 @@
-"""Whether a model from elsewhere still answers as it did before it was attacked."""
+"""Checks that a model from elsewhere still answers as it did before the attacks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from harness.targets.errors import TargetError
 class Steadiness:
     """A model's first answers to some images, to compare later ones with.
 
-    A model whose equal passes differ, though they leave its tensors alone, draws its answers. That is not refused here;
-    the checks of rigour flag it.
+    If equal passes differ and change no tensor, the model's answers are random. This is not refused here; the checks of
+    rigour flag it.
 
     Args:
         model: on the images' device, in evaluation mode; it gives logits.
-        label: how it is shown.
+        label: the model's name in messages.
         images: ``(n, channels, height, width)`` in [0, 1].
     """
 
@@ -29,10 +29,10 @@ class Steadiness:
         self._first = self._answers()
 
     def check(self) -> None:
-        """Ask again.
+        """Compare the answers of now with the first.
 
         Raises:
-            TargetError: the answers are others than at first; and they stay so, or a pass changes the model's tensors.
+            TargetError: the answers have changed, and stay changed, or a pass changes the model's tensors.
         """
         now = self._answers()
         if other_passes_differ(self._first, now) <= SAME:
@@ -40,7 +40,7 @@ class Steadiness:
         before = Untouched(self._model)
         if other_passes_differ(now, self._answers()) <= SAME or before.changed(self._model):
             raise TargetError(
-                f"{self._label} answers otherwise than before it was attacked: it changes as it is asked, so that no"
+                f"{self._label} answers otherwise than before it was attacked: it changes as it is used, so that no"
                 " figure is of one model; give a factory that returns the network frozen, without what it counts,"
                 " keeps, or adapts"
             )

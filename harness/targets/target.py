@@ -1,4 +1,4 @@
-"""What a target is: a model that was not trained here, and how it is built again in any process."""
+"""A target: a model that was not trained here, and that any process can build again."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from harness.targets.probe import Probe, probe, same_function
 
 @dataclass(frozen=True, kw_only=True)
 class Target(ABC):
-    """A model that can be built again anywhere: plain data, so that it crosses processes.
+    """A model that can be built again anywhere: plain data, which can be sent to other processes.
 
     Attributes:
-        label: how the target is shown.
+        label: the target's name in messages.
         preprocessing: what is put inside the model.
         own_types: whether the network computes in its own floating types, since it does not run in float32.
     """
@@ -45,30 +45,30 @@ class Target(ABC):
 
     @abstractmethod
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
-        """The network alone, with its weights, as it comes.
+        """The network alone, with its weights, before any preparation.
 
         Raises:
-            TargetError: it cannot be built, or is not what it was when it was opened.
+            TargetError: it cannot be built, or has changed since it was opened.
         """
 
     @abstractmethod
     def context(self) -> dict[str, Any]:
-        """What identifies the model beside its tensors, in JSON types."""
+        """What identifies the model besides its tensors, in JSON types."""
 
     def code(self) -> dict[str, str]:
-        """The source files of the user's own that decide what the model computes, each with its SHA-256; none here."""
+        """The user's source files that decide what the model computes, each with its SHA-256; by default none."""
         return {}
 
     def architecture(self, network: nn.Module) -> tuple[str, dict[str, Any]]:
-        """The name of a network that was built, and its settings: its class's name, without settings."""
+        """The name and settings of a built network; by default its class's name, without settings."""
         return type(network).__name__, {}
 
     def seen(self, network: nn.Module) -> Self:
-        """The target, completed with what is known only once its network is built; here nothing."""
+        """The target, completed with facts known only once its network is built; by default unchanged."""
         return self
 
     def build(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
-        """The network alone, built while torch's global generator is seeded.
+        """The network alone, built with seeded global generators.
 
         So a network that was never trained is the same in each process.
         """
@@ -83,11 +83,11 @@ class Target(ABC):
                 " weights then"
             )
         if isinstance(network, nn.DataParallel):
-            network = network.module  # it would ask for its own devices
+            network = network.module  # DataParallel would choose devices itself
         try:
             prepared = Prepared(network, self.preprocessing).cpu()
             return (prepared if self.own_types else prepared.float()).eval().requires_grad_(False)
-        except (Exception, SystemExit) as error:  # of tensors without values, or of a stranger's own .train()
+        except (Exception, SystemExit) as error:  # from tensors without values, or a stranger's own .train()
             raise TargetError(
                 f"{self.label} cannot be brought to the CPU, to float32, and to evaluation mode ({one_line(error)});"
                 " its factory must give a network that .cpu().float().eval() takes"
@@ -103,8 +103,8 @@ class Target(ABC):
         return fingerprint(model, {**self.context(), **types, "preprocessing": self.preprocessing.resolved()})
 
     def probe(self, shape: Shape, plugins: tuple[Path, ...]) -> Probe:
-        """The logits on fixed images of a model that is built for this alone, since passes may change a model."""
-        unheard = io.StringIO()  # the model printed it before, when it was opened
+        """The model's answers to fixed images. A fresh model is built for them, since passes may change a model."""
+        unheard = io.StringIO()  # the model printed the same when it was opened
         try:
             with contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard), blaming_model():
                 return probe(lambda: self.model(shape, plugins), shape)
@@ -115,10 +115,10 @@ class Target(ABC):
             ) from fault
 
     def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str, expected: Probe | None = None) -> Prepared:
-        """The model, where it is still the one that was opened; ``expected`` is its probe, unless its tensors say all.
+        """The model, checked to be the one that was opened; ``expected`` is its probe, if tensors do not identify it.
 
         Raises:
-            TargetError: its fingerprint is another one now, or it answers otherwise.
+            TargetError: its fingerprint or its answers have changed.
         """
         model = self.model(shape, plugins)
         same = self.fingerprint(model) == sha256
@@ -136,11 +136,11 @@ class Opened:
 
     Attributes:
         sha256: identifies the model: weights, preprocessing, and for a user's own code its name and source.
-        network: the registered network's name, else the name of the class, or of the function, that makes it.
+        network: the registered network's name, else the name of the class or the function that makes it.
         network_settings: resolved, for a registered network.
-        parameters: how many numbers are in the network's parameters.
+        parameters: how many numbers the network's parameters hold.
         provenance: where it came from and what was done to it, in JSON types.
-        probe: its logits on fixed images.
+        probe: its answers to fixed images.
     """
 
     target: Target
@@ -153,7 +153,7 @@ class Opened:
 
 
 def conversions(network: nn.Module) -> list[str]:
-    """The floating types of a network's tensors that are brought to float32, by name."""
+    """The names of a network's floating types other than float32."""
     tensors = [*network.parameters(), *network.buffers()]
     types = {str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()} - {"float32"}
     return sorted(types)
@@ -161,19 +161,19 @@ def conversions(network: nn.Module) -> list[str]:
 
 @contextlib.contextmanager
 def seeded() -> Iterator[None]:
-    """Code that draws from a global generator draws the same each time; generators and torch's modes are put back."""
+    """Inside, global generators are seeded. Afterwards the generators and torch's modes are put back."""
     with global_seed(torch.device("cpu"), derive_seed(0, "target")), process_kept():
         yield
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Standard output is for results: what a stranger's code prints, or writes past Python, goes to standard error."""
+    """Send to standard error what a stranger's code prints, in Python or not: standard output is for results."""
     _flush()
     try:
         kept = os.dup(1)
         os.dup2(2, 1)  # for other processes and code in C, too
-    except OSError:  # one of them is closed
+    except OSError:  # standard output or error is closed
         kept = None
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -186,7 +186,7 @@ def quiet() -> Iterator[None]:
 
 
 def _flush() -> None:
-    """Write what waits in the buffers of Python and of C."""
+    """Flush the buffers of Python and of C."""
     for stream in (sys.stdout, sys.__stdout__):
         if stream is not None:
             stream.flush()

@@ -49,9 +49,9 @@ class FileTarget(Target):
     Attributes:
         file: absolute.
         path, prefix: where the file has the network's tensors: the keys of the mappings around the state dict, and what
-            is in front of the network's names in it.
+            stands before the network's names in it.
         file_sha256: of the file when it was opened.
-        network_code: what identity takes of the network's code; empty for one that ships, at its first version.
+        network_code: the part of identity that stands for the network's code; empty for version 1 of one that ships.
     """
 
     file: Path
@@ -73,7 +73,7 @@ class FileTarget(Target):
         (state,) = (state for state in state_dicts(held.content) if state.path == self.path)
         built = network.state_dict()
         tensors, _ = dense(place_at(built, state, self.prefix), built, self.label)
-        network.load_state_dict(tensors, strict=False)  # num_batches_tracked alone may lack: all else was compared
+        network.load_state_dict(tensors, strict=False)  # only num_batches_tracked may be missing: all else was compared
         return network
 
     def architecture(self, network: nn.Module) -> tuple[str, dict[str, Any]]:
@@ -85,7 +85,7 @@ class FileTarget(Target):
 
 
 def split_key(text: str) -> tuple[Path, str | None] | None:
-    """``FILE`` or ``FILE:KEY`` of a weights file; None where the text does not name one by its ending."""
+    """``FILE`` or ``FILE:KEY`` of a weights file; None if the text has no ending of a weights file."""
     match = _FILE.fullmatch(text)
     return (Path(match["file"]).expanduser(), match["key"]) if match else None
 
@@ -102,14 +102,14 @@ def open_weights(
     plugins: tuple[Path, ...],
     no_normalisation: bool = False,
 ) -> tuple[FileTarget, dict[str, Any]]:
-    """Read a file and find its network; the target and its provenance.
+    """Read a file and find its network; give the target and its provenance.
 
     Args:
         key: the address of a state dict in the file, or of a part of one; None: the usual keys, else any.
-        no_normalisation: whether the user says that images go into the network as they are, whatever the file has.
+        no_normalisation: whether the user says that the network takes images as they are, whatever the file has.
     Raises:
-        HarnessError: the file cannot be read, is not the weights of a registered network for this data set, holds
-            several that differ, or may lack a normalisation.
+        HarnessError: the file cannot be read, does not fit a registered network for this data set, holds several
+            networks that differ, or has an unclear normalisation.
     """
     held = read_weights_file(file)
     name, settings = _named_inside(held, text, network_name, plugins)
@@ -178,7 +178,7 @@ def open_weights(
 
 
 def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> list[StateDict]:
-    """The state dicts that may be the model's: those that the user chose, else those at the usual places, else all."""
+    """The state dicts that may be the model's: the user's choice, else those at the usual places, else all."""
     if key is not None:
         return [state for state in states if state.within(scope)]
     usual = [state for state in states if all(key in NESTS for key in state.path)]
@@ -188,7 +188,7 @@ def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> l
 def _rivals(
     fits: Sequence[Recognised], states: Sequence[StateDict], scope: Address, known: Sequence[Statistic], *, said: bool
 ) -> list[Place]:
-    """What else in the file may be meant: other values of the parameters, or the same with a layer in front."""
+    """Other networks in the file that may be meant: with other values, or with a layer in front."""
     candidate, places = fits[0].candidate, [fit.place for fit in fits]
     rivals = []
     for state in states:
@@ -202,9 +202,9 @@ def _rivals(
 
 
 def _several(label: str, file: str, fits: Sequence[Recognised], rivals: Sequence[Place]) -> TargetError:
-    """The refusal of a file that holds networks that differ, with what a user types to choose one of them.
+    """The refusal of a file with several networks that differ; it says what to type to choose one.
 
-    A network is named by its state dict, where that holds no other copy.
+    A network is named by its state dict, if the state dict holds no other copy.
     """
     addresses = []
     for fit in fits:
@@ -220,7 +220,7 @@ def _several(label: str, file: str, fits: Sequence[Recognised], rivals: Sequence
 def _named_inside(
     held: WeightsFile, text: str, network_name: str | None, plugins: tuple[Path, ...]
 ) -> tuple[str | None, dict[str, Any]]:
-    """The network and settings that harness wrote into a file of its own; what the user named in any other."""
+    """The network and settings: from a file that harness wrote, as written there; else as the user named them."""
     run = held.run.get("run")
     if not isinstance(run, Mapping) or not isinstance(run.get("network"), str):
         return network_name, {}

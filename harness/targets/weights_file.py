@@ -1,4 +1,4 @@
-"""Reading a weights file: tensors alone, never code."""
+"""Reads a weights file: only tensors, never code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WeightsFile:
         content: tensors by name, or mappings that hold them.
         sha256: of the file.
         run: what harness wrote into it about the run that trained it; empty in a stranger's file.
-        notes: what else a safetensors file says beside its tensors, as texts.
+        notes: the texts that a safetensors file holds besides its tensors.
     """
 
     content: Any
@@ -50,7 +50,7 @@ def read_weights_file(path: Path) -> WeightsFile:
     nothing else.
 
     Raises:
-        TargetError: missing, empty, damaged, not weights, or a pickle that asks for anything else than tensors.
+        TargetError: the file is missing, empty, damaged, without weights, or a pickle of other things than tensors.
     """
     content = _bytes(path)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -67,7 +67,7 @@ def read_weights_file(path: Path) -> WeightsFile:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files make its readers raise anything
+    except Exception as error:  # a damaged file may raise anything
         raise TargetError(_refusal(path, content, error)) from error
     return WeightsFile(loaded, sha256)
 
@@ -96,7 +96,7 @@ def directory_refusal(path: Path) -> str:
 
 
 def similar_files(path: Path) -> list[str]:
-    """The weights files of its folder whose names are spelled almost like this one."""
+    """The weights files in the same folder with nearly the same name."""
     names = [file.name for file in path.parent.iterdir() if file.suffix in SUFFIXES] if path.parent.is_dir() else []
     return [str(path.parent / name) for name in near_misses(path.name, names)]
 

@@ -21,7 +21,7 @@ from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, quiet
 
 PREFIX = "robustbench:"
-THREAT_MODEL = "Linf"  # the norm that ships, and that most entries are of
+THREAT_MODEL = "Linf"  # the norm of most entries, and the only one in harness
 _INSTALL = "pip install 'robustness-harness[robustbench]'"
 
 
@@ -30,8 +30,8 @@ class ZooTarget(Target):
     """A model of the zoo: its code and its weights are RobustBench's.
 
     Attributes:
-        name: as the zoo's dictionaries have it.
-        dataset: as RobustBench and harness both call it.
+        name: the entry's name in the zoo.
+        dataset: the name that RobustBench and harness share.
         model_dir: where RobustBench keeps what it downloads; absolute.
     """
 
@@ -44,11 +44,11 @@ class ZooTarget(Target):
         file = _weights(self.model_dir, self.dataset, self.name)
         try:
             with writable_directory(file.parent), quiet(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of its and timm's older code
+                warnings.simplefilter("ignore")  # from older code in it and in timm
                 model = utils.load_model(
                     model_name=self.name, model_dir=self.model_dir, dataset=self.dataset, threat_model=THREAT_MODEL
                 )
-        except Exception as error:  # its downloaders raise what their libraries do
+        except Exception as error:  # its downloaders may raise anything
             if file.is_file():
                 refusal = f"loaded from {file} ({one_line(error)}); delete that file to download it again"
             else:
@@ -72,15 +72,15 @@ def _weights(model_dir: Path, dataset: str, name: str) -> Path:
 
 
 def is_here(text: str, dataset: str, data_dir: Path) -> bool:
-    """Whether a target can be opened without a download: a file of RobustBench's, or one that is not of the zoo."""
+    """Whether a target needs no download: RobustBench has its file here, or the target is not from the zoo."""
     return not text.startswith(PREFIX) or _weights(_model_dir(data_dir), dataset, text.removeprefix(PREFIX)).is_file()
 
 
 def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessing) -> tuple[ZooTarget, dict[str, Any]]:
-    """Find a name in the zoo; the target and its provenance. Its weights are downloaded when it is first built.
+    """Find a name in the zoo; give the target and its provenance. Weights are downloaded when it is first built.
 
     Raises:
-        TargetError: no package, no such name, no network for this data set.
+        TargetError: the package is missing, or has no such name, or no network for this data set.
     """
     if preprocessing.mean:
         raise TargetError(f"--mean and --std are refused: {text} takes images in [0, 1]; leave them out")
@@ -119,19 +119,19 @@ def _check_name(name: str, dataset: str) -> None:
 
 
 def _import_robustbench(module: str) -> Any:
-    """A module of RobustBench, whose import takes seconds: never at start-up.
+    """Import a module of RobustBench. It takes seconds, so it is never done at start-up.
 
     RobustBench 1.1.1 imports AutoAttack by the module name ``autoattack``, of the authors' repository; the package on
     the registry, which harness and RobustBench both require, is named ``pyautoattack``. It gets the other name here.
 
     Raises:
-        TargetError: it, or something that it needs, is not installed.
+        TargetError: RobustBench, or something that it needs, is not installed.
     """
     if importlib.util.find_spec("robustbench") is None:
         raise TargetError(f"{PREFIX}NAME needs the package robustbench, which is not installed: {_INSTALL}")
     try:
         with quiet(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations in what it imports
+            warnings.simplefilter("ignore")  # deprecation warnings
             if "autoattack" not in sys.modules and importlib.util.find_spec("autoattack") is None:
                 sys.modules["autoattack"] = importlib.import_module("pyautoattack")
                 sys.modules["autoattack.state"] = importlib.import_module("pyautoattack.state")
@@ -144,5 +144,5 @@ def _import_robustbench(module: str) -> Any:
                 " pip install 'setuptools<81'"
             ) from error
         raise TargetError(f"robustbench cannot be imported, since {lacking} is missing: {_INSTALL}") from error
-    except Exception as error:  # an import of many packages, in versions that may not fit
+    except Exception as error:  # many packages, whose versions may not fit
         raise TargetError(f"robustbench cannot be imported ({one_line(error)}): {_INSTALL}") from error

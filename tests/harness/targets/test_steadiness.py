@@ -1,4 +1,4 @@
-"""A model that changes as it is asked is refused once it has; one that draws is left to the checks of rigour."""
+"""A model that changes as it is used is refused; a model that draws is left to the checks of rigour."""
 
 from __future__ import annotations
 
@@ -74,5 +74,5 @@ def test_a_model_whose_tensors_and_answers_change_in_every_pass_is_refused() -> 
             return super().forward(x)
 
     steadiness = Steadiness(Observing().eval(), "mine.py:make", torch.rand(12, 1, 4, 4, generator=draws(1)))
-    with pytest.raises(TargetError, match="it changes as it is asked"):
+    with pytest.raises(TargetError, match="it changes as it is used"):
         steadiness.check()
