@@ -35,8 +35,8 @@ def fgsm_stronger(subject: Subject) -> Outcome:
 def noise_as_strong(subject: Subject) -> Outcome:
     """PGD breaks far more images than uniform noise.
 
-    The value is the ratio: rightly classified images that the worst of ten draws breaks, to those that PGD breaks.
-    Not asked where both break fewer than five images.
+    The value is the ratio of the right images that the worst of ten draws breaks to those that PGD breaks. The check
+    does not apply if both break fewer than five images.
     Source: Carlini et al. 2019, arXiv:1902.06705 (random noise as a baseline). The ratio is this project's (35
         networks trained here: 0.05 to 0.31). A drop by some points is no sign of a masked
         gradient: at a large radius sound networks show such a drop.

@@ -12,8 +12,8 @@ from harness.plugin.threat import Threat
 
 EXAMPLES = 500  # images at most: a block, enough to tell 1 % from 3 %
 RESTARTS = 2
-LONGER = 2.5  # times the steps of the figure's own attack
-SWEEP_STEPS, SWEEP_STEP = 20, 0.25  # of the radius: five radii of travel, whatever the protocol's attack does
+LONGER = 2.5  # times the steps of the stored figure's attack
+SWEEP_STEPS, SWEEP_STEP = 20, 0.25  # of the radius: an attack may travel five radii, whatever the protocol says
 NOISE_DRAWS = 10
 
 Way = tuple[float, float, str, int]
@@ -21,7 +21,7 @@ Way = tuple[float, float, str, int]
 
 
 def longer(threat: Threat) -> Threat:
-    """The figure's own attack with more steps of the same length."""
+    """The stored figure's attack with more steps of the same length."""
     return replace(threat, steps=math.ceil(LONGER * threat.steps))
 
 
@@ -33,8 +33,8 @@ def one_step(threat: Threat) -> Threat:
 def radii(threat: Threat, shape: Sequence[int]) -> tuple[float, ...]:
     """A quarter of the radius and its doubles up to 16 times, then the grey radius (or the radius, if that is more).
 
-    The grey radius is the one within which every image of this shape can be turned into the same grey one, so that no
-    classifier is right on more than one class. It does not depend on the data; in L-infinity it is 1/2. For 8/255
+    Within the grey radius every image of this shape can be turned into the same grey image, so no classifier can be
+    right on more than one class. It does not depend on the data; in L-infinity it is 1/2. For 8/255
     there the radii are 2, 4, 8, 16, 32, 64 and 127.5 of 255.
     """
     epsilon = threat.epsilon
@@ -54,7 +54,7 @@ def way(threat: Threat, restart: int = 0) -> Way:
 
 
 def planned(threat: Threat, shape: Sequence[int]) -> dict[Way, Threat]:
-    """The attacks that the checks need, the longest of each way: shorter ones are its beginning."""
+    """The attacks that the checks need. Of each way only the longest: a shorter attack is its beginning."""
     plan: dict[Way, Threat] = {}
     sweep = [at_radius(threat, radius) for radius in radii(threat, shape)]
     runs = [(longer(threat), restart) for restart in range(RESTARTS)] + [(t, 0) for t in (one_step(threat), *sweep)]
@@ -66,7 +66,7 @@ def planned(threat: Threat, shape: Sequence[int]) -> dict[Way, Threat]:
 
 
 def passes(threat: Threat, shape: Sequence[int]) -> Passes:
-    """Passes for one image of this shape, at most, of all checks of a model."""
+    """The most passes that all checks of a model take for one image of this shape."""
     looks = Passes(3, 0) + Passes(1, 2) + Passes(1, 1)  # the image thrice; gradients of two objectives, and of one
     looks += Passes(4, 3) + Passes(1, 0)  # the image perturbed, thrice with gradients; the image at last
     noise = Passes(NOISE_DRAWS if threat.epsilon > 0 else 0, 0)

@@ -21,7 +21,7 @@ class Outcome:
 
 
 def judged(flagged: bool, seen: str, suggests: str, value: float | None = None, **details: Any) -> Outcome:
-    """Flagged or passed; the reason of a flag says what it suggests, too."""
+    """Flagged or passed. The reason of a flag also says what the flag suggests."""
     reason = f"{seen}: {suggests}" if flagged else seen
     return Outcome("flagged" if flagged else "passed", reason, value, details)
 
@@ -36,11 +36,11 @@ Evidence = TypeVar("Evidence")
 
 @dataclass(frozen=True)
 class Check(Generic[Evidence]):
-    """One check: how it is named, marked on the board, and judged.
+    """One check: its name, its mark on the board, and the function that judges.
 
     Attributes:
-        threshold: its docstring gives the source.
-        obstacle: why there is nothing to judge, or None; asked before ``judge``.
+        threshold: the docstring of ``judge`` gives its source.
+        obstacle: gives why there is nothing to judge, or None; called before ``judge``.
     """
 
     name: str

@@ -52,7 +52,7 @@ MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("fgsm-stronger", "G", baselines.fgsm_stronger, baselines.FGSM_MARGIN, _UNATTACKED),
     Check("noise-as-strong", "U", baselines.noise_as_strong, baselines.NOISE_RATIO, _UNATTACKED),
     Check("catastrophic-overfitting", "O", baselines.catastrophic_overfitting, baselines.OVERFITTED, _UNATTACKED),
-    Check("global-state", "F", process.global_state, None),  # the last: it sums up all passes
+    Check("global-state", "F", process.global_state, None),  # last, since it sums up all passes
 )
 
 VERDICT_CHECKS: tuple[Check[Record], ...] = (
@@ -75,7 +75,7 @@ def examine_model(
     batch: int = EXAMPLES,
     names: Sequence[str] = (),
 ) -> list[Finding]:
-    """Run every check that needs the model, in float32, on at most EXAMPLES images; ``passes`` says what it costs.
+    """Run every check that needs the model, in float32, on at most EXAMPLES images; ``budgets.passes`` is the cost.
 
     The model's modes and buffers are put back, and so are the global generators around each of its passes.
 
@@ -83,10 +83,10 @@ def examine_model(
         x: ``(n, channels, height, width)`` in [0, 1], ``y``: ``(n,)`` labels; both on the model's device.
         threat: the budget that the stored figures of PGD were measured with.
         batch: images that go through the model together.
-        names: of the classes, by their labels; findings name classes so.
+        names: of the classes, by their labels, for findings.
     """
     chosen = subset(y)
-    draws = derive_seed(seed, "rigour")  # for a model that draws at test time: it must, to be caught
+    draws = derive_seed(seed, "rigour")  # a model that draws at test time must draw here, to be caught
     with (
         arithmetic(x.device, "float32"),
         isolated(model, x.device, draws) as isolation,
@@ -104,12 +104,12 @@ def examine_verdicts(
     block: int | None = None,
     names: Sequence[str] = (),
 ) -> list[Finding]:
-    """Run every check that reads stored verdicts: no pass through a model, and all images.
+    """Run every check that reads stored verdicts: on all images, without a pass through a model.
 
     Args:
-        verdicts: for each attack, for each of its seeds one byte an image: 1 where right under attack.
+        verdicts: for each attack, for each of its seeds, one byte per image: 1 if right under attack.
         types, labels, warnings, names: see ``Record``.
-        block: images of a block of the evaluation, which one warning is about; all where it is not given.
+        block: how many images a block of the evaluation has, and so a warning is about; None: all.
     """
     record = Record.of(verdicts, types, labels, warnings, block, names)
     return [check(record) for check in VERDICT_CHECKS]
@@ -118,7 +118,7 @@ def examine_verdicts(
 def subset(y: Tensor) -> Tensor:
     """Which images are examined: all, or EXAMPLES of them, evenly spaced in the order of their labels.
 
-    So every class has its share, however the images are sorted; nothing is drawn. In ascending order.
+    So every class has its share, however the images are sorted, and without random numbers. In ascending order.
     """
     if len(y) <= EXAMPLES:
         return torch.arange(len(y), device=y.device)

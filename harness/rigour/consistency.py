@@ -20,8 +20,8 @@ def autoattack_gap(record: Record) -> Outcome:
     """An ensemble such as AutoAttack breaks few of the images that a white-box attack such as PGD leaves.
 
     The value is that share, the largest over white-box attacks, each over all pairs of seeds. Flagged where its lower
-    bound exceeds 15 %, and the gap is at least 2 points. A share travels between data sets, where points do not: 2.6
-    points of 51 and 7 of 73 are both what adversarial training shows.
+    bound exceeds 15 %, and the gap is at least 2 points. A share can be compared between data sets, and points cannot:
+    adversarial training shows both 2.6 points of 51 and 7 of 73.
     Source: plain adversarial training (SAT, TRADES) shows up to 14.5 % in the tables of the LRAT paper (SAT on SVHN),
         and up to 14.0 % on the 10 networks measured here; GAIRAT and GAIR-TRADES show 38 to 43 % there (without a
         misprinted cell), 19 to 24 % here. On CIFAR-10 the usual 2 to 4 points of about 50 are 4 to 8 %.
@@ -114,7 +114,7 @@ def robust_above_clean(record: Record) -> Outcome:
 
 
 def _gap(plain: Tensor, strong: Tensor) -> dict[str, Any]:
-    """Means over all pairs of seeds, as whole images."""
+    """Means over all pairs of seeds, rounded to whole images."""
     pairs = len(plain) * len(strong)
     lost = sum(int((p & ~s).sum()) for p in plain for s in strong) / pairs
     left = float(plain.sum()) / len(plain)

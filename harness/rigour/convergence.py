@@ -14,7 +14,7 @@ STEPS_RISE = 0.005
 UNCONVERGED, LEAST = 0.10, 0.02
 STILL_RISING = 0.10
 FALLEN = 0.10
-PART = 0.10  # of an image's whole rise: what counts as rising, or as falling
+PART = 0.10  # share of an image's whole rise that counts as rising, or as falling
 
 
 def more_steps_help(subject: Subject) -> Outcome:
@@ -99,7 +99,7 @@ def loss_falls(subject: Subject) -> Outcome:
 
 
 def _rise(path: Trajectory) -> torch.Tensor:
-    """``(n,)`` from the start to the best; infinite where nothing rises, so that such an image never counts."""
+    """``(n,)`` rise of the loss from the start to the best; infinite if it never rises, so the image never counts."""
     rise = path.losses.max(0).values - path.losses[0]
     return torch.where(rise > 0, rise, torch.inf)
 

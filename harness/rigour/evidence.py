@@ -1,4 +1,4 @@
-"""How much a count of few images says: chance raises no flag."""
+"""What a count of a few images proves: chance must raise no flag."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ CONFIDENCE = 0.95  # of the one-sided bound: a flag is raised in one direction
 
 
 def lower_bound(count: int, of: int) -> float:
-    """The exact one-sided lower bound of a share (Clopper and Pearson 1934); 0 where there is nothing to count.
+    """The exact one-sided lower bound of a share (Clopper and Pearson 1934); 0 if there is nothing to count.
 
-    Exact rather than Wilson's, whose bound for 1 of 1 is 0.27: one image would raise a flag.
+    It is not Wilson's, whose bound for 1 of 1 is 0.27: a single image would raise a flag.
     """
     from scipy.stats import binomtest
 
@@ -23,17 +23,17 @@ def lower_bound(count: int, of: int) -> float:
 
 
 def upper_bound(count: int, of: int) -> float:
-    """The exact one-sided upper bound of a share; 1 where there is nothing to count."""
+    """The exact one-sided upper bound of a share; 1 if there is nothing to count."""
     return 1.0 - lower_bound(of - count, of)
 
 
 @dataclass(frozen=True)
 class Excess:
-    """By how much one set of images exceeds another, of the same images: McNemar's table.
+    """By how much one set of images exceeds another, both of the same images: McNemar's table.
 
     Attributes:
-        more: images in the first set alone.
-        less: images in the second set alone.
+        more: images only in the first set.
+        less: images only in the second set.
         of: all images.
     """
 

@@ -10,7 +10,7 @@ from harness.rigour.check import Outcome, judged, not_applicable
 from harness.rigour.subject import Subject
 
 SAME = 1e-4
-ROUNDINGS, ROUNDINGS_OF_SUMS = 8, 32  # of a logit: how far apart rounding may bring two equal passes, and sums
+ROUNDINGS, ROUNDINGS_OF_SUMS = 8, 32  # of a logit: allowed between equal passes, and between orders of sums
 _ROUNDING = float(torch.finfo(torch.float32).eps)
 _LEAST = float(torch.finfo(torch.float32).tiny)
 
@@ -18,14 +18,14 @@ _LEAST = float(torch.finfo(torch.float32).tiny)
 def random_forward(subject: Subject) -> Outcome:
     """One image gets one answer: twice, in another order, and in other batches.
 
-    The value is the largest difference of an image's logits between two passes, as a share of that image's margin, the
-    first pass's highest logit minus its second highest, which decides. So a class masked with -1e9, another image's
-    huge logits, or a number added to all logits hide nothing.
+    The value is the largest difference of an image's logits between two passes, as a share of the image's margin: the
+    highest logit of the first pass minus the second highest. So a class masked with -1e9, huge logits of another image,
+    or a number added to all logits cannot hide a difference.
 
-    What rounding explains does not count. Equal passes agree to the last bit on a CPU; elsewhere eight roundings of a
-    logit are allowed. In other batches sums are rounded in another order, and a logit may be small beside what it was
-    summed from. So there the largest of three is allowed: 32 roundings of the logit, 1e-4 of the image's median margin
-    to another class, and 1e-4 of the median margin that nine in ten images exceed.
+    Differences that rounding explains do not count. On a CPU equal passes agree to the last bit; elsewhere eight
+    roundings of a logit are allowed. In other batches sums are rounded in another order, and a logit may be small
+    beside its terms. So the largest of three is allowed there: 32 roundings of the logit, 1e-4 of the image's median
+    margin to another class, and 1e-4 of the median margin that nine in ten images exceed.
     Source: threshold 1e-4, as in AutoAttack's check of randomised defences, which compares normalised logits. What
         counts as rounding is this project's.
     """
@@ -67,14 +67,14 @@ def training_mode(subject: Subject) -> Outcome:
 
 
 def equal_passes_differ(one: Tensor, other: Tensor) -> float:
-    """By what share of an image's margin two equal passes differ, beyond rounding; there is none on a CPU."""
+    """The share of an image's margin by which two equal passes differ, beyond rounding. A CPU gets no allowance."""
     return _wavering(one, other, _ROUNDING * ROUNDINGS * one.double().abs() * (one.device.type != "cpu"))
 
 
 def other_passes_differ(one: Tensor, other: Tensor) -> float:
-    """The same of passes whose sums are rounded in another order; ``random_forward`` says what rounding explains."""
+    """The same for passes that round sums in another order; ``random_forward`` says how much is allowed."""
     ordered = one.double().sort(1, descending=True).values
-    medians = (ordered[:, :1] - ordered[:, 1:]).median(1).values.nan_to_num(0.0, 0.0, 0.0)  # of two the smaller one
+    medians = (ordered[:, :1] - ordered[:, 1:]).median(1).values.nan_to_num(0.0, 0.0, 0.0)  # the smaller of two
     typical = medians.clamp(min=float(medians.quantile(0.1)))  # ``(n,)``
     return _wavering(
         one, other, torch.maximum(_ROUNDING * ROUNDINGS_OF_SUMS * one.double().abs(), SAME * typical[:, None])
@@ -82,17 +82,17 @@ def other_passes_differ(one: Tensor, other: Tensor) -> float:
 
 
 def _wavering(one: Tensor, other: Tensor, floor: Tensor) -> float:
-    """The largest difference as a share of its image's margin; 1 where an output is finite in one of the passes alone.
+    """The largest difference as a share of its image's margin; 1 if an output is finite in only one of the passes.
 
     Args:
-        floor: ``(n, classes)`` differences up to which nothing counts.
+        floor: ``(n, classes)`` differences to allow.
     """
     finite = one.isfinite()
     if not torch.equal(finite, other.isfinite()):
         return 1.0
     first, second = one.double(), other.double()
     highest = torch.where(finite, first, -torch.inf).topk(2, 1).values
-    margins = (highest[:, :1] - highest[:, 1:]).nan_to_num(0.0, 0.0, 0.0)  # none where one output alone is finite
-    margins = torch.maximum(margins, _ROUNDING * highest[:, :1].abs())  # of a tie, one rounding
+    margins = (highest[:, :1] - highest[:, 1:]).nan_to_num(0.0, 0.0, 0.0)  # 0 if only one output is finite
+    margins = torch.maximum(margins, _ROUNDING * highest[:, :1].abs())  # a tie counts as one rounding
     shares = (first - second).abs() / torch.maximum(margins, floor / SAME).clamp(min=_LEAST)
     return float(shares[finite].max()) if bool(finite.any()) else 0.0

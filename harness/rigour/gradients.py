@@ -14,16 +14,16 @@ SHARE = 0.01
 def zero_gradient(subject: Subject) -> Outcome:
     """Attacks get a gradient on every rightly classified image.
 
-    An image counts if the largest entry of its gradient is below 1e-12, or NaN; of the cross-entropy, and of the
-    logit margin, which does not saturate; and of the cross-entropy at any iterate of PGD that is still right. The
-    value is the largest share.
+    An image counts if the largest entry of its gradient is NaN or below 1e-12. Three gradients are looked at: of the
+    cross-entropy; of the logit margin, which does not saturate; and of the cross-entropy at each iterate of PGD that is
+    still right. The value is the largest of the three shares.
     Source: Pintor et al. 2022, arXiv:2106.09947 (no gradient indicates a failed attack); AutoAttack warns of one such
         point. 1 % and 1e-12 are this project's (35 networks trained here: none).
     """
     chosen = subject.right
     entropy, margin = (
         ~(g[chosen].abs().amax(1) >= TINY)
-        for g in subject.gradients(CrossEntropy(), Margin())  # not: NaN counts
+        for g in subject.gradients(CrossEntropy(), Margin())  # written with ``not``, so that NaN counts
     )
     of = int(chosen.sum())
     counts = {"cross_entropy": int(entropy.sum()), "margin": int(margin.sum()), "attacked": _lost(subject)}
@@ -46,7 +46,7 @@ def zero_gradient(subject: Subject) -> Outcome:
 
 
 def _lost(subject: Subject) -> int:
-    """Rightly classified images that PGD finds no gradient for on its way, though they are still right there."""
+    """Right images for which PGD meets no gradient at an iterate that is still right."""
     if subject.unattacked is not None:
         return 0
     path = subject.path(subject.threat)

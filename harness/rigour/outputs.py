@@ -10,11 +10,11 @@ from harness.rigour.evidence import lower_bound, points
 from harness.rigour.subject import Subject
 
 PROBABILITIES = 1e-5
-HALF = 0.5  # what the highest of a sigmoid's outputs exceeds, where it tells a class from others
-NEAR = 0.01  # of how far an image's highest output lies above its median one, on half of the images
-FLAT = 0.05  # of the same: what the image's slope may change within the ball
+HALF = 0.5  # a sigmoid's highest output exceeds it, if it tells classes apart
+NEAR = 0.01  # of the typical distance from an image's median output to its highest
+FLAT = 0.05  # of that distance: how much the image's slope may change its highest output within the ball
 AT_BOUND = 0.10  # of the images
-NORMALISED = 1e-3  # the logarithm of the sum of exponentials of logarithms of probabilities
+NORMALISED = 1e-3  # the largest logsumexp of log-probabilities, which is 0 but for rounding
 _FADES = "the gradient fades there, and attacks follow it; give the values before that function"
 
 
@@ -28,17 +28,17 @@ class Highest(Objective):
 def not_logits(subject: Subject) -> Outcome:
     """The outputs are finite logits, one for each class: neither probabilities nor values of a bounded function.
 
-    The value is the share of images with an output that is not a finite number, at the image or on PGD's way.
+    The value is the share of images with an output that is not finite, at the image or on PGD's way.
 
-    Flagged too: rows that are not negative and all have one sum, as a multiple of a softmax has; outputs that all lie
-    in [0, 1] and exceed 1/2, as a sigmoid's do; and a ceiling, as of tanh or a clamp, on more than 10 % of the images:
-    there the highest output is within 1 % of the highest of all, and its slope within the ball changes it by less than
-    5 %, both of how far the highest output is above the median one (on half of the images). Logarithms of a softmax
-    have a ceiling at 0, but their cross-entropy is that of the logits: the check looks for no ceiling there, nor in
-    constant outputs.
+    Flagged, too: rows that are not negative and have the same sum, like a multiple of a softmax; outputs that all lie
+    in [0, 1] and exceed 1/2, like a sigmoid's; and a ceiling, like that of tanh or a clamp, on more than 10 % of the
+    images. An image is at the ceiling if its highest output is within 1 % of the highest of all, and its slope changes
+    it by less than 5 % within the ball; both are shares of the typical distance from an image's median output to its
+    highest. Logarithms of a softmax have a ceiling at 0, but the same cross-entropy as the logits: the check looks for
+    no ceiling there, nor in constant outputs.
     Source: AutoAttack's check of the output range: in [0, 1] and summing to 1, each to 1e-5. The rest is this
         project's: no image at a ceiling with the logits of 17 networks trained here, 25 % and more with tanh of logits
-        that exceed 4. Where a network is less sure, its tanh looks like logits, and is not flagged.
+        that exceed 4. The tanh of a less certain network looks like logits, and is not flagged.
     """
     if subject.misshapen is not None:
         return judged(True, subject.misshapen, "it is not a classifier of these classes")
@@ -58,7 +58,7 @@ def not_logits(subject: Subject) -> Outcome:
         seen = "the outputs lie in [0, 1] and sum to one" if unit else seen
         suggests = "they are probabilities, whose cross-entropy is flat; give the logits before softmax"
         return judged(True, seen, suggests, broken, probabilities=True)
-    varying = logits[:, (logits != logits[:1]).any(0)]  # without classes that are masked
+    varying = logits[:, (logits != logits[:1]).any(0)]  # without masked classes
     if bool(((varying >= 0) & (varying <= 1)).all()) and bool((varying > HALF).any()):
         seen = "the outputs all lie in [0, 1], as a sigmoid's do"
         return judged(True, seen, f"if one made them, {_FADES}", broken, probabilities=False)
@@ -72,7 +72,7 @@ def not_logits(subject: Subject) -> Outcome:
 
 
 def _one_sum(logits: Tensor) -> float | None:
-    """What each image's outputs sum to, where none is negative and the sums agree; None for a constant, unless 1."""
+    """The sum of each image's outputs, if none is negative and all sums agree; None for constant outputs, unless 1."""
     sums = logits.double().sum(1)
     total = float(sums.median())
     slack = PROBABILITIES * total * logits.shape[1]
@@ -86,7 +86,7 @@ def _varies(logits: Tensor) -> bool:
 
 
 def _at_ceiling(subject: Subject) -> int:
-    """How many right images have their highest output next to the highest of all, and it hardly moves in the ball."""
+    """How many right images have their highest output near the highest of all, and hardly moving in the ball."""
     logits = subject.logits.double()
     highest = logits.amax(1)
     if not _varies(logits) or bool((logits.logsumexp(1).abs() < NORMALISED).all()):

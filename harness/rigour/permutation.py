@@ -1,4 +1,4 @@
-"""Check of the order of classes: answers that would be right under another order."""
+"""Check of the order of classes: would the answers be right under another order?"""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from harness.rigour.evidence import points
 from harness.rigour.subject import Subject
 
 GAINED = 0.01
-ERRORS = 3.0  # standard errors, as one chance in 700
-_TIE = 1e-6  # for the order as it is: a class that is never predicted stays where it is
+ERRORS = 3.0  # standard errors, which chance exceeds once in 700 times
+_TIE = 1e-6  # favours the given order, so that a class that is never predicted keeps its place
 _SHOWN = 3  # classes in a reason
 
 
 def classes_permuted(subject: Subject) -> Outcome:
     """No other order of classes makes more of the clean answers right.
 
-    The best order is found on one half of the images and judged on the other, and the other way round, so that nothing
-    is gained by chance. The value is what is gained, the mean over classes of the share of their images: so it is 0
-    for answers that ignore the image, however unequal the classes are. Flagged beyond 1 point and beyond three
-    standard errors.
+    The best order is found on one half of the images and judged on the other, and the other way round, so that chance
+    gains nothing. The value is the gain in accuracy, as a mean over classes: so it is 0 for answers that ignore the
+    image, however unequal the classes are. Flagged beyond 1 point and beyond three standard errors.
     Source: this project's (networks trained here, for one epoch and for many: to 0.01; two of ten classes exchanged:
         0.2). The assignment is Kuhn's, of the matrix of confusions.
     """
@@ -34,7 +33,7 @@ def classes_permuted(subject: Subject) -> Outcome:
     classes = subject.logits.shape[1]
     predicted, y = subject.logits[answered].argmax(1).cpu(), subject.y[answered].cpu()
     first = _half(y)
-    elsewhere = torch.empty_like(predicted)  # what is answered under the order that the other half shows
+    elsewhere = torch.empty_like(predicted)  # answers under the best order of the other half
     for fitted, judged_on in ((first, ~first), (~first, first)):
         order = best_order(predicted[fitted], y[fitted], classes)
         elsewhere[judged_on] = order[predicted[judged_on]]
@@ -59,7 +58,7 @@ def classes_permuted(subject: Subject) -> Outcome:
 
 
 def best_order(predicted: Tensor, y: Tensor, classes: int) -> Tensor:
-    """``(classes,)`` for each output the class that it stands for, so that most are right; each class counts alike."""
+    """``(classes,)`` the class of each output in the order with the most right answers; classes have equal weight."""
     from scipy.optimize import linear_sum_assignment
 
     confusions = torch.zeros(classes, classes, dtype=torch.float64)
@@ -77,14 +76,14 @@ def _half(y: Tensor) -> Tensor:
 
 
 def _gain(differences: Tensor, y: Tensor, classes: int) -> tuple[float, float]:
-    """The mean over classes of the mean difference, and its standard error where neither order is better."""
+    """The mean over classes of the mean difference, and its standard error if neither order is better."""
     counts = torch.bincount(y, minlength=classes)
     weights = 1.0 / (counts[y].double() * int((counts > 0).sum()))
     return float((weights * differences).sum()), math.sqrt(float((weights * differences).square().sum()))
 
 
 def _moves(subject: Subject, predicted: Tensor, y: Tensor, order: Tensor) -> str:
-    """Which outputs stand for which classes, those with the most images first."""
+    """The outputs that stand for another class, in words; those with the most images first."""
     moved = [c for c in range(len(order)) if int(order[c]) != c]
     counts = {c: int(((predicted == c) & (y == order[c])).sum()) for c in moved}
     shown = [c for c in sorted(moved, key=lambda c: -counts[c]) if counts[c]]

@@ -12,8 +12,8 @@ def global_state(subject: Subject) -> Outcome:
     """A pass leaves the global random generators, and torch's modes, as they were.
 
     Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those of ``harness.runtime.modes``.
-    A pass sets a generator where two equal passes, forward alone or forward and back, leave it in the same state. It
-    draws from the generator where they leave it in different states.
+    If two equal passes (forward, or forward and backward) leave a generator in the same new state, a pass sets the
+    generator. If they leave it in different states, a pass draws from it.
     Source: this project's. No number: any pass, forward or backward. A model that seeds a generator in its forward
         pass makes an attack draw the same numbers for ever: 93 % right under Square, where 65 are.
     """

@@ -56,7 +56,7 @@ def larger_ball_helps(subject: Subject) -> Outcome:
 
 
 def _sweep(subject: Subject) -> dict[float, Tensor]:
-    """For each radius ``(n,)`` bool: right under the sweep's attack; at 0 the clean images."""
+    """For each radius ``(n,)`` bool: right under the sweep's attack; at radius 0, on the clean images."""
     reach = radii(subject.threat, subject.x.shape[1:])
     return {0.0: subject.right} | {r: subject.path(at_radius(subject.threat, r)).last for r in reach}
 

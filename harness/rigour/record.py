@@ -1,4 +1,4 @@
-"""Stored verdicts of one checkpoint: what the free checks read."""
+"""Stored verdicts of one checkpoint: the input of the checks that cost no passes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from harness.plugin.attack import Attack, AttackKind
 
 @dataclass(frozen=True)
 class Record:
-    """What was stored of one checkpoint.
+    """The stored verdicts and warnings of one checkpoint.
 
     Attributes:
-        verdicts: for each attack ``(seeds, n)`` bool, right under the attack.
+        verdicts: for each attack ``(seeds, n)`` bool: right under the attack.
         types: the classes of the registered attacks, which declare what kind of attack each is. An attack that is not
-            among them takes part in the checks that ask for no kind, and in no others.
+            among them takes part only in the checks that need no kind.
         labels: ``(n,)``.
         warnings: for each attack, the texts that it warned with.
-        block: images of a block, which one warning is about.
-        names: of the classes, by their labels; empty where they are not known.
+        block: how many images a block has, and so a warning is about.
+        names: of the classes, by their labels; empty if unknown.
     """
 
     verdicts: Mapping[str, Tensor]
@@ -42,7 +42,7 @@ class Record:
         block: int | None,
         names: Sequence[str] = (),
     ) -> Record:
-        """As ``examine_verdicts`` is given it: verdicts are bytes, as the store has them."""
+        """Make a record from what ``examine_verdicts`` gets: verdicts are bytes, as the store has them."""
         y = torch.as_tensor(labels).cpu()
         read = {}
         for attack, seeds in verdicts.items():
@@ -60,7 +60,7 @@ class Record:
 
     @property
     def attacks(self) -> list[str]:
-        """Whose verdicts there are."""
+        """The attacks that have verdicts."""
         return list(self.verdicts)
 
     @property
@@ -69,23 +69,23 @@ class Record:
         return sorted(set(self.labels.tolist()))
 
     def of_kind(self, *kinds: AttackKind) -> list[str]:
-        """The attacks of these kinds whose verdicts there are."""
+        """The attacks of these kinds that have verdicts."""
         return [attack for attack in self.verdicts if self.kind(attack) in kinds]
 
     def kind(self, attack: str) -> AttackKind | None:
-        """What an attack declares to be; None where it declares nothing, or is not known."""
+        """The kind that an attack declares; None if it declares none, or is not registered."""
         return self.types[attack].kind if attack in self.types else None
 
     def wanted(self, kind: AttackKind) -> str:
-        """The registered attacks of a kind, in a sentence that asks for one of them."""
+        """The registered attacks of a kind, in words: ``a or b``."""
         return " or ".join(name for name, cls in self.types.items() if cls.kind == kind) or f"an attack of kind {kind}"
 
     def strongest_ensemble(self) -> str | None:
-        """The ensemble that leaves the fewest images right; None where none was run."""
+        """The ensemble that leaves the fewest images right; None if none was run."""
         return min(self.of_kind("ensemble"), key=lambda name: float(self.verdicts[name].float().mean()), default=None)
 
     def title(self, attack: str) -> str:
-        """An attack in a sentence: by its class's name, as its publication writes it."""
+        """The attack's name in a sentence: its class's name, as its publication writes it."""
         return self.types[attack].__name__
 
     def median_seed(self, attack: str) -> Tensor:

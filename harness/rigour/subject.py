@@ -1,4 +1,4 @@
-"""The model under examination: what several checks need is measured once, when it is first asked for."""
+"""The model under examination. What several checks need is measured once, at first use."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from harness.runtime.seeds import generator
 
 
 class FirstLooks(NamedTuple):
-    """Two equal passes over the images, the first ones in evaluation mode."""
+    """The first two passes in evaluation mode, over the same images."""
 
     logits: tuple[Tensor, Tensor]
     training: list[str]  # names of modules that were in training mode after the first pass
     changed: list[str]  # names of buffers that the first pass changed
-    streams: list[Mapping[str, object]]  # the model's, before the passes, between them, and after them
+    streams: list[Mapping[str, object]]  # the model's generators before, between, and after the passes
 
 
 class Looks(NamedTuple):
     """Passes as attacks make them, over the same perturbed images."""
 
     without: Tensor  # ``(n, classes)`` logits of a pass without gradients
-    logits: tuple[Tensor, ...]  # of two equal passes with gradients
-    gradients: tuple[Tensor, ...]  # ``(n, numbers)`` of the cross-entropy by each image, of those two
+    logits: tuple[Tensor, ...]  # logits of two equal passes with gradients
+    gradients: tuple[Tensor, ...]  # ``(n, numbers)`` gradients of the cross-entropy by the images, of the same two
     reordered: Tensor  # logits of a pass with gradients in reversed order and other batches, order put back
-    streams: list[Mapping[str, object]]  # the model's, before the two equal passes, between them, and after them
+    streams: list[Mapping[str, object]]  # the model's generators before, between, and after the two equal passes
 
 
 class Subject:
-    """A model, images, and a budget; each measurement is made in batches when it is first asked for, and kept.
+    """A model, images, and a budget. Each measurement is made in batches at first use, and kept.
 
     Attributes:
         x: ``(n, channels, height, width)`` in [0, 1]; ``y``: ``(n,)`` labels.
         threat: the budget that the stored figures were measured with.
-        isolation: that of the model's passes.
-        names: of the classes, by their labels; empty where they are not known.
+        isolation: the isolation of the model's passes.
+        names: of the classes, by their labels; empty if unknown.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Subject:
 
     @cached_property
     def first_looks(self) -> FirstLooks:
-        """The first two passes over the images, and what the first does to the model."""
+        """The first two passes over the images, and what the first pass changes in the model."""
         before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         streams = [self.isolation.streams()]
         first = self.forward(self.x)
@@ -93,7 +93,7 @@ class Subject:
 
     @cached_property
     def reordered(self) -> Tensor:
-        """Outputs of a pass in reversed order and in batches of another size, their order put back."""
+        """Outputs of a pass in reversed order and in batches of another size, in the images' own order."""
         return self.forward(self.x.flip(0), self._other_batch).flip(0)
 
     @property
@@ -102,7 +102,7 @@ class Subject:
 
     @cached_property
     def looks(self) -> Looks:
-        """Passes as attacks make them, at uniform draws from the ball; after the looks at the images themselves."""
+        """Passes as attacks make them, at uniform draws from the ball; made after the first looks."""
         assert self.first_looks is not None
         x = self._drawn(self.x, generator(self.x.device, self.seed, "rigour", "looks"))
         without = self.forward(x)
@@ -115,11 +115,11 @@ class Subject:
         return Looks(without, logits, gradients, reordered.flip(0), streams)
 
     def gradients(self, *objectives: Objective) -> list[Tensor]:
-        """For each objective ``(n, numbers)`` its gradient by each clean image; NaN is kept."""
+        """``(n, numbers)`` the gradient of each objective by each clean image; NaN is kept."""
         return self._with_gradients(self.x, self.y, self.batch, *objectives)[1]
 
     def _with_gradients(self, x: Tensor, y: Tensor, batch: int, *objectives: Objective) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and for each objective, or for the cross-entropy, ``(n, numbers)`` the gradient by each image."""
+        """Logits; and for each objective (by default the cross-entropy) ``(n, numbers)`` its gradient by each image."""
         parts = []
         for images, labels in zip(torch.split(x, batch), torch.split(y, batch), strict=True):
             leaf = images.detach().clone().requires_grad_()
@@ -162,14 +162,14 @@ class Subject:
         return self.nothing_right or ("the radius is 0" if self.threat.epsilon == 0 else None)
 
     def path(self, threat: Threat, restart: int = 0) -> Trajectory:
-        """Projected gradient ascent on the cross-entropy, every iterate seen; it must be one that is planned."""
+        """Every iterate of projected gradient ascent on the cross-entropy; the budget must be a planned one."""
         key = way(threat, restart)
         if key not in self._paths:
             self._paths[key] = self._ascend(self._plan[key], restart)
         return self._paths[key].until(threat.steps)
 
     def attack_wholly(self) -> None:
-        """Go every planned way, where there is something to attack."""
+        """Run every planned attack, if there is something to attack."""
         if self.nothing_right is None:
             for (*_, restart), threat in self._plan.items():
                 self.path(threat, restart)
@@ -179,7 +179,7 @@ class Subject:
         for start, x, y in self._batches():
             guarded = Guarded(self.model)
             draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
-            ascend(guarded, x, y, [CrossEntropy()], threat, draws, keep="worst")  # which looks at the last iterate too
+            ascend(guarded, x, y, [CrossEntropy()], threat, draws, keep="worst")  # looks at the last iterate, too
             losses = [CrossEntropy()(logits, y) for logits in guarded.logits]
             logits = torch.stack(guarded.logits)
             parts.append(

@@ -24,7 +24,7 @@ class Trajectory:
     slopes: Tensor
 
     def until(self, step: int) -> Trajectory:
-        """The way up to that step: the way of an attack with fewer steps."""
+        """The way up to a step: the way of an attack with fewer steps."""
         last = step + 1
         return Trajectory(self.losses[:last], self.right[:last], self.finite[:last], self.slopes[:step])
 
@@ -40,12 +40,12 @@ def right(logits: Tensor, y: Tensor) -> Tensor:
 
 
 class Guarded(nn.Module):
-    """The model, wrapped so that every attack on it runs to its end: a missing gradient becomes zeros, and so does NaN.
+    """The model, wrapped so that every attack on it runs to its end: missing gradients and NaN become zeros.
 
     So the checks measure how an attack fares on a network without gradient, where autograd would raise an error.
 
     Attributes:
-        logits: of each forward pass.
+        logits: the logits of each forward pass.
         slopes: for each backward pass ``(batch,)`` the largest absolute entry of an image's gradient; NaN is kept.
     """
 
@@ -56,7 +56,7 @@ class Guarded(nn.Module):
         self.slopes: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.view_as(x)  # so that the hook is of this pass alone
+        x = x.view_as(x)  # so that the hook is on this pass only
         if x.requires_grad:
             x.register_hook(self._without_nan)  # type: ignore[no-untyped-call]
         logits: Tensor = self.model(x) + 0.0 * x.flatten(1).sum(1, keepdim=True)

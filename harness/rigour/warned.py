@@ -1,4 +1,4 @@
-"""What ensembles warned of. The texts are those of AutoAttack's package; each kind of text is a check of its own."""
+"""Checks of the warnings of ensembles: one check for each kind of text that AutoAttack's package warns with."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from harness.rigour.check import Check, Outcome, judged, not_applicable
 from harness.rigour.evidence import lower_bound
 from harness.rigour.record import Record
 
-SHARE = 0.01  # of a block
-_COUNT, _PERCENT = r"(?P<count>\d+)", r"(?P<percent>[\d.]+)%"  # what a text says of a block's images
+SHARE = 0.01  # of a block's images
+_COUNT, _PERCENT = r"(?P<count>\d+)", r"(?P<percent>[\d.]+)%"  # how many of a block's images a text names
 
 KINDS: dict[str, tuple[str, str, str]] = {
     "autoattack-random": (
@@ -40,14 +40,14 @@ KINDS: dict[str, tuple[str, str, str]] = {
     ),
     "autoattack-other": ("", "AutoAttack did not warn of anything else.", "a text that harness does not know."),
 }
-"""For each check how the text begins that raises it, what the check claims, and its source. The first that fits counts.
+"""For each check: how its texts begin, what the check claims, and its source. A text belongs to the first that fits.
 
 A text that counts images is flagged beyond a share of the block, and beyond chance.
 """
 
 
 def kind_of(text: str) -> str:
-    """Which check a text raises."""
+    """The check to which a text belongs."""
     return next(name for name, (begins, *_) in KINDS.items() if re.match(begins, text))
 
 
