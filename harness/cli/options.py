@@ -166,7 +166,7 @@ class Places:
     device: str | None = place(
         "--device DEVICE",
         "The device to compute on: cpu, cuda, or cuda:N.",
-        shown="cuda where there is one",
+        shown="cuda if there is one",
         complete=completion.words("cpu", "cuda"),
     )
     workers: int | None = place("--workers N", "Processes that work side by side.", shown="one per core; 1 on CUDA")

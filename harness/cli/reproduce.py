@@ -118,7 +118,7 @@ def _panel_document(panel: tuple[str, str, str, str]) -> dict[str, Any]:
 
 
 def _cell_document(c: ComparedCell) -> dict[str, Any]:
-    """One cell: percentages, and null where there is no figure."""
+    """One cell in JSON types: percentages, and null if there is no figure."""
     figure, recipe, measured = c.cell.figure, c.cell.recipe, c.measured
     run = {"method": recipe.method, "settings": dict(recipe.settings)}
     return {

@@ -15,7 +15,7 @@ def refuse_contradictions(request: EvaluateRequest) -> None:
     if not request.target.strip():
         raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {TARGET_KINDS}")
     if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
-        raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give it a word")
+        raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give a name with a letter")
     if request.sweep is not None and request.epsilon is not None:
         raise SettingError("--epsilon and --sweep exclude each other: a sweep names its own radii; leave one out")
 
@@ -39,4 +39,4 @@ def refuse_choices_of_a_run(request: EvaluateRequest) -> None:
     chosen |= {"--no-normalisation": True if request.no_normalisation else None}
     for option, value in chosen.items():
         if value is not None:
-            raise SettingError(f"{option} is refused: {request.target} is a run, whose own is used; leave it out")
+            raise SettingError(f"{option} is refused: {request.target} is a run, which has its own; leave it out")

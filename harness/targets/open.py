@@ -159,8 +159,8 @@ def _refuse_second_normalisation(network: nn.Module, text: str, shape: Shape, *,
     layers = [module for module in network.modules() if "normaliz" in type(module).__name__.lower()]
     # torchvision's Normalize and its like keep their values outside of buffers
     if normalises_by_itself(tensors, shape) or any(hasattr(m, "mean") and hasattr(m, "std") for m in layers):
-        what = "--mean and --std are" if given else "what is beside its weights is"
-        action = "leave them out" if given else "say --no-normalisation if the layer is all"
+        what = "--mean and --std are" if given else "the normalisation beside its weights is"
+        action = "leave them out" if given else "say --no-normalisation if that layer is the only one"
         raise SettingError(
             f"{what} refused: {text} has a normalising layer of its own, and images would be normalised twice; {action}"
         )

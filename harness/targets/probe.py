@@ -29,8 +29,8 @@ DIRECTIONS = 4  # along which an image's gradient is measured
 SAME_GRADIENT = 0.05  # of its length: it moves far less if rounding switches a unit on or off
 
 Probe = Mapping[str, Any]
-"""In JSON types, a list for each image: ``logits``, and ``gradients``, the length of the input gradient and its slopes
-along DIRECTIONS fixed directions. ``noise`` and ``gradient_noise``: the largest standard deviation of one over passes.
+"""In JSON types. For each image: ``logits``; and ``gradients``, the length of the input gradient and its slopes along
+DIRECTIONS fixed directions. ``noise`` and ``gradient_noise``: the largest standard deviation of a value over passes.
 """
 
 
