@@ -75,7 +75,8 @@ def test_no_circle_and_few_rooms_on_few_floors() -> None:
 
 def test_the_map_has_every_room_on_its_floor() -> None:
     text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
-    drawn, floor = {}, 0
+    drawn: dict[str, int] = {}
+    floor = 0
     for line in text.split("```")[1].splitlines():
         number, parts = line[:2].strip(), line[2:].split("  ")
         floor = int(number or floor)
