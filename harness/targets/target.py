@@ -110,8 +110,8 @@ class Target(ABC):
                 return probe(lambda: self.model(shape, plugins), shape)
         except ModelFault as fault:
             raise TargetError(
-                f"{self.label} {fault}, on fixed images in [0, 1], noise and ramps, which identify it; it must take"
-                " any images in [0, 1], any number of times"
+                f"{self.label} {fault}, on noise and ramps in [0, 1], which identify it; it must take any"
+                " images in [0, 1], any number of times"
             ) from fault
 
     def verified(self, shape: Shape, plugins: tuple[Path, ...], sha256: str, expected: Probe | None = None) -> Prepared:
