@@ -91,7 +91,10 @@ class Reading:
 @grouped
 def evaluate(
     target: Annotated[
-        str, argument("TARGET", "A run's number (12, 12:early), a weights file, module:factory, or robustbench:NAME.")
+        str,
+        argument(
+            "TARGET", "A run's number (12, 12:early), a weights file, code as module:factory, or robustbench:NAME."
+        ),
     ],
     *,
     dataset: str | None = what(

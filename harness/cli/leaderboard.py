@@ -24,7 +24,7 @@ def leaderboard(
     db: str | None = DB,
     form: Format = of_output("--format <table|json|markdown|csv>", "The format of the output.", "table"),
 ) -> None:
-    """Show the leaderboard: figures measured here and figures from papers, each ranked on their own."""
+    """Show the leaderboard: figures measured here, and figures that papers report, ranked apart."""
     from harness.leaderboard.board import Selection
     from harness.leaderboard.ranking import boards
     from harness.leaderboard.render_csv import render_csv

@@ -26,7 +26,9 @@ def run(
         list[str], argument("METHOD", "Training methods: see `harness list methods`.", complete=completion.methods)
     ],
     *,
-    network: str = what("--arch NAME", "The network.", "resnet18", complete=completion.networks),
+    network: str = what(
+        "--arch NAME", "The network: see `harness list networks`.", "resnet18", complete=completion.networks
+    ),
     dataset: str = what(
         "--dataset NAME", "The data set: a name, or folder:PATH.", "cifar10", complete=completion.datasets
     ),

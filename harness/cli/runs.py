@@ -17,7 +17,7 @@ _HEADS = {"train seed": "seed", "evaluations": "evals"}  # so that a row fits in
 
 @grouped
 def runs(db: str | None = DB, as_json: bool = AS_JSON) -> None:
-    """List all runs, one for each network trained (or failed or stopped), and all other models that were evaluated."""
+    """List every run (the training of one network, even if it stopped or failed), and every other evaluated model."""
     from harness.store.store import Store
 
     store = Store.read(db)
