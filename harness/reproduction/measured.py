@@ -75,11 +75,14 @@ def conditions(cells: Sequence[Cell], base: RunRequest) -> dict[Ground, Conditio
 
 def _without_images(place: Ground, base: RunRequest) -> Conditions:
     """The conditions that the user's options ask for, found without reading images."""
+    from harness.planning.request import FATE, RunRequest
     from harness.planning.run_job import choose
 
     dataset, network = place
     chosen = choose(replace(base, methods=(), dataset=dataset, network=network))
-    papers = choose(replace(base, methods=(), dataset=dataset, network=network, protocol=None, epochs=None, values=()))
+    # of the user's options only those that decide no result: any other may make another protocol
+    kept = {name: getattr(base, name) for name, fate in FATE.items() if fate == "provenance"}
+    papers = choose(RunRequest(methods=(), dataset=dataset, network=network, **kept))
     ours = chosen.protocol.fingerprint == papers.protocol.fingerprint
     same = ours and base.limit is None and not chosen.network.departures()
     return Conditions(dataset, None, chosen.network, chosen.protocol, same)

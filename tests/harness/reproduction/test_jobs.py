@@ -88,6 +88,9 @@ def test_the_papers_runs_are_under_its_protocol() -> None:
     [
         {},
         {"epochs": 7},
+        {"epsilon": "4/255"},
+        {"attacks": ("natural", "autoattack")},
+        {"precision": "bfloat16"},
         {"values": ("cw.kappa=40", "train.lr=1/8", "block_size=10")},
         {"protocol": "digits"},
         {"protocol": "digits", "epochs": 3, "values": ("evaluation.attacks=natural,pgd",)},
