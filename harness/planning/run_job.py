@@ -79,6 +79,7 @@ def choose(request: RunRequest) -> Choice:
     owners = {request.network: network, source.name: source, **wrappers, **methods}
     values = assign((*request.values, *short_forms(request)), owners, protocol, catalogues["attacks"])
     protocol = protocol.with_values(values.pop(""))
+    _refuse_two_balls(request, protocol)
     protocol, attacks = with_attacks(protocol, catalogues["attacks"])
     for cls in (network, source, *wrappers.values(), *methods.values()):
         source_of_plugin(cls)  # read and kept now: a later edit is not what was imported
@@ -94,6 +95,16 @@ def choose(request: RunRequest) -> Choice:
         attacks=attacks,
         device=device,
     )
+
+
+def _refuse_two_balls(request: RunRequest, protocol: Protocol) -> None:
+    """Refuse ``--epsilon``, which promises one ball, if the attacks have a ball of another radius."""
+    own = protocol.evaluation.epsilon
+    if request.epsilon is not None and own not in (None, protocol.epsilon):
+        raise SettingError(
+            f"--epsilon {request.epsilon} is refused: it trains and attacks in one ball, and the protocol attacks in"
+            f" another, evaluation.epsilon={own:g}; to train alone in this one, write --set epsilon={request.epsilon}"
+        )
 
 
 def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob]:

@@ -32,9 +32,9 @@ from harness.registry.import_names import EVERYTHING, Imports, imports_of
 ENGINE = Path(__file__).resolve().parents[1]
 SUFFIXES = tuple(importlib.machinery.all_suffixes())
 CODE = (*SUFFIXES, ".dll", ".dylib", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp")  # what a path may load
-_PLUGIN_FOLDERS = [  # a user's class may derive from these plugins; in a checkout the first two are links
-    (ENGINE / name).resolve() for name in ("methods", "attacks", "data", "networks", "wrappers")
-]
+_PLUGIN_FOLDERS = {  # a user's class may derive from these plugins; in a checkout the first two are links
+    (ENGINE / name).resolve(): ENGINE / name for name in ("methods", "attacks", "data", "networks", "wrappers")
+}
 _LOGS = (".csv", ".jsonl", ".log")  # files that code writes, not reads, as it runs
 _ENDING = re.compile(r"\.\w+")
 _LONGEST = 200  # characters; a longer string is not taken for a path
@@ -140,6 +140,14 @@ def _own(file: Path) -> bool:
     return any(folder in file.parents for folder in (ENGINE, *_PLUGIN_FOLDERS))
 
 
+def _as_imported(file: Path) -> Path:
+    """The path by which Python imports a file, from which relative imports go up; a link may lead elsewhere."""
+    for folder, link in _PLUGIN_FOLDERS.items():
+        if folder in file.parents:
+            return link / file.relative_to(folder)
+    return file
+
+
 def _package(file: Path) -> Path | None:
     """The installed top-level package that a file belongs to; None for a file outside ``site-packages``."""
     for parent in file.parents:
@@ -216,7 +224,7 @@ def _hidden(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple
 def _roots(file: Path, level: int, places: Sequence[Path]) -> Iterator[Path]:
     """The folders in which a file's import is searched; this program's own files never import a user's."""
     if level:
-        yield file.parents[level - 1]
+        yield _as_imported(file).parents[level - 1]
         return
     if _own(file):
         yield ENGINE.parent

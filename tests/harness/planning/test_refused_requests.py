@@ -101,6 +101,19 @@ def test_a_value_is_refused_naming_its_owner(text: str, message: str) -> None:
     assert message in refusal(SettingError, methods=("sat", "lrat"), values=(text,))
 
 
+def test_a_radius_for_both_is_refused_where_the_attacks_have_their_own() -> None:
+    """`--epsilon` promises to train and attack in one ball."""
+    own = ("evaluation.epsilon=0.1",)
+    message = refusal(SettingError, values=own, epsilon="0.3")
+    assert message.startswith("--epsilon 0.3 is refused: it trains and attacks in one ball, and the protocol")
+    assert message.endswith("evaluation.epsilon=0.1; to train alone in this one, write --set epsilon=0.3")
+    apart = job(*own, "epsilon=0.3").protocol
+    assert (apart.epsilon, apart.evaluation_threat.epsilon) == (0.3, 0.1)
+    for values in (own, ("evaluation.epsilon=none",), ()):
+        both = job(*values, epsilon="0.1").protocol
+        assert (both.epsilon, both.evaluation_threat.epsilon) == (0.1, 0.1)
+
+
 def test_a_network_that_does_not_fit_the_images_is_refused() -> None:
     for arch in ("resnet18", "wrn-32-10"):
         assert refusal(SettingError, network=arch).startswith(f"{arch} takes images of 16x16 to 64x64, not 8x8: ")

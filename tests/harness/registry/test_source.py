@@ -13,6 +13,7 @@ import torch
 
 from harness.methods.sat import SAT
 from harness.plugin.settings import Plugin
+from harness.registry import source
 from harness.registry.importing import import_file, import_module
 from harness.registry.source import closure, source_of
 
@@ -70,6 +71,23 @@ def test_a_relative_import(tmp_path: Path) -> None:
     write(tmp_path, pack__deep__c="from ..d import y", pack__d="")
     found = names(closure([tmp_path / "pack" / "a.py"]).files, tmp_path)
     assert found == {f"pack/{name}.py" for name in ("__init__", "a", "b", "deep/__init__", "deep/c", "d")}
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_relative_import_in_a_folder_of_plugins_goes_up_as_python_does(
+    linked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a checkout some folders of plugins are links; Python goes up from the link, not from where it leads."""
+    write(tmp_path, engine__networks__small="WIDTH = 16")
+    here = tmp_path / ("methods" if linked else "engine/methods")
+    write(here, main="from ..networks.small import WIDTH")
+    if linked:
+        (tmp_path / "engine" / "methods").symlink_to(here)
+    engine = tmp_path / "engine"
+    monkeypatch.setattr(source, "ENGINE", engine)
+    folders = {(engine / name).resolve(): engine / name for name in ("methods", "networks")}
+    monkeypatch.setattr(source, "_PLUGIN_FOLDERS", folders)
+    assert {file.name for file in closure([here / "main.py"]).files} == {"main.py", "small.py"}
 
 
 def test_the_digest_is_of_the_contents_and_the_imports_by_hand(tmp_path: Path) -> None:
