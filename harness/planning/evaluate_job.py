@@ -24,7 +24,7 @@ from harness.runtime.device import resolve_device
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.model import ElsewhereWeights, Weights
-from harness.targets.open import open_target
+from harness.targets.open import open_target, refuse_unknown
 from harness.targets.target import Opened
 
 _PROBES = 8  # images on which a model from elsewhere is tried
@@ -63,6 +63,8 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     refuse_contradictions(request)
     own = own_target(request.target, store)
     run = own.run if own is not None else None
+    if own is None:
+        refuse_unknown(request.target)
     if run is not None:
         refuse_choices_of_a_run(request)
     attacks = discover("attacks", request.plugins)

@@ -20,7 +20,7 @@ from harness.targets.normalisation import formula, normalises_by_itself
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Opened, Target, conversions, quiet, seeded
 from harness.targets.weights import open_weights, split_key
-from harness.targets.weights_file import SUFFIXES, directory_refusal, similar_files
+from harness.targets.weights_file import SUFFIXES, directory_refusal, refuse_missing, similar_files
 from harness.targets.zoo import PREFIX, open_zoo
 
 TARGET_KINDS = f"a weights file (*{', *'.join(SUFFIXES)}), module:factory, FILE.py:factory, or robustbench:NAME"
@@ -56,10 +56,9 @@ def open_target(
     asked.check_channels(shape.channels)
     if no_normalisation and asked.mean:
         raise SettingError("--no-normalisation and --mean with --std exclude each other; leave one out")
+    refuse_unknown(text)
     target: Target
-    file = None if text.startswith(PREFIX) else split_key(text)
-    if "://" in text:
-        raise TargetError(f"{text} is refused: nothing is fetched from an address; download it, and name the file")
+    file = _file(text)
     if file is not None:
         target, provenance = open_weights(
             text,
@@ -75,10 +74,8 @@ def open_target(
         _refuse_options_of_files(text, network_name, values, no_normalisation)
         if text.startswith(PREFIX):
             target, provenance = open_zoo(text, dataset, data_dir, asked)
-        elif ":" in text:
-            target, provenance = open_factory(text, asked)
         else:
-            raise TargetError(_unknown(text))
+            target, provenance = open_factory(text, asked)
     network = target.build(shape, plugins)
     target = target.seen(network)
     converted = conversions(network)
@@ -103,6 +100,26 @@ def open_target(
         provenance=provenance | {"preprocessing": target.preprocessing.resolved()},
         probe=target.probe(shape, plugins),
     )
+
+
+def refuse_unknown(text: str) -> None:
+    """Refuse a target of no known kind, and a weights file that is not there, before any image is loaded.
+
+    Raises:
+        TargetError: says what a target may be, or which file is near.
+    """
+    if "://" in text:
+        raise TargetError(f"{text} is refused: nothing is fetched from an address; download it, and name the file")
+    file = _file(text)
+    if file is not None:
+        refuse_missing(file[0])
+    elif ":" not in text:
+        raise TargetError(_unknown(text))
+
+
+def _file(text: str) -> tuple[Path, str | None] | None:
+    """The weights file, and the key in it, that a target names; None for other kinds."""
+    return None if text.startswith(PREFIX) else split_key(text)
 
 
 def _conforming(

@@ -72,15 +72,20 @@ def read_weights_file(path: Path) -> WeightsFile:
     return WeightsFile(loaded, sha256)
 
 
-def _bytes(path: Path) -> bytes:
+def refuse_missing(path: Path) -> None:
+    """Refuse a path at which there is no file."""
     if path.is_dir():
         raise TargetError(directory_refusal(path))
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         folder = "" if path.parent.is_dir() else f": there is no folder {path.parent}"
         hint = did_you_mean(similar_files(path)) or "check the path"
-        raise TargetError(f"there is no weights file {path}{folder}; {hint}") from None
+        raise TargetError(f"there is no weights file {path}{folder}; {hint}")
+
+
+def _bytes(path: Path) -> bytes:
+    refuse_missing(path)
+    try:
+        content = path.read_bytes()
     except OSError as error:
         raise TargetError(f"the weights file {path} cannot be read: {error.strerror}; make it readable") from None
     if not content:

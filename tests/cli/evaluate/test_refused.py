@@ -43,7 +43,9 @@ class TestRefused:
             ("show 1 --dataset digits --db leaderboard.db", "--dataset is refused: 1 is a run"),
             ("evaluate 1 --set train.lr=1", "--set train.lr is refused: nothing is trained"),
             ("evaluate 1 --set epsilon=0.1", "--epsilon changes the ball of the attacks"),
-            ("evaluate nothing.pt --dataset digits", "nothing.pt"),
+            ("evaluate nothing.pt --dataset digits", "there is no weights file nothing.pt"),
+            ("evaluate nothing.pt", "there is no weights file nothing.pt"),  # not: cifar10 cannot be downloaded
+            ("evaluate nothing", "nothing is no target"),
             ("evaluate no.such.module:make --dataset digits", "no.such.module"),
         ],
     )
