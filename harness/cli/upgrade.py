@@ -14,9 +14,8 @@ def upgrade(
     """Bring a database of an older version of harness to the schema that this version reads."""
     from harness.store import database
     from harness.store.store import Store
-    from harness.store.upgrade import upgrade_database
 
-    before, copy = upgrade_database(db, backup=backup)
+    before, copy = database.upgrade_database(db, backup=backup)
     if before == database.REVISION:
         print(f"the database has the newest schema, {before}, already")
         return

@@ -1,8 +1,11 @@
-"""Opening a database: one engine factory, the check of its schema, and its creation."""
+"""Opening a database: one engine factory, the check of its schema, its creation, and its upgrade."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+import sqlite3
 import weakref
 from pathlib import Path
 from typing import Any
@@ -76,28 +79,69 @@ def open_for_writing(url: URL) -> Engine:
     engine = _engine(url)
     if _tables(engine, url):
         _check(engine, url)
-        return engine
-    from harness.store.migrations import upgrade  # imported late: Alembic takes a third of a second
-
-    with engine.execution_options(harness_begin="IMMEDIATE").begin() as connection:
-        upgrade(connection)
+    else:
+        _migrate(engine)
     return engine
 
 
-def open_for_upgrade(url: URL) -> tuple[Engine, str]:
-    """An engine on a database of any schema that this version knows, and the name of that schema.
+def upgrade_database(location: str | None, *, backup: bool = True) -> tuple[str, Path | None]:
+    """Upgrade in one transaction: a failure, or a stop, leaves the database as it was.
 
-    The engine does not enforce foreign keys: SQLite alters a table by dropping and rebuilding it, and an enforced key
-    would delete all rows that refer to the dropped table.
-
+    Args:
+        backup: first copy the file beside itself; possible for SQLite files alone.
+    Returns:
+        The schema that the database had, and the copy. The copy is None where the schema was the newest already, or
+        ``backup`` is False.
     Raises:
-        StoreError: the file is no database, belongs to another program, or has a newer schema.
+        StoreError: there is no such database, it belongs to another program, or has a newer schema; the copy's name is
+            taken.
     """
+    url = locate(location)
+    file = sqlite_file(url)
+    if url.get_backend_name() == "sqlite" and (file is None or not file.exists() or not file.stat().st_size):
+        raise StoreError(f"there is no database {file}; `harness run` makes one of the newest schema")
+    check_writable(url)
+    # SQLite alters a table by dropping and rebuilding it: enforced keys would delete all rows that refer to it.
     engine = _engine(url, foreign_keys=False)
-    revision = _revision(engine, url)
-    if revision not in (*OLDER_REVISIONS, REVISION):
-        raise _newer(url, revision)
-    return engine, revision
+    try:
+        revision = _revision(engine, url)
+        if revision == REVISION:
+            return revision, None
+        if backup and file is None:
+            raise StoreError(f"{shown(url)} is not a file that can be copied: back it up, then --no-backup")
+        copy = _copy(file, revision) if backup and file is not None else None
+        _migrate(engine)
+        return revision, copy
+    finally:
+        engine.dispose()
+
+
+def _migrate(engine: Engine) -> None:
+    """Bring a database to the newest schema, in one transaction."""
+    from harness.store import migrations  # imported late: Alembic takes a third of a second
+
+    with engine.execution_options(harness_begin="IMMEDIATE").begin() as connection:
+        migrations.upgrade(connection)
+        sqlite = engine.dialect.name == "sqlite"
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall() if sqlite else []
+        if broken:
+            raise AssertionError(f"the upgrade broke references: {broken[:3]}")  # a bug: the transaction is rolled back
+
+
+def _copy(file: Path, revision: str) -> Path:
+    """Copy the file beside itself with SQLite's backup: complete even while another process writes, or not at all."""
+    copy = file.with_name(f"{file.stem}.schema-{revision}{file.suffix}")
+    if copy.exists():
+        raise StoreError(f"the copy's name {copy} is taken; move that file away")
+    part = file.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(part)) as target:
+            source.backup(target)
+        part.rename(copy)
+    except BaseException:  # an interrupt, too, must not leave an incomplete copy
+        part.unlink(missing_ok=True)
+        raise
+    return copy
 
 
 def _engine(url: URL, *, foreign_keys: bool = True, **options: Any) -> Engine:
@@ -150,26 +194,23 @@ def _tables(engine: Engine, url: URL) -> list[str]:
 
 
 def _revision(engine: Engine, url: URL) -> str:
-    """The schema of a database of harness; StoreError for any other database."""
+    """The schema of a database of harness; StoreError for any other database, and for a newer schema."""
     if VERSION_TABLE not in _tables(engine, url):
         raise StoreError(f"{shown(url)} is a database of another program; give another --db")
     with engine.connect() as connection:
-        return str(connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar())
+        revision = str(connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar())
+    if revision not in (*OLDER_REVISIONS, REVISION):
+        raise StoreError(f"{shown(url)} has the schema {revision}, newer than {REVISION}: update harness")
+    return revision
 
 
 def _check(engine: Engine, url: URL) -> None:
     revision = _revision(engine, url)
-    if revision in OLDER_REVISIONS:
+    if revision != REVISION:
         raise StoreError(
             f"{shown(url)} has the older schema {revision}; this version reads {REVISION}:"
             " `harness upgrade` upgrades it and keeps a copy"
         )
-    if revision != REVISION:
-        raise _newer(url, revision)
-
-
-def _newer(url: URL, revision: str) -> StoreError:
-    return StoreError(f"{shown(url)} has the schema {revision}, newer than {REVISION}: update harness")
 
 
 def shown(url: URL) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from harness.errors import StoreError
 from harness.identity import digest
-from harness.store.queries import Queries
-from harness.store.read import model_record
+from harness.store.queries import Queries, model_record
 from harness.store.records import DatasetRecord, ModelRecord
 from harness.store.schema import CheckpointRow, DatasetRow, ModelRow
 
@@ -26,11 +24,7 @@ def now() -> datetime:
 
 
 def model_identity(sha256: str, dataset_fingerprint: str, function: int = 1) -> str:
-    """The identity of a model from elsewhere.
-
-    Args:
-        function: see ``see_model``; the first, 1, is left out of the hash.
-    """
+    """The identity of a model from elsewhere; for ``function`` see ``see_model``: the first, 1, enters no hash."""
     document: dict[str, Any] = {"sha256": sha256, "dataset": dataset_fingerprint}
     return digest(document if function == 1 else document | {"function": function})
 
@@ -40,12 +34,7 @@ class ModelWriter(Queries):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._writer = engine.execution_options(harness_begin="IMMEDIATE")
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with Session(self._writer) as session, session.begin():
-            yield session
+        self._writing = sessionmaker(engine.execution_options(harness_begin="IMMEDIATE")).begin
 
     def see_model(
         self,

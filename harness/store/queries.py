@@ -1,20 +1,31 @@
-"""The store's queries: each method is one transaction and returns frozen dataclasses."""
+"""The reading half of the store: each query is one transaction and returns frozen dataclasses."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterator
+import dataclasses
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session, defer, selectinload
+from sqlalchemy.orm import defer, selectinload, sessionmaker
 
 from harness.errors import StoreError
+from harness.events import EpochRecord, Finding
 from harness.reference import ReportedFigure
-from harness.store.read import checkpoint_record, model_record, record_of, run_record
-from harness.store.records import CheckpointRecord, ModelRecord, ProtocolRecord, RunRecord
+from harness.store.records import (
+    CheckpointRecord,
+    DatasetRecord,
+    EvaluationRecord,
+    ExaminationRecord,
+    ModelRecord,
+    ProtocolRecord,
+    RunRecord,
+)
 from harness.store.schema import (
+    Base,
     BlockRow,
     CheckpointRow,
+    DatasetRow,
     EvaluationRow,
     ExaminationRow,
     ModelRow,
@@ -24,16 +35,17 @@ from harness.store.schema import (
 )
 from harness.store.verdicts import unpack, unpack_margins
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 IDS_A_QUERY = 30_000  # SQLite takes 32,766 parameters
+Record = TypeVar("Record", bound="DataclassInstance")
 
 # margins and verdicts are large: they are read only by the queries that return them
 _BLOCKS = selectinload(EvaluationRow.blocks).options(defer(BlockRow.margins), defer(BlockRow.verdicts))
-_FINDINGS = selectinload(ExaminationRow.findings)
-
-
 _WHOLE_CHECKPOINT = (
     selectinload(CheckpointRow.evaluations).options(_BLOCKS),
-    selectinload(CheckpointRow.examinations).options(_FINDINGS),
+    selectinload(CheckpointRow.examinations).selectinload(ExaminationRow.findings),
 )
 _WHOLE_RUN = (
     selectinload(RunRow.dataset),
@@ -44,15 +56,11 @@ _WHOLE_MODEL = (selectinload(ModelRow.dataset), selectinload(ModelRow.checkpoint
 
 
 class Queries:
-    """The reading half of the store."""
+    """The base of ``Store``: its queries."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with Session(self._engine) as session, session.begin():
-            yield session
+        self._reading = sessionmaker(engine).begin
 
     def runs(self) -> list[RunRecord]:
         """Every run, in the order of their numbers."""
@@ -61,11 +69,7 @@ class Queries:
             return [run_record(row) for row in rows]
 
     def run(self, run_id: int) -> RunRecord:
-        """One run.
-
-        Raises:
-            StoreError: no run has that number.
-        """
+        """One run; StoreError if no run has that number."""
         with self._reading() as session:
             row = session.get(RunRow, run_id, options=_WHOLE_RUN) if 0 < run_id < 2**63 else None
             if row is None:
@@ -130,9 +134,8 @@ class Queries:
             row = session.get_one(EvaluationRow, evaluation_id)
             names = ("checkpoint_id", "attack", "settings_sha256", "seed", "examples", "sample")
             alike = select(EvaluationRow.id).filter_by(**{name: getattr(row, name) for name in names})
-            return session.scalar(
-                alike.where(EvaluationRow.attempt < row.attempt).order_by(EvaluationRow.attempt.desc()).limit(1)
-            )
+            earlier = alike.where(EvaluationRow.attempt < row.attempt)
+            return session.scalar(earlier.order_by(EvaluationRow.attempt.desc()).limit(1))
 
     def margins(self, evaluation_id: int) -> list[float] | None:
         """One evaluation's margins, in the order of its images; None where an older version did not keep them.
@@ -144,3 +147,51 @@ class Queries:
             packed = list(session.scalars(query))
         kept = [part for part in packed if part is not None]
         return unpack_margins(b"".join(kept)) if len(kept) == len(packed) else None
+
+
+def record_of(row: Base, cls: type[Record], **others: Any) -> Record:
+    """A record with the row's value for each field, except for the fields given in ``others``."""
+    names = [field.name for field in dataclasses.fields(cls) if field.name not in others]
+    return cls(**{name: getattr(row, name) for name in names}, **others)
+
+
+def run_record(row: RunRow) -> RunRecord:
+    """A run with its epochs, checkpoints, and their evaluations."""
+    epochs = tuple(record_of(epoch, EpochRecord) for epoch in row.epochs)
+    checkpoints = tuple(checkpoint_record(checkpoint) for checkpoint in row.checkpoints)
+    return record_of(row, RunRecord, dataset=_dataset(row.dataset), epochs=epochs, checkpoints=checkpoints)
+
+
+def model_record(row: ModelRow) -> ModelRecord:
+    """A model from elsewhere with its evaluations and examinations."""
+    return record_of(row, ModelRecord, dataset=_dataset(row.dataset), checkpoint=checkpoint_record(row.checkpoint))
+
+
+def _dataset(row: DatasetRow) -> DatasetRecord:
+    return record_of(row, DatasetRecord, class_names=None if row.class_names is None else tuple(row.class_names))
+
+
+def checkpoint_record(row: CheckpointRow) -> CheckpointRecord:
+    """A checkpoint with its examinations and, of each repeated evaluation, the newest attempt."""
+    newest: dict[tuple[object, ...], EvaluationRow] = {}
+    for e in sorted(row.evaluations, key=lambda e: e.attempt):
+        newest[e.attack, e.settings_sha256, e.seed, e.examples, e.sample] = e
+    evaluations = tuple(_evaluation(e) for e in sorted(newest.values(), key=lambda e: e.id))
+    examinations = tuple(_examination(e) for e in row.examinations)
+    return record_of(row, CheckpointRecord, evaluations=evaluations, examinations=examinations)
+
+
+def _examination(row: ExaminationRow) -> ExaminationRecord:
+    return record_of(row, ExaminationRecord, findings=tuple(record_of(found, Finding) for found in row.findings))
+
+
+def _evaluation(row: EvaluationRow) -> EvaluationRecord:
+    return record_of(
+        row,
+        EvaluationRecord,
+        done=sum(block.examples for block in row.blocks),
+        correct=sum(block.correct for block in row.blocks),
+        blocks=tuple((block.start, block.examples) for block in row.blocks),
+        duration_s=sum(block.duration_s for block in row.blocks),
+        warnings=tuple(dict.fromkeys(text for block in row.blocks for text in block.warnings)),
+    )

@@ -32,30 +32,23 @@ class DatasetRecord:
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """One attack with one seed on a checkpoint; it may be incomplete.
-
-    Attributes:
-        examples: test images to attack.
-        done: test images attacked so far.
-        sample: which test images: ``first``, in the data set's order, or ``balanced`` over the classes.
-        attempt: 1, then one more for each repetition with ``--fresh``.
-    """
+    """One attack with one seed on a checkpoint; it may be incomplete."""
 
     id: int
     attack: str
     settings: dict[str, Any]
     settings_sha256: str
     seed: int
-    examples: int
-    done: int
+    examples: int  # test images to attack
+    done: int  # test images attacked so far
     correct: int
     blocks: tuple[tuple[int, int], ...]  # first example and number of examples, in order
     duration_s: float
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
     created_utc: datetime | None = None
-    sample: str = "first"
-    attempt: int = 1
+    sample: str = "first"  # in the data set's order; or ``balanced`` over the classes
+    attempt: int = 1  # one more for each repetition with ``--fresh``
 
     @property
     def images(self) -> Images:
@@ -86,17 +79,13 @@ class ExaminationRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """One set of weights with its evaluations and examinations; ``epoch`` is None for a model from elsewhere.
-
-    Attributes:
-        evaluations: of each repeated evaluation, the newest attempt alone.
-    """
+    """One set of weights with its evaluations and examinations; ``epoch`` is None for a model from elsewhere."""
 
     id: int
     name: str
     epoch: int | None
     sha256: str
-    evaluations: tuple[EvaluationRecord, ...]
+    evaluations: tuple[EvaluationRecord, ...]  # of each repeated evaluation, the newest attempt alone
     examinations: tuple[ExaminationRecord, ...] = ()
 
     def findings(self, scope: Scope) -> tuple[Finding, ...]:
@@ -112,11 +101,7 @@ class CheckpointRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run with its epochs and checkpoints.
-
-    Attributes:
-        code: the code of those plugins that do not ship or changed since they first shipped; see ``RunSpec.code``.
-    """
+    """One run with its epochs and checkpoints."""
 
     id: int
     identity: str
@@ -141,7 +126,7 @@ class RunRecord:
     provenance: dict[str, Any]
     epochs: tuple[EpochRecord, ...]
     checkpoints: tuple[CheckpointRecord, ...]
-    code: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, Any] = field(default_factory=dict)  # of plugins that do not ship, or changed: see ``RunSpec.code``
 
     @property
     def spec(self) -> RunSpec:
@@ -163,9 +148,6 @@ class ModelRecord:
     """A model that harness did not train, evaluated on one data set.
 
     Attributes:
-        provenance: where it came from, and the normalisation and other layers that were put around it. Device and
-            versions stand with each evaluation.
-        code: file name -> SHA-256 of the user's source; empty for a weights file.
         probe: its logits and gradients on fixed images, which reveal that the same source and tensors compute another
             function; None in older rows.
     """
@@ -179,9 +161,9 @@ class ModelRecord:
     dataset: DatasetRecord
     parameters: int
     created_utc: datetime
-    provenance: dict[str, Any]
+    provenance: dict[str, Any]  # its origin, and the layers put around it; each evaluation has device and versions
     checkpoint: CheckpointRecord
-    code: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, Any] = field(default_factory=dict)  # file -> SHA-256 of the user's source; empty: a weights file
     probe: dict[str, Any] | None = None
 
 

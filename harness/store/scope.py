@@ -14,21 +14,13 @@ EXAMINATION_KINDS: tuple[ExaminationKind, ...] = ("model", "verdicts")
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """The settings of an evaluation that the checks of rigour depend on; in JSON types.
+    """The settings of an evaluation that the checks of rigour depend on; in JSON types."""
 
-    Attributes:
-        threat: the budget of the attacks that take steps.
-        attacks: the protocol's attacks, each with the SHA-256 of its settings.
-        block_size: images that go through a model together.
-        examples: how many test images.
-        sample: which ones: the first of the data set, or balanced over its classes.
-    """
-
-    threat: Mapping[str, Any]
-    attacks: Mapping[str, str]
-    block_size: int
-    examples: int
-    sample: str = "first"
+    threat: Mapping[str, Any]  # the budget of the attacks that take steps
+    attacks: Mapping[str, str]  # the protocol's, each with the SHA-256 of its settings
+    block_size: int  # images that go through a model together
+    examples: int  # how many test images
+    sample: str = "first"  # of the data set; or ``balanced`` over its classes
 
     @classmethod
     def of_document(

@@ -15,7 +15,7 @@ from harness.reference import reported_figures
 from harness.runtime.provenance import joined
 from harness.store import database
 from harness.store.models import ModelWriter, now
-from harness.store.read import run_record
+from harness.store.queries import run_record
 from harness.store.records import SPEC_FIELDS, DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
     BlockRow,
@@ -37,8 +37,7 @@ class Store(ModelWriter):
     @classmethod
     def read(cls, location: str | None = None) -> Store:
         """Open for reading; a missing file gives a store that holds the reported figures alone."""
-        url = database.locate(location)
-        engine = database.open_for_reading(url)
+        engine = database.open_for_reading(database.locate(location))
         store = cls(engine)
         if str(engine.url) == "sqlite://":
             store._add_reported()

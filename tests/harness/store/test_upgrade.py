@@ -16,8 +16,8 @@ from harness.events import BlockDone
 from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
 from harness.store import database, migrations
+from harness.store.database import upgrade_database
 from harness.store.store import Store
-from harness.store.upgrade import upgrade_database
 
 ASSETS = Path(__file__).parents[2] / "assets"
 OLD = sorted(ASSETS.glob("schema-*.db"))
