@@ -142,7 +142,7 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     """
     spec = KINDS[kind]
     base = spec.base()
-    from harness.runtime.modes import Modes  # imported late: it imports torch, which the contract has imported by now
+    from harness.runtime.process import Modes  # imported late: it imports torch, which the contract has imported by now
 
     catalogue = Catalogue(spec.noun)
     for candidate in candidates(spec, files):

@@ -11,7 +11,7 @@ from harness.rigour.subject import Subject
 def global_state(subject: Subject) -> Outcome:
     """A pass leaves the global random generators, and torch's modes, as they were.
 
-    Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those of ``harness.runtime.modes``.
+    Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those of ``harness.runtime.process``.
     If two equal passes (forward, or forward and backward) leave a generator in the same new state, a pass sets the
     generator. If they leave it in different states, a pass draws from it.
     Source: this project's. No number: any pass, forward or backward. A model that seeds a generator in its forward

@@ -37,9 +37,7 @@ def resolve_device(name: str | None) -> torch.device:
 
 def device_label(device: torch.device) -> str:
     """The device's product name, for provenance."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return "cpu"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 @contextlib.contextmanager

@@ -1,18 +1,28 @@
-"""Isolate a model under attack: each of its passes leaves the process's state as the attack had it."""
+"""Isolate a model under attack: each of its passes leaves the process's state as the attack had it.
+
+Its exceptions are told from those of the attack that asked for the pass.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import traceback
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
+import torch.autograd.graph
 from torch import Tensor, nn
 
-from harness.runtime.model_faults import blaming_model
+from harness.errors import ModelFault, one_line
 from harness.runtime.process import Process
-from harness.runtime.seeds import derive_seed
-from harness.runtime.streams import Streams
+from harness.runtime.seeds import Streams, derive_seed
+
+_TORCH = Path(torch.__file__).parent
+_BACKWARD = Path(torch.autograd.graph.__file__)  # the file that starts torch's backward pass
+_OURS = Path(__file__).parents[1]
 
 
 class Isolation:
@@ -50,20 +60,19 @@ class Isolation:
     def leave(self) -> None:
         """End a pass, normally or after an exception."""
         self._depth -= 1
-        if self._depth == 0 and self._outside is not None:
+        if self._depth == 0:
             self._put_back()
 
     def close(self) -> None:
         """Isolate no further pass, and end a pass that has not ended."""
         self._closed = True
-        if self._outside is not None:
-            self._put_back()
+        self._put_back()
 
     def _put_back(self) -> None:
-        assert self._outside is not None
-        self._streams.swap()
-        self.changed.update(self._outside.put_back())
-        self._outside = None
+        if self._outside is not None:
+            self._streams.swap()
+            self.changed.update(self._outside.put_back())
+            self._outside = None
 
     def watch(self, outputs: object) -> None:
         """Isolate the backward pass through these outputs, too: a network that recomputes layers may draw there."""
@@ -112,3 +121,44 @@ def isolated(model: nn.Module, device: torch.device, seed: int) -> Iterator[Isol
         for hook in hooks:
             hook.remove()
         isolation.close()
+
+
+@contextlib.contextmanager
+def blaming_model() -> Iterator[None]:
+    """Turn an exception of a model's backward pass into a ModelFault, and log the traceback of every ModelFault.
+
+    An exception in the forward pass of a model from elsewhere is a ModelFault already (``harness.targets.prepared``).
+    Any other exception belongs to the attack, or is a bug of this program, and passes through.
+    """
+    log = logging.getLogger("harness.targets")
+    try:
+        yield
+    except ModelFault:
+        log.exception("raised by the model")
+        raise
+    except (Exception, SystemExit) as error:
+        if not _in_backward(error):
+            raise
+        log.exception("raised by the model")
+        raise ModelFault(f"raised an exception in a backward pass ({one_line(error)})") from error
+
+
+def _in_backward(error: BaseException) -> bool:
+    """Whether an exception comes from the model's backward pass.
+
+    It does if torch's backward pass was running code in it that belongs neither to harness nor to the caller of the
+    pass. If no Python code was running in it, torch refused the graph. The model is at fault then if the attack ships,
+    since such an attack adds nothing unusual to the graph; any other attack may be at fault itself.
+    """
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    if _BACKWARD not in files:
+        return False
+    start = files.index(_BACKWARD)
+    above, below = ([file for file in part if _TORCH not in file.parents] for part in (files[:start], files[start:]))
+    if any(_ours(file) for file in below):
+        return False
+    return below[-1] not in above if below else all(map(_ours, above))
+
+
+def _ours(file: Path) -> bool:
+    return "pyautoattack" in file.parts or _OURS in file.parents

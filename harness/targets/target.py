@@ -19,7 +19,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from harness.errors import ModelFault, one_line
 from harness.plugin.network import Shape
-from harness.runtime.model_faults import blaming_model
+from harness.runtime.isolation import blaming_model
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
 from harness.targets.errors import TargetError

@@ -19,8 +19,7 @@ from harness.plugin.network import Network, Shape
 from harness.plugin.wrapper import Wrapper
 from harness.registry.catalogue import discover
 from harness.runtime.isolation import isolated
-from harness.runtime.modes import Modes
-from harness.runtime.process import process_kept
+from harness.runtime.process import Modes, process_kept
 from harness.training.guard import guarded
 from harness.training.loop import Trainer, initial_model
 from tests.harness.runtime.networks import Net
