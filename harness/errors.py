@@ -57,12 +57,7 @@ class TrainingFailed(HarnessError):
     def __init__(self, reason: str, epoch: int, batch: int | None) -> None:
         where = f"epoch {epoch}" + (f", batch {batch}" if batch is not None else "")
         super().__init__(f"{reason} at {where}")
-        self.reason = reason
-        self.epoch = epoch
-        self.batch = batch
-
-    def __reduce__(self) -> tuple[type[TrainingFailed], tuple[str, int, int | None]]:
-        return type(self), (self.reason, self.epoch, self.batch)  # so that it can be pickled to another process
+        self.epoch, self.batch = epoch, batch
 
 
 # ---- texts inside a one-line message

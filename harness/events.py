@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
+class Event:
+    """The base of all that a worker reports."""
+
+
+Report = Callable[[Event], None]
+
+
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch of a training, as the store keeps it.
+    """One epoch of a training, as the store keeps it."""
 
-    Attributes:
-        epoch: counted from 1.
-        loss: mean over batches.
-        images: images trained on in this epoch.
-        diagnostics: name -> mean over batches of the values that the method logged.
-    """
-
-    epoch: int
-    loss: float
+    epoch: int  # counted from 1
+    loss: float  # mean over batches
     lr: float
-    images: int
+    images: int  # trained on in this epoch
     duration_s: float
-    diagnostics: dict[str, float] = field(default_factory=dict)
+    diagnostics: dict[str, float] = field(default_factory=dict)  # what the method logged: name -> mean over batches
 
 
 @dataclass(frozen=True)
-class TrainingBegan:
+class TrainingBegan(Event):
     """A training begins, or goes on after a stop; ``provenance`` says where, as the worker knows it."""
 
     run_id: int
@@ -35,7 +35,7 @@ class TrainingBegan:
 
 
 @dataclass(frozen=True)
-class TrainingProgress:
+class TrainingProgress(Event):
     """How far a training is; reported at most twice a second."""
 
     label: str
@@ -49,7 +49,7 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True)
-class EpochDone:
+class EpochDone(Event):
     """An epoch has ended and its resumable state is on the disk."""
 
     run_id: int
@@ -59,7 +59,7 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
-class CheckpointDone:
+class CheckpointDone(Event):
     """A checkpoint is on the disk."""
 
     run_id: int
@@ -69,22 +69,15 @@ class CheckpointDone:
 
 
 @dataclass(frozen=True)
-class BlockDone:
-    """A block of examples has been attacked.
-
-    Attributes:
-        verdicts: one byte an example, 1 where the network was right under the attack.
-        warnings: the messages of the attack's warnings.
-        margins: ``p_y(x_adv) - max_{i != y} p_i(x_adv)`` of each example; None where they were not computed.
-        provenance: where it was attacked, as the worker knows it.
-    """
+class BlockDone(Event):
+    """A block of examples has been attacked; ``provenance`` says where, as the worker knows it."""
 
     evaluation_id: int
     start: int
-    verdicts: bytes
+    verdicts: bytes  # one byte an example: 1 where the network was right under the attack
     duration_s: float
-    warnings: tuple[str, ...]
-    margins: tuple[float, ...] | None = None
+    warnings: tuple[str, ...]  # of the attack
+    margins: tuple[float, ...] | None = None  # ``p_y(x_adv) - max_{i != y} p_i(x_adv)``; None: not computed
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -93,28 +86,19 @@ Status = Literal["passed", "flagged", "not-applicable"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's result, in JSON types alone, since it goes to another process and into the store.
+    """One check's result, in JSON types alone, since it goes to another process and into the store."""
 
-    Attributes:
-        check: the check's name, such as ``zero-gradient``.
-        mark: the check's character on the leaderboard; empty unless flagged.
-        value: the measured number that is compared with the threshold; None where there is no single number.
-        threshold: the largest value that passes; None where the check has no threshold.
-        reason: one line: what was seen, and what it suggests.
-        details: the data behind the value, such as the curve of a sweep.
-    """
-
-    check: str
+    check: str  # its name, such as ``zero-gradient``
     status: Status
-    mark: str
-    value: float | None
-    threshold: float | None
-    reason: str
-    details: dict[str, Any]
+    mark: str  # the check's character on the leaderboard; empty unless flagged
+    value: float | None  # measured, and compared with the threshold; None where there is no single number
+    threshold: float | None  # the largest value that passes; None where the check has none
+    reason: str  # one line: what was seen, and what it suggests
+    details: dict[str, Any]  # the data behind the value, such as the curve of a sweep
 
 
 @dataclass(frozen=True)
-class Examined:
+class Examined(Event):
     """The checks of rigour on a model are done; ``provenance`` says where, as the process knows that made them."""
 
     checkpoint_id: int
@@ -126,7 +110,7 @@ class Examined:
 
 
 @dataclass(frozen=True)
-class EvaluationProgress:
+class EvaluationProgress(Event):
     """How far the evaluations of a command are; the conductor reports it after each block."""
 
     label: str
@@ -139,28 +123,14 @@ class EvaluationProgress:
 
 
 @dataclass(frozen=True)
-class Logged:
+class Logged(Event):
     """A log record that was written to the run's log; ``text`` includes the traceback, if any."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Noted:
+class Noted(Event):
     """A remark for the user."""
 
     text: str
-
-
-Event = (
-    TrainingBegan
-    | TrainingProgress
-    | EpochDone
-    | CheckpointDone
-    | BlockDone
-    | Examined
-    | EvaluationProgress
-    | Logged
-    | Noted
-)
-Report = Callable[[Event], None]
