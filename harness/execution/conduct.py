@@ -16,8 +16,8 @@ import torch
 from harness.errors import PluginFault, TrainingFailed, normal
 from harness.events import CheckpointDone, EpochDone, Event, Report, TrainingBegan
 from harness.execution.attacking import Attacked, Attacking, usable
-from harness.execution.executors.choice import executor_for
-from harness.execution.executors.executor import Executor
+from harness.execution.executors.executor import Executor, InProcess
+from harness.execution.executors.processes import Processes
 from harness.execution.log import LOG_FILE, logging_to
 from harness.execution.summary import Summary
 from harness.execution.work import TrainWork
@@ -46,6 +46,11 @@ def default_workers(job: Assessment) -> int:
 def training_threads(job: RunJob) -> int:
     """CPU threads of a training. The network and the machine decide, whatever other work there is."""
     return (os.cpu_count() or 1) if job.parameters >= LARGE_NETWORK and job.device.type == "cpu" else 1
+
+
+def executor_for(items: int, workers: int, device: torch.device) -> Executor:
+    """Several processes for several items on the CPU; else this process."""
+    return Processes(workers) if workers > 1 and items > 1 and device.type == "cpu" else InProcess()
 
 
 class Conductor:
@@ -85,7 +90,7 @@ class Conductor:
                 self._refuse(gap, gap.refusal, record)
         to_train = [(gap, record) for gap, record in opened if gap.passes is not None and record.status == "running"]
         with executor_for(self.missing.items, self.workers, runs[0].job.device) as executor:
-            self._train([self._train_work(gap, record) for gap, record in to_train], executor)
+            self._train(to_train, executor)
             now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
             ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
             Attacking(self.store, self._tell, self.summary).attack(ready, executor)
@@ -121,20 +126,21 @@ class Conductor:
 
     # ---- training
 
-    def _train_work(self, gap: RunGap, record: RunRecord) -> TrainWork:
-        return TrainWork(
-            spec=gap.spec,
-            run_id=record.id,
-            place=gap.job.place,
-            dataset_fingerprint=gap.job.dataset.fingerprint,
-            folder=self.runs_dir / record.folder,
-            device=gap.job.device,
-            threads=training_threads(gap.job),
-            plugins=gap.job.plugins,
-        )
-
-    def _train(self, works: Sequence[TrainWork], executor: Executor) -> None:
+    def _train(self, opened: Sequence[tuple[RunGap, RunRecord]], executor: Executor) -> None:
         started = time.perf_counter()
+        works = [
+            TrainWork(
+                spec=gap.spec,
+                run_id=record.id,
+                place=gap.job.place,
+                dataset_fingerprint=gap.job.dataset.fingerprint,
+                folder=self.runs_dir / record.folder,
+                device=gap.job.device,
+                threads=training_threads(gap.job),
+                plugins=gap.job.plugins,
+            )
+            for gap, record in opened
+        ]
         # a large network takes all cores, so large ones are trained one by one; small ones side by side
         together = [work for work in works if work.threads == 1]
         groups: list[list[TrainWork]] = [together, *([work] for work in works if work.threads > 1)]

@@ -1,15 +1,20 @@
-"""A run's log: the records of harness's loggers during an item of work."""
+"""A run's log: the records of harness's loggers during an item of work, and what plugins and models print in it."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.events import Logged, Report
+from harness.events import Logged, Noted, Report
+from harness.plugin.settings import Plugin
+from harness.registry.catalogue import noun_of
+from harness.registry.shipped import ships
 
 LOG_FILE = "log.txt"
+_noted: set[Path] = set()  # logs about whose prints this process has told the user
 
 
 class _Log(logging.FileHandler):
@@ -42,3 +47,32 @@ def logging_to(file: Path, report: Report) -> Iterator[None]:
         handler.close()
         logger.setLevel(level)
         logger.propagate = propagate
+
+
+def speaker_of(plugins: Sequence[Plugin]) -> str:
+    """Who may print, in words: the plugins that do not ship."""
+    return " or ".join(f"{noun_of(type(p))} {p.name!r}" for p in plugins if not ships(type(p))) or "something"
+
+
+class PrintLog(io.TextIOBase):
+    """In place of standard output, which is for results alone: logs each line, and sends one note at the first text.
+
+    Args:
+        speaker: who may print, in words.
+        file: the run's log.
+    """
+
+    def __init__(self, speaker: str, file: Path, report: Report) -> None:
+        self._speaker, self._file, self._report, self._line = speaker, file, report, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            logging.getLogger("harness.plugins").info("printed: %s", line)
+        if text.strip() and self._file.absolute() not in _noted:
+            _noted.add(self._file.absolute())
+            self._report(Noted(f"{self._speaker} prints; it goes to {self._file}"))
+        return len(text)

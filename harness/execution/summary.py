@@ -8,25 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Summary:
-    """What a command did, and where its time went.
-
-    Attributes:
-        attacked: numbers of the evaluations that got new verdicts.
-        unexamined: how many checkpoints newer checks could not examine, since their weights are gone.
-        failures: the reason for each failed run, by its number.
-        training_s, evaluation_s: wall time of the two parts.
-        busy_s: for each attack, the seconds that workers spent on it, summed over workers.
-    """
+    """What a command did, and where its time went."""
 
     run_ids: list[int] = field(default_factory=list)
     trained: int = 0
     blocks: int = 0
-    attacked: set[int] = field(default_factory=set)
-    unexamined: int = 0
-    failures: dict[int, str] = field(default_factory=dict)
-    training_s: float = 0.0
-    evaluation_s: float = 0.0
-    busy_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    attacked: set[int] = field(default_factory=set)  # numbers of the evaluations that got new verdicts
+    unexamined: int = 0  # checkpoints that newer checks could not examine, since their weights are gone
+    failures: dict[int, str] = field(default_factory=dict)  # number of a failed run -> reason
+    training_s: float = 0.0  # wall time of this part
+    evaluation_s: float = 0.0  # wall time of this part
+    busy_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # by attack, summed over workers
 
     def shares(self) -> dict[str, float]:
         """Wall seconds of the training and of each attack: the evaluation's are split in proportion to ``busy_s``."""

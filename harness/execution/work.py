@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -15,8 +16,7 @@ from harness.errors import DataError, PluginError
 from harness.evaluator import evaluate
 from harness.events import BlockDone, Examined, Report, TrainingBegan
 from harness.execution.loaded import dataset_of, forget_dataset, forget_model, model_of, on_device
-from harness.execution.log import LOG_FILE, logging_to
-from harness.execution.prints import prints_logged, speaker_of
+from harness.execution.log import LOG_FILE, PrintLog, logging_to, speaker_of
 from harness.planning.assessment import DatasetPlace
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset
@@ -40,28 +40,22 @@ from harness.training.run_plugins import method_of, network_of, wrappers_of
 
 @dataclass(frozen=True, kw_only=True)
 class Work(ABC):
-    """One item of work. It holds everything it needs, and reports its results.
+    """One item of work. It holds everything it needs, and reports its results."""
 
-    Attributes:
-        speaker: who may print during the work, in words, for the note about it.
-        folder: where the log goes, and a training's weights and states.
-        threads: CPU threads to compute with; fixed in advance, since their number can change the last bit.
-    """
-
-    speaker: ClassVar[str] = "the model or an attack"
+    speaker: ClassVar[str] = "the model or an attack"  # who may print during the work, for the note about it
 
     place: DatasetPlace
     dataset_fingerprint: str
-    folder: Path
+    folder: Path  # where the log goes, and a training's weights and states
     device: torch.device
-    threads: int
+    threads: int  # of the CPU; fixed in advance, since their number can change the last bit
     plugins: tuple[Path, ...]
 
     def perform(self, report: Report) -> None:
         """Do the work in this process, with the run's log open."""
         file = self.folder / LOG_FILE
         # torch's settings are put back for the next item
-        with process_kept(), logging_to(file, report), quiet(), prints_logged(self.speaker, file, report):
+        with process_kept(), logging_to(file, report), quiet(), redirect_stdout(PrintLog(self.speaker, file, report)):
             torch.set_num_threads(self.threads)
             self._perform(report)
 
@@ -97,7 +91,8 @@ class TrainWork(Work):
         network = network_of(self.spec, self.plugins)
         trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
         report(TrainingBegan(self.run_id, self._provenance()))
-        with prints_logged(speaker_of([method, network, *wrappers]), self.folder / LOG_FILE, report):
+        speaker = speaker_of([method, network, *wrappers])
+        with redirect_stdout(PrintLog(speaker, self.folder / LOG_FILE, report)):
             trainer.fit(report)
 
 
@@ -149,17 +144,13 @@ class BlockWork(Work):
 
 @dataclass(frozen=True, kw_only=True)
 class ExamineWork(Work):
-    """Check a model for signs that its figures cannot be trusted, on some of the images that it is attacked on.
-
-    Attributes:
-        block_size: how many images an attack takes together. The checks take no more, and so need no more memory.
-    """
+    """Check a model for signs that its figures cannot be trusted, on some of the images that it is attacked on."""
 
     weights: Weights
     checkpoint_id: int
     threat: Threat
     images: Images
-    block_size: int
+    block_size: int  # images that an attack takes together: the checks take no more, and so need no more memory
     settings: dict[str, Any]
 
     def _perform(self, report: Report) -> None:

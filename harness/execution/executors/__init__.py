@@ -1,1 +1,1 @@
-"""Where work items are performed: in this process, or in several side by side; one executor per file."""
+"""Where work items are performed: in this process, or in several side by side."""

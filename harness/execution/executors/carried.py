@@ -23,19 +23,12 @@ class WorkerBug(RuntimeError):
 
 @dataclass(frozen=True)
 class Carried:
-    """An exception as plain data, which can be pickled whatever the exception holds.
+    """An exception as plain data, which can be pickled whatever the exception holds."""
 
-    Attributes:
-        content: the exception, pickled; None if that fails.
-        mistake: the nearest class of ``harness.errors`` that the exception belongs to; None for a bug.
-        text: the exception in one line.
-        trace: its traceback, in words.
-    """
-
-    content: bytes | None
-    mistake: type[HarnessError] | None
-    text: str
-    trace: str
+    content: bytes | None  # the exception, pickled; None if that fails
+    mistake: type[HarnessError] | None  # the nearest class of ``harness.errors`` that it belongs to; None for a bug
+    text: str  # the exception in one line
+    trace: str  # its traceback, in words
     cause: Carried | None
 
     @classmethod

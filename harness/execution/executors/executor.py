@@ -1,11 +1,10 @@
-"""The interface: an executor performs work items, hands on their events, and says how each item ended."""
+"""An executor performs work items, hands on their events, and says how each item ended; the simplest stands here."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from harness.errors import HarnessError
@@ -38,7 +37,18 @@ class Executor(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         return None
+
+
+class InProcess(Executor):
+    """One item after the other, in this process: for one worker, and for a CUDA device."""
+
+    def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
+        for work in works:
+            try:
+                work.perform(listen)
+            except HarnessError as error:
+                yield Performed(work, error)
+            else:
+                yield Performed(work, None)

@@ -9,10 +9,8 @@ import queue
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
-from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.errors import HarnessError
 from harness.events import Event, Report
@@ -22,8 +20,7 @@ from harness.execution.executors.executor import Executor, Performed, W
 _POLL_S = 0.5
 
 
-@dataclass(frozen=True)
-class _Ended:
+class _Ended(NamedTuple):
     """A worker's last message about an item: no error, or the exception that ended it."""
 
     index: int
@@ -73,9 +70,7 @@ class Processes(Executor):
                     " what was done is kept: run the command again, with fewer --workers"
                 )
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         for process in self._processes:
             process.terminate()
         for process in self._processes:

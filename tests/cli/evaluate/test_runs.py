@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from harness.attacks.pgd import PGD
 from harness.data.digits import Digits
 from harness.evaluator import evaluate
-from harness.execution.executors.in_process import InProcess
+from harness.execution.executors.executor import InProcess
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.images import Images
 from harness.plugin.threat import Threat

@@ -17,8 +17,7 @@ from harness.errors import PluginFault
 from harness.events import EvaluationProgress, Event, Report, TrainingBegan
 from harness.execution import work
 from harness.execution.conduct import Conductor, conduct_evaluation
-from harness.execution.executors.executor import Executor, Performed, W
-from harness.execution.executors.in_process import InProcess
+from harness.execution.executors.executor import Executor, InProcess, Performed, W
 from harness.execution.summary import Summary
 from harness.planning import gaps
 from harness.planning.cost import estimate

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from harness.data.digits import Digits
 from harness.events import Event, Examined, Finding, Logged
 from harness.execution.attacking import Attacked, Attacking
-from harness.execution.executors.in_process import InProcess
+from harness.execution.executors.executor import InProcess
 from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
 from harness.planning.assessment import DatasetPlace

@@ -15,8 +15,7 @@ import torch
 from harness.errors import HarnessError, PluginError, PluginFault, TrainingFailed, UnknownName
 from harness.events import Report
 from harness.execution.executors.carried import Carried, WorkerBug
-from harness.execution.executors.executor import Executor
-from harness.execution.executors.in_process import InProcess
+from harness.execution.executors.executor import Executor, InProcess
 from harness.execution.executors.processes import Processes
 from harness.execution.work import Work
 from harness.planning.assessment import DatasetPlace

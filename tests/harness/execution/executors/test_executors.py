@@ -18,8 +18,7 @@ import torch
 from harness.errors import HarnessError, TrainingFailed
 from harness.events import CheckpointDone, Event, Report
 from harness.execution.executors.carried import WorkerBug
-from harness.execution.executors.executor import Executor, Performed
-from harness.execution.executors.in_process import InProcess
+from harness.execution.executors.executor import Executor, InProcess, Performed
 from harness.execution.executors.processes import Processes
 from harness.execution.work import Work
 from harness.planning.assessment import DatasetPlace
