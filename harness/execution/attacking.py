@@ -125,8 +125,7 @@ class Attacking:
             sample=assessment.images.sample,
             attempt=gap.attempt,
         )
-        kept = self._store.blocks(evaluation_id)
-        for start, length in gap.without(kept).blocks:
+        for start, length in gap.without(self._store.blocks(evaluation_id)).blocks:
             yield BlockWork(
                 **_common(model),
                 evaluation_id=evaluation_id,
@@ -134,7 +133,6 @@ class Attacking:
                 attack_settings=attack.resolved(),
                 attack_code=code_of(type(attack)),
                 seed=gap.seed,
-                images=assessment.images,
                 start=start,
                 length=length,
             )
@@ -184,6 +182,7 @@ def _common(model: Attacked) -> dict[str, Any]:
         "plugins": assessment.plugins,
         "weights": model.weights,
         "threat": assessment.threat,
+        "images": assessment.images,
     }
 
 
@@ -193,7 +192,6 @@ def _examination(model: Attacked) -> ExamineWork:
     return ExamineWork(
         **_common(model),
         checkpoint_id=model.checkpoint_id,
-        images=assessment.images,
         block_size=assessment.protocol.evaluation.block_size,
         settings=assessment.examination("model"),
     )

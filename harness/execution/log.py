@@ -14,7 +14,7 @@ from harness.registry.catalogue import noun_of
 from harness.registry.shipped import ships
 
 LOG_FILE = "log.txt"
-_noted: set[Path] = set()  # logs about whose prints this process has told the user
+_noted: set[Path] = set()  # logs with prints about which this process has reported
 
 
 class _Log(logging.FileHandler):

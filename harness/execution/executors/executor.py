@@ -1,4 +1,4 @@
-"""An executor performs work items, hands on their events, and says how each item ended; the simplest stands here."""
+"""Executors perform work items, hand on their events, and say how each item ended: the interface, and the simplest."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ import queue
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness.errors import HarnessError
 from harness.events import Event, Report
@@ -20,7 +21,8 @@ from harness.execution.executors.executor import Executor, Performed, W
 _POLL_S = 0.5
 
 
-class _Ended(NamedTuple):
+@dataclass(frozen=True)
+class _Ended:
     """A worker's last message about an item: no error, or the exception that ended it."""
 
     index: int
