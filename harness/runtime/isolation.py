@@ -52,10 +52,9 @@ class Isolation:
     def enter(self, *, backward: bool = False) -> None:
         """Begin a pass."""
         self._depth += 1
-        if self._depth > 1 or self._closed:
-            return
-        self._outside = Process.now(backward=backward)
-        self._streams.swap()
+        if self._depth == 1 and not self._closed:
+            self._outside = Process.now(backward=backward)
+            self._streams.swap()
 
     def leave(self) -> None:
         """End a pass, normally or after an exception."""
