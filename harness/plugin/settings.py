@@ -65,7 +65,7 @@ class Settings:
         return {
             field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
-            if LATER not in _notes(hints[field.name]) or getattr(self, field.name) != _default(field)
+            if LATER not in _opened(hints[field.name])[2] or getattr(self, field.name) != _default(field)
         }
 
     def departures(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _checked(cls: type, field: Field[Any], value: Any) -> Any:
 
 def _from_text(hint: Any, value: Any) -> Any:
     """Parse a text for a hint other than ``str``: fractions ("8/255"), tuples with commas, "none" where allowed."""
-    bare, optional = _bare(hint)
+    bare, optional, _ = _opened(hint)
     if get_origin(bare) is tuple and isinstance(value, (str, list, tuple)):
         parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         return tuple(_from_text(get_args(bare)[0], part) for part in parts)
@@ -160,29 +160,20 @@ def _from_text(hint: Any, value: Any) -> Any:
     return value
 
 
-def _bare(hint: Any) -> tuple[Any, bool]:
-    """The type inside ``Annotated[...]`` and ``... | None``, and whether None is allowed."""
+def _opened(hint: Any) -> tuple[Any, bool, tuple[Any, ...]]:
+    """The type inside ``Annotated[...]`` and ``... | None``, whether None is allowed, and the annotations.
+
+    The innermost annotations come first: for ``Annotated[Epsilon | None, LATER]`` those of Epsilon, then LATER.
+    """
     if get_origin(hint) is Annotated:
-        return _bare(get_args(hint)[0])
-    one = _but_none(hint)
-    return (hint, False) if one is None else (_bare(one)[0], True)
-
-
-def _notes(hint: Any) -> tuple[Any, ...]:
-    """A hint's annotations, innermost first: for ``Annotated[Epsilon | None, LATER]`` those of Epsilon, then LATER."""
-    if get_origin(hint) is Annotated:
-        inner, *notes = get_args(hint)
-        return (*_notes(inner), *notes)
-    one = _but_none(hint)
-    return () if one is None else _notes(one)
-
-
-def _but_none(hint: Any) -> Any:
-    """X for a hint ``X | None``; None for any other hint."""
-    if get_origin(hint) not in (typing.Union, types.UnionType):
-        return None
-    members = [member for member in get_args(hint) if member is not types.NoneType]
-    return members[0] if len(members) == 1 else None
+        bare, optional, notes = _opened(get_args(hint)[0])
+        return bare, optional, (*notes, *get_args(hint)[1:])
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        members = [member for member in get_args(hint) if member is not types.NoneType]
+        if len(members) == 1:
+            bare, _, notes = _opened(members[0])
+            return bare, True, notes
+    return hint, False, ()
 
 
 def _plain(value: Any) -> Any:
@@ -196,7 +187,7 @@ def _plain(value: Any) -> Any:
 
 
 def _type_name(hint: Any) -> str:
-    bare, optional = _bare(hint)
+    bare, optional, _ = _opened(hint)
     if get_origin(bare) is typing.Literal:
         name = " | ".join(str(option) for option in get_args(bare))
     elif get_origin(bare) is tuple:
@@ -208,7 +199,7 @@ def _type_name(hint: Any) -> str:
 
 def _meaning(hint: Any) -> str:
     """The field's explanation: its outermost ``Doc``, since a type such as Epsilon has its own."""
-    return next((note.documentation for note in reversed(_notes(hint)) if isinstance(note, Doc)), "")
+    return next((note.documentation for note in reversed(_opened(hint)[2]) if isinstance(note, Doc)), "")
 
 
 LATER = "added after results were kept"
