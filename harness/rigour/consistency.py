@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from harness.rigour.check import Outcome, judged, not_applicable
-from harness.rigour.evidence import Excess, excess, lower_bound, points
+from harness.rigour.check import Outcome, excess, judged, lower_bound, not_applicable, points
 from harness.rigour.record import Record
 
 BROKEN, LEAST = 0.15, 0.02
@@ -76,7 +75,7 @@ def autoattack_misses(record: Record) -> Outcome:
         0.3 %, with five seeds of each).
     """
     strong, clean = record.strongest_ensemble(), record.of_kind("clean")
-    others = [attack for attack in record.attacks if attack not in (strong, *clean)]
+    others = [attack for attack in record.verdicts if attack not in (strong, *clean)]
     if strong is None or not others:
         return not_applicable(f"it needs verdicts under {record.wanted('ensemble')} and another attack")
     title = record.title(strong)
@@ -98,11 +97,11 @@ def robust_above_clean(record: Record) -> Outcome:
     Source: the image itself lies in the ball. An attack may repair an error by chance, hence 0.5 points.
     """
     unattacked = record.of_kind("clean")
-    attacks = [attack for attack in record.attacks if attack not in unattacked]
+    attacks = [attack for attack in record.verdicts if attack not in unattacked]
     if not unattacked or not attacks:
         return not_applicable(f"it needs verdicts under {record.wanted('clean')} and an attack")
     clean = record.median_seed(unattacked[0])
-    tables: dict[str, Excess] = {attack: excess(record.median_seed(attack), clean) for attack in attacks}
+    tables = {attack: excess(record.median_seed(attack), clean) for attack in attacks}
     most = max(attacks, key=lambda attack: (tables[attack].beyond(ABOVE), tables[attack].share))
     return judged(
         tables[most].beyond(ABOVE),
