@@ -109,10 +109,8 @@ class Catalogue:
         """Raise PluginError if one of these files, which the user named, cannot be used."""
         for file in files:
             if file.name.startswith("_"):
-                raise PluginError(
-                    f"the plugin file {file} cannot be used: a name that begins with _ marks a module that"
-                    " plugins share; rename it"
-                )
+                rule = "a name that begins with _ marks a module that plugins share; rename it"
+                raise PluginError(f"the plugin file {file} cannot be used: {rule}")
         named = {str(file.resolve()) for file in files}
         for broken in self.broken:
             if broken.where in named:

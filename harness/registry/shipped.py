@@ -39,9 +39,8 @@ def source_of_plugin(cls: type[Plugin]) -> Source:
 def _source(cls: type[Plugin]) -> Source:
     source = source_of(cls)
     if not source.files:
-        raise PluginError(
-            f"the source of {cls.name!r} cannot be read; a plugin must be a Python file that is installed"
-        )
+        rule = "a plugin must be a Python file that is installed"
+        raise PluginError(f"the source of {cls.name!r} cannot be read; {rule}")
     return source
 
 

@@ -36,13 +36,9 @@ def class_collapse(subject: Subject) -> Outcome:
     excess = (predicted - torch.bincount(subject.y[answered], minlength=classes)).tolist()
     most = max(range(classes), key=lambda c: excess[c])
     value = excess[most] / of
-    return judged(
-        lower_bound(excess[most], of) > CROWDED,
-        f"class {class_name(subject.names, most)} is predicted {points(value)} points more often than it occurs",
-        "the network tends to a constant answer, which no attack can change and no image decides",
-        value,
-        predicted=predicted.tolist(),
-    )
+    seen = f"class {class_name(subject.names, most)} is predicted {points(value)} points more often than it occurs"
+    suggests = "the network tends to a constant answer, which no attack can change and no image decides"
+    return judged(lower_bound(excess[most], of) > CROWDED, seen, suggests, value, predicted=predicted.tolist())
 
 
 def classes_permuted(subject: Subject) -> Outcome:
@@ -73,14 +69,9 @@ def classes_permuted(subject: Subject) -> Outcome:
     if flagged:
         moves = _moves(subject, predicted, y, order)
         seen = f"right: {here} % in this order of classes, {there} % under another order: {moves}"
-    return judged(
-        flagged,
-        seen,
-        "the network was trained with its classes in another order, and every figure here is of wrong labels",
-        gain,
-        order=order.tolist() if flagged else None,
-        standard_error=error,
-    )
+    suggests = "the network was trained with its classes in another order, and every figure here is of wrong labels"
+    shown = order.tolist() if flagged else None
+    return judged(flagged, seen, suggests, gain, order=shown, standard_error=error)
 
 
 def class_left_behind(record: Record) -> Outcome:
@@ -91,7 +82,7 @@ def class_left_behind(record: Record) -> Outcome:
     Source: this project's. Adversarially trained networks have weak classes: on the digits the weakest has 0.22 to
         0.30 of the whole with SAT, and down to 0.09 with LRAT (2 of 35 images), which chance may explain.
     """
-    classes = record.labels.unique().tolist()
+    classes = sorted(set(record.labels.tolist()))
     found: list[tuple[bool, float, str, int]] = []
     table: dict[str, list[float]] = {}
     for attack in record.verdicts:
@@ -105,13 +96,8 @@ def class_left_behind(record: Record) -> Outcome:
     if not found:
         return not_applicable("no stored attack leaves a fifth of the images right")
     flagged, ratio, attack, weakest = max(found, key=lambda one: (one[0], -one[1]))
-    return judged(
-        flagged,
-        f"class {class_name(record.names, weakest)} has {points(ratio)} % of the whole accuracy ({attack})",
-        "the figure is an average that this class has no part in",
-        ratio,
-        accuracy=table,
-    )
+    seen = f"class {class_name(record.names, weakest)} has {points(ratio)} % of the whole accuracy ({attack})"
+    return judged(flagged, seen, "the figure is an average that this class has no part in", ratio, accuracy=table)
 
 
 def best_order(predicted: Tensor, y: Tensor, classes: int) -> Tensor:

@@ -101,15 +101,11 @@ def _attacked(subject: Subject) -> Outcome:
 def _afterwards(subject: Subject) -> Outcome:
     subject.attack_wholly()
     worn = other_passes_differ(subject.logits, subject.forward(subject.x))
-    return judged(
-        worn > SAME,
-        f"after the checks' attacks logits differ by {worn:.2g} of an image's margin from the first"
-        if worn > SAME
-        else "an image's answer is the same over passes, orders, and batch sizes, under attack, and after it",
-        "an answer depends on what was asked before: it counts, keeps, or adapts, and attacks meet another model",
-        worn,
-        afterwards=worn,
-    )
+    seen = "an image's answer is the same over passes, orders, and batch sizes, under attack, and after it"
+    if worn > SAME:
+        seen = f"after the checks' attacks logits differ by {worn:.2g} of an image's margin from the first"
+    suggests = "an answer depends on what was asked before: it counts, keeps, or adapts, and attacks meet another model"
+    return judged(worn > SAME, seen, suggests, worn, afterwards=worn)
 
 
 def training_mode(subject: Subject) -> Outcome:
@@ -123,13 +119,9 @@ def training_mode(subject: Subject) -> Outcome:
         "changed by a pass": changed,
     }
     problems = "; ".join(f"{what}: {listed(names)}" for what, names in found.items() if names)
-    return judged(
-        bool(problems),
-        problems or "all modules are in evaluation mode, and a pass changes no buffer",
-        "its answers depend on what it was asked before, or on chance",
-        training=training,
-        changed=changed,
-    )
+    seen = problems or "all modules are in evaluation mode, and a pass changes no buffer"
+    suggests = "its answers depend on what it was asked before, or on chance"
+    return judged(bool(problems), seen, suggests, training=training, changed=changed)
 
 
 def global_state(subject: Subject) -> Outcome:

@@ -97,15 +97,10 @@ def zero_gradient(subject: Subject) -> Outcome:
         suggests = "near the images gradients are masked, or no numbers, so that PGD goes astray"
     elif "margin" not in beyond:
         suggests = "the cross-entropy saturates, so that PGD on it is blind"
-    return judged(
-        bool(beyond),
-        f"no gradient on {points(shares['cross_entropy'])} % (cross-entropy), {points(shares['margin'])} % (margin)"
-        f" of {of} images, and under attack on {points(shares['attacked'])} %",
-        suggests,
-        max(shares.values()),
-        **shares,
-        images=of,
-    )
+    on = {name: f"{points(share)} %" for name, share in shares.items()}
+    clean = f"no gradient on {on['cross_entropy']} (cross-entropy), {on['margin']} (margin) of {of} images"
+    seen = f"{clean}, and under attack on {on['attacked']}"
+    return judged(bool(beyond), seen, suggests, max(shares.values()), **shares, images=of)
 
 
 def _one_sum(logits: Tensor) -> float | None:

@@ -31,13 +31,9 @@ def robust_everywhere(subject: Subject) -> Outcome:
     sweep = _sweep(subject)
     end = max(sweep)
     left = int(sweep[end].sum())
-    return judged(
-        lower_bound(left, subject.n) > LEFT,
-        f"{points(left / subject.n)} % are right under PGD at radius {end:g}",
-        "the attack fails there, and so perhaps at the radius of the figures, or the answer ignores the image",
-        left / subject.n,
-        **_curve(sweep),
-    )
+    seen = f"{points(left / subject.n)} % are right under PGD at radius {end:g}"
+    suggests = "the attack fails there, and so perhaps at the radius of the figures, or the answer ignores the image"
+    return judged(lower_bound(left, subject.n) > LEFT, seen, suggests, left / subject.n, **_curve(sweep))
 
 
 def larger_ball_helps(subject: Subject) -> Outcome:
@@ -53,13 +49,9 @@ def larger_ball_helps(subject: Subject) -> Outcome:
         for (smaller, before), (larger, after) in pairwise(sweep.items())
     ]
     worst, where = max(rises, key=lambda rise: (rise[0].beyond(RISE), rise[0].share))
-    return judged(
-        worst.beyond(RISE),
-        f"accuracy rises by at most {points(max(0.0, worst.share))} points with the radius ({where})",
-        "the larger ball holds the smaller one, so the attack at the larger one fails",
-        worst.share,
-        **_curve(sweep),
-    )
+    seen = f"accuracy rises by at most {points(max(0.0, worst.share))} points with the radius ({where})"
+    suggests = "the larger ball holds the smaller one, so the attack at the larger one fails"
+    return judged(worst.beyond(RISE), seen, suggests, worst.share, **_curve(sweep))
 
 
 def more_steps_help(subject: Subject) -> Outcome:
@@ -71,14 +63,10 @@ def more_steps_help(subject: Subject) -> Outcome:
     """
     short, long = subject.threat, longer(subject.threat)
     table = excess(subject.path(long).last, subject.path(short).last)
-    return judged(
-        table.beyond(RISE),
-        f"accuracy changes by {100 * table.share:+.1f} points from PGD-{short.steps} to PGD-{long.steps}",
-        "the attack loses what it had found; judge its worst iterate",
-        table.share,
-        right_after_more=table.more,
-        wrong_after_more=table.less,
-    )
+    seen = f"accuracy changes by {100 * table.share:+.1f} points from PGD-{short.steps} to PGD-{long.steps}"
+    suggests = "the attack loses what it had found; judge its worst iterate"
+    details = {"right_after_more": table.more, "wrong_after_more": table.less}
+    return judged(table.beyond(RISE), seen, suggests, table.share, **details)
 
 
 def not_converged(subject: Subject) -> Outcome:
@@ -96,15 +84,11 @@ def not_converged(subject: Subject) -> Outcome:
     lost, of = int((left & ~kept).sum()), int(left.sum())
     if of == 0:
         return not_applicable(f"PGD-{subject.threat.steps} leaves nothing to break")
-    return judged(
-        lower_bound(lost, of) > UNCONVERGED and lost >= LEAST * subject.n,
-        f"PGD-{long.steps} with {RESTARTS} starts breaks {points(lost / of)} % of the {of} images that"
-        f" PGD-{subject.threat.steps} leaves",
-        "the figure under PGD is of an attack that was stopped too early",
-        lost / of,
-        broken=lost,
-        left=of,
-    )
+    flagged = lower_bound(lost, of) > UNCONVERGED and lost >= LEAST * subject.n
+    breaks = f"PGD-{long.steps} with {RESTARTS} starts breaks {points(lost / of)} %"
+    seen = f"{breaks} of the {of} images that PGD-{subject.threat.steps} leaves"
+    suggests = "the figure under PGD is of an attack that was stopped too early"
+    return judged(flagged, seen, suggests, lost / of, broken=lost, left=of)
 
 
 def loss_rising(subject: Subject) -> Outcome:
@@ -143,14 +127,10 @@ def fgsm_stronger(subject: Subject) -> Outcome:
     """
     one, many = subject.path(one_step(subject.threat)).last, subject.path(subject.threat).last
     table = excess(many, one)
-    return judged(
-        table.beyond(RISE),
-        f"right: {points(int(one.sum()) / subject.n)} % under FGSM, {points(int(many.sum()) / subject.n)} % under PGD",
-        "steps lead astray what one step breaks; the loss surface misleads PGD",
-        table.share,
-        fgsm_alone=table.more,
-        pgd_alone=table.less,
-    )
+    fgsm, pgd = (points(int(right.sum()) / subject.n) for right in (one, many))
+    seen = f"right: {fgsm} % under FGSM, {pgd} % under PGD"
+    suggests = "steps lead astray what one step breaks; the loss surface misleads PGD"
+    return judged(table.beyond(RISE), seen, suggests, table.share, fgsm_alone=table.more, pgd_alone=table.less)
 
 
 def noise_as_strong(subject: Subject) -> Outcome:
@@ -167,14 +147,9 @@ def noise_as_strong(subject: Subject) -> Outcome:
     if max(noise, pgd) < NOISE_LEAST:
         return not_applicable(f"noise breaks {noise} images and PGD {pgd}: too few to compare")
     ratio = noise / max(pgd, 1)
-    return judged(
-        ratio > NOISE_RATIO,
-        f"the worst of {NOISE_DRAWS} random draws breaks {noise} images, PGD {pgd}",
-        "PGD does hardly better than chance, so its gradient says nothing",
-        ratio,
-        noise=noise,
-        pgd=pgd,
-    )
+    seen = f"the worst of {NOISE_DRAWS} random draws breaks {noise} images, PGD {pgd}"
+    suggests = "PGD does hardly better than chance, so its gradient says nothing"
+    return judged(ratio > NOISE_RATIO, seen, suggests, ratio, noise=noise, pgd=pgd)
 
 
 def catastrophic_overfitting(subject: Subject) -> Outcome:
@@ -185,12 +160,9 @@ def catastrophic_overfitting(subject: Subject) -> Outcome:
         this project's (35 networks trained here: 1.9 to 11.7).
     """
     table = excess(subject.path(one_step(subject.threat)).last, subject.path(subject.threat).last)
-    return judged(
-        table.beyond(OVERFITTED),
-        f"right under FGSM but not under PGD: {points(table.share)} points",
-        "it fits the one-step attack (catastrophic overfitting); figures of one-step attacks mean nothing here",
-        table.share,
-    )
+    seen = f"right under FGSM but not under PGD: {points(table.share)} points"
+    suggests = "it fits the one-step attack (catastrophic overfitting); figures of one-step attacks mean nothing here"
+    return judged(table.beyond(OVERFITTED), seen, suggests, table.share)
 
 
 def _sweep(subject: Subject) -> dict[float, Tensor]:
