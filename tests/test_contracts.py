@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import pytest
 
-from harness.conformance import checks, kinds, load_plugin
+from harness.conformance import checks, load_plugin
 from harness.registry.catalogue import KINDS, discover
 
 ELSEWHERE = {"cifar10", "svhn", "folder"}  # their images are not here: tests/harness/data makes them
 
 CASES = [
     pytest.param(kind, name, check, id=f"{kind} {name}: {check}")
-    for kind in kinds()
+    for kind in (spec.noun for spec in KINDS.values())
     for name in sorted(discover(f"{kind}s").found)
     if name not in ELSEWHERE
     for check in checks(kind)

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import HarnessError, PluginError
 from harness.plugin.settings import Plugin
-from harness.registry.catalogue import KINDS, discover
+from harness.registry.catalogue import discover
 from harness.registry.faults import place_of
 
 ContractCheck = Callable[[Any], None]
@@ -34,8 +34,7 @@ class Checked:
 
 def checks(kind: str) -> dict[str, ContractCheck]:
     """The checks of a kind (``method``, ``attack``, ``network``, ``dataset``, ``wrapper``), keyed by the rule."""
-    module = importlib.import_module(f"harness.conformance.{kind}")
-    found: dict[str, ContractCheck] = module.CHECKS
+    found: dict[str, ContractCheck] = importlib.import_module(f"harness.conformance.{kind}").CHECKS
     return found
 
 
@@ -56,11 +55,6 @@ def run_checks(kind: str, plugin: Plugin) -> Iterator[Checked]:
             yield Checked(name, text + place_of(error, plugin))
         else:
             yield Checked(name, None)
-
-
-def kinds() -> list[str]:
-    """The kinds of plugins, in the singular."""
-    return [spec.noun for spec in KINDS.values()]
 
 
 def require(holds: bool, problem: str) -> None:

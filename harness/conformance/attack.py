@@ -57,9 +57,8 @@ def inside(attack: Attack) -> None:
 
 def any_radius(attack: Attack) -> None:
     for epsilon in RADII:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            threat = replace(THREAT, epsilon=epsilon, step_size=epsilon / 4)
+        threat = replace(THREAT, epsilon=epsilon, step_size=epsilon / 4)
+        with warnings.catch_warnings(record=True, action="always") as caught:
             x_adv = _result(attack, threat=threat)
         require(bool(x_adv.isfinite().all()), f"with an epsilon of {epsilon:g} it returns values that are not finite")
         _require_inside(x_adv, threat)
@@ -154,10 +153,8 @@ def _passed(attack: Attack) -> Passes:
 
 def cost(attack: Attack) -> None:
     passed, declared = _passed(attack).forward, attack.passes(THREAT).forward
-    require(
-        passed <= declared + 1e-9,
-        f"it took {passed:g} forward passes an image, but passes() says at most {declared:g}",
-    )
+    within = passed <= declared + 1e-9
+    require(within, f"it took {passed:g} forward passes an image, but passes() says at most {declared:g}")
 
 
 def kind(attack: Attack) -> None:

@@ -41,10 +41,8 @@ def repeatable(source: DataSource) -> None:
 def declarations(source: DataSource) -> None:
     names = protocol_names()
     require(source.protocol in names, f"its protocol {source.protocol!r} is none of {', '.join(names)}")
-    fields = {info.name for info in source.describe()}
-    require(
-        source.argument is None or source.argument in fields, f"its argument {source.argument!r} is not a setting of it"
-    )
+    known = source.argument in {None, *(info.name for info in source.describe())}
+    require(known, f"its argument {source.argument!r} is not a setting of it")
 
 
 CHECKS: dict[str, ContractCheck] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +25,9 @@ def _stages(method: Method) -> Iterator[tuple[float, Method, nn.Module]]:
 
 def scalar(method: Method) -> None:
     for progress, made, model in _stages(method):
-        loss = cast(object, made.loss(probe_step(model, progress)))
+        loss: Any = made.loss(probe_step(model, progress))
         require(isinstance(loss, Tensor), f"loss returned a {type(loss).__name__}; return a tensor")
-        shape = tuple(cast(Tensor, loss).shape)
+        shape = tuple(loss.shape)
         require(shape == (), f"loss has shape {shape}; return a scalar, such as the mean over the batch")
 
 
@@ -43,9 +43,8 @@ def finite(method: Method) -> None:
 def reaches_every_parameter(method: Method) -> None:
     for progress, made, model in _stages(method):
         loss = made.loss(probe_step(model, progress))
-        require(
-            loss.requires_grad, "loss carries no gradient: compute it from step.model(...), not from detached tensors"
-        )
+        follows = loss.requires_grad
+        require(follows, "loss carries no gradient: compute it from step.model(...), not from detached tensors")
         names, parameters = zip(*model.named_parameters(), strict=True)
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         missing = [name for name, g in zip(names, gradients, strict=True) if g is None]
@@ -56,25 +55,20 @@ def reaches_every_parameter(method: Method) -> None:
 
 def weights_without_gradient(method: Method) -> None:
     for progress, made, model in _stages(method):
-        logged: dict[str, Tensor] = {}
+        logged: dict[str, Any] = {}
         made.loss(probe_step(model, progress, log=logged.__setitem__))
         for name, value in logged.items():
-            kind = type(cast(object, value)).__name__
-            require(isinstance(cast(object, value), Tensor), f"it logs {name} as {kind}; log a scalar tensor")
+            require(isinstance(value, Tensor), f"it logs {name} as {type(value).__name__}; log a scalar tensor")
             require(value.shape == (), f"it logs {name} of shape {tuple(value.shape)}; log scalars")
-            require(
-                not value.requires_grad,
-                f"it logs {name} with a gradient: weights are constants of the update, so detach them",
-            )
+            constant = not value.requires_grad
+            require(constant, f"it logs {name} with a gradient: weights are constants of the update, so detach them")
 
 
 def modes(method: Method) -> None:
     for progress, made, model in _stages(method):
         made.loss(probe_step(model, progress))
-        require(
-            all(module.training for module in model.modules()),
-            "it left the network in evaluation mode; step.perturb switches and restores the mode by itself",
-        )
+        kept = all(module.training for module in model.modules())
+        require(kept, "it left the network in evaluation mode; step.perturb switches and restores the mode by itself")
 
 
 def silent(method: Method) -> None:
@@ -117,10 +111,8 @@ def statistics(method: Method) -> None:
             f"in training mode it passes batches of {sorted(sizes)} images for a batch of 12: give each set of inputs"
             " a forward pass of its own, since concatenated ones share batch statistics",
         )
-        require(
-            len(seen) <= 8,
-            f"{len(seen)} passes in training mode for one update: craft with step.perturb, in evaluation mode",
-        )
+        n = len(seen)
+        require(n <= 8, f"{n} passes in training mode for one update: craft with step.perturb, in evaluation mode")
 
 
 def memory(method: Method) -> None:
@@ -132,10 +124,8 @@ def memory(method: Method) -> None:
         problem = unsavable(made) or next((lost for _, lost in remembered.lost()), None)
         require(problem is None, str(problem))
     one, other = (m.loss(probe_step(network)) for m, network in ((made, model), resumed(made, model)))
-    require(
-        torch.equal(one, other),
-        "after a save and a load it computes another loss: keep what it remembers in self.memory",
-    )
+    same = torch.equal(one, other)
+    require(same, "after a save and a load it computes another loss: keep what it remembers in self.memory")
 
 
 CHECKS: dict[str, ContractCheck] = {

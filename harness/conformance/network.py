@@ -41,11 +41,8 @@ def require_trainable(model: Any, shape: Shape, device: torch.device = CPU) -> N
 def parameters(model: Any, shape: Shape) -> None:
     require(isinstance(model, nn.Module), f"build gives a {type(model).__name__}; give a torch.nn.Module")
     named = [*model.named_parameters(), *model.named_buffers()]
-    lazy = [name for name, tensor in named if is_lazy(tensor)]
-    require(
-        not lazy,
-        f"{', '.join(lazy[:3])} has no shape before the first pass: use no lazy layers; build is given the shape",
-    )
+    lazy = ", ".join([name for name, tensor in named if is_lazy(tensor)][:3])
+    require(not lazy, f"{lazy} has no shape before the first pass: use no lazy layers; build is given the shape")
     require(any(True for _ in model.parameters()), "it has no parameters: there is nothing to train")
     trainable = any(parameter.requires_grad for parameter in model.parameters())
     require(trainable, "all its parameters are frozen (requires_grad is False): there is nothing to train")
@@ -73,10 +70,8 @@ def require_seeded(network: Network, shape: Shape, device: torch.device = CPU) -
         Violation: two networks built from the same seed differ in their weights or in their logits.
     """
     (weights, given), (others, again) = (_begun(network, shape, device) for _ in range(2))
-    require(
-        weights.keys() == others.keys() and all(same(weights[name], others[name]) for name in weights),
-        "the same seed gives different weights: draw initial weights from torch's global generator",
-    )
+    equal = weights.keys() == others.keys() and all(same(weights[name], others[name]) for name in weights)
+    require(equal, "the same seed gives different weights: draw initial weights from torch's global generator")
     alike = torch.equal(given, again) if device.type == "cpu" else torch.allclose(given, again, rtol=1e-3, atol=1e-4)
     require(
         alike,
@@ -105,10 +100,8 @@ def connected(model: nn.Module, shape: Shape, device: torch.device = CPU) -> Non
 
 def require_logits(given: Any, count: int, shape: Shape, mode: str) -> None:
     """Check that ``given`` is finite float32 logits with one row for each image."""
-    require(
-        isinstance(given, Tensor),
-        f"in {mode} mode it gives a {type(given).__name__}; give one tensor, (batch, classes)",
-    )
+    kind = type(given).__name__
+    require(isinstance(given, Tensor), f"in {mode} mode it gives a {kind}; give one tensor, (batch, classes)")
     require(
         tuple(given.shape) == (count, shape.classes),
         f"in {mode} mode, for images ({count}, {', '.join(map(str, shape[:3]))}) of {shape.classes} classes, it gives"
@@ -154,10 +147,8 @@ def deterministic(model: nn.Module, shape: Shape) -> None:
     model.eval()
     together, alone = model(x), torch.cat([model(image[None]) for image in x])
     require(torch.equal(model(x), together), "in evaluation mode two equal passes differ: it draws random numbers")
-    require(
-        torch.allclose(together, alone, rtol=1e-3, atol=1e-4),
-        "in evaluation mode an image's logits depend on the other images of the batch",
-    )
+    alike = torch.allclose(together, alone, rtol=1e-3, atol=1e-4)
+    require(alike, "in evaluation mode an image's logits depend on the other images of the batch")
 
 
 def differentiable(model: nn.Module, shape: Shape) -> None:
@@ -178,9 +169,8 @@ def refuses(network: Network) -> None:
     except SettingError:
         return
     except Exception as error:
-        require(
-            False, f"images of 500x3 give {type(error).__name__}; raise SettingError, which says the sizes it takes"
-        )
+        kind = type(error).__name__
+        require(False, f"images of 500x3 give {kind}; raise SettingError, which says the sizes it takes")
     else:
         require(tuple(output.shape) == (1, ABSURD.classes), "images of 500x3 give logits of another shape")
 

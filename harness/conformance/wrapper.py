@@ -38,10 +38,8 @@ def gradients(wrapper: Wrapper) -> None:
     scalar = isinstance(value, Tensor) and value.shape == () and not value.requires_grad
     require(scalar, "backward must return the loss, detached")
     for (name, parameter), old in zip(model.named_parameters(), before.parameters(), strict=True):
-        gradient = parameter.grad
-        require(
-            gradient is not None and bool(gradient.isfinite().all()), f"backward leaves no finite gradient in {name}"
-        )
+        finite = parameter.grad is not None and bool(parameter.grad.isfinite().all())
+        require(finite, f"backward leaves no finite gradient in {name}")
         require(torch.equal(parameter, old), f"backward changed {name}: restore the weights before the optimiser steps")
 
 

@@ -48,8 +48,7 @@ class PluginKind:
 
     def base(self) -> type[Plugin]:
         """The class that plugins of this kind derive from."""
-        module, _, name = self.contract.partition(":")
-        base: type[Plugin] = getattr(importlib.import_module(module), name)
+        base: type[Plugin] = pkgutil.resolve_name(self.contract)
         return base
 
 
@@ -110,10 +109,8 @@ class Catalogue:
         """Raise PluginError if one of these files, which the user named, cannot be used."""
         for file in files:
             if file.name.startswith("_"):
-                raise PluginError(
-                    f"the plugin file {file} cannot be used: a name that begins with _ marks a module that"
-                    " plugins share; rename it"
-                )
+                rule = "a name that begins with _ marks a module that plugins share; rename it"
+                raise PluginError(f"the plugin file {file} cannot be used: {rule}")
         named = {str(file.resolve()) for file in files}
         for broken in self.broken:
             if broken.where in named:
@@ -179,7 +176,7 @@ def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[PossiblePlug
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):
             module = f"{spec.package}.{info.name}"
-            yield PossiblePlugin(_plugin_name(info.name), module, partial(importlib.import_module, module))
+            yield PossiblePlugin(info.name.replace("_", "-"), module, partial(importlib.import_module, module))
     for entry in importlib.metadata.entry_points(group=spec.group):
         yield PossiblePlugin(entry.name, f"{entry.value} (entry point)", entry.load)
     folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
@@ -187,11 +184,7 @@ def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[PossiblePlug
     for file in [*dropped, *files]:
         if not file.name.startswith("_"):
             place = file.resolve()
-            yield PossiblePlugin(_plugin_name(file.stem), str(place), partial(_import_file, place), place)
-
-
-def _plugin_name(stem: str) -> str:
-    return stem.replace("_", "-")
+            yield PossiblePlugin(file.stem.replace("_", "-"), str(place), partial(_import_file, place), place)
 
 
 def _import_file(file: Path) -> ModuleType:

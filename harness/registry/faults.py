@@ -17,8 +17,7 @@ from harness.registry.catalogue import noun_of
 from harness.registry.shipped import ships, source_of_plugin
 from harness.runtime.process import process_kept
 
-_TORCH = Path(torch.__file__).parent
-_MODULES = _TORCH / "nn" / "modules"
+_MODULES = Path(torch.__file__).parent / "nn" / "modules"
 _LOG = logging.getLogger("harness.plugins")
 _LOG.addHandler(logging.NullHandler())  # without this, logging prints to stderr when no run's log is open
 

@@ -39,22 +39,15 @@ def imports_of(text: bytes) -> Imports:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError):
         return Imports()
-    known = _BY_NAME | {
-        alias.asname
-        for node in nodes
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-        if alias.name in _BY_NAME and alias.asname
-    }
+    aliases = [alias for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+    known = _BY_NAME | {alias.asname for alias in aliases if alias.name in _BY_NAME and alias.asname}
     names: list[tuple[int, tuple[str, ...]]] = []
     understood: set[int] = set()
     for node in nodes:
         names += _statement(node)
-        if isinstance(node, ast.Call) and _called(node.func) in known:
-            name = _literal(node)
-            if name is not None:
-                names.append(name)
-                understood.add(id(node.func))
+        if isinstance(node, ast.Call) and _called(node.func) in known and (name := _literal(node)) is not None:
+            names.append(name)
+            understood.add(id(node.func))
     hidden = any(set(_mentions(node)) & (known | _UNSEEN) for node in nodes if id(node) not in understood)
     texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return Imports(tuple(names), hidden, tuple(texts))
@@ -74,9 +67,8 @@ def _called(function: ast.expr) -> str:
 
 def _literal(call: ast.Call) -> tuple[int, tuple[str, ...]] | None:
     """The module that an import call names; None where the text does not show it."""
-    given = dict(zip(("name", "package"), call.args, strict=False)) | {
-        word.arg or "": word.value for word in call.keywords
-    }
+    given = dict(zip(("name", "package"), call.args, strict=False))
+    given |= {word.arg or "": word.value for word in call.keywords}
     package = given.pop("package", None)
     name = getattr(given.pop("name", None), "value", None)
     if not isinstance(name, str) or given or len(call.args) > 2:

@@ -64,11 +64,10 @@ def import_module(name: str, directory: Path) -> ModuleType:
     """
     with on_path(directory):
         importlib.invalidate_caches()
-        loaded = _file_of(sys.modules.get(name))
-        spec = None if loaded else importlib.util.find_spec(name)
-        file = loaded or (
-            Path(spec.origin).resolve() if spec is not None and spec.has_location and spec.origin else None
-        )
+        file = _file_of(sys.modules.get(name))
+        spec = importlib.util.find_spec(name) if file is None else None
+        if spec is not None and spec.has_location and spec.origin:
+            file = Path(spec.origin).resolve()
         source = closure([file] if file is not None else [], directory)
         _forget_the_outdated(source, directory)
         with _remembering(source.files):

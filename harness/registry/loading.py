@@ -98,12 +98,10 @@ def _kind_problems(data: Any) -> Iterator[str]:
         yield "its classes are not a tuple of strings; give their names, in the order of the labels"
     if not isinstance(data.levels, Real) or not 0 < float(data.levels) < math.inf:
         yield f"its levels are {data.levels!r}; give the pixel value that stands for 1.0, such as 255"
-    padding = getattr(data.augmentation, "crop_padding", None)
-    if not isinstance(data.augmentation, Augmentation) or not isinstance(padding, Integral) or padding < 0:
-        yield (
-            f"its augmentation is {data.augmentation!r}; give a harness.plugin.dataset.Augmentation, with crop_padding"
-            " 0 or more"
-        )
+    given = data.augmentation
+    padding = getattr(given, "crop_padding", None)
+    if not isinstance(given, Augmentation) or not isinstance(padding, Integral) or padding < 0:
+        yield f"its augmentation is {given!r}; give a harness.plugin.dataset.Augmentation, with crop_padding 0 or more"
     for name, part in (("train", data.train), ("test", data.test)):
         if not isinstance(part, Split):
             yield f"its {name} part is a {type(part).__name__}; give a harness.plugin.dataset.Split"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 _FOLDERS = {
     "plugin": ("settings", "threat", "adversary", "method", "attack", "network", "dataset", "wrapper", "state"),
@@ -36,12 +33,9 @@ class _Moved:
     """The last import finder that Python asks. It finds no module; for an old name its error states the new one."""
 
     @staticmethod
-    def find_spec(
-        name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(name: str, *_path_and_target: object) -> None:
         if name in NOW:
             raise ModuleNotFoundError(f"{name} is now {NOW[name]}: change the import", name=name)
-        return None
 
 
 def tell_of_moved_modules() -> None:

@@ -22,7 +22,7 @@ def names(kind: str, files: Sequence[Path] = ()) -> list[str]:
 
 
 def _kinds(file: Path) -> set[str]:
-    """The kinds of plugins that a file may define, judged by the modules that its base classes come from.
+    """The kinds of plugins that a file may define: its bases are contracts, or plugins that ship with harness.
 
     All kinds, if no base class is known (as when it comes from another file of the user).
     """
@@ -31,11 +31,13 @@ def _kinds(file: Path) -> set[str]:
     except (OSError, SyntaxError, ValueError):
         return set()
     origins = dict(_imports(tree))
-    bases = [ast.unparse(base) for node in tree.body if isinstance(node, ast.ClassDef) for base in node.bases]
-    known: set[str] = set()
-    for base in bases:
-        head, dot, rest = base.partition(".")
-        known.update(_kind_of(f"{origins.get(head, head)}{dot}{rest}"))
+    named = [ast.unparse(base) for node in tree.body if isinstance(node, ast.ClassDef) for base in node.bases]
+    bases = [f"{origins.get(head, head)}{dot}{rest}" for head, dot, rest in (name.partition(".") for name in named)]
+    known = {
+        kind
+        for kind, spec in KINDS.items()
+        if any(base == spec.contract.replace(":", ".") or base.startswith(f"{spec.package}.") for base in bases)
+    }
     return known or (set(KINDS) if bases else set())
 
 
@@ -46,10 +48,3 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from ((alias.asname, alias.name) for alias in node.names if alias.asname)
-
-
-def _kind_of(base: str) -> Iterator[str]:
-    """The kind of a class whose base is a contract, or a plugin that ships with harness; nothing for other bases."""
-    for kind, spec in KINDS.items():
-        if base == spec.contract.replace(":", ".") or base.startswith(f"{spec.package}."):
-            yield kind

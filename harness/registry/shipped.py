@@ -22,8 +22,7 @@ from harness.registry.source import Source, source_of
 @functools.cache
 def manifest() -> dict[str, dict[str, Any]]:
     """Kind -> name -> version and digest; ``engine`` holds the versions of the training and of the evaluation."""
-    text = (resources.files("harness") / "shipped.json").read_text(encoding="utf-8")
-    document: dict[str, dict[str, Any]] = json.loads(text)
+    document: dict[str, dict[str, Any]] = json.loads((resources.files("harness") / "shipped.json").read_bytes())
     return document
 
 
@@ -40,9 +39,8 @@ def source_of_plugin(cls: type[Plugin]) -> Source:
 def _source(cls: type[Plugin]) -> Source:
     source = source_of(cls)
     if not source.files:
-        raise PluginError(
-            f"the source of {cls.name!r} cannot be read; a plugin must be a Python file that is installed"
-        )
+        rule = "a plugin must be a Python file that is installed"
+        raise PluginError(f"the source of {cls.name!r} cannot be read; {rule}")
     return source
 
 

@@ -106,14 +106,12 @@ def _parts(definer: object) -> Iterator[object]:
     """A class and its bases; a function, and the functions that it wraps; an object, and its class with bases."""
     if isinstance(definer, functools.partial):
         yield from _parts(definer.func)
-        return
-    if isinstance(definer, type):
+    elif isinstance(definer, type):
         yield from inspect.getmro(definer)
-        return
-    yield definer
-    yield inspect.unwrap(definer) if callable(definer) else definer
-    if not inspect.isroutine(definer):
-        yield from inspect.getmro(type(definer))
+    else:
+        yield from (definer, inspect.unwrap(definer) if callable(definer) else definer)
+        if not inspect.isroutine(definer):
+            yield from inspect.getmro(type(definer))
 
 
 def _file_of(part: object) -> Path | None:

@@ -37,10 +37,9 @@ def radii(threat: Threat, shape: Sequence[int]) -> tuple[float, ...]:
     right on more than one class. It does not depend on the data; in L-infinity it is 1/2. For 8/255
     there the radii are 2, 4, 8, 16, 32, 64 and 127.5 of 255.
     """
-    epsilon = threat.epsilon
-    end = max(ball_of(threat.norm).grey(shape), epsilon)
-    doubles = {epsilon * 2.0**k for k in range(-2, 5)} if epsilon > 0 else set()
-    return (*sorted(r for r in doubles if r < end), end)
+    end = max(ball_of(threat.norm).grey(shape), threat.epsilon)
+    doubles = (threat.epsilon * 2.0**k for k in range(-2, 5))  # all 0 for a radius of 0
+    return (*(r for r in doubles if 0 < r < end), end)
 
 
 def at_radius(threat: Threat, radius: float) -> Threat:

@@ -1,13 +1,18 @@
-"""A check of rigour, and the outcome that its function returns."""
+"""A check of rigour, the outcome of its function, and what a count of a few images proves: chance raises no flag."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from torch import Tensor
 
 from harness.events import Finding, Status
+
+CONFIDENCE = 0.95  # of the one-sided bound: a flag is raised in one direction
+LEVEL = 0.01  # of McNemar's test
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,51 @@ class Check(Generic[Evidence]):
         mark = self.mark if outcome.status == "flagged" else ""
         value = outcome.value if outcome.value is not None and math.isfinite(outcome.value) else None
         return Finding(self.name, outcome.status, mark, value, self.threshold, outcome.reason, outcome.details)
+
+
+def lower_bound(count: int, of: int) -> float:
+    """The exact one-sided lower bound of a share (Clopper and Pearson 1934); 0 if there is nothing to count.
+
+    It is not Wilson's, whose bound for 1 of 1 is 0.27: a single image would raise a flag.
+    """
+    from scipy.stats import binomtest
+
+    if of == 0:
+        return 0.0
+    return float(binomtest(count, of, alternative="greater").proportion_ci(CONFIDENCE, method="exact").low)
+
+
+def upper_bound(count: int, of: int) -> float:
+    """The exact one-sided upper bound of a share; 1 if there is nothing to count."""
+    return 1.0 - lower_bound(of - count, of)
+
+
+class Excess(NamedTuple):
+    """By how much one set of images exceeds another, both of the same images: McNemar's table."""
+
+    more: int  # images only in the first set
+    less: int  # images only in the second set
+    of: int  # all images
+
+    @property
+    def share(self) -> float:
+        """The difference, as a share of all images."""
+        return (self.more - self.less) / self.of
+
+    def beyond(self, share: float) -> bool:
+        """Whether the difference exceeds ``share``, 0 or more, and chance (exact McNemar test, one-sided)."""
+        from scipy.stats import binomtest
+
+        if self.share <= share:
+            return False
+        return float(binomtest(self.more, self.more + self.less, alternative="greater").pvalue) < LEVEL
+
+
+def excess(first: Tensor, second: Tensor) -> Excess:
+    """The table of two ``(n,)`` bool tensors."""
+    return Excess(int((first & ~second).sum()), int((second & ~first).sum()), len(first))
+
+
+def points(share: float) -> str:
+    """A share as percent, for a sentence."""
+    return f"{100 * share:.1f}"

@@ -12,20 +12,7 @@ from torch import Tensor, nn
 from harness.events import Finding
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
-from harness.rigour import (
-    baselines,
-    classes,
-    consistency,
-    convergence,
-    forward,
-    gradients,
-    outputs,
-    permutation,
-    process,
-    radii,
-    repeats,
-    warned,
-)
+from harness.rigour import classes, consistency, forward, outputs, pgd, warned
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.check import Check
 from harness.rigour.record import Record
@@ -37,22 +24,22 @@ from harness.runtime.seeds import derive_seed
 _MISSHAPEN, _NOTHING_RIGHT, _UNATTACKED = map(attrgetter, ("misshapen", "nothing_right", "unattacked"))  # obstacles
 
 MODEL_CHECKS: tuple[Check[Subject], ...] = (
-    Check("random-forward", "R", repeats.one_answer, forward.SAME),
+    Check("random-forward", "R", forward.one_answer, forward.SAME),
     Check("training-mode", "T", forward.training_mode, None),
     Check("not-logits", "L", outputs.not_logits, 0.0),
     Check("class-collapse", "C", classes.class_collapse, classes.CROWDED, _MISSHAPEN),
-    Check("classes-permuted", "J", permutation.classes_permuted, permutation.GAINED, _MISSHAPEN),
-    Check("zero-gradient", "Z", gradients.zero_gradient, gradients.SHARE, _NOTHING_RIGHT),
-    Check("robust-everywhere", "E", radii.robust_everywhere, radii.LEFT, _NOTHING_RIGHT),
-    Check("larger-ball-helps", "B", radii.larger_ball_helps, radii.RISE, _UNATTACKED),
-    Check("more-steps-help", "K", convergence.more_steps_help, convergence.STEPS_RISE, _UNATTACKED),
-    Check("not-converged", "N", convergence.not_converged, convergence.UNCONVERGED, _UNATTACKED),
-    Check("loss-rising", "P", convergence.loss_rising, convergence.STILL_RISING, _UNATTACKED),
-    Check("loss-falls", "D", convergence.loss_falls, convergence.FALLEN, _UNATTACKED),
-    Check("fgsm-stronger", "G", baselines.fgsm_stronger, baselines.FGSM_MARGIN, _UNATTACKED),
-    Check("noise-as-strong", "U", baselines.noise_as_strong, baselines.NOISE_RATIO, _UNATTACKED),
-    Check("catastrophic-overfitting", "O", baselines.catastrophic_overfitting, baselines.OVERFITTED, _UNATTACKED),
-    Check("global-state", "F", process.global_state, None),  # last, since it sums up all passes
+    Check("classes-permuted", "J", classes.classes_permuted, classes.GAINED, _MISSHAPEN),
+    Check("zero-gradient", "Z", outputs.zero_gradient, outputs.WITHOUT_GRADIENT, _NOTHING_RIGHT),
+    Check("robust-everywhere", "E", pgd.robust_everywhere, pgd.LEFT, _NOTHING_RIGHT),
+    Check("larger-ball-helps", "B", pgd.larger_ball_helps, pgd.RISE, _UNATTACKED),
+    Check("more-steps-help", "K", pgd.more_steps_help, pgd.RISE, _UNATTACKED),
+    Check("not-converged", "N", pgd.not_converged, pgd.UNCONVERGED, _UNATTACKED),
+    Check("loss-rising", "P", pgd.loss_rising, pgd.STILL_RISING, _UNATTACKED),
+    Check("loss-falls", "D", pgd.loss_falls, pgd.FALLEN, _UNATTACKED),
+    Check("fgsm-stronger", "G", pgd.fgsm_stronger, pgd.RISE, _UNATTACKED),
+    Check("noise-as-strong", "U", pgd.noise_as_strong, pgd.NOISE_RATIO, _UNATTACKED),
+    Check("catastrophic-overfitting", "O", pgd.catastrophic_overfitting, pgd.OVERFITTED, _UNATTACKED),
+    Check("global-state", "F", forward.global_state, None),  # last, since it sums up all passes
 )
 
 VERDICT_CHECKS: tuple[Check[Record], ...] = (
@@ -87,11 +74,7 @@ def examine_model(
     """
     chosen = subset(y)
     draws = derive_seed(seed, "rigour")  # a model that draws at test time must draw here, to be caught
-    with (
-        arithmetic(x.device, "float32"),
-        isolated(model, x.device, draws) as isolation,
-        _left_as_it_was(model),
-    ):
+    with arithmetic(x.device, "float32"), isolated(model, x.device, draws) as isolation, _left_as_it_was(model):
         subject = Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names)
         return [check(subject) for check in MODEL_CHECKS]
 
@@ -111,7 +94,7 @@ def examine_verdicts(
         types, labels, warnings, names: see ``Record``.
         block: how many images a block of the evaluation has, and so a warning is about; None: all.
     """
-    record = Record.of(verdicts, types, labels, warnings, block, names)
+    record = Record(verdicts, types, labels, warnings, block, names)
     return [check(record) for check in VERDICT_CHECKS]
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from harness.rigour.check import Outcome, judged, not_applicable
-from harness.rigour.evidence import Excess, excess, lower_bound, points
+from harness.rigour.check import Outcome, excess, judged, lower_bound, not_applicable, points
 from harness.rigour.record import Record
 
 BROKEN, LEAST = 0.15, 0.02
@@ -35,14 +34,10 @@ def autoattack_gap(record: Record) -> Outcome:
     gap = gaps[shown]
     if gap["left"] == 0:
         return not_applicable(f"{shown} leaves nothing to break")
-    return judged(
-        bool(flagged),
-        f"{record.title(strong)} breaks {points(gap['share'])} % of the {gap['left']} images that {shown} leaves"
-        f" ({gap['points']:.1f} points)",
-        f"more than adversarial training shows; the figure under {shown} flatters this network (as GAIRAT's does)",
-        gap["share"],
-        **gaps,
-    )
+    breaks = f"{record.title(strong)} breaks {points(gap['share'])} % of the {gap['left']} images that {shown} leaves"
+    seen = f"{breaks} ({gap['points']:.1f} points)"
+    flatters = f"the figure under {shown} flatters this network (as GAIRAT's does)"
+    return judged(bool(flagged), seen, f"more than adversarial training shows; {flatters}", gap["share"], **gaps)
 
 
 def square_stronger(record: Record) -> Outcome:
@@ -57,15 +52,11 @@ def square_stronger(record: Record) -> Outcome:
     if not black_box or not gradient:
         return not_applicable(f"it needs verdicts under {record.wanted('black-box')} and under a gradient attack")
     alone = int((record.always(*gradient) & ~record.always(*black_box)).sum())
-    verb = "breaks" if len(black_box) == 1 else "break"
-    return judged(
-        lower_bound(alone, record.n) > ALONE,
-        f"{', '.join(map(record.title, black_box))} alone {verb} {points(alone / record.n)} % of the images,"
-        f" which {', '.join(gradient)} leave",
-        "gradients are masked; an attack that does not follow them does better",
-        alone / record.n,
-        alone=alone,
-    )
+    verb, share = "breaks" if len(black_box) == 1 else "break", alone / record.n
+    breaks = f"{', '.join(map(record.title, black_box))} alone {verb} {points(share)} % of the images"
+    seen = f"{breaks}, which {', '.join(gradient)} leave"
+    suggests = "gradients are masked; an attack that does not follow them does better"
+    return judged(lower_bound(alone, record.n) > ALONE, seen, suggests, share, alone=alone)
 
 
 def autoattack_misses(record: Record) -> Outcome:
@@ -76,19 +67,16 @@ def autoattack_misses(record: Record) -> Outcome:
         0.3 %, with five seeds of each).
     """
     strong, clean = record.strongest_ensemble(), record.of_kind("clean")
-    others = [attack for attack in record.attacks if attack not in (strong, *clean)]
+    others = [attack for attack in record.verdicts if attack not in (strong, *clean)]
     if strong is None or not others:
         return not_applicable(f"it needs verdicts under {record.wanted('ensemble')} and another attack")
     title = record.title(strong)
     missed = {a: int((record.always(strong) & ~record.always(a)).sum()) for a in others}
-    all_missed = int((record.always(strong) & ~record.always(*others)).sum())
-    return judged(
-        lower_bound(all_missed, record.n) > MISSED,
-        f"{title} leaves {points(all_missed / record.n)} % of the images, which {', '.join(others)} break",
-        f"{title} is unreliable here; take the worst case over attacks",
-        all_missed / record.n,
-        **missed,
-    )
+    of_all = int((record.always(strong) & ~record.always(*others)).sum())
+    share = of_all / record.n
+    seen = f"{title} leaves {points(share)} % of the images, which {', '.join(others)} break"
+    suggests = f"{title} is unreliable here; take the worst case over attacks"
+    return judged(lower_bound(of_all, record.n) > MISSED, seen, suggests, share, **missed)
 
 
 def robust_above_clean(record: Record) -> Outcome:
@@ -98,19 +86,17 @@ def robust_above_clean(record: Record) -> Outcome:
     Source: the image itself lies in the ball. An attack may repair an error by chance, hence 0.5 points.
     """
     unattacked = record.of_kind("clean")
-    attacks = [attack for attack in record.attacks if attack not in unattacked]
+    attacks = [attack for attack in record.verdicts if attack not in unattacked]
     if not unattacked or not attacks:
         return not_applicable(f"it needs verdicts under {record.wanted('clean')} and an attack")
     clean = record.median_seed(unattacked[0])
-    tables: dict[str, Excess] = {attack: excess(record.median_seed(attack), clean) for attack in attacks}
+    tables = {attack: excess(record.median_seed(attack), clean) for attack in attacks}
     most = max(attacks, key=lambda attack: (tables[attack].beyond(ABOVE), tables[attack].share))
-    return judged(
-        tables[most].beyond(ABOVE),
-        f"accuracy under {most} minus clean accuracy is {100 * tables[most].share:+.1f} points",
-        f"{most} repairs errors instead of making them; it is no attack on this network",
-        tables[most].share,
-        **{attack: table.share for attack, table in tables.items()},
-    )
+    share = tables[most].share
+    seen = f"accuracy under {most} minus clean accuracy is {100 * share:+.1f} points"
+    suggests = f"{most} repairs errors instead of making them; it is no attack on this network"
+    shares = {attack: table.share for attack, table in tables.items()}
+    return judged(tables[most].beyond(ABOVE), seen, suggests, share, **shares)
 
 
 def _gap(plain: Tensor, strong: Tensor) -> dict[str, Any]:

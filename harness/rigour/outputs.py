@@ -1,12 +1,12 @@
-"""Check of what the network returns: finite logits, which no bounded function has squeezed."""
+"""Checks of what the network gives an attack: finite logits, which no bounded function has squeezed, and a gradient."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from harness.plugin.adversary import Objective
-from harness.rigour.check import Outcome, judged
-from harness.rigour.evidence import lower_bound, points
+from harness.plugin.adversary import CrossEntropy, Margin, Objective
+from harness.rigour.check import Outcome, judged, lower_bound, points
 from harness.rigour.subject import Subject
 
 PROBABILITIES = 1e-5
@@ -15,6 +15,8 @@ NEAR = 0.01  # of the typical distance from an image's median output to its high
 FLAT = 0.05  # of that distance: how much the image's slope may change its highest output within the ball
 AT_BOUND = 0.10  # of the images
 NORMALISED = 1e-3  # the largest logsumexp of log-probabilities, which is 0 but for rounding
+TINY = 1e-12
+WITHOUT_GRADIENT = 0.01  # of the images
 _FADES = "the gradient fades there, and attacks follow it; give the values before that function"
 
 
@@ -69,6 +71,36 @@ def not_logits(subject: Subject) -> Outcome:
         seen = f"{points(held / subject.n)} % of the images have their highest output at one ceiling, and flat"
     suggests = f"where a function such as tanh, a sigmoid, or a clamp holds them, {_FADES}"
     return judged(flagged, seen, suggests, broken, probabilities=False, at_ceiling=held)
+
+
+def zero_gradient(subject: Subject) -> Outcome:
+    """Attacks get a gradient on every rightly classified image.
+
+    An image counts if the largest entry of its gradient is NaN or below 1e-12. Three gradients are looked at: of the
+    cross-entropy; of the logit margin, which does not saturate; and of the cross-entropy at each iterate of PGD that is
+    still right. The value is the largest of the three shares.
+    Source: Pintor et al. 2022, arXiv:2106.09947 (no gradient indicates a failed attack); AutoAttack warns of one such
+        point. 1 % and 1e-12 are this project's (35 networks trained here: none).
+    """
+    entropy, margin = (~(g.abs().amax(1) >= TINY) for g in subject.gradients(CrossEntropy(), Margin()))  # NaN counts
+    attacked = torch.zeros_like(subject.right)
+    if subject.unattacked is None:
+        path = subject.path(subject.threat)
+        attacked = (path.right[:-1] & ~(path.slopes >= TINY)).any(0)
+    of = int(subject.right.sum())
+    without = {"cross_entropy": entropy, "margin": margin, "attacked": attacked}
+    counts = {name: int((subject.right & images).sum()) for name, images in without.items()}
+    shares = {name: count / of for name, count in counts.items()}
+    beyond = {name for name, count in counts.items() if lower_bound(count, of) > WITHOUT_GRADIENT}
+    suggests = "gradients are masked"
+    if beyond == {"attacked"}:
+        suggests = "near the images gradients are masked, or no numbers, so that PGD goes astray"
+    elif "margin" not in beyond:
+        suggests = "the cross-entropy saturates, so that PGD on it is blind"
+    on = {name: f"{points(share)} %" for name, share in shares.items()}
+    clean = f"no gradient on {on['cross_entropy']} (cross-entropy), {on['margin']} (margin) of {of} images"
+    seen = f"{clean}, and under attack on {on['attacked']}"
+    return judged(bool(beyond), seen, suggests, max(shares.values()), **shares, images=of)
 
 
 def _one_sum(logits: Tensor) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,12 +10,11 @@ from torch import Tensor
 from harness.plugin.attack import Attack, AttackKind
 
 
-@dataclass(frozen=True)
 class Record:
     """The stored verdicts and warnings of one checkpoint.
 
     Attributes:
-        verdicts: for each attack ``(seeds, n)`` bool: right under the attack.
+        verdicts: for each attack ``(seeds, n)`` bool: right under the attack; made from bytes, as the store has them.
         types: the classes of the registered attacks, which declare what kind of attack each is. An attack that is not
             among them takes part only in the checks that need no kind.
         labels: ``(n,)``.
@@ -25,48 +23,29 @@ class Record:
         names: of the classes, by their labels; empty if unknown.
     """
 
-    verdicts: Mapping[str, Tensor]
-    types: Mapping[str, type[Attack]]
-    labels: Tensor
-    warnings: Mapping[str, Sequence[str]]
-    block: int
-    names: Sequence[str] = ()
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         verdicts: Mapping[str, Sequence[bytes]],
         types: Mapping[str, type[Attack]],
         labels: Tensor | Sequence[int],
         warnings: Mapping[str, Sequence[str]],
-        block: int | None,
+        block: int | None = None,
         names: Sequence[str] = (),
-    ) -> Record:
-        """Make a record from what ``examine_verdicts`` gets: verdicts are bytes, as the store has them."""
-        y = torch.as_tensor(labels).cpu()
-        read = {}
+    ) -> None:
+        self.labels, self.types, self.warnings, self.names = torch.as_tensor(labels).cpu(), types, warnings, names
+        self.block = min(block or self.n, self.n)
+        self.verdicts: dict[str, Tensor] = {}
         for attack, seeds in verdicts.items():
             lengths = {len(seed) for seed in seeds}
-            if lengths - {len(y)}:
-                raise ValueError(f"{attack} has verdicts of {sorted(lengths)} images, and there are {len(y)} labels")
+            if lengths - {self.n}:
+                raise ValueError(f"{attack} has verdicts of {sorted(lengths)} images, and there are {self.n} labels")
             if seeds:
-                read[attack] = torch.tensor([list(seed) for seed in seeds], dtype=torch.bool)
-        return cls(read, types, y, warnings, min(block or len(y), len(y)), names)
+                self.verdicts[attack] = torch.tensor([list(seed) for seed in seeds], dtype=torch.bool)
 
     @property
     def n(self) -> int:
         """How many images."""
         return len(self.labels)
-
-    @property
-    def attacks(self) -> list[str]:
-        """The attacks that have verdicts."""
-        return list(self.verdicts)
-
-    @property
-    def classes(self) -> list[int]:
-        """The labels that occur, in order."""
-        return sorted(set(self.labels.tolist()))
 
     def of_kind(self, *kinds: AttackKind) -> list[str]:
         """The attacks of these kinds that have verdicts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ class Looks(NamedTuple):
     streams: list[Mapping[str, object]]  # the model's generators before, between, and after the two equal passes
 
 
+@dataclass(eq=False)
 class Subject:
     """A model, images, and a budget. Each measurement is made in batches at first use, and kept.
 
@@ -47,20 +49,17 @@ class Subject:
         names: of the classes, by their labels; empty if unknown.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        threat: Threat,
-        seed: int,
-        batch: int,
-        isolation: Isolation,
-        names: Sequence[str] = (),
-    ) -> None:
-        self.model, self.x, self.y, self.threat, self.seed, self.batch = model, x, y, threat, seed, batch
-        self.isolation, self.names = isolation, names
-        self._plan = planned(threat, x.shape[1:])
+    model: nn.Module
+    x: Tensor
+    y: Tensor
+    threat: Threat
+    seed: int
+    batch: int
+    isolation: Isolation
+    names: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self._plan = planned(self.threat, self.x.shape[1:])
         self._paths: dict[Way, Trajectory] = {}
 
     @property
@@ -104,7 +103,7 @@ class Subject:
     def looks(self) -> Looks:
         """Passes as attacks make them, at uniform draws from the ball; made after the first looks."""
         assert self.first_looks is not None
-        x = self._drawn(self.x, generator(self.x.device, self.seed, "rigour", "looks"))
+        x = self.threat.ball(self.x).start("uniform", generator(self.x.device, self.seed, "rigour", "looks"))
         without = self.forward(x)
         streams, passes = [self.isolation.streams()], []
         for _ in range(2):
@@ -129,10 +128,6 @@ class Subject:
                 parts.append([logits.detach(), *(_input_gradient(loss, leaf).flatten(1) for loss in losses)])
         logits, *gradients = (torch.cat(each) for each in zip(*parts, strict=True))
         return logits, gradients
-
-    def _drawn(self, x: Tensor, draws: torch.Generator) -> Tensor:
-        """Uniform draws from the ball around the images."""
-        return self.threat.ball(x).start("uniform", draws)
 
     @cached_property
     def misshapen(self) -> str | None:
@@ -180,11 +175,9 @@ class Subject:
             guarded = Guarded(self.model)
             draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
             ascend(guarded, x, y, [CrossEntropy()], threat, draws, keep="worst")  # looks at the last iterate, too
-            losses = [CrossEntropy()(logits, y) for logits in guarded.logits]
-            logits = torch.stack(guarded.logits)
-            parts.append(
-                [torch.stack(losses), right(logits, y), logits.isfinite().all(-1), torch.stack(guarded.slopes)]
-            )
+            losses = torch.stack([CrossEntropy()(logits, y) for logits in guarded.logits])
+            logits, slopes = torch.stack(guarded.logits), torch.stack(guarded.slopes)
+            parts.append([losses, right(logits, y), logits.isfinite().all(-1), slopes])
         return Trajectory(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
 
     @cached_property
@@ -195,7 +188,7 @@ class Subject:
             draws = generator(x.device, self.seed, "rigour", "noise", start)
             kept = torch.ones_like(y, dtype=torch.bool)
             for _ in range(NOISE_DRAWS):
-                kept &= right(self.forward(self._drawn(x, draws)), y)
+                kept &= right(self.forward(self.threat.ball(x).start("uniform", draws)), y)
             parts.append(kept)
         return torch.cat(parts)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.rigour.check import Check, Outcome, judged, not_applicable
-from harness.rigour.evidence import lower_bound
+from harness.rigour.check import Check, Outcome, judged, lower_bound, not_applicable
 from harness.rigour.record import Record
 
 SHARE = 0.01  # of a block's images

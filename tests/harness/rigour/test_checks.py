@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from harness.events import Finding
 from harness.plugin.threat import Threat
 from harness.rigour.budgets import EXAMPLES, passes, radii
-from harness.rigour.check import Check
+from harness.rigour.check import Check, Excess, lower_bound, upper_bound
 from harness.rigour.checks import MODEL_CHECKS, VERDICT_CHECKS, examine_model, subset
-from harness.rigour.evidence import Excess, lower_bound, upper_bound
 from tests.broken_models import Landscape, landscape_images
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 

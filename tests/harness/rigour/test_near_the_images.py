@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from harness.plugin.threat import Threat
 from harness.rigour.check import Outcome
-from harness.rigour.gradients import zero_gradient
-from harness.rigour.outputs import not_logits
+from harness.rigour.outputs import not_logits, zero_gradient
 from harness.rigour.subject import Subject
 from harness.runtime.device import arithmetic
 from harness.runtime.isolation import isolated

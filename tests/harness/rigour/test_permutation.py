@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.rigour.check import Outcome
-from harness.rigour.permutation import best_order, classes_permuted
+from harness.rigour.classes import best_order, classes_permuted
 from harness.rigour.subject import Subject
 from harness.runtime.isolation import isolated
 from tests.tiny import draws, make_threat

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from harness.plugin.threat import Threat
 from harness.rigour.check import Outcome
-from harness.rigour.process import global_state
-from harness.rigour.repeats import one_answer
+from harness.rigour.forward import global_state, one_answer
 from harness.rigour.subject import Subject
 from harness.runtime.device import arithmetic
 from harness.runtime.isolation import isolated

@@ -109,8 +109,8 @@ def test_square_alone_on_few_images_may_be_chance() -> None:
 
 def test_of_an_even_number_of_seeds_the_lower_of_the_middle_two_stands_for_them() -> None:
     seeds = [verdicts(10, (0, right)) for right in (9, 3, 5, 7)]
-    assert int(Record.of({"pgd": seeds}, {}, [0] * 10, {}, None).median_seed("pgd").sum()) == 5
-    assert int(Record.of({"pgd": seeds[1:]}, {}, [0] * 10, {}, None).median_seed("pgd").sum()) == 5
+    assert int(Record({"pgd": seeds}, {}, [0] * 10, {}).median_seed("pgd").sum()) == 5
+    assert int(Record({"pgd": seeds[1:]}, {}, [0] * 10, {}).median_seed("pgd").sum()) == 5
 
 
 def test_images_that_autoattack_misses() -> None:
