@@ -1,20 +1,22 @@
-"""Compare two rows, or two runs, on the same test images: image by image, and over training seeds."""
+"""Compare two rows, two runs, or all pairs of a board's rows: image by image, and over training seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from harness.comparison.labels import Labels
 from harness.comparison.matching import Pair, common_column, network_pairs
 from harness.comparison.naming import Entrant
+from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared, VerdictsById
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import common_seeds, over_training_seeds, robust_sides
+from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, over_training_seeds, robust_sides
+from harness.leaderboard.ranking import boards, read_verdicts
 from harness.plugin.images import Images
 from harness.statistics.intervals import Interval
-from harness.statistics.paired import Crossed, bootstrap_difference, cross, cross_by_class, mcnemar
-from harness.statistics.significance import PairedT, holm
+from harness.statistics.paired import Crossed, PairedT, bootstrap_difference, cross, cross_by_class, holm, mcnemar
 from harness.store.store import Store
 
 
@@ -137,3 +139,43 @@ def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair]) -> Iterator[s
         yield "they have no training seed in common: initial weights and the order of images differ as well"
     if len(pairs) < 2:
         yield "one network each: this shows how these two networks differ, not how the methods would if trained again"
+
+
+@dataclass(frozen=True)
+class Family:
+    """All pairs of a board's rows in one column, best row first; Holm's correction goes over all pairs.
+
+    Attributes:
+        pairs: the two rows' names -> their comparison; None where they cannot be compared.
+    """
+
+    board: Board
+    column: Column
+    pairs: dict[tuple[str, str], Decision | None]
+
+
+def families(store: Store, selection: Selection) -> list[Family]:
+    """One family for each measured board of two or more ranked rows, in the column that ranks it.
+
+    Raises:
+        UnknownName: ``selection.sort`` is no column of any board.
+    """
+    found = []
+    for board in boards(store, selection):
+        rows = [row for row in board.rows if row.rank is not None]
+        if board.source == MEASURED and len(rows) > 1:
+            verdicts = read_verdicts(store, [network for row in rows for network in row.networks])
+            column = board.column(board.ranked_by)
+            pairs = combinations([row.networks for row in rows], 2)
+            decisions = corrected([compare_rows(one, other, column, verdicts) for one, other in pairs])
+            found.append(Family(board, column, dict(zip(combinations(_names(rows), 2), decisions, strict=True))))
+    return found
+
+
+def _names(rows: list[Row]) -> list[str]:
+    """The rows' labels, followed by network and checkpoint where the rows differ in these."""
+    parts = [[row.label for row in rows]]
+    for texts in ([row.arch_label for row in rows], [row.checkpoint for row in rows]):
+        if len(set(texts)) > 1:
+            parts.append(texts)
+    return [" ".join(words) for words in zip(*parts, strict=True)]

@@ -9,14 +9,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.comparison.comparison import Comparison, NetworkComparison, Tested
-from harness.comparison.families import Family
+from harness.comparison.comparison import Comparison, Family, NetworkComparison, Tested
 from harness.comparison.vulnerable import Vulnerable
 from harness.errors import visible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import TITLES
 from harness.leaderboard.pairs import RULE
-from harness.statistics.significance import ALPHA
+from harness.statistics.paired import ALPHA
 
 
 def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:

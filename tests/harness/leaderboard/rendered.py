@@ -10,8 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
-from harness.leaderboard.flags import Flag
+from harness.leaderboard.board import MEASURED, REPORTED, Board, Flag, Row, Selection
 from harness.leaderboard.pairs import Decision
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_table import render_table
