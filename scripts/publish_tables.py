@@ -83,10 +83,8 @@ def results_tables() -> str:
 def _mean(row: Row, column: str) -> str:
     """``78.9 [77.1, 80.7]``: the mean over training seeds and its interval; for one network its median."""
     figure = row.metrics[column]
-    if figure is None:
-        return "-"
-    if figure.train is None:
-        return f"{figure.median:.1f}"
+    if figure is None or figure.train is None:
+        return f"{figure.median:.1f}" if figure else "-"
     spread = figure.train
     return f"{spread.mean:.1f} {interval_text(t_interval(spread.mean, spread.std, spread.n))}"
 

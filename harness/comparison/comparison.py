@@ -82,35 +82,30 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     column = common_column(store, first, second, pairs, attack)
     usable = [(pair, shared) for pair, shared in ((p, column.in_common(*p)) for p in pairs) if shared]
     verdicts = store.verdicts_of({e.id for _, shared in usable for both in shared for e in both})
-    known = labels if isinstance(labels, Labels) else None
-    networks = tuple(_networks(pair, shared, column, verdicts, known) for pair, shared in usable)
+    networks = tuple(_networks(pair, shared, column, verdicts, labels) for pair, shared in usable)
     methods = over_training_seeds([shared for _, shared in usable], column, verdicts)
-    notes = [*_notes(first, second, [pair for pair, _ in usable])]
-    if isinstance(labels, str):
-        notes.append(f"no differences by class: {labels}")
-    return Comparison(first, second, column, networks, methods, tuple(notes))
+    unknown = [f"no differences by class: {labels}"] if isinstance(labels, str) else []
+    notes = (*_notes(first, second, [pair for pair, _ in usable]), *unknown)
+    return Comparison(first, second, column, networks, methods, notes)
 
 
 def _networks(
-    pair: Pair, shared: Shared, column: Column, verdicts: VerdictsById, labels: Labels | None
+    pair: Pair, shared: Shared, column: Column, verdicts: VerdictsById, labels: Labels | str
 ) -> NetworkComparison:
     one, other = pair
-    seeds: dict[str, list[int]] = {}
-    for e, _ in shared:
-        seeds.setdefault(e.attack, []).append(e.seed)
+    seeds = {attack: [e.seed for e, _ in shared if e.attack == attack] for attack in column.attacks}
     single = column.name != WORST_CASE
     by_seed = {e.seed: _tested(cross(verdicts[e.id], verdicts[f.id])) for e, f in shared} if single else {}
     robust = robust_sides(shared, verdicts)
     every = _tested(cross(*robust))
-    purpose = (column.name, one.checkpoint.sha256, other.checkpoint.sha256)
     return NetworkComparison(
         first=one,
         second=other,
         attack_seeds=seeds,
         by_seed=by_seed,
         every=every,
-        interval=bootstrap_difference(every.table, *purpose),
-        classes=_classes(*robust, labels, column.images) if labels else None,
+        interval=bootstrap_difference(every.table, column.name, one.checkpoint.sha256, other.checkpoint.sha256),
+        classes=_classes(*robust, labels, column.images) if isinstance(labels, Labels) else None,
     )
 
 

@@ -48,9 +48,7 @@ def common_columns(
         HarnessError: an attack is missing, or the attacks have no images or no seed in common; says which.
     """
     protocols = store.protocols()
-    by_attack = [
-        [column for column in _columns([(network, network)], protocols) if column.name == attack] for attack in attacks
-    ]
+    by_attack = [[c for c in _columns([(network, network)], protocols) if c.name == attack] for attack in attacks]
     for attack, columns in zip(attacks, by_attack, strict=True):
         if not columns:
             has = ", ".join(sorted({e.attack for e in _complete([network])})) or "none"

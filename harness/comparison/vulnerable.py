@@ -87,11 +87,8 @@ def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share:
 
 
 def _seeds(store: Store, shared: Shared, share: float, names: tuple[str, str]) -> tuple[SeedAgreement, ...]:
-    found = []
-    for e, f in shared:
-        first, second = _vulnerabilities(store, e, names[0]), _vulnerabilities(store, f, names[1])
-        found.append(SeedAgreement(e.seed, first, second, agreement(first, second, share)))
-    return tuple(found)
+    sides = ((e.seed, _vulnerabilities(store, e, names[0]), _vulnerabilities(store, f, names[1])) for e, f in shared)
+    return tuple(SeedAgreement(seed, one, other, agreement(one, other, share)) for seed, one, other in sides)
 
 
 def _vulnerabilities(store: Store, evaluation: EvaluationRecord, name: str) -> list[float]:

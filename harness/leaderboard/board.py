@@ -59,7 +59,6 @@ class Row(Trained):
         rank: among the rows of the board; None without a figure to rank by.
         runs: numbers of the runs behind the row.
         unseeded: attacks that draw no random numbers, so that one seed is enough.
-        networks: the networks that the row summarises.
         trained_here: False for a model from elsewhere, which was not trained under the protocol.
         flags: flags that the checks of rigour raised; None where no checks were made.
         worst_case_seeds: attack -> its seeds in the worst case, of the network that has the fewest.
@@ -106,7 +105,6 @@ class Board:
         columns: the protocol's attacks and, for measured rows, the worst case.
         attacks: attack -> SHA-256 of its settings; empty for reported rows.
         scope: the settings that the checks of rigour depend on; None for reported rows.
-        ranked_by: the column that the rows are ranked by.
     """
 
     dataset: str
