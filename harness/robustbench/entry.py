@@ -41,7 +41,7 @@ class Entry:
         if self.epsilon is not None and not math.isfinite(self.epsilon):
             raise HarnessError(f"eps={self.document['eps']!r} is refused: write 8/255 or a decimal")
         for key in _ACCURACIES:
-            percent = self.percent(key)
+            percent = self.number(key)
             if percent is not None and not 0 <= percent <= 100:
                 value = self.document[key]
                 raise HarnessError(f"{key}={value!r} is refused: accuracies are percentages, such as 91.08")
@@ -49,13 +49,10 @@ class Entry:
     @property
     def epsilon(self) -> float | None:
         """The radius of the ball, on the [0, 1] pixel scale; None for common corruptions."""
-        return self._number("eps")
+        return self.number("eps")
 
-    def percent(self, key: str) -> float | None:
-        """An accuracy in percent, such as ``clean_acc``; None where the entry has none."""
-        return self._number(key)
-
-    def _number(self, key: str) -> float | None:
+    def number(self, key: str) -> float | None:
+        """A value as a number, such as the accuracy ``clean_acc`` in percent; None where the entry has none."""
         value = self.document.get(key)
         if value is None or (isinstance(value, str) and value.strip().lower() in _NOT_KNOWN):
             return None
@@ -70,10 +67,8 @@ class Entry:
 
 
 def _read_number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
     if isinstance(value, (int, float)):
-        return float(value)
+        return None if isinstance(value, bool) else float(value)
     match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
