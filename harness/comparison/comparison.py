@@ -15,7 +15,7 @@ from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, over_training_seeds, robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
 from harness.plugin.images import Images
-from harness.statistics.intervals import Interval
+from harness.statistics.figures import Interval
 from harness.statistics.paired import Crossed, PairedT, bootstrap_difference, cross, cross_by_class, holm, mcnemar
 from harness.store.store import Store
 

@@ -9,8 +9,7 @@ from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.pairs import RULE
 from harness.reference import ABOUT
-from harness.statistics.figures import Figure, plus_minus
-from harness.statistics.intervals import Interval, t_interval, wilson
+from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
 
 TIED = "≈"  # beside the rank of a row that does not differ significantly from the best
 MADE_ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol

@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.leaderboard.columns import Column, Shared, VerdictsById
 from harness.leaderboard.contestants import Contestant
-from harness.statistics.intervals import Interval
+from harness.statistics.figures import Interval
 from harness.statistics.paired import ALPHA, PairedT, cross, holm, mcnemar, paired_t, robust_under_every
 
 PAIRED_T: Literal["paired t"] = "paired t"

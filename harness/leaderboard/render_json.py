@@ -10,8 +10,7 @@ from typing import Any
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.pairs import Decision
-from harness.statistics.figures import Figure, Spread
-from harness.statistics.intervals import LEVEL, Interval, t_interval, wilson
+from harness.statistics.figures import LEVEL, Figure, Interval, Spread, t_interval, wilson
 from harness.statistics.paired import PairedT
 
 

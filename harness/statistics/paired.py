@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from harness.identity import digest
-from harness.statistics.intervals import LEVEL, Interval, t_interval
+from harness.statistics.figures import LEVEL, Interval, t_interval
 
 ALPHA = 0.05
 RESAMPLES = 9_999
@@ -22,10 +22,8 @@ _SAME = 1e-9  # points: differences closer than this are equal up to rounding
 
 
 def robust_under_every(verdicts: Sequence[bytes]) -> bytes:
-    """For each image, 1 where it is right under every attack and seed: the bitwise AND of all verdicts.
+    """For each image, 1 where one network is right under every attack and seed: the bitwise AND of its verdicts.
 
-    Args:
-        verdicts: of one network on the same images, one entry for each attack and seed.
     Raises:
         ValueError: ``verdicts`` is empty.
     """
@@ -121,11 +119,7 @@ def bootstrap_difference(table: Crossed, *purpose: str | int) -> Interval:
 
 
 def cross_by_class(first: bytes, second: bytes, labels: Sequence[int], classes: int) -> list[Crossed | None]:
-    """One table for each class; None for a class without images.
-
-    Args:
-        labels: the class of each image, in the order of the verdicts.
-    """
+    """One table for each class, given the class of each image; None for a class without images."""
     tables: list[Crossed | None] = []
     for wanted in range(classes):
         chosen = [i for i, label in enumerate(labels) if label == wanted]

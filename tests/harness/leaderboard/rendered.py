@@ -15,8 +15,7 @@ from harness.leaderboard.pairs import Decision
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_table import render_table
 from harness.plugin.images import Images
-from harness.statistics.figures import Figure, Spread
-from harness.statistics.intervals import Interval
+from harness.statistics.figures import Figure, Interval, Spread
 from harness.store.store import Store
 
 COLUMNS = ("natural", "pgd", "cw", "autoattack", "worst_case")
