@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from harness.comparison.labels import Labels
-from harness.comparison.matching import Pair, common_column, network_pairs
+from harness.comparison.matching import Pair, common_column
 from harness.comparison.naming import Entrant
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared, VerdictsById
@@ -78,9 +78,7 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     Raises:
         HarnessError: the entrants were not measured on the same images by the same attack; says what differs.
     """
-    pairs = network_pairs(first, second)
-    column = common_column(store, first, second, pairs, attack)
-    usable = [(pair, shared) for pair, shared in ((p, column.in_common(*p)) for p in pairs) if shared]
+    column, usable = common_column(store, first, second, attack)
     verdicts = store.verdicts_of({e.id for _, shared in usable for both in shared for e in both})
     networks = tuple(_networks(pair, shared, column, verdicts, labels) for pair, shared in usable)
     methods = over_training_seeds([shared for _, shared in usable], column, verdicts)
@@ -138,15 +136,11 @@ def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair]) -> Iterator[s
 
 @dataclass(frozen=True)
 class Family:
-    """All pairs of a board's rows in one column, best row first; Holm's correction goes over all pairs.
-
-    Attributes:
-        pairs: the two rows' names -> their comparison; None where they cannot be compared.
-    """
+    """All pairs of a board's rows in one column, best row first; Holm's correction goes over all pairs."""
 
     board: Board
     column: Column
-    pairs: dict[tuple[str, str], Decision | None]
+    pairs: dict[tuple[str, str], Decision | None]  # by the rows' names; None where they cannot be compared
 
 
 def families(store: Store, selection: Selection) -> list[Family]:

@@ -17,18 +17,13 @@ MEASURED, REPORTED = "measured", "reported"
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag that one check raised on ``networks`` of the ``of`` examined networks of a row.
+    """A flag that one check raised on ``networks`` of the ``of`` examined networks of a row."""
 
-    Attributes:
-        mark: one character.
-        reason: the check's reason for the first flagged network.
-    """
-
-    mark: str
+    mark: str  # one character
     check: str
     networks: int
     of: int
-    reason: str
+    reason: str  # for the first flagged network
 
 
 def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | None:

@@ -23,14 +23,10 @@ Shared = Sequence[tuple[EvaluationRecord, EvaluationRecord]]
 
 @dataclass(frozen=True)
 class Column:
-    """An attack, or the worst case, on certain test images.
-
-    Attributes:
-        attacks: attack -> SHA-256 of its settings: one entry, or for the worst case all attacks of the protocol.
-    """
+    """An attack, or the worst case, on certain test images."""
 
     name: str
-    attacks: Mapping[str, str]
+    attacks: Mapping[str, str]  # attack -> SHA-256 of its settings; for the worst case all attacks of the protocol
     images: Images
 
     @property

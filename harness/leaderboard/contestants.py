@@ -72,11 +72,7 @@ def _named(name: str, code: str | None, departures: dict[str, Any]) -> str:
 
 
 def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """For every identity the newest attempt that is done.
-
-    Args:
-        runs: in the order of their numbers.
-    """
+    """For every identity the newest attempt that is done, of runs in the order of their numbers."""
     return list({run.identity: run for run in runs if run.status == "done"}.values())
 
 

@@ -57,6 +57,11 @@ def common_seeds(first: Sequence[Contestant], second: Sequence[Contestant]) -> l
     return sorted(pairs, key=lambda pair: pair[0].train_seed or 0)
 
 
+def network_pairs(first: Sequence[Contestant], second: Sequence[Contestant]) -> list[tuple[Contestant, Contestant]]:
+    """Pairs of networks with the same training seed; without any, the first network of each side."""
+    return common_seeds(first, second) or list(zip(first[:1], second[:1], strict=False))
+
+
 def compare_rows(
     first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: VerdictsById
 ) -> Decision | None:
@@ -72,8 +77,7 @@ def compare_rows(
         None where a row has no figure in the column, or the rows have no attack seed in common.
     """
     first, second = ([n for n in row if all(column.evaluations(n).values())] for row in (first, second))
-    pairs = common_seeds(first, second) or list(zip(first[:1], second[:1], strict=False))
-    shared = [together for together in (column.in_common(*pair) for pair in pairs) if together]
+    shared = [together for pair in network_pairs(first, second) if (together := column.in_common(*pair))]
     if not shared:
         return None
     t = over_training_seeds(shared, column, verdicts)
