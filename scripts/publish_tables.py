@@ -12,7 +12,7 @@ from harness.leaderboard.columns import VerdictsById
 from harness.leaderboard.pairs import common_seeds, over_training_seeds
 from harness.leaderboard.ranking import boards, read_verdicts
 from harness.leaderboard.render_markdown import markdown_table
-from harness.statistics.intervals import t_interval
+from harness.statistics.figures import t_interval
 from harness.store.records import RunRecord
 from harness.store.store import Store
 
@@ -49,15 +49,12 @@ def readme_table() -> str:
         " networks' medians, the root mean square of their deviations)"
     )
     medians, *rest = legend(chosen, intervals=False)
-    return "\n\n".join([*parts, ". ".join([f"{medians}; {counted}", *map(_sentence, rest), _place(runs)])])
+    sentences = (text[0].upper() + text[1:] for text in rest)
+    return "\n\n".join([*parts, ". ".join([f"{medians}; {counted}", *sentences, _place(runs)])])
 
 
 def _marked(row: Row) -> str:
     return f"{row.label} {TIED}" if row.tied else row.label
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def results_tables() -> str:
@@ -83,10 +80,8 @@ def results_tables() -> str:
 def _mean(row: Row, column: str) -> str:
     """``78.9 [77.1, 80.7]``: the mean over training seeds and its interval; for one network its median."""
     figure = row.metrics[column]
-    if figure is None:
-        return "-"
-    if figure.train is None:
-        return f"{figure.median:.1f}"
+    if figure is None or figure.train is None:
+        return f"{figure.median:.1f}" if figure else "-"
     spread = figure.train
     return f"{spread.mean:.1f} {interval_text(t_interval(spread.mean, spread.std, spread.n))}"
 
@@ -94,8 +89,8 @@ def _mean(row: Row, column: str) -> str:
 def _difference(row: Row, base: Row, board: Board, name: str, verdicts: VerdictsById) -> str:
     """``+2.2 [+0.6, +3.9]``: over the training seeds that both rows have; a dash if these are fewer than two."""
     column = board.column(name)
-    shared = [column.in_common(*pair) for pair in common_seeds(row.networks, base.networks)]
-    t = over_training_seeds([together for together in shared if together], column, verdicts)
+    pairs = common_seeds(row.networks, base.networks)
+    t = over_training_seeds([shared for pair in pairs if (shared := column.in_common(*pair))], column, verdicts)
     return "-" if t is None else f"{t.difference:+.1f} {interval_text(t.interval, sign=True)}"
 
 

@@ -20,11 +20,9 @@ def document() -> dict[str, dict[str, object]]:
     known = manifest()
     kinds: dict[str, dict[str, object]] = {"engine": dict(known["engine"])}
     for kind in KINDS:
+        versions = known.get(kind, {})
         kinds[kind] = {
-            name: {
-                "version": known.get(kind, {}).get(name, {"version": 1})["version"],
-                "source": source_of(found.cls).digest,
-            }
+            name: {"version": versions.get(name, {"version": 1})["version"], "source": source_of(found.cls).digest}
             for name, found in sorted(discover(kind).found.items())
             if "entry point" not in found.where
         }

@@ -62,7 +62,7 @@ def compare(
     from harness.comparison import document as documents
     from harness.comparison import text as texts
     from harness.comparison.comparison import compare as compare_entrants
-    from harness.comparison.families import families
+    from harness.comparison.comparison import families
     from harness.comparison.labels import known_labels, labels_of, read
     from harness.comparison.naming import Where, find_one, find_two
     from harness.comparison.vulnerable import attacks_agree, networks_agree

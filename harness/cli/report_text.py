@@ -10,7 +10,7 @@ from harness.statistics.figures import plus_minus
 
 if TYPE_CHECKING:
     from harness.planning.report import ModelReport, Result
-    from harness.statistics.intervals import Interval
+    from harness.statistics.figures import Interval
 
 BARS = 4  # the column of a sweep's bars
 BAR = 40  # characters for 100 %

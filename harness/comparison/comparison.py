@@ -1,20 +1,22 @@
-"""Compare two rows, or two runs, on the same test images: image by image, and over training seeds."""
+"""Compare two rows, two runs, or all pairs of a board's rows: image by image, and over training seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from harness.comparison.labels import Labels
-from harness.comparison.matching import Pair, common_column, network_pairs
+from harness.comparison.matching import Pair, common_column
 from harness.comparison.naming import Entrant
+from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared, VerdictsById
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import common_seeds, over_training_seeds, robust_sides
+from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, over_training_seeds, robust_sides
+from harness.leaderboard.ranking import boards, read_verdicts
 from harness.plugin.images import Images
-from harness.statistics.intervals import Interval
-from harness.statistics.paired import Crossed, bootstrap_difference, cross, cross_by_class, mcnemar
-from harness.statistics.significance import PairedT, holm
+from harness.statistics.figures import Interval
+from harness.statistics.paired import Crossed, PairedT, bootstrap_difference, cross, cross_by_class, holm, mcnemar
 from harness.store.store import Store
 
 
@@ -76,39 +78,32 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     Raises:
         HarnessError: the entrants were not measured on the same images by the same attack; says what differs.
     """
-    pairs = network_pairs(first, second)
-    column = common_column(store, first, second, pairs, attack)
-    usable = [(pair, shared) for pair, shared in ((p, column.in_common(*p)) for p in pairs) if shared]
+    column, usable = common_column(store, first, second, attack)
     verdicts = store.verdicts_of({e.id for _, shared in usable for both in shared for e in both})
-    known = labels if isinstance(labels, Labels) else None
-    networks = tuple(_networks(pair, shared, column, verdicts, known) for pair, shared in usable)
+    networks = tuple(_networks(pair, shared, column, verdicts, labels) for pair, shared in usable)
     methods = over_training_seeds([shared for _, shared in usable], column, verdicts)
-    notes = [*_notes(first, second, [pair for pair, _ in usable])]
-    if isinstance(labels, str):
-        notes.append(f"no differences by class: {labels}")
-    return Comparison(first, second, column, networks, methods, tuple(notes))
+    unknown = [f"no differences by class: {labels}"] if isinstance(labels, str) else []
+    notes = (*_notes(first, second, [pair for pair, _ in usable]), *unknown)
+    return Comparison(first, second, column, networks, methods, notes)
 
 
 def _networks(
-    pair: Pair, shared: Shared, column: Column, verdicts: VerdictsById, labels: Labels | None
+    pair: Pair, shared: Shared, column: Column, verdicts: VerdictsById, labels: Labels | str
 ) -> NetworkComparison:
     one, other = pair
-    seeds: dict[str, list[int]] = {}
-    for e, _ in shared:
-        seeds.setdefault(e.attack, []).append(e.seed)
+    seeds = {attack: [e.seed for e, _ in shared if e.attack == attack] for attack in column.attacks}
     single = column.name != WORST_CASE
     by_seed = {e.seed: _tested(cross(verdicts[e.id], verdicts[f.id])) for e, f in shared} if single else {}
     robust = robust_sides(shared, verdicts)
     every = _tested(cross(*robust))
-    purpose = (column.name, one.checkpoint.sha256, other.checkpoint.sha256)
     return NetworkComparison(
         first=one,
         second=other,
         attack_seeds=seeds,
         by_seed=by_seed,
         every=every,
-        interval=bootstrap_difference(every.table, *purpose),
-        classes=_classes(*robust, labels, column.images) if labels else None,
+        interval=bootstrap_difference(every.table, column.name, one.checkpoint.sha256, other.checkpoint.sha256),
+        classes=_classes(*robust, labels, column.images) if isinstance(labels, Labels) else None,
     )
 
 
@@ -137,3 +132,39 @@ def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair]) -> Iterator[s
         yield "they have no training seed in common: initial weights and the order of images differ as well"
     if len(pairs) < 2:
         yield "one network each: this shows how these two networks differ, not how the methods would if trained again"
+
+
+@dataclass(frozen=True)
+class Family:
+    """All pairs of a board's rows in one column, best row first; Holm's correction goes over all pairs."""
+
+    board: Board
+    column: Column
+    pairs: dict[tuple[str, str], Decision | None]  # by the rows' names; None where they cannot be compared
+
+
+def families(store: Store, selection: Selection) -> list[Family]:
+    """One family for each measured board of two or more ranked rows, in the column that ranks it.
+
+    Raises:
+        UnknownName: ``selection.sort`` is no column of any board.
+    """
+    found = []
+    for board in boards(store, selection):
+        rows = [row for row in board.rows if row.rank is not None]
+        if board.source == MEASURED and len(rows) > 1:
+            verdicts = read_verdicts(store, [network for row in rows for network in row.networks])
+            column = board.column(board.ranked_by)
+            pairs = combinations([row.networks for row in rows], 2)
+            decisions = corrected([compare_rows(one, other, column, verdicts) for one, other in pairs])
+            found.append(Family(board, column, dict(zip(combinations(_names(rows), 2), decisions, strict=True))))
+    return found
+
+
+def _names(rows: list[Row]) -> list[str]:
+    """The rows' labels, followed by network and checkpoint where the rows differ in these."""
+    parts = [[row.label for row in rows]]
+    for texts in ([row.arch_label for row in rows], [row.checkpoint for row in rows]):
+        if len(set(texts)) > 1:
+            parts.append(texts)
+    return [" ".join(words) for words in zip(*parts, strict=True)]

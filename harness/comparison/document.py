@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.comparison.comparison import Comparison, NetworkComparison, Tested
-from harness.comparison.families import Family
+from harness.comparison.comparison import Comparison, Family, NetworkComparison, Tested
 from harness.comparison.vulnerable import SeedAgreement, Vulnerable
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant

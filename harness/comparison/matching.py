@@ -6,37 +6,37 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.comparison.naming import Entrant
 from harness.errors import HarnessError
-from harness.leaderboard.columns import WORST_CASE, Column
+from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import common_seeds
+from harness.leaderboard.pairs import network_pairs
 from harness.store.records import EvaluationRecord, ProtocolRecord
 from harness.store.store import Store
 
 Pair = tuple[Contestant, Contestant]
 
 
-def network_pairs(first: Entrant, second: Entrant) -> list[Pair]:
-    """Pairs of networks with the same training seed; without any, each entrant's first network."""
-    return common_seeds(first.networks, second.networks) or [(first.networks[0], second.networks[0])]
-
-
-def common_column(store: Store, first: Entrant, second: Entrant, pairs: Sequence[Pair], attack: str | None) -> Column:
+def common_column(
+    store: Store, first: Entrant, second: Entrant, attack: str | None
+) -> tuple[Column, list[tuple[Pair, Shared]]]:
     """The column in which two entrants can be compared: the same attack settings, the most test images.
 
     Args:
         attack: its name, or ``worst_case``; None: the attack that stands last in the newest protocol.
+    Returns:
+        The column, and each pair of networks with its evaluations there; at least one pair.
     Raises:
         HarnessError: there is no such column; says what differs.
     """
     one, other = first.place[0], second.place[0]
     if first.networks[0].dataset.fingerprint != second.networks[0].dataset.fingerprint:
         raise HarnessError(f"{first.name} was measured on {one}, {second.name} on {other}: not the same test images")
-    protocols = store.protocols()
+    pairs, protocols = network_pairs(first.networks, second.networks), store.protocols()
     asked = [c for c in _columns(pairs, protocols) if (c.name == attack if attack else c.name != WORST_CASE)]
     columns = [column for column in asked if any(column.in_common(*pair) for pair in pairs)]
     if not columns:
         raise HarnessError(_what_differs(first, second, pairs, attack))
-    return max(columns, key=lambda column: (_place(column, protocols), column.examples))
+    column = max(columns, key=lambda column: (_place(column, protocols), column.examples))
+    return column, [(pair, shared) for pair in pairs if (shared := column.in_common(*pair))]
 
 
 def common_columns(
@@ -48,9 +48,7 @@ def common_columns(
         HarnessError: an attack is missing, or the attacks have no images or no seed in common; says which.
     """
     protocols = store.protocols()
-    by_attack = [
-        [column for column in _columns([(network, network)], protocols) if column.name == attack] for attack in attacks
-    ]
+    by_attack = [[c for c in _columns([(network, network)], protocols) if c.name == attack] for attack in attacks]
     for attack, columns in zip(attacks, by_attack, strict=True):
         if not columns:
             has = ", ".join(sorted({e.attack for e in _complete([network])})) or "none"

@@ -11,16 +11,14 @@ from harness.leaderboard.contestants import Contestant, contestants, newest
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
 
+_SAY_WHICH = "say which, by --dataset, --arch, or --protocol"
+
 
 @dataclass(frozen=True)
 class Entrant:
-    """One side of a comparison: networks that share everything but the training seed.
+    """One side of a comparison: networks that share everything but the training seed."""
 
-    Attributes:
-        name: as the user wrote it; after a run's number, the row's label.
-    """
-
-    name: str
+    name: str  # as the user wrote it; after a run's number, the row's label
     networks: tuple[Contestant, ...]
 
     @property
@@ -38,18 +36,13 @@ class Entrant:
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """Options that narrow down which networks a name means; None admits any.
-
-    Attributes:
-        fingerprint: of the data set.
-        protocol: its name, or the beginning of its fingerprint.
-    """
+    """Options that narrow down which networks a name means; None admits any."""
 
     dataset: str | None = None
-    fingerprint: str | None = None
+    fingerprint: str | None = None  # of the data set
     network: str | None = None
     checkpoint: str | None = None
-    protocol: str | None = None
+    protocol: str | None = None  # its name, or the beginning of its fingerprint
 
     def takes(self, store: Store) -> Callable[[Contestant], bool]:
         """A function that says whether a network meets these options."""
@@ -83,9 +76,7 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
             raise HarnessError(f"run {run.id} has no complete evaluation; see `harness show {run.id}`")
     else:
         everything = _measured(newest(store.runs()), store.models())
-        known = [network for network in everything if normal(network.label) == normal(name)] or _of_one_code(
-            name, everything
-        )
+        known = [n for n in everything if normal(n.label) == normal(name)] or _of_one_code(name, everything)
         if not known:
             raise UnknownName("row", name, {network.label for network in everything})
     groups: dict[tuple[str, str, str | None], list[Contestant]] = {}
@@ -123,9 +114,7 @@ def find_one(store: Store, name: str, where: Where) -> Entrant:
     """
     entrants = find(store, name, where)
     if len({entrant.place for entrant in entrants}) > 1:
-        raise HarnessError(
-            f"{name} was measured on {_places(entrants)}; say which, by --dataset, --arch, or --protocol"
-        )
+        raise HarnessError(f"{name} was measured on {_places(entrants)}; {_SAY_WHICH}")
     return max(entrants, key=_epoch)
 
 
@@ -142,9 +131,7 @@ def find_two(store: Store, first: str, second: str, where: Where) -> tuple[Entra
     closest = [(one, other) for one, other in pairs if _differences(one, other) == least]
     if len({(one.place, other.place) for one, other in closest}) > 1:
         there = _places(one for one, _ in closest)
-        raise HarnessError(
-            f"{first} and {second} were measured on {there}; say which, by --dataset, --arch, or --protocol"
-        )
+        raise HarnessError(f"{first} and {second} were measured on {there}; {_SAY_WHICH}")
     one, other = max(closest, key=lambda pair: (_epoch(pair[0]), _epoch(pair[1])))
     if {n.checkpoint.id for n in one.networks} & {n.checkpoint.id for n in other.networks}:
         raise HarnessError(f"{first} and {second} are the same network; give two that differ")

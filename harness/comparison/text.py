@@ -9,23 +9,22 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.comparison.comparison import Comparison, NetworkComparison, Tested
-from harness.comparison.families import Family
+from harness.comparison.comparison import Comparison, Family, NetworkComparison
 from harness.comparison.vulnerable import Vulnerable
 from harness.errors import visible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import TITLES
 from harness.leaderboard.pairs import RULE
-from harness.statistics.significance import ALPHA
+from harness.statistics.paired import ALPHA
 
 
 def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     """Two entrants: over training seeds, network by network, attack seed by attack seed, class by class."""
     first, second, column = comparison.first.name, comparison.second.name, comparison.column
-    one = comparison.networks[0].first
+    dataset = comparison.networks[0].first.dataset
     yield _bold(
-        f"{first} and {second}, {TITLES.get(column.name, column.name)}: {one.dataset.name}"
-        f" [{one.dataset.fingerprint[:8]}], {column.images.described(one.dataset.test_examples)}, {_places(comparison)}"
+        f"{first} and {second}, {TITLES.get(column.name, column.name)}: {dataset.name} [{dataset.fingerprint[:8]}],"
+        f" {column.images.described(dataset.test_examples)}, {_places(comparison.networks[0])}"
     )
     yield Text(f"A is {first}, B is {second}; a difference is A minus B, in points.")
     yield from (Text(note) for note in comparison.notes)
@@ -42,19 +41,16 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
         yield Text("Difference and McNemar's p under each attack seed")
         yield _by_seed(comparison)
     if comparison.networks[0].classes:
-        yield Text(
-            f"Difference on the images of each class; * where McNemar's p, Holm over classes, is below {ALPHA:g}"
-        )
+        rule = f"* where McNemar's p, Holm over classes, is below {ALPHA:g}"
+        yield Text(f"Difference on the images of each class; {rule}")
         yield _classes(comparison)
 
 
-def _places(comparison: Comparison) -> str:
+def _places(pair: NetworkComparison) -> str:
     """Both networks and both checkpoints; where the two sides agree, named once."""
-    pair = (comparison.networks[0].first, comparison.networks[0].second)
-    return ", ".join(
-        " and ".join(dict.fromkeys(words))
-        for words in ([n.arch_label for n in pair], [n.checkpoint.name for n in pair])
-    )
+    sides = (pair.first, pair.second)
+    words = ([n.arch_label for n in sides], [n.checkpoint.name for n in sides])
+    return ", ".join(" and ".join(dict.fromkeys(both)) for both in words)
 
 
 def _networks(comparison: Comparison) -> Table:
@@ -79,13 +75,9 @@ def _by_seed(comparison: Comparison) -> Table:
     seeds = sorted({seed for network in comparison.networks for seed in network.by_seed})
     table = _table("train seeds", *(f"attack seed {seed}" for seed in seeds))
     for n in comparison.networks:
-        cells = (_difference(n.by_seed[seed]) if seed in n.by_seed else "-" for seed in seeds)
-        _add(table, _train_seeds(n), *cells)
+        found = (n.by_seed.get(seed) for seed in seeds)
+        _add(table, _train_seeds(n), *(f"{t.table.difference:+.2f} ({p_text(t.p)})" if t else "-" for t in found))
     return table
-
-
-def _difference(tested: Tested) -> str:
-    return f"{tested.table.difference:+.2f} ({p_text(tested.p)})"
 
 
 def _classes(comparison: Comparison) -> Table:
@@ -112,12 +104,9 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
             n = f"{decision.n} {decision.unit}"
             _add(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps)
         yield table
-    if families:
-        yield Text(
-            f"A difference is the first minus the second, in points; paired t also gives a 95 % interval. {RULE}"
-        )
-    else:
-        yield Text("No board of two or more measured rows matches; `harness leaderboard` shows what there is")
+    nothing = "No board of two or more measured rows matches; `harness leaderboard` shows what there is"
+    legend = f"A difference is the first minus the second, in points; paired t also gives a 95 % interval. {RULE}"
+    yield Text(legend if families else nothing)
 
 
 def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:

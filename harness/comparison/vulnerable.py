@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.comparison.matching import common_column, common_columns, network_pairs
+from harness.comparison.matching import common_column, common_columns
 from harness.comparison.naming import Entrant
 from harness.errors import HarnessError
 from harness.leaderboard.columns import Column, Shared
@@ -17,11 +17,7 @@ from harness.store.store import Store
 
 @dataclass(frozen=True)
 class SeedAgreement:
-    """Two evaluations with one attack seed.
-
-    Attributes:
-        first, second: V of every image (``harness.statistics.agreement``), in the order of the images.
-    """
+    """Two evaluations with one attack seed: V of every image (``harness.statistics.agreement``), and the sets."""
 
     seed: int
     first: list[float]
@@ -56,14 +52,9 @@ def networks_agree(
         HarnessError: the entrants were not measured on the same images by the same attack, or by a version of harness
             that did not keep vulnerabilities.
     """
-    pairs = network_pairs(first, second)
-    column = common_column(store, first, second, pairs, attack)
-    names = (first.name, second.name)
-    return [
-        Vulnerable(names, pair, (column, column), _seeds(store, shared, share, names))
-        for pair in pairs
-        if (shared := column.in_common(*pair))
-    ]
+    column, usable = common_column(store, first, second, attack)
+    names, columns = (first.name, second.name), (column, column)
+    return [Vulnerable(names, pair, columns, _seeds(store, shared, share, names)) for pair, shared in usable]
 
 
 def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share: float = SHARE) -> list[Vulnerable]:
@@ -87,11 +78,8 @@ def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share:
 
 
 def _seeds(store: Store, shared: Shared, share: float, names: tuple[str, str]) -> tuple[SeedAgreement, ...]:
-    found = []
-    for e, f in shared:
-        first, second = _vulnerabilities(store, e, names[0]), _vulnerabilities(store, f, names[1])
-        found.append(SeedAgreement(e.seed, first, second, agreement(first, second, share)))
-    return tuple(found)
+    sides = ((e.seed, _vulnerabilities(store, e, names[0]), _vulnerabilities(store, f, names[1])) for e, f in shared)
+    return tuple(SeedAgreement(seed, one, other, agreement(one, other, share)) for seed, one, other in sides)
 
 
 def _vulnerabilities(store: Store, evaluation: EvaluationRecord, name: str) -> list[float]:

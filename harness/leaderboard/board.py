@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
-from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
 from harness.plugin.images import Images
 from harness.statistics.figures import Figure, Spread
 from harness.store.scope import Scope
 
 MEASURED, REPORTED = "measured", "reported"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag that one check raised on ``networks`` of the ``of`` examined networks of a row."""
+
+    mark: str  # one character
+    check: str
+    networks: int
+    of: int
+    reason: str  # for the first flagged network
+
+
+def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | None:
+    """The flags of a row's networks, in the order of the checks.
+
+    Returns:
+        None where no network was examined in this scope, or where no flag was raised but a network is still to be
+        examined.
+    """
+    examined = [found for n in networks if (found := n.checkpoint.findings(scope))]
+    if not examined:
+        return None
+    raised = []
+    for check in dict.fromkeys(finding.check for findings in examined for finding in findings):
+        hits = [f for findings in examined for f in findings if (f.check, f.status) == (check, "flagged")]
+        if hits:
+            raised.append(Flag(hits[0].mark, check, len(hits), len(examined), hits[0].reason))
+    return tuple(raised) if raised or len(examined) == len(networks) else None
 
 
 @dataclass(frozen=True)
@@ -25,7 +54,6 @@ class Row(Trained):
         rank: among the rows of the board; None without a figure to rank by.
         runs: numbers of the runs behind the row.
         unseeded: attacks that draw no random numbers, so that one seed is enough.
-        networks: the networks that the row summarises.
         trained_here: False for a model from elsewhere, which was not trained under the protocol.
         flags: flags that the checks of rigour raised; None where no checks were made.
         worst_case_seeds: attack -> its seeds in the worst case, of the network that has the fewest.
@@ -72,7 +100,6 @@ class Board:
         columns: the protocol's attacks and, for measured rows, the worst case.
         attacks: attack -> SHA-256 of its settings; empty for reported rows.
         scope: the settings that the checks of rigour depend on; None for reported rows.
-        ranked_by: the column that the rows are ranked by.
     """
 
     dataset: str
@@ -92,16 +119,6 @@ class Board:
     def examples(self) -> int | None:
         """How many test images were attacked; None where a paper does not say."""
         return None if self.images is None else self.images.count
-
-    @property
-    def epsilon(self) -> float | None:
-        """The radius of the attacks' ball; None where a paper does not say."""
-        return None if self.scope is None else self.scope.epsilon
-
-    @property
-    def norm(self) -> str | None:
-        """The norm of the attacks' ball; None where a paper does not say."""
-        return None if self.scope is None else self.scope.norm
 
     def column(self, name: str) -> Column:
         """A column of a measured board."""

@@ -9,8 +9,7 @@ from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.pairs import RULE
 from harness.reference import ABOUT
-from harness.statistics.figures import Figure, plus_minus
-from harness.statistics.intervals import Interval, t_interval, wilson
+from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
 
 TIED = "≈"  # beside the rank of a row that does not differ significantly from the best
 MADE_ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol
@@ -200,11 +199,9 @@ def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
 
 def _worst_case_seeds(rows: Sequence[Row]) -> str:
     """How many seeds of each attack the worst case covers: ``natural 1, pgd 5``; a range where rows differ."""
-    counts: dict[str, list[int]] = {}
-    for row in rows:
-        for attack, n in row.worst_case_seeds.items():
-            counts.setdefault(attack, []).append(n)
-    return ", ".join(f"{attack} {range_text(ns)}" for attack, ns in counts.items())
+    held = [row.worst_case_seeds for row in rows]
+    attacks = dict.fromkeys(attack for seeds in held for attack in seeds)
+    return ", ".join(f"{a} {range_text([seeds[a] for seeds in held if a in seeds])}" for a in attacks)
 
 
 def notes(boards: Sequence[Board]) -> list[str]:

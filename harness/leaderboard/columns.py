@@ -23,15 +23,10 @@ Shared = Sequence[tuple[EvaluationRecord, EvaluationRecord]]
 
 @dataclass(frozen=True)
 class Column:
-    """An attack, or the worst case, on certain test images.
-
-    Attributes:
-        attacks: attack -> SHA-256 of its settings: one entry, or for the worst case all attacks of the protocol.
-        images: which test images are attacked.
-    """
+    """An attack, or the worst case, on certain test images."""
 
     name: str
-    attacks: Mapping[str, str]
+    attacks: Mapping[str, str]  # attack -> SHA-256 of its settings; for the worst case all attacks of the protocol
     images: Images
 
     @property
@@ -41,15 +36,10 @@ class Column:
 
     def evaluations(self, network: Contestant) -> dict[str, list[EvaluationRecord]]:
         """Each attack's complete evaluations, in the order of their attack seeds."""
+        complete = [e for e in network.checkpoint.evaluations if e.complete and e.images == self.images]
+        complete.sort(key=lambda e: e.seed)
         return {
-            attack: sorted(
-                (
-                    e
-                    for e in network.checkpoint.evaluations
-                    if (e.attack, e.settings_sha256, e.images) == (attack, sha256, self.images) and e.complete
-                ),
-                key=lambda e: e.seed,
-            )
+            attack: [e for e in complete if (e.attack, e.settings_sha256) == (attack, sha256)]
             for attack, sha256 in self.attacks.items()
         }
 
@@ -65,8 +55,5 @@ class Column:
     def in_common(self, one: Contestant, other: Contestant) -> Shared:
         """Pairs of evaluations with the same attack and seed; empty if an attack of the column has no such pair."""
         ours, theirs = self.evaluations(one), self.evaluations(other)
-        pairs = {
-            attack: [(e, f) for e in ours[attack] for f in theirs[attack] if e.seed == f.seed]
-            for attack in self.attacks
-        }
-        return [pair for several in pairs.values() for pair in several] if all(pairs.values()) else []
+        pairs = [[(e, f) for e in ours[attack] for f in theirs[attack] if e.seed == f.seed] for attack in self.attacks]
+        return [pair for of_attack in pairs for pair in of_attack] if all(pairs) else []

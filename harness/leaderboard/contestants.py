@@ -13,7 +13,7 @@ from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, 
 _CODE = re.compile(r"@([0-9a-f]{8}|version \d+)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What was trained and how, with the names that tables show: the part that one network and a row share.
 
@@ -25,11 +25,11 @@ class Trained:
     """
 
     method: str
-    settings: dict[str, Any]
-    wrappers: tuple[str, ...]
     network: str
-    network_settings: dict[str, Any]
-    code: dict[str, str] = field(default_factory=dict, kw_only=True)
+    settings: dict[str, Any] = field(default_factory=dict)
+    wrappers: tuple[str, ...] = ()
+    network_settings: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -72,16 +72,8 @@ def _named(name: str, code: str | None, departures: dict[str, Any]) -> str:
 
 
 def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """For every identity the newest attempt that is done.
-
-    Args:
-        runs: in the order of their numbers.
-    """
-    found: dict[str, RunRecord] = {}
-    for run in runs:
-        if run.status == "done":
-            found[run.identity] = run
-    return list(found.values())
+    """For every identity the newest attempt that is done, of runs in the order of their numbers."""
+    return list({run.identity: run for run in runs if run.status == "done"}.values())
 
 
 def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> Iterator[Contestant]:
@@ -108,8 +100,6 @@ def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -
     for model in models:
         yield Contestant(
             method=model.name,
-            settings={},
-            wrappers=(),
             network=model.network,
             network_settings=model.network_departures,
             kin=canonical_json(["model", model.identity]),

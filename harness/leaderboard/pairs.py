@@ -1,17 +1,15 @@
-"""Test whether two rows of a board differ significantly, and which rows do not differ from the best."""
+"""Test whether two rows of a board differ significantly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 from harness.leaderboard.columns import Column, Shared, VerdictsById
 from harness.leaderboard.contestants import Contestant
-from harness.statistics.intervals import Interval
-from harness.statistics.paired import cross, mcnemar, robust_under_every
-from harness.statistics.significance import ALPHA, PairedT, holm, paired_t
+from harness.statistics.figures import Interval
+from harness.statistics.paired import ALPHA, PairedT, cross, holm, mcnemar, paired_t, robust_under_every
 
 PAIRED_T: Literal["paired t"] = "paired t"
 MCNEMAR: Literal["McNemar"] = "McNemar"
@@ -59,6 +57,11 @@ def common_seeds(first: Sequence[Contestant], second: Sequence[Contestant]) -> l
     return sorted(pairs, key=lambda pair: pair[0].train_seed or 0)
 
 
+def network_pairs(first: Sequence[Contestant], second: Sequence[Contestant]) -> list[tuple[Contestant, Contestant]]:
+    """Pairs of networks with the same training seed; without any, the first network of each side."""
+    return common_seeds(first, second) or list(zip(first[:1], second[:1], strict=False))
+
+
 def compare_rows(
     first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: VerdictsById
 ) -> Decision | None:
@@ -74,8 +77,7 @@ def compare_rows(
         None where a row has no figure in the column, or the rows have no attack seed in common.
     """
     first, second = ([n for n in row if all(column.evaluations(n).values())] for row in (first, second))
-    pairs = common_seeds(first, second) or list(zip(first[:1], second[:1], strict=False))
-    shared = [together for together in (column.in_common(*pair) for pair in pairs) if together]
+    shared = [together for pair in network_pairs(first, second) if (together := column.in_common(*pair))]
     if not shared:
         return None
     t = over_training_seeds(shared, column, verdicts)
@@ -108,22 +110,3 @@ def corrected(decisions: Sequence[Decision | None]) -> list[Decision | None]:
     """The decisions of a family with Holm's correction; None stays None and does not count in the family."""
     adjusted = iter(holm([decision.p for decision in decisions if decision is not None]))
     return [None if decision is None else replace(decision, p_holm=next(adjusted)) for decision in decisions]
-
-
-def against_best(rows: Sequence[Sequence[Contestant]], column: Column, verdicts: VerdictsById) -> list[Decision | None]:
-    """Compare each row with the first, the best, with Holm's correction. The first row gets None.
-
-    The best row is chosen by the same data, which favours it: a row that differs barely significantly may still be as
-    good. A row that does not differ significantly is not shown to be as good: there may be too few seeds or images.
-    """
-    decisions = [compare_rows(row, rows[0], column, verdicts) for row in rows[1:]]
-    return [None, *corrected(decisions)]
-
-
-def all_pairs(
-    rows: Sequence[Sequence[Contestant]], column: Column, verdicts: VerdictsById
-) -> dict[tuple[int, int], Decision | None]:
-    """Compare all pairs of rows, with Holm's correction over all pairs; keyed by the rows' positions."""
-    places = list(combinations(range(len(rows)), 2))
-    decisions = [compare_rows(rows[one], rows[other], column, verdicts) for one, other in places]
-    return dict(zip(places, corrected(decisions), strict=True))

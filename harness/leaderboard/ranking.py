@@ -7,18 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 
 from harness.errors import UnknownName
-from harness.identity import canonical_json
-from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
+from harness.identity import canonical_json, digest
+from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection, flags
 from harness.leaderboard.columns import WORST_CASE, VerdictsById
 from harness.leaderboard.contestants import Contestant, Trained, contestants, newest
-from harness.leaderboard.flags import flags
-from harness.leaderboard.pairs import against_best
-from harness.leaderboard.places import places
+from harness.leaderboard.pairs import compare_rows, corrected
+from harness.plugin.images import Images
 from harness.reference import ReportedFigure, remarks_on
 from harness.statistics.figures import summarise
 from harness.store.records import ProtocolRecord
 from harness.store.scope import Scope
 from harness.store.store import Store
+
+Place = tuple[str, str, Images]
+"""What identifies a board: fingerprint of the protocol, fingerprint of the data set, the test images."""
+
+_NOTHING = digest({})  # the hash of an attack without settings, such as natural accuracy; every protocol has that one
 
 
 def boards(store: Store, selection: Selection | None = None) -> list[Board]:
@@ -62,13 +66,16 @@ def _ranked(rows: Sequence[Row], column: str) -> tuple[Row, ...]:
 
 
 def _with_ties(board: Board, verdicts: VerdictsById) -> Board:
-    """The board with each ranked row compared with the first row."""
-    placed = [row for row in board.rows if row.rank is not None]
-    if len(placed) < 2:
-        return board
-    decisions = against_best([row.networks for row in placed], board.column(board.ranked_by), verdicts)
-    compared = [replace(row, versus_best=decision) for row, decision in zip(placed, decisions, strict=True)]
-    return replace(board, rows=(*compared, *board.rows[len(placed) :]))
+    """The board with each ranked row compared with the best row, which is the first.
+
+    The same data choose the best row, which favours it: a row that differs barely significantly may still be as good.
+    A row that does not differ significantly is not shown to be as good: there may be too few seeds or images.
+    """
+    best, column = board.rows[0], board.column(board.ranked_by)
+    ranked = [row for row in board.rows[1:] if row.rank is not None]
+    decisions = corrected([compare_rows(row.networks, best.networks, column, verdicts) for row in ranked])
+    compared = [replace(row, versus_best=decision) for row, decision in zip(ranked, decisions, strict=True)]
+    return replace(board, rows=(best, *compared, *board.rows[1 + len(ranked) :]))
 
 
 def _measured(
@@ -78,7 +85,7 @@ def _measured(
     for record in protocols:
         equal[canonical_json([record.training_sha256, list(record.attacks.items())])].append(record)
     known = {alike[-1].fingerprint: alike for alike in equal.values()}
-    for (fingerprint, _, images), members in places(networks, [alike[-1] for alike in equal.values()]).items():
+    for (fingerprint, _, images), members in _places(networks, [alike[-1] for alike in equal.values()]).items():
         *others, protocol = known[fingerprint]
         board = Board(
             dataset=members[0].dataset.name,
@@ -96,6 +103,42 @@ def _measured(
         for network in members:
             kin[network.kin].append(network)
         yield replace(board, rows=tuple(_row(alike, board, verdicts) for alike in kin.values()))
+
+
+def _places(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> dict[Place, list[Contestant]]:
+    """The networks of each board, boards in the order of their protocols.
+
+    A run stands under the protocol that it was trained under. A model from elsewhere stands on every board that has
+    runs evaluated by the same attacks; if no such board exists, under the last protocol with these attacks.
+    """
+    found: dict[Place, list[Contestant]] = defaultdict(list)
+    for network in networks:
+        if network.training_sha256 is not None:
+            for place in _eligible(network, protocols):
+                found[place].append(network)
+    with_runs = set(found)
+    for network in networks:
+        if network.training_sha256 is None:
+            for place in _beside(with_runs, list(_eligible(network, protocols))):
+                found[place].append(network)
+    order = {protocol.fingerprint: number for number, protocol in enumerate(protocols)}
+    return dict(sorted(found.items(), key=lambda item: order[item[0][0]]))
+
+
+def _eligible(network: Contestant, protocols: Sequence[ProtocolRecord]) -> Iterator[Place]:
+    """Where an attack of the protocol was completed; attacks without settings do not count."""
+    evaluations = [e for e in network.checkpoint.evaluations if e.complete]
+    for protocol in protocols:
+        if network.training_sha256 in (None, protocol.training_sha256):
+            telling = {name: key for name, key in protocol.attacks.items() if key != _NOTHING} or protocol.attacks
+            attacked = {e.images for e in evaluations if telling.get(e.attack) == e.settings_sha256}
+            yield from ((protocol.fingerprint, network.dataset.fingerprint, images) for images in sorted(attacked))
+
+
+def _beside(with_runs: set[Place], eligible: Sequence[Place]) -> Iterator[Place]:
+    for images in sorted({place[2] for place in eligible}):
+        alike = [place for place in eligible if place[2] == images]
+        yield from [place for place in alike if place in with_runs] or alike[-1:]
 
 
 def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -> Row:
@@ -135,10 +178,7 @@ def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
         rows = tuple(
             Row(
                 method=method,
-                settings={},
-                wrappers=(),
                 network=network,
-                network_settings={},
                 checkpoint=checkpoint,
                 train_seeds=max((f.mean.n for f in group if f.mean), default=None),
                 metrics=dict.fromkeys(columns) | {f.metric: f.figure for f in group},

@@ -10,9 +10,8 @@ from typing import Any
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.pairs import Decision
-from harness.statistics.figures import Figure, Spread
-from harness.statistics.intervals import LEVEL, Interval, t_interval, wilson
-from harness.statistics.significance import PairedT
+from harness.statistics.figures import LEVEL, Figure, Interval, Spread, t_interval, wilson
+from harness.statistics.paired import PairedT
 
 
 def row_document(board: Board, row: Row) -> dict[str, Any]:
@@ -38,8 +37,8 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "source": board.source,
         "train_seeds": row.train_seeds,
         "trained_under_protocol": row.trained_here,
-        "epsilon": board.epsilon,
-        "norm": board.norm,
+        "epsilon": None if board.scope is None else board.scope.epsilon,
+        "norm": None if board.scope is None else board.scope.norm,
         "rank": row.rank,
         "ranked_by": board.ranked_by,
         "tied": board.tied(row),

@@ -9,8 +9,7 @@ from typing import Any
 from harness.events import Finding
 from harness.identity import digest
 from harness.planning.assessment import Assessment
-from harness.statistics.figures import Figure, summarise
-from harness.statistics.intervals import LEVEL, Interval, wilson
+from harness.statistics.figures import LEVEL, Figure, Interval, summarise, wilson
 from harness.statistics.paired import robust_under_every
 from harness.store.records import CheckpointRecord, EvaluationRecord
 

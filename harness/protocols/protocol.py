@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import tomllib
@@ -23,6 +24,7 @@ from harness.plugin.threat import Threat
 from harness.runtime.precision import Precision
 
 Fraction = Annotated[float, Interval(gt=0, le=1)]
+Positive = Annotated[float, Interval(gt=0, lt=math.inf)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +33,13 @@ class TrainProtocol(Settings):
 
     epochs: Annotated[int, Ge(1), Doc("passes over the training images")]
     batch_size: Annotated[int, Ge(2), Doc("images a step; batch-norm needs two")]
-    lr: Annotated[float, Interval(gt=0, lt=math.inf), Doc("initial learning rate of SGD")]
+    lr: Annotated[Positive, Doc("initial learning rate of SGD")]
     lr_drops: Annotated[tuple[Fraction, ...], Doc("fractions of the epochs at which the learning rate drops")]
-    lr_factor: Annotated[float, Interval(gt=0, lt=math.inf), Doc("factor of the learning rate at a drop")]
+    lr_factor: Annotated[Positive, Doc("factor of the learning rate at a drop")]
     momentum: Annotated[float, Interval(ge=0, lt=1), Doc("momentum of SGD")]
     weight_decay: Annotated[float, Interval(ge=0, lt=math.inf), Doc("weight decay, on every parameter")]
     steps: Annotated[int, Ge(1), Doc("steps K of the training attack")]
-    relative_step: Annotated[
-        float, Interval(gt=0, lt=math.inf), Doc("step size of the training attack, as a fraction of epsilon")
-    ]
+    relative_step: Annotated[Positive, Doc("step size of the training attack, as a fraction of epsilon")]
     start: Annotated[Start, Doc("start of the training attack")]
     early: Annotated[Fraction, Doc("fraction of the epochs after which the checkpoint `early` is taken")]
     precision: Annotated[Precision, Doc("arithmetic of the training; evaluations are always in float32")]
@@ -61,9 +61,7 @@ class EvaluationProtocol(Settings):
         tuple[Literal["early", "last"], ...], Doc("which checkpoints are evaluated; not part of the fingerprint")
     ]
     steps: Annotated[int, Ge(1), Doc("steps K of the evaluation attacks that take steps")]
-    relative_step: Annotated[
-        float, Interval(gt=0, lt=math.inf), Doc("these attacks' step size, as a fraction of epsilon")
-    ]
+    relative_step: Annotated[Positive, Doc("these attacks' step size, as a fraction of epsilon")]
     start: Annotated[Start, Doc("these attacks' start")]
     epsilon: Annotated[Epsilon | None, LATER, Doc("radius of the attacks' ball; none: the training's")] = None
     norm: Annotated[str | None, LATER, Doc("norm of the attacks' ball; none: the training's")] = None
@@ -77,6 +75,9 @@ class EvaluationProtocol(Settings):
                 raise SettingError(f"{name}={','.join(values)} is refused: name at least one, and each once")
         if self.norm is not None:
             ball_of(self.norm)
+
+
+_TABLES: dict[str, type[Settings]] = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +99,15 @@ class Protocol(Settings):
 
     def check(self) -> None:
         refuse_radius(self.train.norm, self.epsilon)
-        own = self.evaluation.epsilon
-        refuse_radius(self._evaluation_norm, self.epsilon if own is None else own, "evaluation.epsilon")
+        refuse_radius(self._evaluation_norm, self._evaluation_epsilon, "evaluation.epsilon")
 
     @property
     def _evaluation_norm(self) -> str:
         return self.train.norm if self.evaluation.norm is None else self.evaluation.norm
+
+    @property
+    def _evaluation_epsilon(self) -> float:
+        return self.epsilon if self.evaluation.epsilon is None else self.evaluation.epsilon
 
     @property
     def training_document(self) -> dict[str, Any]:
@@ -113,8 +117,7 @@ class Protocol(Settings):
     @property
     def evaluation_threat(self) -> Threat:
         """The evaluation attacks' budget; its radius is the evaluation's own if it has one, else the training's."""
-        own = self.evaluation.epsilon
-        return self.evaluation_threat_at(self.epsilon if own is None else own)
+        return self.evaluation_threat_at(self._evaluation_epsilon)
 
     def evaluation_threat_at(self, epsilon: float) -> Threat:
         """The budget of the evaluation in a ball of another radius."""
@@ -139,8 +142,7 @@ class Protocol(Settings):
         Raises:
             SettingError: a field is missing, unknown, or refused; names the field and its table.
         """
-        tables = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
-        known = ("summary", "epsilon", "attacks", *tables)
+        known = ("summary", "epsilon", "attacks", *_TABLES)
         for key in document:
             if key not in known:
                 raise UnknownName("protocol key", key, known)
@@ -149,10 +151,10 @@ class Protocol(Settings):
             if not isinstance(table, Mapping):
                 raise SettingError(f"protocol {name!r}: {key}={table!r} is refused: it must be a table of settings")
         values: dict[str, Any] = {"name": name, "attack_settings": dict(attacks)}
-        for key in ("summary", "epsilon", *tables):
+        for key in ("summary", "epsilon", *_TABLES):
             if key not in document:
                 raise SettingError(f"protocol {name!r} does not set {key}; see `harness list protocols`")
-            values[key] = _table(name, key, tables[key], document[key]) if key in tables else document[key]
+            values[key] = _table(name, key, document[key]) if key in _TABLES else document[key]
         return cls(**values)
 
     def document(self) -> dict[str, Any]:
@@ -167,23 +169,20 @@ class Protocol(Settings):
 
     def with_values(self, values: Mapping[str, Any]) -> Protocol:
         """The protocol with some fields changed, named like ``epsilon``, ``train.lr``, ``cw.kappa``."""
-        document = self.document()
+        document = copy.deepcopy(self.document())
         for key, value in values.items():
             table, _, leaf = key.rpartition(".")
-            if not table:
-                document[leaf] = value
-            elif table in ("train", "evaluation"):
-                document[table] = document[table] | {leaf: value}
+            if table:
+                parent = document if table in _TABLES else document["attacks"]
+                parent.setdefault(table, {})[leaf] = value
             else:
-                attacks = document["attacks"]
-                document["attacks"] = attacks | {table: attacks.get(table, {}) | {leaf: value}}
+                document[leaf] = value
         return Protocol.from_document(self.name, document)
 
     @staticmethod
     def setting_names() -> tuple[str, ...]:
         """The dotted name of every field, without the attacks' own settings."""
-        parts = (("train", TrainProtocol), ("evaluation", EvaluationProtocol))
-        return ("epsilon", *(f"{table}.{f.name}" for table, cls in parts for f in dataclasses.fields(cls)))
+        return ("epsilon", *(f"{table}.{f.name}" for table, cls in _TABLES.items() for f in dataclasses.fields(cls)))
 
 
 def _threat(part: TrainProtocol | EvaluationProtocol, epsilon: float, norm: str) -> Threat:
@@ -191,11 +190,11 @@ def _threat(part: TrainProtocol | EvaluationProtocol, epsilon: float, norm: str)
     return Threat(epsilon=epsilon, steps=part.steps, step_size=length, start=part.start, norm=norm)
 
 
-def _table(name: str, key: str, cls: type[Settings], values: Any) -> Settings:
+def _table(name: str, key: str, values: Any) -> Settings:
     if not isinstance(values, Mapping):
         raise SettingError(f"protocol {name!r}: {key} must be a table, and is {values!r}")
     try:
-        return cls.from_mapping(values)
+        return _TABLES[key].from_mapping(values)
     except (UnknownName, SettingError) as error:
         raise SettingError(f"protocol {name!r}, table {key}: {error}") from None
 

@@ -45,13 +45,8 @@ class RunSpec:
     @property
     def label(self) -> str:
         """A short name for progress lines and folders."""
-        parts = (
-            "+".join((self.method, *(w["name"] for w in self.wrappers))),
-            self.network,
-            self.dataset.replace(":", "-"),
-            f"s{self.train_seed}",
-        )
-        return "-".join(parts)
+        method = "+".join((self.method, *(w["name"] for w in self.wrappers)))
+        return "-".join((method, self.network, self.dataset.replace(":", "-"), f"s{self.train_seed}"))
 
     @property
     def identity_without_code(self) -> str:

@@ -27,44 +27,38 @@ _NOT_KNOWN = ("", "null", "none", "nan", "-")  # spellings of a value that the a
 _LEVELS = 255
 
 
-class EntryError(HarnessError):
-    """A document is not an entry of RobustBench's leaderboard; the message names the key."""
-
-
 @dataclass(frozen=True)
 class Entry:
     """One entry. ``document`` keeps its spelling; the properties convert it to numbers.
 
     Raises:
-        EntryError: epsilon or an accuracy is not a number, or is out of range.
+        HarnessError: epsilon or an accuracy is not a number, or is out of range; names the key.
     """
 
     document: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if self.epsilon is not None and not math.isfinite(self.epsilon):
-            raise EntryError(f"eps={self.document['eps']!r} is refused: write 8/255 or a decimal")
+            raise HarnessError(f"eps={self.document['eps']!r} is refused: write 8/255 or a decimal")
         for key in _ACCURACIES:
-            percent = self.percent(key)
+            percent = self.number(key)
             if percent is not None and not 0 <= percent <= 100:
-                raise EntryError(f"{key}={self.document[key]!r} is refused: accuracies are percentages, such as 91.08")
+                value = self.document[key]
+                raise HarnessError(f"{key}={value!r} is refused: accuracies are percentages, such as 91.08")
 
     @property
     def epsilon(self) -> float | None:
         """The radius of the ball, on the [0, 1] pixel scale; None for common corruptions."""
-        return self._number("eps")
+        return self.number("eps")
 
-    def percent(self, key: str) -> float | None:
-        """An accuracy in percent, such as ``clean_acc``; None where the entry has none."""
-        return self._number(key)
-
-    def _number(self, key: str) -> float | None:
+    def number(self, key: str) -> float | None:
+        """A value as a number, such as the accuracy ``clean_acc`` in percent; None where the entry has none."""
         value = self.document.get(key)
         if value is None or (isinstance(value, str) and value.strip().lower() in _NOT_KNOWN):
             return None
         number = _read_number(value)
         if number is None:
-            raise EntryError(f'{key}={value!r} is refused: it must be a number, such as "8/255", "0.5", or 0.0314')
+            raise HarnessError(f'{key}={value!r} is refused: it must be a number, such as "8/255", "0.5", or 0.0314')
         return number
 
     def updated(self, values: Mapping[str, Any]) -> Entry:
@@ -73,10 +67,8 @@ class Entry:
 
 
 def _read_number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
     if isinstance(value, (int, float)):
-        return float(value)
+        return None if isinstance(value, bool) else float(value)
     match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
@@ -103,23 +95,23 @@ def read_entry(source: str | Path) -> Entry:
     """Read an entry from its JSON text or from a file.
 
     Raises:
-        EntryError: the source cannot be read, is not a JSON object, or has another value where a number belongs.
+        HarnessError: the source cannot be read, is not a JSON object, or has another value where a number belongs.
     """
     name = str(source) if isinstance(source, Path) else "the entry"
     try:
         text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
     except (OSError, UnicodeDecodeError) as error:
-        raise EntryError(f"{name} cannot be read as an entry of RobustBench: {error}") from None
+        raise HarnessError(f"{name} cannot be read as an entry of RobustBench: {error}") from None
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise EntryError(f"{name} is not JSON ({error}); an entry is one JSON object") from None
+        raise HarnessError(f"{name} is not JSON ({error}); an entry is one JSON object") from None
     if not isinstance(document, dict) or not document.keys() & set(KEYS):
-        raise EntryError(f"{name} is no entry of RobustBench: it must be an object with keys such as eps")
+        raise HarnessError(f"{name} is no entry of RobustBench: it must be an object with keys such as eps")
     try:
         return Entry(document)
-    except EntryError as error:
-        raise EntryError(f"{name}: {error}") from None
+    except HarnessError as error:
+        raise HarnessError(f"{name}: {error}") from None
 
 
 def write_entry(entry: Entry) -> str:

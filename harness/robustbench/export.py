@@ -16,13 +16,9 @@ from harness.store.records import CheckpointRecord, EvaluationRecord, ProtocolRe
 
 LEADERBOARDS = ("cifar10", "cifar100", "imagenet")  # the data sets that RobustBench ranks
 ARCHITECTURES = {"resnet18": "ResNet-18", "wrn-32-10": "WideResNet-34-10"}  # as RobustBench writes them
-_ATTACKS = ("natural", "autoattack")
+_ATTACKS = {"natural": "natural accuracy", "autoattack": "AutoAttack's accuracy"}
 # keys that a person fills in, with their values until then
 _UNKNOWN: dict[str, Any] = {"link": "", "name": "", "authors": "", "additional_data": False, "venue": "N/A"}
-
-
-class ExportError(HarnessError):
-    """No entry can be made from a run; the message says what is missing and which command measures it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,6 @@ class Measured:
         natural, autoattack: accuracies in percent, medians over attack seeds.
         epsilon: radius of AutoAttack's ball.
         seeds: number of AutoAttack's seeds.
-        images: which test images were attacked.
         protocol: its name and fingerprint; None where the evaluation belongs to no protocol.
     """
 
@@ -53,36 +48,40 @@ def measured(
     Args:
         epsilon: radius of AutoAttack's ball. None: the only radius there is; of several, the radius of the training.
     Raises:
-        ExportError: natural or AutoAttack accuracy is missing or unfinished, or the radius is ambiguous.
+        HarnessError: natural or AutoAttack accuracy is missing or unfinished, or the radius is ambiguous; says which
+            command measures what is missing.
     """
     found = run.checkpoint(checkpoint)
     if not run.checkpoints:
-        raise ExportError(
+        raise HarnessError(
             f"run {run.id} is {run.status} and has no weights; export one that is done, see `harness runs`"
         )
     if found is None:
         known = ", ".join(c.name for c in run.checkpoints)
-        raise ExportError(f"run {run.id} has no checkpoint {checkpoint!r}; it has: {known}; give --checkpoint NAME")
+        raise HarnessError(f"run {run.id} has no checkpoint {checkpoint!r}; it has: {known}; give --checkpoint NAME")
     evaluations = [e for e in found.evaluations if e.settings.get("norm", LINF) == LINF]  # the entry's own norm
     complete = {name: [e for e in evaluations if e.attack == name and e.complete] for name in _ATTACKS}
-    for name in _ATTACKS:
+    for name, accuracy in _ATTACKS.items():
         if not complete[name]:
-            raise ExportError(_missing(run, found, name, begun=any(e.attack == name for e in evaluations)))
+            state = "is not finished" if any(e.attack == name for e in evaluations) else "was not measured"
+            raise HarnessError(
+                f"run {run.id}, {checkpoint}: {accuracy} {state}, and an entry needs it;"
+                f" `harness evaluate {run.id} --attacks {','.join(_ATTACKS)}` measures it"
+            )
     radius = _radius(run, complete["autoattack"], epsilon)
     attacked = [e for e in complete["autoattack"] if e.settings["epsilon"] == radius]
     sets = {e.images for e in attacked} & {e.images for e in complete["natural"]}
     if not sets:
-        raise ExportError(
+        raise HarnessError(
             f"run {run.id}, {checkpoint}: natural accuracy and AutoAttack were measured on different test images;"
             " the same `harness run` command again measures what is missing"
         )
     images = max(sets)
-    natural = [e.percent for e in complete["natural"] if e.images == images]
     attacked = [e for e in attacked if e.images == images]
     newest = attacked[-1].settings_sha256  # other settings changed between releases: results are never mixed
     attacked = [e for e in attacked if e.settings_sha256 == newest]
     return Measured(
-        natural=statistics.median(natural),
+        natural=statistics.median(e.percent for e in complete["natural"] if e.images == images),
         autoattack=statistics.median(e.percent for e in attacked),
         epsilon=radius,
         seeds=len({e.seed for e in attacked}),
@@ -91,30 +90,15 @@ def measured(
     )
 
 
-def _missing(run: RunRecord, checkpoint: CheckpointRecord, attack: str, *, begun: bool) -> str:
-    what = {"natural": "natural accuracy", "autoattack": "AutoAttack's accuracy"}[attack]
-    state = f"{what} is not finished" if begun else f"{what} was not measured"
-    return (
-        f"run {run.id}, {checkpoint.name}: {state}, and an entry needs it;"
-        f" `harness evaluate {run.id} --attacks {','.join(_ATTACKS)}` measures it"
-    )
-
-
 def _radius(run: RunRecord, evaluations: Sequence[EvaluationRecord], asked: float | None) -> float:
     there = sorted({float(e.settings["epsilon"]) for e in evaluations})
     radii = ", ".join(spell_epsilon(radius) for radius in there)
-    if asked is not None:
-        if asked not in there:
-            raise ExportError(
-                f"run {run.id} was not attacked by AutoAttack at {spell_epsilon(asked)}; there is: {radii}"
-            )
-        return asked
-    own = (run.training or {}).get("epsilon")
-    if len(there) == 1:
-        return there[0]
-    if own in there:
-        return float(own)
-    raise ExportError(f"run {run.id} was attacked by AutoAttack at {radii}; say which one with --epsilon")
+    radius = asked if asked is not None else there[0] if len(there) == 1 else run.training.get("epsilon")
+    if radius in there:
+        return float(radius)
+    if asked is None:
+        raise HarnessError(f"run {run.id} was attacked by AutoAttack at {radii}; say which one with --epsilon")
+    raise HarnessError(f"run {run.id} was not attacked by AutoAttack at {spell_epsilon(asked)}; there is: {radii}")
 
 
 def _protocol(run: RunRecord, attacked: EvaluationRecord, protocols: Sequence[ProtocolRecord]) -> str | None:
@@ -123,8 +107,8 @@ def _protocol(run: RunRecord, attacked: EvaluationRecord, protocols: Sequence[Pr
     Of several the last, as on the board: they differ only in settings that affect neither.
     """
     for protocol in reversed(protocols):
-        same = protocol.training_sha256 == run.training_sha256
-        if same and protocol.attacks.get(attacked.attack) == attacked.settings_sha256:
+        same = protocol.attacks.get(attacked.attack) == attacked.settings_sha256
+        if same and protocol.training_sha256 == run.training_sha256:
             return f"{protocol.name} [{protocol.fingerprint[:8]}]"
     return None
 
@@ -155,7 +139,7 @@ def make_entry(
         return Entry({key: first[key] for key in KEYS})
     for key in ("dataset", "architecture"):
         if before.document.get(key) not in (None, facts[key]):
-            raise ExportError(
+            raise HarnessError(
                 f"the existing entry has {key} {before.document[key]!r}, and run {run.id} has {facts[key]!r};"
                 " choose another --out"
             )
@@ -169,9 +153,10 @@ def footnote(run: RunRecord, checkpoint: str, figures: Measured) -> str:
     wrappers = "".join(f"+{wrapper['name']}" for wrapper in run.wrappers)
     network = f"{run.method}{wrappers}{departures}, training seed {run.train_seed}, checkpoint {checkpoint}"
     total, used = run.dataset.test_examples, figures.images
-    images = used.described(total) if used.sample == "balanced" else f"{total} test images"
+    images = used.described(total)
     if used.count < total:
-        images = f"{images}, of {total}" if used.sample == "balanced" else f"the first {used.count} of {images}"
+        balanced = used.sample == "balanced"
+        images = f"{images}, of {total}" if balanced else f"the first {used.count} of {total} test images"
     protocol = f"under harness's protocol {figures.protocol}" if figures.protocol else "under no protocol of harness"
     return (
         f"Robust accuracy is the median over {seeds} of standard AutoAttack on 1 network ({network}), on"

@@ -14,16 +14,11 @@ SHARE = 0.2  # the paper's top 20 %
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two sets of the k most vulnerable of n images.
-
-    Attributes:
-        first, second: the sets, as positions of images in ascending order.
-        examples: n.
-    """
+    """Two sets of the k most vulnerable of n images: the images' positions, in ascending order."""
 
     first: tuple[int, ...]
     second: tuple[int, ...]
-    examples: int
+    examples: int  # n
 
     @property
     def shared(self) -> int:

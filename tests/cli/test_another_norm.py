@@ -33,7 +33,8 @@ def test_from_training_to_the_board(place: Path, harness: Harness) -> None:
     assert row["flags"] is not None  # its examinations are found again
     (run,), _, _, (board,) = store_of(place)
     assert run.training["norm"] == "L2"
-    assert (board.epsilon, board.norm) == (1.0, "L2")
+    assert board.scope is not None
+    assert (board.scope.epsilon, board.scope.norm) == (1.0, "L2")
 
     harness(f"evaluate 1 {HERE} --limit {N} --seeds 1 --attacks fgsm --set evaluation.norm=Linf --no-checks")
     document = json.loads(harness(f"evaluate 1 {HERE} --limit {N} --seeds 1 --attacks noise --json"))

@@ -200,7 +200,7 @@ class TestTheLoader:
 
     def test_both_files_are_written(self, harness: Harness, elsewhere: Path) -> None:
         assert harness("export robustbench 1 --out entry.json") == ""
-        assert read_entry(elsewhere / "entry.json").percent("clean_acc") == 85.0
+        assert read_entry(elsewhere / "entry.json").number("clean_acc") == 85.0
         assert "load_model" in self.load((elsewhere / "entry.py").read_text())
 
     def test_what_a_person_filled_in_stays(self, harness: Harness, elsewhere: Path, results: Results) -> None:

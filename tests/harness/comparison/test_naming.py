@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.comparison.families import families
+from harness.comparison.comparison import families
 from harness.comparison.naming import Where, find_one
 from harness.errors import HarnessError, StoreError, UnknownName
 from harness.leaderboard.board import Selection

@@ -10,7 +10,7 @@ from harness.comparison.labels import Labels
 from harness.comparison.naming import Where, find_two
 from harness.errors import HarnessError
 from harness.leaderboard.pairs import MCNEMAR, Decision
-from harness.statistics.intervals import Interval
+from harness.statistics.figures import Interval
 from harness.statistics.paired import Crossed
 from tests.harness.comparison.kept import UNKNOWN, Kept, Put, run
 

@@ -10,14 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
-from harness.leaderboard.flags import Flag
+from harness.leaderboard.board import MEASURED, REPORTED, Board, Flag, Row, Selection
 from harness.leaderboard.pairs import Decision
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_table import render_table
 from harness.plugin.images import Images
-from harness.statistics.figures import Figure, Spread
-from harness.statistics.intervals import Interval
+from harness.statistics.figures import Figure, Interval, Spread
 from harness.store.store import Store
 
 COLUMNS = ("natural", "pgd", "cw", "autoattack", "worst_case")

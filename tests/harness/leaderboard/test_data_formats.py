@@ -13,8 +13,7 @@ import pytest
 from harness.leaderboard.board import Board
 from harness.leaderboard.render_csv import render_csv
 from harness.leaderboard.render_json import render_json
-from harness.statistics.figures import Figure, Spread
-from harness.statistics.intervals import wilson
+from harness.statistics.figures import Figure, Spread, wilson
 from tests.harness.leaderboard.rendered import BOARDS, both, every_figure, paper
 
 

@@ -12,7 +12,7 @@ from harness.cli.console import PIPE_WIDTH
 from harness.leaderboard.render_csv import render_csv
 from harness.leaderboard.render_json import render_json
 from harness.leaderboard.render_markdown import render_markdown
-from harness.statistics.intervals import wilson
+from harness.statistics.figures import wilson
 from tests.harness.leaderboard.rendered import (
     BOARDS,
     FLAGGED,

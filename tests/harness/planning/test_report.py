@@ -11,7 +11,7 @@ from harness.identity import digest
 from harness.planning.report import report, report_document
 from harness.planning.request import RunRequest
 from harness.planning.run_job import RunJob, resolve_run
-from harness.statistics.intervals import wilson
+from harness.statistics.figures import wilson
 from harness.store.records import CheckpointRecord, EvaluationRecord
 
 VERDICTS = {  # 8 images

@@ -211,5 +211,6 @@ class TestRendered:
 
 
 def test_seeds_that_a_publication_does_not_tell_are_not_made_up() -> None:
-    row = Row("m", {}, (), "resnet18", {}, "last", None, {"pgd": Figure(50.0, 0.5, None)})
+    metrics: dict[str, Figure | None] = {"pgd": Figure(50.0, 0.5, None)}
+    row = Row("last", None, metrics, method="m", network="resnet18")
     assert seeds_text(row) == "-"

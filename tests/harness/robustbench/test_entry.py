@@ -85,7 +85,7 @@ class TestRoundTrip:
         document, epsilon, clean, autoattack = ENTRIES[name]
         entry = Entry(document)
         assert entry.epsilon == epsilon
-        assert (entry.percent("clean_acc"), entry.percent("autoattack_acc")) == (clean, autoattack)
+        assert (entry.number("clean_acc"), entry.number("autoattack_acc")) == (clean, autoattack)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_figure_that_is_not_known_stays_as_it_is_spelled(spelling: str) -> None:
     document = {"eps": "8/255", "clean_acc": "89.27", "reported": spelling, "autoattack_acc": "59.68"}
     entry = read_entry(json.dumps(document))
-    assert entry.percent("reported") is None
-    assert entry.percent("autoattack_acc") == 59.68
+    assert entry.number("reported") is None
+    assert entry.number("autoattack_acc") == 59.68
     assert json.loads(write_entry(entry))["reported"] == spelling

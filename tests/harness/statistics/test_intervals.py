@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.intervals import Interval, t_interval, wilson
+from harness.statistics.figures import Interval, t_interval, wilson
 
 
 def close(expected: Any, abs: float | None = None) -> Any:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.intervals import Interval
+from harness.statistics.figures import Interval
 from harness.statistics.paired import (
     Crossed,
     bootstrap_difference,

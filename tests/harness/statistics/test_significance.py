@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.intervals import Interval
-from harness.statistics.significance import PairedT, holm, paired_t
+from harness.statistics.figures import Interval
+from harness.statistics.paired import PairedT, holm, paired_t
 
 ps = st.lists(st.floats(0, 1), max_size=12)
 
