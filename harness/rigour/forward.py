@@ -127,7 +127,7 @@ def training_mode(subject: Subject) -> Outcome:
 def global_state(subject: Subject) -> Outcome:
     """A pass leaves the global random generators, and torch's modes, as they were.
 
-    Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those of ``harness.runtime.modes``.
+    Generators: torch's, on the CPU and on the device, numpy's, Python's. Modes: those of ``harness.runtime.process``.
     If two equal passes (forward, or forward and backward) leave a generator in the same new state, a pass sets the
     generator. If they leave it in different states, a pass draws from it.
     Source: this project's. No number: any pass, forward or backward. A model that seeds a generator in its forward
