@@ -12,9 +12,9 @@ from harness.errors import one_line
 from harness.plugin.network import Shape
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
-from harness.targets.errors import TargetError
 from harness.targets.prepared import BELOW, Prepared
 from harness.targets.preprocessing import BINARY, Outputs
+from harness.targets.target import TargetError
 
 SUM_TOLERANCE = 1e-3  # how far from 1 a float16 softmax over a thousand classes may sum
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import near_misses
-from harness.targets.errors import TargetError
+from harness.targets.target import TargetError
 
 Address = tuple[str, ...]
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from harness.targets.content import Address, Place, StateDict, dense
 from harness.targets.differences import COUNTER, Candidate
-from harness.targets.errors import TargetError
+from harness.targets.target import TargetError
 
 
 def values_in(candidate: Candidate, state: StateDict, scope: Address, taken: Collection[str] = ()) -> Iterator[Place]:

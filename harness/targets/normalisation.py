@@ -14,9 +14,9 @@ from torch import Tensor
 from harness.errors import SettingError
 from harness.plugin.network import Shape
 from harness.targets.content import Leaf, Place, StateDict
-from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing, merge
 from harness.targets.statistics import Statistic, common, counts, numbers, speaks_of_another, statistics, whose
+from harness.targets.target import TargetError
 
 SAY = "say --mean and --std, or --no-normalisation"
 

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from harness.errors import SettingError, did_you_mean
 from harness.plugin.network import Shape
 from harness.targets.conformity import check_conformity
-from harness.targets.errors import TargetError
 from harness.targets.factory import FactoryTarget, open_factory
 from harness.targets.normalisation import formula, normalises_by_itself
 from harness.targets.preprocessing import Preprocessing
-from harness.targets.target import Opened, Target, conversions, quiet, seeded
+from harness.targets.target import Opened, Target, TargetError, conversions, quiet, seeded
 from harness.targets.weights import open_weights, split_key
 from harness.targets.weights_file import SUFFIXES, directory_refusal, refuse_missing, similar_files
 from harness.targets.zoo import PREFIX, open_zoo

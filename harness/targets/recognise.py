@@ -17,9 +17,9 @@ from harness.registry.catalogue import discover, make
 from harness.targets.content import Address, Place, StateDict, place_at, spelled
 from harness.targets.copies import unusable, values_in
 from harness.targets.differences import Candidate, Differences, compared_with, other_data, plays_no_part, prefixes
-from harness.targets.errors import TargetError
 from harness.targets.normalisation import evidence_of
 from harness.targets.statistics import Statistic
+from harness.targets.target import TargetError
 
 _ORDINARY = {"height": 32, "width": 32}  # most networks take this size, if not the data set's
 

@@ -9,7 +9,7 @@ from harness.rigour.forward import SAME, other_passes_differ
 from harness.runtime.device import arithmetic
 from harness.runtime.isolation import isolated
 from harness.runtime.untouched import Untouched
-from harness.targets.errors import TargetError
+from harness.targets.target import TargetError
 
 
 class Steadiness:

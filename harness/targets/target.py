@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import io
+import itertools
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -17,16 +19,19 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
-from harness.errors import ModelFault, one_line
+from harness.errors import HarnessError, ModelFault, one_line
+from harness.identity import canonical_json
 from harness.plugin.network import Shape
 from harness.runtime.model_faults import blaming_model
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
-from harness.targets.errors import TargetError
-from harness.targets.fingerprint import fingerprint
 from harness.targets.prepared import Prepared
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.probe import Probe, probe, same_function
+
+
+class TargetError(HarnessError):
+    """A model that cannot be evaluated: what was refused, the rule, what to do next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +155,23 @@ class Opened:
     parameters: int
     provenance: dict[str, Any]
     probe: Probe | None = None
+
+
+def fingerprint(model: nn.Module, context: dict[str, Any]) -> str:
+    """SHA-256 over the names, shapes, dtypes, and bytes of all parameters and buffers, and over a JSON document.
+
+    Buffers that a state dict leaves out count, too.
+
+    Args:
+        model: on the CPU.
+        context: what the tensors do not show: the network's name, its preprocessing, its source.
+    """
+    sha = hashlib.sha256(canonical_json(context).encode())
+    named = itertools.chain(model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False))
+    for name, tensor in sorted(named, key=lambda item: item[0]):
+        sha.update(repr((name, tuple(tensor.shape), str(tensor.dtype))).encode())
+        sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
 
 
 def conversions(network: nn.Module) -> list[str]:

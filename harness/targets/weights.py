@@ -31,12 +31,11 @@ from harness.targets.content import (
     without_state_dict,
 )
 from harness.targets.copies import differ, values_in
-from harness.targets.errors import TargetError
 from harness.targets.normalisation import SAY, decide, evidence_of, gap_of, readable
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.recognise import Recognised, recognise
 from harness.targets.statistics import Statistic, statistics
-from harness.targets.target import Target
+from harness.targets.target import Target, TargetError
 from harness.targets.weights_file import SUFFIXES, WeightsFile, read_weights_file
 
 _FILE = re.compile(rf"(?P<file>.*(?:{'|'.join(re.escape(suffix) for suffix in SUFFIXES)}))(?::(?P<key>.+))?")

@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 
 from harness.errors import did_you_mean, near_misses, one_line
-from harness.targets.errors import TargetError
+from harness.targets.target import TargetError
 from harness.training.checkpoints import METADATA_KEY
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")

@@ -16,9 +16,8 @@ from torch import nn
 from harness.errors import did_you_mean, near_misses, one_line
 from harness.files import writable_directory
 from harness.plugin.network import Shape
-from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing
-from harness.targets.target import Target, quiet
+from harness.targets.target import Target, TargetError, quiet
 
 PREFIX = "robustbench:"
 THREAT_MODEL = "Linf"  # the norm of most entries, and the only one in harness
