@@ -14,12 +14,11 @@ from typing import Any
 
 from torch import Tensor
 
-from harness.targets.content import Place, StateDict, leaves, of_training, shortened, spelled
+from harness.targets.content import Place, StateDict, common, leaves, of_training, shortened, spelled
 from harness.targets.differences import plays_no_part
 from harness.targets.recognise import Recognised
-from harness.targets.statistics import Statistic, common, words_of
+from harness.targets.statistics import Statistic, words_of
 
-_MATRIX = 2  # dimensions
 _HEAD = re.compile(r"(?:\w+_)?heads?")  # if matrices or vectors: a convolution named so may be the first layer
 _BEHIND = re.compile(r"targets?|labels?|outputs?|logits?|loss|losses")
 
@@ -47,7 +46,7 @@ def _elsewhere(name: str, place: Place, copies: Sequence[Place]) -> bool:
     level = common(parts, around)
     if level == len(parts):  # the name is that of a module around the network
         return False
-    if _HEAD.fullmatch(parts[level]) and place.state.tensors[name].ndim <= _MATRIX:
+    if _HEAD.fullmatch(parts[level]) and place.state.tensors[name].ndim <= 2:
         return True
     if level < len(around) and parts[level].isdecimal() and around[level].isdecimal():
         return int(parts[level]) > int(around[level])

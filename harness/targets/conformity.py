@@ -37,7 +37,7 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
         raise TargetError(_adapts(label, moved))
     if outputs in BINARY:
         return {"outputs": f"{outputs}: the one output is that of the second class"}
-    probabilities = _are_probabilities(returned)
+    probabilities = bool((returned >= 0).all()) and bool(((returned.float().sum(1) - 1).abs() < SUM_TOLERANCE).all())
     if probabilities and outputs == "logits":
         raise TargetError(
             f"{label} returns probabilities (not negative, each row sums to 1), not logits: attacks would see hardly"
@@ -97,9 +97,7 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
     else:
         _check_shape(returned, label, shape, len(images))
     usable = returned.float().isfinite() | returned.isneginf()  # -inf masks a class
-    finite = usable.all(1) & returned.isfinite().any(1)
-    if not bool(finite.all()):
-        bad = int((~finite).sum())
+    if bad := len(images) - int((usable.all(1) & returned.isfinite().any(1)).sum()):
         raise TargetError(
             f"{label} returns NaN or infinity on {bad} of {len(images)} images; look into its weights, and whether it"
             " takes pixels in [0, 1]"
@@ -153,7 +151,7 @@ def _check_binary(returned: Tensor, label: str, shape: Shape, outputs: Outputs) 
         raise TargetError(f"--outputs {outputs} is refused: the data set has {shape.classes} classes, and it takes 2")
     if returned.shape[1] != 1:
         raise TargetError(f"--outputs {outputs} is refused: {label} returns {returned.shape[1]} values an image, not 1")
-    if outputs == "binary-probability" and not bool(((returned >= 0) & (returned <= 1)).all()):
+    if outputs == "binary-probability" and not _in_unit_interval(returned):
         raise TargetError(
             f"--outputs {outputs} is refused: {label} returns values of {float(returned.min()):.3g} to"
             f" {float(returned.max()):.3g}; say --outputs binary-logit where they are logits"
@@ -161,13 +159,12 @@ def _check_binary(returned: Tensor, label: str, shape: Shape, outputs: Outputs) 
 
 
 def _check_shape(returned: Tensor, label: str, shape: Shape, batch: int) -> None:
-    one = returned.shape in ((batch,), (batch, 1))
-    if one and shape.classes == 2:
-        inside = bool(((returned >= 0) & (returned <= 1)).all())
+    if shape.classes == 2 and returned.shape in ((batch,), (batch, 1)):
+        where = "all values here are" if _in_unit_interval(returned) else "here they are not all"
         raise TargetError(
             f"{label} returns one value an image, and attacks need a logit of each class; if it is the logit of the"
-            f" second class say --outputs binary-logit, if it is its probability --outputs binary-probability"
-            + (" (all values here are in [0, 1])" if inside else " (here they are not all in [0, 1])")
+            f" second class say --outputs binary-logit, if it is its probability --outputs binary-probability ({where}"
+            " in [0, 1])"
         )
     if returned.ndim != 2 or len(returned) != batch:
         raise TargetError(
@@ -186,8 +183,8 @@ def wrong_classes(label: str, theirs: int, ours: int) -> str:
     )
 
 
-def _are_probabilities(returned: Tensor) -> bool:
-    return bool((returned >= 0).all()) and bool(((returned.float().sum(1) - 1).abs() < SUM_TOLERANCE).all())
+def _in_unit_interval(values: Tensor) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())
 
 
 def _kind(returned: object) -> str:

@@ -22,8 +22,7 @@ from harness.targets.target import TargetError
 def values_in(candidate: Candidate, state: StateDict, scope: Address, taken: Collection[str] = ()) -> Iterator[Place]:
     """Every place in a state dict, at or below an address, that has values for all parameters of a network.
 
-    Args:
-        taken: names in the state dict that are known to belong to something else.
+    Names that are ``taken`` are known to belong to something else.
     """
     parameters: dict[int, str] = {}
     for name, tensor in candidate.built.items():
@@ -41,8 +40,7 @@ def values_in(candidate: Candidate, state: StateDict, scope: Address, taken: Col
 def differ(candidate: Candidate, one: Place, other: Place, *, unreadable: bool) -> bool:
     """Whether two places have different values for a tensor of both; counters of batches do not matter.
 
-    Args:
-        unreadable: the answer if the first place cannot be opened.
+    ``unreadable`` is the answer if the first place cannot be opened.
     """
     try:
         mine, _ = dense(one, candidate.built, "")
@@ -80,9 +78,8 @@ def _named(candidate: Candidate, tensors: Mapping[str, Tensor], needed: list[str
         for _ in alike[f"{front}{first}"]:
             found = {}
             for own, shape in candidate.expected.items():
-                free = (n for n in alike.get(f"{front}{_letters(own)}", ()) if n not in used)
-                stored = next((name for name in free if tuple(tensors[name].shape) == shape), None)
-                if stored is not None:
+                fitting = (n for n in alike.get(f"{front}{_letters(own)}", ()) if tuple(tensors[n].shape) == shape)
+                if stored := next((name for name in fitting if name not in used), None):
                     found[own] = stored
             if found.keys() >= set(needed):
                 used.update(found.values())

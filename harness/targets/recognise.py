@@ -75,12 +75,10 @@ def recognise(
     catalogue = discover("networks", plugins)
     catalogue.refuse_broken(plugins)
     tried = sorted(catalogue.found) if network_name is None else [network_name]
-    classes = {name: catalogue.get(name) for name in tried}
+    classes = [catalogue.get(name) for name in tried]
     if network_name is None:
-        classes = {n: cls for n, cls in classes.items() if {info.name for info in cls.describe()} >= set(values)}
-    trials = [
-        trial for name, cls in classes.items() for trial in _trials(cls, name, values, states, known, scope, shape)
-    ]
+        classes = [cls for cls in classes if {info.name for info in cls.describe()} >= set(values)]
+    trials = [trial for cls in classes for trial in _trials(cls, values, states, known, scope, shape)]
     fits = [trial for trial in trials if not trial.differences and trial.candidate.refusal is None]
     for state in states:
         names = list(dict.fromkeys(fit.network.name for fit in fits if fit.place.state is state))
@@ -105,7 +103,6 @@ def recognise(
 
 def _trials(
     cls: type[Plugin],
-    name: str,
     values: Mapping[str, Any],
     states: Sequence[StateDict],
     known: Sequence[Statistic],
@@ -125,7 +122,7 @@ def _trials(
     def built(**inferred: int) -> Candidate | None:
         """The network on the meta device; None if the settings are refused, or it cannot be built for any size."""
         try:
-            network = cast(Network, make(cls, name, {**values, **inferred}))
+            network = cast(Network, make(cls, cls.name, {**values, **inferred}))
         except SettingError:
             if not inferred:
                 raise  # the user's own settings are wrong

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from harness.plugin.network import Shape
-from harness.targets.content import Address, Leaf
+from harness.targets.content import Address, Leaf, common
 
 Whose = Literal["the input's", "another's", "unknown"]
 Role = Literal["mean", "std", "var", "how"]
@@ -159,12 +159,6 @@ def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
     if whose == "unknown":
         return statistic.paired
     return bool(statistic.parts.keys() & {"mean", "how"}) or not _symbolic(statistic.place)
-
-
-def common(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many parts two addresses share at their beginning."""
-    same = [a == b for a, b in zip(one, other, strict=False)]
-    return same.index(False) if False in same else len(same)
 
 
 def numbers(value: Any) -> list[float]:

@@ -10,13 +10,13 @@ import itertools
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from harness.errors import HarnessError, ModelFault, one_line
@@ -174,11 +174,9 @@ def fingerprint(model: nn.Module, context: dict[str, Any]) -> str:
     return sha.hexdigest()
 
 
-def conversions(network: nn.Module) -> list[str]:
-    """The names of a network's floating types other than float32."""
-    tensors = [*network.parameters(), *network.buffers()]
-    types = {str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()} - {"float32"}
-    return sorted(types)
+def conversions(tensors: Iterable[Tensor]) -> list[str]:
+    """The names of the floating types other than float32 that tensors have."""
+    return sorted({str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()} - {"float32"})
 
 
 @contextlib.contextmanager

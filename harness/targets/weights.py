@@ -28,11 +28,10 @@ from harness.targets.content import (
     shortened,
     spelled,
     state_dicts,
-    without_state_dict,
 )
 from harness.targets.copies import differ, values_in
 from harness.targets.normalisation import SAY, decide, evidence_of, gap_of, readable
-from harness.targets.preprocessing import Preprocessing
+from harness.targets.preprocessing import Asked
 from harness.targets.recognise import Recognised, recognise
 from harness.targets.statistics import Statistic, statistics
 from harness.targets.target import Target, TargetError
@@ -69,7 +68,7 @@ class FileTarget(Target):
         if code_of(cls) != self.network_code:
             raise TargetError(f"the code of the network {self.network_name!r} changed since {self.label} was opened")
         network = cast(Network, make(cls, self.network_name, self.network_settings)).build(shape)
-        (state,) = (state for state in state_dicts(held.content) if state.path == self.path)
+        (state,) = (state for state in state_dicts(held.content, self.label) if state.path == self.path)
         built = network.state_dict()
         tensors, _ = dense(place_at(built, state, self.prefix), built, self.label)
         network.load_state_dict(tensors, strict=False)  # only num_batches_tracked may be missing: all else was compared
@@ -90,31 +89,19 @@ def split_key(text: str) -> tuple[Path, str | None] | None:
 
 
 def open_weights(
-    text: str,
-    file: Path,
-    key: str | None,
-    shape: Shape,
-    *,
-    network_name: str | None,
-    values: Mapping[str, Any],
-    preprocessing: Preprocessing,
-    plugins: tuple[Path, ...],
-    no_normalisation: bool = False,
+    text: str, file: Path, key: str | None, shape: Shape, asked: Asked, plugins: tuple[Path, ...]
 ) -> tuple[FileTarget, dict[str, Any]]:
     """Read a file and find its network; give the target and its provenance.
 
     Args:
         key: the address of a state dict in the file, or of a part of one; None: the usual keys, else any.
-        no_normalisation: whether the user says that the network takes images as they are, whatever the file has.
     Raises:
         HarnessError: the file cannot be read, does not fit a registered network for this data set, holds several
             networks that differ, or has an unclear normalisation.
     """
     held = read_weights_file(file)
-    name, settings = _named_inside(held, text, network_name, plugins)
-    states = state_dicts(held.content)
-    if not states:
-        raise without_state_dict(held.content, text)
+    name, settings = _named_inside(held, text, asked.network_name, plugins)
+    states = state_dicts(held.content, text)
     named = text.removesuffix(f":{key}")
     known = statistics([*leaves(held.content), *leaves(held.notes)])
     scope = scope_of(states, key, named) if key is not None else ()
@@ -126,38 +113,37 @@ def open_weights(
         file=named,
         scope=scope,
         network_name=name,
-        values={**settings, **values},
+        values={**settings, **asked.values},
         plugins=plugins,
     )
     fits = [fit for fit in fits if key is not None and fit.place.address == scope] or fits
     fit, place = fits[0], fits[0].place
     _, converted = dense(place, fit.candidate.built, text)
-    said = no_normalisation or bool(preprocessing.mean)  # the user, what is in front of the network
     evidence = [evidence_of(known, each.place, [*each.copies, *(f.place for f in fits)], shape) for each in fits]
     differing = [
         each
         for each, its in zip(fits, evidence, strict=True)
         if each.network != fit.network
         or differ(fit.candidate, each.place, place, unreadable=True)
-        or (not said and readable(its, shape) != readable(evidence[0], shape))
+        or (not asked.decides and readable(its, shape) != readable(evidence[0], shape))
     ]
-    rivals = [] if key is not None and place.address == scope else _rivals(fits, states, scope, known, said=said)
+    rivals = [] if key is not None and place.address == scope else _rivals(fits, states, scope, known, asked)
     if rivals or differing:
         raise _several(text, named, [fit, *differing], rivals)
     gap = next(filter(None, (gap_of(each.place) for each in fits)), None)  # a gap at one copy stands for all
-    inside, outcome = decide(evidence[0], gap, preprocessing, no_normalisation, shape, named)
+    inside, outcome = decide(evidence[0], gap, asked, shape, named)
     described = {name for its in evidence for name in its.names(place.state)}
     copies = list(values_in(fit.candidate, place.state, (), place.own))
     left_out, in_front = beside(place, copies, described | {*fit.unused})
     if key is not None:
         left_out = [*(f"the copy at {spelled(copy.address)}" for copy in copies), *left_out]
-        if in_front and not said:
+        if in_front and not asked.decides:
             raise TargetError(
                 f"{text} leaves out {', '.join(shortened(in_front))}, which may act on the images before the network"
                 f" does; {SAY} if the network takes images as they are, or bring the model as module:factory"
             )
     provenance = {"kind": "weights file", "target": text, "file_sha256": held.sha256}
-    if not held.run or inside.mean or no_normalisation:  # harness trains on images in [0, 1]
+    if not held.run or inside.mean or asked.no_normalisation:  # harness trains on images in [0, 1]
         provenance["normalisation"] = outcome
     target = FileTarget(
         label=text,
@@ -185,7 +171,7 @@ def _eligible(states: Sequence[StateDict], scope: Address, key: str | None) -> l
 
 
 def _rivals(
-    fits: Sequence[Recognised], states: Sequence[StateDict], scope: Address, known: Sequence[Statistic], *, said: bool
+    fits: Sequence[Recognised], states: Sequence[StateDict], scope: Address, known: Sequence[Statistic], asked: Asked
 ) -> list[Place]:
     """Other networks in the file that may be meant: with other values, or with a layer in front."""
     candidate, places = fits[0].candidate, [fit.place for fit in fits]
@@ -194,7 +180,7 @@ def _rivals(
         here = [place for place in places if place.state is state]
         described = {name for statistic in known if statistic.path == state.path for name in statistic.names}
         for each in values_in(candidate, state, scope, {name for place in here for name in place.own}):
-            wrapped = not said and not here and bool(beside(each, (), described)[1])
+            wrapped = not asked.decides and not here and bool(beside(each, (), described)[1])
             if wrapped or differ(candidate, each, places[0], unreadable=False):
                 rivals.append(each)
     return rivals

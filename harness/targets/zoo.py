@@ -21,6 +21,7 @@ from harness.targets.target import Target, TargetError, quiet
 
 PREFIX = "robustbench:"
 THREAT_MODEL = "Linf"  # the norm of most entries, and the only one in harness
+_FOLDER = "robustbench"  # of the data directory
 _INSTALL = "pip install 'robustness-harness[robustbench]'"
 
 
@@ -62,17 +63,13 @@ class ZooTarget(Target):
         return {"robustbench": self.name, "dataset": self.dataset, "threat_model": THREAT_MODEL}
 
 
-def _model_dir(data_dir: Path) -> Path:
-    return (data_dir / "robustbench").absolute()
-
-
 def _weights(model_dir: Path, dataset: str, name: str) -> Path:
     return model_dir / dataset / THREAT_MODEL / f"{name}.pt"
 
 
 def is_here(text: str, dataset: str, data_dir: Path) -> bool:
     """Whether a target needs no download: RobustBench has its file here, or the target is not from the zoo."""
-    return not text.startswith(PREFIX) or _weights(_model_dir(data_dir), dataset, text.removeprefix(PREFIX)).is_file()
+    return not text.startswith(PREFIX) or _weights(data_dir / _FOLDER, dataset, text.removeprefix(PREFIX)).is_file()
 
 
 def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessing) -> tuple[ZooTarget, dict[str, Any]]:
@@ -84,7 +81,7 @@ def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessi
     if preprocessing.mean:
         raise TargetError(f"--mean and --std are refused: {text} takes images in [0, 1]; leave them out")
     name = text.removeprefix(PREFIX)
-    model_dir = _model_dir(data_dir)
+    model_dir = (data_dir / _FOLDER).absolute()
     _check_name(name, dataset)
     target = ZooTarget(label=text, preprocessing=preprocessing, name=name, dataset=dataset, model_dir=model_dir)
     provenance = {"kind": "RobustBench zoo", "target": text, "threat_model": THREAT_MODEL, "robustbench": _version()}
