@@ -54,11 +54,7 @@ def _elsewhere(name: str, place: Place, copies: Sequence[Place]) -> bool:
 
 
 def notes_of(
-    fits: Sequence[Recognised],
-    states: Sequence[StateDict],
-    content: Any,
-    known: Sequence[Statistic],
-    left_out: Sequence[str],
+    fits: list[Recognised], states: list[StateDict], content: Any, known: list[Statistic], left_out: list[str]
 ) -> dict[str, Any]:
     """What was taken from a file, and what was left out; in JSON types."""
     fit, *equal = fits

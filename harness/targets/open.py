@@ -73,8 +73,7 @@ def open_target(
     provenance |= notes
     name, settings = target.architecture(network)
     if isinstance(target, FactoryTarget):
-        provenance |= {"class": type(network).__name__}
-        provenance["source_sha256"] = target.source.digest if target.source is not None else ""
+        provenance |= {"class": type(network).__name__, "source_sha256": target.context()["source"]}
         if asked.preprocessing.mean:
             provenance["normalisation"] = f"{formula(asked.preprocessing)}, as given"
     return Opened(

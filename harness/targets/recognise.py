@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -22,6 +22,22 @@ from harness.targets.statistics import Statistic
 from harness.targets.target import TargetError
 
 _ORDINARY = {"height": 32, "width": 32}  # most networks take this size, if not the data set's
+
+
+class Search(NamedTuple):
+    """Where to look for a network.
+
+    Attributes:
+        states: the state dicts that may be the model's.
+        known: the statistics that the file holds.
+        scope: the address at or below which the network lies.
+        shape: the shape of the data set.
+    """
+
+    states: Sequence[StateDict]
+    known: Sequence[Statistic]
+    scope: Address
+    shape: Shape
 
 
 @dataclass(frozen=True)
@@ -47,13 +63,9 @@ class Recognised:
 
 
 def recognise(
-    states: Sequence[StateDict],
-    known: Sequence[Statistic],
+    search: Search,
     label: str,
-    shape: Shape,
-    *,
-    file: str = "FILE",
-    scope: Address = (),
+    file: str,
     network_name: str | None,
     values: Mapping[str, Any],
     plugins: tuple[Path, ...],
@@ -64,10 +76,7 @@ def recognise(
     not change the answers; else nothing there fits.
 
     Args:
-        states: the state dicts that may be the model's.
-        known: the statistics that the file holds.
-        file: as the user names it, without a key.
-        scope: the address at or below which to look for the network.
+        label, file: what the user named, and the same without a key.
         network_name, values: the network and settings that are known; None: try every registered network.
     Raises:
         HarnessError: no network fits, several do, or the known settings are refused.
@@ -78,20 +87,20 @@ def recognise(
     classes = [catalogue.get(name) for name in tried]
     if network_name is None:
         classes = [cls for cls in classes if {info.name for info in cls.describe()} >= set(values)]
-    trials = [trial for cls in classes for trial in _trials(cls, values, states, known, scope, shape)]
+    trials = [trial for cls in classes for trial in _trials(cls, values, search)]
     fits = [trial for trial in trials if not trial.differences and trial.candidate.refusal is None]
-    for state in states:
+    for state in search.states:
         names = list(dict.fromkeys(fit.network.name for fit in fits if fit.place.state is state))
         if len(names) > 1:
             raise TargetError(f"{label} fits the networks {' and '.join(names)}; say which one with --arch")
     if fits:
-        return sorted(fits, key=lambda fit: states.index(fit.place.state))
+        return sorted(fits, key=lambda fit: search.states.index(fit.place.state))
     for trial in trials:
-        refusal = other_data(trial.candidate, trial.differences, label, shape)
+        refusal = other_data(trial.candidate, trial.differences, label, search.shape)
         if refusal is not None:
             raise TargetError(refusal)
     for trial in trials:
-        values_there = values_in(trial.candidate, trial.place.state, scope)
+        values_there = values_in(trial.candidate, trial.place.state, search.scope)
         refusals = [unusable(trial.candidate, place, label) for place in values_there]
         if refusals and all(refusals):
             raise TargetError(refusals[0] or "")
@@ -101,21 +110,15 @@ def recognise(
     raise TargetError(_mismatch(label, file, network_name, max(trials, key=lambda trial: trial.differences.nearness)))
 
 
-def _trials(
-    cls: type[Plugin],
-    values: Mapping[str, Any],
-    states: Sequence[StateDict],
-    known: Sequence[Statistic],
-    scope: Address,
-    shape: Shape,
-) -> Iterator[Recognised]:
+def _trials(cls: type[Plugin], values: Mapping[str, Any], search: Search) -> Iterator[Recognised]:
     """The network with its defaults, then with each integer setting that brings it nearer to a state dict.
 
     A setting that is not given may be any extent that a tensor has. The nearest value is kept, and the next setting is
     tried. A setting that changes no shape keeps its default.
     """
     integers = [info.name for info in cls.describe() if info.type == "int" and info.name not in values]
-    extents = sorted({extent for state in states for tensor in state.within(scope).values() for extent in tensor.shape})
+    tensors = [tensor for state in search.states for tensor in state.within(search.scope).values()]
+    extents = sorted({extent for tensor in tensors for extent in tensor.shape})
     options: list[dict[str, int]] = [{}, *({name: extent} for name in integers for extent in extents)]
 
     @cache
@@ -128,7 +131,7 @@ def _trials(
                 raise  # the user's own settings are wrong
             return None
         refusal = None
-        for size in (shape, shape._replace(**_ORDINARY)):
+        for size in (search.shape, search.shape._replace(**_ORDINARY)):
             try:
                 with torch.device("meta"):
                     return Candidate(network, network.build(size).state_dict(keep_vars=True), refusal)
@@ -138,14 +141,14 @@ def _trials(
                 break
         return None
 
-    for state in states:
+    for state in search.states:
         nearest: Recognised | None = None
         inferred: dict[str, int] = {}
         for option in options:
             candidate = built(**{**inferred, **option})
             if candidate is None:
                 continue
-            found = _tried(candidate, state, known, scope, shape)
+            found = _tried(candidate, state, search)
             yield from found
             if nearest is None or found[0].differences.nearness > nearest.differences.nearness:
                 nearest, inferred = found[0], {**inferred, **option}
@@ -153,19 +156,18 @@ def _trials(
                 break
 
 
-def _tried(
-    candidate: Candidate, state: StateDict, known: Sequence[Statistic], scope: Address, shape: Shape
-) -> list[Recognised]:
+def _tried(candidate: Candidate, state: StateDict, search: Search) -> list[Recognised]:
     """The network at each place in the user's scope that has all of it; else at the nearest place."""
-    tensors = state.within(scope)
+    tensors = state.within(search.scope)
     compared = {prefix: compared_with(candidate, tensors, prefix) for prefix in prefixes(candidate, tensors)}
     nearest = max(compared, key=lambda prefix: compared[prefix].nearness)
     there = [prefix for prefix, differences in compared.items() if not differences] or [nearest]
     everywhere = prefixes(candidate, state.tensors)
     whole = [prefix for prefix in everywhere if not compared_with(candidate, state.tensors, prefix)]
     places, copies = ([place_at(candidate.expected, state, p) for p in each] for each in (there, whole))
-    known_names = set().union(*(place.own | evidence_of(known, place, copies, shape).names(state) for place in places))
-    rest = {name: tensor for name, tensor in tensors.items() if name not in known_names}
+    evidence = [evidence_of(search.known, place, copies, search.shape) for place in places]
+    known = {name for place, its in zip(places, evidence, strict=True) for name in place.own | its.names(state)}
+    rest = {name: tensor for name, tensor in tensors.items() if name not in known}
     unused = [n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there)]
     strange = {
         name: tuple(tensor.shape)

@@ -32,7 +32,7 @@ from harness.targets.content import (
 from harness.targets.copies import differ, values_in
 from harness.targets.normalisation import SAY, decide, evidence_of, gap_of, readable
 from harness.targets.preprocessing import Asked
-from harness.targets.recognise import Recognised, recognise
+from harness.targets.recognise import Recognised, Search, recognise
 from harness.targets.statistics import Statistic, statistics
 from harness.targets.target import Target, TargetError
 from harness.targets.weights_file import SUFFIXES, WeightsFile, read_weights_file
@@ -105,17 +105,8 @@ def open_weights(
     named = text.removesuffix(f":{key}")
     known = statistics([*leaves(held.content), *leaves(held.notes)])
     scope = scope_of(states, key, named) if key is not None else ()
-    fits = recognise(
-        _eligible(states, scope, key),
-        known,
-        text,
-        shape,
-        file=named,
-        scope=scope,
-        network_name=name,
-        values={**settings, **asked.values},
-        plugins=plugins,
-    )
+    search = Search(_eligible(states, scope, key), known, scope, shape)
+    fits = recognise(search, text, named, name, {**settings, **asked.values}, plugins)
     fits = [fit for fit in fits if key is not None and fit.place.address == scope] or fits
     fit, place = fits[0], fits[0].place
     _, converted = dense(place, fit.candidate.built, text)
