@@ -26,9 +26,7 @@ _BEHIND = re.compile(r"targets?|labels?|outputs?|logits?|loss|losses")
 def beside(place: Place, copies: Sequence[Place], described: Collection[str]) -> tuple[list[str], list[str]]:
     """The names of the tensors beside a network in its state dict, and those that may be in front of the network.
 
-    Args:
-        copies: the other places in the state dict with values for all of the network's parameters.
-        described: the names of the tensors that are known to describe a normalisation.
+    Tensors of the network's copies, and those that are known to describe a normalisation, do not count.
     """
     taken = place.own.union(described, *(copy.own for copy in copies))
     names = [name for name in place.state.tensors if name not in taken]

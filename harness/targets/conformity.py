@@ -30,7 +30,7 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
         outputs: what the user says it returns.
         images: ``(n, channels, height, width)`` float32 in [0, 1], n at least 1.
     Returns:
-        What was done to the outputs, in words, for the model's provenance.
+        What was done to the outputs, in words.
     """
     weights = _weights(model)
     returned = _checked(model, label, shape, images, outputs)

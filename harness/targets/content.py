@@ -34,13 +34,9 @@ _SHOWN = 6
 
 @dataclass(frozen=True)
 class StateDict:
-    """Tensors by their dotted names, without torch.compile's ``_orig_mod.``.
+    """Tensors by their dotted names, without torch.compile's ``_orig_mod.``."""
 
-    Attributes:
-        path: the keys of the mappings in which the file keeps it; empty for the top.
-    """
-
-    path: Address
+    path: Address  # the keys of the mappings in which the file keeps it; empty for the top
     tensors: dict[str, Tensor]
 
     def address(self, name: str) -> Address:
@@ -54,18 +50,12 @@ class StateDict:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where the tensors of a network lie in a file.
-
-    Attributes:
-        names: the name in the state dict for each of the network's names that the state dict has.
-        prefix: what stands before the network's names in the state dict; empty, or it ends with a dot.
-        key: the address of this network alone; None if the file has other names than the network.
-    """
+    """Where the tensors of a network lie in a file."""
 
     state: StateDict
-    names: Mapping[str, str]
-    prefix: str
-    key: Address | None
+    names: Mapping[str, str]  # the name in the state dict for each of the network's names that the state dict has
+    prefix: str  # what stands before the network's names in the state dict; empty, or it ends with a dot
+    key: Address | None  # the address of this network alone; None if the file has other names than the network
 
     @property
     def address(self) -> Address:
@@ -203,8 +193,6 @@ def place_at(names: Iterable[str], state: StateDict, prefix: str) -> Place:
 def dense(place: Place, built: Mapping[str, Tensor], label: str) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors at a place, by the network's names, in float32; and the other floating types that they had.
 
-    Args:
-        built: the tensors of the network as it is built.
     Raises:
         TargetError: a tensor is sparse, quantised, or complex, or has values that are not finite; or it is stored as
             integers or one-byte floats, as quantised weights are, where the network has floating point.

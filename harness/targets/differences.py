@@ -34,16 +34,11 @@ COUNTER = "num_batches_tracked"  # of batch-norm: files older than torch 0.4.1 l
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network, and the state dict that it would have.
-
-    Attributes:
-        built: its state dict on the meta device; parameters are ``nn.Parameter``.
-        refusal: why it does not take images of the data set's size; None if it does.
-    """
+    """A network, and the state dict that it would have."""
 
     network: Network
-    built: Mapping[str, Tensor]
-    refusal: str | None = None
+    built: Mapping[str, Tensor]  # on the meta device; parameters are ``nn.Parameter``
+    refusal: str | None = None  # why it does not take images of the data set's size; None if it does
 
     @cached_property
     def expected(self) -> Shapes:

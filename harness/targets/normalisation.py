@@ -23,15 +23,10 @@ SAY = "say --mean and --std, or --no-normalisation"
 
 @dataclass(frozen=True)
 class NormalisationEvidence:
-    """What a file says about the normalisation of one network.
+    """What a file says about the normalisation of one network."""
 
-    Attributes:
-        found: statistics of the input, the nearest to the network first.
-        unsure: statistics that may belong to the input.
-    """
-
-    found: tuple[Statistic, ...]
-    unsure: tuple[Statistic, ...]
+    found: tuple[Statistic, ...]  # of the input, the nearest to the network first
+    unsure: tuple[Statistic, ...]  # that may belong to the input
 
     def names(self, state: StateDict) -> set[str]:
         """The names of a state dict's tensors that describe a normalisation."""
@@ -46,10 +41,7 @@ def evidence_of(
 
     A statistic that is nearer to another network of the file belongs to that network. If this network has none of its
     own, such a statistic counts as unsure. A network's own tensors are no statistics: it normalises by itself.
-
-    Args:
-        known: the statistics that the file holds.
-        others: the places of all networks in the file, with their copies.
+    ``others`` are the places of all networks in the file, with their copies.
     """
     found: list[Statistic] = []
     unsure: list[Statistic] = []

@@ -25,37 +25,23 @@ _ORDINARY = {"height": 32, "width": 32}  # most networks take this size, if not 
 
 
 class Search(NamedTuple):
-    """Where to look for a network.
+    """Where to look for a network, and for which images."""
 
-    Attributes:
-        states: the state dicts that may be the model's.
-        known: the statistics that the file holds.
-        scope: the address at or below which the network lies.
-        shape: the shape of the data set.
-    """
-
-    states: Sequence[StateDict]
-    known: Sequence[Statistic]
-    scope: Address
+    states: Sequence[StateDict]  # that may be the model's
+    known: Sequence[Statistic]  # that the file holds
+    scope: Address  # at or below which the network lies
     shape: Shape
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """A network, and a place in a file that has all of its tensors, or most of them.
-
-    Attributes:
-        candidate: the network, and the state dict that it would have.
-        differences: between the two; none if the network is recognised.
-        copies: every place in the state dict that has the whole network.
-        unused: names in the state dict of parameters that published code registers and never uses.
-    """
+    """A network, and a place in a file that has all of its tensors, or most of them."""
 
     candidate: Candidate
     place: Place
-    differences: Differences
-    copies: list[Place]
-    unused: list[str]
+    differences: Differences  # none if the network is recognised
+    copies: list[Place]  # every place in the state dict that has the whole network
+    unused: list[str]  # names in the state dict of parameters that published code registers and never uses
 
     @property
     def network(self) -> Network:

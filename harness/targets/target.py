@@ -137,24 +137,15 @@ class Target(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A target that passed every check.
-
-    Attributes:
-        sha256: identifies the model: weights, preprocessing, and for a user's own code its name and source.
-        network: the registered network's name, else the name of the class or the function that makes it.
-        network_settings: resolved, for a registered network.
-        parameters: how many numbers the network's parameters hold.
-        provenance: where it came from and what was done to it, in JSON types.
-        probe: its answers to fixed images.
-    """
+    """A target that passed every check."""
 
     target: Target
-    sha256: str
-    network: str
-    network_settings: dict[str, Any]
-    parameters: int
-    provenance: dict[str, Any]
-    probe: Probe | None = None
+    sha256: str  # identifies the model: weights, preprocessing, and for a user's own code its name and source
+    network: str  # the registered network's name, else the name of the class or the function that makes it
+    network_settings: dict[str, Any]  # resolved, for a registered network
+    parameters: int  # how many numbers the network's parameters hold
+    provenance: dict[str, Any]  # where it came from and what was done to it, in JSON types
+    probe: Probe | None = None  # its answers to fixed images
 
 
 def fingerprint(model: nn.Module, context: dict[str, Any]) -> str:

@@ -27,19 +27,14 @@ _SAVE = "save the state dict alone, torch.save(model.state_dict(), FILE)"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a weights file holds.
+    """What a weights file holds."""
 
-    Attributes:
-        content: tensors by name, or mappings that hold them.
-        sha256: of the file.
-        run: what harness wrote into it about the run that trained it; empty in a stranger's file.
-        notes: the texts that a safetensors file holds besides its tensors.
-    """
-
-    content: Any
-    sha256: str
-    run: dict[str, Any] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
+    content: Any  # tensors by name, or mappings that hold them
+    sha256: str  # of the file
+    run: dict[str, Any] = field(
+        default_factory=dict
+    )  # that trained it, as harness wrote it; empty in a stranger's file
+    notes: dict[str, str] = field(default_factory=dict)  # a safetensors file's texts besides its tensors
 
 
 def read_weights_file(path: Path) -> WeightsFile:

@@ -27,17 +27,11 @@ _INSTALL = "pip install 'robustness-harness[robustbench]'"
 
 @dataclass(frozen=True, kw_only=True)
 class ZooTarget(Target):
-    """A model of the zoo: its code and its weights are RobustBench's.
+    """A model of the zoo: its code and its weights are RobustBench's."""
 
-    Attributes:
-        name: the entry's name in the zoo.
-        dataset: the name that RobustBench and harness share.
-        model_dir: where RobustBench keeps what it downloads; absolute.
-    """
-
-    name: str
-    dataset: str
-    model_dir: Path
+    name: str  # in the zoo
+    dataset: str  # the name that RobustBench and harness share
+    model_dir: Path  # where RobustBench keeps what it downloads; absolute
 
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         utils = _import_robustbench("robustbench.utils")
