@@ -14,10 +14,11 @@ from harness.errors import HarnessError, SettingError
 from harness.plugin.network import Network, Shape
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import discover, make
+from harness.targets.beside import unusable, values_in
 from harness.targets.content import Address, Place, StateDict, place_at, spelled
-from harness.targets.copies import unusable, values_in
 from harness.targets.differences import Candidate, Differences, compared_with, other_data, plays_no_part, prefixes
 from harness.targets.normalisation import evidence_of
+from harness.targets.preprocessing import Asked
 from harness.targets.statistics import Statistic
 from harness.targets.target import TargetError
 
@@ -48,14 +49,7 @@ class Recognised:
         return self.candidate.network
 
 
-def recognise(
-    search: Search,
-    label: str,
-    file: str,
-    network_name: str | None,
-    values: Mapping[str, Any],
-    plugins: tuple[Path, ...],
-) -> list[Recognised]:
+def recognise(search: Search, label: str, file: str, asked: Asked, plugins: tuple[Path, ...]) -> list[Recognised]:
     """The networks whose state dicts have these names and shapes. Shapes also give integer settings left open.
 
     Every place that has a whole network counts. All other tensors of its state dict must describe a normalisation, or
@@ -63,17 +57,16 @@ def recognise(
 
     Args:
         label, file: what the user named, and the same without a key.
-        network_name, values: the network and settings that are known; None: try every registered network.
     Raises:
         HarnessError: no network fits, several do, or the known settings are refused.
     """
     catalogue = discover("networks", plugins)
     catalogue.refuse_broken(plugins)
-    tried = sorted(catalogue.found) if network_name is None else [network_name]
+    tried = sorted(catalogue.found) if asked.network_name is None else [asked.network_name]
     classes = [catalogue.get(name) for name in tried]
-    if network_name is None:
-        classes = [cls for cls in classes if {info.name for info in cls.describe()} >= set(values)]
-    trials = [trial for cls in classes for trial in _trials(cls, values, search)]
+    if asked.network_name is None:
+        classes = [cls for cls in classes if {info.name for info in cls.describe()} >= set(asked.values)]
+    trials = [trial for cls in classes for trial in _trials(cls, asked.values, search)]
     fits = [trial for trial in trials if not trial.differences and trial.candidate.refusal is None]
     for state in search.states:
         names = list(dict.fromkeys(fit.network.name for fit in fits if fit.place.state is state))
@@ -82,8 +75,7 @@ def recognise(
     if fits:
         return sorted(fits, key=lambda fit: search.states.index(fit.place.state))
     for trial in trials:
-        refusal = other_data(trial.candidate, trial.differences, label, search.shape)
-        if refusal is not None:
+        if refusal := other_data(trial.candidate, trial.differences, label, search.shape):
             raise TargetError(refusal)
     for trial in trials:
         values_there = values_in(trial.candidate, trial.place.state, search.scope)
@@ -91,9 +83,10 @@ def recognise(
         if refusals and all(refusals):
             raise TargetError(refusals[0] or "")
     if not trials:
-        given = ", ".join(f"{key}={value}" for key, value in values.items()) or "its default settings"
+        given = ", ".join(f"{key}={value}" for key, value in asked.values.items()) or "its default settings"
         raise TargetError(f"{label}: no network can be built for it with {given}; name another --arch")
-    raise TargetError(_mismatch(label, file, network_name, max(trials, key=lambda trial: trial.differences.nearness)))
+    nearest = max(trials, key=lambda trial: trial.differences.nearness)
+    raise TargetError(_mismatch(label, file, asked.network_name, nearest))
 
 
 def _trials(cls: type[Plugin], values: Mapping[str, Any], search: Search) -> Iterator[Recognised]:

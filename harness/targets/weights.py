@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from harness.errors import PluginError, UnknownName
 from harness.plugin.network import Network, Shape
 from harness.registry.catalogue import discover, make
 from harness.registry.shipped import code_of
-from harness.targets.beside import beside, notes_of
+from harness.targets.beside import beside, differ, values_in
 from harness.targets.content import (
     NESTS,
     Address,
@@ -29,7 +29,6 @@ from harness.targets.content import (
     spelled,
     state_dicts,
 )
-from harness.targets.copies import differ, values_in
 from harness.targets.normalisation import SAY, decide, evidence_of, gap_of, readable
 from harness.targets.preprocessing import Asked
 from harness.targets.recognise import Recognised, Search, recognise
@@ -100,13 +99,13 @@ def open_weights(
             networks that differ, or has an unclear normalisation.
     """
     held = read_weights_file(file)
-    name, settings = _named_inside(held, text, asked.network_name, plugins)
+    asked = _as_written(held, text, asked, plugins)
     states = state_dicts(held.content, text)
     named = text.removesuffix(f":{key}")
     known = statistics([*leaves(held.content), *leaves(held.notes)])
     scope = scope_of(states, key, named) if key is not None else ()
     search = Search(_eligible(states, scope, key), known, scope, shape)
-    fits = recognise(search, text, named, name, {**settings, **asked.values}, plugins)
+    fits = recognise(search, text, named, asked, plugins)
     fits = [fit for fit in fits if key is not None and fit.place.address == scope] or fits
     fit, place = fits[0], fits[0].place
     _, converted = dense(place, fit.candidate.built, text)
@@ -147,7 +146,7 @@ def open_weights(
         network_name=fit.network.name,
         network_settings=fit.network.resolved(),
     )
-    notes = notes_of(fits, states, held.content, known, left_out)
+    notes = _notes(fits, states, held.content, known, left_out)
     notes |= {"converted_to_float32": converted} if converted else {}
     notes |= {"trained_by_harness": held.run} if held.run else {}
     return target, provenance | notes
@@ -193,19 +192,45 @@ def _several(label: str, file: str, fits: Sequence[Recognised], rivals: Sequence
     return TargetError(text + (f"; no key chooses the one that has {', '.join(shortened(without))}" if without else ""))
 
 
-def _named_inside(
-    held: WeightsFile, text: str, network_name: str | None, plugins: tuple[Path, ...]
-) -> tuple[str | None, dict[str, Any]]:
+def _notes(
+    fits: list[Recognised], states: list[StateDict], content: Any, known: list[Statistic], left_out: list[str]
+) -> dict[str, Any]:
+    """What was taken from a file, and what was left out; in JSON types."""
+    fit, *equal = fits
+    used = [each.place.state for each in fits]
+    described = {(s.path, name) for s in known for name in s.names}
+    others = [
+        state
+        for state in states
+        if state not in used and any((state.path, n) not in described for n in state.tensors if state.path or "." in n)
+    ]
+    single = [leaf for leaf in leaves(content) if not leaf.path and "." not in leaf.name]
+    loose = [leaf.name for leaf in single if isinstance(leaf.value, Tensor) and leaf.value.is_floating_point()]
+    at_top = {name for state in used if not state.path for name in state.tensors}
+    notes = {
+        "nested_under": ".".join(fit.place.state.path),
+        "prefix_stripped": fit.place.prefix,
+        "equal_copies": [spelled(each.place.address) for each in equal],
+        "left_out": ", ".join(shortened(left_out)),
+        "other_state_dicts": [spelled(state.path) for state in others],
+        "other_tensors": shortened([name for name in loose if ((), name) not in described and name not in at_top]),
+        "unused": list(fit.unused),
+    }
+    return {name: note for name, note in notes.items() if note}
+
+
+def _as_written(held: WeightsFile, text: str, asked: Asked, plugins: tuple[Path, ...]) -> Asked:
     """The network and settings: from a file that harness wrote, as written there; else as the user named them."""
     run = held.run.get("run")
     if not isinstance(run, Mapping) or not isinstance(run.get("network"), str):
-        return network_name, {}
+        return asked
     name, settings = run["network"], run.get("network_settings")
-    if network_name not in (None, name):
-        raise TargetError(f"--arch {network_name} contradicts {text}, which holds {name}; leave --arch out")
+    if asked.network_name not in (None, name):
+        raise TargetError(f"--arch {asked.network_name} contradicts {text}, which holds {name}; leave --arch out")
     try:
         cls = discover("networks", plugins).get(name)
     except (UnknownName, PluginError) as error:
         raise TargetError(f"{text} was trained with the network {name}: {error}; give its --plugin FILE.py") from None
     known = {info.name for info in cls.describe()}
-    return name, {k: v for k, v in cast(Mapping[str, Any], settings or {}).items() if k in known}
+    written = {k: v for k, v in cast(Mapping[str, Any], settings or {}).items() if k in known}
+    return asked._replace(network_name=name, values={**written, **asked.values})

@@ -78,8 +78,7 @@ def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessi
     model_dir = (data_dir / _FOLDER).absolute()
     _check_name(name, dataset)
     target = ZooTarget(label=text, preprocessing=preprocessing, name=name, dataset=dataset, model_dir=model_dir)
-    provenance = {"kind": "RobustBench zoo", "target": text, "threat_model": THREAT_MODEL, "robustbench": _version()}
-    return target, provenance
+    return target, {"kind": "RobustBench zoo", "target": text, "threat_model": THREAT_MODEL, "robustbench": _version()}
 
 
 def _version() -> str:

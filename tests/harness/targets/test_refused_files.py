@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from harness.networks.resnet18 import ResNet18
 from harness.plugin.network import Shape
 from harness.targets.content import StateDict
+from harness.targets.preprocessing import Asked, Preprocessing
 from harness.targets.recognise import Recognised, Search, recognise
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, trained
 
@@ -253,7 +254,7 @@ def shapes_of(asset: str) -> dict[str, Tensor]:
 
 def only_fit(tensors: dict[str, Tensor]) -> Recognised:
     search = Search([StateDict((), tensors)], [], (), CIFAR)
-    (found,) = recognise(search, "net.pt", "net.pt", None, {}, ())
+    (found,) = recognise(search, "net.pt", "net.pt", Asked(None, {}, Preprocessing(), False), ())
     return found
 
 
