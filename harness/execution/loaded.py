@@ -14,9 +14,9 @@ from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.network import Shape
 from harness.registry.catalogue import discover
 from harness.registry.loading import load
+from harness.targets.conformity import Steadiness
 from harness.targets.model import ElsewhereWeights, Weights
 from harness.targets.probe import fixed_images
-from harness.targets.steadiness import Steadiness
 
 _loaded: dict[str, Dataset] = {}
 

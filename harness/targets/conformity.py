@@ -1,4 +1,4 @@
-"""Checks that a model takes the data set's images and returns logits; it is refused before any other work."""
+"""Checks that a model can be evaluated, before any other work; and that it answers as before, after the attacks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import contextlib
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.errors import one_line
 from harness.plugin.network import Shape
+from harness.rigour.forward import SAME, other_passes_differ
 from harness.runtime.device import arithmetic
+from harness.runtime.isolation import isolated
 from harness.runtime.process import process_kept
-from harness.targets.errors import TargetError
+from harness.runtime.untouched import Untouched
 from harness.targets.prepared import BELOW, Prepared
 from harness.targets.preprocessing import BINARY, Outputs
+from harness.targets.target import TargetError
 
 SUM_TOLERANCE = 1e-3  # how far from 1 a float16 softmax over a thousand classes may sum
 
@@ -27,7 +30,7 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
         outputs: what the user says it returns.
         images: ``(n, channels, height, width)`` float32 in [0, 1], n at least 1.
     Returns:
-        What was done to the outputs, in words, for the model's provenance.
+        What was done to the outputs, in words.
     """
     weights = _weights(model)
     returned = _checked(model, label, shape, images, outputs)
@@ -37,7 +40,7 @@ def check_conformity(model: Prepared, label: str, outputs: Outputs, shape: Shape
         raise TargetError(_adapts(label, moved))
     if outputs in BINARY:
         return {"outputs": f"{outputs}: the one output is that of the second class"}
-    probabilities = _are_probabilities(returned)
+    probabilities = bool((returned >= 0).all()) and bool(((returned.float().sum(1) - 1).abs() < SUM_TOLERANCE).all())
     if probabilities and outputs == "logits":
         raise TargetError(
             f"{label} returns probabilities (not negative, each row sums to 1), not logits: attacks would see hardly"
@@ -97,9 +100,7 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
     else:
         _check_shape(returned, label, shape, len(images))
     usable = returned.float().isfinite() | returned.isneginf()  # -inf masks a class
-    finite = usable.all(1) & returned.isfinite().any(1)
-    if not bool(finite.all()):
-        bad = int((~finite).sum())
+    if bad := len(images) - int((usable.all(1) & returned.isfinite().any(1)).sum()):
         raise TargetError(
             f"{label} returns NaN or infinity on {bad} of {len(images)} images; look into its weights, and whether it"
             " takes pixels in [0, 1]"
@@ -153,7 +154,7 @@ def _check_binary(returned: Tensor, label: str, shape: Shape, outputs: Outputs) 
         raise TargetError(f"--outputs {outputs} is refused: the data set has {shape.classes} classes, and it takes 2")
     if returned.shape[1] != 1:
         raise TargetError(f"--outputs {outputs} is refused: {label} returns {returned.shape[1]} values an image, not 1")
-    if outputs == "binary-probability" and not bool(((returned >= 0) & (returned <= 1)).all()):
+    if outputs == "binary-probability" and not _in_unit_interval(returned):
         raise TargetError(
             f"--outputs {outputs} is refused: {label} returns values of {float(returned.min()):.3g} to"
             f" {float(returned.max()):.3g}; say --outputs binary-logit where they are logits"
@@ -161,13 +162,12 @@ def _check_binary(returned: Tensor, label: str, shape: Shape, outputs: Outputs) 
 
 
 def _check_shape(returned: Tensor, label: str, shape: Shape, batch: int) -> None:
-    one = returned.shape in ((batch,), (batch, 1))
-    if one and shape.classes == 2:
-        inside = bool(((returned >= 0) & (returned <= 1)).all())
+    if shape.classes == 2 and returned.shape in ((batch,), (batch, 1)):
+        where = "all values here are" if _in_unit_interval(returned) else "here they are not all"
         raise TargetError(
             f"{label} returns one value an image, and attacks need a logit of each class; if it is the logit of the"
-            f" second class say --outputs binary-logit, if it is its probability --outputs binary-probability"
-            + (" (all values here are in [0, 1])" if inside else " (here they are not all in [0, 1])")
+            f" second class say --outputs binary-logit, if it is its probability --outputs binary-probability ({where}"
+            " in [0, 1])"
         )
     if returned.ndim != 2 or len(returned) != batch:
         raise TargetError(
@@ -186,8 +186,8 @@ def wrong_classes(label: str, theirs: int, ours: int) -> str:
     )
 
 
-def _are_probabilities(returned: Tensor) -> bool:
-    return bool((returned >= 0).all()) and bool(((returned.float().sum(1) - 1).abs() < SUM_TOLERANCE).all())
+def _in_unit_interval(values: Tensor) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())
 
 
 def _kind(returned: object) -> str:
@@ -196,3 +196,43 @@ def _kind(returned: object) -> str:
     if isinstance(returned, (tuple, list)):
         return f"a {type(returned).__name__} of {len(returned)}"
     return f"a {type(returned).__name__}"
+
+
+class Steadiness:
+    """A model's first answers to some images, to compare later ones with.
+
+    If equal passes differ and change no tensor, the model's answers are random. This is not refused here; the checks of
+    rigour flag it.
+
+    Args:
+        model: on the images' device, in evaluation mode; it gives logits.
+        label: the model's name in messages.
+        images: ``(n, channels, height, width)`` in [0, 1].
+    """
+
+    def __init__(self, model: nn.Module, label: str, images: Tensor) -> None:
+        self._model, self._label, self._images = model, label, images
+        self._first = self._answers()
+
+    def check(self) -> None:
+        """Compare the answers of now with the first.
+
+        Raises:
+            TargetError: the answers have changed, and stay changed, or a pass changes the model's tensors.
+        """
+        now = self._answers()
+        if other_passes_differ(self._first, now) <= SAME:
+            return
+        before = Untouched(self._model)
+        if other_passes_differ(now, self._answers()) <= SAME or before.changed(self._model):
+            raise TargetError(
+                f"{self._label} answers otherwise than before it was attacked: it changes as it is used, so that no"
+                " figure is of one model; give a factory that returns the network frozen, without what it counts,"
+                " keeps, or adapts"
+            )
+
+    def _answers(self) -> Tensor:
+        device = self._images.device
+        with torch.no_grad(), arithmetic(device, "float32"), isolated(self._model, device, 0):
+            answers: Tensor = self._model(self._images.clone())
+        return answers

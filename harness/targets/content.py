@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import near_misses
-from harness.targets.errors import TargetError
+from harness.targets.target import TargetError, conversions
 
 Address = tuple[str, ...]
 
@@ -34,13 +34,9 @@ _SHOWN = 6
 
 @dataclass(frozen=True)
 class StateDict:
-    """Tensors by their dotted names, without torch.compile's ``_orig_mod.``.
+    """Tensors by their dotted names, without torch.compile's ``_orig_mod.``."""
 
-    Attributes:
-        path: the keys of the mappings in which the file keeps it; empty for the top.
-    """
-
-    path: Address
+    path: Address  # the keys of the mappings in which the file keeps it; empty for the top
     tensors: dict[str, Tensor]
 
     def address(self, name: str) -> Address:
@@ -54,18 +50,12 @@ class StateDict:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where the tensors of a network lie in a file.
-
-    Attributes:
-        names: the name in the state dict for each of the network's names that the state dict has.
-        prefix: what stands before the network's names in the state dict; empty, or it ends with a dot.
-        key: the address of this network alone; None if the file has other names than the network.
-    """
+    """Where the tensors of a network lie in a file."""
 
     state: StateDict
-    names: Mapping[str, str]
-    prefix: str
-    key: Address | None
+    names: Mapping[str, str]  # the name in the state dict for each of the network's names that the state dict has
+    prefix: str  # what stands before the network's names in the state dict; empty, or it ends with a dot
+    key: Address | None  # the address of this network alone; None if the file has other names than the network
 
     @property
     def address(self) -> Address:
@@ -91,11 +81,14 @@ class Leaf:
         return (*self.path, *self.name.split("."))
 
 
-def state_dicts(content: Any) -> list[StateDict]:
+def state_dicts(content: Any, label: str) -> list[StateDict]:
     """Every state dict, under whatever keys: a mapping of names to tensors, at least one of them not a scalar.
 
     A list of tensors is a state dict, too, if one of them has two dimensions or more; its names are numbers. The state
-    of an optimiser or a scheduler is not a state dict. Two tensors with the same address must be equal.
+    of an optimiser or a scheduler is not a state dict.
+
+    Raises:
+        TargetError: there is none, or two tensors with the same address differ.
     """
     found: dict[Address, dict[str, Tensor]] = {}
     for path, name, tensor in (each for leaf in leaves(content) for each in _tensors(leaf)):
@@ -107,7 +100,14 @@ def state_dicts(content: Any) -> list[StateDict]:
             )
         there[name] = tensor
     states = [StateDict(path, tensors) for path, tensors in found.items() if not of_training(path)]
-    return [state for state in states if any(tensor.ndim for tensor in state.tensors.values())]
+    states = [state for state in states if any(tensor.ndim for tensor in state.tensors.values())]
+    if not states:
+        holds = f"a {type(content).__name__}, and no state dict"
+        if isinstance(content, Mapping):
+            keys = ", ".join(shortened([str(key) for key in content]))
+            holds = f"no state dict, only {f'the keys {keys}' if keys else 'an empty mapping'}"
+        raise TargetError(f"{label} holds {holds}; save one, torch.save(model.state_dict(), FILE)")
+    return states
 
 
 def _tensors(leaf: Leaf) -> Iterator[tuple[Address, str, Tensor]]:
@@ -147,6 +147,12 @@ def spelled(address: Address) -> str:
     return ".".join(address) or TOP
 
 
+def common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts two addresses share at their beginning."""
+    same = [a == b for a, b in zip(one, other, strict=False)]
+    return same.index(False) if False in same else len(same)
+
+
 def scope_of(states: Sequence[StateDict], key: str, file: str) -> Address:
     """The address that a user's KEY means: a full address, or else the end of one.
 
@@ -178,15 +184,6 @@ def shortened(texts: Sequence[str]) -> list[str]:
     return [*texts[:_SHOWN], f"{len(texts) - _SHOWN} more"] if len(texts) > _SHOWN + 1 else list(texts)
 
 
-def without_state_dict(content: Any, label: str) -> TargetError:
-    """The refusal of a file that has no state dict."""
-    holds = f"a {type(content).__name__}, and no state dict"
-    if isinstance(content, Mapping):
-        keys = ", ".join(shortened([str(key) for key in content]))
-        holds = f"no state dict, only {f'the keys {keys}' if keys else 'an empty mapping'}"
-    return TargetError(f"{label} holds {holds}; save one, torch.save(model.state_dict(), FILE)")
-
-
 def place_at(names: Iterable[str], state: StateDict, prefix: str) -> Place:
     """The place of a network behind a prefix, with those of its names that the state dict has."""
     there = {name: f"{prefix}{name}" for name in names if f"{prefix}{name}" in state.tensors}
@@ -196,29 +193,21 @@ def place_at(names: Iterable[str], state: StateDict, prefix: str) -> Place:
 def dense(place: Place, built: Mapping[str, Tensor], label: str) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors at a place, by the network's names, in float32; and the other floating types that they had.
 
-    Args:
-        built: the tensors of the network as it is built.
     Raises:
         TargetError: a tensor is sparse, quantised, or complex, or has values that are not finite; or it is stored as
             integers or one-byte floats, as quantised weights are, where the network has floating point.
     """
     kept: dict[str, Tensor] = {}
-    converted = set()
     for own, name in place.names.items():
         tensor = place.state.tensors[name]
-        kind = str(tensor.dtype).removeprefix("torch.")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
             raise TargetError(f"{label}: {name} is {tensor.dtype} {tensor.layout}; only dense real tensors can be read")
         if built[own].is_floating_point() and tensor.dtype not in _FLOATING:
             raise TargetError(
-                f"{label}: {name} is {kind}, and the network computes in floating point; such weights are most likely"
-                " quantised: save them in floating point"
+                f"{label}: {name} is {str(tensor.dtype).removeprefix('torch.')}, and the network computes in floating"
+                " point; such weights are most likely quantised: save them in floating point"
             )
-        kept[own] = tensor.detach()
-        if tensor.is_floating_point():
-            kept[own] = kept[own].float()
-            if not bool(kept[own].isfinite().all()):
-                raise TargetError(f"{label}: {name} has NaN or infinity in it; take another checkpoint")
-            if tensor.dtype != torch.float32:
-                converted.add(kind)
-    return kept, sorted(converted)
+        kept[own] = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
+        if tensor.is_floating_point() and not bool(kept[own].isfinite().all()):
+            raise TargetError(f"{label}: {name} has NaN or infinity in it; take another checkpoint")
+    return kept, conversions(place.state.tensors[name] for name in place.names.values())

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from harness.plugin.network import Network, Shape
 from harness.targets.conformity import wrong_classes
+from harness.targets.content import common
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -33,16 +34,11 @@ COUNTER = "num_batches_tracked"  # of batch-norm: files older than torch 0.4.1 l
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network, and the state dict that it would have.
-
-    Attributes:
-        built: its state dict on the meta device; parameters are ``nn.Parameter``.
-        refusal: why it does not take images of the data set's size; None if it does.
-    """
+    """A network, and the state dict that it would have."""
 
     network: Network
-    built: Mapping[str, Tensor]
-    refusal: str | None = None
+    built: Mapping[str, Tensor]  # on the meta device; parameters are ``nn.Parameter``
+    refusal: str | None = None  # why it does not take images of the data set's size; None if it does
 
     @cached_property
     def expected(self) -> Shapes:
@@ -50,7 +46,7 @@ class Candidate:
 
     def unused(self, key: str) -> bool:
         """Whether a key is a parameter that published code registers and never uses, so that the network lacks it."""
-        return key not in self.expected and key.startswith(UNUSED.get(self.network.name, ("\0",)))
+        return key not in self.expected and key.startswith(UNUSED.get(self.network.name, ()))
 
 
 @dataclass(frozen=True)
@@ -110,12 +106,10 @@ def prefixes(candidate: Candidate, tensors: Mapping[str, Tensor]) -> list[str]:
 def plays_no_part(name: str, prefix: str, tensor: Tensor) -> bool:
     """Whether the name of a tensor beside a network says that it cannot change the network's answers."""
     parts, around = name.split("."), prefix.removesuffix(".").split(".")
-    if tensor.numel() == 1 and _BOOKKEEPING.fullmatch(parts[-1]):
+    counted = not tensor.is_floating_point() and _COUNTED.fullmatch(parts[-1])
+    if tensor.numel() == 1 and (counted or _BOOKKEEPING.fullmatch(parts[-1])):
         return True
-    if tensor.numel() == 1 and not tensor.is_floating_point() and _COUNTED.fullmatch(parts[-1]):
-        return True
-    while around and parts and parts[0] == around[0]:
-        parts, around = parts[1:], around[1:]
+    parts = parts[common(parts, around) :]
     return len(parts) > 1 and _APART.fullmatch(parts[0]) is not None
 
 
@@ -125,10 +119,8 @@ def other_data(candidate: Candidate, differences: Differences, label: str, shape
     Such weights differ only in shapes: in the first dimension of the last layer (classes), and in the second dimension
     of the first convolution (channels).
     """
-    if differences.missing or differences.unexpected:
-        return None
     shapes = differences.shapes.values()
-    if any(len(expected) != len(found) for expected, found in shapes):
+    if differences.missing or differences.unexpected or any(len(ours) != len(theirs) for ours, theirs in shapes):
         return None
     each = [(d, *pair) for expected, found in shapes for d, pair in enumerate(zip(expected, found, strict=True))]
     moved = {(dimension, ours, theirs) for dimension, ours, theirs in each if ours != theirs}

@@ -13,9 +13,8 @@ from harness.errors import did_you_mean, near_misses, one_line
 from harness.plugin.network import Shape
 from harness.registry.importing import forget, import_file, import_module, on_path
 from harness.registry.source import Source, source_of
-from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing
-from harness.targets.target import Target, quiet, seeded
+from harness.targets.target import Target, TargetError, quiet, seeded
 
 
 @dataclass(frozen=True, kw_only=True)

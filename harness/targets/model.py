@@ -64,14 +64,10 @@ class RunWeights(Weights):
 
 @dataclass(frozen=True, kw_only=True)
 class ElsewhereWeights(Weights):
-    """A model from elsewhere.
-
-    Attributes:
-        probe: its answers when it was opened, if its tensors and source do not identify it.
-    """
+    """A model from elsewhere."""
 
     target: Target
-    probe: Probe | None = None
+    probe: Probe | None = None  # its answers when it was opened, if its tensors and source do not identify it
 
     @property
     def key(self) -> str:

@@ -13,25 +13,20 @@ from torch import Tensor
 
 from harness.errors import SettingError
 from harness.plugin.network import Shape
-from harness.targets.content import Leaf, Place, StateDict
-from harness.targets.errors import TargetError
-from harness.targets.preprocessing import Preprocessing, merge
-from harness.targets.statistics import Statistic, common, counts, numbers, speaks_of_another, statistics, whose
+from harness.targets.content import Leaf, Place, StateDict, common
+from harness.targets.preprocessing import Asked, Preprocessing, merge
+from harness.targets.statistics import Statistic, counts, numbers, speaks_of_another, statistics, whose
+from harness.targets.target import TargetError
 
 SAY = "say --mean and --std, or --no-normalisation"
 
 
 @dataclass(frozen=True)
 class NormalisationEvidence:
-    """What a file says about the normalisation of one network.
+    """What a file says about the normalisation of one network."""
 
-    Attributes:
-        found: statistics of the input, the nearest to the network first.
-        unsure: statistics that may belong to the input.
-    """
-
-    found: tuple[Statistic, ...]
-    unsure: tuple[Statistic, ...]
+    found: tuple[Statistic, ...]  # of the input, the nearest to the network first
+    unsure: tuple[Statistic, ...]  # that may belong to the input
 
     def names(self, state: StateDict) -> set[str]:
         """The names of a state dict's tensors that describe a normalisation."""
@@ -46,10 +41,7 @@ def evidence_of(
 
     A statistic that is nearer to another network of the file belongs to that network. If this network has none of its
     own, such a statistic counts as unsure. A network's own tensors are no statistics: it normalises by itself.
-
-    Args:
-        known: the statistics that the file holds.
-        others: the places of all networks in the file, with their copies.
+    ``others`` are the places of all networks in the file, with their copies.
     """
     found: list[Statistic] = []
     unsure: list[Statistic] = []
@@ -80,20 +72,15 @@ def gap_of(place: Place) -> str | None:
 
 
 def decide(
-    evidence: NormalisationEvidence,
-    gap: str | None,
-    asked: Preprocessing,
-    no_normalisation: bool,
-    shape: Shape,
-    file: str,
+    evidence: NormalisationEvidence, gap: str | None, asked: Asked, shape: Shape, file: str
 ) -> tuple[Preprocessing, str]:
     """The normalisation to put inside the model, and its source in words; refused if the file is unclear."""
-    if no_normalisation:
-        return asked, "none, as asked"
+    if asked.no_normalisation:
+        return asked.preprocessing, "none, as asked"
     usable = {s: read for s in evidence.found if isinstance(read := _read(s, shape), Preprocessing)}
     distinct = list(dict.fromkeys(usable.values()))
-    if asked.mean:
-        inside = merge(asked, distinct[0] if len(distinct) == 1 else None)
+    inside = merge(asked.preprocessing, distinct[0] if len(distinct) == 1 else None)
+    if asked.preprocessing.mean:
         return inside, f"{formula(inside)}, as given" + (f" and in {file}" if len(distinct) == 1 else "")
     if len(distinct) > 1:
         raise TargetError(f"{file} holds normalisations that differ, {'; '.join(s.place for s in usable)}; {SAY}")
@@ -108,14 +95,13 @@ def decide(
                 f"{file} holds {statistic.place}, and it is unclear whether they normalise the images; {SAY}"
             )
     if distinct:
-        inside = merge(asked, distinct[0])
         return inside, f"{formula(inside)}, from {next(iter(usable)).place} in {file}"
     if gap is not None:
         raise TargetError(
             f"{file}: the network is number {gap} of a Sequential, and a layer without weights is in front of"
             f" it, most likely a normalisation; {SAY} if it is none"
         )
-    return asked, f"none in {file}"
+    return inside, f"none in {file}"
 
 
 def readable(evidence: NormalisationEvidence, shape: Shape) -> set[Preprocessing | str]:
@@ -128,10 +114,8 @@ def _read(statistic: Statistic, shape: Shape) -> Preprocessing | str:
     if "how" in statistic.parts:
         return f"which says that images are normalised, and not how; {SAY}"
     if not statistic.paired:
-        lacking = (
-            "std that says what to divide by" if "mean" in statistic.parts else "mean that says what is subtracted"
-        )
-        return f"and no {lacking}; {SAY}"
+        mean = "mean" in statistic.parts
+        return f"and no {'std that says what to divide by' if mean else 'mean that says what is subtracted'}; {SAY}"
     means, stds = (numbers(statistic.parts[role].value) for role in ("mean", "std"))
     size = max(len(means), len(stds))
     if not {len(means), len(stds)} <= {1, shape.channels}:

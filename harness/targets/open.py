@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from harness.errors import SettingError, did_you_mean
 from harness.plugin.network import Shape
 from harness.targets.conformity import check_conformity
-from harness.targets.errors import TargetError
 from harness.targets.factory import FactoryTarget, open_factory
 from harness.targets.normalisation import formula, normalises_by_itself
-from harness.targets.preprocessing import Preprocessing
-from harness.targets.target import Opened, Target, conversions, quiet, seeded
+from harness.targets.preprocessing import Asked, Preprocessing
+from harness.targets.target import Opened, Target, TargetError, conversions, quiet, seeded
 from harness.targets.weights import open_weights, split_key
 from harness.targets.weights_file import SUFFIXES, directory_refusal, refuse_missing, similar_files
 from harness.targets.zoo import PREFIX, open_zoo
@@ -51,46 +50,32 @@ def open_target(
     Raises:
         HarnessError: it cannot be opened, or does not classify these images into these classes; one line.
     """
-    asked = preprocessing or Preprocessing()
-    values = network_values or {}
-    asked.check_channels(shape.channels)
-    if no_normalisation and asked.mean:
+    asked = Asked(network_name, network_values or {}, preprocessing or Preprocessing(), no_normalisation)
+    asked.preprocessing.check_channels(shape.channels)
+    if no_normalisation and asked.preprocessing.mean:
         raise SettingError("--no-normalisation and --mean with --std exclude each other; leave one out")
     refuse_unknown(text)
     target: Target
     file = _file(text)
     if file is not None:
-        target, provenance = open_weights(
-            text,
-            *file,
-            shape,
-            network_name=network_name,
-            values=values,
-            preprocessing=asked,
-            plugins=plugins,
-            no_normalisation=no_normalisation,
-        )
+        target, provenance = open_weights(text, *file, shape, asked, plugins)
     else:
-        _refuse_options_of_files(text, network_name, values, no_normalisation)
+        _refuse_options_of_files(text, asked)
         if text.startswith(PREFIX):
-            target, provenance = open_zoo(text, dataset, data_dir, asked)
+            target, provenance = open_zoo(text, dataset, data_dir, asked.preprocessing)
         else:
-            target, provenance = open_factory(text, asked)
+            target, provenance = open_factory(text, asked.preprocessing)
     network = target.build(shape, plugins)
     target = target.seen(network)
-    converted = conversions(network)
     if target.preprocessing.mean:
-        _refuse_second_normalisation(network, text, shape, given=bool(asked.mean))
+        _refuse_second_normalisation(network, text, shape, given=bool(asked.preprocessing.mean))
     target, sha256, notes = _conforming(target, network, shape, images, plugins)
     provenance |= notes
     name, settings = target.architecture(network)
-    if converted and not target.own_types:
-        provenance["converted_to_float32"] = converted
     if isinstance(target, FactoryTarget):
-        provenance |= {"class": type(network).__name__}
-        provenance["source_sha256"] = target.source.digest if target.source is not None else ""
-        if asked.mean:
-            provenance["normalisation"] = f"{formula(asked)}, as given"
+        provenance |= {"class": type(network).__name__, "source_sha256": target.context()["source"]}
+        if asked.preprocessing.mean:
+            provenance["normalisation"] = f"{formula(asked.preprocessing)}, as given"
     return Opened(
         target=target,
         sha256=sha256,
@@ -114,7 +99,15 @@ def refuse_unknown(text: str) -> None:
     if file is not None:
         refuse_missing(file[0])
     elif ":" not in text:
-        raise TargetError(_unknown(text))
+        path = Path(text).expanduser()
+        if path.is_dir():
+            raise TargetError(directory_refusal(path))
+        if path.is_file():
+            raise TargetError(f"{text} is not known to be a weights file by its ending; a TARGET is {TARGET_KINDS}")
+        hint = did_you_mean(similar_files(path))
+        raise TargetError(
+            f"{text} is no target{f'; {hint}' if hint else ''}; a TARGET is a run's number, {TARGET_KINDS}"
+        )
 
 
 def _file(text: str) -> tuple[Path, str | None] | None:
@@ -130,9 +123,10 @@ def _conforming(
     A network of other floating types is tried in float32 first, since evaluations compute in float32. A network that
     casts its images itself fails so, and keeps its own types.
     """
-    own = conversions(network)
+    own = conversions([*network.parameters(), *network.buffers()])
     try:
-        return target, *_conform(target, network, shape, images)
+        sha256, notes = _conform(target, network, shape, images)
+        return target, sha256, notes | ({"converted_to_float32": own} if own else {})
     except TargetError:
         if own:
             as_it_came = replace(target, own_types=True)
@@ -150,24 +144,13 @@ def _conform(target: Target, network: nn.Module, shape: Shape, images: Tensor) -
         return sha256, check_conformity(model, target.label, target.preprocessing.outputs, shape, images)
 
 
-def _refuse_options_of_files(
-    text: str, network_name: str | None, values: Mapping[str, Any], no_normalisation: bool
-) -> None:
-    if no_normalisation:
+def _refuse_options_of_files(text: str, asked: Asked) -> None:
+    name, values = asked.network_name, asked.values
+    if asked.no_normalisation:
         raise SettingError(f"--no-normalisation is refused: it is for weights files, and {text} is none; leave it out")
-    if network_name is not None or values:
-        what = f"--arch {network_name}" if network_name is not None else f"--set {next(iter(values))}=..."
+    if name is not None or values:
+        what = f"--arch {name}" if name is not None else f"--set {next(iter(values))}=..."
         raise SettingError(f"{what} is refused: {text} brings its own network; it is for weights files")
-
-
-def _unknown(text: str) -> str:
-    path = Path(text).expanduser()
-    if path.is_dir():
-        return directory_refusal(path)
-    if path.is_file():
-        return f"{text} is not known to be a weights file by its ending; a TARGET is {TARGET_KINDS}"
-    hint = did_you_mean(similar_files(path))
-    return f"{text} is no target{f'; {hint}' if hint else ''}; a TARGET is a run's number, {TARGET_KINDS}"
 
 
 def _refuse_second_normalisation(network: nn.Module, text: str, shape: Shape, *, given: bool) -> None:

@@ -8,7 +8,6 @@ import math
 import re
 import sys
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -210,11 +209,6 @@ def eager(network: nn.Module) -> nn.Module:
     return network
 
 
-@contextlib.contextmanager
-def _eagerly() -> Iterator[None]:
+def _eagerly() -> contextlib.AbstractContextManager[Any]:
     """Inside, compiled functions run eagerly; without torch.compile this does nothing."""
-    if "torch._dynamo" not in sys.modules:
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()

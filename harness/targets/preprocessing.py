@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from typing_extensions import Doc
 
@@ -49,6 +50,25 @@ class Preprocessing(Settings):
             )
 
 
+class Asked(NamedTuple):
+    """What a user says about a target.
+
+    Attributes:
+        network_name, values: the registered network of a weights file, and its settings; None: recognise it.
+        no_normalisation: whether the network takes images as they are, whatever the file has.
+    """
+
+    network_name: str | None
+    values: Mapping[str, Any]
+    preprocessing: Preprocessing
+    no_normalisation: bool
+
+    @property
+    def decides(self) -> bool:
+        """Whether the user decides what is in front of the network."""
+        return self.no_normalisation or bool(self.preprocessing.mean)
+
+
 def _advice(value: float) -> str:
     pixels = 1 < value <= 255 and math.isfinite(value)
     return f"; pixels are in [0, 1], so write {value:g}/255 rather than {value:g}" if pixels else ""
@@ -69,7 +89,6 @@ def merge(asked: Preprocessing, found: Preprocessing | None) -> Preprocessing:
         if ours and any(abs(g - c) >= 1e-4 for g, c in zip(ours, theirs, strict=True)):
             raise SettingError(
                 f"--{name} {','.join(f'{g:g}' for g in given)} contradicts the normalisation in the file,"
-                f" {name} = ({', '.join(f'{value:.4g}' for value in carried)});"
-                " leave --mean and --std out"
+                f" {name} = ({', '.join(f'{value:.4g}' for value in carried)}); leave --mean and --std out"
             )
     return Preprocessing(mean=found.mean, std=found.std, outputs=asked.outputs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -14,124 +14,103 @@ from harness.errors import HarnessError, SettingError
 from harness.plugin.network import Network, Shape
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import discover, make
+from harness.targets.beside import unusable, values_in
 from harness.targets.content import Address, Place, StateDict, place_at, spelled
-from harness.targets.copies import unusable, values_in
 from harness.targets.differences import Candidate, Differences, compared_with, other_data, plays_no_part, prefixes
-from harness.targets.errors import TargetError
 from harness.targets.normalisation import evidence_of
+from harness.targets.preprocessing import Asked
 from harness.targets.statistics import Statistic
+from harness.targets.target import TargetError
 
 _ORDINARY = {"height": 32, "width": 32}  # most networks take this size, if not the data set's
 
 
+class Search(NamedTuple):
+    """Where to look for a network, and for which images."""
+
+    states: Sequence[StateDict]  # that may be the model's
+    known: Sequence[Statistic]  # that the file holds
+    scope: Address  # at or below which the network lies
+    shape: Shape
+
+
 @dataclass(frozen=True)
 class Recognised:
-    """A network, and a place in a file that has all of its tensors, or most of them.
-
-    Attributes:
-        candidate: the network, and the state dict that it would have.
-        differences: between the two; none if the network is recognised.
-        copies: every place in the state dict that has the whole network.
-        unused: names in the state dict of parameters that published code registers and never uses.
-    """
+    """A network, and a place in a file that has all of its tensors, or most of them."""
 
     candidate: Candidate
     place: Place
-    differences: Differences
-    copies: list[Place]
-    unused: list[str]
+    differences: Differences  # none if the network is recognised
+    copies: list[Place]  # every place in the state dict that has the whole network
+    unused: list[str]  # names in the state dict of parameters that published code registers and never uses
 
     @property
     def network(self) -> Network:
         return self.candidate.network
 
 
-def recognise(
-    states: Sequence[StateDict],
-    known: Sequence[Statistic],
-    label: str,
-    shape: Shape,
-    *,
-    file: str = "FILE",
-    scope: Address = (),
-    network_name: str | None,
-    values: Mapping[str, Any],
-    plugins: tuple[Path, ...],
-) -> list[Recognised]:
+def recognise(search: Search, label: str, file: str, asked: Asked, plugins: tuple[Path, ...]) -> list[Recognised]:
     """The networks whose state dicts have these names and shapes. Shapes also give integer settings left open.
 
     Every place that has a whole network counts. All other tensors of its state dict must describe a normalisation, or
     not change the answers; else nothing there fits.
 
     Args:
-        states: the state dicts that may be the model's.
-        known: the statistics that the file holds.
-        file: as the user names it, without a key.
-        scope: the address at or below which to look for the network.
-        network_name, values: the network and settings that are known; None: try every registered network.
+        label, file: what the user named, and the same without a key.
     Raises:
         HarnessError: no network fits, several do, or the known settings are refused.
     """
     catalogue = discover("networks", plugins)
     catalogue.refuse_broken(plugins)
-    tried = sorted(catalogue.found) if network_name is None else [network_name]
-    classes = {name: catalogue.get(name) for name in tried}
-    if network_name is None:
-        classes = {n: cls for n, cls in classes.items() if {info.name for info in cls.describe()} >= set(values)}
-    trials = [
-        trial for name, cls in classes.items() for trial in _trials(cls, name, values, states, known, scope, shape)
-    ]
+    tried = sorted(catalogue.found) if asked.network_name is None else [asked.network_name]
+    classes = [catalogue.get(name) for name in tried]
+    if asked.network_name is None:
+        classes = [cls for cls in classes if {info.name for info in cls.describe()} >= set(asked.values)]
+    trials = [trial for cls in classes for trial in _trials(cls, asked.values, search)]
     fits = [trial for trial in trials if not trial.differences and trial.candidate.refusal is None]
-    for state in states:
+    for state in search.states:
         names = list(dict.fromkeys(fit.network.name for fit in fits if fit.place.state is state))
         if len(names) > 1:
             raise TargetError(f"{label} fits the networks {' and '.join(names)}; say which one with --arch")
     if fits:
-        return sorted(fits, key=lambda fit: states.index(fit.place.state))
+        return sorted(fits, key=lambda fit: search.states.index(fit.place.state))
     for trial in trials:
-        refusal = other_data(trial.candidate, trial.differences, label, shape)
-        if refusal is not None:
+        if refusal := other_data(trial.candidate, trial.differences, label, search.shape):
             raise TargetError(refusal)
     for trial in trials:
-        values_there = values_in(trial.candidate, trial.place.state, scope)
+        values_there = values_in(trial.candidate, trial.place.state, search.scope)
         refusals = [unusable(trial.candidate, place, label) for place in values_there]
         if refusals and all(refusals):
             raise TargetError(refusals[0] or "")
     if not trials:
-        given = ", ".join(f"{key}={value}" for key, value in values.items()) or "its default settings"
+        given = ", ".join(f"{key}={value}" for key, value in asked.values.items()) or "its default settings"
         raise TargetError(f"{label}: no network can be built for it with {given}; name another --arch")
-    raise TargetError(_mismatch(label, file, network_name, max(trials, key=lambda trial: trial.differences.nearness)))
+    nearest = max(trials, key=lambda trial: trial.differences.nearness)
+    raise TargetError(_mismatch(label, file, asked.network_name, nearest))
 
 
-def _trials(
-    cls: type[Plugin],
-    name: str,
-    values: Mapping[str, Any],
-    states: Sequence[StateDict],
-    known: Sequence[Statistic],
-    scope: Address,
-    shape: Shape,
-) -> Iterator[Recognised]:
+def _trials(cls: type[Plugin], values: Mapping[str, Any], search: Search) -> Iterator[Recognised]:
     """The network with its defaults, then with each integer setting that brings it nearer to a state dict.
 
     A setting that is not given may be any extent that a tensor has. The nearest value is kept, and the next setting is
     tried. A setting that changes no shape keeps its default.
     """
     integers = [info.name for info in cls.describe() if info.type == "int" and info.name not in values]
-    extents = sorted({extent for state in states for tensor in state.within(scope).values() for extent in tensor.shape})
+    tensors = [tensor for state in search.states for tensor in state.within(search.scope).values()]
+    extents = sorted({extent for tensor in tensors for extent in tensor.shape})
     options: list[dict[str, int]] = [{}, *({name: extent} for name in integers for extent in extents)]
 
     @cache
     def built(**inferred: int) -> Candidate | None:
         """The network on the meta device; None if the settings are refused, or it cannot be built for any size."""
         try:
-            network = cast(Network, make(cls, name, {**values, **inferred}))
+            network = cast(Network, make(cls, cls.name, {**values, **inferred}))
         except SettingError:
             if not inferred:
                 raise  # the user's own settings are wrong
             return None
         refusal = None
-        for size in (shape, shape._replace(**_ORDINARY)):
+        for size in (search.shape, search.shape._replace(**_ORDINARY)):
             try:
                 with torch.device("meta"):
                     return Candidate(network, network.build(size).state_dict(keep_vars=True), refusal)
@@ -141,14 +120,14 @@ def _trials(
                 break
         return None
 
-    for state in states:
+    for state in search.states:
         nearest: Recognised | None = None
         inferred: dict[str, int] = {}
         for option in options:
             candidate = built(**{**inferred, **option})
             if candidate is None:
                 continue
-            found = _tried(candidate, state, known, scope, shape)
+            found = _tried(candidate, state, search)
             yield from found
             if nearest is None or found[0].differences.nearness > nearest.differences.nearness:
                 nearest, inferred = found[0], {**inferred, **option}
@@ -156,19 +135,18 @@ def _trials(
                 break
 
 
-def _tried(
-    candidate: Candidate, state: StateDict, known: Sequence[Statistic], scope: Address, shape: Shape
-) -> list[Recognised]:
+def _tried(candidate: Candidate, state: StateDict, search: Search) -> list[Recognised]:
     """The network at each place in the user's scope that has all of it; else at the nearest place."""
-    tensors = state.within(scope)
+    tensors = state.within(search.scope)
     compared = {prefix: compared_with(candidate, tensors, prefix) for prefix in prefixes(candidate, tensors)}
     nearest = max(compared, key=lambda prefix: compared[prefix].nearness)
     there = [prefix for prefix, differences in compared.items() if not differences] or [nearest]
     everywhere = prefixes(candidate, state.tensors)
     whole = [prefix for prefix in everywhere if not compared_with(candidate, state.tensors, prefix)]
     places, copies = ([place_at(candidate.expected, state, p) for p in each] for each in (there, whole))
-    known_names = set().union(*(place.own | evidence_of(known, place, copies, shape).names(state) for place in places))
-    rest = {name: tensor for name, tensor in tensors.items() if name not in known_names}
+    evidence = [evidence_of(search.known, place, copies, search.shape) for place in places]
+    known = {name for place, its in zip(places, evidence, strict=True) for name in place.own | its.names(state)}
+    rest = {name: tensor for name, tensor in tensors.items() if name not in known}
     unused = [n for n in rest if any(n.startswith(p) and candidate.unused(n.removeprefix(p)) for p in there)]
     strange = {
         name: tuple(tensor.shape)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from harness.plugin.network import Shape
-from harness.targets.content import Address, Leaf
+from harness.targets.content import Address, Leaf, common
 
 Whose = Literal["the input's", "another's", "unknown"]
 Role = Literal["mean", "std", "var", "how"]
@@ -54,25 +54,19 @@ _ANOTHERS = (
     r"|grads?|gradients?|weights?|running|batch|bn|layers?|group|instance|spectral|time|epochs?|optim|optimi[sz]er|scheduler|scaler|prior"
     r"|posterior|b?box|no|not|without|skip|disable"
 )
+_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _OF_LAYERS = r"|false|no|none|.*(?:batch|layer|group|instance|weight|spectral|rms|bn|ln|gn).*"
 
 
 @dataclass(frozen=True, eq=False)
 class Statistic:
-    """A mean, a deviation, or both, of one name in one place.
+    """A mean, a deviation, or both, of one name in one place."""
 
-    Attributes:
-        path: the keys of the mappings in which it lies.
-        holder: the module that has it, in that mapping.
-        words: the words of its own name, without mean and std.
-        parts: where each of its values is; "how" is a word such as ``normalize: true`` without values.
-    """
-
-    path: Address
-    holder: Address
-    words: tuple[str, ...]
-    parts: dict[Role, Leaf] = field(default_factory=dict)
+    path: Address  # the keys of the mappings in which it lies
+    holder: Address  # the module that has it, in that mapping
+    words: tuple[str, ...]  # of its own name, without mean and std
+    parts: dict[Role, Leaf] = field(default_factory=dict)  # "how" is a word such as ``normalize: true`` without values
 
     @property
     def place(self) -> str:
@@ -115,11 +109,7 @@ def statistics(leaves: Iterable[Leaf]) -> list[Statistic]:
 
 
 def whose(statistic: Statistic, path: Address, prefix: Address) -> Whose:
-    """Whose statistic it is, by its place relative to the network; the module's docstring has the rule.
-
-    Args:
-        path, prefix: the network's: the keys of the mappings, and what stands before its names.
-    """
+    """Whose statistic it is, by its place relative to the network's; the module's docstring has the rule."""
     place, network = (*statistic.path, *statistic.holder), (*path, *prefix)
     shared = common(place, network)
     way = place[shared:]
@@ -161,26 +151,15 @@ def counts(statistic: Statistic, whose: Whose, shape: Shape) -> bool:
     return bool(statistic.parts.keys() & {"mean", "how"}) or not _symbolic(statistic.place)
 
 
-def common(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many parts two addresses share at their beginning."""
-    same = [a == b for a, b in zip(one, other, strict=False)]
-    return same.index(False) if False in same else len(same)
-
-
 def numbers(value: Any) -> list[float]:
-    """Tensors, lists, texts, and single numbers as the shortest decimals that are these float32 numbers: 0.4914.
-
-    Empty if a value is not made of numbers.
-    """
+    """A value's numbers, as the shortest decimals of these float32 numbers: 0.4914; empty if it has anything else."""
     if isinstance(value, Tensor):
         if value.is_complex() or value.is_sparse or value.is_quantized:
             return []
         return [float(str(number)) for number in value.detach().float().flatten().numpy()]
     if isinstance(value, str):
         parts = [part for part in re.split(r"[\s,;()\[\]]+", value) if part]
-        value = [
-            float(part) if re.fullmatch(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?", part) else None for part in parts
-        ]
+        value = [float(part) if _NUMBER.fullmatch(part) else None for part in parts]
     if isinstance(value, (list, tuple)):
         inner = [numbers(each) for each in value]
         return [number for each in inner for number in each] if all(inner) else []

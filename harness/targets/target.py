@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import io
+import itertools
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from harness.errors import ModelFault, one_line
+from harness.errors import HarnessError, ModelFault, one_line
+from harness.identity import canonical_json
 from harness.plugin.network import Shape
 from harness.runtime.isolation import blaming_model
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
-from harness.targets.errors import TargetError
-from harness.targets.fingerprint import fingerprint
 from harness.targets.prepared import Prepared
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.probe import Probe, probe, same_function
+
+
+class TargetError(HarnessError):
+    """A model that cannot be evaluated: what was refused, the rule, what to do next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,31 +137,37 @@ class Target(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A target that passed every check.
-
-    Attributes:
-        sha256: identifies the model: weights, preprocessing, and for a user's own code its name and source.
-        network: the registered network's name, else the name of the class or the function that makes it.
-        network_settings: resolved, for a registered network.
-        parameters: how many numbers the network's parameters hold.
-        provenance: where it came from and what was done to it, in JSON types.
-        probe: its answers to fixed images.
-    """
+    """A target that passed every check."""
 
     target: Target
-    sha256: str
-    network: str
-    network_settings: dict[str, Any]
-    parameters: int
-    provenance: dict[str, Any]
-    probe: Probe | None = None
+    sha256: str  # identifies the model: weights, preprocessing, and for a user's own code its name and source
+    network: str  # the registered network's name, else the name of the class or the function that makes it
+    network_settings: dict[str, Any]  # resolved, for a registered network
+    parameters: int  # how many numbers the network's parameters hold
+    provenance: dict[str, Any]  # where it came from and what was done to it, in JSON types
+    probe: Probe | None = None  # its answers to fixed images
 
 
-def conversions(network: nn.Module) -> list[str]:
-    """The names of a network's floating types other than float32."""
-    tensors = [*network.parameters(), *network.buffers()]
-    types = {str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()} - {"float32"}
-    return sorted(types)
+def fingerprint(model: nn.Module, context: dict[str, Any]) -> str:
+    """SHA-256 over the names, shapes, dtypes, and bytes of all parameters and buffers, and over a JSON document.
+
+    Buffers that a state dict leaves out count, too.
+
+    Args:
+        model: on the CPU.
+        context: what the tensors do not show: the network's name, its preprocessing, its source.
+    """
+    sha = hashlib.sha256(canonical_json(context).encode())
+    named = itertools.chain(model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False))
+    for name, tensor in sorted(named, key=lambda item: item[0]):
+        sha.update(repr((name, tuple(tensor.shape), str(tensor.dtype))).encode())
+        sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def conversions(tensors: Iterable[Tensor]) -> list[str]:
+    """The names of the floating types other than float32 that tensors have."""
+    return sorted({str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()} - {"float32"})
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import io
 import json
 import pickle
 import re
-import struct
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ import safetensors.torch
 import torch
 
 from harness.errors import did_you_mean, near_misses, one_line
-from harness.targets.errors import TargetError
+from harness.targets.target import TargetError
 from harness.training.checkpoints import METADATA_KEY
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
@@ -28,19 +27,14 @@ _SAVE = "save the state dict alone, torch.save(model.state_dict(), FILE)"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a weights file holds.
+    """What a weights file holds."""
 
-    Attributes:
-        content: tensors by name, or mappings that hold them.
-        sha256: of the file.
-        run: what harness wrote into it about the run that trained it; empty in a stranger's file.
-        notes: the texts that a safetensors file holds besides its tensors.
-    """
-
-    content: Any
-    sha256: str
-    run: dict[str, Any] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
+    content: Any  # tensors by name, or mappings that hold them
+    sha256: str  # of the file
+    run: dict[str, Any] = field(
+        default_factory=dict
+    )  # that trained it, as harness wrote it; empty in a stranger's file
+    notes: dict[str, str] = field(default_factory=dict)  # a safetensors file's texts besides its tensors
 
 
 def read_weights_file(path: Path) -> WeightsFile:
@@ -52,7 +46,13 @@ def read_weights_file(path: Path) -> WeightsFile:
     Raises:
         TargetError: the file is missing, empty, damaged, without weights, or a pickle of other things than tensors.
     """
-    content = _bytes(path)
+    refuse_missing(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TargetError(f"the weights file {path} cannot be read: {error.strerror}; make it readable") from None
+    if not content:
+        raise TargetError(f"the weights file {path} is empty; copy it again")
     sha256 = hashlib.sha256(content).hexdigest()
     if _is_safetensors(content):
         return _read_safetensors(path, content, sha256)
@@ -82,17 +82,6 @@ def refuse_missing(path: Path) -> None:
         raise TargetError(f"there is no weights file {path}{folder}; {hint}")
 
 
-def _bytes(path: Path) -> bytes:
-    refuse_missing(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise TargetError(f"the weights file {path} cannot be read: {error.strerror}; make it readable") from None
-    if not content:
-        raise TargetError(f"the weights file {path} is empty; copy it again")
-    return content
-
-
 def directory_refusal(path: Path) -> str:
     """The refusal of a directory, with the first of the weights files in it."""
     inside = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
@@ -108,13 +97,13 @@ def similar_files(path: Path) -> list[str]:
 
 def _is_safetensors(content: bytes) -> bool:
     """Eight bytes of length, then a JSON object of that length."""
-    return len(content) > 9 and content[8:9] == b"{" and struct.unpack("<Q", content[:8])[0] + 8 <= len(content)
+    return len(content) > 9 and content[8:9] == b"{" and int.from_bytes(content[:8], "little") + 8 <= len(content)
 
 
 def _read_safetensors(path: Path, content: bytes, sha256: str) -> WeightsFile:
     try:
         tensors = safetensors.torch.load(content)
-        header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         notes = dict(header.get("__metadata__", {}))
         run = json.loads(notes.pop(METADATA_KEY, "{}"))
     except (safetensors.SafetensorError, ValueError, KeyError) as error:

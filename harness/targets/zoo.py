@@ -16,28 +16,22 @@ from torch import nn
 from harness.errors import did_you_mean, near_misses, one_line
 from harness.files import writable_directory
 from harness.plugin.network import Shape
-from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing
-from harness.targets.target import Target, quiet
+from harness.targets.target import Target, TargetError, quiet
 
 PREFIX = "robustbench:"
 THREAT_MODEL = "Linf"  # the norm of most entries, and the only one in harness
+_FOLDER = "robustbench"  # of the data directory
 _INSTALL = "pip install 'robustness-harness[robustbench]'"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZooTarget(Target):
-    """A model of the zoo: its code and its weights are RobustBench's.
+    """A model of the zoo: its code and its weights are RobustBench's."""
 
-    Attributes:
-        name: the entry's name in the zoo.
-        dataset: the name that RobustBench and harness share.
-        model_dir: where RobustBench keeps what it downloads; absolute.
-    """
-
-    name: str
-    dataset: str
-    model_dir: Path
+    name: str  # in the zoo
+    dataset: str  # the name that RobustBench and harness share
+    model_dir: Path  # where RobustBench keeps what it downloads; absolute
 
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         utils = _import_robustbench("robustbench.utils")
@@ -63,17 +57,13 @@ class ZooTarget(Target):
         return {"robustbench": self.name, "dataset": self.dataset, "threat_model": THREAT_MODEL}
 
 
-def _model_dir(data_dir: Path) -> Path:
-    return (data_dir / "robustbench").absolute()
-
-
 def _weights(model_dir: Path, dataset: str, name: str) -> Path:
     return model_dir / dataset / THREAT_MODEL / f"{name}.pt"
 
 
 def is_here(text: str, dataset: str, data_dir: Path) -> bool:
     """Whether a target needs no download: RobustBench has its file here, or the target is not from the zoo."""
-    return not text.startswith(PREFIX) or _weights(_model_dir(data_dir), dataset, text.removeprefix(PREFIX)).is_file()
+    return not text.startswith(PREFIX) or _weights(data_dir / _FOLDER, dataset, text.removeprefix(PREFIX)).is_file()
 
 
 def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessing) -> tuple[ZooTarget, dict[str, Any]]:
@@ -85,11 +75,10 @@ def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessi
     if preprocessing.mean:
         raise TargetError(f"--mean and --std are refused: {text} takes images in [0, 1]; leave them out")
     name = text.removeprefix(PREFIX)
-    model_dir = _model_dir(data_dir)
+    model_dir = (data_dir / _FOLDER).absolute()
     _check_name(name, dataset)
     target = ZooTarget(label=text, preprocessing=preprocessing, name=name, dataset=dataset, model_dir=model_dir)
-    provenance = {"kind": "RobustBench zoo", "target": text, "threat_model": THREAT_MODEL, "robustbench": _version()}
-    return target, provenance
+    return target, {"kind": "RobustBench zoo", "target": text, "threat_model": THREAT_MODEL, "robustbench": _version()}
 
 
 def _version() -> str:

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from harness.registry.catalogue import discover
-from harness.targets.errors import TargetError
 from harness.targets.preprocessing import Preprocessing
-from harness.targets.target import Target
+from harness.targets.target import Target, TargetError
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, WriteModule, logits, pixels, trained
 
 NET = """

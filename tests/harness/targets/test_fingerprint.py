@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.targets.fingerprint import fingerprint
+from harness.targets.target import fingerprint
 
 
 def net() -> Any:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from harness.networks.resnet18 import ResNet18
 from harness.plugin.network import Shape
 from harness.targets.content import StateDict
-from harness.targets.recognise import Recognised, recognise
+from harness.targets.preprocessing import Asked, Preprocessing
+from harness.targets.recognise import Recognised, Search, recognise
 from tests.harness.targets.conftest import DIGITS, Opens, Refusal, trained
 
 CIFAR = Shape(3, 32, 32, 10)
@@ -252,7 +253,8 @@ def shapes_of(asset: str) -> dict[str, Tensor]:
 
 
 def only_fit(tensors: dict[str, Tensor]) -> Recognised:
-    (found,) = recognise([StateDict((), tensors)], [], "net.pt", CIFAR, network_name=None, values={}, plugins=())
+    search = Search([StateDict((), tensors)], [], (), CIFAR)
+    (found,) = recognise(search, "net.pt", "net.pt", Asked(None, {}, Preprocessing(), False), ())
     return found
 
 

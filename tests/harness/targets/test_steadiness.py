@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.targets.errors import TargetError
-from harness.targets.steadiness import Steadiness
+from harness.targets.conformity import Steadiness
+from harness.targets.target import TargetError
 from tests.tiny import draws
 
 Change = Callable[[Tensor, int, Tensor], Tensor]
