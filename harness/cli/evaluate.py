@@ -178,7 +178,7 @@ def _note_model(evaluation: EvaluateJob, output: Output) -> None:
 def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, summary: Summary, output: Output) -> None:
     from harness.cli.origin import origin, repeated
     from harness.cli.report_text import report_lines, sweep_lines
-    from harness.planning.known import known_checkpoints
+    from harness.planning.missing import known_checkpoints
     from harness.planning.report import evaluations_of, report, report_document
 
     documents, shown = [], []
