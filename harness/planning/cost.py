@@ -9,7 +9,7 @@ from typing import Any, cast
 from harness.identity import digest
 from harness.planning.assessment import Assessment
 from harness.planning.missing import Missing
-from harness.planning.passes import training_passes
+from harness.planning.trials import training_passes
 from harness.plugin.attack import Passes
 from harness.plugin.method import Method
 from harness.plugin.settings import Plugin
