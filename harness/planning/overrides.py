@@ -24,21 +24,16 @@ def read_dataset(
     """
     name, colon, argument = text.partition(":")
     cls = cast(type[DataSource], catalogue.get(name))
-    values: dict[str, Any] = {}
     if cls.argument and not argument:
         raise SettingError(f"--dataset {name} needs its {cls.argument}: write --dataset {name}:{cls.argument.upper()}")
     if colon and not cls.argument:
         raise SettingError(f"--dataset {name} takes nothing after the colon; write --dataset {name}")
-    if cls.argument:
-        values[cls.argument] = argument
-    settings = {info.name for info in cls.describe()}
-    for option, value in (options or {}).items():
-        if value is not None:
-            if option not in settings:
-                own = "a size of its own" if option == "image_size" else "its own"
-                raise SettingError(f"--{option.replace('_', '-')} is for folders of images; {name} has {own}")
-            values[option] = value
-    return cls, values
+    given = {option: value for option, value in (options or {}).items() if value is not None}
+    refused = next((option for option in given if option not in {info.name for info in cls.describe()}), None)
+    if refused is not None:
+        own = "a size of its own" if refused == "image_size" else "its own"
+        raise SettingError(f"--{refused.replace('_', '-')} is for folders of images; {name} has {own}")
+    return cls, ({cls.argument: argument} if cls.argument else {}) | given
 
 
 def folder_options(request: object) -> dict[str, Any]:
@@ -48,14 +43,8 @@ def folder_options(request: object) -> dict[str, Any]:
 
 def short_forms(request: object) -> Iterator[str]:
     """Options that are short for ``--set``, as texts for it. They come after the user's, and so override them."""
-    fields = {
-        "epsilon": "epsilon",
-        "evaluation.attacks": "attacks",
-        "train.epochs": "epochs",
-        "train.precision": "precision",
-    }
-    for key, name in fields.items():
-        value = getattr(request, name)
+    for key in ("epsilon", "evaluation.attacks", "train.epochs", "train.precision"):
+        value = getattr(request, key.rpartition(".")[2])
         if value is not None:
             yield f"{key}={','.join(value) if isinstance(value, tuple) else value}"
 
