@@ -63,6 +63,7 @@ def reproduce(
 
     Work that this command or `harness run` has stored is not repeated.
     """
+    from harness.reproduction.recipes import parts as jobs_behind
     from harness.reproduction.recipes import select
     from harness.store.store import Store
 
@@ -74,7 +75,6 @@ def reproduce(
     from harness.cli.plan_text import print_plans
     from harness.planning.request import RunRequest
     from harness.reproduction.measured import compare_cells, orderings
-    from harness.reproduction.requests import parts as jobs_behind
 
     attacks = comma_separated("--attacks", training.attacks)
     base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=attacks)
