@@ -63,8 +63,7 @@ def reproduce(
 
     Work that this command or `harness run` has stored is not repeated.
     """
-    from harness.reproduction.recipes import parts as jobs_behind
-    from harness.reproduction.recipes import select
+    from harness.reproduction.recipes import parts, select
     from harness.store.store import Store
 
     cells = select(table, dataset, network)
@@ -80,13 +79,13 @@ def reproduce(
     base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=attacks)
     summaries: list[Summary] = []
     if not report:
-        parts = list(jobs_behind(cells, base, count_only=extent.dry_run).values())
-        for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in parts}.values():
+        wanted = list(parts(cells, base, count_only=extent.dry_run).values())
+        for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in wanted}.values():
             note_dataset(data, output)
         if extent.dry_run:
-            print_plans([missing_of(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
+            print_plans([missing_of(jobs, places, extent) for jobs in wanted], places.workers, output.as_json)
             return
-        summaries = [_conduct(jobs, places, extent, output) for jobs in parts]
+        summaries = [_conduct(jobs, places, extent, output) for jobs in wanted]
     store = Store.read(places.db)
     comparisons = compare_cells(cells, base, store)
     store.close()

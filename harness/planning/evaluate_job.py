@@ -7,7 +7,7 @@ from typing import cast
 
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
-from harness.planning.overrides import assign, folder_options, network_values, read_dataset
+from harness.planning.overrides import assign, network_values, read_dataset
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
 from harness.planning.request import EvaluateRequest, check_counts
 from harness.planning.run_job import check_limit
@@ -30,7 +30,7 @@ from harness.targets.zoo import is_here
 _PROBES = 8  # images on which a model from elsewhere is tried
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class EvaluateJob:
     """Models of one target, ready to be attacked.
 
@@ -87,13 +87,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
         )
     assessment = Assessment(
         dataset=dataset,
-        place=DatasetPlace(
-            source=source.name,
-            settings=source.resolved(),
-            data_dir=request.data_dir,
-            evaluation_only=not whole,
-            limit=request.limit,
-        ),
+        place=DatasetPlace(source.name, source.resolved(), request.data_dir, not whole, request.limit),
         protocol=protocol,
         attacks=plugins,
         chosen=chosen,
@@ -118,15 +112,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
             ),
         )
     sweep = tuple(_at(assessment, radius) for radius in request.sweep or ())
-    return EvaluateJob(
-        assessment=assessment,
-        weights=weights,
-        run=run,
-        opened=opened,
-        name=request.name,
-        sweep=sweep,
-        fresh=request.fresh,
-    )
+    return EvaluateJob(assessment, weights, run, opened, request.name, sweep, request.fresh)
 
 
 def _refuse_contradictions(request: EvaluateRequest) -> None:
@@ -166,7 +152,7 @@ def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
     if run is not None and request.dataset is None and ":" in name:
         kind = name.partition(":")[0]
         raise SettingError(f"run {run.id} was trained on {name}; say where it is: --dataset {kind}:PATH")
-    cls, values = read_dataset(discover("datasets", request.plugins), name, folder_options(request))
+    cls, values = read_dataset(discover("datasets", request.plugins), name, vars(request))
     return cast(DataSource, make(cls, cls.name, values))
 
 
@@ -211,14 +197,13 @@ def _attacks(
     for attack in extra.values():
         source_of_plugin(type(attack))  # read and kept now: a later edit was not imported
     changed, attacks = with_attacks(changed, catalogue)
-    threat = changed.evaluation_threat
     everything = attacks | extra
     if request.sweep is not None:
         moving = [name for name, attack in everything.items() if "epsilon" in attack.budget]
         named = tuple(name for name in named or moving[:1] if name in moving)
         if not named:
             raise SettingError("--sweep is refused: no attack here moves in a ball; name one, such as --attacks pgd")
-    free = [name for name, attack in attacks.items() if not attack.passes(threat).total]
+    free = [name for name, attack in attacks.items() if not attack.passes(changed.evaluation_threat).total]
     chosen = tuple(dict.fromkeys((*free, *named))) if named else tuple(attacks)
     return changed, everything, chosen
 

@@ -132,7 +132,10 @@ def _run_gaps(job: RunJob, newest: Mapping[str, RunRecord], fresh: bool) -> Iter
         run = RunGap(job=job, spec=spec, attempt=attempt, record=None if fresh else record)
         if not run.failed:
             passes, refusal = (None, None) if run.trained else trial()
-            models = () if refusal else tuple(_checkpoint_gaps(job, spec, run.record))
+            names = () if refusal else job.protocol.evaluation.checkpoints
+            known = {checkpoint.name: checkpoint for checkpoint in run.record.checkpoints} if run.record else {}
+            network = (spec.network, spec.network_settings)
+            models = tuple(model_gap(job, name, network, known.get(name)) for name in names)
             run = replace(run, models=models, passes=passes, refusal=refusal)
         yield run
 
@@ -144,12 +147,6 @@ def _trial(job: RunJob) -> tuple[Passes | None, PluginFault | None]:
         return try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device), None
     except PluginFault as fault:
         return None, fault
-
-
-def _checkpoint_gaps(job: RunJob, spec: RunSpec, record: RunRecord | None) -> Iterator[ModelGap]:
-    for name in job.protocol.evaluation.checkpoints:
-        known = record.checkpoint(name) if record is not None else None
-        yield model_gap(job, name, (spec.network, spec.network_settings), known)
 
 
 def missing_of_target(

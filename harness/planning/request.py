@@ -76,7 +76,7 @@ class EvaluateRequest(_Request):
     runs_dir: Path = Path("runs")
 
 
-def check_counts(request: object, names: Iterable[str]) -> None:
+def check_counts(request: _Request, names: Iterable[str]) -> None:
     """Refuse a count below 1 or above MOST; the error names its option."""
     for name in names:
         value = getattr(request, name)

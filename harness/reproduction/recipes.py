@@ -1,7 +1,4 @@
-"""How each cell of the LRAT paper's tables is measured: its method, settings, data set, and network; and by which runs.
-
-The runs are ordinary runs. Each network is trained once.
-"""
+"""How each cell of the LRAT paper's tables is measured: its method, settings, data set, network, and ordinary runs."""
 
 from __future__ import annotations
 
