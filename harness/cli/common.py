@@ -1,9 +1,9 @@
-"""What the commands that train or attack share: early checks, the work itself, notes, and failures."""
+"""What the commands that train or attack share: early checks, the work, notes, failures, the origin of figures."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.planning.missing import Missing
     from harness.planning.run_job import RunJob
     from harness.plugin.dataset import Dataset
+    from harness.store.records import EvaluationRecord
+    from harness.store.store import Store
 
 
 def check_places(places: Places, *, writing: bool) -> None:
@@ -48,14 +50,23 @@ def missing_of(jobs: Sequence[RunJob], places: Places, extent: Extent) -> Missin
 
 
 def conduct(missing: Missing, places: Places, output: Output) -> Summary:
-    """Train and attack what is missing, and show the progress."""
-    from harness.cli.plan_text import note_device
-    from harness.cli.progress import Watch
+    """Train and attack what is missing, and show the progress.
+
+    If the user did not choose the CPU, a note says that it is used, and for how long.
+    """
+    from harness.cli.progress import Watch, duration
     from harness.execution.conduct import Conductor, default_workers
+    from harness.planning.cost import estimate
     from harness.store.store import Store
 
-    workers = places.workers or default_workers(missing.runs[0].job)
-    note_device(missing, workers, places, output)
+    job, network = missing.runs[0].job, missing.runs[0].spec.network
+    workers = places.workers or default_workers(job)
+    if job.device.type == "cpu" and places.device is None and not missing.idle:
+        seconds = estimate(missing).seconds
+        known = (
+            f"not timed yet on this machine: {network}" if seconds is None else f"about {duration(seconds / workers)}"
+        )
+        output.note(f"no CUDA device: working on the CPU ({known})")
     store = Store.write(places.db)
     with Watch(output) as watch:
         summary = Conductor(missing, store, places.runs_dir, watch, workers).conduct()
@@ -89,3 +100,40 @@ def end(summaries: Iterable[Summary]) -> None:
         print(f"harness: run {number} failed: {reason}", file=sys.stderr)
     if failures:
         raise typer.Exit(1)
+
+
+def origin(evaluations: Iterable[EvaluationRecord], attacked: Collection[int]) -> str | None:
+    """Say which figures come from the store, as in ``from the store, 2026-11-25``; None if all were measured now.
+
+    Args:
+        evaluations: what the figures are computed from.
+        attacked: numbers of the evaluations that this command worked on.
+    """
+    shown = list(evaluations)
+    stored = [e for e in shown if e.id not in attacked]
+    if not stored:
+        return None
+    dates = sorted({f"{e.created_utc:%Y-%m-%d}" for e in stored if e.created_utc is not None})
+    when = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "at an unknown date"
+    if len(stored) == len(shown):
+        return f"from the store, {when}; nothing was attacked (--fresh begins again)"
+    parts = ", ".join(dict.fromkeys(e.attack for e in stored))
+    return f"from the store, {when}: {len(stored)} of {len(shown)} evaluations ({parts}); the others were attacked now"
+
+
+def repeated(evaluations: Iterable[EvaluationRecord], store: Store) -> str | None:
+    """Say whether repeated attacks gave the same verdicts as the attempt before; None if there was none.
+
+    The seed decides an attack's random numbers, so the same model gives the same verdicts. If they differ, the model
+    draws numbers itself, the arithmetic differs, or the stored verdicts belong to something else.
+    """
+    changed = []
+    again = [(e, previous) for e in evaluations if (previous := store.previous_attempt(e.id)) is not None]
+    for evaluation, previous in again:
+        now, before = store.verdicts(evaluation.id), store.verdicts(previous)
+        differing = sum(a != b for a, b in zip(now, before, strict=False))  # the earlier attempt may have been stopped
+        if differing:
+            changed.append(f"{evaluation.attack} seed {evaluation.seed} on {differing} of {len(before)} images")
+    if changed:
+        return f"attacked again: the verdicts differ from those that the store had: {', '.join(changed)}"
+    return f"attacked again: {len(again)} evaluations, every verdict as the store had it" if again else None

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
-from harness.cli.common import check_places, note_dataset, note_times
+from harness.cli.common import check_places, note_dataset, note_times, origin, repeated
 from harness.cli.console import print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
@@ -114,8 +114,11 @@ def evaluate(
     """Attack TARGET, a run or any other model; store the verdict on each image; show the accuracy under each attack."""
     started = time.perf_counter()
     check_places(places, writing=not extent.dry_run)
+    from harness.cli.plan_text import print_plan
+    from harness.cli.progress import Watch
     from harness.execution.conduct import conduct_evaluation, default_workers
     from harness.planning.evaluate_job import resolve_evaluate
+    from harness.planning.missing import find_missing_of_target
     from harness.planning.request import EvaluateRequest
     from harness.store.store import Store
     from harness.targets.preprocessing import Preprocessing
@@ -123,12 +126,7 @@ def evaluate(
 
     request = request_of(
         EvaluateRequest,
-        folder,
-        extent,
-        rules,
-        attacks,
-        reading,
-        places,
+        *(folder, extent, rules, attacks, reading, places),
         target=target,
         dataset=dataset,
         attacks=comma_separated("--attacks", attacks.attacks),
@@ -142,17 +140,12 @@ def evaluate(
         evaluation = resolve_evaluate(request, store, count_only=extent.dry_run)
     workers = places.workers or default_workers(evaluation.assessment)
     if extent.dry_run:
-        from harness.cli.plan_text import print_plan
-        from harness.planning.missing import find_missing_of_target
-
         note_dataset(evaluation.assessment.dataset, output)
         label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
         print_plan(find_missing_of_target(evaluation, store), workers, output.as_json, label)
         store.close()
         return
     store.close()
-    from harness.cli.progress import Watch
-
     store = Store.write(places.db)
 
     def entered() -> None:  # nothing can be refused any more
@@ -176,19 +169,17 @@ def _note_model(evaluation: EvaluateJob, output: Output) -> None:
 
 
 def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, summary: Summary, output: Output) -> None:
-    from harness.cli.origin import origin, repeated
     from harness.cli.report_text import report_lines, sweep_lines
-    from harness.planning.known import known_checkpoints
+    from harness.planning.missing import known_checkpoints
     from harness.planning.report import evaluations_of, report, report_document
 
     documents, shown = [], []
     known = known_checkpoints(evaluation, model, store)
+    run = f"run {evaluation.run.id}" if evaluation.run is not None else ""
     for weights in evaluation.weights:
         checkpoint = known[weights.checkpoint]
         verdicts = store.verdicts_of([e.id for e in checkpoint.evaluations if e.complete])
-        label = (
-            model.name if model is not None else f"run {evaluation.run.id if evaluation.run else ''}, {weights.label}"
-        )
+        label = model.name if model is not None else f"{run}, {weights.label}"
         assessments = evaluation.sweep or (evaluation.assessment,)
         shown += [e for each in assessments for held in evaluations_of(checkpoint, each).values() for e in held]
         reports = [report(label, checkpoint, each, verdicts) for each in assessments]
@@ -199,9 +190,8 @@ def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, sum
         print_json({"dataset": evaluation.assessment.dataset.name, "reports": documents})
     again = [e for e in shown if e.id in summary.attacked]
     say = output.note if output.as_json else print
-    for text in (origin(shown, summary.attacked), repeated(again, store)):
-        if text is not None:
-            say(text)
+    for text in filter(None, (origin(shown, summary.attacked), repeated(again, store))):
+        say(text)
 
 
 def _radii(text: str) -> tuple[float, ...]:

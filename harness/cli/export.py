@@ -11,14 +11,13 @@ import typer
 
 from harness.cli import completion
 from harness.cli.grouped import grouped
-from harness.cli.help import Command, Group
-from harness.cli.options import DB, RUNS_DIR, argument, option
+from harness.cli.options import DB, RUNS_DIR, Command, Group, argument, option
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.robustbench.entry import Entry
 
-app = typer.Typer(help="Write results for other leaderboards.", no_args_is_help=False, cls=Group)
+app = typer.Typer(cls=Group)
 of_entry = partial(option, "The entry")
 
 
@@ -72,10 +71,8 @@ def robustbench(
     else:
         print(snippet if loader else write_entry(entry), end="")
     if run.dataset.name not in made.LEADERBOARDS:
-        print(
-            f"note: RobustBench ranks {', '.join(made.LEADERBOARDS)}; it has no leaderboard for {run.dataset.name}",
-            file=sys.stderr,
-        )
+        ranked = ", ".join(made.LEADERBOARDS)
+        print(f"note: RobustBench ranks {ranked}; it has no leaderboard for {run.dataset.name}", file=sys.stderr)
 
 
 def _radius(text: str | None) -> float | None:

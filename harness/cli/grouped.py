@@ -31,7 +31,8 @@ def grouped(function: Function) -> Function:
     parameters = []
     for name, parameter in inspect.signature(function).parameters.items():
         if name in groups:
-            parameters += _parameters(groups[name])
+            of_group = get_type_hints(groups[name], include_extras=True)
+            parameters += [_parameter(field.name, of_group[field.name], field) for field in fields(groups[name])]
         else:
             parameters.append(_parameter(name, hints[name], parameter.default))
 
@@ -51,11 +52,6 @@ def grouped(function: Function) -> Function:
     call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call
-
-
-def _parameters(group: Any) -> list[Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    return [_parameter(field.name, hints[field.name], field) for field in fields(group)]
 
 
 def _parameter(name: str, hint: Any, default: Any) -> Parameter:

@@ -10,7 +10,7 @@ import typer
 
 from harness import __version__
 from harness.cli import compare, evaluate, export, leaderboard, listing, plugins, reproduce, run, runs, show, upgrade
-from harness.cli.help import Command, Group
+from harness.cli.options import Command, Group
 from harness.errors import HarnessError
 
 # The base of usage errors: in click, which older typer imports, or in the copy that newer typer carries.
@@ -91,22 +91,12 @@ def main() -> None:
     """Run the command line. A user's mistake is one line and exit code 2; a bug keeps its traceback."""
     try:
         code = app(prog_name=PROGRAM, standalone_mode=False)
-    except HarnessError as error:
-        _refuse(str(error))
-    except UsageError as error:
-        _refuse(error.format_message())  # type: ignore[attr-defined]
+    except (HarnessError, UsageError) as error:
+        message = str(error) if isinstance(error, HarnessError) else error.format_message()  # type: ignore[attr-defined]
+        print(f"harness: {' '.join(message.split())}", file=sys.stderr)
+        code = 2
     except (KeyboardInterrupt, typer.Abort):
-        _note_stop()
-        sys.exit(INTERRUPTED)
-    if code == INTERRUPTED:  # newer typer returns this code after Ctrl-C
-        _note_stop()
+        code = INTERRUPTED  # newer typer returns this code itself
+    if code == INTERRUPTED:
+        print("harness: stopped; what was done is kept: run the same command to go on from there", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _note_stop() -> None:
-    print("harness: stopped; what was done is kept: run the same command to go on from there", file=sys.stderr)
-
-
-def _refuse(message: str) -> None:
-    print(f"harness: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(2)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import completion
 from harness.errors import SettingError
@@ -34,9 +35,6 @@ def option(
     """An option, written as the help shows it: ``--epochs N``. A flag has no word for its value: ``--json``.
 
     Args:
-        panel: the box of the help that lists the option.
-        text: its help.
-        value: its default.
         shown: the default in words, for the help.
         complete: gives the values that a shell offers.
         variable: an environment variable that sets the option, too.
@@ -192,6 +190,29 @@ class Output:
         """Print a note on standard error, unless the output is quiet."""
         if not self.quiet:
             print(text, file=sys.stderr)
+
+
+class Command(TyperCommand):
+    """A command of harness."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(ctx)
+        for parameter in parameters:
+            if parameter.name == "help":
+                # without this, --help has its own box above all others, and Typer prints a type for it
+                parameter.rich_help_panel, parameter.metavar = OUTPUT, ""
+        return parameters
+
+
+class Group(TyperGroup):
+    """A command that has subcommands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(ctx)
+        for parameter in parameters:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+        return parameters
 
 
 def comma_separated(option: str, text: str | None) -> tuple[str, ...] | None:

@@ -12,7 +12,6 @@ from harness.cli.progress import duration
 from harness.cli.report_text import radius
 
 if TYPE_CHECKING:
-    from harness.cli.options import Output, Places
     from harness.planning.cost import Estimate
     from harness.planning.gaps import ModelGap
     from harness.planning.missing import Missing, RunGap
@@ -56,13 +55,13 @@ def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) ->
 def _document(missing: Missing, cost: Estimate, workers: int, label: str | None = None) -> dict[str, Any]:
     """The plan as JSON types. The time is for all workers side by side, and null where unknown."""
     networks = [
-        {"run": run.spec.label, "settings": _settings(run), "attempt": run.attempt}
+        {"run": run.spec.label, "settings": run.job.method.departures(), "attempt": run.attempt}
         | {"epochs_done": run.epochs_done, "trained": run.trained}
         | ({"refused": str(run.refusal)} if run.refusal is not None else {})
         for run in missing.runs
     ]
     evaluations = [
-        ({"run": run.spec.label, "settings": _settings(run)} if run is not None else {})
+        ({"run": run.spec.label, "settings": run.job.method.departures()} if run is not None else {})
         | {"checkpoint": model.checkpoint}
         | ({"epsilon": model.assessment.threat.epsilon} if run is None else {})
         | {"attack": gap.attack, "seed": gap.seed, "blocks": len(gap.blocks), "images": gap.images}
@@ -123,25 +122,6 @@ def _models(missing: Missing) -> Iterator[tuple[RunGap | None, ModelGap]]:
     yield from ((None, model) for model in missing.targets)
 
 
-def note_device(missing: Missing, workers: int, places: Places, output: Output) -> None:
-    """Say that the CPU is used, and for how long, if the user did not choose it."""
-    from harness.planning.cost import estimate
-
-    first = missing.runs[0]
-    if first.job.device.type == "cpu" and places.device is None and not missing.idle:
-        seconds = estimate(missing).seconds
-        known = (
-            f"not timed yet on this machine: {first.spec.network}"
-            if seconds is None
-            else f"about {duration(seconds / workers)}"
-        )
-        output.note(f"no CUDA device: working on the CPU ({known})")
-
-
 def _name(run: RunGap) -> str:
-    return run.spec.label + "".join(f" {key}={value}" for key, value in _settings(run).items())
-
-
-def _settings(run: RunGap) -> dict[str, Any]:
-    """The method's settings that are not defaults: they tell two runs of one method apart."""
-    return run.job.method.departures()
+    """The run's label, and the method's settings that are not defaults: they tell two runs of one method apart."""
+    return run.spec.label + "".join(f" {key}={value}" for key, value in run.job.method.departures().items())

@@ -9,7 +9,7 @@ from harness.plugin.ball import LINF
 from harness.statistics.figures import plus_minus
 
 if TYPE_CHECKING:
-    from harness.planning.report import ModelReport, Result
+    from harness.planning.report import ModelReport
     from harness.statistics.figures import Interval
 
 BARS = 4  # the column of a sweep's bars
@@ -27,7 +27,8 @@ def report_lines(report: ModelReport) -> Iterator[str]:
     for result in report.results:
         figure = result.figure
         shown = plus_minus(figure.median, figure.std)
-        rows.append((_name(result), shown, _interval(result.interval), str(figure.n)))
+        name = result.attack + "".join(f" {key}={value}" for key, value in result.settings.items())
+        rows.append((name, shown, _interval(result.interval), str(figure.n)))
     if report.worst_case is not None and len(report.results) > 1:
         rows.append(("worst case", f"{report.worst_case:.2f}", _interval(report.worst_case_interval), ""))
     yield from _aligned(rows)
@@ -64,10 +65,6 @@ def radius(epsilon: float) -> str:
     levels = round(epsilon * 255)
     decimal = f"{epsilon:.6g}"
     return f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
-
-
-def _name(result: Result) -> str:
-    return result.attack + "".join(f" {key}={value}" for key, value in result.settings.items())
 
 
 def _interval(interval: Interval | None) -> str:

@@ -63,7 +63,7 @@ def reproduce(
 
     Work that this command or `harness run` has stored is not repeated.
     """
-    from harness.reproduction.recipes import select
+    from harness.reproduction.recipes import parts, select
     from harness.store.store import Store
 
     cells = select(table, dataset, network)
@@ -74,19 +74,18 @@ def reproduce(
     from harness.cli.plan_text import print_plans
     from harness.planning.request import RunRequest
     from harness.reproduction.measured import compare_cells, orderings
-    from harness.reproduction.requests import parts as jobs_behind
 
     attacks = comma_separated("--attacks", training.attacks)
     base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=attacks)
     summaries: list[Summary] = []
     if not report:
-        parts = list(jobs_behind(cells, base, count_only=extent.dry_run).values())
-        for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in parts}.values():
+        wanted = list(parts(cells, base, count_only=extent.dry_run).values())
+        for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in wanted}.values():
             note_dataset(data, output)
         if extent.dry_run:
-            print_plans([missing_of(jobs, places, extent) for jobs in parts], places.workers, output.as_json)
+            print_plans([missing_of(jobs, places, extent) for jobs in wanted], places.workers, output.as_json)
             return
-        summaries = [_conduct(jobs, places, extent, output) for jobs in parts]
+        summaries = [_conduct(jobs, places, extent, output) for jobs in wanted]
     store = Store.read(places.db)
     comparisons = compare_cells(cells, base, store)
     store.close()

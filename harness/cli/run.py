@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 from harness.cli import completion
-from harness.cli.common import check_places, conduct, end, missing_of, note_dataset, note_times
+from harness.cli.common import check_places, conduct, end, missing_of, note_dataset, note_times, origin
 from harness.cli.console import print_boards, print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
@@ -54,18 +54,9 @@ def run(
     from harness.planning.run_job import resolve_run
     from harness.targets.target import quiet
 
+    groups, attacks = (folder, rules, training, extent, places), comma_separated("--attacks", training.attacks)
     request = request_of(
-        RunRequest,
-        folder,
-        rules,
-        training,
-        extent,
-        places,
-        methods=methods,
-        network=network,
-        dataset=dataset,
-        wrap=wrap,
-        attacks=comma_separated("--attacks", training.attacks),
+        RunRequest, *groups, methods=methods, network=network, dataset=dataset, wrap=wrap, attacks=attacks
     )
     with quiet():
         jobs = resolve_run(request, count_only=extent.dry_run)
@@ -84,7 +75,6 @@ def run(
 
 def _print_results(jobs: list[RunJob], summary: Summary, places: Places, output: Output) -> None:
     """Print the rows of this command's runs, under its protocol and on its test images."""
-    from harness.cli.origin import origin
     from harness.leaderboard.board import Selection
     from harness.leaderboard.ranking import boards
     from harness.leaderboard.render_json import row_documents

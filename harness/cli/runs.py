@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
 
 _WORDS = ("model", "method", "network", "dataset")  # these may be folded over lines; numbers may not
-_HEADS = {"train seed": "seed", "evaluations": "evals"}  # so that a row fits into 80 columns
+_HEADS = {"train_seed": "seed", "evaluations": "evals"}  # so that a row fits into 80 columns
 
 
 @grouped
@@ -21,10 +21,10 @@ def runs(db: str | None = DB, as_json: bool = AS_JSON) -> None:
     from harness.store.store import Store
 
     store = Store.read(db)
-    records, models = store.runs(), store.models()
+    documents = {"runs": list(map(_brief, store.runs())), "models": list(map(_brief_model, store.models()))}
     store.close()
     if as_json:
-        print_json({"runs": list(map(_brief, records)), "models": list(map(_brief_model, models))})
+        print_json(documents)
         return
     from rich import box
     from rich.console import Console
@@ -32,20 +32,15 @@ def runs(db: str | None = DB, as_json: bool = AS_JSON) -> None:
     from rich.text import Text
 
     console = Console()
-    if not records and not models:
+    if not any(documents.values()):
         console.print("No run yet; `harness run sat --dataset digits --arch smallcnn` makes one")
-    columns = ("run", "method", "network", "dataset", "train seed", "attempt", "status", "epochs", "evaluations")
-    for names, rows in (
-        (columns, list(map(_brief, records))),
-        (("model", "network", "dataset", "parameters", "evaluations"), list(map(_brief_model, models))),
-    ):
+    for rows in filter(None, documents.values()):
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for name in names:
+        for name in rows[0]:
             table.add_column(_HEADS.get(name, name), no_wrap=name not in _WORDS, overflow="fold")
         for row in rows:
-            table.add_row(*(Text(str(row[name.replace(" ", "_")])) for name in names))
-        if rows:
-            console.print(table)
+            table.add_row(*(Text(str(value)) for value in row.values()))
+        console.print(table)
 
 
 def _brief(record: RunRecord) -> dict[str, Any]:

@@ -23,8 +23,7 @@ from harness.execution.summary import Summary
 from harness.execution.work import TrainWork
 from harness.planning.assessment import Assessment
 from harness.planning.evaluate_job import EvaluateJob
-from harness.planning.known import known_checkpoints, known_model
-from harness.planning.missing import Missing, RunGap, missing_of_target
+from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
 from harness.planning.run_job import RunJob
 from harness.registry.catalogue import discover
 from harness.runtime.device import device_label

@@ -25,7 +25,7 @@ from harness.store.scope import ExaminationKind, Scope
 EDITION = 2  # of the checks of rigour: raised when a check changes, so that models are examined again
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class DatasetPlace:
     """How a worker loads the data set: its source, where downloads are kept, and how much of it is read.
 
@@ -130,8 +130,6 @@ def _code(attack: Attack) -> dict[str, str]:
 def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack], dataset: Dataset) -> None:
     """Refuse attacks that need more classes than the data set has, before anything is trained or written.
 
-    Args:
-        chosen: the names of the attacks to run, among ``attacks``.
     Raises:
         SettingError: names the refused attacks, and says what to type: the other attacks, and stand-ins for these.
     """

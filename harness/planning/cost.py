@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from harness.identity import digest
 from harness.planning.assessment import Assessment
 from harness.planning.missing import Missing
-from harness.planning.passes import training_passes
+from harness.planning.trials import training_passes
 from harness.plugin.attack import Passes
 from harness.plugin.method import Method
 from harness.plugin.settings import Plugin
@@ -42,10 +42,10 @@ def estimate(missing: Missing) -> Estimate:
     seconds: list[float | None] = []
     known: dict[str, Timings] = {}
 
-    def timed(network: str, settings: Mapping[str, Any], assessment: Assessment) -> Timings:
-        key = digest([network, settings, assessment.dataset.fingerprint])
+    def timed(network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> Timings:
+        key = digest([*network, assessment.dataset.fingerprint])
         if key not in known:
-            known[key] = _timings(missing.stored, network, settings, assessment)
+            known[key] = _timings(missing.stored, network, assessment)
         return known[key]
 
     for run in missing.to_train:
@@ -53,14 +53,13 @@ def estimate(missing: Missing) -> Estimate:
         epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
         whole = run.passes.times(epochs * len(run.job.dataset.train))
         training = training + whole
-        seconds.append(timed(run.spec.network, run.spec.network_settings, run.job).training(whole))
+        seconds.append(timed((run.spec.network, run.spec.network_settings), run.job).training(whole))
     for model in (model for model in missing.models if model.items):
         assessment = model.assessment
-        here = timed(model.network, model.network_settings, assessment)
+        here = timed(model.network, assessment)
         if model.examine:
-            whole = rigour.passes(assessment.threat, assessment.dataset.shape[:3]).times(
-                min(assessment.examples, rigour.EXAMPLES)
-            )
+            images = min(assessment.examples, rigour.EXAMPLES)
+            whole = rigour.passes(assessment.threat, assessment.dataset.shape[:3]).times(images)
             evaluation = evaluation + whole
             seconds.append(here.training(whole))
         for gap in model.attacks:
@@ -89,46 +88,44 @@ class Timings:
         return self.training(passes)
 
 
-def timings(runs: Iterable[RunRecord], methods: Catalogue) -> Timings:
-    """Work out a network's timings from its runs on this machine, whatever their methods."""
+def timings(
+    runs: Iterable[RunRecord], methods: Catalogue, counts: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> Timings:
+    """Work out a network's timings from its runs, whatever their methods.
+
+    Args:
+        counts: whether work of this provenance was done on this machine.
+    """
     seconds = images = 0.0
     spent: dict[str, tuple[float, int]] = {}
     for run in runs:
-        if run.method in methods.found and run.epochs and not run.wrappers:
+        if counts(run.provenance) and run.method in methods.found and run.epochs and not run.wrappers:
             passes = _passes_of(run, methods.found[run.method].cls)
             if passes.total:
                 seconds += sum(epoch.duration_s for epoch in run.epochs)
                 images += sum(epoch.images for epoch in run.epochs) * passes.total
-        for evaluation in (e for checkpoint in run.checkpoints for e in checkpoint.evaluations):
+        for evaluation in (e for c in run.checkpoints for e in c.evaluations if counts(e.provenance)):
             before = spent.get(evaluation.settings_sha256, (0.0, 0))
             spent[evaluation.settings_sha256] = (before[0] + evaluation.duration_s, before[1] + evaluation.done)
     attacks = {settings: total / done for settings, (total, done) in spent.items() if done}
     return Timings(seconds / images if images else None, attacks)
 
 
-def _timings(stored: Iterable[RunRecord], network: str, settings: Mapping[str, Any], assessment: Assessment) -> Timings:
+def _timings(stored: Iterable[RunRecord], network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> Timings:
     """How long this machine and this device took for the network, on images of this shape."""
     shape, here = assessment.dataset.shape, (host(), device_label(assessment.device))
     alike = (
         run
         for run in stored
-        if (run.network, run.network_settings) == (network, settings)
+        if (run.network, run.network_settings) == network
         and (run.dataset.channels, run.dataset.height, run.dataset.width) == tuple(shape[:3])
     )
-    return timings((_part_done(run, here) for run in alike), discover("methods", assessment.plugins))
 
-
-def _part_done(run: RunRecord, here: tuple[str, str]) -> RunRecord:
-    """The run without the work that was done on another machine or device, even in part."""
-
-    def timed_here(provenance: Mapping[str, Any]) -> bool:
+    def whole_here(provenance: Mapping[str, Any]) -> bool:
+        """Whether no part of the work was done on another machine or device."""
         return (provenance.get("host"), provenance.get("device")) == here and ALSO not in provenance
 
-    checkpoints = (
-        replace(checkpoint, evaluations=tuple(e for e in checkpoint.evaluations if timed_here(e.provenance)))
-        for checkpoint in run.checkpoints
-    )
-    return replace(run, epochs=run.epochs if timed_here(run.provenance) else (), checkpoints=tuple(checkpoints))
+    return timings(alike, discover("methods", assessment.plugins), whole_here)
 
 
 def _passes_of(run: RunRecord, cls: type[Plugin]) -> Passes:

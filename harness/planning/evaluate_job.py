@@ -7,9 +7,8 @@ from typing import cast
 
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
-from harness.planning.overrides import assign, folder_options, network_values, read_dataset
+from harness.planning.overrides import assign, network_values, read_dataset
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
-from harness.planning.refusals import refuse_choices_of_a_run, refuse_contradictions, refuse_downloads
 from harness.planning.request import EvaluateRequest, check_counts
 from harness.planning.run_job import check_limit
 from harness.planning.trials import refuse_unrepeatable
@@ -24,13 +23,14 @@ from harness.runtime.device import resolve_device
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.model import ElsewhereWeights, Weights
-from harness.targets.open import open_target, refuse_unknown
+from harness.targets.open import TARGET_KINDS, open_target, refuse_unknown
 from harness.targets.target import Opened
+from harness.targets.zoo import is_here
 
 _PROBES = 8  # images on which a model from elsewhere is tried
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class EvaluateJob:
     """Models of one target, ready to be attacked.
 
@@ -60,18 +60,18 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
         HarnessError: the request cannot be met; says why in one line. Nothing has been written.
     """
     check_counts(request, ("seeds", "limit", "image_size"))
-    refuse_contradictions(request)
+    _refuse_contradictions(request)
     own = own_target(request.target, store)
     run = own.run if own is not None else None
     if own is None:
         refuse_unknown(request.target)
     if run is not None:
-        refuse_choices_of_a_run(request)
+        _refuse_choices_of_a_run(request)
     attacks = discover("attacks", request.plugins)
     attacks.refuse_broken(request.plugins)
     source = _source(request, run)
     if count_only:
-        refuse_downloads(request, source)
+        _refuse_downloads(request, source)
     protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
     protocol, plugins, chosen = _attacks(request, protocol, attacks)
     device = resolve_device(request.device)
@@ -87,13 +87,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
         )
     assessment = Assessment(
         dataset=dataset,
-        place=DatasetPlace(
-            source=source.name,
-            settings=source.resolved(),
-            data_dir=request.data_dir,
-            evaluation_only=not whole,
-            limit=request.limit,
-        ),
+        place=DatasetPlace(source.name, source.resolved(), request.data_dir, not whole, request.limit),
         protocol=protocol,
         attacks=plugins,
         chosen=chosen,
@@ -118,15 +112,39 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
             ),
         )
     sweep = tuple(_at(assessment, radius) for radius in request.sweep or ())
-    return EvaluateJob(
-        assessment=assessment,
-        weights=weights,
-        run=run,
-        opened=opened,
-        name=request.name,
-        sweep=sweep,
-        fresh=request.fresh,
-    )
+    return EvaluateJob(assessment, weights, run, opened, request.name, sweep, request.fresh)
+
+
+def _refuse_contradictions(request: EvaluateRequest) -> None:
+    """Refuse options that exclude each other, and impossible names."""
+    if not request.target.strip():
+        raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {TARGET_KINDS}")
+    if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
+        raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give a name with a letter")
+    if request.sweep is not None and request.epsilon is not None:
+        raise SettingError("--epsilon and --sweep exclude each other: a sweep names its own radii; leave one out")
+
+
+def _refuse_downloads(request: EvaluateRequest, source: DataSource) -> None:
+    """Refuse a dry run that needs a download, since it must write nothing."""
+    missing = [f"the images of {source.name}"] if source.outline and not source.here(request.data_dir) else []
+    missing += [] if is_here(request.target, source.name, request.data_dir) else [f"the weights of {request.target}"]
+    if missing:
+        raise SettingError(
+            f"--dry-run is refused: {' and '.join(missing)} must be downloaded first, and --dry-run downloads"
+            " nothing; run the command once without it"
+        )
+
+
+def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
+    """Refuse options about a model if the target is a run, which has its own network and normalisation."""
+    chosen: dict[str, object] = {"--arch": request.network, "--name": request.name, "--protocol": request.protocol}
+    chosen |= {f"--set network.{key}": value for key, value in network_values(request.values).items()}
+    chosen |= {f"--{name}": value for name, value in request.preprocessing.departures().items()}
+    chosen |= {"--no-normalisation": True if request.no_normalisation else None}
+    for option, value in chosen.items():
+        if value is not None:
+            raise SettingError(f"{option} is refused: {request.target} is a run, which has its own; leave it out")
 
 
 def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
@@ -134,7 +152,7 @@ def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
     if run is not None and request.dataset is None and ":" in name:
         kind = name.partition(":")[0]
         raise SettingError(f"run {run.id} was trained on {name}; say where it is: --dataset {kind}:PATH")
-    cls, values = read_dataset(discover("datasets", request.plugins), name, folder_options(request))
+    cls, values = read_dataset(discover("datasets", request.plugins), name, vars(request))
     return cast(DataSource, make(cls, cls.name, values))
 
 
@@ -179,14 +197,13 @@ def _attacks(
     for attack in extra.values():
         source_of_plugin(type(attack))  # read and kept now: a later edit was not imported
     changed, attacks = with_attacks(changed, catalogue)
-    threat = changed.evaluation_threat
     everything = attacks | extra
     if request.sweep is not None:
         moving = [name for name, attack in everything.items() if "epsilon" in attack.budget]
         named = tuple(name for name in named or moving[:1] if name in moving)
         if not named:
             raise SettingError("--sweep is refused: no attack here moves in a ball; name one, such as --attacks pgd")
-    free = [name for name, attack in attacks.items() if not attack.passes(threat).total]
+    free = [name for name, attack in attacks.items() if not attack.passes(changed.evaluation_threat).total]
     chosen = tuple(dict.fromkeys((*free, *named))) if named else tuple(attacks)
     return changed, everything, chosen
 

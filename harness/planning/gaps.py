@@ -13,11 +13,7 @@ from harness.store.records import CheckpointRecord, EvaluationRecord
 
 @dataclass(frozen=True, kw_only=True)
 class AttackGap:
-    """One attack with one seed, and its blocks without verdicts: (first image, number of images).
-
-    Attributes:
-        attempt: the number of the attempt at this evaluation, from 1.
-    """
+    """An attempt, from 1, at one attack with one seed; and its blocks without verdicts: (first image, their number)."""
 
     attack: str
     seed: int
@@ -43,8 +39,7 @@ class ModelGap:
     """What the store lacks for one model under one assessment.
 
     Attributes:
-        checkpoint: the name of its weights.
-        network, network_settings: its network, so that the cost can be estimated from similar work.
+        network: its network's name and settings, so that the cost can be estimated from similar work.
         attacks: the evaluations that lack blocks.
         complete: how many evaluations lack none.
         examine: whether the checks of rigour on the model itself are wanted and missing.
@@ -52,8 +47,7 @@ class ModelGap:
 
     assessment: Assessment
     checkpoint: str
-    network: str
-    network_settings: Mapping[str, Any]
+    network: tuple[str, Mapping[str, Any]]
     attacks: tuple[AttackGap, ...]
     complete: int
     examine: bool
@@ -75,7 +69,6 @@ def model_gap(
     """Compare what is wanted for a model with what the store has for its weights.
 
     Args:
-        network: its name, and its settings.
         known: None if the store does not have the weights.
         fresh: whether everything begins again, as another attempt.
     """
@@ -84,8 +77,7 @@ def model_gap(
     return ModelGap(
         assessment=assessment,
         checkpoint=checkpoint,
-        network=network[0],
-        network_settings=network[1],
+        network=network,
         attacks=tuple(gap for gap in gaps if gap.blocks),
         complete=sum(not gap.blocks for gap in gaps),
         examine=assessment.checks and not examined,
@@ -95,11 +87,7 @@ def model_gap(
 def attack_gaps(
     assessment: Assessment, done: Iterable[EvaluationRecord], *, fresh: bool = False
 ) -> Iterator[AttackGap]:
-    """Every evaluation that is wanted for one model, with its missing blocks (none if it is complete).
-
-    Args:
-        fresh: whether all begin again, as another attempt.
-    """
+    """Every evaluation that is wanted for one model, with its missing blocks (none if it is complete)."""
     have = {(e.attack, e.settings_sha256, e.seed, e.images): e for e in done}
     for attack in assessment.chosen:
         key = digest(assessment.attack_settings(attack))

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from harness.errors import PluginError, PluginFault
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.gaps import ModelGap, model_gap
-from harness.planning.known import known_checkpoints, known_model
 from harness.planning.run_job import RunJob
 from harness.planning.trials import try_update
 from harness.plugin.attack import Passes
 from harness.protocols.run_spec import RunSpec
-from harness.store.records import CheckpointRecord, RunRecord
+from harness.store.models import model_identity
+from harness.store.records import CheckpointRecord, ModelRecord, RunRecord
 from harness.store.store import Store
+from harness.targets.probe import same_function
+from harness.targets.target import Opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,19 +125,18 @@ def find_missing(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -
 
 def _run_gaps(job: RunJob, newest: Mapping[str, RunRecord], fresh: bool) -> Iterator[RunGap]:
     """The networks of one job. Its plugins are tried once, and only if there is something to train."""
-    trial: tuple[Passes | None, PluginFault | None] | None = None
+    trial = cache(partial(_trial, job))
     for spec in job.specs:
         record = newest.get(spec.identity)
         attempt = 1 if record is None else record.attempt + fresh
         run = RunGap(job=job, spec=spec, attempt=attempt, record=None if fresh else record)
-        if run.failed:
-            yield run
-            continue
-        run = replace(run, models=tuple(_checkpoint_gaps(job, spec, run.record)))
-        if not run.trained:
-            trial = trial or _trial(job)
-            passes, refusal = trial
-            run = replace(run, models=() if refusal else run.models, passes=passes, refusal=refusal)
+        if not run.failed:
+            passes, refusal = (None, None) if run.trained else trial()
+            names = () if refusal else job.protocol.evaluation.checkpoints
+            known = {checkpoint.name: checkpoint for checkpoint in run.record.checkpoints} if run.record else {}
+            network = (spec.network, spec.network_settings)
+            models = tuple(model_gap(job, name, network, known.get(name)) for name in names)
+            run = replace(run, models=models, passes=passes, refusal=refusal)
         yield run
 
 
@@ -145,12 +147,6 @@ def _trial(job: RunJob) -> tuple[Passes | None, PluginFault | None]:
         return try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device), None
     except PluginFault as fault:
         return None, fault
-
-
-def _checkpoint_gaps(job: RunJob, spec: RunSpec, record: RunRecord | None) -> Iterator[ModelGap]:
-    for name in job.protocol.evaluation.checkpoints:
-        known = record.checkpoint(name) if record is not None else None
-        yield model_gap(job, name, (spec.network, spec.network_settings), known)
 
 
 def missing_of_target(
@@ -179,6 +175,36 @@ def find_missing_of_target(job: EvaluateJob, store: Store) -> Missing:
         if weights.checkpoint in attacked:
             weights.check(job.assessment.plugins)
     return missing
+
+
+def known_checkpoints(job: EvaluateJob, model: ModelRecord | None, store: Store) -> dict[str, CheckpointRecord]:
+    """What the store has now for a target's weights, by checkpoint.
+
+    Args:
+        model: the store's record of a target from elsewhere; None if it has none.
+    """
+    if job.run is not None:
+        return {checkpoint.name: checkpoint for checkpoint in store.run(job.run.id).checkpoints}
+    return {} if model is None else {model.checkpoint.name: store.checkpoint(model.checkpoint.id)}
+
+
+def known_model(opened: Opened, dataset_fingerprint: str, store: Store) -> tuple[int, ModelRecord | None]:
+    """Find a model among the stored models with the same weights: the one with the same probe, or none.
+
+    Equal weights may be several functions, since a user's code may read other things; the store numbers them. A row of
+    an older version has no probe: it is the same model only if no code of the user decides what the model computes.
+
+    Returns:
+        The function's number, counted from 1; and the model, if the store has it.
+    """
+    models = {model.identity: model for model in store.models()}
+    number = 1
+    while (model := models.get(model_identity(opened.sha256, dataset_fingerprint, number))) is not None:
+        known = model.probe
+        if same_function(known, opened.probe) if known and opened.probe else not opened.target.code():
+            break
+        number += 1
+    return number, model
 
 
 def _refuse_changed_code(specs: Sequence[RunSpec], stored: Sequence[RunRecord]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from harness.errors import SettingError, UnknownName
+from harness.planning.request import RunRequest
 from harness.plugin.dataset import DataSource
 from harness.plugin.settings import Plugin
 from harness.protocols.protocol import Protocol
@@ -14,48 +15,30 @@ from harness.registry.catalogue import Catalogue
 FOLDER_OPTIONS = ("image_size", "class_order", "channels")  # settings that only some data sets have
 
 
-def read_dataset(
-    catalogue: Catalogue, text: str, options: Mapping[str, Any] | None = None
-) -> tuple[type[Plugin], dict[str, Any]]:
+def read_dataset(catalogue: Catalogue, text: str, options: Mapping[str, Any]) -> tuple[type[Plugin], dict[str, Any]]:
     """The data set's class and settings, from ``--dataset NAME:ARGUMENT`` and the options for folders of images.
 
     Args:
-        options: FOLDER_OPTIONS by name; None for an option that was not given.
+        options: by name, of which FOLDER_OPTIONS are read; None for an option that was not given.
     """
     name, colon, argument = text.partition(":")
     cls = cast(type[DataSource], catalogue.get(name))
-    values: dict[str, Any] = {}
     if cls.argument and not argument:
         raise SettingError(f"--dataset {name} needs its {cls.argument}: write --dataset {name}:{cls.argument.upper()}")
     if colon and not cls.argument:
         raise SettingError(f"--dataset {name} takes nothing after the colon; write --dataset {name}")
-    if cls.argument:
-        values[cls.argument] = argument
-    settings = {info.name for info in cls.describe()}
-    for option, value in (options or {}).items():
-        if value is not None:
-            if option not in settings:
-                own = "a size of its own" if option == "image_size" else "its own"
-                raise SettingError(f"--{option.replace('_', '-')} is for folders of images; {name} has {own}")
-            values[option] = value
-    return cls, values
+    given = {option: value for option in FOLDER_OPTIONS if (value := options.get(option)) is not None}
+    refused = next((option for option in given if option not in {info.name for info in cls.describe()}), None)
+    if refused is not None:
+        own = "a size of its own" if refused == "image_size" else "its own"
+        raise SettingError(f"--{refused.replace('_', '-')} is for folders of images; {name} has {own}")
+    return cls, ({cls.argument: argument} if cls.argument else {}) | given
 
 
-def folder_options(request: object) -> dict[str, Any]:
-    """The request's values of FOLDER_OPTIONS."""
-    return {option: getattr(request, option) for option in FOLDER_OPTIONS}
-
-
-def short_forms(request: object) -> Iterator[str]:
+def short_forms(request: RunRequest) -> Iterator[str]:
     """Options that are short for ``--set``, as texts for it. They come after the user's, and so override them."""
-    fields = {
-        "epsilon": "epsilon",
-        "evaluation.attacks": "attacks",
-        "train.epochs": "epochs",
-        "train.precision": "precision",
-    }
-    for key, name in fields.items():
-        value = getattr(request, name)
+    for key in ("epsilon", "evaluation.attacks", "train.epochs", "train.precision"):
+        value = getattr(request, key.rpartition(".")[2])
         if value is not None:
             yield f"{key}={','.join(value) if isinstance(value, tuple) else value}"
 

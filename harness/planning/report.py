@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,10 +48,7 @@ class ModelReport:
 
 
 def report(
-    label: str,
-    checkpoint: CheckpointRecord,
-    assessment: Assessment,
-    verdicts: Mapping[int, bytes],
+    label: str, checkpoint: CheckpointRecord, assessment: Assessment, verdicts: Mapping[int, bytes]
 ) -> ModelReport:
     """Sum up what the store has for a checkpoint under an assessment.
 
@@ -84,19 +81,13 @@ def report(
 
 
 def evaluations_of(checkpoint: CheckpointRecord, assessment: Assessment) -> dict[str, list[EvaluationRecord]]:
-    """The complete evaluations behind a report, by attack."""
-    return {attack: list(_complete(checkpoint.evaluations, attack, assessment)) for attack in assessment.chosen}
-
-
-def _complete(
-    evaluations: Iterable[EvaluationRecord], attack: str, assessment: Assessment
-) -> Iterable[EvaluationRecord]:
-    """An attack's complete evaluations under these settings, with the seeds that were asked for."""
-    key, seeds = digest(assessment.attack_settings(attack)), assessment.attack_seeds(attack)
-    for e in evaluations:
-        same = (e.attack, e.settings_sha256, e.images) == (attack, key, assessment.images)
-        if same and e.complete and e.seed in seeds:
-            yield e
+    """The complete evaluations behind a report, by attack: with its settings, and the seeds that were asked for."""
+    complete = [e for e in checkpoint.evaluations if e.complete and e.images == assessment.images]
+    found = {}
+    for attack in assessment.chosen:
+        wanted, seeds = (attack, digest(assessment.attack_settings(attack))), assessment.attack_seeds(attack)
+        found[attack] = [e for e in complete if (e.attack, e.settings_sha256) == wanted and e.seed in seeds]
+    return found
 
 
 def report_document(report: ModelReport) -> dict[str, Any]:

@@ -13,24 +13,17 @@ MOST = 1_000_000  # the largest count that an option takes: more is a typing err
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """What a user may ask of ``harness run``. ``FATE`` says which fields are part of a run's identity."""
+class _Request:
+    """What both commands take. ``attacks`` is None for the protocol's."""
 
-    methods: tuple[str, ...]
-    wrap: tuple[str, ...] = ()
-    network: str = "resnet18"
-    dataset: str = "cifar10"
     image_size: int | None = None
     class_order: str | None = None
     channels: int | None = None
     protocol: str | None = None
     epsilon: str | None = None
     attacks: tuple[str, ...] | None = None
-    epochs: int | None = None
-    precision: str | None = None
     values: tuple[str, ...] = ()
     seeds: int = 5
-    train_seeds: int = 1
     limit: int | None = None
     checks: bool = True
     device: str | None = None
@@ -38,24 +31,22 @@ class RunRequest:
     plugins: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(_Request):
+    """What a user may ask of ``harness run``. ``FATE`` says which fields are part of a run's identity."""
+
+    methods: tuple[str, ...]
+    wrap: tuple[str, ...] = ()
+    network: str = "resnet18"
+    dataset: str = "cifar10"
+    epochs: int | None = None
+    precision: str | None = None
+    train_seeds: int = 1
+
+
 FATE: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "methods",
-            "wrap",
-            "network",
-            "dataset",
-            "image_size",
-            "class_order",
-            "channels",
-            "epsilon",
-            "attacks",
-            "epochs",
-            "precision",
-            "values",
-        ),
-        "identity",
-    ),
+    **dict.fromkeys(("methods", "wrap", "network", "dataset", "image_size", "class_order", "channels"), "identity"),
+    **dict.fromkeys(("epsilon", "attacks", "epochs", "precision", "values"), "identity"),
     "protocol": "identity",  # by its content, not its name
     **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which results, not what they are
     **dict.fromkeys(("device", "data_dir", "plugins"), "provenance"),
@@ -64,42 +55,28 @@ FATE: dict[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateRequest:
+class EvaluateRequest(_Request):
     """What a user may ask of ``harness evaluate``.
 
     Attributes:
         target: a run's number, perhaps with ``:checkpoint``; the file of a run's weights; or a model from elsewhere
             (see ``harness.targets``).
-        attacks: None: the protocol's.
         name: the board's name for a model from elsewhere; None: its name in the store, or else its target.
         sweep: radii, in 1/255, at which the attacks are repeated.
     """
 
     target: str
-    attacks: tuple[str, ...] | None = None
-    seeds: int = 5
     dataset: str | None = None
-    image_size: int | None = None
-    class_order: str | None = None
-    channels: int | None = None
     network: str | None = None
     name: str | None = None
-    protocol: str | None = None
-    epsilon: str | None = None
     sweep: tuple[float, ...] | None = None
-    values: tuple[str, ...] = ()
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     no_normalisation: bool = False
-    limit: int | None = None
-    checks: bool = True
     fresh: bool = False
-    device: str | None = None
-    data_dir: Path = Path("data")
     runs_dir: Path = Path("runs")
-    plugins: tuple[Path, ...] = ()
 
 
-def check_counts(request: object, names: Iterable[str]) -> None:
+def check_counts(request: _Request, names: Iterable[str]) -> None:
     """Refuse a count below 1 or above MOST; the error names its option."""
     for name in names:
         value = getattr(request, name)

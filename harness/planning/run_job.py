@@ -10,7 +10,7 @@ import torch
 
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
-from harness.planning.overrides import assign, folder_options, read_dataset, short_forms
+from harness.planning.overrides import assign, read_dataset, short_forms
 from harness.planning.request import RunRequest, check_counts
 from harness.planning.trials import count_parameters, refuse_unrepeatable
 from harness.plugin.attack import Attack
@@ -73,7 +73,7 @@ def choose(request: RunRequest) -> Choice:
     methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
     wrappers = {name: catalogues["wrappers"].get(name) for name in dict.fromkeys(request.wrap)}
     network = catalogues["networks"].get(request.network)
-    source, source_values = read_dataset(catalogues["datasets"], request.dataset, folder_options(request))
+    source, source_values = read_dataset(catalogues["datasets"], request.dataset, vars(request))
     protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
 
     owners = {request.network: network, source.name: source, **wrappers, **methods}
@@ -157,7 +157,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob
             network=choice.network,
             parameters=parameters,
             dataset=dataset,
-            place=DatasetPlace(source=choice.source.name, settings=choice.source.resolved(), data_dir=request.data_dir),
+            place=DatasetPlace(choice.source.name, choice.source.resolved(), request.data_dir),
             protocol=choice.protocol,
             attacks=choice.attacks,
             chosen=tuple(choice.attacks),

@@ -7,24 +7,35 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
+from torch import Tensor, nn
 
 from harness.conformance import Violation
 from harness.conformance.attack import repeatable
 from harness.conformance.network import require_seeded, require_trainable
-from harness.planning.passes import training_passes
 from harness.plugin.attack import Attack, Passes
-from harness.plugin.method import Method
+from harness.plugin.method import Method, Step
 from harness.plugin.network import Network, Shape
+from harness.plugin.state import Stateful
 from harness.plugin.threat import Threat
 from harness.plugin.wrapper import Wrapper
-from harness.registry.faults import blaming, fault
+from harness.registry.faults import blaming, fault, suspect
 from harness.registry.shipped import ships
 from harness.runtime.process import process_kept
-from harness.runtime.seeds import global_seed
+from harness.runtime.seeds import generator, global_seed
+from harness.training.guard import guarded
+from harness.training.loop import wrapped_backward
+from harness.training.remembered import Remembered
+from harness.training.wrapped import published
+
+_PROBE = 2  # images
+_TINY = Shape(channels=1, height=2, width=2, classes=4)
+_CPU = torch.device("cpu")
 
 
 def count_parameters(network: Network, shape: Shape, device: torch.device) -> int:
@@ -43,7 +54,7 @@ def count_parameters(network: Network, shape: Shape, device: torch.device) -> in
         with torch.device("meta"):
             return sum(parameter.numel() for parameter in network.build(shape).parameters())
     with process_kept(), blaming([network]):
-        with global_seed(torch.device("cpu"), 0):
+        with global_seed(_CPU, 0):
             model = network.build(shape)
         try:
             with global_seed(device, 0):
@@ -90,3 +101,84 @@ def try_update(
         with contextlib.suppress(Exception):  # a method that needs more than a linear layer may fail on it in any way
             return training_passes(method, threat, wrappers)
     return training_passes(method, threat, wrappers, network, shape, device)
+
+
+def training_passes(
+    method: Method,
+    threat: Threat,
+    wrappers: Sequence[Wrapper] = (),
+    network: Network | None = None,
+    shape: Shape = _TINY,
+    device: torch.device = _CPU,
+) -> Passes:
+    """Passes for one training image, late in the training, counted on one update of two random images.
+
+    A method declares no cost, so it cannot declare a wrong one: the update is run and its passes are counted. This also
+    finds a method that breaks its contract before anything is trained. A plugin that does not ship is tried twice:
+    the same seed must give the same gradient.
+
+    Args:
+        network: the network to train, since a method may look into it; None: a linear layer.
+        device: where the update is run.
+    Raises:
+        PluginFault: the method, the network, or a wrapper broke its contract.
+    """
+    place = network, shape, device
+    passes, gradients = _update(method, threat, wrappers, *place)
+    if all(ships(type(plugin)) for plugin in (method, *wrappers)):
+        return passes
+    _, again = _update(method, threat, wrappers, *place)
+    rtol, atol = (0.0, 0.0) if device.type == "cpu" else (1e-3, 1e-5)  # a GPU may sum in another order
+    pairs = [(gradient, again.get(name)) for name, gradient in gradients.items()]
+    if not all(b is not None and torch.allclose(a, b, rtol, atol, equal_nan=True) for a, b in pairs):
+        raise fault(
+            suspect([method, *wrappers]),
+            "two equal updates gave different gradients: draw with step.generator, or from the global generator of"
+            " torch, numpy, or Python, which the engine seeds",
+        )
+    return passes
+
+
+def _update(
+    method: Method,
+    threat: Threat,
+    wrappers: Sequence[Wrapper],
+    network: Network | None,
+    shape: Shape,
+    device: torch.device,
+) -> tuple[Passes, dict[str, Tensor]]:
+    """The passes of one update, per image; and the gradients that it leaves, by the parameters' names."""
+    counted = {"forward": 0, "backward": 0}
+
+    def forward(_model: nn.Module, _inputs: object, logits: Tensor) -> None:
+        counted["forward"] += len(logits)
+        if logits.requires_grad:
+            logits.register_hook(backward)  # type: ignore[no-untyped-call]
+
+    def backward(gradient: Tensor) -> None:
+        counted["backward"] += len(gradient)
+
+    draws = generator(device, 0, "cost")
+    x = torch.rand(_PROBE, *shape[:3], generator=draws, device=device)
+    labels = torch.arange(_PROBE, device=device)
+    parts = [type(part).from_mapping(part.resolved()) for part in (method, *wrappers)]  # plugins may remember
+    copies = cast(Method, parts[0]), cast(list[Wrapper], parts[1:])
+    plugins = [method, *([network] if network is not None else []), *wrappers]
+    with process_kept(), contextlib.redirect_stdout(io.StringIO()), blaming(plugins):
+        with global_seed(_CPU, 0):
+            linear = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape[:3]), shape.classes))
+            model = (linear if network is None else network.build(shape)).to(device)
+        step = Step(x, labels, model.train(), threat, 0.99, draws, lambda _name, _value: None)
+        with global_seed(device, 0):
+            for part in parts:
+                cast(Stateful, part).prepare(model)
+            remembered = Remembered(parts, model)
+            remembered.refuse_lost()
+            model.register_forward_hook(forward)
+            wrapped_backward(copies[1], held=True)(step, guarded(copies[0], network, copies[1]))
+            gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+            for wrapper in copies[1]:
+                wrapper.after(model)
+            published(copies[1], model)
+            remembered.refuse_lost()
+    return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE), gradients

@@ -15,21 +15,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, Row, Selection
 from harness.leaderboard.ranking import boards
+from harness.planning.request import FATE, RunRequest
+from harness.planning.run_job import choose
 from harness.plugin.images import evaluation_set
-from harness.reproduction.recipes import Cell
-from harness.reproduction.requests import Ground, parts
+from harness.plugin.network import Network
+from harness.protocols.protocol import Protocol
+from harness.registry.catalogue import discover
+from harness.registry.shipped import code_of
+from harness.reproduction.recipes import Cell, Ground, parts
 from harness.statistics.figures import Figure
 from harness.store.store import Store
-
-if TYPE_CHECKING:  # these import torch
-    from harness.planning.request import RunRequest
-    from harness.plugin.network import Network
-    from harness.protocols.protocol import Protocol
 
 Verdict = Literal[
     "within",
@@ -66,18 +66,12 @@ def conditions(cells: Sequence[Cell], base: RunRequest) -> dict[Ground, Conditio
     found: dict[Ground, Conditions] = {}
     for place, (job, *_) in parts([c for c in cells if c.dataset != c.figure.dataset], base).items():
         found[place] = Conditions(job.dataset.name, job.dataset.fingerprint, job.network, job.protocol, False)
-    for cell in cells:
-        place = (cell.dataset, cell.network)
-        if place not in found:
-            found[place] = _without_images(place, base)
-    return found
+    places = dict.fromkeys((cell.dataset, cell.network) for cell in cells)
+    return {place: found.get(place) or _without_images(place, base) for place in places}
 
 
 def _without_images(place: Ground, base: RunRequest) -> Conditions:
     """The conditions that the user's options ask for, found without reading images."""
-    from harness.planning.request import FATE, RunRequest
-    from harness.planning.run_job import choose
-
     dataset, network = place
     chosen = choose(replace(base, methods=(), dataset=dataset, network=network))
     # of the user's options only those that decide no result: any other may make another protocol
@@ -127,9 +121,6 @@ class ComparedCell:
 
 def compare_cells(cells: Sequence[Cell], base: RunRequest, store: Store) -> list[ComparedCell]:
     """Every cell with the leaderboard's figure for it, which takes all seeds that the store has."""
-    from harness.registry.catalogue import discover
-    from harness.registry.shipped import code_of
-
     methods = discover("methods", base.plugins)
     known = conditions(cells, base)
     rows = {place: _rows(standard, base.limit, store) for place, standard in known.items()}
@@ -149,8 +140,6 @@ def _rows(standard: Conditions, limit: int | None, store: Store) -> dict[tuple[s
 
     Models from elsewhere, which may stand on the same board, are left out: they belong to no cell.
     """
-    from harness.registry.shipped import code_of
-
     runs = {run.id: run for run in store.runs()}
     found = {}
     for board in boards(store, Selection(dataset=standard.dataset, protocol=standard.protocol.fingerprint)):

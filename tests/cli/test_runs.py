@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli.show import curve
+from harness.cli.show_text import curve
 from harness.events import EpochRecord
 from harness.store.store import Store
 from tests.cli.conftest import Ends, Harness

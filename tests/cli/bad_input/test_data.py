@@ -16,7 +16,7 @@ from tests.cli.conftest import Refused
 
 
 def read_dataset_of(text: str) -> None:
-    cls, values = read_dataset(discover("datasets"), text, None)
+    cls, values = read_dataset(discover("datasets"), text, {})
     cast(DataSource, make(cls, cls.name, values)).load(Path("data"))
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.networks.smallcnn import SmallCNN
-from harness.planning.passes import training_passes
+from harness.planning.trials import training_passes
 from harness.plugin.adversary import CrossEntropy
 from harness.plugin.attack import Passes
 from harness.plugin.method import Method, Step

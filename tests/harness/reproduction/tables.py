@@ -11,8 +11,7 @@ from harness.planning.request import RunRequest
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
 from harness.reproduction.measured import ComparedCell, compare_cells
-from harness.reproduction.recipes import Cell, select
-from harness.reproduction.requests import requests
+from harness.reproduction.recipes import Cell, requests, select
 from harness.store.records import DatasetRecord, RunRecord
 from harness.store.store import Store
 from tests.stores import add_checkpoint, add_evaluation, make_spec, right, see_protocol, start

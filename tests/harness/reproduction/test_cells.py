@@ -11,8 +11,7 @@ import pytest
 
 from harness.errors import SettingError, UnknownName
 from harness.registry.catalogue import discover
-from harness.reproduction.recipes import RECIPES, select
-from harness.reproduction.requests import requests
+from harness.reproduction.recipes import RECIPES, requests, select
 from tests.harness.reproduction.tables import ABLATION, BASE, BY_TABLE, CELLS, DEFAULT, PLAIN, TRADES, asked, trained
 
 

@@ -15,8 +15,7 @@ from harness.errors import SettingError
 from harness.planning.run_job import resolve_run
 from harness.plugin.dataset import Dataset, DataSource, Split
 from harness.reproduction.measured import conditions
-from harness.reproduction.recipes import select
-from harness.reproduction.requests import parts
+from harness.reproduction.recipes import parts, select
 from tests.harness.reproduction.tables import BASE, PAPER, PLAIN, TRADES
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from harness.errors import PluginFault
 from harness.events import EpochDone, Event
 from harness.networks.smallcnn import SmallCNN
-from harness.planning.passes import training_passes
+from harness.planning.trials import training_passes
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Shape
 from harness.plugin.wrapper import Wrapper

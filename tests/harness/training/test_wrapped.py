@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from harness.errors import PluginFault
 from harness.methods.standard import Standard
 from harness.networks.smallcnn import SmallCNN
-from harness.planning.passes import training_passes
+from harness.planning.trials import training_passes
 from harness.plugin.method import Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.training.checkpoints import TrainingState
