@@ -7,11 +7,13 @@ import sys
 _FOLDERS = {
     "plugin": ("settings", "threat", "adversary", "method", "attack", "network", "dataset", "wrapper", "state"),
     "registry": ("importing", "import_names", "source", "shipped", "faults", "loading"),
-    "runtime": ("device", "seeds", "streams", "modes", "process", "isolation", "provenance"),
+    "runtime": ("device", "seeds", "process", "isolation", "provenance"),
     "planning": ("assessment", "overrides", "cost"),
 }
 NOW = {
     **{f"harness.{name}": f"harness.{folder}.{name}" for folder, names in _FOLDERS.items() for name in names},
+    "harness.streams": "harness.runtime.seeds",
+    "harness.modes": "harness.runtime.process",
     "methods": "harness.methods",
     "attacks": "harness.attacks",
     "harness.contracts": "harness.conformance",
