@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import PluginError, listed
+from harness.fast.folded import Folded
 from harness.plugin.adversary import logit_margin
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
@@ -24,6 +25,8 @@ from harness.runtime.isolation import isolated
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
 from harness.runtime.untouched import Untouched
+
+FEW_PASSES = 10  # an image; for fewer, a search for faster layers does not pay
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,14 @@ class Verdicts:
 
 
 def evaluate(
-    model: nn.Module, attack: Attack, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator
+    model: nn.Module,
+    attack: Attack,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    generator: torch.Generator,
+    *,
+    faster: nn.Module | None = None,
 ) -> Verdicts:
     """Attack a block in evaluation mode and float32, project the result onto the ball, and score it by a new pass.
 
@@ -59,6 +69,9 @@ def evaluate(
     the network: otherwise another network would be judged, here and later. A network may change itself, as observers
     in a quantised network do; the checks of rigour and ``Steadiness`` report that.
 
+    Args:
+        faster: the model, or the network in it, if an attack that ships may go through faster layers that compute the
+            same. The verdict is the model's own, as it is.
     Raises:
         SettingError: the attack cannot attack in the threat's ball.
         PluginError: the attack returned no images of this shape and type, or NaN; or it changed the network, or read a
@@ -69,6 +82,7 @@ def evaluate(
     attack.refuse_other_balls(threat)
     model.eval()
     started = time.perf_counter()
+    layers = _faster_layers(faster, attack, x, threat)
     seed = generator.initial_seed()  # differs between attacks, seeds, and blocks
     with (
         arithmetic(x.device, "float32"),
@@ -81,7 +95,8 @@ def evaluate(
         before = Untouched(model)
         with process_kept():  # a mode that the attack leaves changed would affect the verdict, and later work
             budget = threat.seen_as(attack.budget, partial(_undeclared, attack))
-            x_adv = attack.perturb(model, x.clone(), y.clone(), budget, generator)  # clones: it may write into them
+            with layers:
+                x_adv = attack.perturb(model, x.clone(), y.clone(), budget, generator)  # clones: it may write into them
         _refuse_images(attack, x_adv, x)
         touched = before.changed(model)
         given_back = Untouched(model) if touched else before
@@ -94,6 +109,19 @@ def evaluate(
             _refuse_touched(attack, touched - given_back.changed(model))  # not what a pass changes anyway
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
+
+
+def _faster_layers(
+    network: nn.Module | None, attack: Attack, x: Tensor, threat: Threat
+) -> contextlib.AbstractContextManager[None]:
+    """Puts faster layers in the network while an attack that ships goes through it often; does nothing otherwise.
+
+    Any other attack gets the network as it is: it may look at its layers.
+    """
+    if network is None or not ships(type(attack)) or attack.passes(threat).total < FEW_PASSES:
+        return contextlib.nullcontext()
+    folded = Folded(network, x)
+    return folded.put_in() if folded.fits(x) else contextlib.nullcontext()
 
 
 def _refuse_images(attack: Attack, x_adv: Any, x: Tensor) -> None:

@@ -128,7 +128,7 @@ def ascend(
     Source: Madry et al. 2018; LRAT paper, Eq. 3, Algorithms 2 and 3, section 5.2 (the uniform start).
     """
     count = len(objectives)
-    with _evaluation_mode(model), torch.enable_grad():
+    with evaluation_mode(model), torch.enable_grad():
         bound = [objective.bind(model) for objective in objectives]
         clean, labels = x.detach().repeat(count, 1, 1, 1), y.repeat(count)
         ball = threat.ball(clean)
@@ -184,7 +184,7 @@ def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, a
         attempt: gives ``(batch, channels, height, width)`` images, different ones at each call.
         attempts: how often to call it, at least 1; each call costs one forward pass besides its own.
     """
-    with _evaluation_mode(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad():
         bound = objective.bind(model)
 
         def judged(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -201,7 +201,7 @@ def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, a
 
 
 @contextlib.contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode inside; afterwards each module has its own mode again (a frozen batch-norm stays frozen)."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.events import Finding
+from harness.fast.folded import Folded
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
 from harness.rigour import classes, consistency, forward, outputs, pgd, warned
@@ -61,6 +62,7 @@ def examine_model(
     seed: int = 0,
     batch: int = EXAMPLES,
     names: Sequence[str] = (),
+    faster: nn.Module | None = None,
 ) -> list[Finding]:
     """Run every check that needs the model, in float32, on at most EXAMPLES images; ``budgets.passes`` is the cost.
 
@@ -71,11 +73,14 @@ def examine_model(
         threat: the budget that the stored figures of PGD were measured with.
         batch: images that go through the model together.
         names: of the classes, by their labels, for findings.
+        faster: the model, or the network in it, if its attacks may go through faster layers that compute the same.
     """
     chosen = subset(y)
+    layers = Folded(faster, x[chosen]) if faster is not None else None
+    layers = layers if layers is not None and layers.fits(x[chosen]) else None
     draws = derive_seed(seed, "rigour")  # a model that draws at test time must draw here, to be caught
     with arithmetic(x.device, "float32"), isolated(model, x.device, draws) as isolation, _left_as_it_was(model):
-        subject = Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names)
+        subject = Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names, layers)
         return [check(subject) for check in MODEL_CHECKS]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from harness.fast.folded import Folded
 from harness.identity import same
 from harness.plugin.adversary import CrossEntropy, Objective, ascend
 from harness.plugin.threat import Threat
@@ -47,6 +49,7 @@ class Subject:
         threat: the budget that the stored figures were measured with.
         isolation: the isolation of the model's passes.
         names: of the classes, by their labels; empty if unknown.
+        layers: faster layers for the attacks, which compute the same. Every other pass is the model's own.
     """
 
     model: nn.Module
@@ -57,6 +60,7 @@ class Subject:
     batch: int
     isolation: Isolation
     names: Sequence[str] = ()
+    layers: Folded | None = None
 
     def __post_init__(self) -> None:
         self._plan = planned(self.threat, self.x.shape[1:])
@@ -174,7 +178,8 @@ class Subject:
         for start, x, y in self._batches():
             guarded = Guarded(self.model)
             draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
-            ascend(guarded, x, y, [CrossEntropy()], threat, draws, keep="worst")  # looks at the last iterate, too
+            with self.layers.put_in() if self.layers is not None else contextlib.nullcontext():
+                ascend(guarded, x, y, [CrossEntropy()], threat, draws, keep="worst")  # looks at the last iterate, too
             losses = torch.stack([CrossEntropy()(logits, y) for logits in guarded.logits])
             logits, slopes = torch.stack(guarded.logits), torch.stack(guarded.slopes)
             parts.append([losses, right(logits, y), logits.isfinite().all(-1), slopes])

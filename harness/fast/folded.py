@@ -1,0 +1,95 @@
+"""A network whose convolutions are replaced, for a while, by faster ones that compute the same."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from harness.fast.convolution import FoldedConvolution
+from harness.fast.pairs import pairs
+from harness.plugin.adversary import evaluation_mode
+from harness.runtime.device import arithmetic
+from harness.runtime.process import process_kept
+from harness.runtime.seeds import global_seed
+
+SAME = 1e-3  # tolerance of the logits, relative to the largest; folding in float32 changes them by 1e-6
+LOOKED_AT = 4  # images of each comparison
+_LAYOUTS = (torch.channels_last, torch.contiguous_format)  # of features; the first that the network takes is used
+
+
+class Folded:
+    """Puts faster layers in a network, in evaluation mode, and takes them out again.
+
+    The network's own ``forward`` runs, with its own branches and attributes. Only the layers that it calls are others:
+    a convolution computes what its batch-norm computes, too, and the batch-norm gives back what it gets. So whatever a
+    network does besides, it does here as well. Parameters, buffers, modes, and hooks stay as they are.
+
+    Args:
+        x: ``(batch, channels, height, width)`` images for a trial.
+    """
+
+    def __init__(self, model: nn.Module, x: Tensor) -> None:
+        self.model = model
+        named = dict(model.named_modules())
+        self._layers: list[FoldedConvolution] = []
+        self._places: list[tuple[dict[str, nn.Module | None], str, nn.Module, nn.Module]] = []
+        for convolution, norm in pairs(model, x[:LOOKED_AT]):
+            of = named[convolution], None if norm is None else named[norm]
+            layer = FoldedConvolution(*of)
+            self._layers.append(layer)
+            self._places.append(self._place(named, convolution, layer))
+            if norm is not None:
+                self._places.append(self._place(named, norm, nn.Identity().eval()))
+
+    @staticmethod
+    def _place(
+        named: dict[str, nn.Module], name: str, instead: nn.Module
+    ) -> tuple[dict[str, nn.Module | None], str, nn.Module, nn.Module]:
+        parent, _, child = name.rpartition(".")
+        return named[parent]._modules, child, named[name], instead
+
+    def fits(self, x: Tensor) -> bool:
+        """Whether the network still has the layers that were found, and gives the same logits with the faster ones.
+
+        The comparison is in float32, whatever the arithmetic of the training, and leaves the network's mode alone. If
+        the network takes no features with channels last, as one that flattens them by ``view``, they come first.
+
+        Args:
+            x: ``(batch, channels, height, width)`` images in [0, 1], of which some are looked at.
+        """
+        if not self._layers or any(places.get(name) is not own for places, name, own, _ in self._places):
+            return False
+        some = x[:LOOKED_AT]
+        with evaluation_mode(self.model), torch.no_grad(), process_kept(), global_seed(x.device, 0):
+            try:
+                with arithmetic(x.device, "float32"):
+                    return any(self._gives(self.model(some), some, layout) for layout in _LAYOUTS)
+            except Exception:  # of the network's own code, which will raise it again where its owner is told
+                return False
+
+    def _gives(self, logits: Tensor, x: Tensor, layout: torch.memory_format) -> bool:
+        for layer in self._layers:
+            layer.use(layout)
+        try:
+            with self.put_in():
+                folded = self.model(x)
+        except RuntimeError:  # of torch, about the layout
+            return False
+        same = folded.shape == logits.shape and bool(logits.isfinite().all())
+        return same and bool((logits - folded).abs().max() <= SAME * logits.abs().max().clamp(min=1.0))
+
+    @contextlib.contextmanager
+    def put_in(self) -> Iterator[None]:
+        """Use the faster layers in the body, with the network's present weights and statistics."""
+        for layer in self._layers:
+            layer.refresh()
+        for places, name, _, instead in self._places:
+            places[name] = instead
+        try:
+            yield
+        finally:
+            for places, name, own, _ in self._places:
+                places[name] = own
