@@ -168,6 +168,9 @@ class Places:
         complete=completion.words("cpu", "cuda"),
     )
     workers: int | None = place("--workers N", "Processes that work side by side.", shown="one per core; 1 on CUDA")
+    plain: bool = place(
+        "--plain", "Compute each network with its own layers alone; by default faster ones compute the same.", False
+    )
     runs_dir: Path = RUNS_DIR
     data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data"))
     db: str | None = DB

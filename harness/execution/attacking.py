@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -72,16 +73,19 @@ class Attacking:
     def __init__(self, store: Store, listen: Report, summary: Summary) -> None:
         self._store, self._tell, self._summary = store, listen, summary
 
-    def attack(self, models: Sequence[Attacked], executor: Executor) -> None:
+    def attack(self, models: Sequence[Attacked], executor: Executor, cores: int = 1) -> None:
         """Run every attack's missing blocks, and the checks of rigour.
 
+        Args:
+            cores: how many cores the items share; the last items get several each, so that none is idle.
         Raises:
             HarnessError: a plugin, a data set, or weights cannot be used; what was done before is kept.
         """
         started = time.perf_counter()
         blocks = [work for model in models for gap in model.gap.attacks for work in self._blocks(model, gap)]
         by_id = {work.evaluation_id: work for work in blocks}
-        works: list[Work] = [*(_examination(model) for model in models if model.gap.examine), *blocks]
+        items: list[Work] = [*(_examination(model) for model in models if model.gap.examine), *blocks]
+        works = [replace(work, threads=n) for work, n in zip(items, threads_of(len(items), cores), strict=True)]
 
         done = 0
 
@@ -170,8 +174,18 @@ class Attacking:
         self._summary.busy_s["checks"] += event.duration_s
 
 
+def threads_of(items: int, cores: int) -> list[int]:
+    """The threads of each item: one, while there are items for all cores; the last few share the cores.
+
+    They are fixed before the work, as the last bit may depend on them. ``OMP_NUM_THREADS`` is the most.
+    """
+    last, given = items % cores, os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    most = int(given) if given.isdecimal() else cores
+    return [1] * (items - last) + [max(1, min(most, cores // last))] * last if last else [1] * items
+
+
 def _common(model: Attacked) -> dict[str, Any]:
-    """The fields of every item of work on a model. It gets one CPU thread, since blocks run side by side."""
+    """The fields of every item of work on a model."""
     assessment = model.gap.assessment
     return {
         "place": assessment.place,
@@ -180,6 +194,7 @@ def _common(model: Attacked) -> dict[str, Any]:
         "device": assessment.device,
         "threads": 1,
         "plugins": assessment.plugins,
+        "plain": assessment.plain,
         "weights": model.weights,
         "threat": assessment.threat,
         "images": assessment.images,

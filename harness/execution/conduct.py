@@ -88,11 +88,13 @@ class Conductor:
             elif gap.refusal and record.status == "running":
                 self._refuse(gap, gap.refusal, record)
         to_train = [(gap, record) for gap, record in opened if gap.passes is not None and record.status == "running"]
-        with executor_for(self.missing.items, self.workers, runs[0].job.device) as executor:
+        device = runs[0].job.device
+        with executor_for(self.missing.items, self.workers, device) as executor:
             self._train(to_train, executor)
             now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
             ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
-            Attacking(self.store, self._tell, self.summary).attack(ready, executor)
+            cores = self.workers if device.type == "cpu" else 1
+            Attacking(self.store, self._tell, self.summary).attack(ready, executor, cores)
         return self.summary
 
     def _open_run(self, gap: RunGap) -> RunRecord:
@@ -137,6 +139,7 @@ class Conductor:
                 device=gap.job.device,
                 threads=training_threads(gap.job),
                 plugins=gap.job.plugins,
+                plain=gap.job.plain,
             )
             for gap, record in opened
         ]
@@ -205,8 +208,9 @@ def conduct_evaluation(
     ready = usable(attacked(), summary)
     entered()
     store.see_protocol(job.assessment.protocol_record(), job.assessment.protocol.training_document)
-    with executor_for(missing.items, workers, job.assessment.device) as executor:
-        Attacking(store, listen, summary).attack(ready, executor)
+    device = job.assessment.device
+    with executor_for(missing.items, workers, device) as executor:
+        Attacking(store, listen, summary).attack(ready, executor, workers if device.type == "cpu" else 1)
     return summary, model
 
 

@@ -17,7 +17,9 @@ from harness.evaluator import evaluate
 from harness.events import BlockDone, Examined, Report, TrainingBegan
 from harness.execution.loaded import dataset_of, forget_dataset, forget_model, model_of, on_device
 from harness.execution.log import LOG_FILE, PrintLog, logging_to, speaker_of
+from harness.fast.crafting import FastCrafter
 from harness.planning.assessment import DatasetPlace
+from harness.plugin.adversary import ascend
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
@@ -28,6 +30,7 @@ from harness.registry.faults import blaming
 from harness.registry.shipped import code_of
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
+from harness.runtime.allocator import keep_freed_memory
 from harness.runtime.device import device_label
 from harness.runtime.process import process_kept
 from harness.runtime.provenance import provenance
@@ -50,11 +53,13 @@ class Work(ABC):
     device: torch.device
     threads: int  # of the CPU; fixed in advance, since their number can change the last bit
     plugins: tuple[Path, ...]
+    plain: bool = False  # whether each network is computed with its own layers alone
 
     def perform(self, report: Report) -> None:
         """Do the work in this process, with the run's log open."""
         file = self.folder / LOG_FILE
         # torch's settings are put back for the next item
+        keep_freed_memory()
         with process_kept(), logging_to(file, report), quiet(), redirect_stdout(PrintLog(self.speaker, file, report)):
             torch.set_num_threads(self.threads)
             self._perform(report)
@@ -63,8 +68,9 @@ class Work(ABC):
     def _perform(self, report: Report) -> None: ...
 
     def _provenance(self) -> dict[str, Any]:
-        """Where the work is done. Only the process that does it knows: it may be on another machine than the store."""
-        return provenance(device_label(self.device), torch.get_num_threads())
+        """Where and how the work is done. Only the process that does it knows: it may be on another machine."""
+        path = "plain" if self.plain else "fast"
+        return provenance(device_label(self.device), torch.get_num_threads()) | {"path": path}
 
     def _dataset(self) -> Dataset:
         dataset = dataset_of(self.place, self.plugins)
@@ -89,7 +95,8 @@ class TrainWork(Work):
     def _perform(self, report: Report) -> None:
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
-        trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers)
+        craft = ascend if self.plain else FastCrafter()
+        trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers, craft)
         report(TrainingBegan(self.run_id, self._provenance()))
         speaker = speaker_of([method, network, *wrappers])
         with redirect_stdout(PrintLog(speaker, self.folder / LOG_FILE, report)):
@@ -124,7 +131,8 @@ class BlockWork(Work):
         log = logging.getLogger("harness.evaluation")
         log.info("%s on %s, seed %d, images from %d", self.attack, self.weights.checkpoint, self.seed, self.start)
         with blaming([attack]):
-            verdicts = evaluate(model, attack, x, y, self.threat, draws)
+            faster = None if self.plain else self.weights.network_in(model)
+            verdicts = evaluate(model, attack, x, y, self.threat, draws, faster=faster)
         if steadiness is not None:
             steadiness.check()
         for text in verdicts.warnings:
@@ -162,7 +170,9 @@ class ExamineWork(Work):
         log = logging.getLogger("harness.rigour")
         log.info("checks of rigour on %s", self.weights.checkpoint)
         started = time.perf_counter()
-        findings = examine_model(model, x, y, self.threat, batch=min(self.block_size, EXAMPLES), names=dataset.classes)
+        faster = None if self.plain else self.weights.network_in(model)
+        batch, names = min(self.block_size, EXAMPLES), dataset.classes
+        findings = examine_model(model, x, y, self.threat, batch=batch, names=names, faster=faster)
         forget_model()  # its many passes may have changed the model; attacks need it as it was opened
         for finding in (finding for finding in findings if finding.status == "flagged"):
             log.warning("%s: %s", finding.check, finding.reason)

@@ -48,6 +48,7 @@ class Assessment:
         attacks: the protocol's attacks, and any others that the user names.
         chosen: the names of the attacks to run, among ``attacks``.
         checks: whether the checks of rigour are wanted, too.
+        plain: whether each network is computed with its own layers alone, in training and under attack.
     """
 
     dataset: Dataset
@@ -61,6 +62,7 @@ class Assessment:
     device: torch.device
     plugins: tuple[Path, ...]
     checks: bool = True
+    plain: bool = False
 
     @property
     def examples(self) -> int:

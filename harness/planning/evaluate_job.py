@@ -97,6 +97,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
         device=device,
         plugins=request.plugins,
         checks=request.checks,
+        plain=request.plain,
     )
     if own is not None:
         opened, weights = None, own_weights(own, protocol, request.runs_dir)

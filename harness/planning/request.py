@@ -27,6 +27,7 @@ class _Request:
     limit: int | None = None
     checks: bool = True
     device: str | None = None
+    plain: bool = False
     data_dir: Path = Path("data")
     plugins: tuple[Path, ...] = ()
 
@@ -49,7 +50,7 @@ FATE: dict[str, str] = {
     **dict.fromkeys(("epsilon", "attacks", "epochs", "precision", "values"), "identity"),
     "protocol": "identity",  # by its content, not its name
     **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which results, not what they are
-    **dict.fromkeys(("device", "data_dir", "plugins"), "provenance"),
+    **dict.fromkeys(("device", "plain", "data_dir", "plugins"), "provenance"),
 }
 """For each field of a request: part of a run's identity, a choice of how many, or only provenance."""
 

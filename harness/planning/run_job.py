@@ -167,6 +167,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob
             device=choice.device,
             plugins=request.plugins,
             checks=request.checks,
+            plain=request.plain,
             sources=_sources({**shared, "method": method}),
         )
         for name, method in choice.methods.items()

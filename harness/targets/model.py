@@ -11,8 +11,10 @@ from torch import nn
 from harness.identity import digest
 from harness.plugin.network import Shape
 from harness.protocols.run_spec import RunSpec
+from harness.targets.prepared import Prepared
 from harness.targets.probe import Probe
 from harness.targets.target import Target
+from harness.targets.weights import FileTarget
 from harness.training.checkpoints import load_weights
 from harness.training.loop import initial_model
 from harness.training.run_plugins import network_of
@@ -39,6 +41,10 @@ class Weights(ABC):
     @abstractmethod
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         """The model on the CPU: images in [0, 1] to logits."""
+
+    def network_in(self, model: nn.Module) -> nn.Module | None:
+        """The network in a model that was built of a plugin, whose layers can be known; None if there is none."""
+        return model
 
     @abstractmethod
     def check(self, plugins: tuple[Path, ...]) -> None:
@@ -75,6 +81,10 @@ class ElsewhereWeights(Weights):
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         return self.target.verified(shape, plugins, self.sha256, self.probe)
+
+    def network_in(self, model: nn.Module) -> nn.Module | None:
+        """The network of a weights file. A model of the user's own code is attacked as it is."""
+        return model.network if isinstance(model, Prepared) and isinstance(self.target, FileTarget) else None
 
     def check(self, plugins: tuple[Path, ...]) -> None:
         """Nothing to check: the command itself has just opened the model."""
