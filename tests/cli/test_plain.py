@@ -71,7 +71,7 @@ def test_a_model_of_somebody_elses_code_is_attacked_as_it_is(harness: Harness, p
         "import torch\nfrom torch import nn\n\n\ndef build():\n    torch.manual_seed(0)\n    return nn.Sequential("
         "nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))\n"
     )
-    harness("evaluate model.py:build --dataset digits --attacks pgd --limit 20 --seeds 1 --no-checks --db board.db")
+    harness("evaluate model.py:build --dataset digits --attacks pgd --limit 20 --seeds 1 --workers 1 --db board.db")
     assert passes == []
 
 
@@ -80,6 +80,6 @@ def test_a_weights_file_of_a_known_network_is_attacked_with_faster_layers(harnes
     (weights,) = Path("runs").glob("*/last.safetensors")
     weights.rename("mine.safetensors")
     passes.clear()
-    where = "--dataset digits --arch smallcnn --limit 20 --seeds 1"
+    where = "--dataset digits --arch smallcnn --limit 20 --seeds 1 --workers 1"
     harness(f"evaluate mine.safetensors {where} --attacks pgd --no-checks --db other.db")
     assert passes
