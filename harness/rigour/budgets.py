@@ -11,6 +11,7 @@ from harness.plugin.ball import ball_of
 from harness.plugin.threat import Threat
 
 EXAMPLES = 500  # images at most: a block, enough to tell 1 % from 3 %
+FIRST, LARGE = 32, 1_000_000  # images and parameters: see ``holds_nothing`` of ``Subject``
 RESTARTS = 2
 LONGER = 2.5  # times the steps of the stored figure's attack
 SWEEP_STEPS, SWEEP_STEP = 20, 0.25  # of the radius: an attack may travel five radii, whatever the protocol says

@@ -14,7 +14,7 @@ from harness.fast.folded import Folded
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
 from harness.rigour import classes, consistency, forward, outputs, pgd, warned
-from harness.rigour.budgets import EXAMPLES
+from harness.rigour.budgets import EXAMPLES, FIRST, LARGE
 from harness.rigour.check import Check
 from harness.rigour.record import Record
 from harness.rigour.subject import Subject
@@ -43,6 +43,9 @@ MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("global-state", "F", forward.global_state, None),  # last, since it sums up all passes
 )
 
+LOOKS = ("training-mode", "class-collapse", "classes-permuted")
+"""The checks that attack no image, and so always look at all."""
+
 VERDICT_CHECKS: tuple[Check[Record], ...] = (
     Check("autoattack-gap", "A", consistency.autoattack_gap, consistency.BROKEN),
     Check("autoattack-misses", "M", consistency.autoattack_misses, consistency.MISSED),
@@ -66,6 +69,8 @@ def examine_model(
 ) -> list[Finding]:
     """Run every check that needs the model, in float32, on at most EXAMPLES images; ``budgets.passes`` is the cost.
 
+    A network of more than LARGE parameters is attacked on FIRST images at first. If PGD breaks each of them, it is
+    attacked on no others: its figures are no higher than they should be, and AutoAttack is as soon done with it.
     The model's modes and buffers are put back, and so are the global generators around each of its passes.
 
     Args:
@@ -75,13 +80,17 @@ def examine_model(
         names: of the classes, by their labels, for findings.
         faster: the model, or the network in it, if its attacks may go through faster layers that compute the same.
     """
-    chosen = subset(y)
-    layers = Folded(faster, x[chosen]) if faster is not None else None
-    layers = layers if layers is not None and layers.fits(x[chosen]) else None
+    layers = Folded(faster, x) if faster is not None else None
+    layers = layers if layers is not None and layers.fits(x) else None
+    large = sum(parameter.numel() for parameter in model.parameters()) > LARGE
     draws = derive_seed(seed, "rigour")  # a model that draws at test time must draw here, to be caught
     with arithmetic(x.device, "float32"), isolated(model, x.device, draws) as isolation, _left_as_it_was(model):
-        subject = Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names, layers)
-        return [check(subject) for check in MODEL_CHECKS]
+        whole, first = (
+            Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names, layers)
+            for chosen in (subset(y), subset(y, FIRST))
+        )
+        attacked = first if large and first.holds_nothing else whole
+        return [check(whole if check.name in LOOKS else attacked) for check in MODEL_CHECKS]
 
 
 def examine_verdicts(
@@ -103,14 +112,14 @@ def examine_verdicts(
     return [check(record) for check in VERDICT_CHECKS]
 
 
-def subset(y: Tensor) -> Tensor:
-    """Which images are examined: all, or EXAMPLES of them, evenly spaced in the order of their labels.
+def subset(y: Tensor, count: int = EXAMPLES) -> Tensor:
+    """Which images are examined: all, or ``count`` of them, evenly spaced in the order of their labels.
 
     So every class has its share, however the images are sorted, and without random numbers. In ascending order.
     """
-    if len(y) <= EXAMPLES:
+    if len(y) <= count:
         return torch.arange(len(y), device=y.device)
-    places = torch.arange(EXAMPLES, device=y.device) * len(y) // EXAMPLES
+    places = torch.arange(count, device=y.device) * len(y) // count
     return y.argsort(stable=True)[places].sort().values
 
 

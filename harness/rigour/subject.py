@@ -160,6 +160,11 @@ class Subject:
         """Why an attack within the radius shows nothing, or None."""
         return self.nothing_right or ("the radius is 0" if self.threat.epsilon == 0 else None)
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether PGD, as the stored figures use it, leaves no image right, though some clean images are."""
+        return self.unattacked is None and not bool(self.path(self.threat).last.any())
+
     def path(self, threat: Threat, restart: int = 0) -> Trajectory:
         """Every iterate of projected gradient ascent on the cross-entropy; the budget must be a planned one."""
         key = way(threat, restart)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from harness.events import Finding
 from harness.plugin.threat import Threat
-from harness.rigour.budgets import EXAMPLES, passes, radii
+from harness.rigour.budgets import EXAMPLES, FIRST, LARGE, passes, radii
 from harness.rigour.check import Check, Excess, lower_bound, upper_bound
 from harness.rigour.checks import MODEL_CHECKS, VERDICT_CHECKS, examine_model, subset
 from tests.broken_models import Landscape, landscape_images
@@ -224,3 +224,50 @@ def test_an_excess_is_beyond_chance_by_the_binomial_tail(more: int, less: int) -
     tail = sum(math.comb(discordant, k) for k in range(more, discordant + 1)) / 2**discordant
     assert Excess(more, less, 1000).beyond(0.0) == (tail < 0.01)
     assert not Excess(more, less, 1000).beyond((more - less) / 1000)
+
+
+class Wide(nn.Module):
+    """A landscape with as many parameters as a large network, which counts the images that it sees."""
+
+    def __init__(self, landscape: nn.Module) -> None:
+        super().__init__()
+        self.landscape, self.weight = landscape, nn.Parameter(torch.zeros(LARGE + 1), requires_grad=False)
+        self.images = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.images += len(x)
+        return self.landscape(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("landscape", [SLOPE, FAR_SLOPE], ids=["slope", "far slope"])
+def test_a_large_network_that_holds_nothing_is_attacked_on_few_images(landscape: Landscape) -> None:
+    x, y = landscape_images(150)
+    wide = Wide(landscape)
+    few = {f.check: f for f in examine_model(wide, x, y, THREAT)}
+    assert {name: f.status for name, f in few.items()} == {name: f.status for name, f in examined(landscape).items()}
+    most = passes(THREAT, x.shape[1:]).forward
+    assert wide.images <= FIRST * most + 10 * len(x)
+
+
+def test_a_large_network_that_holds_is_attacked_on_all_images() -> None:
+    x, y = landscape_images(150)
+    wide, narrow = Wide(SLOPE), replace(THREAT, epsilon=0.001, step_size=0.00025)
+    assert examine_model(wide, x, y, narrow) == examine_model(SLOPE, x, y, narrow)
+    assert wide.images > 150 * len(x)
+
+
+def test_a_look_at_a_large_network_that_holds_nothing_is_at_all_images() -> None:
+    """Labels in another order make every image wrong under attack; the check that tells them needs many images."""
+    x = torch.zeros(150, 3, 4, 4)
+    labels = torch.arange(150) % 3
+    for row, label in enumerate(labels):
+        x[row, int(label)] = 0.5
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3, bias=False))
+    with torch.no_grad():
+        linear = model[2]
+        assert isinstance(linear, nn.Linear)
+        linear.weight.copy_(torch.eye(3)[[1, 2, 0]])
+    x[0, :, :, :] = x[0].roll(1, 0)  # one clean image is right, so there is something to attack
+    wide = Wide(model)
+    found = {f.check: f for f in examine_model(wide, x, labels, replace(THREAT, epsilon=0.4, step_size=0.1))}
+    assert found["classes-permuted"].status == "flagged"
