@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import pytest
 import torch
 
+from harness.fast import graphed
+from harness.fast.crafting import FastCrafter
 from harness.plugin.adversary import CrossEntropy, Margin, ascend
 from harness.plugin.method import Method, Step
 from harness.registry.catalogue import discover
@@ -78,3 +81,28 @@ def test_every_precision_trains(precision: str, device: torch.device) -> None:
         loss = cast(Method, METHODS["lrat"]()).loss(step)
         loss.backward()  # type: ignore[no-untyped-call]
     assert bool(loss.isfinite())
+
+
+def test_steps_are_recorded_once_and_agree_with_plain_ones(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded, own = [], graphed.cuda_graph
+
+    def counted(run: Callable[[], None]) -> Callable[[], None]:
+        recorded.append(run)
+        return own(run)
+
+    monkeypatch.setattr(graphed, "cuda_graph", counted)
+    model, craft = make_tiny_model().to(device).train(), FastCrafter()
+    for seed in range(4):
+        x, y = (t.to(device) for t in make_batch(seed=seed))
+        given, expected = (
+            c(model, x, y, [CrossEntropy(), Margin()], make_threat(), generator(device, seed, "test"))
+            for c in (craft, ascend)
+        )
+        for a, b in zip(given, expected, strict=True):
+            assert float((a.x == b.x).float().mean()) > 0.99
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(1.1)
+    assert len(recorded) == 1

@@ -37,16 +37,18 @@ class FoldedConvolution(nn.Module):
         self.layout = layout
         own = torch.contiguous_format if self._few else layout
         self.weight = torch.empty_like(self.of.weight, requires_grad=False, memory_format=own)
-        self.bias: Tensor | None = None
+        none = self.of.bias is None and self._of[1] is None
+        self.bias = None if none else self.weight.new_empty(self.of.out_channels)
         self.refresh()
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Fold anew: the network's weights or statistics may have changed."""
+        """Fold anew, in place: the network's weights or statistics may have changed."""
         convolution, norm = self._of
         if norm is None:
             self.weight.copy_(convolution.weight)
-            self.bias = convolution.bias
+            if self.bias is not None and convolution.bias is not None:
+                self.bias.copy_(convolution.bias)
             return
         assert norm.running_var is not None
         assert norm.running_mean is not None
@@ -54,7 +56,8 @@ class FoldedConvolution(nn.Module):
         scale = scale if norm.weight is None else scale * norm.weight
         torch.mul(convolution.weight, scale[:, None, None, None], out=self.weight)
         mean = norm.running_mean if convolution.bias is None else norm.running_mean - convolution.bias
-        self.bias = -mean * scale if norm.bias is None else torch.addcmul(norm.bias, mean, scale, value=-1)
+        assert self.bias is not None
+        self.bias.copy_(-mean * scale if norm.bias is None else torch.addcmul(norm.bias, mean, scale, value=-1))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, channels, height, width)`` to what the batch-norm gave."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from harness.fast.folded import Folded
-from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective, Variant, ascend
+from harness.fast.graphed import Graphed, Record
+from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective, Variant, ascend, climb
 from harness.plugin.threat import Threat
 
+GRAPHS = 4  # kept at most: each holds the memory of a whole crafting
 EVERY = 10  # calls: so often the faster layers are compared with the network's own
 _KNOWN = (CrossEntropy, Margin, KL)  # another objective may look into the network, so it gets the network as it is
 
@@ -21,13 +23,19 @@ log = logging.getLogger("harness.training")
 class FastCrafter:
     """``ascend`` on a network with faster layers, or on the network itself where they do not fit.
 
-    It gives the variants of ``ascend`` but for rounding, which changes the sign of a gradient that is almost zero.
+    It gives the variants of ``ascend`` but for rounding, which changes the sign of a gradient that is almost zero. On a
+    CUDA device the steps are recorded as a graph. The graph's first variants are compared with those of ``ascend``.
+
+    Args:
+        record: how a graph is recorded; None: not at all on the CPU, and as a CUDA graph on a CUDA device.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, record: Record | None = None) -> None:
         self._folded: Folded | None = None
         self._calls = 0
         self._fits = False
+        self._record = record
+        self._graphs: dict[Hashable, Graphed | None] = {}
 
     def __call__(
         self,
@@ -41,15 +49,40 @@ class FastCrafter:
         if not all(type(objective) in _KNOWN for objective in objectives) or not self._ready(model, x):
             return ascend(model, x, y, objectives, threat, generator)
         assert self._folded is not None
-        with self._folded.put_in():
-            return ascend(model, x, y, objectives, threat, generator)
+        if self._record is None and x.device.type != "cuda":
+            with self._folded.put_in():
+                return ascend(model, x, y, objectives, threat, generator)
+        ball = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1))
+        return self._graphed(self._folded, x, y, objectives, threat, ball.start(threat.start, generator))
 
     def _ready(self, model: nn.Module, x: Tensor) -> bool:
         if self._folded is None or self._folded.model is not model:
-            self._folded, self._calls = Folded(model, x), 0
+            self._folded, self._calls, self._graphs = Folded(model, x), 0, {}
         if self._calls == 0 or (self._fits and self._calls % EVERY == 0):
             self._fits = self._folded.fits(x)
             if not self._fits:
                 log.info("crafting is plain: this network cannot be computed with faster layers")
         self._calls += 1
         return self._fits
+
+    def _graphed(
+        self, folded: Folded, x: Tensor, y: Tensor, objectives: Sequence[Objective], threat: Threat, start: Tensor
+    ) -> tuple[Variant, ...]:
+        kinds = tuple((type(objective), getattr(objective, "kappa", None)) for objective in objectives)
+        key = (x.shape, x.dtype, kinds, threat, torch.is_autocast_enabled(x.device.type))
+        graph = self._graphs.get(key)
+        if graph is not None and graph.holds():
+            return graph(x, y, start)
+        with folded.put_in():
+            expected = climb(folded.model, x, y, objectives, threat, start)
+        if graph is None and key in self._graphs:  # it was tried in vain
+            return expected
+        if len(self._graphs) >= GRAPHS:
+            self._graphs.clear()
+        try:
+            made = Graphed(folded, x, y, objectives, threat, start, self._record)
+            self._graphs[key] = made if made.gives(expected, x, y, start) else None
+        except RuntimeError as error:  # of torch: a pass that waits for the device cannot be recorded
+            log.info("crafting cannot be recorded: %s", error)
+            self._graphs[key] = None
+        return expected

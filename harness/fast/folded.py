@@ -81,11 +81,15 @@ class Folded:
         same = folded.shape == logits.shape and bool(logits.isfinite().all())
         return same and bool((logits - folded).abs().max() <= SAME * logits.abs().max().clamp(min=1.0))
 
+    def refresh(self) -> None:
+        """Bring the faster layers up to date, in place."""
+        for layer in self._layers:
+            layer.refresh()
+
     @contextlib.contextmanager
     def put_in(self) -> Iterator[None]:
         """Use the faster layers in the body, with the network's present weights and statistics."""
-        for layer in self._layers:
-            layer.refresh()
+        self.refresh()
         for places, name, _, instead in self._places:
             places[name] = instead
         try:

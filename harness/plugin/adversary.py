@@ -127,12 +127,30 @@ def ascend(
             the K-th: among the misclassified iterates, or among all if none is misclassified.
     Source: Madry et al. 2018; LRAT paper, Eq. 3, Algorithms 2 and 3, section 5.2 (the uniform start).
     """
+    ball = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1))
+    return climb(model, x, y, objectives, threat, ball.start(threat.start, generator), keep=keep)
+
+
+def climb(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    objectives: Sequence[Objective],
+    threat: Threat,
+    start: Tensor,
+    *,
+    keep: Literal["last", "worst"] = "last",
+) -> tuple[Variant, ...]:
+    """``ascend`` from a start that is given. It draws nothing, and every tensor has a shape that is known beforehand.
+
+    Args:
+        start: ``(objectives * batch, channels, height, width)``, the first iterates, objective after objective.
+    """
     count = len(objectives)
     with evaluation_mode(model), torch.enable_grad():
         bound = [objective.bind(model) for objective in objectives]
         clean, labels = x.detach().repeat(count, 1, 1, 1), y.repeat(count)
-        ball = threat.ball(clean)
-        iterate = ball.start(threat.start, generator)
+        ball, iterate = threat.ball(clean), start.detach()
         unflipped = torch.ones_like(labels, dtype=torch.bool)
         steps_to_flip = torch.zeros_like(labels)
         worst = _Worst(iterate) if keep == "worst" else None
