@@ -24,9 +24,8 @@ from harness.execution.work import TrainWork
 from harness.planning.assessment import Assessment
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
-from harness.planning.run_job import RunJob
 from harness.registry.catalogue import discover
-from harness.runtime.device import device_label
+from harness.runtime.device import device_label, training_threads
 from harness.runtime.provenance import provenance
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
@@ -34,17 +33,10 @@ from harness.targets.model import RunWeights
 from harness.targets.target import Opened
 from harness.training.checkpoints import weights_file
 
-LARGE_NETWORK = 1_000_000  # parameters; for a smaller network a second CPU thread costs more than it gives
-
 
 def default_workers(job: Assessment) -> int:
     """One worker per core on the CPU; one on a CUDA device."""
     return (os.cpu_count() or 1) if job.device.type == "cpu" else 1
-
-
-def training_threads(job: RunJob) -> int:
-    """CPU threads of a training. The network and the machine decide, whatever other work there is."""
-    return (os.cpu_count() or 1) if job.parameters >= LARGE_NETWORK and job.device.type == "cpu" else 1
 
 
 def executor_for(items: int, workers: int, device: torch.device) -> Executor:
@@ -137,7 +129,7 @@ class Conductor:
                 dataset_fingerprint=gap.job.dataset.fingerprint,
                 folder=self.runs_dir / record.folder,
                 device=gap.job.device,
-                threads=training_threads(gap.job),
+                threads=training_threads(gap.job.parameters, gap.job.device),
                 plugins=gap.job.plugins,
                 plain=gap.job.plain,
             )

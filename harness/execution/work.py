@@ -17,9 +17,8 @@ from harness.evaluator import evaluate
 from harness.events import BlockDone, Examined, Report, TrainingBegan
 from harness.execution.loaded import dataset_of, forget_dataset, forget_model, model_of, on_device
 from harness.execution.log import LOG_FILE, PrintLog, logging_to, speaker_of
-from harness.fast.crafting import FastCrafter
+from harness.fast.crafting import crafter_for
 from harness.planning.assessment import DatasetPlace
-from harness.plugin.adversary import ascend
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
@@ -95,7 +94,7 @@ class TrainWork(Work):
     def _perform(self, report: Report) -> None:
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
-        craft = ascend if self.plain else FastCrafter()
+        craft = crafter_for(self.plain)
         trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers, craft)
         report(TrainingBegan(self.run_id, self._provenance()))
         speaker = speaker_of([method, network, *wrappers])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.fast.folded import Folded
 from harness.fast.graphed import Graphed, Record
-from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective, Variant, ascend, climb
+from harness.plugin.adversary import KL, Crafter, CrossEntropy, Margin, Objective, Variant, ascend, climb
 from harness.plugin.threat import Threat
 
 GRAPHS = 4  # kept at most: each holds the memory of a whole crafting
@@ -18,6 +18,11 @@ EVERY = 10  # calls: so often the faster layers are compared with the network's 
 _KNOWN = (CrossEntropy, Margin, KL)  # another objective may look into the network, so it gets the network as it is
 
 log = logging.getLogger("harness.training")
+
+
+def crafter_for(plain: bool) -> Crafter:
+    """The crafter of one training: the network's own layers alone, or faster ones."""
+    return ascend if plain else FastCrafter()
 
 
 class FastCrafter:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from harness.conformance import Violation
 from harness.conformance.attack import repeatable
 from harness.conformance.network import require_seeded, require_trainable
+from harness.plugin.adversary import Crafter, ascend
 from harness.plugin.attack import Attack, Passes
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Network, Shape
@@ -110,6 +111,7 @@ def training_passes(
     network: Network | None = None,
     shape: Shape = _TINY,
     device: torch.device = _CPU,
+    craft: Crafter = ascend,
 ) -> Passes:
     """Passes for one training image, late in the training, counted on one update of two random images.
 
@@ -120,10 +122,11 @@ def training_passes(
     Args:
         network: the network to train, since a method may look into it; None: a linear layer.
         device: where the update is run.
+        craft: crafts the variants; its passes are counted, too.
     Raises:
         PluginFault: the method, the network, or a wrapper broke its contract.
     """
-    place = network, shape, device
+    place = network, shape, device, craft
     passes, gradients = _update(method, threat, wrappers, *place)
     if all(ships(type(plugin)) for plugin in (method, *wrappers)):
         return passes
@@ -146,6 +149,7 @@ def _update(
     network: Network | None,
     shape: Shape,
     device: torch.device,
+    craft: Crafter,
 ) -> tuple[Passes, dict[str, Tensor]]:
     """The passes of one update, per image; and the gradients that it leaves, by the parameters' names."""
     counted = {"forward": 0, "backward": 0}
@@ -168,7 +172,7 @@ def _update(
         with global_seed(_CPU, 0):
             linear = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape[:3]), shape.classes))
             model = (linear if network is None else network.build(shape)).to(device)
-        step = Step(x, labels, model.train(), threat, 0.99, draws, lambda _name, _value: None)
+        step = Step(x, labels, model.train(), threat, 0.99, draws, lambda _name, _value: None, craft=craft)
         with global_seed(device, 0):
             for part in parts:
                 cast(Stateful, part).prepare(model)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
 
 from harness.errors import SettingError
 from harness.runtime.precision import Precision
+
+LARGE_NETWORK = 1_000_000  # parameters; for a smaller network a second CPU thread costs more than it gives
+
+
+def training_threads(parameters: int, device: torch.device) -> int:
+    """CPU threads of a training. The network and the machine decide, whatever other work there is.
+
+    Args:
+        parameters: of the network, their number.
+    """
+    return (os.cpu_count() or 1) if parameters >= LARGE_NETWORK and device.type == "cpu" else 1
 
 
 def resolve_device(name: str | None) -> torch.device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -96,6 +96,25 @@ class Trainer:
             self.spec.identity, 0, {}, {}, {}
         )
         resumed, rebuilding = state.epoch > 0, self._rebuilding()
+        self.begin()
+        if resumed:
+            self.model.load_state_dict(state.model)
+            self.optimizer.load_state_dict(state.optimizer)
+            self.method.load_state_dict(state.method)
+            for wrapper, saved in zip(self.wrappers, state.wrappers, strict=True):
+                wrapper.load_state_dict(saved)
+            self._repeat(state, report)
+        with arithmetic(self.device, self.protocol.precision):
+            for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
+                record = self.train_epoch(epoch, report)
+                if epoch in checkpoint_epochs(self.protocol).values():
+                    rebuilding.refuse_lost_state(self.model, resumed=resumed)
+                with blaming([self.method, self.network, *self.wrappers]):
+                    self._remembered.refuse_lost()
+                    self._keep(state, record, report)
+
+    def begin(self) -> None:
+        """Have the method and the wrappers prepare the network, and make the optimiser; once, before any epoch."""
         seed = derive_seed(self.spec.train_seed, "prepare")
         with global_seed(self.device, seed), blaming([self.method, self.network, *self.wrappers]):
             parts: list[Method | Wrapper] = [self.method, *self.wrappers]
@@ -111,23 +130,6 @@ class Trainer:
             momentum=self.protocol.momentum,
             weight_decay=self.protocol.weight_decay,
         )
-        if resumed:
-            self.model.load_state_dict(state.model)
-            self.optimizer.load_state_dict(state.optimizer)
-            self.method.load_state_dict(state.method)
-            for wrapper, saved in zip(self.wrappers, state.wrappers, strict=True):
-                wrapper.load_state_dict(saved)
-            self._repeat(state, report)
-        with arithmetic(self.device, self.protocol.precision):
-            for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
-                # For networks that draw. Seeded for each epoch, so that a resumed training draws the same numbers.
-                with global_seed(self.device, derive_seed(self.spec.train_seed, "network", epoch)):
-                    record = self._epoch(epoch, report)
-                if epoch in checkpoint_epochs(self.protocol).values():
-                    rebuilding.refuse_lost_state(self.model, resumed=resumed)
-                with blaming([self.method, self.network, *self.wrappers]):
-                    self._remembered.refuse_lost()
-                    self._keep(state, record, report)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
         """Report the epochs and checkpoints of an earlier start again: the store may lack those before the stop."""
@@ -165,6 +167,16 @@ class Trainer:
         images = self.dataset.pixels(self.dataset.train.images[chosen])
         return Rebuilding([self.network, self.method, *self.wrappers], build, images)
 
+    def train_epoch(self, epoch: int, report: Report) -> EpochRecord:
+        """Train on every image once, under the caller's arithmetic; write nothing.
+
+        Raises:
+            TrainingFailed, PluginFault: as ``fit``.
+        """
+        # For networks that draw. Seeded for each epoch, so that a resumed training draws the same numbers.
+        with global_seed(self.device, derive_seed(self.spec.train_seed, "network", epoch)):
+            return self._epoch(epoch, report)
+
     def _epoch(self, epoch: int, report: Report) -> EpochRecord:
         lr = learning_rate(self.protocol, epoch)
         for group in self.optimizer.param_groups:
@@ -175,8 +187,7 @@ class Trainer:
         attack_draws = generator(self.device, self.spec.train_seed, "attack", epoch)
         self.model.train()
         started = shown = time.perf_counter()
-        data = epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, epoch)
-        for index, (x, y) in enumerate(data, start=1):
+        for index, (x, y) in enumerate(self._batches(epoch), start=1):
             progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
             step = Step(x, y, self.model, self.threat, progress, attack_draws, means.add, craft=self.craft)
             means.add_loss(self._update(step))
@@ -193,6 +204,9 @@ class Trainer:
             raise TrainingFailed("a weight is not finite", epoch, None)
         duration = time.perf_counter() - started
         return EpochRecord(epoch, means.loss(), lr, images, duration, means.read())
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        return epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, epoch)
 
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
