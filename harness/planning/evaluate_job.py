@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import cast
 
+from torch import Tensor
+
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.planning.overrides import assign, network_values, read_dataset
@@ -17,13 +19,14 @@ from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.images import evaluation_set
 from harness.protocols.protocol import Protocol, load_protocol
 from harness.registry.catalogue import Catalogue, discover, make
-from harness.registry.loading import load
+from harness.registry.loading import load, unread
 from harness.registry.shipped import source_of_plugin
 from harness.runtime.device import resolve_device
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.model import ElsewhereWeights, Weights
 from harness.targets.open import TARGET_KINDS, open_target, refuse_unknown
+from harness.targets.probe import fixed_images
 from harness.targets.target import Opened
 from harness.targets.zoo import is_here
 
@@ -55,7 +58,8 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     """Check everything a request asks for, load its data set, and open its model.
 
     Args:
-        count_only: whether the job is only to be costed. Then nothing is downloaded.
+        count_only: whether the job is only to be costed. Then nothing is downloaded: the published sizes of a data
+            set stand in for it, and a model from elsewhere is tried on images that were made up.
     Raises:
         HarnessError: the request cannot be met; says why in one line. Nothing has been written.
     """
@@ -72,11 +76,17 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     source = _source(request, run)
     if count_only:
         _refuse_downloads(request, source)
+    absent = count_only and source.outline is not None and not source.here(request.data_dir)
     protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
     protocol, plugins, chosen = _attacks(request, protocol, attacks)
     device = resolve_device(request.device)
     whole = run is not None  # the images must be those of the run's training
-    dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
+    if absent:
+        dataset = unread(
+            source, run.dataset.fingerprint if run is not None and run.dataset.name == source.name else None
+        )
+    else:
+        dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
     check_limit(request.limit, dataset)
     refuse_too_few_classes(chosen, plugins, dataset)
     refuse_unrepeatable(plugins[name] for name in chosen)
@@ -102,7 +112,8 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     if own is not None:
         opened, weights = None, own_weights(own, protocol, request.runs_dir)
     else:
-        opened = _open(request, dataset)
+        images = fixed_images(dataset.shape) if absent else dataset.pixels(dataset.test.images[:_PROBES]).cpu()
+        opened = _open(request, dataset, images)
         weights = (
             ElsewhereWeights(
                 label=opened.target.label,
@@ -127,12 +138,10 @@ def _refuse_contradictions(request: EvaluateRequest) -> None:
 
 
 def _refuse_downloads(request: EvaluateRequest, source: DataSource) -> None:
-    """Refuse a dry run that needs a download, since it must write nothing."""
-    missing = [f"the images of {source.name}"] if source.outline and not source.here(request.data_dir) else []
-    missing += [] if is_here(request.target, source.name, request.data_dir) else [f"the weights of {request.target}"]
-    if missing:
+    """Refuse a dry run that needs the download of a model, since it must write nothing."""
+    if not is_here(request.target, source.name, request.data_dir):
         raise SettingError(
-            f"--dry-run is refused: {' and '.join(missing)} must be downloaded first, and --dry-run downloads"
+            f"--dry-run is refused: the weights of {request.target} must be downloaded first, and --dry-run downloads"
             " nothing; run the command once without it"
         )
 
@@ -157,12 +166,12 @@ def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
     return cast(DataSource, make(cls, cls.name, values))
 
 
-def _open(request: EvaluateRequest, dataset: Dataset) -> Opened:
+def _open(request: EvaluateRequest, dataset: Dataset, images: Tensor) -> Opened:
     return open_target(
         request.target,
         dataset=dataset.name,
         shape=dataset.shape,
-        images=dataset.pixels(dataset.test.images[:_PROBES]).cpu(),
+        images=images,
         data_dir=request.data_dir,
         network_name=request.network,
         network_values=network_values(request.values),

@@ -41,9 +41,11 @@ def load(source: DataSource, data_dir: Path, *, evaluation_only: bool = False, l
     return replace(data, notes=(*data.notes, *_notes(data)))
 
 
-def unread(source: DataSource) -> Dataset:
+def unread(source: DataSource, fingerprint: str | None = None) -> Dataset:
     """A data set with the published sizes but without images, for estimating costs.
 
+    Args:
+        fingerprint: of the images, if it is known; else no stored work is on them.
     Raises:
         PluginError: the sizes are unknown until the data set is read.
     """
@@ -55,9 +57,10 @@ def unread(source: DataSource) -> Dataset:
         images = torch.empty((count, channels, height, width), dtype=torch.uint8, device="meta")
         return Split(images, torch.empty(count, dtype=torch.int64, device="meta"))
 
-    note = f"its images are not here: counted as the published {train:,} and {test:,}, and none of the work as done"
-    names = tuple(map(str, range(classes)))
-    return Dataset(source.name, part(train), part(test), names, identified_by=f"unread {source.name}", notes=(note,))
+    done = "" if fingerprint is not None else ", and none of the work as done"
+    note = f"its images are not here: counted as the published {train:,} and {test:,}{done}"
+    names, identity = tuple(map(str, range(classes))), fingerprint or f"unread {source.name}"
+    return Dataset(source.name, part(train), part(test), names, identified_by=identity, notes=(note,))
 
 
 def problems(data: Any, *, trained: bool = True, whole: bool = True) -> Iterator[str]:

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from harness.data.cifar10 import CIFAR10
+from harness.plugin.dataset import Dataset, Split
+from harness.plugin.network import Shape
 from harness.targets.zoo import is_here
-from tests.cli.conftest import Harness, Refused
+from tests.cli.conftest import Ends, Harness, Refused
 from tests.cli.evaluate.given import HERE, TRAIN, N, store_of, the_run
+from tests.tiny import draws
 
 NET = "from torch import nn\n\n\ndef make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
 MODEL = f"evaluate net.py:make --dataset digits --protocol quick.toml --limit {N} --seeds 2 --no-checks {HERE}"
@@ -113,11 +118,45 @@ def test_weights_that_are_gone_are_refused_as_without_it(place: Path, refused: R
 
 
 class TestDownloads:
-    def test_it_downloads_no_images(self, elsewhere: Path, refused: Refused) -> None:
-        (elsewhere / "net.py").write_text(NET)
-        line = refused("evaluate net.py:make --dry-run")
-        assert "--dry-run is refused: the images of cifar10 must be downloaded first" in line
+    @pytest.mark.parametrize(("name", "images"), [("cifar10", 10_000), ("svhn", 26_032)])
+    def test_it_counts_images_that_are_not_here_and_downloads_none(
+        self, name: str, images: int, elsewhere: Path, ends: Ends
+    ) -> None:
+        (elsewhere / "net.py").write_text(NET.replace("64", "3072"))
+        code, out, err = ends(f"evaluate net.py:make --dataset {name} --attacks pgd --seeds 1 --dry-run --json")
+        assert code == 0, err
+        assert f"{name}: its images are not here: counted as the published" in err
+        assert {(e["attack"], e["images"]) for e in json.loads(out)["evaluations"]} == {
+            ("natural", images),
+            ("pgd", images),
+        }
         assert not (elsewhere / "data").exists()
+
+    def test_a_model_that_does_not_take_such_images_is_refused_without_them(
+        self, elsewhere: Path, refused: Refused
+    ) -> None:
+        (elsewhere / "net.py").write_text(NET)
+        assert "does not take the data set's images, 3x32x32" in refused("evaluate net.py:make --dry-run")
+
+    def test_a_run_whose_images_are_gone(
+        self, harness: Harness, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def noise(self: CIFAR10, data_dir: Path) -> Dataset:
+            pixels = torch.randint(256, (20, 3, 32, 32), dtype=torch.uint8, generator=draws())
+            split = Split(pixels, torch.arange(20) % 10)
+            return Dataset("cifar10", split, split, tuple("0123456789"))
+
+        monkeypatch.setattr(CIFAR10, "outline", (Shape(3, 32, 32, 10), 20, 20))
+        asked = "--attacks natural,pgd --no-checks --device cpu"
+        with monkeypatch.context() as there:
+            there.setattr(CIFAR10, "load", noise)
+            harness(f"run standard --arch smallcnn --set width=2 --epochs 1 {asked} --seeds 1 --workers 1")
+        plan = json.loads(harness(f"evaluate 1 {asked} --seeds 2 --dry-run --json"))
+        assert {(e["checkpoint"], e["attack"], e["seed"], e["images"]) for e in plan["evaluations"]} == {
+            ("early", "pgd", 1, 20),
+            ("last", "pgd", 1, 20),
+        }
+        assert plan["evaluations_done"] == 4  # natural accuracy and the first seed, of both checkpoints
 
     def test_nor_weights(self, tmp_path: Path) -> None:
         file = tmp_path / "robustbench" / "cifar10" / "Linf" / "Wong2020Fast.pt"  # where RobustBench keeps them
