@@ -62,10 +62,8 @@ def conduct(missing: Missing, places: Places, output: Output) -> Summary:
     job, network = missing.runs[0].job, missing.runs[0].spec.network
     workers = places.workers or default_workers(job)
     if job.device.type == "cpu" and places.device is None and not missing.idle:
-        seconds = estimate(missing).seconds
-        known = (
-            f"not timed yet on this machine: {network}" if seconds is None else f"about {duration(seconds / workers)}"
-        )
+        seconds = estimate(missing).wall_s(workers)
+        known = f"not timed yet on this machine: {network}" if seconds is None else f"about {duration(seconds)}"
         output.note(f"no CUDA device: working on the CPU ({known})")
     store = Store.write(places.db)
     with Watch(output) as watch:

@@ -75,7 +75,8 @@ def _document(missing: Missing, cost: Estimate, workers: int, label: str | None 
         "examinations": missing.examinations,
         **({"training_passes": asdict(cost.training)} if label is None else {}),
         "evaluation_passes_at_most": asdict(cost.evaluation),
-        "estimated_s": None if cost.seconds is None else cost.seconds / workers,
+        "estimated_s": cost.wall_s(workers),
+        "estimated_from": {part: list(origins) for part, origins in cost.origins.items()},
         "workers": workers,
     }
 
@@ -109,11 +110,30 @@ def _lines(missing: Missing, cost: Estimate, workers: int, label: str | None = N
         yield f"training: {most.forward:.3g} forward and {most.backward:.3g} backward passes of an image"
     most = cost.evaluation
     yield f"evaluation: at most {most.forward:.3g} forward and {most.backward:.3g} backward passes"
-    network = missing.runs[0].spec.network if missing.runs else "this network"
-    if cost.seconds is None:
+    yield from _time_lines(missing, cost, workers)
+
+
+def _time_lines(missing: Missing, cost: Estimate, workers: int) -> Iterator[str]:
+    """The time, and where it comes from; or how to find out."""
+    from harness.registry.catalogue import discover
+
+    seconds = cost.wall_s(workers)
+    if seconds is None:
+        name = missing.runs[0].spec.network if missing.runs else missing.targets[0].network[0]
+        network = name if missing.runs else "this network"
         yield f"time: unknown; this machine has not timed {network} on such images yet"
-    else:
-        yield f"time: about {duration(cost.seconds / workers)}"
+        assessment = missing.runs[0].job if missing.runs else missing.targets[0].assessment
+        if name in discover("networks", assessment.plugins).found:
+            yield f"  `harness bench --arch {name}` measures it in a minute; give it the same --dataset, --device,"
+            yield "  --precision, --plain, and --set of the network"
+        return
+    yield f"time: about {duration(seconds)}"
+    by_origin: dict[str, list[str]] = {}
+    for part, origins in cost.origins.items():
+        by_origin.setdefault(" and ".join(origins), []).append(part)
+    when = f" (of {', '.join(cost.benched)})" if cost.benched else ""
+    for origin, parts in by_origin.items():
+        yield f"  {', '.join(parts)}: from {origin}{when if 'bench' in origin else ''}"
 
 
 def _models(missing: Missing) -> Iterator[tuple[RunGap | None, ModelGap]]:

@@ -1,25 +1,30 @@
-"""What work costs: passes through the network, and seconds, estimated from earlier work on this machine."""
+"""What work costs: passes through the network, and seconds, estimated from what was timed on this machine before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from harness.identity import digest
 from harness.planning.assessment import Assessment
-from harness.planning.missing import Missing
-from harness.planning.trials import training_passes
+from harness.planning.measured_times import Bench, Timed, matching, read_benches
+from harness.planning.missing import Missing, RunGap
+from harness.planning.stored_times import Timings, timings
 from harness.plugin.attack import Passes
-from harness.plugin.method import Method
-from harness.plugin.settings import Plugin
-from harness.protocols.protocol import TrainProtocol
-from harness.registry.catalogue import Catalogue, discover
+from harness.registry.catalogue import discover
 from harness.rigour import budgets as rigour
-from harness.runtime.device import device_label
+from harness.runtime.device import device_label, training_threads
 from harness.runtime.provenance import ALSO, host
 from harness.store.records import RunRecord
 from harness.training.loop import checkpoint_epochs
+
+STORED, STORED_PASSES = "stored runs", "its passes, and stored runs"
+BENCH, BENCH_PASSES = "harness bench", "its passes, and harness bench"
+"""Where an estimate comes from. By its passes it is an upper bound: an attack may stop early."""
+
+Seconds = tuple[float, str]  # of one worker, and where they come from
 
 
 @dataclass(frozen=True)
@@ -29,23 +34,52 @@ class Estimate:
     Attributes:
         training, evaluation: passes through the network, summed over images; ``evaluation`` is an upper bound.
         seconds: for one worker; None if this machine has not timed the network.
+        alone: how many of these seconds all cores work on one network, so that more workers do not shorten them.
+        origins: ``training``, ``checks``, or an attack -> where its seconds come from.
+        benched: the days of the benches among them.
     """
 
     training: Passes
     evaluation: Passes
     seconds: float | None
+    alone: float = 0.0
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    benched: tuple[str, ...] = ()
+
+    def wall_s(self, workers: int) -> float | None:
+        """Seconds of so many workers side by side; None if unknown."""
+        return None if self.seconds is None else self.alone + (self.seconds - self.alone) / workers
 
 
-def estimate(missing: Missing) -> Estimate:
-    """Estimate the cost of the missing work, without another look at the store."""
-    training, evaluation = Passes(), Passes()
-    seconds: list[float | None] = []
-    known: dict[str, Timings] = {}
+class _Sum:
+    """Adds up seconds, and where they come from."""
 
-    def timed(network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> Timings:
-        key = digest([*network, assessment.dataset.fingerprint])
+    def __init__(self) -> None:
+        self.known: list[float | None] = []
+        self.origins: dict[str, dict[str, None]] = defaultdict(dict)
+
+    def add(self, part: str, seconds: Seconds | None) -> float:
+        self.known.append(None if seconds is None else seconds[0])
+        if seconds is not None:
+            self.origins[part][seconds[1]] = None
+        return 0.0 if seconds is None else seconds[0]
+
+
+def estimate(missing: Missing, benches: Sequence[Bench] | None = None) -> Estimate:
+    """Estimate the cost of the missing work, without another look at the store.
+
+    Args:
+        benches: of ``harness bench``; None: those of this user. What the store's runs took counts before them.
+    """
+    benches = read_benches() if benches is None else benches
+    training, evaluation, total, alone = Passes(), Passes(), _Sum(), 0.0
+    known: dict[str, Known] = {}
+
+    def timed(network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> Known:
+        precision = assessment.protocol.train.precision
+        key = digest([*network, assessment.dataset.fingerprint, precision, assessment.plain])
         if key not in known:
-            known[key] = _timings(missing.stored, network, assessment)
+            known[key] = _known(missing.stored, benches, network, assessment)
         return known[key]
 
     for run in missing.to_train:
@@ -53,7 +87,9 @@ def estimate(missing: Missing) -> Estimate:
         epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
         whole = run.passes.times(epochs * len(run.job.dataset.train))
         training = training + whole
-        seconds.append(timed((run.spec.network, run.spec.network_settings), run.job).training(whole))
+        here = timed((run.spec.network, run.spec.network_settings), run.job)
+        seconds = total.add("training", here.training(run, whole))
+        alone += seconds if training_threads(run.job.parameters, run.job.device) > 1 else 0.0
     for model in (model for model in missing.models if model.items):
         assessment = model.assessment
         here = timed(model.network, assessment)
@@ -61,57 +97,88 @@ def estimate(missing: Missing) -> Estimate:
             images = min(assessment.examples, rigour.EXAMPLES)
             whole = rigour.passes(assessment.threat, assessment.dataset.shape[:3]).times(images)
             evaluation = evaluation + whole
-            seconds.append(here.training(whole))
+            total.add("checks", here.checks(whole))
         for gap in model.attacks:
             whole = (assessment.attacks[gap.attack].passes(assessment.threat) + Passes(1, 0)).times(gap.images)
             evaluation = evaluation + whole
-            seconds.append(here.attack(digest(assessment.attack_settings(gap.attack)), gap.images, whole))
-    timed_s = [part for part in seconds if part is not None]
-    return Estimate(training, evaluation, sum(timed_s, 0.0) if len(timed_s) == len(seconds) else None)
+            settings = digest(assessment.attack_settings(gap.attack))
+            total.add(gap.attack, here.attack(gap.attack, settings, gap.images, whole))
+    timed_s = [part for part in total.known if part is not None]
+    benched = any(origin in (BENCH, BENCH_PASSES) for origins in total.origins.values() for origin in origins)
+    return Estimate(
+        training,
+        evaluation,
+        sum(timed_s, 0.0) if len(timed_s) == len(total.known) else None,
+        alone,
+        {part: tuple(origins) for part, origins in total.origins.items()},
+        tuple(sorted({date for here in known.values() for date in here.dates})) if benched else (),
+    )
 
 
 @dataclass(frozen=True)
-class Timings:
-    """Seconds that one image took on this machine, on one network; None if never timed."""
+class Known:
+    """What is known of one network on this machine: from stored runs first, else from ``harness bench``.
 
-    training_pass: float | None  # a forward or a backward pass of the training
-    attacks: dict[str, float]  # a whole attack on one image, by the SHA-256 of its settings
-
-    def training(self, passes: Passes) -> float | None:
-        """Seconds of one worker for that many training passes."""
-        return None if self.training_pass is None else self.training_pass * passes.total
-
-    def attack(self, settings_sha256: str, images: int, passes: Passes) -> float | None:
-        """Seconds of one worker for an attack, as timed before; else from its passes, which is an upper bound."""
-        if settings_sha256 in self.attacks:
-            return images * self.attacks[settings_sha256]
-        return self.training(passes)
-
-
-def timings(
-    runs: Iterable[RunRecord], methods: Catalogue, counts: Callable[[Mapping[str, Any]], bool] = lambda _: True
-) -> Timings:
-    """Work out a network's timings from its runs, whatever their methods.
-
-    Args:
-        counts: whether work of this provenance was done on this machine.
+    Attributes:
+        bench: of the training's precision.
+        attacked: of any precision, since attacks compute in float32.
     """
-    seconds = images = 0.0
-    spent: dict[str, tuple[float, int]] = {}
-    for run in runs:
-        if counts(run.provenance) and run.method in methods.found and run.epochs and not run.wrappers:
-            passes = _passes_of(run, methods.found[run.method].cls)
-            if passes.total:
-                seconds += sum(epoch.duration_s for epoch in run.epochs)
-                images += sum(epoch.images for epoch in run.epochs) * passes.total
-        for evaluation in (e for c in run.checkpoints for e in c.evaluations if counts(e.provenance)):
-            before = spent.get(evaluation.settings_sha256, (0.0, 0))
-            spent[evaluation.settings_sha256] = (before[0] + evaluation.duration_s, before[1] + evaluation.done)
-    attacks = {settings: total / done for settings, (total, done) in spent.items() if done}
-    return Timings(seconds / images if images else None, attacks)
+
+    stored: Timings
+    bench: Bench | None = None
+    attacked: Bench | None = None
+
+    @property
+    def dates(self) -> set[str]:
+        """The days on which the benches were made."""
+        return {bench.date for bench in (self.bench, self.attacked) if bench is not None}
+
+    def training(self, run: RunGap, passes: Passes) -> Seconds | None:
+        """Seconds for the missing training of a run, of that many passes in all."""
+        seconds = self.stored.training(passes)
+        if seconds is not None:
+            return seconds, STORED
+        if self.bench is None or not self.bench.training:
+            return None
+        own = self.bench.training.get(run.spec.method)
+        if own is not None and run.passes == own.passes:
+            return _per_pass([own]) * passes.total, BENCH if own.measured else BENCH_PASSES
+        # other settings, wrappers, or a method of the user's: as long a pass as in the method of the most like passes
+        return _per_pass([own] if own is not None else self.bench.training.values()) * passes.total, BENCH_PASSES
+
+    def attack(self, name: str, settings_sha256: str, images: int, passes: Passes) -> Seconds | None:
+        """Seconds for an attack on so many images, of at most that many passes in all."""
+        seconds = self.stored.attack(settings_sha256, images)
+        if seconds is not None:
+            return seconds, STORED
+        own = self.attacked.attacks.get(name) if self.attacked is not None else None
+        if own is not None:  # by its passes, since their number depends on the protocol
+            return _per_pass([own]) * passes.total, BENCH if own.measured else BENCH_PASSES
+        return self.checks(passes)
+
+    def checks(self, passes: Passes) -> Seconds | None:
+        """Seconds for passes of an evaluation: by a stored training, else by the attacks of the bench."""
+        seconds = self.stored.training(passes)
+        if seconds is not None:
+            return seconds, STORED_PASSES
+        if self.attacked is None or not self.attacked.attacks:
+            return None
+        mixed = [timed for timed in self.attacked.attacks.values() if timed.passes.backward]
+        return _per_pass(mixed or self.attacked.attacks.values()) * passes.total, BENCH_PASSES
 
 
-def _timings(stored: Iterable[RunRecord], network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> Timings:
+def _per_pass(several: Iterable[Timed]) -> float:
+    """Seconds of a pass, forward or backward, over some methods or attacks; each counts as much as another."""
+    each = [timed.seconds / timed.passes.total for timed in several]
+    return sum(each) / len(each)
+
+
+def _known(
+    stored: Iterable[RunRecord],
+    benches: Sequence[Bench],
+    network: tuple[str, Mapping[str, Any]],
+    assessment: Assessment,
+) -> Known:
     """How long this machine and this device took for the network, on images of this shape."""
     shape, here = assessment.dataset.shape, (host(), device_label(assessment.device))
     alike = (
@@ -125,15 +192,9 @@ def _timings(stored: Iterable[RunRecord], network: tuple[str, Mapping[str, Any]]
         """Whether no part of the work was done on another machine or device."""
         return (provenance.get("host"), provenance.get("device")) == here and ALSO not in provenance
 
-    return timings(alike, discover("methods", assessment.plugins), whole_here)
+    def bench(precision: str | None) -> Bench | None:
+        place = {"host": here[0], "device": here[1], "network": network, "image": shape[:3]}
+        return matching(benches, **place, plain=assessment.plain, precision=precision)  # type: ignore[arg-type]
 
-
-def _passes_of(run: RunRecord, cls: type[Plugin]) -> Passes:
-    """The passes that an image of an old run took; none if its method has changed since, so the run does not count."""
-    training = dict(run.training)
-    epsilon = float(training.pop("epsilon"))
-    try:
-        method = cast(Method, cls.from_mapping(run.method_settings))
-        return training_passes(method, TrainProtocol.from_mapping(training).threat(epsilon))
-    except Exception:
-        return Passes()
+    of_runs = timings(alike, discover("methods", assessment.plugins), whole_here)
+    return Known(of_runs, bench(assessment.protocol.train.precision), bench(None))

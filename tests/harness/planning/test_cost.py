@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from harness.events import EpochRecord
-from harness.planning.cost import Timings, timings
+from harness.planning.cost import Known
+from harness.planning.stored_times import Timings, timings
 from harness.plugin.attack import Passes
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
@@ -89,9 +90,13 @@ def test_nothing_timed_is_nothing_known() -> None:
 def test_estimates_by_hand() -> None:
     timed = Timings(0.01, {"pgd": 0.5})
     assert timed.training(Passes(3, 2)) == pytest.approx(0.05)
-    assert timed.attack("pgd", 4, Passes(1000, 1000)) == 2.0  # as it was timed, whatever its passes
-    assert timed.attack("cw", 4, Passes(80, 80)) == pytest.approx(1.6)
+    assert timed.attack("pgd", 4) == 2.0
+    as_timed = Known(timed).attack("pgd", "pgd", 4, Passes(1000, 1000))  # whatever its passes
+    assert as_timed == (2.0, "stored runs")
+    seconds, origin = Known(timed).attack("cw", "cw", 4, Passes(80, 80)) or (0.0, "")
+    assert seconds == pytest.approx(1.6)
+    assert origin == "its passes, and stored runs"
     unknown = Timings(None, {"pgd": 0.5})
     assert unknown.training(Passes(3, 2)) is None
-    assert unknown.attack("cw", 4, Passes(80, 80)) is None
-    assert unknown.attack("pgd", 4, Passes(80, 80)) == 2.0
+    assert Known(unknown).attack("cw", "cw", 4, Passes(80, 80)) is None
+    assert Known(unknown).attack("pgd", "pgd", 4, Passes(80, 80)) == (2.0, "stored runs")

@@ -1,0 +1,65 @@
+"""What stored runs took on this machine: seconds of a training pass, and of an attack on an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from harness.planning.trials import training_passes
+from harness.plugin.attack import Passes
+from harness.plugin.method import Method
+from harness.plugin.settings import Plugin
+from harness.protocols.protocol import TrainProtocol
+from harness.registry.catalogue import Catalogue
+from harness.store.records import RunRecord
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds that one image took on this machine, on one network; None if never timed."""
+
+    training_pass: float | None  # a forward or a backward pass of the training
+    attacks: dict[str, float]  # a whole attack on one image, by the SHA-256 of its settings
+
+    def training(self, passes: Passes) -> float | None:
+        """Seconds of one worker for that many training passes."""
+        return None if self.training_pass is None else self.training_pass * passes.total
+
+    def attack(self, settings_sha256: str, images: int) -> float | None:
+        """Seconds of one worker for an attack, as timed before."""
+        return images * self.attacks[settings_sha256] if settings_sha256 in self.attacks else None
+
+
+def timings(
+    runs: Iterable[RunRecord], methods: Catalogue, counts: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> Timings:
+    """Work out a network's timings from its runs, whatever their methods.
+
+    Args:
+        counts: whether work of this provenance was done on this machine.
+    """
+    seconds = images = 0.0
+    spent: dict[str, tuple[float, int]] = {}
+    for run in runs:
+        if counts(run.provenance) and run.method in methods.found and run.epochs and not run.wrappers:
+            passes = _passes_of(run, methods.found[run.method].cls)
+            if passes.total:
+                seconds += sum(epoch.duration_s for epoch in run.epochs)
+                images += sum(epoch.images for epoch in run.epochs) * passes.total
+        for evaluation in (e for c in run.checkpoints for e in c.evaluations if counts(e.provenance)):
+            before = spent.get(evaluation.settings_sha256, (0.0, 0))
+            spent[evaluation.settings_sha256] = (before[0] + evaluation.duration_s, before[1] + evaluation.done)
+    attacks = {settings: total / done for settings, (total, done) in spent.items() if done}
+    return Timings(seconds / images if images else None, attacks)
+
+
+def _passes_of(run: RunRecord, cls: type[Plugin]) -> Passes:
+    """The passes that an image of an old run took; none if its method has changed since, so the run does not count."""
+    training = dict(run.training)
+    epsilon = float(training.pop("epsilon"))
+    try:
+        method = cast(Method, cls.from_mapping(run.method_settings))
+        return training_passes(method, TrainProtocol.from_mapping(training).threat(epsilon))
+    except Exception:
+        return Passes()
