@@ -9,7 +9,20 @@ from typing import Any
 import typer
 
 from harness import __version__
-from harness.cli import compare, evaluate, export, leaderboard, listing, plugins, reproduce, run, runs, show, upgrade
+from harness.cli import (
+    bench,
+    compare,
+    evaluate,
+    export,
+    leaderboard,
+    listing,
+    plugins,
+    reproduce,
+    run,
+    runs,
+    show,
+    upgrade,
+)
 from harness.cli.options import Command, Group
 from harness.errors import HarnessError
 
@@ -63,6 +76,7 @@ _add(
 _add("compare", compare.compare, "compare sat lrat --dataset digits", "compare 3 8 --attack cw")
 _add("list", listing.list_plugins, "list methods")
 _add("reproduce", reproduce.reproduce, "reproduce table4 --dataset digits --seeds 1 --dry-run")
+_add("bench", bench.bench, "bench", "bench --arch smallcnn --json", "bench --device cuda --precision bfloat16")
 _add("runs", runs.runs, "runs")
 _add("show", show.show, "show 12")
 _add("new", plugins.new, "new method half-way")
