@@ -8,8 +8,11 @@ from typing import cast
 import pytest
 import torch
 
+from harness.execution.bench import measure
 from harness.fast import graphed
 from harness.fast.crafting import FastCrafter
+from harness.planning.bench_job import resolve_bench
+from harness.planning.request import RunRequest
 from harness.plugin.adversary import CrossEntropy, Margin, ascend
 from harness.plugin.method import Method, Step
 from harness.registry.catalogue import discover
@@ -28,6 +31,19 @@ METHODS = {name: found.cls for name, found in discover("methods").found.items()}
 @pytest.fixture
 def device() -> torch.device:
     return resolve_device("cuda")
+
+
+def test_a_bench_measures_the_device(device: torch.device) -> None:
+    request = RunRequest(methods=(), network="smallcnn", dataset="digits", device="cuda", precision="bfloat16")
+    found = measure(resolve_bench(request), seconds=20.0)
+    assert found.peak_memory == max(item.peak_bytes or 0 for item in (*found.training, *found.attacks)) > 0
+    assert found.training_peak.best > found.attack_peak.best > 0
+    measured = [item for item in (*found.training, *found.attacks) if item.timed.measured]
+    assert {"standard", "sat", "natural", "pgd"} <= {item.name for item in measured}
+    for item in found.training:
+        if item.shares:
+            assert sum(item.shares.values()) == pytest.approx(1.0)
+            assert min(item.shares.values()) > -0.02  # events and the host's clock differ a little
 
 
 def test_crafting_waits_for_nothing(device: torch.device) -> None:

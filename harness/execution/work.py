@@ -32,7 +32,7 @@ from harness.rigour.checks import examine_model, subset
 from harness.runtime.allocator import keep_freed_memory
 from harness.runtime.device import device_label
 from harness.runtime.process import process_kept
-from harness.runtime.provenance import provenance
+from harness.runtime.provenance import path_of, provenance
 from harness.runtime.seeds import generator
 from harness.targets.model import Weights
 from harness.targets.target import quiet
@@ -68,8 +68,8 @@ class Work(ABC):
 
     def _provenance(self) -> dict[str, Any]:
         """Where and how the work is done. Only the process that does it knows: it may be on another machine."""
-        path = "plain" if self.plain else "fast"
-        return provenance(device_label(self.device), torch.get_num_threads()) | {"path": path}
+        place = provenance(device_label(self.device), torch.get_num_threads())
+        return place | {"path": path_of(self.plain)}
 
     def _dataset(self) -> Dataset:
         dataset = dataset_of(self.place, self.plugins)

@@ -16,7 +16,7 @@ from harness.plugin.attack import Passes
 from harness.registry.catalogue import discover
 from harness.rigour import budgets as rigour
 from harness.runtime.device import device_label, training_threads
-from harness.runtime.provenance import ALSO, host
+from harness.runtime.provenance import ALSO, host, path_of
 from harness.store.records import RunRecord
 from harness.training.loop import checkpoint_epochs
 
@@ -122,11 +122,13 @@ class Known:
     Attributes:
         bench: of the training's precision.
         attacked: of any precision, since attacks compute in float32.
+        precision: of the stored trainings.
     """
 
     stored: Timings
     bench: Bench | None = None
     attacked: Bench | None = None
+    precision: str = "float32"
 
     @property
     def dates(self) -> set[str]:
@@ -157,11 +159,15 @@ class Known:
         return self.checks(passes)
 
     def checks(self, passes: Passes) -> Seconds | None:
-        """Seconds for passes of an evaluation: by a stored training, else by the attacks of the bench."""
+        """Seconds for passes of an evaluation: by a stored training, else by the attacks of the bench.
+
+        The bench goes first where the training was in another precision, whose passes take another time.
+        """
+        benched = self.attacked is not None and bool(self.attacked.attacks)
         seconds = self.stored.training(passes)
-        if seconds is not None:
+        if seconds is not None and not (benched and self.precision != "float32"):
             return seconds, STORED_PASSES
-        if self.attacked is None or not self.attacked.attacks:
+        if self.attacked is None or not benched:
             return None
         mixed = [timed for timed in self.attacked.attacks.values() if timed.passes.backward]
         return _per_pass(mixed or self.attacked.attacks.values()) * passes.total, BENCH_PASSES
@@ -188,13 +194,17 @@ def _known(
         and (run.dataset.channels, run.dataset.height, run.dataset.width) == tuple(shape[:3])
     )
 
+    path = path_of(assessment.plain)
+
     def whole_here(provenance: Mapping[str, Any]) -> bool:
-        """Whether no part of the work was done on another machine or device."""
-        return (provenance.get("host"), provenance.get("device")) == here and ALSO not in provenance
+        """Whether no part of the work was done on another machine or device, or, as far as is known, another path."""
+        at = (provenance.get("host"), provenance.get("device"))
+        return at == here and provenance.get("path", path) == path and ALSO not in provenance
 
     def bench(precision: str | None) -> Bench | None:
         place = {"host": here[0], "device": here[1], "network": network, "image": shape[:3]}
         return matching(benches, **place, plain=assessment.plain, precision=precision)  # type: ignore[arg-type]
 
-    of_runs = timings(alike, discover("methods", assessment.plugins), whole_here)
-    return Known(of_runs, bench(assessment.protocol.train.precision), bench(None))
+    precision = assessment.protocol.train.precision
+    of_runs = timings(alike, discover("methods", assessment.plugins), whole_here, precision)
+    return Known(of_runs, bench(precision), bench(None), precision)

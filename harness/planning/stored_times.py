@@ -32,17 +32,22 @@ class Timings:
 
 
 def timings(
-    runs: Iterable[RunRecord], methods: Catalogue, counts: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    runs: Iterable[RunRecord],
+    methods: Catalogue,
+    counts: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    precision: str | None = None,
 ) -> Timings:
     """Work out a network's timings from its runs, whatever their methods.
 
     Args:
         counts: whether work of this provenance was done on this machine.
+        precision: of the trainings that count; None: any. Attacks compute in float32, so all of them count.
     """
     seconds = images = 0.0
     spent: dict[str, tuple[float, int]] = {}
     for run in runs:
-        if counts(run.provenance) and run.method in methods.found and run.epochs and not run.wrappers:
+        alike = counts(run.provenance) and precision in (None, run.training.get("precision"))
+        if alike and run.method in methods.found and run.epochs and not run.wrappers:
             passes = _passes_of(run, methods.found[run.method].cls)
             if passes.total:
                 seconds += sum(epoch.duration_s for epoch in run.epochs)

@@ -26,6 +26,11 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
     return {"device": device, "threads": threads, "host": host(), **_software()}
 
 
+def path_of(plain: bool) -> str:
+    """The way in which a network was computed: with its own layers alone, or with faster ones."""
+    return "plain" if plain else "fast"
+
+
 def joined(known: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
     """The provenance of a result of several parts: that of the first, and every other one once under ``also``.
 

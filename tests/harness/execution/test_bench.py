@@ -206,6 +206,22 @@ def test_an_attack_that_stops_early_is_scaled_up_to_its_end(job: BenchJob) -> No
     assert not item.timed.measured
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lacking(Hasty):
+    """Needs a package that is not there."""
+
+    def perturb(self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
+        raise ModuleNotFoundError("no module of that name")
+
+
+def test_an_attack_whose_package_is_missing_is_computed(job: BenchJob) -> None:
+    lacking = dataclasses.replace(job, attacks={"hasty": Lacking()})
+    attacks = AttackBench(lacking, model_of(job), NOTHING, TICKS)
+    expected = attacks.expected("hasty")
+    assert attacks.measured(expected, 10.0, 10.0) == expected
+    assert expected.timed.seconds == pytest.approx(11 * FORWARD_S, rel=1e-9)
+
+
 def test_no_image_breaks_so_that_attacks_go_on(job: BenchJob, monkeypatch: pytest.MonkeyPatch) -> None:
     from harness.evaluator import Verdicts, evaluate
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.planning.cost import BENCH as BENCHED
-from harness.planning.cost import BENCH_PASSES, STORED, Estimate, Known, estimate
+from harness.planning.cost import BENCH_PASSES, STORED, STORED_PASSES, Estimate, Known, estimate
 from harness.planning.measured_times import Bench, Timed
 from harness.planning.missing import find_missing
 from harness.planning.stored_times import Timings
@@ -102,6 +102,14 @@ def test_without_stored_runs_and_benches_nothing_is_known() -> None:
     assert unknown.checks(Passes(1, 1)) is None
     assert unknown.attack("pgd", "", 1, Passes(1, 1)) is None
     assert unknown.dates == set()
+
+
+def test_passes_of_attacks_are_not_told_by_trainings_in_another_precision() -> None:
+    stored = Timings(1.0, {})
+    assert Known(stored, BENCH, BENCH).checks(Passes(3, 2)) == (5.0, STORED_PASSES)
+    bfloat16 = Known(stored, None, BENCH, "bfloat16").checks(Passes(3, 2))
+    assert bfloat16 == (5 * (0.002 + 0.001) / 2, BENCH_PASSES)
+    assert Known(stored, None, None, "bfloat16").checks(Passes(3, 2)) == (5.0, STORED_PASSES)
 
 
 def test_workers_share_all_but_what_takes_every_core() -> None:

@@ -40,8 +40,13 @@ def test_seconds_follow_from_what_this_machine_has_timed(store: Store) -> None:
         ({"provenance": {}}, ()),
         ({"height": 16}, ()),
         ({}, ("width=8",)),
+        ({"provenance": HERE | {"path": "plain"}}, ()),
+        ({}, ("train.precision=bfloat16",)),
     ],
-    ids=["another host", "another device", "unknown place", "other images", "another network"],
+    ids=[
+        *("another host", "another device", "unknown place", "other images", "another network"),
+        *("plain layers", "another precision"),
+    ],
 )
 def test_what_was_timed_elsewhere_says_nothing(store: Store, place: dict[str, Any], values: tuple[str, ...]) -> None:
     (other,) = jobs(*values)
@@ -49,6 +54,16 @@ def test_what_was_timed_elsewhere_says_nothing(store: Store, place: dict[str, An
     add_epochs(store, run, 4)
     store.end_run(run.id)
     assert estimate(find_missing(jobs(methods=("standard",)), store)).seconds is None
+
+
+@pytest.mark.parametrize(("path", "plain"), [("plain", True), ("fast", False)])
+def test_what_was_timed_on_the_same_path_counts(store: Store, path: str, plain: bool) -> None:
+    (timed,) = jobs("evaluation.attacks=natural")
+    run = start(store, timed, timed.specs[0], provenance=HERE | {"path": path})
+    add_epochs(store, run, 4, duration_s=IMAGES * 22 * 0.001)
+    store.end_run(run.id)
+    cost = estimate(find_missing(jobs("evaluation.attacks=natural", methods=("standard",), plain=plain), store))
+    assert cost.seconds == pytest.approx((4 * IMAGES * 2 + 360) * 0.001, rel=1e-9)
 
 
 def test_what_is_done_takes_no_time_even_where_nothing_was_timed(done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
