@@ -20,7 +20,7 @@ class EpochRecord:
 
     epoch: int  # counted from 1
     loss: float  # mean over batches
-    lr: float
+    lr: float  # of its last update
     images: int  # trained on in this epoch
     duration_s: float
     diagnostics: dict[str, float] = field(default_factory=dict)  # what the method logged: name -> mean over batches

@@ -25,6 +25,7 @@ from harness.runtime.precision import Precision
 
 Fraction = Annotated[float, Interval(gt=0, le=1)]
 Positive = Annotated[float, Interval(gt=0, lt=math.inf)]
+Schedule = Literal["steps", "one-cycle"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class TrainProtocol(Settings):
 
     epochs: Annotated[int, Ge(1), Doc("passes over the training images")]
     batch_size: Annotated[int, Ge(2), Doc("images a step; batch-norm needs two")]
-    lr: Annotated[Positive, Doc("initial learning rate of SGD")]
+    lr: Annotated[Positive, Doc("initial learning rate of SGD; of one-cycle the highest")]
     lr_drops: Annotated[tuple[Fraction, ...], Doc("fractions of the epochs at which the learning rate drops")]
     lr_factor: Annotated[Positive, Doc("factor of the learning rate at a drop")]
     momentum: Annotated[float, Interval(ge=0, lt=1), Doc("momentum of SGD")]
@@ -44,6 +45,11 @@ class TrainProtocol(Settings):
     early: Annotated[Fraction, Doc("fraction of the epochs after which the checkpoint `early` is taken")]
     precision: Annotated[Precision, Doc("arithmetic of the training; evaluations are always in float32")]
     norm: Annotated[str, LATER, Doc("norm of the training attack's ball")] = LINF
+    schedule: Annotated[
+        Schedule,
+        LATER,
+        Doc("steps: the learning rate drops at lr_drops; one-cycle: it rises for 2/5 of the training, then falls to 0"),
+    ] = "steps"
 
     def check(self) -> None:
         ball_of(self.norm)

@@ -34,6 +34,7 @@ from harness.training.wrapped import held_backward, published
 
 log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5
+_RISE = 2 / 5  # of a training, in which one-cycle's learning rate rises
 _COMPARED = 8  # training images on which a rebuilt network is compared with the trained one
 
 
@@ -43,8 +44,20 @@ def initial_model(network: Network, shape: Shape, train_seed: int) -> nn.Module:
         return network.build(shape)
 
 
-def learning_rate(protocol: TrainProtocol, epoch: int) -> float:
-    """The learning rate in an epoch (counted from 1); a drop at fraction f acts after round(f * epochs) epochs."""
+def learning_rate(protocol: TrainProtocol, epoch: int, share: float = 1.0) -> float:
+    """The learning rate of an update in an epoch (counted from 1).
+
+    A drop at fraction f acts after round(f * epochs) epochs. One-cycle rises linearly from 0 in the first two fifths of
+    the training, then falls linearly to 0.
+
+    Args:
+        share: of the epoch's updates, up to and with this one.
+    Source: one-cycle is the schedule ``superconverge`` of the official code of Rice et al. 2020, "Overfitting in
+        adversarially robust deep learning".
+    """
+    if protocol.schedule == "one-cycle":
+        passed = (epoch - 1 + share) / protocol.epochs
+        return protocol.lr * min(passed / _RISE, (1 - passed) / (1 - _RISE))
     drops = sum(epoch > round(fraction * protocol.epochs) for fraction in protocol.lr_drops)
     return protocol.lr * protocol.lr_factor**drops
 
@@ -178,9 +191,6 @@ class Trainer:
             return self._epoch(epoch, report)
 
     def _epoch(self, epoch: int, report: Report) -> EpochRecord:
-        lr = learning_rate(self.protocol, epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
         images = len(self.dataset.train)
         batches = len(batch_sizes(images, self.protocol.batch_size))
         means = Means(self.device)
@@ -189,6 +199,8 @@ class Trainer:
         started = shown = time.perf_counter()
         for index, (x, y) in enumerate(self._batches(epoch), start=1):
             progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(self.protocol, epoch, index / batches)
             step = Step(x, y, self.model, self.threat, progress, attack_draws, means.add, craft=self.craft)
             means.add_loss(self._update(step))
             now = time.perf_counter()
@@ -203,7 +215,7 @@ class Trainer:
         if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
             raise TrainingFailed("a weight is not finite", epoch, None)
         duration = time.perf_counter() - started
-        return EpochRecord(epoch, means.loss(), lr, images, duration, means.read())
+        return EpochRecord(epoch, means.loss(), learning_rate(self.protocol, epoch), images, duration, means.read())
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         return epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, epoch)

@@ -65,6 +65,7 @@ class TestList:
             "evaluation.epsilon": None,
             "evaluation.norm": None,
             "train.norm": "Linf",
+            "train.schedule": "steps",
         }  # not in documents unless set
         expected |= {"epsilon": document["epsilon"], **later}
         assert {setting["name"]: setting["default"] for setting in entry["settings"]} == expected

@@ -23,4 +23,4 @@ def refusal(document: dict[str, Any]) -> str:
 
 
 FIELDS = {"train": dataclasses.fields(TrainProtocol), "evaluation": dataclasses.fields(EvaluationProtocol)}
-LATER_FIELDS = ("epsilon", "norm")  # fingerprints of protocols without them must stay
+LATER_FIELDS = ("epsilon", "norm", "schedule")  # fingerprints of protocols without them must stay

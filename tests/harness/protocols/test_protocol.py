@@ -56,6 +56,7 @@ TEXTS = {
     "evaluation.start": "gaussian",
     "evaluation.epsilon": "1/8",
     "train.norm": "L2",
+    "train.schedule": "one-cycle",
     "evaluation.norm": "L2",
 }
 
