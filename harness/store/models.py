@@ -29,6 +29,14 @@ def model_identity(sha256: str, dataset_fingerprint: str, function: int = 1) -> 
     return digest(document if function == 1 else document | {"function": function})
 
 
+def free_name(session: Session, name: str, dataset_id: int, identity: str = "") -> str:
+    """The name, or ``name (2)`` and so on, if another model than that of the identity has it on the data set."""
+    others = select(ModelRow.name).where(ModelRow.dataset_id == dataset_id, ModelRow.identity != identity)
+    taken = set(session.scalars(others))
+    numbered = (f"{name} ({number})" for number in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if free not in taken)
+
+
 class ModelWriter(Queries):
     """The base of ``Store``: its write transaction, and the writing of models from elsewhere and of data sets."""
 
@@ -73,12 +81,10 @@ class ModelWriter(Queries):
                 row.probe = dict(probe)
             if row is not None and not rename:
                 return model_record(row)
-            others = select(ModelRow.name).where(ModelRow.dataset_id == data.id, ModelRow.identity != identity)
-            taken = set(session.scalars(others))
-            if name in taken and rename:
+            free = free_name(session, name, data.id, identity)
+            if free != name and rename:
                 raise StoreError(f"another model on {dataset.name} is called {name!r}; give this one another --name")
-            numbered = (f"{name} ({number})" for number in itertools.count(2))
-            name = next(free for free in itertools.chain([name], numbered) if free not in taken)
+            name = free
             if row is None:
                 row = ModelRow(
                     identity=identity,

@@ -1,0 +1,199 @@
+"""Taking the results of one database into another one, such as those of another machine into ``leaderboard.db``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy import Engine, inspect, select
+from sqlalchemy.orm import Session
+
+from harness.errors import StoreError
+from harness.store import database
+from harness.store.models import free_name
+from harness.store.schema import (
+    Base,
+    CheckpointRow,
+    DatasetRow,
+    EvaluationRow,
+    ModelRow,
+    ProtocolRow,
+    RunRow,
+)
+from harness.store.store import Store
+
+Row = TypeVar("Row", bound=Base)
+
+
+@dataclass
+class Merged:
+    """What a merge added; ``left`` says in words what was left out, and why."""
+
+    protocols: int = 0
+    runs: int = 0
+    models: int = 0
+    evaluations: int = 0
+    examinations: int = 0
+    left: list[str] = field(default_factory=list)
+
+
+def merge_database(source: str, into: str | None) -> Merged:
+    """Add what a database has and another one lacks, with its provenance, in one transaction.
+
+    A row is known by its identity, never by its number: a trained network by what decides its weights and by their
+    hashes, an evaluation by the weights, the attack with its settings and seed, and the images. So a second merge adds
+    nothing. Trainings that are not finished and evaluations that are not complete are left out. If the other database
+    has the same evaluation, not complete, the complete one takes its place. Of two examinations with the same settings
+    the newer one stays.
+
+    Args:
+        source: a path or a URL; it is only read.
+        into: the database that is written, as for ``--db``; it is created if it is missing.
+    Raises:
+        StoreError: a database cannot be opened, or has another schema; they are the same. Nothing has been written.
+    """
+    url = database.locate(source)
+    file, target = database.sqlite_file(url), database.sqlite_file(database.locate(into))
+    if file is not None and not (file.exists() and file.stat().st_size):
+        raise StoreError(f"there is no database {file} to take results from")
+    if file is not None and target is not None and target.exists() and file.samefile(target):
+        raise StoreError(f"{file} cannot be taken into itself; name another database")
+    reading = database.open_for_reading(url)
+    Store.write(into).close()  # creates the database, and adds the published figures that ship with this version
+    writing = database.open_for_writing(database.locate(into))
+    try:
+        return _merge(reading, writing)
+    finally:
+        reading.dispose()
+        writing.dispose()
+
+
+def _merge(reading: Engine, writing: Engine) -> Merged:
+    with Session(reading) as old, Session(writing.execution_options(harness_begin="IMMEDIATE")) as new, new.begin():
+        merge = _Merge(new)
+        for protocol in old.scalars(select(ProtocolRow).order_by(ProtocolRow.id)):
+            merge.take_protocol(protocol)
+        newest = {run.identity: run for run in old.scalars(select(RunRow).order_by(RunRow.attempt))}  # these count
+        for run in sorted(newest.values(), key=lambda run: run.id):
+            merge.take_run(run)
+        for model in old.scalars(select(ModelRow).order_by(ModelRow.id)):
+            merge.take_model(model)
+    return merge.merged
+
+
+class _Merge:
+    """Adds rows to the database of a session. Rows that are given belong to another session, which only reads."""
+
+    def __init__(self, new: Session) -> None:
+        self._new, self.merged = new, Merged()
+
+    def take_protocol(self, protocol: ProtocolRow) -> None:
+        if self._known(protocol, "fingerprint") is None:
+            self._new.add(_copied(protocol))
+            self.merged.protocols += 1
+
+    def take_run(self, run: RunRow) -> None:
+        """Add a trained network, or what is missing of its results."""
+        name = f"run {run.id} ({run.folder})"
+        if run.status != "done":
+            self.merged.left.append(f"{name}: its training is not finished")
+            return
+        known = list(self._new.scalars(select(RunRow).filter_by(identity=run.identity).order_by(RunRow.attempt)))
+        trained = [other for other in known if other.status == "done"]
+        alike = [other for other in trained if _weights(other) == _weights(run)]
+        if trained and not alike:
+            self.merged.left.append(f"{name}: it is there already, with other weights")
+            return
+        if not alike:
+            alike = [self._added(run, known)]
+            self.merged.runs += 1
+        checkpoints = {checkpoint.name: checkpoint for checkpoint in alike[-1].checkpoints}
+        for checkpoint in run.checkpoints:
+            self._take_results(f"{name}, {checkpoint.name}", checkpoint, checkpoints[checkpoint.name])
+
+    def take_model(self, model: ModelRow) -> None:
+        """Add a model from elsewhere, or what is missing of its results."""
+        known = self._known(model, "identity")
+        if known is None:
+            known = _copied(model, without=("evaluations", "examinations"))
+            known.dataset = self._dataset(model.dataset)
+            known.name = free_name(self._new, model.name, known.dataset.id)
+            self._new.add(known)
+            self.merged.models += 1
+        self._take_results(f"model {model.name}", model.checkpoint, known.checkpoint)
+
+    def _added(self, run: RunRow, known: Sequence[RunRow]) -> RunRow:
+        """The run without its results; a later attempt if the database has attempts that are not finished."""
+        copy = _copied(run, without=("evaluations", "examinations"))
+        copy.attempt = max([run.attempt, *(other.attempt + 1 for other in known)])
+        if copy.attempt != run.attempt:
+            copy.folder = f"{run.folder}-{copy.attempt}"  # the other attempt has the folder
+        copy.dataset = self._dataset(run.dataset)
+        self._new.add(copy)
+        return copy
+
+    def _take_results(self, name: str, mine: CheckpointRow, its: CheckpointRow) -> None:
+        """Add to one checkpoint the evaluations and examinations of another one with the same weights."""
+        evaluations = {_key(evaluation): evaluation for evaluation in its.evaluations}
+        for evaluation in mine.evaluations:
+            known = evaluations.get(_key(evaluation))
+            if not _complete(evaluation):
+                self.merged.left.append(f"{name}: {evaluation.attack}, seed {evaluation.seed}, is not complete")
+            elif known is None or not _complete(known):
+                self._replace(its.evaluations, known, evaluation)
+                self.merged.evaluations += 1
+        examinations = {examination.settings_sha256: examination for examination in its.examinations}
+        for examination in mine.examinations:
+            older = examinations.get(examination.settings_sha256)
+            if older is None or older.created_utc < examination.created_utc:
+                self._replace(its.examinations, older, examination)
+                self.merged.examinations += 1
+
+    def _replace(self, rows: list[Row], old: Row | None, row: Row) -> None:
+        if old is not None:
+            rows.remove(old)
+            self._new.flush()  # the old row must go first: both are unique in the same way
+        rows.append(_copied(row))
+
+    def _dataset(self, row: DatasetRow) -> DatasetRow:
+        known = self._known(row, "fingerprint")
+        if known is None:
+            known = _copied(row)
+            self._new.add(known)
+            self._new.flush()
+        return known
+
+    def _known(self, row: Row, column: str) -> Row | None:
+        """The row with the same value in a column that is unique."""
+        kind = type(row)
+        return self._new.scalar(select(kind).filter_by(**{column: getattr(row, column)}))
+
+
+def _weights(run: RunRow) -> dict[str, str]:
+    return {checkpoint.name: checkpoint.sha256 for checkpoint in run.checkpoints}
+
+
+def _key(row: EvaluationRow) -> tuple[object, ...]:
+    return row.attack, row.settings_sha256, row.seed, row.examples, row.sample, row.attempt
+
+
+def _complete(row: EvaluationRow) -> bool:
+    return sum(block.examples for block in row.blocks) == row.examples
+
+
+def _copied(row: Row, without: Sequence[str] = ()) -> Row:
+    """A new row with the same values and the parts it owns; its number and its references are left to the database.
+
+    Args:
+        without: parts, of the row or of its parts, that are left out.
+    """
+    mapper = inspect(type(row))
+    plain = [a.key for a in mapper.column_attrs if a.key != "id" and not a.columns[0].foreign_keys]
+    copy = type(row)(**{key: getattr(row, key) for key in plain})
+    for relation in mapper.relationships:
+        if relation.cascade.delete_orphan and relation.key not in without:  # the row owns it
+            parts = getattr(row, relation.key)
+            copies = [_copied(part, without) for part in parts] if relation.uselist else _copied(parts, without)
+            setattr(copy, relation.key, copies)
+    return copy

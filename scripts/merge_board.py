@@ -1,0 +1,36 @@
+"""Take the results of a database that came back, such as a board's, into ``leaderboard.db``.
+
+python -m scripts.merge_board runs/boards/two-cores/board.db
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.store.merging import merge_database
+
+PUBLISHED = Path(__file__).resolve().parent.parent / "leaderboard.db"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; a mistake is one line and exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.merge_board", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("source", help="the database to take results from; it is only read")
+    parser.add_argument("--db", default=str(PUBLISHED), help="the database to add to; by default the published one")
+    given = parser.parse_args(arguments)
+    try:
+        merged = merge_database(given.source, given.db)
+    except HarnessError as error:
+        print(f"merge_board: {error}", file=sys.stderr)
+        return 2
+    added = ", ".join(f"{count} {name}" for name, count in vars(merged).items() if name != "left")
+    print("\n".join([f"added: {added}", *(f"left out: {reason}" for reason in merged.left)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
