@@ -1,7 +1,7 @@
 """Pack what a board has made into few files of limited size, and put it back where the work goes on.
 
 A machine that is lent may take back little: at most 8 files of 16 MiB. The database and the logs come first, then the
-weights: of networks that are trained and not yet attacked, without which the work could not go on, then of the others.
+weights: first of networks that are trained and not yet attacked, without which the work could not go on.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import io
 import shutil
 import sqlite3
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
+from harness.execution.log import LOG_FILE
 from harness.store.records import RunRecord
 from harness.store.store import Store
+from harness.training.checkpoints import weights_file
 
 PART_BYTES = 16 * 2**20
 WHOLE_BYTES = 64 * 2**20
@@ -38,22 +39,25 @@ def pack(work: Path, out: Path, *, part_bytes: int = PART_BYTES, whole_bytes: in
     ):
         source.backup(target)
     with tarfile.open(out / LOGS, "w:xz") as archive:
-        for log in sorted((work / "runs").glob("*/*.log")):
+        for log in sorted((work / "runs").glob(f"*/{LOG_FILE}")):
             archive.add(log, log.relative_to(work).as_posix())
     room = whole_bytes - sum((out / name).stat().st_size for name in (DATABASE, LOGS))
-    content = _archive([work / "runs" / name for name in _folders(copy)], work, room)
+    content = _archive(_weights(copy, work / "runs"), work, room)
     for old in out.glob(f"{WEIGHTS}-*"):
         old.unlink()
     for number, start in enumerate(range(0, len(content), part_bytes)):
         (out / f"{WEIGHTS}-{number}").write_bytes(content[start : start + part_bytes])
 
 
-def _folders(database: Path) -> Iterator[str]:
-    """The folders of the trained networks: first of those that are not completely attacked, then in their order."""
+def _weights(database: Path, runs_dir: Path) -> list[Path]:
+    """The weights of the trained networks: first what the work needs to go on, then each network's last."""
     store = Store.read(str(database))
     trained = [run for run in store.runs() if run.status == "done"]
     store.close()
-    yield from (run.folder for run in sorted(trained, key=_attacked))
+    checkpoints = [(run, checkpoint.name) for run in trained for checkpoint in run.checkpoints]
+    ordered = sorted(checkpoints, key=lambda each: (_attacked(each[0]), each[1] != "last"))
+    files = (weights_file(runs_dir / run.folder, name) for run, name in ordered)
+    return [file for file in files if file.exists()]
 
 
 def _attacked(run: RunRecord) -> bool:
@@ -61,11 +65,11 @@ def _attacked(run: RunRecord) -> bool:
     return bool(evaluations) and all(evaluation.complete for evaluation in evaluations)
 
 
-def _archive(folders: list[Path], work: Path, room: int) -> bytes:
-    """A tar archive of the weights in these folders, without those for which there is no room."""
+def _archive(files: list[Path], work: Path, room: int) -> bytes:
+    """A tar archive of the files, without those for which there is no room."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for file in (file for folder in folders for file in sorted(folder.glob("*.safetensors"))):
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for file in files:
             if packed.tell() + file.stat().st_size + 3 * tarfile.RECORDSIZE <= room:  # its header, and the end
                 archive.add(file, file.relative_to(work).as_posix())
         empty = not archive.getnames()

@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import pytest
@@ -154,6 +155,9 @@ def test_another_machine_has_what_was_packed_and_does_nothing_twice(
     )
     assert packed == weights
     assert len(packed) == 4  # early and last of both networks
+    with tarfile.open(made / "out" / "logs.tar.xz") as logs:
+        assert len(logs.getnames()) == 2
+        assert b"epoch 1: loss" in cast(IO[bytes], logs.extractfile(logs.getnames()[0])).read()
 
 
 def test_work_stops_in_time_and_goes_on(made: Path, photographs: Path, tmp_path: Path) -> None:
@@ -181,12 +185,19 @@ def test_what_a_board_needs_to_go_on_is_packed_first(made: Path, tmp_path: Path)
         assert all(part.stat().st_size <= limits.get("part_bytes", 2**24) for part in parts)
         shutil.rmtree(tmp_path / "back", ignore_errors=True)
         board_pack.restore(out, tmp_path / "back")
-        return sorted(f.parent.name for f in (tmp_path / "back").rglob("last.safetensors"))
+        back = tmp_path / "back" / "runs"
+        return sorted(f.relative_to(back).as_posix() for f in back.rglob("*.safetensors"))
 
-    assert packed(part_bytes=4096) == sorted([first.folder, second.folder])
+    def name(folder: str, checkpoint: str) -> str:
+        return f"{folder}/{checkpoint}.safetensors"
+
+    order = [name(second.folder, "last"), name(second.folder, "early")]
+    order += [name(first.folder, "last"), name(first.folder, "early")]
+    assert packed(part_bytes=4096) == sorted(order)
     others = sum((out / name).stat().st_size for name in ("board.db", "logs.tar.xz"))
-    both = sum(f.stat().st_size + 1024 for f in (work / "runs" / second.folder).glob("*.safetensors"))
-    assert packed(whole_bytes=others + both + 3 * tarfile.RECORDSIZE) == [second.folder]
+    for count in range(1, 4):
+        room = sum((work / "runs" / file).stat().st_size + 1024 for file in order[:count])
+        assert packed(whole_bytes=others + room + 3 * tarfile.RECORDSIZE) == sorted(order[:count])
     assert packed(whole_bytes=0) == []
 
 
