@@ -7,18 +7,38 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
-from harness.leaderboard.cells import TIED, figure_text, flags_text, interval_text, legend, range_text, titles
+from harness.leaderboard.cells import (
+    TIED,
+    figure_text,
+    flags_text,
+    interval_text,
+    legend,
+    range_text,
+    titles,
+    wilson_text,
+)
 from harness.leaderboard.columns import VerdictsById
-from harness.leaderboard.pairs import common_seeds, over_training_seeds
+from harness.leaderboard.pairs import common_seeds, network_pairs, over_training_seeds, robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
 from harness.leaderboard.render_markdown import markdown_table
 from harness.statistics.figures import t_interval
+from harness.statistics.paired import bootstrap_difference, cross
 from harness.store.records import RunRecord
 from harness.store.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
 BASELINE = "sat"
+SEVERAL_NETWORKS = (
+    ", trained from different seeds (the median of the networks' medians, the root mean square of their deviations)"
+)
+ONE_NETWORK = "One network a row, 95 % Wilson interval over test images:"
+PAIRED_BY_SEED = "Difference, paired by training seed (the same initial weights and the same order of images):"
+PAIRED_BY_IMAGE = (
+    "Difference of two networks, paired by test image, 95 % bootstrap interval. It says nothing about networks that are"
+    " trained from other seeds:"
+)
+SEVERAL = "each table says how many attack seeds on how many networks"
 
 
 def published() -> tuple[list[Board], list[RunRecord], VerdictsById]:
@@ -34,23 +54,30 @@ def published() -> tuple[list[Board], list[RunRecord], VerdictsById]:
 def readme_table() -> str:
     """Medians and deviations over attack seeds, and where they were measured."""
     chosen, runs, _ = published()
+    counted = {board.heading: _counted(board) for board in chosen}
+    alike = len(set(counted.values())) == 1
     parts = []
     for board in chosen:
         rows = [
             [_marked(row), *(figure_text(row.metrics[c]) for c in board.columns), flags_text(row)] for row in board.rows
         ]
         table = markdown_table(["method", *titles(board), "flags"], rows)
-        parts.append(f"**{board.heading}, {board.rows[0].network}**\n\n{table}")
-    every = [row for board in chosen for row in board.rows]
-    seeds = range_text([row.train_seeds for row in every if row.train_seeds])
-    attacks = range_text([f.n for row in every for f in row.metrics.values() if f and f.std and f.n])
-    counted = (
-        f"n = {attacks} attack seeds on each of {seeds} networks, trained from different seeds (the median of the"
-        " networks' medians, the root mean square of their deviations)"
-    )
+        heading = f"**{board.heading}, {board.rows[0].network}**"
+        parts.append(f"{heading if alike else f'{heading}: {counted[board.heading]}'}\n\n{table}")
     medians, *rest = legend(chosen, intervals=False)
-    sentences = (text[0].upper() + text[1:] for text in rest)
-    return "\n\n".join([*parts, ". ".join([f"{medians}; {counted}", *sentences, _place(runs)])])
+    sentences = [text[0].upper() + text[1:] for text in rest]
+    last = next(iter(counted.values())) if alike else SEVERAL
+    return "\n\n".join([*parts, ". ".join([f"{medians}; {last}", *sentences, _place(runs)])])
+
+
+def _counted(board: Board) -> str:
+    """How many attack seeds, on how many networks."""
+    seeds = [max((f.n for f in row.metrics.values() if f and f.n), default=1) for row in board.rows]
+    networks = [row.train_seeds for row in board.rows if row.train_seeds]
+    attacks = f"n = {range_text(seeds)} attack seed{'s' * (max(seeds) > 1)}"
+    if max(networks) == 1:
+        return f"{attacks} on one network"
+    return f"{attacks} on each of {range_text(networks)} networks{SEVERAL_NETWORKS}"
 
 
 def _marked(row: Row) -> str:
@@ -58,21 +85,30 @@ def _marked(row: Row) -> str:
 
 
 def results_tables() -> str:
-    """Means over training seeds with 95 % t-intervals, and differences from the baseline, paired by training seed."""
+    """Means and differences from the baseline, with 95 % intervals: over training seeds, or over images if one is all.
+
+    Over training seeds the intervals are Student's, and differences are paired by seed. Over images the intervals are
+    Wilson's, and those of differences are bootstrapped, paired by image.
+    """
     chosen, runs, verdicts = published()
     parts = []
     for board in chosen:
-        means = [[row.label, *(_mean(row, column) for column in board.columns)] for row in board.rows]
-        parts.append(f"**{board.heading}, {board.rows[0].network}.** Mean over training seeds, 95 % t-interval:")
-        parts.append(markdown_table(["method", *titles(board)], means))
+        several = any(figure.train for row in board.rows for figure in row.metrics.values() if figure)
+        over = "Mean over training seeds, 95 % t-interval:" if several else ONE_NETWORK
+        figures = [
+            [row.label, *(_mean(row, c) if several else _of_one(board, row, c) for c in board.columns)]
+            for row in board.rows
+        ]
+        parts.append(f"**{board.heading}, {board.rows[0].network}.** {over}")
+        parts.append(markdown_table(["method", *titles(board)], figures))
         base = next((row for row in board.rows if row.label == BASELINE), None)
-        if base is not None:
+        others = [row for row in board.rows if row is not base]
+        if base is not None and others:
+            difference = _difference if several else _difference_of_two
             differences = [
-                [row.label, *(_difference(row, base, board, c, verdicts) for c in board.columns)]
-                for row in board.rows
-                if row is not base
+                [row.label, *(difference(row, base, board, c, verdicts) for c in board.columns)] for row in others
             ]
-            parts.append("Difference, paired by training seed (the same initial weights and the same order of images):")
+            parts.append(PAIRED_BY_SEED if several else PAIRED_BY_IMAGE)
             parts.append(markdown_table([f"difference from {BASELINE}", *titles(board)], differences))
     return "\n\n".join([*parts, _place(runs)])
 
@@ -92,6 +128,25 @@ def _difference(row: Row, base: Row, board: Board, name: str, verdicts: Verdicts
     pairs = common_seeds(row.networks, base.networks)
     t = over_training_seeds([shared for pair in pairs if (shared := column.in_common(*pair))], column, verdicts)
     return "-" if t is None else f"{t.difference:+.1f} {interval_text(t.interval, sign=True)}"
+
+
+def _of_one(board: Board, row: Row, column: str) -> str:
+    """``33.0 [29.0, 37.2]``: the figure of one network and its interval over images."""
+    figure = row.metrics[column]
+    return f"{figure.median:.1f} {wilson_text(board, figure)}" if figure else "-"
+
+
+def _difference_of_two(row: Row, base: Row, board: Board, name: str, verdicts: VerdictsById) -> str:
+    """``+2.2 [-1.6, +6.0]``: of two networks, over the images; right is right under every attack seed in common."""
+    column = board.column(name)
+    shared = [
+        in_common for pair in network_pairs(row.networks, base.networks) if (in_common := column.in_common(*pair))
+    ]
+    if not shared:
+        return "-"
+    table = cross(*robust_sides(shared[0], verdicts))
+    interval = bootstrap_difference(table, row.label, base.label, name)
+    return f"{table.difference:+.1f} {interval_text(interval, sign=True)}"
 
 
 def _place(runs: Sequence[RunRecord]) -> str:

@@ -51,7 +51,7 @@ def test_the_same_commands_today_ask_for_what_is_stored(copy: str, tmp_path: Pat
         RunRequest(methods=methods, dataset="digits", network="smallcnn", train_seeds=5, data_dir=tmp_path)
     )
     store = Store.read(copy)
-    runs = {run.identity: run for run in store.runs()}
+    runs = {run.identity: run for run in store.runs() if run.dataset.name == "digits"}
     fingerprints = [protocol.fingerprint for protocol in store.protocols()]
     store.close()
     assert {spec.identity for job in jobs for spec in job.specs} == set(runs)
@@ -72,10 +72,12 @@ def test_a_page_says_what_the_database_holds(page: Path) -> None:
 
 def test_natural_training_falls_to_about_zero_or_the_attack_is_broken(copy: str) -> None:
     store = Store.read(copy)
-    (board,) = [board for board in boards(store) if board.source == MEASURED]
+    measured = [board for board in boards(store) if board.source == MEASURED]
     store.close()
-    (row,) = [row for row in board.rows if row.method == "standard"]
-    natural, *attacked = (row.metrics[column] for column in board.columns)
-    assert natural is not None
-    assert natural.median > 95
-    assert all(figure is not None and figure.median < 2 for figure in attacked)
+    assert "digits" in {board.dataset for board in measured}
+    for board in measured:
+        (row,) = [row for row in board.rows if row.method == "standard"]
+        natural, *attacked = (row.metrics[column] for column in board.columns)
+        assert natural is not None
+        assert natural.median > (95 if board.dataset == "digits" else 40)
+        assert all(figure is not None and figure.median < natural.median / 20 for figure in attacked)
