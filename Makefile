@@ -1,9 +1,10 @@
 # make demo          train and attack two networks on the bundled digits, in minutes; writes under demo/
 # make test          lint, types, tests
 # make leaderboard   train and attack what leaderboard.db publishes, again if anything changed
+# make photographs   train and attack a board of photographs, and add it to leaderboard.db; PHOTOGRAPHS names them
 # make slow          the tests that take minutes
 
-.PHONY: demo test slow leaderboard clean
+.PHONY: demo test slow leaderboard photographs clean
 .DEFAULT_GOAL := demo
 
 BIN := .venv/bin
@@ -45,6 +46,12 @@ leaderboard: .venv/user
 	HARNESS_HOST=published $(BIN)/harness run standard sat gairat lrat trades gair-trades lrat-trades \
 		--dataset digits --arch smallcnn --seeds 5 --train-seeds 5 \
 		--db leaderboard.db --runs-dir runs/published
+	$(BIN)/python scripts/publish_tables.py
+
+photographs: .venv/user
+	@test -n "$(PHOTOGRAPHS)" || { echo "name a folder or an archive of class folders: make photographs PHOTOGRAPHS=..."; exit 2; }
+	$(BIN)/python -m scripts.board scripts/boards/two-cores.toml --photographs $(PHOTOGRAPHS)
+	$(BIN)/python -m scripts.merge_board runs/boards/two-cores/board.db
 	$(BIN)/python scripts/publish_tables.py
 
 clean:
