@@ -6,6 +6,7 @@ The photographs come as ``train/CLASS/*`` and ``test/CLASS/*``, in a folder or i
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sys
 import tarfile
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 PARTS = ("train", "test")
+CHOICE = ".choice.json"  # in a folder of photographs: which were asked for
 
 
 def chosen(names: Iterable[str], per_class: Mapping[str, int]) -> list[str]:
@@ -47,8 +49,15 @@ def _key(name: str) -> bytes:
 
 
 def unpack(source: Path, target: Path, per_class: Mapping[str, int]) -> None:
-    """Put the chosen photographs into a folder, unless it is there: then it is complete, and is left as it is."""
+    """Put the chosen photographs into a folder. A folder that is there is complete, and is left as it is.
+
+    Raises:
+        SystemExit: the folder that is there holds another choice of photographs.
+    """
+    choice = json.dumps([source.name, dict(sorted(per_class.items()))])
     if target.is_dir():
+        if not (target / CHOICE).exists() or (target / CHOICE).read_text(encoding="utf-8") != choice:
+            sys.exit(f"{target} holds other photographs than the board asks for: move it away, or give another --work")
         return
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
@@ -66,4 +75,5 @@ def unpack(source: Path, target: Path, per_class: Mapping[str, int]) -> None:
             archive.extractall(part, in_order, filter="data")
     else:
         sys.exit(f"there are no photographs at {source}")
+    (part / CHOICE).write_text(choice, encoding="utf-8")
     part.rename(target)

@@ -19,7 +19,7 @@ from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
 from harness.store.store import Store
 from scripts import board, board_pack
-from scripts.photographs import chosen, unpack
+from scripts.photographs import CHOICE, chosen, unpack
 
 PRESETS = sorted(file for file in (board.ROOT / "scripts" / "boards").glob("*.toml") if "folder" in file.read_text())
 PROTOCOL = """
@@ -114,9 +114,15 @@ def test_an_archive_and_its_folder_give_the_same_photographs(photographs: Path, 
     unpack(photographs, tmp_path / "whole", {})
     unpack(photographs, tmp_path / "half", {"train": 3})
     unpack(tmp_path / "whole", tmp_path / "again", {"train": 3})
-    assert files(tmp_path / "half") == files(tmp_path / "again")
-    assert len(files(tmp_path / "whole")) == 18
-    assert len(files(tmp_path / "half")) == 12
+    whole, half, again = (
+        {name: content for name, content in files(tmp_path / folder).items() if name != CHOICE}
+        for folder in ("whole", "half", "again")
+    )
+    assert half == again
+    assert (len(whole), len(half)) == (18, 12)
+    unpack(photographs, tmp_path / "half", {"train": 3})  # it is there
+    with pytest.raises(SystemExit, match="holds other photographs"):
+        unpack(photographs, tmp_path / "half", {"train": 4})
     with pytest.raises(SystemExit, match="there are no photographs at"):
         unpack(tmp_path / "nowhere", tmp_path / "new", {})
 
