@@ -52,9 +52,8 @@ class AttackBench:
 
     def measured(self, expected: Item, share: float, most: float, *, fewest: bool = False) -> Item:
         start, passes = self._clock(), expected.timed.passes
-        images = images_together(
-            len(self._x), FEWEST if fewest else _FEW, expected.timed.seconds, self._rates.forward, share, most
-        )
+        least = FEWEST if fewest and not self._rates.attacked else _FEW
+        images = images_together(len(self._x), least, expected.timed.seconds, self._rates.forward, share, most)
         if images is None:
             return expected
         with torch.no_grad():

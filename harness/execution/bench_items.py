@@ -51,7 +51,8 @@ class Measuring(Protocol):
         """The item, measured in about ``share`` seconds; as expected if ``most`` seconds would not do.
 
         Args:
-            fewest: whether as few images will do as tell anything.
+            fewest: whether as few images will do as tell anything, if nothing like it was measured. Otherwise, what is
+                computed from others with more images is nearer to the truth.
         """
 
 

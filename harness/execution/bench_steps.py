@@ -49,7 +49,7 @@ class StepBench:
 
     def measured(self, expected: Item, share: float, most: float, *, fewest: bool = False) -> Item:
         start, wanted = self._clock(), self._job.protocol.train.batch_size
-        least = FEWEST if fewest else _FEW
+        least = FEWEST if fewest and not self._rates.crafted else _FEW
         batch = images_together(wanted, least, expected.timed.seconds, self._rates.forward, share, most)
         if batch is None:
             return expected
@@ -77,9 +77,10 @@ class StepBench:
 
         with arithmetic(self._job.device, self._job.protocol.train.precision):
             trainer.begin()
-            trainer.threat = replace(whole, steps=1)
-            seconds(1)  # prepares the layers, at little cost
-            trainer.threat = whole
+            if self._passes[name][0].total:
+                trainer.threat = replace(whole, steps=1)
+                seconds(1)  # prepares the layers for crafting, at little cost
+                trainer.threat = whole
             each_s = [seconds(1)]
             step_s = max(each_s[0] * batch, 1e-6)
             batches = min(math.ceil(_EPOCH_S / step_s), _MOST_BATCHES)

@@ -30,6 +30,16 @@ class Rates:
     _rest: list[tuple[float, float]] = field(default_factory=list)
     _attacks: list[tuple[float, Passes]] = field(default_factory=list)
 
+    @property
+    def crafted(self) -> bool:
+        """Whether a step with crafting was measured."""
+        return bool(self._crafting)
+
+    @property
+    def attacked(self) -> bool:
+        """Whether an attack with gradients was measured."""
+        return any(passes.backward for _, passes in self._attacks)
+
     def step(self, crafting: Passes, update: Passes) -> float:
         """Seconds of a training step an image. A backward pass to the weights is taken for two to the image."""
         rest = _ratio(self._rest)
