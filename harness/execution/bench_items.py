@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -98,8 +99,9 @@ def images_together(wanted: int, fewest: int, image_s: float, pass_s: float, sha
 
 
 def forget_peak(device: torch.device) -> None:
-    """Begin to measure the peak of the device's memory."""
+    """Begin to measure the peak of the device's memory, without what an earlier item has left."""
     if device.type == "cuda":
+        gc.collect()
         torch.cuda.reset_peak_memory_stats(device)
 
 

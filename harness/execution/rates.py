@@ -13,7 +13,7 @@ from harness.execution.stopwatch import CRAFTING, Clock
 from harness.fast.folded import Folded
 from harness.plugin.attack import Passes
 
-_LONG_S = 0.5  # of both passes: measured once
+_LONG_S = 0.5  # of a forward pass and one with a gradient: timed once
 _ENOUGH_S = 0.03  # of a forward pass: then more images at once would hardly be faster
 
 
@@ -90,15 +90,17 @@ def time_passes(model: nn.Module, x: Tensor, *, plain: bool, clock: Clock = time
 
 
 def _time_passes(model: nn.Module, x: Tensor, clock: Clock) -> Rates:
-    images = min(4, len(x))
+    slow = sum(_passes(model, x[:1], clock)) > _LONG_S / 2  # then a few images are enough, and are passed once
+    images = min(2 if slow else 4, len(x))
     while True:
         some = x[:images]
-        _passes(model, some, clock)  # prepares
+        if not slow:
+            _passes(model, some, clock)  # prepares
         forward, both = _passes(model, some, clock)
         if forward + both < _LONG_S:
             again = _passes(model, some, clock)
             forward, both = min(forward, again[0]), min(both, again[1])
-        if forward >= _ENOUGH_S or images == len(x):
+        if slow or forward >= _ENOUGH_S or images == len(x):
             return Rates(max(forward, 1e-9) / images, max(both - forward, forward / 2, 1e-9) / images)
         images = min(2 * images, len(x))
 

@@ -75,8 +75,17 @@ def test_passes_are_timed_until_they_take_long_enough() -> None:
     rates = time_passes(model, x, plain=True, clock=TICKS)
     assert rates.forward == pytest.approx(0.001)
     assert rates.backward == pytest.approx(0.002)
-    # 4, 8, 16, and 32 images, of which the last take 0.03 s: one pass to prepare, two to measure, each twice
-    assert TICKS.forward == 6 * (4 + 8 + 16 + 32)
+    # one image; then 4, 8, 16, and 32, of which the last take 0.03 s: one pass to prepare, two to measure, each twice
+    assert TICKS.forward == 2 + 6 * (4 + 8 + 16 + 32)
+
+
+def test_a_slow_network_passes_few_images() -> None:
+    TICKS.begin()
+    model = Ticking().build(make_shape()).eval().requires_grad_(False)
+    slow = time_passes(model, torch.rand(100, 1, 8, 8), plain=True, clock=lambda: 100 * TICKS())
+    assert slow.forward == pytest.approx(0.1)
+    assert slow.backward == pytest.approx(0.2)
+    assert TICKS.forward == 2 * (1 + 2)
 
 
 def make_shape() -> Shape:
