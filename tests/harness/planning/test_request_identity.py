@@ -78,6 +78,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "limit": [3],
         "checks": [False],
         "device": [None],
+        "plain": [True],
         "data_dir": [tmp_path / "other"],
         "plugins": [(plugin(tmp_path),)],
     }
