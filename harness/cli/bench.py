@@ -27,7 +27,7 @@ def bench(
     ),
     dataset: str | None = what(
         "--dataset NAME",
-        "The data set whose shape, augmentation, and protocol count; the images are random.",
+        "The data set whose shape and protocol count; it need not be there, since the images are random.",
         shown="digits for smallcnn, else cifar10",
         complete=completion.datasets,
     ),

@@ -20,8 +20,8 @@ from harness.runtime.provenance import ALSO, host, path_of
 from harness.store.records import RunRecord
 from harness.training.loop import checkpoint_epochs
 
-STORED, STORED_PASSES = "stored runs", "its passes, and stored runs"
-BENCH, BENCH_PASSES = "harness bench", "its passes, and harness bench"
+STORED, STORED_PASSES = "stored runs", "passes, and stored runs"
+BENCH, BENCH_PASSES = "harness bench", "passes, and harness bench"
 """Where an estimate comes from. By its passes it is an upper bound: an attack may stop early."""
 
 Seconds = tuple[float, str]  # of one worker, and where they come from

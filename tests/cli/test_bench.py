@@ -50,7 +50,7 @@ def test_json_and_then_a_dry_run_tells_the_time(soon: Path, ends: Ends, harness:
     assert set(plan["estimated_from"]) == {"training", "natural", "pgd"}
     text = harness(RUN)
     assert "time: about " in text
-    assert f"from its passes, and harness bench (of {document['measured_utc'][:10]})" in text
+    assert f"from passes, and harness bench (of {document['measured_utc'][:10]})" in text
     assert "time: about " in harness("reproduce table4 --dataset digits --device cpu --dry-run")
     (elsewhere / "net.py").write_text(
         "from harness.networks.smallcnn import SmallCNN\nfrom harness.plugin.network import Shape\n\n\n"

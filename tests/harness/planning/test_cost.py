@@ -95,7 +95,7 @@ def test_estimates_by_hand() -> None:
     assert as_timed == (2.0, "stored runs")
     seconds, origin = Known(timed).attack("cw", "cw", 4, Passes(80, 80)) or (0.0, "")
     assert seconds == pytest.approx(1.6)
-    assert origin == "its passes, and stored runs"
+    assert origin == "passes, and stored runs"
     unknown = Timings(None, {"pgd": 0.5})
     assert unknown.training(Passes(3, 2)) is None
     assert Known(unknown).attack("cw", "cw", 4, Passes(80, 80)) is None
