@@ -16,8 +16,8 @@ other load affects it less. The evaluator's wall time outside the package's own 
 which other load slows equally. Memory is the process's peak during the attack, and its growth over the memory in use
 before. Both sides are warmed up in both processes. The parameters of both networks have ``requires_grad`` False.
 
-    python benchmarks/autoattack_overhead.py            # about 6 minutes on one core
-    python benchmarks/autoattack_overhead.py --device cuda
+    python -m benchmarks.autoattack_overhead            # about 6 minutes on one core
+    python -m benchmarks.autoattack_overhead --device cuda
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
 import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -44,17 +41,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.measuring import RESULTS, machine, peak_memory, quartiles, reset_peak
 from harness.attacks.autoattack import AutoAttack
 from harness.data.digits import Digits
 from harness.evaluator import evaluate
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.adversary import CrossEntropy, ascend
 from harness.plugin.threat import Threat
-from harness.runtime.device import arithmetic, device_label, resolve_device
+from harness.runtime.device import arithmetic, resolve_device
 from harness.runtime.seeds import generator, global_seed
 from harness.training.batches import epoch_batches
 
-RESULTS = Path(__file__).parent / "results"
 SIDES = ("harness", "package")
 QUANTITIES = {
     "wall_s": "wall time",
@@ -148,24 +145,6 @@ def timed_inside() -> list[float]:
     return spent
 
 
-def reset_peak(device: torch.device) -> int:
-    """Reset the peak; returns the memory in use, in bytes."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-    else:
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the peak of the resident set
-    return peak_memory(device)
-
-
-def peak_memory(device: torch.device) -> int:
-    """Peak since ``reset_peak``, in bytes: of torch's memory on a CUDA device, else of this process's resident set."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
-
-
 def compared(pairs: list[dict[str, dict[str, Any]]], key: str) -> dict[str, Any]:
     """One quantity over the repeats: both sides, and the ratio (harness / package) of each pair."""
     ratios = [pair["harness"][key] / pair["package"][key] for pair in pairs]
@@ -178,23 +157,6 @@ def compared(pairs: list[dict[str, dict[str, Any]]], key: str) -> dict[str, Any]
         "ratio_quartiles": quartiles(ratios),
         "ratio_range": [min(ratios), max(ratios)],
     }
-
-
-def machine(device: torch.device, *packages: str) -> dict[str, Any]:
-    """Device (a processor's product name, if the system reports it), threads, and versions."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return {
-        "device": device_label(device) if device.type == "cuda" else next(iter(names), platform.machine()),
-        "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in packages},
-    }
-
-
-def quartiles(values: Sequence[float]) -> list[float]:
-    """The first and the third quartile."""
-    return statistics.quantiles(values, n=4, method="inclusive")[::2]
 
 
 def benchmark(images: int, repeats: int, device: torch.device) -> dict[str, Any]:

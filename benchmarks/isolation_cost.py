@@ -21,13 +21,12 @@ import json
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.autoattack_overhead import machine, quartiles
+from benchmarks.measuring import RESULTS, machine, quartiles
 from harness.networks.resnet18 import ResNet18
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.network import Network, Shape
@@ -35,7 +34,6 @@ from harness.runtime.device import resolve_device
 from harness.runtime.isolation import isolated
 from harness.runtime.seeds import generator, global_seed
 
-RESULTS = Path(__file__).parent / "results"
 CASES: dict[str, tuple[Network, Shape, int, int]] = {  # network, images, and passes in one measurement
     "smallcnn, 100 digits": (SmallCNN(), Shape(1, 8, 8, 10), 100, 50),
     "resnet18, 16 images of 32x32": (ResNet18(), Shape(3, 32, 32, 10), 16, 1),
