@@ -126,16 +126,16 @@ def main() -> None:
     ends = time.perf_counter() + 60 * chosen.minutes
     found: dict[str, Any] = {"benchmark": "growth", "block": BLOCK, "expected": EXPECTED}
     found |= {**machine(device, "torch", "scipy"), **surroundings(), "memory_bytes": memory(device), "growth": {}}
+    file: Path = chosen.out or RESULTS / f"growth-{device.type}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     for number, what in enumerate(SIZES):
         seconds = (ends - time.perf_counter()) / (len(SIZES) - number)
         found["growth"][what] = fit = grown(what, device, chosen.rounds, seconds)
+        file.write_text(json.dumps(found, indent=1) + "\n")  # a call that is cut short keeps what it measured
         low, high = fit["interval95"]
         print(
             f"{what}: exponent {fit['exponent']:.3f} (95 % {low:.3f} to {high:.3f}), {fit['rounds']} rounds", flush=True
         )
-    file: Path = chosen.out or RESULTS / f"growth-{device.type}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(found, indent=1) + "\n")
     print({images: f"{peaks['median'] / 1e6:.1f} MB" for images, peaks in found["memory_bytes"].items()}, file)
     if find_spec("matplotlib") is None:
         print("no plot: matplotlib is not installed (pip install -e '.[bench]')", file=sys.stderr)
