@@ -157,7 +157,10 @@ def profiles() -> str:
         sums = [1e3 * sum(row[way]["seconds"] for row in entry["operators"]) for way in ("before", "after")]
         rows.append(["all operators", *(f"{value:,.1f}" for value in sums)])
         rows.append(["**whole, without timers**", f"{before:,.1f}", f"{after:,.1f}"])
-        parts.append(f"**{name}**\n\n{markdown_table(['operator', 'before, ms (calls)', 'after, ms (calls)'], rows)}")
+        block = f", {entry['images']} images, {entry['robust']} not broken" if "images" in entry else ""
+        parts.append(
+            f"**{name}{block}**\n\n{markdown_table(['operator', 'before, ms (calls)', 'after, ms (calls)'], rows)}"
+        )
     return "\n\n".join([*parts, place(list(cases.values()))])
 
 
