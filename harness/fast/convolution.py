@@ -35,7 +35,7 @@ class FoldedConvolution(nn.Module):
     def use(self, layout: torch.memory_format) -> None:
         """Compute with features in this layout."""
         self.layout = layout
-        own = torch.contiguous_format if self._few else layout
+        own = torch.contiguous_format if self._few and self.of.in_channels == 1 else layout  # oneDNN's faster one
         self.weight = torch.empty_like(self.of.weight, requires_grad=False, memory_format=own)
         none = self.of.bias is None and self._of[1] is None
         self.bias = None if none else self.weight.new_empty(self.of.out_channels)
@@ -63,13 +63,13 @@ class FoldedConvolution(nn.Module):
         """``(batch, channels, height, width)`` to what the batch-norm gave."""
         if self._few and x.requires_grad and x.dtype == self.weight.dtype and not torch.is_autocast_enabled("cpu"):
             return _FewChannels.apply(x, self)  # type: ignore[no-any-return]
-        if not self._few:
-            x = x.contiguous(memory_format=self.layout)
         return self.convolve(x)
 
     def convolve(self, x: Tensor) -> Tensor:
         """The convolution itself, its result in the layout that the next one wants."""
         of = self.of
+        if of.in_channels > 1:
+            x = x.contiguous(memory_format=self.layout)
         outputs = F.conv2d(x, self.weight, self.bias, of.stride, of.padding, of.dilation, of.groups)
         return outputs.contiguous(memory_format=self.layout)  # that of its gradient: a mixture of layouts is slow
 
