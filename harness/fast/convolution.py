@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from harness.fast import winograd
+
 FEW_CHANNELS = 4  # of the input: oneDNN computes as for 8, so a matrix product and a scattered sum cost half as much
 
 
@@ -24,6 +26,8 @@ class FoldedConvolution(nn.Module):
         self._of = (convolution, norm)  # in a tuple, so that they are no children of this module
         few = convolution.groups == 1 and convolution.in_channels <= FEW_CHANNELS
         self._few = few and convolution.weight.device.type == "cpu" and not isinstance(convolution.padding, str)
+        self._by_tiles = winograd.suits(convolution)
+        self._transformed: dict[bool, Tensor] = {}  # the weights for tiles: straight, and turned for the gradient
         self.training = False
         self.use(torch.channels_last)
 
@@ -44,6 +48,7 @@ class FoldedConvolution(nn.Module):
     @torch.no_grad()
     def refresh(self) -> None:
         """Fold anew, in place: the network's weights or statistics may have changed."""
+        self._transformed.clear()
         convolution, norm = self._of
         if norm is None:
             self.weight.copy_(convolution.weight)
@@ -61,9 +66,22 @@ class FoldedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, channels, height, width)`` to what the batch-norm gave."""
-        if self._few and x.requires_grad and x.dtype == self.weight.dtype and not torch.is_autocast_enabled("cpu"):
+        if torch.is_autocast_enabled("cpu") or x.dtype != self.weight.dtype:
+            return self.convolve(x)
+        if self._by_tiles and winograd.takes(x):
+            return _ByTiles.apply(x, self) if x.requires_grad else self.by_tiles(x)
+        if self._few and x.requires_grad:
             return _FewChannels.apply(x, self)  # type: ignore[no-any-return]
         return self.convolve(x)
+
+    def by_tiles(self, x: Tensor, *, turned: bool = False) -> Tensor:
+        """The convolution, or what its gradient goes through, tile by tile."""
+        if turned not in self._transformed:
+            self._transformed[turned] = winograd.transformed(self.weight, turned=turned)
+        outputs = winograd.convolve(x, self._transformed[turned])
+        if self.bias is not None and not turned:
+            outputs += self.bias[:, None, None]
+        return outputs.contiguous(memory_format=self.layout)
 
     def convolve(self, x: Tensor) -> Tensor:
         """The convolution itself, its result in the layout that the next one wants."""
@@ -72,6 +90,20 @@ class FoldedConvolution(nn.Module):
             x = x.contiguous(memory_format=self.layout)
         outputs = F.conv2d(x, self.weight, self.bias, of.stride, of.padding, of.dilation, of.groups)
         return outputs.contiguous(memory_format=self.layout)  # that of its gradient: a mixture of layouts is slow
+
+
+class _ByTiles(torch.autograd.Function):
+    """A convolution tile by tile; its gradient is one, too, with the weights turned round."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: FoldedConvolution) -> Tensor:
+        ctx.layer = layer
+        return layer.by_tiles(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.layer.by_tiles(gradient, turned=True), None
 
 
 class _FewChannels(torch.autograd.Function):
