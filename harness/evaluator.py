@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from harness.errors import PluginError, listed
 from harness.fast.folded import Folded
+from harness.fast.pure import is_pure
 from harness.plugin.adversary import logit_margin
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
@@ -27,6 +28,7 @@ from harness.runtime.seeds import derive_seed, global_seed
 from harness.runtime.untouched import Untouched
 
 FEW_PASSES = 10  # an image; for fewer, a search for faster layers does not pay
+_AS_IT_IS = contextlib.nullcontext()
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def evaluate(
 
     Args:
         faster: the model, or the network in it, if an attack that ships may go through faster layers that compute the
-            same. The verdict is the model's own, as it is.
+            same. If the model is seen to be pure, too, the attack's passes are not isolated, and the attack may leave
+            out those whose outcome it knows. The verdict is the model's own, as it is.
     Raises:
         SettingError: the attack cannot attack in the threat's ball.
         PluginError: the attack returned no images of this shape and type, or NaN; or it changed the network, or read a
@@ -82,12 +85,13 @@ def evaluate(
     attack.refuse_other_balls(threat)
     model.eval()
     started = time.perf_counter()
-    layers = _faster_layers(faster, attack, x, threat)
+    folded = _faster_layers(faster, attack, x, threat)
+    pure = folded is not None and is_pure(model, x)
     seed = generator.initial_seed()  # differs between attacks, seeds, and blocks
     with (
         arithmetic(x.device, "float32"),
         global_seed(x.device, derive_seed(seed, "global")),
-        isolated(model, x.device, seed),
+        isolated(model, x.device, seed) as isolation,
         _inputs_kept(model),
         warnings.catch_warnings(record=True) as caught,
     ):
@@ -95,8 +99,9 @@ def evaluate(
         before = Untouched(model)
         with process_kept():  # a mode that the attack leaves changed would affect the verdict, and later work
             budget = threat.seen_as(attack.budget, partial(_undeclared, attack))
-            with layers:
-                x_adv = attack.perturb(model, x.clone(), y.clone(), budget, generator)  # clones: it may write into them
+            perturb = attack.perturb_pure if pure else attack.perturb
+            with folded.put_in() if folded else _AS_IT_IS, isolation.left_out() if pure else _AS_IT_IS:
+                x_adv = perturb(model, x.clone(), y.clone(), budget, generator)  # clones: it may write into them
         _refuse_images(attack, x_adv, x)
         touched = before.changed(model)
         given_back = Untouched(model) if touched else before
@@ -111,17 +116,15 @@ def evaluate(
     return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
 
 
-def _faster_layers(
-    network: nn.Module | None, attack: Attack, x: Tensor, threat: Threat
-) -> contextlib.AbstractContextManager[None]:
-    """Puts faster layers in the network while an attack that ships goes through it often; does nothing otherwise.
+def _faster_layers(network: nn.Module | None, attack: Attack, x: Tensor, threat: Threat) -> Folded | None:
+    """Faster layers for the network, if an attack that ships goes through it often, and if they fit; else None.
 
     Any other attack gets the network as it is: it may look at its layers.
     """
     if network is None or not ships(type(attack)) or attack.passes(threat).total < FEW_PASSES:
-        return contextlib.nullcontext()
+        return None
     folded = Folded(network, x)
-    return folded.put_in() if folded.fits(x) else contextlib.nullcontext()
+    return folded if folded.fits(x) else None
 
 
 def _refuse_images(attack: Attack, x_adv: Any, x: Tensor) -> None:

@@ -90,6 +90,16 @@ class Attack(Plugin, ABC):
         the evaluation. Records of the logger ``harness.attack`` go to the run's log.
         """
 
+    def perturb_pure(
+        self, model: nn.Module, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator
+    ) -> Tensor:
+        """``perturb`` on a model that computes the logits of an image from that image alone, and does nothing besides.
+
+        An attack that ships may leave out passes here whose outcome it knows. It returns the images that ``perturb``
+        returns.
+        """
+        return self.perturb(model, x, y, threat, generator)
+
     @abstractmethod
     def passes(self, threat: Threat) -> Passes:
         """The most passes that one image takes, without the evaluator's own forward pass."""
