@@ -12,11 +12,11 @@ other work on the machine disturbs least. The verdicts are compared image by ima
     resnet18    images of 32 x 32 noise, ResNet-18 with its first weights, labelled by itself, at a radius where every
                 image holds; a fiftieth of the standard version's iterations and queries, since one image takes minutes
 
-Expected before measuring, from a profile of the package on 360 digits (one thread, 28.4 s): keeping freed memory saves
-6 s; folding saves 1.5 s of the passes of APGD and FAB; Square, of which four fifths are queries of one pixel, or of
-little squares, that were asked before, falls from 8 s to 2 s; projecting with fewer operations saves 1 s of FAB. So
-harness takes about 14 s: 2.0 times as fast as the package, and 1.6 times as fast as the package with the same
-allocator. On ResNet-18 nothing but folding, channels last, and the allocator counts: 1.5 times.
+Expected before the whole was measured, from a profile of the package on 360 digits (one thread, 28.4 s), and from the
+new steps alone: keeping freed memory saves 6 s; folding saves 1.5 s of the passes of APGD and FAB; Square, of which
+most queries were asked before, falls from 8 s to 2 s; projecting with fewer operations saves 1 s of FAB. So harness
+takes about 14 s: 2.0 times as fast as the package, and 1.6 times as fast as the package with the same allocator. On
+ResNet-18 nothing but folding, channels last, and the allocator counts: 1.5 times.
 
     OMP_NUM_THREADS=1 python -m benchmarks.autoattack            # writes results/autoattack-cpu.json
     OMP_NUM_THREADS=1 python -m benchmarks.autoattack resnet18 --repeats 5
