@@ -41,7 +41,8 @@ import pyautoattack
 import torch
 from torch import Tensor, nn
 
-from benchmarks.autoattack_overhead import CPU, RESULTS, SEED, THREAT, by_package, machine, network, quartiles, train
+from benchmarks.autoattack_overhead import CPU, SEED, THREAT, by_package, network, train
+from benchmarks.measuring import RESULTS, machine, quartiles
 from harness.data.digits import Digits
 from harness.evaluator import evaluate
 from harness.networks.resnet18 import ResNet18

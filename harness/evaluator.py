@@ -123,8 +123,15 @@ def _faster_layers(network: nn.Module | None, attack: Attack, x: Tensor, threat:
     """
     if network is None or not ships(type(attack)) or attack.passes(threat).total < FEW_PASSES:
         return None
-    folded = Folded(network, x)
-    return folded if folded.fits(x) else None
+    if not (_last and _last[0].model is network and _last[0].fits(x)):
+        _last[:] = [Folded(network, x)]
+        if not _last[0].fits(x):
+            return None
+    return _last[0]
+
+
+_last: list[Folded] = []
+"""The faster layers of the last network, as the blocks of a network follow each other."""
 
 
 def _refuse_images(attack: Attack, x_adv: Any, x: Tensor) -> None:
