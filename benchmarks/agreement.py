@@ -1,0 +1,123 @@
+"""Compare what the fast path computes with what the plain path computes, on a network after some updates.
+
+    losses      of each method's update of the same batch: the relative difference, and that of the weights' gradients
+    variants    the share of pixels that both crafted alike; a gradient near zero may have another sign
+    verdicts    on the same images under PGD, CW, and AutoAttack's two gradient attacks: how many differ
+
+Expected before measuring: losses to 1e-5 in float32, 99 % of the pixels alike, no verdict different. In bfloat16 both
+paths round, so losses agree to 1e-2.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.agreement                         # about 3 minutes on one core
+    python -m benchmarks.agreement --device cuda --precision bfloat16 --networks resnet18
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.measuring import RESULTS, machine, merge, surroundings
+from benchmarks.ours import SETTINGS, Setting, Training, made, verdicts
+from harness.fast.crafting import crafter_for
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.method import Method, Step
+from harness.registry.catalogue import discover
+from harness.runtime.device import arithmetic, resolve_device
+from harness.runtime.precision import Precision
+from harness.runtime.seeds import generator
+
+UPDATES, ATTACKS = 5, ("pgd", "cw", "apgd-ce", "apgd-t")
+
+
+def trained(setting: Setting, x: Tensor, y: Tensor, folder: Path, precision: Precision) -> nn.Module:
+    """A network after some updates of SAT: no longer noise, and with statistics of its own."""
+    training = Training(setting, "sat", x.device, folder, fast=False, precision=precision)
+    for _ in range(UPDATES):
+        training.update(x, y)
+    return training.model
+
+
+def of_method(setting: Setting, method: Method, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+    """How far the fast path's loss, and the gradient of the weights, are from the plain path's."""
+    found: list[tuple[Tensor, Tensor]] = []
+    for plain in (True, False):
+        own = copy.deepcopy(model).train()  # a pass changes the running statistics
+        method.prepare(own)
+        draws, craft = generator(x.device, 0, "agreement"), crafter_for(plain=plain)
+        step = Step(x, y, own, setting.training_threat, 0.9, draws, lambda _name, _value: None, craft=craft)
+        loss = method.loss(step)
+        gradients = torch.autograd.grad(loss, list(own.parameters()), allow_unused=True)
+        found.append((loss.detach(), torch.cat([g.flatten() for g in gradients if g is not None])))
+    (loss, gradient), (fast, fast_gradient) = found
+    return {
+        "loss": float((fast - loss).abs() / loss.abs()),
+        "gradient": float((fast_gradient - gradient).norm() / gradient.norm()),
+    }
+
+
+def of_variants(setting: Setting, model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """The share of pixels that are alike."""
+    crafted = [
+        crafter_for(plain=plain)(
+            model, x, y, [CrossEntropy()], setting.training_threat, generator(x.device, 0, "agreement")
+        )[0].x
+        for plain in (True, False)
+    ]
+    return float((crafted[0] == crafted[1]).float().mean())
+
+
+def compare(name: str, images: int, device: torch.device, precision: Precision) -> dict[str, Any]:
+    """All comparisons on one network."""
+    setting = SETTINGS[name]
+    x, y = setting.examples(images, device)
+    methods = {name: made("methods", name) for name in sorted(discover("methods").found)}
+    with tempfile.TemporaryDirectory() as folder, arithmetic(device, precision):
+        model = trained(setting, x, y, Path(folder), precision)
+        variants = of_variants(setting, model, x, y)
+        losses = {name: of_method(setting, method, model, x, y) for name, method in methods.items()}
+    model.eval().requires_grad_(False)
+    threat = replace(setting.evaluation_threat, epsilon=setting.evaluation_threat.epsilon / 4)
+    with torch.no_grad():
+        labels = model(x).argmax(1)  # so that the attacks have something to break
+    different = {}
+    for attack in ATTACKS:
+        plain, fast = (verdicts(model, attack, x, labels, threat, fast=fast) for fast in (False, True))
+        different[attack] = {"different": int((plain != fast).sum()), "right": int(plain.sum()), "images": images}
+    return {"precision": precision, "images": images, "pixels alike": variants, "methods": losses, "verdicts": different}
+
+
+def main() -> None:
+    """Compare, print, and write ``results/agreement-DEVICE.json``."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--networks", nargs="+", default=sorted(SETTINGS), choices=sorted(SETTINGS))
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32", choices=["float32", "tf32", "bfloat16"])
+    parser.add_argument("--out", type=Path, help="the file to write, in place of the one in results/")
+    chosen = parser.parse_args()
+    device = resolve_device(chosen.device)
+    file = chosen.out or RESULTS / f"agreement-{device.type}.json"
+    for name in chosen.networks:
+        found = compare(name, chosen.images, device, chosen.precision)
+        worst = max(losses["loss"] for losses in found["methods"].values())
+        different = sum(counts["different"] for counts in found["verdicts"].values())
+        print(
+            f"{name}, {chosen.precision}: losses to {worst:.1e}, {found['pixels alike']:.2%} of the pixels alike,"
+            f" {different} verdicts different",
+            flush=True,
+        )
+        head = {"benchmark": "agreement", **machine(device, "torch"), **surroundings()}
+        merge(file, head, {f"{name} {chosen.precision}": found})
+    print(file, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
