@@ -29,6 +29,8 @@ class FoldedConvolution(nn.Module):
         self._by_tiles = winograd.suits(convolution)
         self._transformed: dict[bool, Tensor] = {}  # the weights for tiles: straight, and turned for the gradient
         self.training = False
+        self.layout: torch.memory_format | None = None
+        self.weight = convolution.weight.detach()
         self.use(torch.channels_last)
 
     @property
@@ -37,7 +39,9 @@ class FoldedConvolution(nn.Module):
         return self._of[0]
 
     def use(self, layout: torch.memory_format) -> None:
-        """Compute with features in this layout."""
+        """Compute with features in this layout. The memory stays where it is if the layout does: a graph reads it."""
+        if layout == self.layout and self.weight.dtype == self.of.weight.dtype:
+            return
         self.layout = layout
         own = torch.contiguous_format if self._few and self.of.in_channels == 1 else layout  # oneDNN's faster one
         self.weight = torch.empty_like(self.of.weight, requires_grad=False, memory_format=own)
@@ -81,15 +85,19 @@ class FoldedConvolution(nn.Module):
         outputs = winograd.convolve(x, self._transformed[turned])
         if self.bias is not None and not turned:
             outputs += self.bias[:, None, None]
-        return outputs.contiguous(memory_format=self.layout)
+        return self._laid_out(outputs)
 
     def convolve(self, x: Tensor) -> Tensor:
         """The convolution itself, its result in the layout that the next one wants."""
         of = self.of
         if of.in_channels > 1:
-            x = x.contiguous(memory_format=self.layout)
+            x = self._laid_out(x)
         outputs = F.conv2d(x, self.weight, self.bias, of.stride, of.padding, of.dilation, of.groups)
-        return outputs.contiguous(memory_format=self.layout)  # that of its gradient: a mixture of layouts is slow
+        return self._laid_out(outputs)  # that of its gradient, too: a mixture of layouts is slow
+
+    def _laid_out(self, features: Tensor) -> Tensor:
+        assert self.layout is not None
+        return features.contiguous(memory_format=self.layout)
 
 
 class _ByTiles(torch.autograd.Function):

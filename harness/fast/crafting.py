@@ -14,7 +14,8 @@ from harness.plugin.adversary import KL, Crafter, CrossEntropy, Margin, Objectiv
 from harness.plugin.threat import Threat
 
 GRAPHS = 4  # kept at most: each holds the memory of a whole crafting
-EVERY = 10  # calls: so often the faster layers are compared with the network's own
+EVERY = 10  # calls: so often the faster layers are compared with the network's own, after as many comparisons at first
+TRACES = 4  # of a network that changes its layers or attributes; for more, one in EVERY calls at most
 _KNOWN = (CrossEntropy, Margin, KL)  # another objective may look into the network, so it gets the network as it is
 
 log = logging.getLogger("harness.training")
@@ -37,7 +38,7 @@ class FastCrafter:
 
     def __init__(self, record: Record | None = None) -> None:
         self._folded: Folded | None = None
-        self._calls = 0
+        self._calls = self._traces = self._looks = 0
         self._fits = False
         self._record = record
         self._graphs: dict[Hashable, Graphed | None] = {}
@@ -54,20 +55,26 @@ class FastCrafter:
         if not all(type(objective) in _KNOWN for objective in objectives) or not self._ready(model, x):
             return ascend(model, x, y, objectives, threat, generator)
         assert self._folded is not None
-        if self._record is None and x.device.type != "cuda":
+        of_others = any(objective.x is not x for objective in objectives if isinstance(objective, KL))
+        if of_others or (self._record is None and x.device.type != "cuda"):  # a graph takes KL's images to be the batch
             with self._folded.put_in():
                 return ascend(model, x, y, objectives, threat, generator)
         ball = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1))
         return self._graphed(self._folded, x, y, objectives, threat, ball.start(threat.start, generator))
 
     def _ready(self, model: nn.Module, x: Tensor) -> bool:
-        if self._folded is None or self._folded.model is not model:
-            self._folded, self._calls, self._graphs = Folded(model, x), 0, {}
-        if self._calls == 0 or (self._fits and self._calls % EVERY == 0):
+        self._calls += 1
+        if self._folded is None or self._folded.model is not model or self._folded.changed():
+            if self._traces >= TRACES + self._calls // EVERY:
+                return False
+            self._folded, self._looks, self._graphs = Folded(model, x), 0, {}
+            self._traces, self._fits = self._traces + 1, True
+        # at first often, since the batch-norm of an untrained network does next to nothing, whatever is done to it
+        if self._fits and (self._looks < EVERY or self._looks % EVERY == 0):
             self._fits = self._folded.fits(x)
             if not self._fits:
                 log.info("crafting is plain: this network cannot be computed with faster layers")
-        self._calls += 1
+        self._looks += 1
         return self._fits
 
     def _graphed(

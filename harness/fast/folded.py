@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
+from harness.fast.attributes import attributes
 from harness.fast.convolution import FoldedConvolution
 from harness.fast.pairs import pairs
 from harness.plugin.adversary import evaluation_mode
@@ -15,7 +17,7 @@ from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed
 
-SAME = 1e-3  # tolerance of the logits, relative to the largest; folding in float32 changes them by 1e-6
+SAME = 1e-3  # tolerance of the logits, relative to their spread over classes; folding in float32 changes them by 1e-6
 LOOKED_AT = 4  # images of each comparison
 _LAYOUTS = (torch.channels_last, torch.contiguous_format)  # of features; the first that the network takes is used
 
@@ -33,8 +35,10 @@ class Folded:
 
     def __init__(self, model: nn.Module, x: Tensor) -> None:
         self.model = model
+        self._attributes = attributes(model)
         named = dict(model.named_modules())
         self._layers: list[FoldedConvolution] = []
+        self._norms: list[tuple[FoldedConvolution, nn.Module]] = []  # a layer, and what takes its batch-norm's place
         self._places: list[tuple[dict[str, nn.Module | None], str, nn.Module, nn.Module]] = []
         for convolution, norm in pairs(model, x[:LOOKED_AT]):
             of = named[convolution], None if norm is None else named[norm]
@@ -42,7 +46,8 @@ class Folded:
             self._layers.append(layer)
             self._places.append(self._place(named, convolution, layer))
             if norm is not None:
-                self._places.append(self._place(named, norm, nn.Identity().eval()))
+                self._norms.append((layer, nn.Identity().eval()))
+                self._places.append(self._place(named, norm, self._norms[-1][1]))
 
     @staticmethod
     def _place(
@@ -50,6 +55,16 @@ class Folded:
     ) -> tuple[dict[str, nn.Module | None], str, nn.Module, nn.Module]:
         parent, _, child = name.rpartition(".")
         return named[parent]._modules, child, named[name], instead
+
+    def changed(self) -> bool:
+        """Whether the network has other layers, hooks, or attributes than at first, so that its pass may be another."""
+        return attributes(self.model) != self._attributes
+
+    @property
+    def pointers(self) -> tuple[int, ...]:
+        """Where the tensors of the faster layers lie."""
+        tensors = (tensor for layer in self._layers for tensor in (layer.weight, layer.bias))
+        return tuple(tensor.data_ptr() for tensor in tensors if tensor is not None)
 
     def fits(self, x: Tensor) -> bool:
         """Whether the network still has the layers that were found, and gives the same logits with the faster ones.
@@ -66,7 +81,8 @@ class Folded:
         with evaluation_mode(self.model), torch.no_grad(), process_kept(), global_seed(x.device, 0):
             try:
                 with arithmetic(x.device, "float32"):
-                    return any(self._gives(self.model(some), some, layout) for layout in _LAYOUTS)
+                    present_first = sorted(_LAYOUTS, key=lambda layout: layout != self._layers[0].layout)
+                    return any(self._gives(self.model(some), some, layout) for layout in present_first)
             except Exception:  # of the network's own code, which will raise it again where its owner is told
                 return False
 
@@ -74,12 +90,35 @@ class Folded:
         for layer in self._layers:
             layer.use(layout)
         try:
-            with self.put_in():
+            with self.put_in(), self._each_called_once() as called_once:
                 folded = self.model(x)
         except RuntimeError:  # of torch, about the layout
             return False
-        same = folded.shape == logits.shape and bool(logits.isfinite().all())
-        return same and bool((logits - folded).abs().max() <= SAME * logits.abs().max().clamp(min=1.0))
+        same = called_once() and folded.shape == logits.shape and bool(logits.isfinite().all())
+        spread = (logits - logits.mean(1, keepdim=True)).abs().max()  # what all classes share decides nothing
+        return same and bool((logits - folded).abs().max() <= SAME * spread)
+
+    @contextlib.contextmanager
+    def _each_called_once(self) -> Iterator[Callable[[], bool]]:
+        """Gives a function that says whether a pass in the body went through every faster layer once, as traced.
+
+        The logits alone do not show it: the batch-norm of an untrained network does next to nothing. A network may hold
+        its layers in a list of its own, too, where no faster layer is.
+        """
+        outputs: dict[nn.Module, list[Tensor]] = defaultdict(list)
+        read: dict[nn.Module, list[Tensor]] = defaultdict(list)
+        hooks = [layer.register_forward_hook(lambda m, _, given: outputs[m].append(given)) for layer in self._layers]
+        hooks += [none.register_forward_pre_hook(lambda m, given: read[m].append(given[0])) for _, none in self._norms]
+
+        def once() -> bool:
+            own = all(len(outputs[layer]) == 1 for layer in self._layers)
+            return own and all(len(read[none]) == 1 and read[none][0] is outputs[of][0] for of, none in self._norms)
+
+        try:
+            yield once
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def refresh(self) -> None:
         """Bring the faster layers up to date, in place."""

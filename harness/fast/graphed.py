@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.fast.folded import Folded
 from harness.plugin.adversary import KL, Objective, Variant, climb
@@ -40,7 +40,7 @@ class Graphed:
         start: Tensor,
         record: Record | None = None,
     ) -> None:
-        self._folded, self._pointers = folded, _pointers(folded.model)
+        self._folded, self._pointers = folded, _pointers(folded)
         self._x, self._y, self._start = x.detach().clone(), y.clone(), start.detach().clone()
         own = [KL(self._x) if type(objective) is KL else objective for objective in objectives]
         self._variants: tuple[Variant, ...] = ()
@@ -52,8 +52,8 @@ class Graphed:
             self._replay = (record or cuda_graph)(run)
 
     def holds(self) -> bool:
-        """Whether the weights and statistics still lie where the graph reads them."""
-        return self._pointers == _pointers(self._folded.model)
+        """Whether the weights, folded or not, and the statistics still lie where the graph reads them."""
+        return self._pointers == _pointers(self._folded)
 
     def __call__(self, x: Tensor, y: Tensor, start: Tensor) -> tuple[Variant, ...]:
         """The variants of another batch of the same shape, as new tensors."""
@@ -88,5 +88,6 @@ def cuda_graph(run: Callable[[], None]) -> Callable[[], None]:
     return graph.replay
 
 
-def _pointers(model: nn.Module) -> tuple[int, ...]:
-    return tuple(tensor.data_ptr() for tensor in (*model.parameters(), *model.buffers()))
+def _pointers(folded: Folded) -> tuple[int, ...]:
+    own = (*folded.model.parameters(), *folded.model.buffers())
+    return (*(tensor.data_ptr() for tensor in own), *folded.pointers)

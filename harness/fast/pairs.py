@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import operator
 from collections import Counter
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from harness.fast.attributes import attributes
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed
 
@@ -91,16 +92,9 @@ def _leaves_something(model: nn.Module, x: Tensor) -> bool:
     return _kept(model) != before
 
 
-def _kept(model: nn.Module) -> dict[tuple[str, str], Any]:
-    found: dict[tuple[str, str], Any] = {}
-    for name, module in model.named_modules():
-        found |= {(name, key): (id(tensor), tensor._version) for key, tensor in module.named_parameters(recurse=False)}
-        found |= {(name, key): (id(tensor), tensor._version) for key, tensor in module.named_buffers(recurse=False)}
-        for key, value in vars(module).items():
-            if key not in ("_parameters", "_buffers"):
-                same = value if isinstance(value, (bool, int, float, str)) else id(value)
-                found[name, key] = (same, len(value) if isinstance(value, Sized) else 0)
-    return found
+def _kept(model: nn.Module) -> dict[str, Any]:
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    return {"": attributes(model)} | {name: (id(tensor), tensor._version) for name, tensor in tensors}
 
 
 def _fixed(norm: nn.Module) -> bool:

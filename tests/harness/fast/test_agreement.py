@@ -112,7 +112,7 @@ def test_an_attack_of_somebody_else_gets_the_network_as_it_is() -> None:
     assert seen == list(model.modules())
 
 
-def test_layers_are_compared_again_and_a_network_that_has_changed_is_left_alone(
+def test_layers_are_compared_often_at_first_and_a_network_that_has_changed_is_traced_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x, y = make_batch()
@@ -125,15 +125,14 @@ def test_layers_are_compared_again_and_a_network_that_has_changed_is_left_alone(
         return put_in(self)
 
     monkeypatch.setattr(folded.Folded, "put_in", counted)
-    for _ in range(EVERY):
+    for _ in range(2 * EVERY):
         craft(model, x, y, [CrossEntropy()], make_threat(), draws())
-    assert len(puts) == EVERY + 1  # one of them to compare
+    assert len(puts) == 2 * EVERY + EVERY + 1  # to craft, and to compare
     model[1] = nn.BatchNorm2d(8)
     expected = ascend(model, x, y, [CrossEntropy()], make_threat(), draws())[0]
-    for _ in range(2):
-        given = craft(model, x, y, [CrossEntropy()], make_threat(), draws())[0]
-        assert torch.equal(given.x, expected.x)
-    assert len(puts) == EVERY + 1
+    given = craft(model, x, y, [CrossEntropy()], make_threat(), draws())[0]
+    assert float((given.x == expected.x).float().mean()) > 0.99
+    assert len(puts) == 2 * EVERY + EVERY + 3
 
 
 def test_a_smallcnn_that_is_trained_is_crafted_against_with_faster_layers() -> None:

@@ -14,36 +14,17 @@ from torch import Tensor, nn
 from harness.fast.convolution import FoldedConvolution
 from harness.fast.folded import Folded
 from harness.fast.pairs import pairs
-from harness.plugin.network import Network, Shape
+from harness.plugin.network import Network
 from harness.registry.catalogue import discover
 from harness.training.loop import initial_model
+from tests.harness.fast.networks import SHAPE, Net, images, settled
 
-SHAPE = Shape(3, 32, 32, 10)
 NETWORKS = sorted(discover("networks").found)
-
-
-def images(shape: Shape = SHAPE, count: int = 4, seed: int = 0) -> Tensor:
-    return torch.rand(count, *shape[:3], generator=torch.Generator().manual_seed(seed))
 
 
 def built(name: str) -> nn.Module:
     """A network that is registered, as a training begins with it."""
     return initial_model(cast(Network, discover("networks").get(name).from_mapping({})), SHAPE, 0)
-
-
-def settled(model: nn.Module, seed: int = 0) -> nn.Module:
-    """The model with running statistics and scales that are not those of the start."""
-    draws = torch.Generator().manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            module.running_mean.copy_(torch.randn(module.num_features, generator=draws) / 10)
-            module.running_var.copy_(0.5 + torch.rand(module.num_features, generator=draws))
-            with torch.no_grad():
-                module.weight.copy_(0.5 + torch.rand(module.num_features, generator=draws))
-                module.bias.copy_(torch.randn(module.num_features, generator=draws) / 10)
-    return model.eval()
 
 
 def logits_and_gradient(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,25 +115,6 @@ def test_what_is_put_in_is_taken_out_after_an_exception_too() -> None:
     assert inside != before
     assert [id(module) for module in model.modules()] == before
     assert [id(parameter) for parameter in model.parameters()] == parameters
-
-
-class Net(nn.Module):
-    """A convolution, a batch-norm, and something that a subclass does with them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.norm, self.linear = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 10)
-        self.count: Tensor
-        self.register_buffer("count", torch.zeros(()))
-        self.calls, self.seen = 0, list[int]()
-
-    def features(self, x: Tensor) -> Tensor:
-        features: Tensor = self.norm(self.conv(x))
-        return features
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(F.relu(self.features(x)).mean((2, 3)))
-        return logits
 
 
 class BranchesOnValues(Net):

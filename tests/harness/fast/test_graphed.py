@@ -15,27 +15,10 @@ from torch import Tensor, nn
 
 from harness.fast.crafting import FastCrafter
 from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective, ascend
+from tests.harness.fast.recording import Recorder, Replay
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 THREAT = make_threat(steps=5)
-Replay = Callable[[], None]
-
-
-class Recorder:
-    """Keeps what it records, and counts replays."""
-
-    def __init__(self, spoil: Callable[[Replay], Replay] = lambda run: run) -> None:
-        self.recorded, self.replayed, self._spoil = 0, 0, spoil
-
-    def __call__(self, run: Replay) -> Replay:
-        self.recorded += 1
-        run()
-
-        def replay() -> None:
-            self.replayed += 1
-            self._spoil(run)()
-
-        return replay
 
 
 def objectives(kind: str, x: Tensor) -> list[Objective]:

@@ -1,0 +1,49 @@
+"""Images and networks that the tests of the fast path share."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.plugin.network import Shape
+
+SHAPE = Shape(3, 32, 32, 10)
+
+
+def images(shape: Shape = SHAPE, count: int = 4, seed: int = 0) -> Tensor:
+    return torch.rand(count, *shape[:3], generator=torch.Generator().manual_seed(seed))
+
+
+def settled(model: nn.Module, seed: int = 0) -> nn.Module:
+    """The model with running statistics and scales that are not those of the start."""
+    draws = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.copy_(torch.randn(module.num_features, generator=draws) / 10)
+            module.running_var.copy_(0.5 + torch.rand(module.num_features, generator=draws))
+            with torch.no_grad():
+                module.weight.copy_(0.5 + torch.rand(module.num_features, generator=draws))
+                module.bias.copy_(torch.randn(module.num_features, generator=draws) / 10)
+    return model.eval()
+
+
+class Net(nn.Module):
+    """A convolution, a batch-norm, and something that a subclass does with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.linear = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 10)
+        self.count: Tensor
+        self.register_buffer("count", torch.zeros(()))
+        self.calls, self.seen = 0, list[int]()
+
+    def features(self, x: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.conv(x))
+        return features
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(F.relu(self.features(x)).mean((2, 3)))
+        return logits
