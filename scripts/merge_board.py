@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.store.merging import merge_database
+from harness.targets.probe import same_function
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "leaderboard.db"
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--db", default=str(PUBLISHED), help="the database to add to; by default the published one")
     given = parser.parse_args(arguments)
     try:
-        merged = merge_database(given.source, given.db)
+        merged = merge_database(given.source, given.db, same_function)
     except HarnessError as error:
         print(f"merge_board: {error}", file=sys.stderr)
         return 2

@@ -19,7 +19,7 @@ def attributes(model: nn.Module) -> Attributes:
     """The attributes of each module by its name; equal to another such dictionary if none has changed in between.
 
     An object counts as the same if its own attributes are the same, down to a small depth; a tensor, a function, and a
-    module count by identity, a tensor also by its version. Tensors of parameters and buffers, and the modes, are left out.
+    module count by identity, a tensor also by its version. Parameters, buffers, and modes are left out.
     """
     found: Attributes = {}
     for name, module in model.named_modules(remove_duplicate=False):

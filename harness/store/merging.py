@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, inspect, select
 from sqlalchemy.orm import Session
 
 from harness.errors import StoreError
 from harness.store import database
-from harness.store.models import free_name
+from harness.store.models import free_name, model_identity
 from harness.store.schema import (
     Base,
     CheckpointRow,
@@ -24,6 +25,7 @@ from harness.store.schema import (
 from harness.store.store import Store
 
 Row = TypeVar("Row", bound=Base)
+SameFunction = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 
 
 @dataclass
@@ -38,18 +40,20 @@ class Merged:
     left: list[str] = field(default_factory=list)
 
 
-def merge_database(source: str, into: str | None) -> Merged:
+def merge_database(source: str, into: str | None, same_function: SameFunction) -> Merged:
     """Add what a database has and another one lacks, with its provenance, in one transaction.
 
     A row is known by its identity, never by its number: a trained network by what decides its weights and by their
-    hashes, an evaluation by the weights, the attack with its settings and seed, and the images. So a second merge adds
-    nothing. Trainings that are not finished and evaluations that are not complete are left out. If the other database
-    has the same evaluation, not complete, the complete one takes its place. Of two examinations with the same settings
-    the newer one stays.
+    hashes, a model from elsewhere by its weights and its probe, an evaluation by the weights, the attack with its
+    settings and seed, and the images. So a second merge adds nothing. Trainings that are not finished and evaluations
+    that are not complete are left out. If the other database has the same evaluation, not complete, the complete one
+    takes its place. Of two examinations with the same settings the newer one stays; but of two that examined verdicts,
+    the one that saw all of them.
 
     Args:
         source: a path or a URL; it is only read.
         into: the database that is written, as for ``--db``; it is created if it is missing.
+        same_function: whether two probes come from one model from elsewhere; see ``harness.targets.probe``.
     Raises:
         StoreError: a database cannot be opened, or has another schema; they are the same. Nothing has been written.
     """
@@ -63,15 +67,15 @@ def merge_database(source: str, into: str | None) -> Merged:
     Store.write(into).close()  # creates the database, and adds the published figures that ship with this version
     writing = database.open_for_writing(database.locate(into))
     try:
-        return _merge(reading, writing)
+        return _merge(reading, writing, same_function)
     finally:
         reading.dispose()
         writing.dispose()
 
 
-def _merge(reading: Engine, writing: Engine) -> Merged:
+def _merge(reading: Engine, writing: Engine, same_function: SameFunction) -> Merged:
     with Session(reading) as old, Session(writing.execution_options(harness_begin="IMMEDIATE")) as new, new.begin():
-        merge = _Merge(new)
+        merge = _Merge(new, same_function)
         for protocol in old.scalars(select(ProtocolRow).order_by(ProtocolRow.id)):
             merge.take_protocol(protocol)
         newest = {run.identity: run for run in old.scalars(select(RunRow).order_by(RunRow.attempt))}  # these count
@@ -85,8 +89,8 @@ def _merge(reading: Engine, writing: Engine) -> Merged:
 class _Merge:
     """Adds rows to the database of a session. Rows that are given belong to another session, which only reads."""
 
-    def __init__(self, new: Session) -> None:
-        self._new, self.merged = new, Merged()
+    def __init__(self, new: Session, same_function: SameFunction) -> None:
+        self._new, self._same_function, self.merged = new, same_function, Merged()
 
     def take_protocol(self, protocol: ProtocolRow) -> None:
         if self._known(protocol, "fingerprint") is None:
@@ -114,14 +118,38 @@ class _Merge:
 
     def take_model(self, model: ModelRow) -> None:
         """Add a model from elsewhere, or what is missing of its results."""
-        known = self._known(model, "identity")
+        found = self._same_model(model)
+        if found is None:
+            self.merged.left.append(f"model {model.name}: one with its weights is there, without a probe to compare")
+            return
+        identity, known = found
         if known is None:
             known = _copied(model, without=("evaluations", "examinations"))
-            known.dataset = self._dataset(model.dataset)
+            known.identity, known.dataset = identity, self._dataset(model.dataset)
             known.name = free_name(self._new, model.name, known.dataset.id)
             self._new.add(known)
             self.merged.models += 1
         self._take_results(f"model {model.name}", model.checkpoint, known.checkpoint)
+
+    def _same_model(self, model: ModelRow) -> tuple[str, ModelRow | None] | None:
+        """The identity of a model here, and its row, if there is one; None if that cannot be told.
+
+        Each database counts the functions of equal weights for itself, so the number of a function means nothing here.
+        """
+        for number in itertools.count(1):
+            identity = model_identity(model.checkpoint.sha256, model.dataset.fingerprint, number)
+            known = self._new.scalar(select(ModelRow).filter_by(identity=identity))
+            if known is None:
+                return identity, None
+            if known.probe and model.probe:
+                same = self._same_function(known.probe, model.probe)
+            else:  # if code of the user decides what is computed, only the row itself is surely the same
+                if (known.code or model.code) and known.created_utc != model.created_utc:
+                    return None
+                same = True
+            if same:
+                return identity, known
+        raise AssertionError("unreachable")
 
     def _added(self, run: RunRow, known: Sequence[RunRow]) -> RunRow:
         """The run without its results; a later attempt if the database has attempts that are not finished."""
@@ -136,17 +164,26 @@ class _Merge:
     def _take_results(self, name: str, mine: CheckpointRow, its: CheckpointRow) -> None:
         """Add to one checkpoint the evaluations and examinations of another one with the same weights."""
         evaluations = {_key(evaluation): evaluation for evaluation in its.evaluations}
+        ours, theirs = ({_key(e) for e in each.evaluations if _complete(e)} for each in (mine, its))
         for evaluation in mine.evaluations:
             known = evaluations.get(_key(evaluation))
+            one = f"{name}: {evaluation.attack}, seed {evaluation.seed},"
             if not _complete(evaluation):
-                self.merged.left.append(f"{name}: {evaluation.attack}, seed {evaluation.seed}, is not complete")
+                self.merged.left.append(f"{one} is not complete")
             elif known is None or not _complete(known):
                 self._replace(its.evaluations, known, evaluation)
                 self.merged.evaluations += 1
+            elif _verdicts(known) != _verdicts(evaluation):
+                self.merged.left.append(f"{one} is there already, with other verdicts")
         examinations = {examination.settings_sha256: examination for examination in its.examinations}
         for examination in mine.examinations:
             older = examinations.get(examination.settings_sha256)
-            if older is None or older.created_utc < examination.created_utc:
+            newer = older is None or older.created_utc < examination.created_utc
+            if examination.settings.get("kind") == "verdicts" and ours != theirs:
+                newer = theirs < ours
+                if not newer and not ours < theirs:
+                    self.merged.left.append(f"{name}: the checks of its verdicts, which saw those of one database only")
+            if newer:
                 self._replace(its.examinations, older, examination)
                 self.merged.examinations += 1
 
@@ -180,6 +217,10 @@ def _key(row: EvaluationRow) -> tuple[object, ...]:
 
 def _complete(row: EvaluationRow) -> bool:
     return sum(block.examples for block in row.blocks) == row.examples
+
+
+def _verdicts(row: EvaluationRow) -> list[tuple[int, int, bytes]]:
+    return [(block.start, block.examples, block.verdicts) for block in row.blocks]
 
 
 def _copied(row: Row, without: Sequence[str] = ()) -> Row:

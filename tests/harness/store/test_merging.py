@@ -16,15 +16,20 @@ from harness.events import BlockDone, EpochRecord, Finding
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_json import row_documents
 from harness.store import merging
-from harness.store.merging import Merged, merge_database
+from harness.store.merging import Merged
 from harness.store.records import CheckpointRecord, RunRecord
 from harness.store.store import Store
+from harness.targets.probe import same_function
 from scripts import merge_board
 from tests import stores
 from tests.harness.store.entries import FINDINGS, make_spec, see_model, start
 from tests.stores import DIGITS
 
 PUBLISHED = Path(__file__).parents[3] / "leaderboard.db"
+
+
+def merge_database(source: str, into: str) -> Merged:
+    return merging.merge_database(source, into, same_function)
 
 
 @pytest.fixture
@@ -142,15 +147,17 @@ def test_a_network_that_is_there_gets_the_results_that_it_lacks(
     older, newer = (Finding("logits", "passed", "", None, None, text, {}) for text in ("older", "newer"))
     there.add_examination(its.id, {"epsilon": 0.2}, [older], 1.0, {})
     store.add_examination(mine.id, {"epsilon": 0.2}, [newer], 1.0, {})
-    assert merge_database(str(file), str(other)) == Merged(evaluations=2, examinations=1)
+    merged = merge_database(str(file), str(other))
+    assert (merged.evaluations, merged.examinations) == (2, 1)
+    assert [reason.rpartition(": ")[2] for reason in merged.left] == [
+        "pgd, seed 0, is there already, with other verdicts"
+    ]
     (run,) = there.runs()
     verdicts = {e.seed: there.verdicts(e.id) for e in run.checkpoints[0].evaluations}
     assert verdicts == {0: bytes(4), 1: bytes([1] * 4), 2: bytes([1] * 4)}  # a complete one that is there stays
     (examination,) = run.checkpoints[0].examinations
     assert examination.findings == (newer,)
-    assert (
-        merge_database(str(other), str(file)).examinations == 0
-    )  # and back: the older one does not replace the newer one
+    assert merge_database(str(other), str(file)).examinations == 0  # and back: the newer one stays
 
 
 def test_another_training_of_the_same_run_is_left_out(store: Store, file: Path, there: Store, other: Path) -> None:
@@ -195,6 +202,63 @@ def test_a_model_from_elsewhere_keeps_its_name_if_that_is_free(
     assert names == {"a": "same as theirs", "b": "ours (2)", "c": "ours"}
     assert {model.dataset for model in there.models()} == {DIGITS}
     assert [len(model.checkpoint.evaluations) for model in there.models()] == [1, 0, 1]
+
+
+def probe(logit: float) -> dict[str, Any]:
+    return {"logits": [[logit, 0.0, 1.0]], "noise": 0.0, "gradients": [[1.0, 0.5]], "gradient_noise": 0.0}
+
+
+def test_equal_weights_that_compute_something_else_are_another_model(
+    store: Store, file: Path, there: Store, other: Path
+) -> None:
+    """Each database counts the functions of equal weights for itself."""
+    for each, probes in ((store, [5.0, 9.0]), (there, [9.0])):
+        for number, logit in enumerate(probes, start=1):
+            model = see_model(
+                each, f"logit {logit}", function=number, probe=probe(logit), code={"mine.py": "a"}, rename=False
+            )
+            attack(each, model.checkpoint, "1111" if logit == 9.0 else "0000", seed=0 if each is store else 1)
+    assert merge_database(str(file), str(other)) == Merged(models=1, evaluations=2)
+    verdicts = {
+        model.name: {e.seed: there.verdicts(e.id) for e in model.checkpoint.evaluations} for model in there.models()
+    }
+    assert verdicts == {"logit 9.0": {0: bytes([1] * 4), 1: bytes([1] * 4)}, "logit 5.0": {0: bytes(4)}}
+    assert merge_database(str(file), str(other)) == Merged()
+
+
+def test_models_of_a_users_code_that_cannot_be_compared_are_not_mixed(
+    store: Store, file: Path, there: Store, other: Path
+) -> None:
+    for each in (store, there):
+        attack(each, see_model(each, code={"mine.py": "a"}).checkpoint, "1010")
+    merged = merge_database(str(file), str(other))
+    assert (merged.models, merged.evaluations) == (0, 0)
+    assert merged.left == ["model theirs: one with its weights is there, without a probe to compare"]
+
+
+@pytest.mark.parametrize("more", ["source", "target", "both"])
+def test_checks_of_verdicts_stay_with_the_verdicts_that_they_saw(
+    store: Store, file: Path, there: Store, other: Path, more: str
+) -> None:
+    """The newer checks may have seen fewer attacks, and so miss what the older ones flagged."""
+    for each in (store, there):
+        finish(each)
+    ((mine,),), ((its,),) = ([run.checkpoints for run in each.runs()] for each in (store, there))
+    for each, checkpoint in ((store, mine), (there, its)):
+        attack(each, checkpoint, "1010", seed=0)
+    if more != "target":
+        attack(store, mine, "1010", seed=1)
+    if more != "source":
+        attack(there, its, "1010", seed=2)
+    settings, (passed, flagged) = {"kind": "verdicts", "epsilon": 0.2}, FINDINGS
+    first, then = ((there, its), (store, mine)) if more == "target" else ((store, mine), (there, its))
+    for (each, checkpoint), finding in ((first, flagged), (then, passed)):
+        each.add_examination(checkpoint.id, settings, [finding], 1.0, {})
+    merged = merge_database(str(file), str(other))
+    (run,) = there.runs()
+    (examination,) = run.checkpoints[0].examinations
+    assert examination.findings == ((passed,) if more == "both" else (flagged,))
+    assert bool(merged.left) == (more == "both")
 
 
 def test_a_failure_leaves_the_database_as_it_was(
