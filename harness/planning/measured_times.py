@@ -7,6 +7,7 @@ place differs from project to project, while the machine is the same.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -137,4 +138,6 @@ def _bench(entry: Mapping[str, Any]) -> Bench:
 
 def _timed(entry: Mapping[str, Any]) -> Timed:
     seconds, passes = float(entry["seconds"]), Passes(**entry["passes"])
+    if not (0 <= seconds < math.inf and 0 < passes.total < math.inf):
+        raise ValueError("no time, or of no pass")
     return Timed(seconds=seconds, passes=passes, measured=bool(entry["measured"]))

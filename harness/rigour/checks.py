@@ -89,6 +89,8 @@ def examine_model(
             Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names, layers)
             for chosen in (subset(y), subset(y, FIRST))
         )
+        if large:
+            assert whole.first_looks is not None  # before the attack on the first images, which a model may adapt to
         attacked = first if large and first.holds_nothing else whole
         return [check(whole if check.name in LOOKS else attacked) for check in MODEL_CHECKS]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,13 @@ def test_a_damaged_file_is_as_good_as_none_and_is_replaced(content: str, tmp_pat
     assert read_benches(file) == []
     keep_bench(BENCH, file)
     assert read_benches(file) == [BENCH]
+
+
+@pytest.mark.parametrize("spoilt", [{"seconds": math.nan}, {"seconds": -1.0}, {"passes": Passes(0, 0)}], ids=str)
+def test_times_that_are_no_times_are_not_read(spoilt: dict[str, Any], tmp_path: Path) -> None:
+    timed = dataclasses.replace(BENCH.training["sat"], **spoilt)
+    file = keep_bench(dataclasses.replace(BENCH, training={"sat": timed}), tmp_path / "times.json")
+    assert read_benches(file) == []
 
 
 def test_it_lies_in_the_users_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

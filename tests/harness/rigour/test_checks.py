@@ -256,6 +256,26 @@ def test_a_large_network_that_holds_is_attacked_on_all_images() -> None:
     assert wide.images > 150 * len(x)
 
 
+class Adapts(nn.Module):
+    """Answers otherwise once it has been asked a dozen times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        return SLOPE(x) * (1.0 if self.passes <= 12 else 1.5)  # type: ignore[no-any-return]
+
+
+def test_a_large_network_that_adapts_to_the_attack_on_the_first_images_is_noticed() -> None:
+    x, y = landscape_images(150)
+    narrow = replace(THREAT, epsilon=0.001, step_size=0.00025)
+    for model in (Adapts(), Wide(Adapts())):
+        found = {f.check: f for f in examine_model(model, x, y, narrow)}
+        assert found["random-forward"].status == "flagged"
+
+
 def test_a_look_at_a_large_network_that_holds_nothing_is_at_all_images() -> None:
     """Labels in another order make every image wrong under attack; the check that tells them needs many images."""
     x = torch.zeros(150, 3, 4, 4)
