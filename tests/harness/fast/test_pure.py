@@ -45,6 +45,21 @@ class LooksAtTheFirst(Around):
         return logits + 0.1 * logits[:1]
 
 
+class CentresSmallLogits(Around):
+    def besides(self, logits: Tensor) -> Tensor:
+        return 1e-5 * (logits - 0.1 * logits.mean(0))
+
+
+class CentresFarFromZero(Around):
+    def besides(self, logits: Tensor) -> Tensor:
+        return logits - 0.1 * logits.mean(0) + 1e4
+
+
+class DrawsUnderAttackAlone(Around):
+    def besides(self, logits: Tensor) -> Tensor:
+        return logits + (random.random() if torch.is_grad_enabled() else 0.0)
+
+
 class DrawsFromTorch(Around):
     def besides(self, logits: Tensor) -> Tensor:
         return logits + 1e-9 * torch.rand(())
