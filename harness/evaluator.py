@@ -123,7 +123,7 @@ def _faster_layers(network: nn.Module | None, attack: Attack, x: Tensor, threat:
     """
     if network is None or not ships(type(attack)) or attack.passes(threat).total < FEW_PASSES:
         return None
-    if not (_last and _last[0].model is network and _last[0].fits(x)):
+    if not (_last and _last[0].model is network and not _last[0].changed() and _last[0].fits(x)):
         _last[:] = [Folded(network, x)]
         if not _last[0].fits(x):
             return None

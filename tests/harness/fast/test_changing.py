@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.evaluator import evaluate
 from harness.fast import crafting
 from harness.fast.convolution import FoldedConvolution
 from harness.fast.crafting import EVERY, FastCrafter
 from harness.fast.folded import Folded
 from harness.plugin.adversary import KL, CrossEntropy, Objective, ascend
+from harness.plugin.attack import Attack
 from harness.plugin.network import Shape
+from harness.registry.catalogue import discover
 from tests.harness.fast.networks import Net, images, settled
 from tests.harness.fast.recording import Recorder
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
+
+
+@pytest.fixture(autouse=True)
+def the_same_networks_each_time() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 def crafts_alike(craft: FastCrafter, model: nn.Module, seed: int, objectives: list[Objective] | None = None) -> bool:
@@ -70,6 +81,23 @@ def test_a_hook_that_is_added_later_acts() -> None:
     assert isinstance(model.norm, nn.Module)
     model.norm.register_forward_hook(lambda _module, _inputs, outputs: -outputs)
     assert crafts_alike(craft, model, 1)
+
+
+def test_a_hook_that_is_added_between_two_blocks_acts() -> None:
+    """This one changes no logit, but it cuts the gradient, so an attack does not get far."""
+    model, x = settled(Net()).requires_grad_(False), images(Shape(3, 8, 8, 10), 8)
+    attack = cast(Attack, discover("attacks").get("pgd").from_mapping({}))
+    threat = make_threat(start="none", steps=10)
+
+    def margins(faster: nn.Module | None) -> Tensor:
+        return evaluate(model, attack, x, model(x).argmax(1), threat, draws(), faster=faster).margins
+
+    assert torch.allclose(margins(model), margins(None), rtol=0, atol=1e-6)
+    before = margins(None)
+    assert isinstance(model.conv, nn.Module)
+    model.conv.register_forward_hook(lambda _module, inputs, outputs: outputs.detach() + 0 * inputs[0].sum())
+    assert not torch.allclose(margins(None), before, rtol=0, atol=1e-4)
+    assert torch.allclose(margins(model), margins(None), rtol=0, atol=1e-6)
 
 
 class InAList(Net):
