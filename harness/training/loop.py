@@ -53,7 +53,7 @@ def learning_rate(protocol: TrainProtocol, epoch: int, share: float = 1.0) -> fl
     Args:
         share: of the epoch's updates, up to and with this one.
     Source: one-cycle is the schedule ``superconverge`` of the official code of Rice et al. 2020, "Overfitting in
-        adversarially robust deep learning".
+        adversarially robust deep learning". Departs: the peak is at two fifths exactly, not rounded down to an epoch.
     """
     if protocol.schedule == "one-cycle":
         passed = (epoch - 1 + share) / protocol.epochs
