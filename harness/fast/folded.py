@@ -129,6 +129,12 @@ class Folded:
     def put_in(self) -> Iterator[None]:
         """Use the faster layers in the body, with the network's present weights and statistics."""
         self.refresh()
+        with self.put_in_as_they_are():
+            yield
+
+    @contextlib.contextmanager
+    def put_in_as_they_are(self) -> Iterator[None]:
+        """Use the faster layers in the body, with the weights of the last ``refresh``."""
         for places, name, _, instead in self._places:
             places[name] = instead
         try:

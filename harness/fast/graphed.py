@@ -46,10 +46,11 @@ class Graphed:
         self._variants: tuple[Variant, ...] = ()
 
         def run() -> None:
-            self._variants = climb(folded.model, self._x, self._y, own, threat, self._start)
+            with folded.put_in_as_they_are():  # a replay reads the memory of the layers, and refreshes nothing
+                self._variants = climb(folded.model, self._x, self._y, own, threat, self._start)
 
-        with folded.put_in():
-            self._replay = (record or cuda_graph)(run)
+        folded.refresh()
+        self._replay = (record or cuda_graph)(run)
 
     def holds(self) -> bool:
         """Whether the weights, folded or not, and the statistics still lie where the graph reads them."""

@@ -34,15 +34,20 @@ def logits_and_gradient(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     return logits.detach(), gradient
 
 
+def both(model: nn.Module, x: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Logits and gradient by the model's own layers, and by the faster ones, which fit."""
+    folded = Folded(model, x)
+    assert folded.fits(x)
+    own = logits_and_gradient(model, x)
+    with folded.put_in():
+        return own, logits_and_gradient(model, x)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_gives_the_same_logits_and_gradients_with_faster_layers(name: str) -> None:
     model = settled(built(name))
     x = images()
-    folded = Folded(model, x)
-    assert folded.fits(x)
-    logits, gradient = logits_and_gradient(model, x)
-    with folded.put_in():
-        fast_logits, fast_gradient = logits_and_gradient(model, x)
+    (logits, gradient), (fast_logits, fast_gradient) = both(model, x)
     assert torch.allclose(fast_logits, logits, rtol=1e-4, atol=1e-5 * float(logits.abs().max()))
     assert float((fast_gradient - gradient).norm() / gradient.norm()) < 1e-2  # a ReLU at zero may open or shut
     assert float((fast_gradient.sign() == gradient.sign()).float().mean()) > 0.999
@@ -250,11 +255,6 @@ def test_a_network_that_flattens_features_by_view_gets_them_with_channels_first(
             return features.view(x.size(0), -1).view(features.shape)
 
     model = settled(Views())
-    x = images()
-    folded = Folded(model, x)
-    assert folded.fits(x)
-    logits, gradient = logits_and_gradient(model, x)
-    with folded.put_in():
-        fast_logits, fast_gradient = logits_and_gradient(model, x)
+    (logits, gradient), (fast_logits, fast_gradient) = both(model, images())
     assert torch.allclose(fast_logits, logits, atol=1e-5)
     assert torch.allclose(fast_gradient, gradient, atol=1e-5)
