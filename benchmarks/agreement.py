@@ -2,7 +2,7 @@
 
     losses      of each method's update of the same batch: the relative difference, and that of the weights' gradients
     variants    the share of pixels that both crafted alike; a gradient near zero may have another sign
-    verdicts    on the same images under PGD, CW, and APGD: how many differ
+    verdicts    on the same images under PGD, CW, and APGD, at a radius where PGD breaks about half: how many differ
 
 Expected before measuring: losses to 1e-5 in float32, 99 % of the pixels alike, no verdict different. In bfloat16 both
 paths round, so losses agree to 1e-2.
@@ -29,17 +29,18 @@ from benchmarks.ours import SETTINGS, Setting, Training, made, verdicts
 from harness.fast.crafting import crafter_for
 from harness.plugin.adversary import CrossEntropy
 from harness.plugin.method import Method, Step
+from harness.plugin.threat import Threat
 from harness.registry.catalogue import discover
 from harness.runtime.device import arithmetic, resolve_device
 from harness.runtime.precision import Precision
 from harness.runtime.seeds import generator
 
-UPDATES, ATTACKS = 5, ("pgd", "cw", "apgd-ce")
+UPDATES, ATTACKS = 20, ("pgd", "cw", "apgd-ce")
 
 
 def trained(setting: Setting, x: Tensor, y: Tensor, folder: Path, precision: Precision) -> nn.Module:
-    """A network after some updates of SAT: no longer noise, and with statistics of its own."""
-    training = Training(setting, "sat", x.device, folder, fast=False, precision=precision)
+    """A network after some updates on these images: no longer noise, and with statistics of its own."""
+    training = Training(setting, "standard", x.device, folder, fast=False, precision=precision)
     for _ in range(UPDATES):
         training.update(x, y)
     return training.model
@@ -74,6 +75,15 @@ def of_variants(setting: Setting, model: nn.Module, x: Tensor, y: Tensor) -> flo
     return float((crafted[0] == crafted[1]).float().mean())
 
 
+def telling(setting: Setting, model: nn.Module, x: Tensor, y: Tensor) -> Threat:
+    """The budget, among doubles of a small one, under which PGD breaks nearest to half of the images."""
+    budget = setting.evaluation_threat
+    radii = [budget.epsilon * 2.0**k for k in range(-6, 3)]
+    threats = [replace(budget, epsilon=radius, step_size=radius / 4) for radius in radii if radius < 1]
+    right = [float(verdicts(model, "pgd", x, y, threat, fast=False).float().mean()) for threat in threats]
+    return min(zip(right, threats, strict=True), key=lambda pair: abs(pair[0] - 0.5))[1]
+
+
 def compare(name: str, images: int, device: torch.device, precision: Precision) -> dict[str, Any]:
     """All comparisons on one network."""
     setting = SETTINGS[name]
@@ -84,14 +94,14 @@ def compare(name: str, images: int, device: torch.device, precision: Precision) 
         variants = of_variants(setting, model, x, y)
         losses = {name: of_method(setting, method, model, x, y) for name, method in methods.items()}
     model.eval().requires_grad_(False)
-    threat = replace(setting.evaluation_threat, epsilon=setting.evaluation_threat.epsilon / 4)
     with torch.no_grad():
         labels = model(x).argmax(1)  # so that the attacks have something to break
+    threat = telling(setting, model, x, labels)
     different = {}
     for attack in ATTACKS:
         plain, fast = (verdicts(model, attack, x, labels, threat, fast=fast) for fast in (False, True))
         different[attack] = {"different": int((plain != fast).sum()), "right": int(plain.sum()), "images": images}
-    head = {"precision": precision, "images": images, "pixels alike": variants}
+    head = {"precision": precision, "images": images, "pixels alike": variants, "epsilon": threat.epsilon}
     return {**head, "methods": losses, "verdicts": different}
 
 

@@ -48,6 +48,7 @@ def test_the_toy_size_agrees_on_the_cpu(tmp_path: Path) -> None:
     assert max(losses["loss"] for losses in found["methods"].values()) < 1e-5
     assert found["pixels alike"] > 0.99
     assert all(counts["different"] == 0 for counts in found["verdicts"].values())
+    assert 0 < found["verdicts"]["pgd"]["right"] < found["images"]  # so both outcomes are compared
 
 
 @pytest.mark.parametrize("toy", [True, False])
