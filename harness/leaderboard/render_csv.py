@@ -4,38 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from harness.leaderboard.board import Board
-from harness.leaderboard.render_json import row_document
-
-COLUMNS = (
-    *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
-    *("attack", "median_percent", "std_percent", "n", "networks", "train_mean_percent", "train_std_percent"),
-    *("wilson_low_percent", "wilson_high_percent", "train_t_low_percent", "train_t_high_percent", "tied"),
-)
+from harness.leaderboard.tidy import COLUMNS, tidy_rows
 
 
 def render_csv(boards: Sequence[Board]) -> str:
     """A header, then one line for each figure."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for board in boards:
-        common = (board.dataset, board.source, board.protocol, board.fingerprint, board.examples)
-        for row in board.rows:
-            place = (row.rank, row.label, row.arch_label, row.checkpoint)
-            for attack, figure in row_document(board, row)["metrics"].items():
-                if figure is not None:
-                    networks = row.means[attack].n if attack in row.means else row.train_seeds
-                    writer.writerow((*common, *place, attack, *_numbers(figure, networks), board.tied(row)))
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(tidy_rows(boards))
     return text.getvalue().rstrip("\n")
-
-
-def _numbers(figure: dict[str, Any], networks: int | None) -> Iterator[float | None]:
-    """The columns between ``attack`` and ``tied`` from a figure's JSON; None where there is no such number."""
-    train = figure.get("train", {})
-    yield from (figure["median"], figure["std"], figure["n"], networks, train.get("mean"), train.get("std"))
-    for interval in (figure.get("interval"), train.get("interval")):
-        yield from (interval["low"], interval["high"]) if interval else (None, None)

@@ -1,0 +1,36 @@
+"""The leaderboard as tidy rows: one for each figure, not rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from harness.leaderboard.board import Board
+from harness.leaderboard.render_json import row_document
+
+COLUMNS = (
+    *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
+    *("attack", "median_percent", "std_percent", "n", "networks", "train_mean_percent", "train_std_percent"),
+    *("wilson_low_percent", "wilson_high_percent", "train_t_low_percent", "train_t_high_percent", "tied"),
+)
+
+
+def tidy_rows(boards: Sequence[Board]) -> Iterator[dict[str, Any]]:
+    """Every figure of every board as a mapping with the keys ``COLUMNS``; None where there is no such value."""
+    for board in boards:
+        common = (board.dataset, board.source, board.protocol, board.fingerprint, board.examples)
+        for row in board.rows:
+            place = (row.rank, row.label, row.arch_label, row.checkpoint)
+            for attack, figure in row_document(board, row)["metrics"].items():
+                if figure is not None:
+                    networks = row.means[attack].n if attack in row.means else row.train_seeds
+                    values = (*common, *place, attack, *_numbers(figure, networks), board.tied(row))
+                    yield dict(zip(COLUMNS, values, strict=True))
+
+
+def _numbers(figure: dict[str, Any], networks: int | None) -> Iterator[float | None]:
+    """The columns between ``attack`` and ``tied`` from a figure's JSON."""
+    train = figure.get("train", {})
+    yield from (figure["median"], figure["std"], figure["n"], networks, train.get("mean"), train.get("std"))
+    for interval in (figure.get("interval"), train.get("interval")):
+        yield from (interval["low"], interval["high"]) if interval else (None, None)
