@@ -53,6 +53,11 @@ class TrainProtocol(Settings):
 
     def check(self) -> None:
         ball_of(self.norm)
+        if self.schedule == "one-cycle" and self.lr_drops:  # two names for one training would be two identities
+            raise SettingError(
+                "schedule=one-cycle is refused together with lr_drops: its learning rate does not drop; "
+                "add --set train.lr_drops= (to nothing)"
+            )
 
     def threat(self, epsilon: float) -> Threat:
         """The training attack's budget in a ball of this radius."""

@@ -94,8 +94,10 @@ def test_steps_is_what_was_before_and_enters_no_hash() -> None:
     assert changed.fingerprint != DIGITS.with_values({**ONE_CYCLE, "train.schedule": "steps"}).fingerprint
 
 
-def test_drops_have_no_effect_on_it_and_another_schedule_is_refused() -> None:
-    dropping = one_cycle(5).with_values({"train.lr_drops": "0.5"}).train
-    assert learning_rate(dropping, 4) == learning_rate(one_cycle(5).train, 4)
+def test_drops_beside_it_are_refused_and_so_is_another_schedule() -> None:
+    with pytest.raises(SettingError, match=r"one-cycle is refused together with lr_drops.*--set train\.lr_drops="):
+        one_cycle(5).with_values({"train.lr_drops": "0.5"})
+    with pytest.raises(SettingError, match="together with lr_drops"):
+        DIGITS.with_values({"train.schedule": "one-cycle"})
     with pytest.raises(SettingError, match="schedule=cosine is refused"):
         DIGITS.with_values({"train.schedule": "cosine"})
