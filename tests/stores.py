@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.events import BlockDone
@@ -73,13 +73,17 @@ def add_evaluation(
     sample: str = "first",
     warnings: tuple[str, ...] = (),
     duration_s: float = 1.0,
+    attempt: int = 1,
+    margins: Sequence[float] | None = None,
 ) -> int:
     """Keep an evaluation, in blocks of a size or in one; of more examples than verdicts it is not complete."""
     whole = bytes(verdicts)
-    number = store.open_evaluation(checkpoint.id, attack, settings, seed, examples or len(whole), sample=sample)
+    total = examples or len(whole)
+    number = store.open_evaluation(checkpoint.id, attack, settings, seed, total, sample=sample, attempt=attempt)
     size = block or len(whole)
     for first in range(0, len(whole), size):
-        store.add_block(BlockDone(number, first, whole[first : first + size], duration_s, warnings))
+        kept = None if margins is None else tuple(margins[first : first + size])
+        store.add_block(BlockDone(number, first, whole[first : first + size], duration_s, warnings, kept))
     return number
 
 

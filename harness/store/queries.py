@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import defer, selectinload, sessionmaker
 
 from harness.errors import StoreError
@@ -81,6 +81,12 @@ class Queries:
         with self._reading() as session:
             return checkpoint_record(session.get_one(CheckpointRow, checkpoint_id, options=_WHOLE_CHECKPOINT))
 
+    def newest_runs(self) -> list[int]:
+        """The number of each identity's newest run that is done, in order: the runs that count on the leaderboard."""
+        numbers = select(func.max(RunRow.id)).where(RunRow.status == "done").group_by(RunRow.identity)
+        with self._reading() as session:
+            return sorted(session.scalars(numbers))
+
     def newest_attempt(self, identity: str) -> RunRecord | None:
         """The newest run of an identity."""
         with self._reading() as session:
@@ -127,6 +133,16 @@ class Queries:
                 for number, verdicts, examples in session.execute(blocks):
                     found[number] += unpack(verdicts, examples)
         return found
+
+    def judged_blocks(self, evaluation_id: int) -> list[tuple[bytes, list[float] | None]]:
+        """Each block of an evaluation, in order: verdicts, one byte an image; margins, None where none were kept."""
+        columns = (BlockRow.verdicts, BlockRow.examples, BlockRow.margins)
+        blocks = select(*columns).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
+        with self._reading() as session:
+            return [
+                (unpack(verdicts, examples), None if margins is None else unpack_margins(margins))
+                for verdicts, examples, margins in session.execute(blocks)
+            ]
 
     def previous_attempt(self, evaluation_id: int) -> int | None:
         """The number of the attempt before this evaluation; None for a first attempt."""
