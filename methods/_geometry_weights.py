@@ -22,6 +22,17 @@ Assignment = Literal["tanh", "sigmoid", "discrete"]
 class GeometryWeighted(Method):
     """Base of GAIRAT and GAIR-TRADES: the weight function's settings, burn-in, and diagnostics."""
 
+    bibtex = """
+@inproceedings{zhang2021geometry,
+  author    = {Jingfeng Zhang and Jianing Zhu and Gang Niu and Bo Han and Masashi Sugiyama and Mohan Kankanhalli},
+  title     = {Geometry-aware Instance-reweighted Adversarial Training},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2021},
+  eprint    = {2010.01736},
+  archivePrefix = {arXiv},
+}
+"""
+
     shift: Annotated[float, Doc("lambda of Eq. 6; greater is more uniform, inf gives every instance weight 1")] = -1.0
     assignment: Annotated[Assignment, Doc("the weight function: Eq. 6, or the official code's other two")] = "tanh"
     burn_in: Annotated[

@@ -19,6 +19,15 @@ from harness.plugin.method import Method, Step
 class LocallyWeighted(Method):
     """Base of LRAT and LRAT-TRADES: the simulated attacks, g for each, the least total weight, and diagnostics."""
 
+    bibtex = """
+@article{gao2021local,
+  author  = {Ruize Gao and Feng Liu and Kaiwen Zhou and Gang Niu and Bo Han and James Cheng},
+  title   = {Local Reweighting for Adversarial Training},
+  journal = {arXiv preprint arXiv:2106.15776},
+  year    = {2021},
+}
+"""
+
     attacks: Annotated[Literal["pgd+cw", "pgd", "cw"], Doc("the attacks simulated in training")] = "pgd+cw"
     alpha_pgd: Annotated[float, Ge(0), Doc("scale of g for the PGD variant (Eq. 10)")] = 2.0
     beta_pgd: Annotated[float, Ge(0), Doc("exponent of g for the PGD variant (Eq. 10)")] = 0.5

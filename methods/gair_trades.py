@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import Doc
 
 from harness.methods._geometry_weights import GeometryWeighted
+from harness.methods.trades import TRADES
 from harness.plugin.adversary import KL, kl_divergence
 from harness.plugin.method import Step
 
@@ -22,6 +23,9 @@ class GAIRTRADES(GeometryWeighted):
     Departs: the geometric distance is counted along the KL attack itself (steps until the label is lost), without a
     second attack.
     """
+
+    formula = "l(f(x), y) + 1/lambda w(k) KL(p(x) || p(x')), w(k) as in gairat; x' ascends the KL term"
+    bibtex = GeometryWeighted.bibtex + TRADES.bibtex
 
     inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of Eq. 13; the official code calls it beta")] = 6.0
 

@@ -21,6 +21,8 @@ class GAIRAT(GeometryWeighted):
     LRAT paper).
     """
 
+    formula = "w(k) l(f(x'), y), w(k) = (1 + tanh(lambda + 5 (1 - 2 k / K))) / 2, of mean 1; x' ascends l"
+
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy())
         losses = F.cross_entropy(step.model(variant.x), step.y, reduction="none")

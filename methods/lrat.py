@@ -26,6 +26,8 @@ class LRAT(LocallyWeighted):
     cap replaces Eq. 12's constant (see ``harness.plugin.adversary.Margin``).
     """
 
+    formula = "sum_j w_j l(f(x'_j), y) + floor (l(f(x), y) + l(f(x'_PGD), y)), w_j ~ alpha (1 - V_j)^beta; j = PGD, CW"
+
     floor: Annotated[
         Literal["natural+pgd", "natural", "pgd", "none"],
         Doc("the loss that the floor weight multiplies: of the image, of its PGD variant, their sum, or no floor"),

@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import Doc
 
 from harness.methods._local_weights import LocallyWeighted
+from harness.methods.trades import TRADES
 from harness.plugin.adversary import KL, kl_divergence
 from harness.plugin.method import Step
 
@@ -24,6 +25,9 @@ class LRATTRADES(LocallyWeighted):
     no label enters the loss, and the network may predict a constant. By default the natural loss has weight 1, as in
     TRADES, plus the floor weight; ``literal=true`` is Algorithm 4 as printed, without 1/lambda.
     """
+
+    formula = "l(f(x), y) + 1/lambda sum_j w_j KL(p(x) || p(x'_j)) + floor l(f(x), y), w_j as in lrat; j = PGD, CW"
+    bibtex = LocallyWeighted.bibtex + TRADES.bibtex
 
     inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of Eq. 13; the official code calls it beta")] = 6.0
     first: Annotated[Literal["ce", "kl"], Doc("objective of the PGD variant: the paper's cross-entropy, or KL")] = "ce"

@@ -25,6 +25,16 @@ class MART(Method):
     logits; the official code adds 0.0001 to keep it finite. As in that code, the gradient flows through 1 - p_y(x).
     """
 
+    formula = "-log p_y(x') - log(1 - max_{i != y} p_i(x')) + lambda KL(p(x) || p(x')) (1 - p_y(x)); x' ascends l"
+    bibtex = """
+@inproceedings{wang2020improving,
+  author    = {Yisen Wang and Difan Zou and Jinfeng Yi and James Bailey and Xingjun Ma and Quanquan Gu},
+  title     = {Improving Adversarial Robustness Requires Revisiting Misclassified Examples},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2020},
+}
+"""
+
     weight: Annotated[float, Ge(0), Doc("lambda of the paper's Eq. 11; the official code calls it beta")] = 5.0
 
     def loss(self, step: Step) -> Tensor:

@@ -19,6 +19,18 @@ class SAT(Method):
     SAT bit for bit when all weights are 1.
     """
 
+    formula = "l(f(x'), y); x' ascends l"
+    bibtex = """
+@inproceedings{madry2018towards,
+  author    = {Aleksander Madry and Aleksandar Makelov and Ludwig Schmidt and Dimitris Tsipras and Adrian Vladu},
+  title     = {Towards Deep Learning Models Resistant to Adversarial Attacks},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2018},
+  eprint    = {1706.06083},
+  archivePrefix = {arXiv},
+}
+"""
+
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy())
         return F.cross_entropy(step.model(variant.x), step.y, reduction="none").mean()

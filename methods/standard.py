@@ -17,5 +17,7 @@ class Standard(Method):
     Departs: nothing; this is empirical risk minimisation.
     """
 
+    formula = "l(f(x), y)"
+
     def loss(self, step: Step) -> Tensor:
         return F.cross_entropy(step.model(step.x), step.y, reduction="none").mean()

@@ -24,6 +24,19 @@ class TRADES(Method):
     Departs: the start is uniform (section 5.2 of the LRAT paper); the official code's is ``train.start=gaussian``.
     """
 
+    formula = "l(f(x), y) + 1/lambda KL(p(x) || p(x')); x' ascends the KL term"
+    bibtex = """
+@inproceedings{zhang2019theoretically,
+  author    = {Hongyang Zhang and Yaodong Yu and Jiantao Jiao and Eric P. Xing and Laurent El Ghaoui
+               and Michael I. Jordan},
+  title     = {Theoretically Principled Trade-off between Robustness and Accuracy},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2019},
+  eprint    = {1901.08573},
+  archivePrefix = {arXiv},
+}
+"""
+
     inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of Eq. 13; the official code calls it beta")] = 6.0
 
     def loss(self, step: Step) -> Tensor:

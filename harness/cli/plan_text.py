@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import print_json
 from harness.cli.progress import duration
-from harness.cli.report_text import radius
+from harness.plugin.ball import radius_text
 
 if TYPE_CHECKING:
     from harness.planning.cost import Estimate
@@ -101,7 +101,7 @@ def _lines(missing: Missing, cost: Estimate, workers: int, label: str | None = N
     counts: Counter[str] = Counter()
     for behind, model in _models(missing):
         place = model.checkpoint if behind is None else f"{_name(behind)} {model.checkpoint}"
-        ball = f", epsilon {radius(model.assessment.threat.epsilon)}" if behind is None else ""
+        ball = f", epsilon {radius_text(model.assessment.threat.epsilon)}" if behind is None else ""
         counts.update(f"  {place}: {gap.attack}{ball}" for gap in model.attacks)
     yield from (f"{evaluation}, {seeds} seed(s)" for evaluation, seeds in counts.items())
     yield f"checks of rigour: {missing.examinations} checkpoint(s) to examine"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.plugin.ball import LINF
+from harness.plugin.ball import LINF, radius_text
 from harness.statistics.figures import plus_minus
 
 if TYPE_CHECKING:
@@ -57,14 +57,7 @@ def sweep_lines(reports: Sequence[ModelReport]) -> Iterator[str]:
 
 
 def _ball(report: ModelReport) -> str:
-    return radius(report.epsilon) + ("" if report.norm == LINF else f" ({report.norm})")
-
-
-def radius(epsilon: float) -> str:
-    """``8/255`` where a person would write it so; else a decimal."""
-    levels = round(epsilon * 255)
-    decimal = f"{epsilon:.6g}"
-    return f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
+    return radius_text(report.epsilon) + ("" if report.norm == LINF else f" ({report.norm})")
 
 
 def _interval(interval: Interval | None) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, PluginError
+from harness.errors import HarnessError, PluginError, SettingError
+from harness.plugin.publication import formula_of, publications_of
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import discover
 from harness.registry.faults import place_of
@@ -35,7 +36,15 @@ class Checked:
 def checks(kind: str) -> dict[str, ContractCheck]:
     """The checks of a kind (``method``, ``attack``, ``network``, ``dataset``, ``wrapper``), keyed by the rule."""
     found: dict[str, ContractCheck] = importlib.import_module(f"harness.conformance.{kind}").CHECKS
-    return found
+    return found | {"its formula and its BibTeX can be printed": _source}
+
+
+def _source(plugin: Plugin) -> None:
+    try:
+        formula_of(type(plugin))
+        publications_of(type(plugin))
+    except SettingError as error:
+        raise Violation(str(error)) from None
 
 
 def load_plugin(kind: str, name: str, files: tuple[Path, ...] = (), **values: Any) -> Plugin:

@@ -142,6 +142,13 @@ def ball_of(norm: str) -> type[Ball]:
     return BALLS[norm]
 
 
+def radius_text(epsilon: float) -> str:
+    """``8/255`` where a person would write the radius so; else a decimal, such as ``0.1``."""
+    levels = round(epsilon * 255) if math.isfinite(epsilon) else 0
+    decimal = f"{epsilon:.6g}"
+    return f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
+
+
 def refuse_radius(norm: str, epsilon: float, name: str = "epsilon") -> None:
     """Refuse a radius that the ball of that norm cannot have.
 

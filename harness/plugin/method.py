@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import overload
+from typing import ClassVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +98,9 @@ class Method(Plugin, Stateful, ABC):
 
     A method that remembers something, or has a second network, fills ``memory`` in ``prepare``.
     """
+
+    formula: ClassVar[str] = ""
+    """The objective of one example with the defaults, in one line, in the notation of docs/methods.md; may be empty."""
 
     @abstractmethod
     def loss(self, step: Step) -> Tensor:

@@ -103,6 +103,9 @@ class Plugin(Settings):
 
     name: ClassVar[str] = ""
 
+    bibtex: ClassVar[str] = ""
+    """The entries of BibTeX of the plugin's publications, one below the other; may be empty."""
+
     @classmethod
     def summary(cls) -> str:
         """The first line of the docstring, which should say what the plugin is, and its source paper."""

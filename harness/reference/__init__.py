@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from harness.reference import fastat, lrat_paper
 from harness.reference.figure import ReportedFigure, remarks_on
 
-__all__ = ["ABOUT", "ReportedFigure", "remarks_on", "reported_figures"]
+__all__ = ["ABOUT", "BIBTEX", "ReportedFigure", "remarks_on", "reported_figures"]
 
 ABOUT = {publication.PAPER: publication.ABOUT for publication in (lrat_paper, fastat)}
 """Publication -> where to find it, and the conditions under which its figures were measured."""
+
+
+BIBTEX = {publication.PAPER: publication.BIBTEX for publication in (lrat_paper, fastat)}
+"""Publication -> its entry of BibTeX."""
 
 
 def reported_figures() -> Iterator[ReportedFigure]:

@@ -19,6 +19,14 @@ ABOUT = (
     "FastAT Benchmark, arXiv:2604.22853, result file of May 2026; epsilon 8/255, 100 epochs of a one-cycle schedule;"
     " weight averaging in every method but pgd-at, so that pgd-at-wa is its fair counterpart; pgd is PGD-20"
 )
+BIBTEX = """
+@article{pan2026fastat,
+  author  = {Chao Pan and Xin Yao},
+  title   = {{FastAT} Benchmark: A Comprehensive Framework for Fair Evaluation of Fast Adversarial Training Methods},
+  journal = {arXiv preprint arXiv:2604.22853},
+  year    = {2026},
+}
+"""
 METRICS = {  # the last one ranks
     "clean": "natural",
     "pgd10": "pgd10",

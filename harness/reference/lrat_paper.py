@@ -10,6 +10,14 @@ from harness.reference.figure import ReportedFigure
 
 PAPER = "Gao et al. 2021"
 ABOUT = "arXiv:2106.15776, tables 1, 2, 4, and 5"
+BIBTEX = """
+@article{gao2021local,
+  author  = {Ruize Gao and Feng Liu and Kaiwen Zhou and Gang Niu and Bo Han and James Cheng},
+  title   = {Local Reweighting for Adversarial Training},
+  journal = {arXiv preprint arXiv:2106.15776},
+  year    = {2021},
+}
+"""
 METRICS = {"natural": "natural", "pgd20": "pgd", "cw": "cw", "autoattack": "autoattack"}
 ATTACK_SEEDS = 5  # behind every figure under attack (section 5.2); natural accuracy has no seeds
 

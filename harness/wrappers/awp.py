@@ -32,6 +32,17 @@ class AWP(Wrapper):
         PluginFault: no tensor of the network can move, so that AWP would have no effect.
     """
 
+    bibtex = """
+@inproceedings{wu2020adversarial,
+  author    = {Dongxian Wu and Shu-Tao Xia and Yisen Wang},
+  title     = {Adversarial Weight Perturbation Helps Robust Generalization},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2020},
+  eprint    = {2004.05884},
+  archivePrefix = {arXiv},
+}
+"""
+
     gamma: Annotated[float, Ge(0), Doc("length of the perturbation, as a fraction of each layer's norm")] = 0.01
     warm_up: Annotated[float, Interval(ge=0, le=1), Doc("fraction of the training before it begins")] = 0.0
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.errors import HarnessError
-from harness.plugin.ball import GAUSSIAN_START_SCALE, Ball, LInf, Start
+from harness.plugin.ball import GAUSSIAN_START_SCALE, Ball, LInf, Start, radius_text
 from harness.plugin.threat import Threat
 from tests.balls import L2
 from tests.tiny import draws, make_threat
@@ -180,3 +180,21 @@ class TestThreat:
         with pytest.raises(Hidden):
             other.seen_as(("epsilon",), Hidden).ball(images())
         assert isinstance(other.seen_as(("epsilon", "norm"), Hidden).ball(images()), L2)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "text"),
+    [
+        *((level / 255, f"{level}/255") for level in (1, 2, 8, 16, 254)),
+        (0.0313725490196078, "8/255"),  # as a file spells it, with 15 digits
+        (0.1, "0.1"),
+        (0.0314, "0.0314"),  # not 8/255, by one part in a thousand
+        (0.2, "0.2"),  # 51/255, which nobody writes
+        (0.0, "0"),
+        (1.0, "1"),
+        (2.5, "2.5"),  # in another norm
+        (math.inf, "inf"),
+    ],
+)
+def test_a_radius_is_written_as_people_write_it(epsilon: float, text: str) -> None:
+    assert radius_text(epsilon) == text
