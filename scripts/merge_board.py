@@ -1,6 +1,8 @@
 """Take the results of a database that came back, such as a board's, into ``leaderboard.db``.
 
 python -m scripts.merge_board runs/boards/two-cores/board.db
+
+A database of an older schema is refused: ``harness upgrade --db FILE`` upgrades it and keeps a copy.
 """
 
 from __future__ import annotations

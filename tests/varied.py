@@ -47,7 +47,7 @@ def varied_store(file: Path) -> Store:
     wrapped = _run(store, method="lrat", wrappers=({"name": "awp", "settings": {}, "departures": {}},))
     _attacked(store, add_checkpoint(store, wrapped, "early", 1), "11110000", "11000000")
     _attacked(store, add_checkpoint(store, wrapped), "11110001", "11001000")
-    _attacked(store, _last(store, training=LONGER), "10110001", "10001000", "10001011")  # run 6
+    _attacked(store, _last(store, training=LONGER), "10110001", "10001000", "11111000", "10001011")  # run 6
     add_evaluation(store, _last(store, method="trades"), "natural", {}, as_digits("11111111"))  # natural alone
     other = _last(store, OTHER_TOY, method="mart")  # run 8
     add_evaluation(store, other, "pgd", PGD, as_digits("10000000"))

@@ -22,8 +22,8 @@ from harness.store.schema import VERSION_TABLE, Base
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
-REVISION = "0003"
-OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002")
+REVISION = "0004"
+OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003")
 BUSY_TIMEOUT_MS = 60_000
 
 

@@ -15,9 +15,12 @@ from harness.errors import StoreError
 from harness.events import BlockDone
 from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
+from harness.statistics.figures import Figure
 from harness.store import database, migrations
 from harness.store.database import upgrade_database
+from harness.store.merging import merge_database
 from harness.store.store import Store
+from harness.targets.probe import same_function
 
 ASSETS = Path(__file__).parents[2] / "assets"
 OLD = sorted(ASSETS.glob("schema-*.db"))
@@ -32,6 +35,14 @@ def rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
             for table in tables
             if table != "harness_schema_version"
         }
+
+
+def figures(location: str) -> dict[str, object]:
+    """The figures of the only row that was measured."""
+    store = Store.read(location)
+    (board,) = [board for board in boards(store) if board.source == MEASURED]
+    store.close()
+    return dict(board.rows[0].metrics)
 
 
 @pytest.fixture(params=OLD, ids=lambda file: file.stem)
@@ -58,7 +69,7 @@ def test_no_row_is_lost_and_the_copy_holds_the_old_rows(old: Path) -> None:
 
 
 def test_what_was_upgraded_can_be_read_and_written(old: Path) -> None:
-    upgrade_database(str(old))
+    old_revision, _ = upgrade_database(str(old))
     store = Store.write(str(old))
     (run,) = store.runs()
     checkpoint = run.checkpoint("last")
@@ -68,13 +79,34 @@ def test_what_was_upgraded_can_be_read_and_written(old: Path) -> None:
         ("pgd", 0, True),
         ("pgd", 1, True),
     ]
-    assert store.margins(checkpoint.evaluations[0].id) is None  # they were not kept then
+    margins = store.margins(checkpoint.evaluations[0].id)
+    assert (margins is None) == (old_revision in ("0001", "0002"))  # they were not kept then
     (board,) = [board for board in boards(store) if board.source == MEASURED]
     assert board.rows[0].metrics["pgd"] is not None
     number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 1}, 0, 2)
     store.add_block(BlockDone(number, 0, bytes([1, 0]), 0.1, (), (0.5, -0.5)))
     assert store.margins(number) == [0.5, -0.5]
     store.close()
+
+
+def test_an_upgraded_database_has_the_views_with_the_figures_of_its_board(old: Path) -> None:
+    upgrade_database(str(old))
+    with contextlib.closing(sqlite3.connect(old)) as connection:
+        found = dict(connection.execute("SELECT attack, median_percent FROM leaderboard_by_network").fetchall())
+    known = figures(str(old))
+    medians = {attack: figure.median for attack, figure in known.items() if isinstance(figure, Figure)}
+    assert found == {attack: medians[attack] for attack in ("natural", "pgd")}
+
+
+def test_an_older_database_is_merged_after_its_upgrade_and_not_before(old: Path, tmp_path: Path) -> None:
+    into = str(tmp_path / "into.db")
+    with pytest.raises(StoreError, match=r"older schema .*: `harness upgrade`"):
+        merge_database(str(old), into, same_function)
+    assert not Path(into).exists()
+    upgrade_database(str(old))
+    merged = merge_database(str(old), into, same_function)
+    assert (merged.runs, merged.evaluations, merged.left) == (1, 3, [])
+    assert figures(into) == figures(str(old)) != {}
 
 
 def test_the_newest_schema_is_left_alone(tmp_path: Path) -> None:
