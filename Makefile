@@ -3,8 +3,9 @@
 # make leaderboard   train and attack what leaderboard.db publishes, again if anything changed
 # make photographs   train and attack a board of photographs, and add it to leaderboard.db; PHOTOGRAPHS names them
 # make slow          the tests that take minutes
+# make browser       the tests of the web page, in a Chromium that is installed
 
-.PHONY: demo test slow leaderboard photographs clean
+.PHONY: demo test slow browser leaderboard photographs clean
 .DEFAULT_GOAL := demo
 
 BIN := .venv/bin
@@ -36,10 +37,13 @@ test: .venv/developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow and not browser"
 
 slow: .venv/developer
 	$(BIN)/pytest -m slow
+
+browser: .venv/developer
+	$(BIN)/pytest -m browser
 
 leaderboard: .venv/user
 	@mkdir -p runs

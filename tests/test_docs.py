@@ -15,7 +15,7 @@ from tests.command import exit_code
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [ROOT / "docs" / f"{name}.md" for name in ("plugins", "methods", "results", "evaluation")]
+PAGES = [ROOT / "docs" / f"{name}.md" for name in ("plugins", "methods", "results", "evaluation", "site")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

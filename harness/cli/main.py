@@ -21,6 +21,7 @@ from harness.cli import (
     run,
     runs,
     show,
+    site,
     upgrade,
 )
 from harness.cli.options import Command, Group
@@ -79,6 +80,7 @@ _add("reproduce", reproduce.reproduce, "reproduce table4 --dataset digits --seed
 _add("bench", bench.bench, "bench", "bench --arch smallcnn --json", "bench --device cuda --precision bfloat16")
 _add("runs", runs.runs, "runs")
 _add("show", show.show, "show 12")
+_add("site", site.site, "site", "site --out public --db results.db")
 _add("new", plugins.new, "new method half-way")
 _add("check", plugins.check, "check method half-way --plugin half_way.py")
 _add("upgrade", upgrade.upgrade, "upgrade --db results.db")

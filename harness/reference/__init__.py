@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from harness.reference import fastat, lrat_paper
 from harness.reference.figure import ReportedFigure, remarks_on
 
-__all__ = ["ABOUT", "BIBTEX", "ReportedFigure", "remarks_on", "reported_figures"]
+__all__ = ["ABOUT", "BIBTEX", "THREATS", "ReportedFigure", "remarks_on", "reported_figures"]
 
 ABOUT = {publication.PAPER: publication.ABOUT for publication in (lrat_paper, fastat)}
 """Publication -> where to find it, and the conditions under which its figures were measured."""
 
+THREATS = {publication.PAPER: publication.THREAT for publication in (lrat_paper, fastat)}
+"""Publication -> norm and radius of its attacks' ball."""
 
 BIBTEX = {publication.PAPER: publication.BIBTEX for publication in (lrat_paper, fastat)}
 """Publication -> its entry of BibTeX."""

@@ -27,6 +27,7 @@ BIBTEX = """
   year    = {2026},
 }
 """
+THREAT = ("Linf", 8 / 255)
 METRICS = {  # the last one ranks
     "clean": "natural",
     "pgd10": "pgd10",

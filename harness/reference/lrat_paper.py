@@ -18,6 +18,7 @@ BIBTEX = """
   year    = {2021},
 }
 """
+THREAT = ("Linf", 8 / 255)  # of every table
 METRICS = {"natural": "natural", "pgd20": "pgd", "cw": "cw", "autoattack": "autoattack"}
 ATTACK_SEEDS = 5  # behind every figure under attack (section 5.2); natural accuracy has no seeds
 

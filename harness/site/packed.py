@@ -1,0 +1,32 @@
+"""Documents in forms that a page opens without a request: JSON in a script tag, or compressed in a script file."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from typing import Any
+
+
+def finite(value: Any) -> Any:
+    """The document with null in place of each number that JSON lacks: infinity, NaN."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def compact(document: Any) -> str:
+    """JSON without white space, in ASCII."""
+    return json.dumps(finite(document), separators=(",", ":"), allow_nan=False)
+
+
+def packed_script(name: str, document: Any) -> bytes:
+    """A script that hands a compressed document to ``harness.unpack``.
+
+    Base64 has no character that could end a script or a string, whatever the document says.
+    """
+    packed = base64.b64encode(gzip.compress(compact(document).encode(), 9, mtime=0)).decode()
+    return f'harness.packed["{name}"]="{packed}";\n'.encode()

@@ -1,0 +1,115 @@
+"""A whole site as files in memory: what ``harness site`` writes, and ``harness serve`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import jinja2
+
+from harness import __version__
+from harness.leaderboard.board import MEASURED
+from harness.leaderboard.ranking import boards
+from harness.leaderboard.render_json import render_json
+from harness.site.boards import Document, board_tabs
+from harness.site.packed import packed_script
+from harness.site.seeds import attempts
+from harness.store.store import Store
+
+PAGES = {"index.html": "Leaderboard"}
+
+# `file:` since some browsers take a page that was opened from a file for no origin at all, which 'self' never matches
+POLICY = (
+    "default-src 'none'; script-src 'self' file:; style-src 'self' file:; img-src 'self' data:; connect-src {connect};"
+    " base-uri 'none'; form-action 'none'"
+)
+
+Files = dict[str, bytes]
+
+
+def make_site(store: Store, *, database: str, made: str, live: str | None = None) -> Files:
+    """Every file of the site, by its path below the site's folder.
+
+    Args:
+        database: the name of the database, for the foot of the page.
+        made: when the site is made, in words.
+        live: for a server: what changes if the database changes; pages ask for it again and again. None: pages ask for
+            nothing.
+    """
+    everything = boards(store)
+    groups = attempts(store.runs())
+    tabs = board_tabs(store, everything, groups)
+    shared = {
+        "pages": PAGES.items(),
+        "version": __version__,
+        "database": database,
+        "made": made,
+        "live": live,
+        "policy": POLICY.format(connect="'none'" if live is None else "'self'"),
+        "tabs": tabs,
+        "measured": any(board.source == MEASURED for board in everything),
+    }
+    return {
+        **{page: _rendered(page, shared) for page in PAGES},
+        "data/boards.js": packed_script("boards", _board_data(tabs)),
+        "leaderboard.json": render_json(everything).encode(),
+        **static_files(),
+    }
+
+
+def _rendered(page: str, values: Mapping[str, Any]) -> bytes:
+    return _environment().get_template(page).render(values, page=page).encode()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("harness.site"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def static_files() -> Files:
+    """Style, scripts, and libraries with their licences, which are the same in every site."""
+    return dict(_below(resources.files("harness.site") / "static", "static"))
+
+
+def _below(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _below(entry, f"{path}/{entry.name}")
+        else:
+            yield f"{path}/{entry.name}", entry.read_bytes()
+
+
+def _board_data(tabs: Sequence[Document]) -> Document:
+    """What the scripts of the board need beyond the tables: numbers to sort by and to draw, and the details of rows."""
+    return {
+        "tabs": [{"id": tab["id"], "boards": [board["id"] for board in tab["boards"]]} for tab in tabs],
+        "boards": [_board_numbers(board) for tab in tabs for board in tab["boards"]],
+    }
+
+
+def _board_numbers(board: Document) -> Document:
+    columns = [column["name"] for column in board["columns"]]
+    kept = ("id", "source", "protocol", "axes", "ranked_by")
+    return {
+        **{key: board[key] for key in kept},
+        "columns": columns,
+        "titles": [column["title"] for column in board["columns"]],
+        "sortable": ["rank", "method", *board["words"], *columns, *board["counts"]],
+        "rows": [_row_numbers(board, row) for row in board["rows"]],
+    }
+
+
+def _row_numbers(board: Document, row: Document) -> Document:
+    kept = ("rank", "method", "network", "checkpoint", "figures", "flags", "about", "runs", "failed")
+    counts = {name: row["texts"][name] for name in board["counts"]}
+    return {**counts, **{key: row[key] for key in kept}}

@@ -1,0 +1,65 @@
+"""The store, read once, so that all pages of a site show the same moment while other processes write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from harness.reference import ReportedFigure
+from harness.store.records import ModelRecord, ProtocolRecord, RunRecord
+from harness.store.store import Store
+
+
+class Snapshot(Store):
+    """A store that remembers what it has read. What its methods return is never read anew."""
+
+    @classmethod
+    def of(cls, location: str | None) -> Snapshot:
+        """Open the database for reading; a missing file has the reported figures alone."""
+        return cls(Store.read(location)._engine)
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._verdicts: dict[int, bytes] = {}
+        self._margins: dict[int, list[float] | None] = {}
+
+    def runs(self) -> list[RunRecord]:
+        return self._runs
+
+    def models(self) -> list[ModelRecord]:
+        return self._models
+
+    def protocols(self) -> list[ProtocolRecord]:
+        return self._protocols
+
+    def reported(self) -> list[ReportedFigure]:
+        return self._reported
+
+    def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
+        wanted = set(evaluation_ids)
+        if unread := wanted - self._verdicts.keys():
+            self._verdicts |= super().verdicts_of(unread)
+        return {number: self._verdicts[number] for number in sorted(wanted)}
+
+    def margins(self, evaluation_id: int) -> list[float] | None:
+        if evaluation_id not in self._margins:
+            self._margins[evaluation_id] = super().margins(evaluation_id)
+        return self._margins[evaluation_id]
+
+    @cached_property
+    def _runs(self) -> list[RunRecord]:
+        return super().runs()
+
+    @cached_property
+    def _models(self) -> list[ModelRecord]:
+        return super().models()
+
+    @cached_property
+    def _protocols(self) -> list[ProtocolRecord]:
+        return super().protocols()
+
+    @cached_property
+    def _reported(self) -> list[ReportedFigure]:
+        return super().reported()
