@@ -1,7 +1,40 @@
-"""Find the training method that gives the most robust network: one protocol, every seed, the uncertainty shown."""
+"""Find the training method that gives the most robust network: one protocol, every seed, the uncertainty shown.
+
+The names of ``__all__`` are the Python interface: ``docs/api.md`` describes them. Each is imported at its first use.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from harness.registry.moved import tell_of_moved_modules
 
+if TYPE_CHECKING:
+    from harness.api.contents import TableColumn as TableColumn
+    from harness.api.results import Results as Results
+    from harness.api.results import open as open
+    from harness.api.table import Table as Table
+    from harness.errors import HarnessError as HarnessError
+
 __version__ = "0.1.0"
 
+_PLACES = {
+    "HarnessError": "harness.errors",
+    "Results": "harness.api.results",
+    "Table": "harness.api.table",
+    "TableColumn": "harness.api.contents",
+    "open": "harness.api.results",
+}
+__all__ = ["HarnessError", "Results", "Table", "TableColumn", "open"]
+
 tell_of_moved_modules()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}", name=name)
+    from importlib import import_module
+
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -41,7 +41,7 @@ INSTEAD_OF = {
     "kappa": "steps_to_flip, or the confidence of CW in the modules of CW",
 }
 MAY_SAY: dict[str, tuple[str, ...]] = {
-    "arch": ("cli/",),  # users type --arch
+    "arch": ("api/", "cli/"),  # users type --arch, and arch= in Python
     "kappa": ("attacks/cw.py", "methods/_local_weights.py", "plugin/adversary.py"),  # the confidence of CW
 }
 

@@ -41,6 +41,11 @@ class Trained:
         """The network with its code and its settings that differ from the defaults."""
         return _named(self.network, self.code.get("network"), self.network_settings)
 
+    @property
+    def short_label(self) -> str:
+        """The label without code, which a user may type where only one code was run."""
+        return _CODE.sub("", self.label)
+
 
 @dataclass(frozen=True)
 class Contestant(Trained):
@@ -59,11 +64,6 @@ class Contestant(Trained):
     train_seed: int | None = None
     training_sha256: str | None = None
 
-    @property
-    def short_label(self) -> str:
-        """The label without code, which a user may type where only one code was run."""
-        return _CODE.sub("", self.label)
-
 
 def _named(name: str, code: str | None, departures: dict[str, Any]) -> str:
     """``mine@3fa1c2d0 floor=0.1`` for a plugin that does not ship, ``sat@version 2`` for one that has changed."""
@@ -76,26 +76,31 @@ def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
     return list({run.identity: run for run in runs if run.status == "done"}.values())
 
 
+def trained_by(run: RunRecord) -> Trained:
+    """What a run trained, and how."""
+    return Trained(
+        method=run.method,
+        settings=run.method_departures,
+        wrappers=tuple(_named(w["name"], run.code.get(f"wrapper {w['name']}"), w["departures"]) for w in run.wrappers),
+        network=run.network,
+        network_settings=run.network_departures,
+        code=run.code,
+    )
+
+
 def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> Iterator[Contestant]:
     """Every checkpoint of the runs, then every model from elsewhere."""
     for run in runs:
         for checkpoint in run.checkpoints:
             shared = [run.method, run.method_settings, run.wrappers, run.network, run.network_settings, run.code]
             yield Contestant(
-                method=run.method,
-                settings=run.method_departures,
-                wrappers=tuple(
-                    _named(w["name"], run.code.get(f"wrapper {w['name']}"), w["departures"]) for w in run.wrappers
-                ),
-                network=run.network,
-                network_settings=run.network_departures,
+                **vars(trained_by(run)),
                 kin=canonical_json([*shared, checkpoint.name, checkpoint.epoch]),
                 number=run.id,
                 train_seed=run.train_seed,
                 dataset=run.dataset,
                 training_sha256=run.training_sha256,
                 checkpoint=checkpoint,
-                code=run.code,
             )
     for model in models:
         yield Contestant(

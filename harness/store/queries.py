@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import defer, selectinload, sessionmaker
@@ -53,6 +53,16 @@ _WHOLE_RUN = (
     selectinload(RunRow.checkpoints).options(*_WHOLE_CHECKPOINT),
 )
 _WHOLE_MODEL = (selectinload(ModelRow.dataset), selectinload(ModelRow.checkpoint).options(*_WHOLE_CHECKPOINT))
+
+
+class PackedBlock(NamedTuple):
+    """The verdicts of a block, packed to bits, and its margins, packed to float16; see ``harness.store.verdicts``."""
+
+    evaluation_id: int
+    start: int
+    examples: int
+    verdicts: bytes
+    margins: bytes | None
 
 
 class Queries:
@@ -163,6 +173,16 @@ class Queries:
             packed = list(session.scalars(query))
         kept = [part for part in packed if part is not None]
         return unpack_margins(b"".join(kept)) if len(kept) == len(packed) else None
+
+    def packed_blocks(self, evaluation_ids: Sequence[int]) -> Iterator[PackedBlock]:
+        """The blocks of many evaluations, one after the other, so that few are in memory at a time."""
+        columns = [getattr(BlockRow, name) for name in PackedBlock._fields]
+        with self._reading() as session:
+            for start in range(0, len(evaluation_ids), IDS_A_QUERY):
+                some = evaluation_ids[start : start + IDS_A_QUERY]
+                blocks = select(*columns).where(BlockRow.evaluation_id.in_(some))
+                for row in session.execute(blocks.execution_options(yield_per=100)):
+                    yield PackedBlock(*row)
 
 
 def record_of(row: Base, cls: type[Record], **others: Any) -> Record:

@@ -1,0 +1,166 @@
+"""The columns of every table of the Python interface: name, kind, unit, and meaning. ``docs/api.md`` lists them all."""
+
+from __future__ import annotations
+
+from harness.api.contents import TableColumn
+
+_ALL = {
+    column.name: column
+    for column in (
+        # ---- which network
+        TableColumn("run", "int", "", "number of the run; none for a model that harness did not train"),
+        TableColumn(
+            "method", "category", "", "the method with its settings that are not defaults, as on the leaderboard"
+        ),
+        TableColumn("network", "category", "", "the network with its settings that are not defaults"),
+        TableColumn("dataset", "category", "", "name of the data set"),
+        TableColumn("dataset_fingerprint", "category", "", "SHA-256 of the data set's images and labels"),
+        TableColumn("train_seed", "int", "", "seed of the training; none for a model that harness did not train"),
+        TableColumn("attempt", "int", "", "from 1; `fresh` makes another attempt"),
+        TableColumn("current", "bool", "", "whether this attempt is the one that the leaderboard counts"),
+        TableColumn("checkpoint", "category", "", "`early` or `last`; `given` for a model that harness did not train"),
+        TableColumn("checkpoint_epoch", "int", "", "epoch after which the checkpoint was taken"),
+        TableColumn("parameters", "int", "", "how many numbers the network's parameters hold"),
+        # ---- a run
+        TableColumn("identity", "text", "", "SHA-256 of everything that determines the trained network"),
+        TableColumn("status", "category", "", "`running` (also: stopped), `done`, or `failed`"),
+        TableColumn("failure", "text", "", "why the training failed"),
+        TableColumn("method_settings", "json", "", "every setting of the method"),
+        TableColumn("network_settings", "json", "", "every setting of the network"),
+        TableColumn("training", "json", "", "the training part of the protocol"),
+        TableColumn("training_sha256", "category", "", "SHA-256 of the training part of the protocol"),
+        TableColumn("epochs", "int", "", "epochs of a whole training"),
+        TableColumn("epochs_done", "int", "", "epochs trained so far"),
+        TableColumn("training_s", "float", "s", "duration of the epochs trained so far"),
+        TableColumn("created_utc", "time", "UTC", "when it was begun"),
+        TableColumn("finished_utc", "time", "UTC", "when the training ended"),
+        TableColumn("device", "category", "", "device that computed it; the first one, if several did"),
+        TableColumn("host", "category", "", "machine that computed it; the first one, if several did"),
+        TableColumn("folder", "text", "", "folder of its weights and log, below the folder of runs"),
+        TableColumn("sha256", "text", "", "SHA-256 that identifies the model: weights, preprocessing, and source"),
+        TableColumn("provenance", "json", "", "where it came from, and what was put around it"),
+        # ---- an epoch
+        TableColumn("epoch", "int", "", "number of the epoch, from 1"),
+        TableColumn("loss", "float", "", "the method's loss, mean over the epoch's batches"),
+        TableColumn("lr", "float", "", "learning rate of the epoch's last update"),
+        TableColumn("images", "int", "images", "images trained on in the epoch"),
+        TableColumn("duration_s", "float", "s", "how long it took; of an evaluation the sum over its blocks"),
+        TableColumn("diagnostics", "json", "", "what the method logged: name -> mean over the epoch's batches"),
+        # ---- an evaluation, a verdict
+        TableColumn("evaluation", "int", "", "number of the evaluation: one attack with one seed on one checkpoint"),
+        TableColumn("attack", "category", "", "name of the attack; `natural` is the accuracy without one"),
+        TableColumn("settings", "json", "", "every setting that identifies the attack's results"),
+        TableColumn("settings_sha256", "category", "", "SHA-256 of these settings"),
+        TableColumn("epsilon", "float", "pixel scale [0, 1]", "radius of the ball; none where the attack uses no ball"),
+        TableColumn("norm", "category", "", "norm of the ball"),
+        TableColumn("seed", "int", "", "attack seed, from 0"),
+        TableColumn("sample", "category", "", "which test images: `first` of the data set (or all), or `balanced`"),
+        TableColumn("examples", "int", "images", "how many test images"),
+        TableColumn("done", "int", "images", "how many of them have a verdict"),
+        TableColumn("complete", "bool", "", "whether all of them have a verdict"),
+        TableColumn("correct", "int", "images", "how many of those with a verdict the network classifies rightly"),
+        TableColumn("accuracy_percent", "float", "%", "share of those that are complete; none while it is incomplete"),
+        TableColumn("warnings", "json", "", "what the attack warned of"),
+        TableColumn("position", "int", "", "the image's number in the evaluation set, from 0"),
+        TableColumn(
+            "margin", "float", "", "p_y - max over i != y of p_i at the adversarial image, in [-1, 1]; three digits"
+        ),
+        # ---- a finding
+        TableColumn("examined", "category", "", "`model`, or its stored `verdicts`"),
+        TableColumn("check", "category", "", "name of the check of rigour"),
+        TableColumn("mark", "category", "", "the flag's character on the leaderboard; empty unless flagged"),
+        TableColumn("value", "float", "", "what was measured; its unit depends on the check"),
+        TableColumn("threshold", "float", "", "largest value that passes"),
+        TableColumn("reason", "text", "", "what was seen, and what it suggests"),
+        # ---- a figure of the leaderboard
+        TableColumn("source", "category", "", "`measured` here, or `reported` by a publication"),
+        TableColumn("protocol", "category", "", "name of the protocol; of reported figures the publication"),
+        TableColumn("fingerprint", "category", "", "fingerprint of the protocol; of reported figures the publication"),
+        TableColumn("rank", "int", "", "rank on its board; equal figures share a rank"),
+        TableColumn("median_percent", "float", "%", "median over attack seeds; of several networks, of their medians"),
+        TableColumn(
+            "std_percent", "float", "points", "deviation over attack seeds; of several networks its root mean square"
+        ),
+        TableColumn("n", "int", "", "how many attack seeds"),
+        TableColumn("networks", "int", "", "how many networks, each trained from another seed"),
+        TableColumn("train_mean_percent", "float", "%", "mean over training seeds of the networks' medians"),
+        TableColumn("train_std_percent", "float", "points", "standard deviation over training seeds"),
+        TableColumn("wilson_low_percent", "float", "%", "lower end of Wilson's 95 % interval over the test images"),
+        TableColumn("wilson_high_percent", "float", "%", "upper end of Wilson's 95 % interval over the test images"),
+        TableColumn("train_t_low_percent", "float", "%", "lower end of Student's 95 % interval over training seeds"),
+        TableColumn("train_t_high_percent", "float", "%", "upper end of Student's 95 % interval over training seeds"),
+        TableColumn("tied", "bool", "", "whether the row does not differ significantly from its board's best row"),
+        TableColumn("flags", "text", "", "the marks of its flags; empty if none was raised, none if not examined"),
+        TableColumn("reported_percent", "float", "%", "the figure: a median or a mean, as `statistic` says"),
+        TableColumn("statistic", "category", "", "`median` over attack seeds, or `mean` over training seeds"),
+        TableColumn("seeds", "int", "", "how many seeds the statistic is taken over"),
+        TableColumn("paper", "category", "", "the publication"),
+        TableColumn("paper_table", "category", "", "the table of the publication that prints the figure"),
+        TableColumn("note", "text", "", "a remark on the figure"),
+        # ---- a comparison
+        TableColumn("first", "category", "", "what is compared"),
+        TableColumn("second", "category", "", "what it is compared with"),
+        TableColumn(
+            "level",
+            "category",
+            "",
+            "`methods` (over training seeds), `images` (right under every attack seed), `attack seed`, or `class`",
+        ),
+        TableColumn("class", "category", "", "name of the class"),
+        TableColumn("first_run", "int", "", "number of the first network's run"),
+        TableColumn("second_run", "int", "", "number of the second network's run"),
+        TableColumn("unit", "category", "", "unit of inference: `training seeds` or `test images`"),
+        TableColumn("units", "int", "", "how many of these units"),
+        TableColumn("first_percent", "float", "%", "accuracy of the first"),
+        TableColumn("second_percent", "float", "%", "accuracy of the second"),
+        TableColumn("difference_points", "float", "points", "first minus second"),
+        TableColumn("low_points", "float", "points", "lower end of the difference's 95 % interval"),
+        TableColumn("high_points", "float", "points", "upper end of the difference's 95 % interval"),
+        TableColumn("test", "category", "", "`paired t` over training seeds, or `McNemar` over images"),
+        TableColumn("p", "float", "", "p-value of the test"),
+        TableColumn("p_holm", "float", "", "the same, corrected over all classes by Holm's method"),
+    )
+}
+
+
+_OF_VERDICT = TableColumn("correct", "bool", "", "whether the network classifies the image rightly under the attack")
+_OF_FINDING = TableColumn("status", "category", "", "`passed`, `flagged`, or `not-applicable`")
+
+
+def columns(*names: str, own: TableColumn | None = None) -> tuple[TableColumn, ...]:
+    """The columns of these names; ``own`` is the one that means something else in this table than elsewhere."""
+    return tuple(own if own is not None and own.name == name else _ALL[name] for name in names)
+
+
+NETWORK = ("run", "method", "network", "dataset", "dataset_fingerprint", "train_seed", "attempt", "current")
+OF_EVALUATION = ("attack", "settings_sha256", "epsilon", "norm", "seed", "sample", "examples")
+
+RUNS = columns(
+    *NETWORK,
+    *("status", "failure", "epochs", "epochs_done", "training_s", "created_utc", "finished_utc", "device", "host"),
+    *("parameters", "identity", "training_sha256", "method_settings", "network_settings", "training", "folder"),
+)
+MODELS = columns(
+    *("method", "network", "dataset", "dataset_fingerprint", "parameters", "created_utc", "sha256", "provenance"),
+)
+EPOCHS = columns(*NETWORK, "epoch", "loss", "lr", "images", "duration_s", "diagnostics")
+EVALUATIONS = columns(
+    *("evaluation", *NETWORK, "checkpoint", "checkpoint_epoch", *OF_EVALUATION, "done", "complete", "correct"),
+    *("accuracy_percent", "duration_s", "created_utc", "device", "host", "settings", "warnings"),
+)
+OF_IMAGE = columns("position", "correct", "margin", own=_OF_VERDICT)
+VERDICTS = (*columns("evaluation", *NETWORK, "checkpoint", *OF_EVALUATION), *OF_IMAGE)
+FINDINGS = columns(
+    *(*NETWORK, "checkpoint", "examined", "epsilon", "norm", "sample", "examples", "check", "status", "mark"),
+    *("value", "threshold", "reason", "created_utc"),
+    own=_OF_FINDING,
+)
+REPORTED = columns(
+    *("paper", "paper_table", "dataset", "network", "method", "checkpoint", "attack", "reported_percent"),
+    *("std_percent", "statistic", "seeds", "note"),
+)
+COMPARISON = columns(
+    *("first", "second", "dataset", "attack", "sample", "examples", "level", "train_seed", "seed", "class"),
+    *("first_run", "second_run", "unit", "units", "first_percent", "second_percent", "difference_points"),
+    *("low_points", "high_points", "test", "p", "p_holm"),
+)

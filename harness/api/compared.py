@@ -1,0 +1,88 @@
+"""A comparison of two methods or networks as a table: over training seeds, over images, by attack seed, by class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.api import columns
+from harness.api.table import Table
+from harness.comparison.comparison import Comparison, NetworkComparison, Tested, compare
+from harness.comparison.labels import known_labels
+from harness.comparison.naming import Where, find_two
+from harness.leaderboard.pairs import MCNEMAR, PAIRED_T
+from harness.store.store import Store
+
+METHODS, IMAGES, SEED, CLASS = "methods", "images", "attack seed", "class"
+"""The levels of a comparison."""
+
+
+def comparison_table(
+    store: Store,
+    first: str,
+    second: str,
+    where: Where,
+    attack: str | None,
+    data_dir: Path | None = None,
+    plugins: Sequence[Path] = (),
+) -> Table:
+    """Compare two entrants; see ``Results.compare``."""
+    one, other = find_two(store, first, second, where)
+    labels = known_labels(one.networks[0].dataset, data_dir, tuple(plugins))
+    found = compare(store, one, other, attack, labels)
+    title = f"{one.name} compared with {other.name}"
+    return Table.of_rows(title, columns.COMPARISON, list(_rows(found)), notes=found.notes)
+
+
+def _rows(found: Comparison) -> Iterator[dict[str, Any]]:
+    network = found.networks[0].first
+    empty = dict.fromkeys((column.name for column in columns.COMPARISON), None)
+    common = empty | {
+        "first": found.first.name,
+        "second": found.second.name,
+        "dataset": network.dataset.name,
+        "attack": found.column.name,
+        "sample": found.column.images.sample,
+        "examples": found.column.examples,
+    }
+    if found.methods is not None:
+        t = found.methods
+        yield common | {
+            "level": METHODS,
+            "unit": "training seeds",
+            "units": t.n,
+            "difference_points": t.difference,
+            "low_points": t.interval.low,
+            "high_points": t.interval.high,
+            "test": PAIRED_T,
+            "p": t.p,
+        }
+    for pair in found.networks:
+        yield from (common | row for row in _of_pair(pair))
+
+
+def _of_pair(pair: NetworkComparison) -> Iterator[dict[str, Any]]:
+    place = {"first_run": pair.first.number, "second_run": pair.second.number}
+    if pair.first.train_seed == pair.second.train_seed:
+        place["train_seed"] = pair.first.train_seed
+    interval = {"low_points": pair.interval.low, "high_points": pair.interval.high}
+    yield place | {"level": IMAGES} | _tested(pair.every) | interval
+    for seed, tested in pair.by_seed.items():
+        yield place | {"level": SEED, "seed": seed} | _tested(tested)
+    for name, tested in (pair.classes or {}).items():
+        yield place | {"level": CLASS, "class": name} | _tested(tested)
+
+
+def _tested(tested: Tested) -> dict[str, Any]:
+    table = tested.table
+    return {
+        "unit": "test images",
+        "units": table.examples,
+        "first_percent": table.first_percent,
+        "second_percent": table.second_percent,
+        "difference_points": table.difference,
+        "test": MCNEMAR,
+        "p": tested.p,
+        "p_holm": tested.p_holm,
+    }

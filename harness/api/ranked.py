@@ -1,0 +1,114 @@
+"""The leaderboard as a table: a row for each figure, or for each row of a board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness.api import columns
+from harness.api.contents import TableColumn
+from harness.api.filters import NAMES, chosen
+from harness.api.table import Table
+from harness.errors import UnknownName
+from harness.leaderboard.board import Board, Selection
+from harness.leaderboard.ranking import boards
+from harness.leaderboard.tidy import COLUMNS, tidy_rows
+from harness.store.store import Store
+
+TITLE = "leaderboard"
+LEADERBOARD = columns.columns(*COLUMNS)
+OF_ROW = columns.columns(
+    *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
+    *("networks", "tied", "flags"),
+)
+"""The columns of the wide form before those of the attacks."""
+
+OF_ATTACK = ("median_percent", "std_percent", "n", "train_mean_percent")
+"""The columns that each attack has in the wide form: ``pgd_median_percent``, and so on."""
+
+
+def leaderboard_table(
+    store: Store,
+    selected: Mapping[str, Any],
+    sort: str | None,
+    *,
+    wide: bool = False,
+    filters: Mapping[str, object],
+) -> Table:
+    """The boards of a store; see ``Results.leaderboard``.
+
+    Args:
+        selected: what ``Selection`` selects rows by.
+    """
+    found = boards(store, replace(Selection(sort=sort), **selected))
+    if not found:
+        _refuse_unknown(boards(store), selected)
+    return wide_table(found, filters) if wide else board_table(found, filters)
+
+
+def board_table(found: Sequence[Board], filters: Mapping[str, object] | None = None) -> Table:
+    """A row for each figure."""
+    rows = [row for board in found for row in _named(board)]
+    return Table.of_rows(TITLE, LEADERBOARD, chosen(rows, LEADERBOARD, filters or {}))
+
+
+def _named(board: Board) -> Iterator[dict[str, Any]]:
+    """The tidy rows of a board, with the further names that filters may give."""
+    names = {(row.label, row.arch_label, row.checkpoint): row for row in board.rows}
+    for tidy in tidy_rows([board]):
+        row = names[tidy["method"], tidy["network"], tidy["checkpoint"]]
+        yield tidy | {NAMES: {"method": (row.short_label, row.method), "network": (row.network,)}}
+
+
+def wide_table(found: Sequence[Board], filters: Mapping[str, object]) -> Table:
+    """A row for each row of a board; the attacks' columns stand in the order of the boards' columns."""
+    attacks = list(dict.fromkeys(column for board in found for column in board.columns))
+    of_attacks = tuple(
+        TableColumn(f"{attack}_{one.name}", one.kind, one.unit, f"{attack}: {one.meaning}")
+        for attack in attacks
+        for one in columns.columns(*OF_ATTACK)
+    )
+    rows = [row for board in found for row in _wide_rows(board, attacks)]
+    return Table.of_rows(TITLE, (*OF_ROW, *of_attacks), chosen(rows, OF_ROW, filters))
+
+
+def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for row in board.rows:
+        wide: dict[str, Any] = {
+            "dataset": board.dataset,
+            "source": board.source,
+            "protocol": board.protocol,
+            "fingerprint": board.fingerprint,
+            "examples": board.examples,
+            "rank": row.rank,
+            "method": row.label,
+            "network": row.arch_label,
+            "checkpoint": row.checkpoint,
+            "networks": row.train_seeds,
+            "tied": board.tied(row),
+            "flags": None if row.flags is None else "".join(flag.mark for flag in row.flags),
+            NAMES: {"method": (row.short_label, row.method), "network": (row.network,)},
+        }
+        for attack in attacks:
+            figure, mean = row.metrics.get(attack), row.means.get(attack)
+            train = mean or (figure.train if figure is not None else None)
+            values = (figure and figure.median, figure and figure.std, figure and figure.n, train and train.mean)
+            wide |= {f"{attack}_{name}": value for name, value in zip(OF_ATTACK, values, strict=True)}
+        yield wide
+
+
+def _refuse_unknown(everything: Sequence[Board], selected: Mapping[str, str | None]) -> None:
+    """Refuse a value that no row has; values that rows have, but no row together, select nothing."""
+    rows = [(board, row) for board in everything for row in board.rows]
+    known = {
+        "dataset": {board.dataset for board, _ in rows},
+        "network": {row.network for _, row in rows},
+        "checkpoint": {row.checkpoint for _, row in rows},
+        "protocol": {name for board, _ in rows for name in (board.protocol, board.fingerprint, *board.aliases)},
+    }
+    for name, value in selected.items():
+        there = known[name]
+        begun = name == "protocol" and any(text.startswith(str(value)) for text in there)
+        if rows and value is not None and value not in there and not begun:
+            raise UnknownName(name, value, there)
