@@ -1,12 +1,20 @@
-"""Write files so that a reader finds the old content or the new, never a part, and a failure leaves nothing behind."""
+"""Write files so that a reader finds the old content or the new, never a part, and a failure leaves nothing behind.
+
+Folders that a process works in are marked, so that no other process removes them meanwhile.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where folders are not marked
+    fcntl = None  # type: ignore[assignment]
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
@@ -57,6 +65,33 @@ def writable_directory(path: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # not empty, or never created
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def in_use(folders: Iterable[Path], *, alone: bool = False) -> Iterator[None]:
+    """Mark folders as in use, by a lock that ends with the process; leave out a folder that cannot be opened.
+
+    Args:
+        alone: nobody else may hold a folder; else several may.
+    Raises:
+        BlockingIOError: another process holds a folder in a way that excludes this one; ``filename`` names the folder.
+    """
+    with contextlib.ExitStack() as stack:
+        for folder in folders:
+            if fcntl is None or not folder.is_dir():
+                continue
+            try:
+                descriptor = os.open(folder, os.O_RDONLY)
+            except OSError:  # such as too many open files: the mark is a courtesy, the work goes on without it
+                continue
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BlockingIOError(error.errno, error.strerror, str(folder)) from None
+            except OSError:  # a file system without locks
+                continue
+        yield
 
 
 def _sync_directory(path: Path) -> None:

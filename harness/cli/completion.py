@@ -53,6 +53,29 @@ def _protocols() -> Iterable[str]:
     return protocol_names()
 
 
+def _stored(context: typer.Context, read: Callable[[Any], Iterable[str]]) -> Iterable[str]:
+    """What the database has; nothing where it cannot be read."""
+    from harness.errors import HarnessError
+    from harness.store.store import Store
+
+    try:
+        store = Store.read(context.params.get("db"))
+    except HarnessError:
+        return ()
+    try:
+        return list(read(store))
+    finally:
+        store.close()
+
+
+def _runs_and_models(store: Any) -> Iterable[str]:
+    return (*(str(run.id) for run in store.runs()), *dict.fromkeys(model.name for model in store.models()))
+
+
+def _tags(store: Any) -> Iterable[str]:
+    return dict.fromkeys(tag for owner in (*store.runs(), *store.models()) for tag in owner.tags)
+
+
 def _plugins(kind: str) -> Complete:
     return _choice(lambda context: _names(kind, context))
 
@@ -64,3 +87,5 @@ kinds = _choice(lambda _: (kind.noun for kind in _kinds().values()))
 listed_kinds = _choice(lambda _: (*_kinds(), "protocols"))
 protocols = _choice(lambda _: _protocols())
 checkpoints = words("early", "last")
+runs = _choice(lambda context: _stored(context, _runs_and_models))
+tags = _choice(lambda context: _stored(context, _tags))

@@ -17,6 +17,8 @@ from harness.cli import (
     leaderboard,
     listing,
     plugins,
+    remarks,
+    remove,
     reproduce,
     run,
     runs,
@@ -81,6 +83,9 @@ _add("bench", bench.bench, "bench", "bench --arch smallcnn --json", "bench --dev
 _add("runs", runs.runs, "runs")
 _add("show", show.show, "show 12")
 _add("site", site.site, "site", "site --out public --db results.db")
+_add("note", remarks.note, "note 12 'the figures of Table 2'", "note 12 ''")
+_add("tag", remarks.tag, "tag 12 13 --add paper --remove draft")
+_add("rm", remove.remove, "rm 12", "rm 3 4 --weights --yes")
 _add("new", plugins.new, "new method half-way")
 _add("check", plugins.check, "check method half-way --plugin half_way.py")
 _add("upgrade", upgrade.upgrade, "upgrade --db results.db")

@@ -5,6 +5,7 @@ This process is the only one that writes to the store; workers report to it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from harness.errors import PluginFault, TrainingFailed, normal
+from harness.errors import HarnessError, PluginFault, TrainingFailed, normal
 from harness.events import CheckpointDone, EpochDone, Event, Report, TrainingBegan
 from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.executors.executor import Executor, InProcess
@@ -21,6 +22,7 @@ from harness.execution.executors.processes import Processes
 from harness.execution.log import LOG_FILE, logging_to
 from harness.execution.summary import Summary
 from harness.execution.work import TrainWork
+from harness.files import in_use
 from harness.planning.assessment import Assessment
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
@@ -42,6 +44,18 @@ def default_workers(job: Assessment) -> int:
 def executor_for(items: int, workers: int, device: torch.device) -> Executor:
     """Several processes for several items on the CPU; else this process."""
     return Processes(workers) if workers > 1 and items > 1 and device.type == "cpu" else InProcess()
+
+
+@contextlib.contextmanager
+def working_in(folders: Sequence[Path]) -> Iterator[None]:
+    """Mark the folders of runs and models as in use, so that `harness rm` refuses to remove these."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with in_use(folders):
+            yield
+    except BlockingIOError as error:
+        raise HarnessError(f"{error.filename} is being removed by another command; run this one again") from None
 
 
 class Conductor:
@@ -81,7 +95,10 @@ class Conductor:
                 self._refuse(gap, gap.refusal, record)
         to_train = [(gap, record) for gap, record in opened if gap.passes is not None and record.status == "running"]
         device = runs[0].job.device
-        with executor_for(self.missing.items, self.workers, device) as executor:
+        at_work = [
+            self.runs_dir / record.folder for gap, record in opened if gap.passes or any(m.items for m in gap.models)
+        ]
+        with working_in(at_work), executor_for(self.missing.items, self.workers, device) as executor:
             self._train(to_train, executor)
             now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
             ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
@@ -201,7 +218,8 @@ def conduct_evaluation(
     entered()
     store.see_protocol(job.assessment.protocol_record(), job.assessment.protocol.training_document)
     device = job.assessment.device
-    with executor_for(missing.items, workers, device) as executor:
+    at_work = [model.folder for model in ready if model.gap.items]
+    with working_in(at_work), executor_for(missing.items, workers, device) as executor:
         Attacking(store, listen, summary).attack(ready, executor, workers if device.type == "cpu" else 1)
     return summary, model
 

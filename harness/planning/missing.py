@@ -120,22 +120,30 @@ def find_missing(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -
     if not fresh:
         _refuse_changed_code([spec for job in jobs for spec in job.specs], stored)
     newest = {run.identity: run for run in sorted(stored, key=lambda run: run.attempt)}
-    return Missing(runs=tuple(run for job in jobs for run in _run_gaps(job, newest, fresh)), stored=stored)
+    removed = store.removed_attempts()
+    return Missing(runs=tuple(run for job in jobs for run in _run_gaps(job, newest, removed, fresh)), stored=stored)
 
 
-def _run_gaps(job: RunJob, newest: Mapping[str, RunRecord], fresh: bool) -> Iterator[RunGap]:
-    """The networks of one job. Its plugins are tried once, and only if there is something to train."""
+def _run_gaps(
+    job: RunJob, newest: Mapping[str, RunRecord], removed: Mapping[str, int], fresh: bool
+) -> Iterator[RunGap]:
+    """The networks of one job. Its plugins are tried once, and only if there is something to train.
+
+    Args:
+        removed: the last attempts that were removed: a new attempt must not take up the files of one of these.
+    """
     trial = cache(partial(_trial, job))
     for spec in job.specs:
-        record = newest.get(spec.identity)
-        attempt = 1 if record is None else record.attempt + fresh
-        run = RunGap(job=job, spec=spec, attempt=attempt, record=None if fresh else record)
+        known = newest.get(spec.identity)
+        record = None if fresh else known
+        before = max(known.attempt if known is not None else 0, removed.get(spec.identity, 0))
+        run = RunGap(job=job, spec=spec, attempt=before + 1 if record is None else record.attempt, record=record)
         if not run.failed:
             passes, refusal = (None, None) if run.trained else trial()
             names = () if refusal else job.protocol.evaluation.checkpoints
-            known = {checkpoint.name: checkpoint for checkpoint in run.record.checkpoints} if run.record else {}
+            there = {checkpoint.name: checkpoint for checkpoint in run.record.checkpoints} if run.record else {}
             network = (spec.network, spec.network_settings)
-            models = tuple(model_gap(job, name, network, known.get(name)) for name in names)
+            models = tuple(model_gap(job, name, network, there.get(name)) for name in names)
             run = replace(run, models=models, passes=passes, refusal=refusal)
         yield run
 

@@ -22,8 +22,8 @@ from harness.store.schema import VERSION_TABLE, Base
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
-REVISION = "0004"
-OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003")
+REVISION = "0005"
+OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004")
 BUSY_TIMEOUT_MS = 60_000
 
 

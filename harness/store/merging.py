@@ -48,7 +48,7 @@ def merge_database(source: str, into: str | None, same_function: SameFunction) -
     settings and seed, and the images. So a second merge adds nothing. Trainings that are not finished and evaluations
     that are not complete are left out. If the other database has the same evaluation, not complete, the complete one
     takes its place. Of two examinations with the same settings the newer one stays; but of two that examined verdicts,
-    the one that saw all of them.
+    the one that saw all of them. A new run or model comes with its note and tags; one that is there keeps its own.
 
     Args:
         source: a path or a URL; it is only read.
@@ -109,7 +109,9 @@ class _Merge:
         if trained and not alike:
             self.merged.left.append(f"{name}: it is there already, with other weights")
             return
-        if not alike:
+        if alike:
+            self._leave_remarks(name, run, alike[-1])
+        else:
             alike = [self._added(run, known)]
             self.merged.runs += 1
         checkpoints = {checkpoint.name: checkpoint for checkpoint in alike[-1].checkpoints}
@@ -129,6 +131,8 @@ class _Merge:
             known.name = free_name(self._new, model.name, known.dataset.id)
             self._new.add(known)
             self.merged.models += 1
+        else:
+            self._leave_remarks(f"model {model.name}", model, known)
         self._take_results(f"model {model.name}", model.checkpoint, known.checkpoint)
 
     def _same_model(self, model: ModelRow) -> tuple[str, ModelRow | None] | None:
@@ -160,6 +164,13 @@ class _Merge:
         copy.dataset = self._dataset(run.dataset)
         self._new.add(copy)
         return copy
+
+    def _leave_remarks(self, name: str, mine: RunRow | ModelRow, its: RunRow | ModelRow) -> None:
+        """Say which remarks are left out: a row that is there keeps its own note and tags."""
+        lost = [f"the note {mine.note!r}"] if mine.note not in (None, its.note) else []
+        lost += [f"the tag {tag}" for tag in mine.tags if tag not in its.tags]
+        if lost:
+            self.merged.left.append(f"{name}: {', '.join(lost)}, since what is there keeps its own note and tags")
 
     def _take_results(self, name: str, mine: CheckpointRow, its: CheckpointRow) -> None:
         """Add to one checkpoint the evaluations and examinations of another one with the same weights."""

@@ -99,6 +99,7 @@ class ModelWriter(Queries):
                     checkpoint=CheckpointRow(name="given", epoch=None, sha256=sha256),
                     code=dict(code or {}),
                     probe=None if probe is None else dict(probe),
+                    tags=[],
                 )
                 session.add(row)
             row.name = name

@@ -30,6 +30,7 @@ from harness.store.schema import (
     ExaminationRow,
     ModelRow,
     ProtocolRow,
+    RemovedAttemptRow,
     ReportedRow,
     RunRow,
 )
@@ -103,6 +104,11 @@ class Queries:
             newest = select(RunRow).where(RunRow.identity == identity).order_by(RunRow.attempt.desc()).limit(1)
             row = session.scalar(newest.options(*_WHOLE_RUN))
             return run_record(row) if row is not None else None
+
+    def removed_attempts(self) -> dict[str, int]:
+        """The last attempt that was removed of each run, by the run's identity."""
+        with self._reading() as session:
+            return {row.identity: row.attempt for row in session.scalars(select(RemovedAttemptRow))}
 
     def models(self) -> list[ModelRecord]:
         """Every model from elsewhere, in the order of their numbers."""
@@ -195,12 +201,14 @@ def run_record(row: RunRow) -> RunRecord:
     """A run with its epochs, checkpoints, and their evaluations."""
     epochs = tuple(record_of(epoch, EpochRecord) for epoch in row.epochs)
     checkpoints = tuple(checkpoint_record(checkpoint) for checkpoint in row.checkpoints)
-    return record_of(row, RunRecord, dataset=_dataset(row.dataset), epochs=epochs, checkpoints=checkpoints)
+    parts = {"epochs": epochs, "checkpoints": checkpoints, "tags": tuple(row.tags)}
+    return record_of(row, RunRecord, dataset=_dataset(row.dataset), **parts)
 
 
 def model_record(row: ModelRow) -> ModelRecord:
     """A model from elsewhere with its evaluations and examinations."""
-    return record_of(row, ModelRecord, dataset=_dataset(row.dataset), checkpoint=checkpoint_record(row.checkpoint))
+    parts = {"checkpoint": checkpoint_record(row.checkpoint), "tags": tuple(row.tags)}
+    return record_of(row, ModelRecord, dataset=_dataset(row.dataset), **parts)
 
 
 def _dataset(row: DatasetRow) -> DatasetRecord:

@@ -127,6 +127,13 @@ class RunRecord:
     epochs: tuple[EpochRecord, ...]
     checkpoints: tuple[CheckpointRecord, ...]
     code: dict[str, Any] = field(default_factory=dict)  # of plugins that do not ship, or changed: see ``RunSpec.code``
+    note: str | None = None  # a person's remark; of no identity, as are the tags
+    tags: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"run {self.id}"
 
     @property
     def spec(self) -> RunSpec:
@@ -165,6 +172,13 @@ class ModelRecord:
     checkpoint: CheckpointRecord
     code: dict[str, Any] = field(default_factory=dict)  # file -> SHA-256 of the user's source; empty: a weights file
     probe: dict[str, Any] | None = None
+    note: str | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"model {self.name}"
 
 
 @dataclass(frozen=True)

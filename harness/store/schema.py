@@ -10,6 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 VERSION_TABLE = "harness_schema_version"  # not Alembic's default: tools that share the default break each other
 OWNS = "all, delete-orphan"  # a row's parts are deleted with it
+NUMBERED_ONCE = {"sqlite_autoincrement": True}  # a removed row's number would else become another row's
 
 
 class Base(DeclarativeBase):
@@ -67,6 +68,7 @@ class RunRow(Base):
         CheckConstraint("status IN ('running', 'done', 'failed')", name="status_known"),
         CheckConstraint("(status = 'failed') = (failure IS NOT NULL)", name="failure_explained"),
         CheckConstraint("attempt >= 1", name="attempt_counted"),
+        NUMBERED_ONCE,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -91,10 +93,22 @@ class RunRow(Base):
     finished_utc: Mapped[datetime | None]
     provenance: Mapped[dict[str, Any]]
     code: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # see RunSpec.code; empty: all as first shipped
+    note: Mapped[str | None]  # a person's remark; of no identity, as are the tags
+    tags: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
 
     dataset: Mapped[DatasetRow] = relationship()
     epochs: Mapped[list[EpochRow]] = relationship(order_by="EpochRow.epoch", cascade=OWNS)
     checkpoints: Mapped[list[CheckpointRow]] = relationship(order_by="CheckpointRow.epoch", cascade=OWNS)
+
+
+class RemovedAttemptRow(Base):
+    """The last attempt of a run that was removed: later attempts count on, so none finds the files of a removed one."""
+
+    __tablename__ = "removed_attempts"
+    __table_args__ = (CheckConstraint("attempt >= 1", name="attempt_counted"),)
+
+    identity: Mapped[str] = mapped_column(primary_key=True)
+    attempt: Mapped[int]
 
 
 class EpochRow(Base):
@@ -115,7 +129,7 @@ class ModelRow(Base):
     """A model that harness did not train, on one data set."""
 
     __tablename__ = "models"
-    __table_args__ = (UniqueConstraint("dataset_id", "name"),)
+    __table_args__ = (UniqueConstraint("dataset_id", "name"), NUMBERED_ONCE)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     identity: Mapped[str] = mapped_column(unique=True)  # of its weights and the data set
@@ -129,6 +143,8 @@ class ModelRow(Base):
     provenance: Mapped[dict[str, Any]]  # where it came from, and the layers that were put around it
     code: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # digests of the user's source files, by name
     probe: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # see ModelRecord.probe
+    note: Mapped[str | None]
+    tags: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
 
     dataset: Mapped[DatasetRow] = relationship()
     checkpoint: Mapped[CheckpointRow] = relationship(cascade=OWNS)
@@ -143,6 +159,7 @@ class CheckpointRow(Base):
         UniqueConstraint("model_id"),
         CheckConstraint("(run_id IS NULL) != (model_id IS NULL)", name="one_owner"),
         CheckConstraint("(run_id IS NULL) = (epoch IS NULL)", name="epoch_of_a_run"),
+        NUMBERED_ONCE,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -165,6 +182,7 @@ class EvaluationRow(Base):
         CheckConstraint("examples > 0", name="examples_positive"),
         CheckConstraint("sample IN ('first', 'balanced')", name="sample_known"),
         CheckConstraint("attempt >= 1", name="attempt_counted"),
+        NUMBERED_ONCE,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from harness.errors import StoreError
 from harness.events import BlockDone, EpochRecord, Finding
 from harness.identity import digest
 from harness.protocols.run_spec import RunSpec
 from harness.reference import reported_figures
 from harness.runtime.provenance import joined
 from harness.store import database
-from harness.store.models import ModelWriter, now
+from harness.store.curating import Curating
+from harness.store.models import now
 from harness.store.queries import run_record
 from harness.store.records import SPEC_FIELDS, DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
+    Base,
     BlockRow,
     CheckpointRow,
     EpochRow,
@@ -30,8 +34,10 @@ from harness.store.schema import (
 )
 from harness.store.verdicts import pack, pack_margins
 
+Row = TypeVar("Row", bound=Base)
 
-class Store(ModelWriter):
+
+class Store(Curating):
     """All results. ``Store.read`` opens the file without changing it; ``Store.write`` creates it if it is missing."""
 
     @classmethod
@@ -101,6 +107,7 @@ class Store(ModelWriter):
                 parameters=parameters,
                 created_utc=now(),
                 provenance=provenance,
+                tags=[],
             )
             session.add(row)
             session.flush()
@@ -109,17 +116,19 @@ class Store(ModelWriter):
     def add_provenance(self, run_id: int, provenance: dict[str, Any]) -> None:
         """Store where a training is performed; see ``joined`` for one that goes on in another place."""
         with self._writing() as session:
-            row = session.get_one(RunRow, run_id)
+            row = _there(session, RunRow, run_id)
             row.provenance = joined(row.provenance, provenance)
 
     def add_epoch(self, run_id: int, record: EpochRecord) -> None:
         """Store an epoch; an epoch that is reported again, after a stop, replaces its row."""
         with self._writing() as session:
+            _there(session, RunRow, run_id)
             session.merge(EpochRow(run_id=run_id, **dataclasses.asdict(record)))
 
     def add_checkpoint(self, run_id: int, name: str, epoch: int, sha256: str) -> None:
         """Store a checkpoint. A stored one takes the new hash; if it has evaluations, it stays as it is."""
         with self._writing() as session:
+            _there(session, RunRow, run_id)
             where = (CheckpointRow.run_id == run_id, CheckpointRow.name == name)
             row = session.scalar(select(CheckpointRow).where(*where))
             if row is None:
@@ -130,7 +139,7 @@ class Store(ModelWriter):
     def end_run(self, run_id: int, failure: str | None = None) -> None:
         """Mark a run as done, or as failed with the reason."""
         with self._writing() as session:
-            row = session.get_one(RunRow, run_id)
+            row = _there(session, RunRow, run_id)
             row.status, row.failure, row.finished_utc = "failed" if failure else "done", failure, now()
 
     def open_evaluation(
@@ -151,6 +160,7 @@ class Store(ModelWriter):
         key = {"checkpoint_id": checkpoint_id, "attack": attack, "seed": seed, "examples": examples}
         key |= {"settings_sha256": digest(settings), "sample": sample, "attempt": attempt}
         with self._writing() as session:
+            _there(session, CheckpointRow, checkpoint_id)
             row = session.scalar(select(EvaluationRow).filter_by(**key))
             if row is None:
                 row = EvaluationRow(**key, settings=settings, created_utc=now(), provenance={})
@@ -172,7 +182,7 @@ class Store(ModelWriter):
         with self._writing() as session:
             if session.scalar(there.limit(1)) is not None:
                 return
-            evaluation = session.get_one(EvaluationRow, block.evaluation_id)
+            evaluation = _there(session, EvaluationRow, block.evaluation_id)
             evaluation.provenance = joined(evaluation.provenance, block.provenance)
             session.add(
                 BlockRow(
@@ -199,9 +209,21 @@ class Store(ModelWriter):
         key = {"checkpoint_id": checkpoint_id, "settings_sha256": digest(settings)}
         rows = [FindingRow(position=i, **dataclasses.asdict(finding)) for i, finding in enumerate(findings)]
         with self._writing() as session:
+            _there(session, CheckpointRow, checkpoint_id)
             old = session.scalar(select(ExaminationRow).filter_by(**key))
             if old is not None:
                 session.delete(old)
                 session.flush()
             known = {"settings": settings, "duration_s": duration_s, "provenance": provenance, "findings": rows}
             session.add(ExaminationRow(**key, **known, created_utc=now()))
+
+
+def _there(session: Session, kind: type[Row], number: int) -> Row:
+    """The row with that number; StoreError if it is gone, since `harness rm` removed it meanwhile."""
+    row = session.get(kind, number)
+    if row is None:
+        raise StoreError(
+            "a run or model was removed from the database while this command worked on it: its results have no place"
+            " any more; run the command again"
+        )
+    return row

@@ -19,6 +19,7 @@ from harness.execution import work
 from harness.execution.conduct import Conductor, conduct_evaluation
 from harness.execution.executors.executor import Executor, InProcess, Performed, W
 from harness.execution.summary import Summary
+from harness.files import in_use
 from harness.planning import gaps
 from harness.planning.cost import estimate
 from harness.planning.evaluate_job import resolve_evaluate
@@ -199,6 +200,21 @@ def test_what_goes_on_elsewhere_names_both_places_and_is_not_timed(
     monkeypatch.setenv(HOST_VARIABLE, "far")
     monkeypatch.setattr("harness.planning.cost.device_label", lambda _device: "the device of far")
     assert estimate(find_missing(jobs(methods=("sat",)), store)).seconds is None
+
+
+def test_the_folder_of_a_run_is_in_use_while_it_is_worked_on(store: Store, tmp_path: Path) -> None:
+    taken = []
+
+    def hear(_event: Event) -> None:
+        for run in store.runs():
+            with pytest.raises(BlockingIOError), in_use([tmp_path / run.folder], alone=True):
+                pass
+            taken.append(run.id)
+
+    Conductor(find_missing(jobs(methods=("standard",)), store), store, tmp_path, hear, 1).conduct()
+    assert set(taken) == {1, 2}  # also the one whose turn is later
+    with in_use([tmp_path / run.folder for run in store.runs()], alone=True):
+        pass
 
 
 def test_places_are_joined_by_hand() -> None:

@@ -79,7 +79,7 @@ NONSENSE = {
     ),
     "two models of one name": (
         "INSERT INTO models SELECT 99, 'x', name, network, network_settings, network_departures, dataset_id,"
-        " parameters, created_utc, provenance, code, probe FROM models",
+        " parameters, created_utc, provenance, code, probe, note, tags FROM models",
         "UNIQUE",
     ),
     "an examination twice": (

@@ -21,6 +21,7 @@ from harness.store.database import upgrade_database
 from harness.store.merging import merge_database
 from harness.store.store import Store
 from harness.targets.probe import same_function
+from tests import stores
 
 ASSETS = Path(__file__).parents[2] / "assets"
 OLD = sorted(ASSETS.glob("schema-*.db"))
@@ -107,6 +108,32 @@ def test_an_older_database_is_merged_after_its_upgrade_and_not_before(old: Path,
     merged = merge_database(str(old), into, same_function)
     assert (merged.runs, merged.evaluations, merged.left) == (1, 3, [])
     assert figures(into) == figures(str(old)) != {}
+
+
+def test_the_views_of_others_are_kept(old: Path) -> None:
+    """SQLite refuses to rebuild a table that a view reads, and a view may read another one."""
+    with contextlib.closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("CREATE VIEW done AS SELECT id, method FROM runs WHERE status = 'done'")
+        connection.execute("CREATE VIEW sat AS SELECT id FROM done WHERE method = 'sat'")
+    upgrade_database(str(old), backup=False)
+    with contextlib.closing(sqlite3.connect(old)) as connection:
+        assert connection.execute("SELECT count(*) FROM done").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM sat").fetchone()[0] <= 1
+
+
+def test_upgraded_rows_have_no_remarks_and_their_numbers_are_not_given_again(old: Path) -> None:
+    upgrade_database(str(old), backup=False)
+    store = Store.write(str(old))
+    assert {(run.note, run.tags) for run in store.runs()} == {(None, ())}
+    assert {(model.note, model.tags) for model in store.models()} <= {(None, ())}
+    numbers = {e.id for run in store.runs() for c in run.checkpoints for e in c.evaluations}
+    (run,) = store.runs()
+    store.remove([run])
+    again = stores.start(store, stores.make_spec())
+    assert again.id == run.id + 1
+    number = store.open_evaluation(stores.add_checkpoint(store, again).id, "pgd", {}, 0, 2)
+    assert number > max(numbers)
+    store.close()
 
 
 def test_the_newest_schema_is_left_alone(tmp_path: Path) -> None:
