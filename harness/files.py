@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 try:
     import fcntl
@@ -23,11 +24,21 @@ def atomic_write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: the file could not be written. An old file is unchanged, and no temporary file is left.
     """
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write to, which takes the path's place at the end of the block; if the block fails, it is removed.
+
+    It is for content that is too long to be in memory; see ``atomic_write_bytes``.
+    """
     # beside the target: a rename across file systems is not atomic; not mkstemp: its file mode stays 0600
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())  # otherwise the rename may reach the disk before the content
         temporary.replace(path)

@@ -1,4 +1,4 @@
-"""``harness export``: results in the forms that other leaderboards take."""
+"""``harness export``: results in the forms that other leaderboards, and other programs, take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import completion
+from harness.cli import completion, export_verdicts
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, Command, Group, argument, option
 from harness.errors import HarnessError
@@ -23,7 +23,15 @@ of_entry = partial(option, "The entry")
 
 @app.callback()
 def export() -> None:
-    """Write results for other leaderboards."""
+    """Write results for other leaderboards, and for other programs."""
+
+
+app.command(
+    "verdicts",
+    cls=Command,
+    epilog="Examples:\n\n  harness export verdicts --dataset digits --out verdicts.parquet\n\n"
+    "  harness export verdicts 12 --attack pgd --out pgd.csv",
+)(export_verdicts.verdicts)
 
 
 @app.command("robustbench", cls=Command, epilog="Example:\n\n  harness export robustbench 12 --out entry.json")

@@ -17,7 +17,7 @@ from harness.cli.options import FOLDERS, OUTPUT, PLACES, PROTOCOL, WHAT
 GROUP: Any = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = {
     **{name: command for name, command in GROUP.commands.items() if name != "export"},
-    "export robustbench": GROUP.commands["export"].commands["robustbench"],
+    **{f"export {name}": command for name, command in GROUP.commands["export"].commands.items()},
 }
 
 
@@ -30,7 +30,7 @@ def printed(command: str, **variables: str) -> str:
     return ended.stdout
 
 
-@pytest.mark.parametrize("command", ["", "run", "evaluate", "compare", "export robustbench"])
+@pytest.mark.parametrize("command", ["", "run", "evaluate", "compare", "export robustbench", "export verdicts"])
 def test_in_a_pipe_it_has_no_colours_and_fits_80_columns(command: str) -> None:
     text = printed(f"{command} --help")
     assert "\x1b" not in text
