@@ -72,7 +72,8 @@ def robustbench(
     assert chosen is not None  # `measured` refuses a run without this checkpoint
     typed = {"authors": authors, "name": title, "link": link, "venue": venue, "additional_data": additional_data}
     given = {key: value for key, value in typed.items() if value is not None}
-    snippet = made.loader(run, chosen, runs_dir / run.folder / f"{checkpoint}.safetensors")
+    weights = runs_dir / run.folder / f"{checkpoint}.safetensors"
+    snippet = made.loader(run, chosen, weights, None if out is None else out.parent)
     entry = made.make_entry(run, checkpoint, figures, given, before)
     if out is not None:
         _write(out, write_entry(entry), snippet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Measured:
         natural, autoattack: accuracies in percent, medians over attack seeds.
         epsilon: radius of AutoAttack's ball.
         seeds: number of AutoAttack's seeds.
-        protocol: its name and fingerprint; None where the evaluation belongs to no protocol.
+        protocols: name and fingerprint of the protocols that the figures were made under; empty where there is none.
     """
 
     natural: float
@@ -37,7 +38,7 @@ class Measured:
     epsilon: float
     seeds: int
     images: Images
-    protocol: str | None
+    protocols: tuple[str, ...]
 
 
 def measured(
@@ -86,7 +87,7 @@ def measured(
         epsilon=radius,
         seeds=len({e.seed for e in attacked}),
         images=images,
-        protocol=_protocol(run, attacked[-1], protocols),
+        protocols=_protocols(run, attacked[-1], evaluations, protocols),
     )
 
 
@@ -101,16 +102,22 @@ def _radius(run: RunRecord, evaluations: Sequence[EvaluationRecord], asked: floa
     raise HarnessError(f"run {run.id} was not attacked by AutoAttack at {spell_epsilon(asked)}; there is: {radii}")
 
 
-def _protocol(run: RunRecord, attacked: EvaluationRecord, protocols: Sequence[ProtocolRecord]) -> str | None:
-    """Name and fingerprint of the protocol that the run was trained under and that has this evaluation.
+def _protocols(
+    run: RunRecord,
+    attacked: EvaluationRecord,
+    evaluations: Sequence[EvaluationRecord],
+    protocols: Sequence[ProtocolRecord],
+) -> tuple[str, ...]:
+    """Name and fingerprint of each protocol that the run was trained under and that has this evaluation.
 
-    Of several the last, as on the board: they differ only in settings that affect neither.
+    The store does not say which protocol an evaluation was made for. A protocol that asks for more than was measured is
+    not it, if another one fits. Those that are left agree in everything that the figures depend on.
     """
-    for protocol in reversed(protocols):
-        same = protocol.attacks.get(attacked.attack) == attacked.settings_sha256
-        if same and protocol.training_sha256 == run.training_sha256:
-            return f"{protocol.name} [{protocol.fingerprint[:8]}]"
-    return None
+    done = {(e.attack, e.settings_sha256) for e in evaluations if e.complete and e.images == attacked.images}
+    fitting = [p for p in protocols if p.training_sha256 == run.training_sha256]
+    fitting = [p for p in fitting if p.attacks.get(attacked.attack) == attacked.settings_sha256]
+    whole = [p for p in fitting if done >= set(p.attacks.items())]
+    return tuple(f"{p.name} [{p.fingerprint[:8]}]" for p in whole or fitting)
 
 
 def make_entry(
@@ -157,15 +164,27 @@ def footnote(run: RunRecord, checkpoint: str, figures: Measured) -> str:
     if used.count < total:
         balanced = used.sample == "balanced"
         images = f"{images}, of {total}" if balanced else f"the first {used.count} of {total} test images"
-    protocol = f"under harness's protocol {figures.protocol}" if figures.protocol else "under no protocol of harness"
+    protocol = "under no protocol of harness"
+    if figures.protocols:
+        several = len(figures.protocols) > 1
+        protocol = f"under harness's protocol{'s' * several} {' and '.join(figures.protocols)}"
+        protocol += ", which agree in all that these figures depend on" * several
     return (
         f"Robust accuracy is the median over {seeds} of standard AutoAttack on 1 network ({network}), on"
         f" {images}, {protocol}."
     )
 
 
-def loader(run: RunRecord, checkpoint: CheckpointRecord, weights: Path) -> str:
-    """The text of a Python file that loads a checkpoint's weights into its network."""
+def loader(run: RunRecord, checkpoint: CheckpointRecord, weights: Path, folder: Path | None = None) -> str:
+    """The text of a Python file that loads a checkpoint's weights into its network, whatever the working directory.
+
+    Args:
+        folder: where the file will be: it names the weights by their path from there, so that both can be moved
+            together, and no path of this machine is published. None: it names the absolute path.
+    """
+    place = f"Path({str(weights.resolve())!r})"
+    if folder is not None:
+        place = f"Path(__file__).resolve().parent / {os.path.relpath(weights.resolve(), folder.resolve())!r}"
     shape = (run.dataset.channels, run.dataset.height, run.dataset.width, run.dataset.classes)
     size = "x".join(str(extent) for extent in shape[:3])
     return f'''{HEADER.format(run=run.id, checkpoint=checkpoint.name)}
@@ -180,7 +199,7 @@ from harness.plugin.network import Shape
 from harness.registry.catalogue import discover
 from harness.registry.shipped import code_of
 
-WEIGHTS = Path({str(weights)!r})
+WEIGHTS = {place}
 SHA256 = {checkpoint.sha256!r}
 
 

@@ -1,71 +1,21 @@
-"""``harness export robustbench``: the entry by hand from known verdicts, the loader run as it is, the refusals."""
+"""``harness export robustbench``: the entry by hand from known verdicts, the refusals."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import typer
 
 from harness.cli import export
-from harness.networks.smallcnn import SmallCNN
-from harness.plugin.network import Shape
-from harness.robustbench.entry import read_entry
-from harness.runtime.seeds import global_seed
 from harness.store.records import DatasetRecord
-from harness.store.store import Store
-from harness.training.checkpoints import save_weights
 from tests.cli.conftest import Ends, Harness, Refused
+from tests.cli.exported import AUTOATTACK, CIFAR, EXAMPLES, TRAINING, Results
 from tests.cli.imported import HEAVY, modules
-from tests.stores import add_evaluation, make_spec, right, see_protocol, start
-
-EXAMPLES = 40
-CIFAR = DatasetRecord("cifar10", "c" * 64, 50_000, EXAMPLES, 3, 8, 8, 10)  # of a size that smallcnn takes
-TRAINING = {"epsilon": 8 / 255, "epochs": 2}
-AUTOATTACK = {"epsilon": 8 / 255}
-
-
-class Results:
-    """A store with one run, to which evaluations of its checkpoint ``last`` are added."""
-
-    def __init__(self, folder: Path, dataset: DatasetRecord = CIFAR, **changes: Any) -> None:
-        fields: dict[str, Any] = {
-            "method": "trades",
-            "method_settings": {"beta": 6.0},
-            "network_settings": {"width": 2},
-        }
-        self.spec = spec = make_spec(dataset, **(fields | {"training": TRAINING, "train_seed": 3} | changes))
-        self.store = Store.write(str(folder / "leaderboard.db"))
-        attacks = {"natural": {}, "autoattack": AUTOATTACK}
-        see_protocol(self.store, attacks, TRAINING, fingerprint="a1b2c3d4" * 8, name="paper", document={})
-        self.run = start(self.store, spec, dataset, network_departures={"width": 2})
-        with global_seed(torch.device("cpu"), 0):
-            self.model = SmallCNN(width=2).build(Shape(*(dataset.channels, 8, 8, 10))).eval()
-        directory = folder / "runs" / self.run.folder
-        directory.mkdir(parents=True)
-        sha256 = save_weights(directory, "last", dict(self.model.state_dict()), spec, 2)
-        self.store.add_checkpoint(self.run.id, "last", 2, sha256)
-
-    def add(
-        self, attack: str, correct: Sequence[int], settings: dict[str, Any], examples: int = EXAMPLES, done: bool = True
-    ) -> None:
-        """One evaluation a seed, with so many right."""
-        checkpoint = self.store.run(self.run.id).checkpoint("last")
-        assert checkpoint is not None
-        for seed, count in enumerate(correct):
-            verdicts = right(count, examples if done else examples - 1)
-            add_evaluation(self.store, checkpoint, attack, settings, verdicts, seed=seed, examples=examples)
-
-    def natural(self, correct: int = 34, **changes: Any) -> None:
-        self.add("natural", [correct], {}, **changes)
-
-    def attacked(self, *correct: int, epsilon: float = 8 / 255, **changes: Any) -> None:
-        self.add("autoattack", correct, {"epsilon": epsilon}, **changes)
+from tests.stores import see_protocol, start
 
 
 @pytest.fixture
@@ -152,6 +102,30 @@ class TestTheEntry:
         results.attacked(20)
         assert json.loads(harness("export robustbench 1"))["autoattack_acc"] == "50.00"
 
+    def test_a_newer_protocol_that_asks_for_more_is_not_the_one_they_were_made_under(
+        self, results: Results, harness: Harness
+    ) -> None:
+        results.natural()
+        results.attacked(20)
+        more = {"natural": {}, "pgd": {"epsilon": 8 / 255}, "autoattack": AUTOATTACK}
+        see_protocol(results.store, more, TRAINING, fingerprint="b" * 64, name="later", document={})
+        footnote = json.loads(harness("export robustbench 1"))["footnote"]
+        assert footnote.endswith("under harness's protocol paper [a1b2c3d4].")
+        results.add("pgd", [20], {"epsilon": 8 / 255})
+        footnote = json.loads(harness("export robustbench 1"))["footnote"]
+        both = "under harness's protocols paper [a1b2c3d4] and later [bbbbbbbb], which agree in all that these figures"
+        assert footnote.endswith(f"{both} depend on.")
+
+    def test_a_protocol_of_which_a_part_was_measured_is_named_where_no_other_fits(
+        self, results: Results, harness: Harness
+    ) -> None:
+        results.natural()
+        results.attacked(20, epsilon=0.5)
+        more = {"natural": {}, "pgd": {"epsilon": 0.5}, "autoattack": {"epsilon": 0.5}}
+        see_protocol(results.store, more, TRAINING, fingerprint="b" * 64, name="larger", document={})
+        footnote = json.loads(harness("export robustbench 1"))["footnote"]
+        assert footnote.endswith("under harness's protocol larger [bbbbbbbb].")
+
     def test_a_decimal_radius(self, results: Results, harness: Harness) -> None:
         results.natural()
         results.attacked(20, epsilon=0.031)
@@ -171,46 +145,6 @@ def test_nothing_heavy_is_imported(results: Results, elsewhere: Path) -> None:
     results.natural()
     results.attacked(20)
     assert modules(elsewhere, "export", "robustbench", "1") & set(HEAVY) == set()
-
-
-class TestTheLoader:
-    @pytest.fixture(autouse=True)
-    def measured(self, results: Results) -> None:
-        results.natural()
-        results.attacked(20)
-
-    def load(self, code: str) -> Any:
-        names: dict[str, Any] = {}
-        exec(compile(code, "loader.py", "exec"), names)
-        return names
-
-    def test_it_gives_the_runs_model(self, results: Results, harness: Harness) -> None:
-        code = self.load(harness("export robustbench 1 --loader"))
-        model = code["load_model"]()
-        x = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-        assert not model.training
-        torch.testing.assert_close(model(x), results.model(x), rtol=0, atol=0)
-
-    def test_it_refuses_other_weights(self, results: Results, harness: Harness) -> None:
-        code = self.load(harness("export robustbench 1 --loader"))
-        file = code["WEIGHTS"]
-        file.write_bytes(file.read_bytes() + b"x")
-        with pytest.raises(ValueError, match="is not the checkpoint of this entry"):
-            code["load_model"]()
-
-    def test_both_files_are_written(self, harness: Harness, elsewhere: Path) -> None:
-        assert harness("export robustbench 1 --out entry.json") == ""
-        assert read_entry(elsewhere / "entry.json").number("clean_acc") == 85.0
-        assert "load_model" in self.load((elsewhere / "entry.py").read_text())
-
-    def test_what_a_person_filled_in_stays(self, harness: Harness, elsewhere: Path, results: Results) -> None:
-        harness("export robustbench 1 --out entry.json --link https://x.org")
-        entry = json.loads((elsewhere / "entry.json").read_text())
-        filled = entry | {"authors": "A. B", "unreliable": False, "clean_acc": "1.00"}
-        (elsewhere / "entry.json").write_text(json.dumps(filled))
-        harness("export robustbench 1 --out entry.json --venue 'ICML 2021'")
-        again = json.loads((elsewhere / "entry.json").read_text())
-        assert again == entry | {"authors": "A. B", "unreliable": False, "venue": "ICML 2021"}
 
 
 class TestRefused:
