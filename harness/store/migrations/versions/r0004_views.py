@@ -1,7 +1,7 @@
 """Views for people who read the database with their own tools; docs/database.md says what they show.
 
-SQLite refuses to rebuild a table that a view reads. So a later step that rebuilds one first calls ``drop_views``, and
-makes the views again.
+SQLite refuses to rebuild a table that a view reads. So a later step that rebuilds one drops the views first, and makes
+them again.
 
 Revision ID: 0004
 """
@@ -12,8 +12,6 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
-
-VIEWS = ("runs_overview", "evaluations_overview", "leaderboard_by_network", "findings_overview")
 
 _NOTHING = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"  # the digest of {}: no settings
 
@@ -254,9 +252,3 @@ def upgrade() -> None:
     json = _SQLITE if op.get_context().dialect.name == "sqlite" else _POSTGRESQL
     for view in (RUNS, EVALUATIONS, LEADERBOARD, FINDINGS):
         op.execute(view % json)
-
-
-def drop_views() -> None:
-    """Drop the views, those first that read others."""
-    for name in reversed(VIEWS):
-        op.execute(f"DROP VIEW {name}")
