@@ -15,11 +15,14 @@ from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_json import render_json
 from harness.site.boards import Document, board_tabs
+from harness.site.comparisons import comparison_documents
+from harness.site.methods import method_documents
 from harness.site.packed import packed_script
+from harness.site.runs import run_documents
 from harness.site.seeds import attempts
 from harness.store.store import Store
 
-PAGES = {"index.html": "Leaderboard"}
+PAGES = {"index.html": "Leaderboard", "compare.html": "Compare", "method.html": "Methods", "run.html": "Runs"}
 
 # `file:` since some browsers take a page that was opened from a file for no origin at all, which 'self' never matches
 POLICY = (
@@ -55,6 +58,9 @@ def make_site(store: Store, *, database: str, made: str, live: str | None = None
     return {
         **{page: _rendered(page, shared) for page in PAGES},
         "data/boards.js": packed_script("boards", _board_data(tabs)),
+        "data/comparisons.js": packed_script("comparisons", comparison_documents(store, everything)),
+        "data/methods.js": packed_script("methods", method_documents(run.method for run in store.runs())),
+        "data/runs.js": packed_script("runs", run_documents(store)),
         "leaderboard.json": render_json(everything).encode(),
         **static_files(),
     }
@@ -93,13 +99,13 @@ def _board_data(tabs: Sequence[Document]) -> Document:
     """What the scripts of the board need beyond the tables: numbers to sort by and to draw, and the details of rows."""
     return {
         "tabs": [{"id": tab["id"], "boards": [board["id"] for board in tab["boards"]]} for tab in tabs],
-        "boards": [_board_numbers(board) for tab in tabs for board in tab["boards"]],
+        "boards": [_board_numbers(board) | {"tab": tab["name"]} for tab in tabs for board in tab["boards"]],
     }
 
 
 def _board_numbers(board: Document) -> Document:
     columns = [column["name"] for column in board["columns"]]
-    kept = ("id", "source", "protocol", "axes", "ranked_by")
+    kept = ("id", "source", "title", "protocol", "axes", "ranked_by")
     return {
         **{key: board[key] for key in kept},
         "columns": columns,
@@ -110,6 +116,18 @@ def _board_numbers(board: Document) -> Document:
 
 
 def _row_numbers(board: Document, row: Document) -> Document:
-    kept = ("rank", "method", "network", "checkpoint", "figures", "flags", "about", "runs", "failed")
+    kept = (
+        "rank",
+        "rank_text",
+        "name",
+        "method",
+        "network",
+        "checkpoint",
+        "figures",
+        "flags",
+        "about",
+        "runs",
+        "failed",
+    )
     counts = {name: row["texts"][name] for name in board["counts"]}
     return {**counts, **{key: row[key] for key in kept}}

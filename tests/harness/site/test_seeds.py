@@ -1,0 +1,40 @@
+"""Runs that differ in the training seed alone are one group; of each seed the run that counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.site.seeds import attempts
+from tests.harness.leaderboard.held import run
+
+FAILED = {"status": "failed", "failure": "the loss is not finite"}
+
+
+def test_a_seed_that_failed_is_counted_beside_those_that_did_not() -> None:
+    (group,) = attempts([run(1), run(2, train_seed=1, **FAILED), run(3, train_seed=2, status="running")])
+    assert [[r.id for r in runs] for runs in (group.done, group.failed, group.running)] == [[1], [2], [3]]
+    assert group.text == "1 of 3 training seeds failed, 1 of 3 training seeds still running"
+
+
+def test_a_later_attempt_that_is_done_makes_up_for_a_failure_and_is_not_lost_to_a_later_one() -> None:
+    same = {"identity": "one"}
+    for order in ([FAILED, {}], [{}, FAILED]):
+        (group,) = attempts([run(n, **same, **changes) for n, changes in enumerate(order, 1)])
+        assert (len(group.done), group.of, group.text) == (1, 1, "")
+    (group,) = attempts([run(1, **same, **FAILED), run(2, **same, **FAILED)])
+    assert [r.id for r in group.failed] == [2]
+
+
+def test_runs_that_differ_in_anything_else_are_groups_of_their_own() -> None:
+    others: list[dict[str, Any]] = [
+        {"method": "lrat"},
+        {"method_settings": {"floor": 1}, "method_departures": {"floor": 1}},
+        {"network_settings": {"width": 8}},
+        {"training_sha256": "another"},
+        {"code": {"method": "version 2"}},
+        {"wrappers": [{"name": "ema", "settings": {}, "departures": {}}]},
+    ]
+    groups = attempts([run(1), *(run(n, **changes) for n, changes in enumerate(others, 2))])
+    assert len(groups) == 7
+    assert [group.label for group in groups[:3]] == ["sat", "lrat", "sat floor=1"]
+    assert groups[-1].label == "sat+ema"
