@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sized
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 _DEPTH, _LONGEST = 3, 64  # how far an attribute is looked into: a history of every step is no setting
 _TENSORS = ("_parameters", "_buffers", "training")  # may change without a change of what is computed from them
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_KINDS, _MAPPINGS = frozenset(_PLAIN), frozenset((dict, OrderedDict))
 
 Attributes = dict[str, Any]
 
@@ -29,6 +31,11 @@ def attributes(model: nn.Module) -> Attributes:
 
 
 def _value(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind in _KINDS:  # asked first, and not by isinstance, since every attribute of every layer comes here
+        return value
+    if kind in _MAPPINGS and not value:  # most of a layer's: it has a dozen kinds of hooks
+        return []
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Tensor):
