@@ -10,14 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from harness.fast.attributes import attributes
+from harness.fast.chain import Chain
 from harness.fast.convolution import FoldedConvolution
-from harness.fast.pairs import pairs
+from harness.fast.pairs import chains, pairs
 from harness.plugin.adversary import evaluation_mode
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed
 
 SAME = 1e-3  # tolerance of the logits, relative to their spread over classes; folding in float32 changes them by 1e-6
+ALIKE = 0.05  # tolerance of the gradient, relative to its norm: a ReLU at zero may open or shut
 LOOKED_AT = 4  # images of each comparison
 _LAYOUTS = (torch.channels_last, torch.contiguous_format)  # of features; the first that the network takes is used
 
@@ -26,8 +28,8 @@ class Folded:
     """Puts faster layers in a network, in evaluation mode, and takes them out again.
 
     The network's own ``forward`` runs, with its own branches and attributes. Only the layers that it calls are others:
-    a convolution computes what its batch-norm computes, too, and the batch-norm gives back what it gets. So whatever a
-    network does besides, it does here as well. Parameters, buffers, modes, and hooks stay as they are.
+    a convolution computes what its batch-norm and its ReLU compute, too, and these give back what they get. So whatever
+    a network does besides, it does here as well. Parameters, buffers, modes, and hooks stay as they are.
 
     Args:
         x: ``(batch, channels, height, width)`` images for a trial.
@@ -38,16 +40,21 @@ class Folded:
         self._attributes = attributes(model)
         named = dict(model.named_modules())
         self._layers: list[FoldedConvolution] = []
-        self._norms: list[tuple[FoldedConvolution, nn.Module]] = []  # a layer, and what takes its batch-norm's place
+        self._chains: list[Chain] = []
+        self._after: list[tuple[Chain, nn.Module]] = []  # a chain, and what takes the place of a layer that it computes
         self._places: list[tuple[dict[str, nn.Module | None], str, nn.Module, nn.Module]] = []
-        for convolution, norm in pairs(model, x[:LOOKED_AT]):
-            of = named[convolution], None if norm is None else named[norm]
-            layer = FoldedConvolution(*of)
-            self._layers.append(layer)
-            self._places.append(self._place(named, convolution, layer))
-            if norm is not None:
-                self._norms.append((layer, nn.Identity().eval()))
-                self._places.append(self._place(named, norm, self._norms[-1][1]))
+        for runs in chains(pairs(model, x[:LOOKED_AT]), together=x.device.type == "cpu"):
+            layers = [
+                FoldedConvolution(named[run.convolution], named.get(run.norm), rectifies=run.relu is not None)
+                for run in runs
+            ]
+            self._layers += layers
+            self._chains.append(Chain(layers, named.get(runs[-1].linear)))
+            first, *others = (name for run in runs for name in run.layers)
+            self._places.append(self._place(named, first, self._chains[-1]))
+            for name in others:
+                self._after.append((self._chains[-1], nn.Identity().eval()))
+                self._places.append(self._place(named, name, self._after[-1][1]))
 
     @staticmethod
     def _place(
@@ -67,36 +74,51 @@ class Folded:
         return tuple(tensor.data_ptr() for tensor in tensors if tensor is not None)
 
     def fits(self, x: Tensor) -> bool:
-        """Whether the network still has the layers that were found, and gives the same logits with the faster ones.
+        """Whether the network still has the layers that were found, and gives the same with the faster ones.
 
-        The comparison is in float32, whatever the arithmetic of the training, and leaves the network's mode alone. If
-        the network takes no features with channels last, as one that flattens them by ``view``, they come first.
+        Logits are compared, and the images' gradient of a weighted sum of them. The comparison is in float32, whatever
+        the arithmetic of the training, and leaves the network's mode alone. If the network takes no features with
+        channels last, as one that flattens them by ``view``, they come first.
 
         Args:
             x: ``(batch, channels, height, width)`` images in [0, 1], of which some are looked at.
         """
         if not self._layers or any(places.get(name) is not own for places, name, own, _ in self._places):
             return False
-        some = x[:LOOKED_AT]
-        with evaluation_mode(self.model), torch.no_grad(), process_kept(), global_seed(x.device, 0):
+        some = x[:LOOKED_AT].detach()
+        with evaluation_mode(self.model), torch.enable_grad(), process_kept(), global_seed(x.device, 0):
             try:
                 with arithmetic(x.device, "float32"):
                     present_first = sorted(_LAYOUTS, key=lambda layout: layout != self._layers[0].layout)
-                    return any(self._gives(self.model(some), some, layout) for layout in present_first)
+                    expected = self._answers(some)
+                    return any(self._gives(expected, some, layout) for layout in present_first)
             except Exception:  # of the network's own code, which will raise it again where its owner is told
                 return False
 
-    def _gives(self, logits: Tensor, x: Tensor, layout: torch.memory_format) -> bool:
+    def _answers(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and a gradient; zeros from a network that gives none."""
+        leaf = x.clone().requires_grad_()
+        logits: Tensor = self.model(leaf)
+        if not logits.requires_grad:
+            return logits, torch.zeros_like(x)
+        weights = torch.arange(logits.shape[1], device=x.device, dtype=logits.dtype).cos()
+        (gradient,) = torch.autograd.grad((logits * weights).sum(), leaf)
+        return logits.detach(), gradient
+
+    def _gives(self, expected: tuple[Tensor, Tensor], x: Tensor, layout: torch.memory_format) -> bool:
         for layer in self._layers:
             layer.use(layout)
         try:
             with self.put_in(), self._each_called_once() as called_once:
-                folded = self.model(x)
+                folded, folded_gradient = self._answers(x)
         except RuntimeError:  # of torch, about the layout
             return False
-        same = called_once() and folded.shape == logits.shape and bool(logits.isfinite().all())
+        logits, gradient = expected
+        if not called_once() or folded.shape != logits.shape or not bool(logits.isfinite().all()):
+            return False
         spread = (logits - logits.mean(1, keepdim=True)).abs().max()  # what all classes share decides nothing
-        return same and bool((logits - folded).abs().max() <= SAME * spread)
+        alike = (gradient - folded_gradient).norm() <= ALIKE * gradient.norm()
+        return bool((logits - folded).abs().max() <= SAME * spread) and bool(alike)
 
     @contextlib.contextmanager
     def _each_called_once(self) -> Iterator[Callable[[], bool]]:
@@ -107,12 +129,12 @@ class Folded:
         """
         outputs: dict[nn.Module, list[Tensor]] = defaultdict(list)
         read: dict[nn.Module, list[Tensor]] = defaultdict(list)
-        hooks = [layer.register_forward_hook(lambda m, _, given: outputs[m].append(given)) for layer in self._layers]
-        hooks += [none.register_forward_pre_hook(lambda m, given: read[m].append(given[0])) for _, none in self._norms]
+        hooks = [chain.register_forward_hook(lambda m, _, given: outputs[m].append(given)) for chain in self._chains]
+        hooks += [none.register_forward_pre_hook(lambda m, given: read[m].append(given[0])) for _, none in self._after]
 
         def once() -> bool:
-            own = all(len(outputs[layer]) == 1 for layer in self._layers)
-            return own and all(len(read[none]) == 1 and read[none][0] is outputs[of][0] for of, none in self._norms)
+            own = all(len(outputs[chain]) == 1 for chain in self._chains)
+            return own and all(len(read[none]) == 1 and read[none][0] is outputs[of][0] for of, none in self._after)
 
         try:
             yield once

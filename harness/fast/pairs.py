@@ -1,12 +1,12 @@
-"""Which convolutions of a network feed which batch-norms, found by tracing its forward pass."""
+"""Which convolutions of a network feed which batch-norms and ReLUs, found by tracing its forward pass."""
 
 from __future__ import annotations
 
 import copy
 import operator
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,46 @@ from harness.fast.attributes import attributes
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed
 
-Pair = tuple[str, str | None]
-"""The name of a convolution, and the name of the batch-norm that alone reads its output; None if there is none."""
+
+class Run(NamedTuple):
+    """A convolution, and what alone reads its output, one after the other; by name, None where there is none.
+
+    Attributes:
+        reader: the convolution of another run, if it alone reads the output of the ReLU.
+        pool, flatten, linear: what alone reads the output of the ReLU, one after the other: the average over all
+            pixels, as features, and a linear layer.
+    """
+
+    convolution: str
+    norm: str | None = None
+    relu: str | None = None
+    reader: str | None = None
+    pool: str | None = None
+    flatten: str | None = None
+    linear: str | None = None
+
+    @property
+    def layers(self) -> list[str]:
+        """The names of all that the run computes, in order."""
+        own = (self.convolution, self.norm, self.relu, self.pool, self.flatten, self.linear)
+        return [name for name in own if name is not None]
+
+
+def chains(runs: Sequence[Run], *, together: bool) -> list[list[Run]]:
+    """The runs, each with the runs that read it one after the other.
+
+    Args:
+        together: else each run is alone, and ends with its batch-norm.
+    """
+    if not together:
+        return [[Run(run.convolution, run.norm)] for run in runs]
+    named, read = {run.convolution: run for run in runs}, {run.reader for run in runs}
+    found = [[run] for run in runs if run.convolution not in read]
+    for chain in found:
+        while chain[-1].reader is not None:
+            chain.append(named[chain[-1].reader])
+    return found
+
 
 _FUNCTIONS: set[Callable[..., Any]] = {
     *(operator.add, operator.iadd, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.getitem),
@@ -32,7 +70,7 @@ _METHODS = {
 }
 
 
-def pairs(model: nn.Module, x: Tensor) -> list[Pair]:
+def pairs(model: nn.Module, x: Tensor) -> list[Run]:
     """The convolutions of a network that can be computed another way, in the order of their first use.
 
     A convolution is left out if it, or its batch-norm, is used twice, has hooks, is of a subclass, or has tensors that
@@ -60,17 +98,37 @@ def pairs(model: nn.Module, x: Tensor) -> list[Pair]:
         plain = type(module) is kind and "." in f".{name}" and not _hooked(module) and "forward" not in vars(module)
         return plain and name != "" and uses[name] == 1 and name not in read and shared[id(module)] == 1
 
-    found: list[Pair] = []
+    def follower(node: fx.Node | None, kind: type[nn.Module]) -> fx.Node | None:
+        """What alone reads the node, if that is a module of this kind."""
+        user = None if node is None else next(iter(node.users), None)
+        follows = node is not None and len(node.users) == 1 and user is not None and user.op == "call_module"
+        return user if follows and user is not None and alone(str(user.target), kind) else None
+
+    found: list[Run] = []
     for node in graph.nodes:
-        if node.op == "call_module" and alone(str(node.target), nn.Conv2d):
-            user = next(iter(node.users), None)
-            follows = len(node.users) == 1 and user is not None and user.op == "call_module"
-            norm = str(user.target) if follows and user is not None else None
-            if norm is not None and not (alone(norm, nn.BatchNorm2d) and _fixed(modules[norm])):
-                norm = None
-            if modules[str(node.target)].padding_mode == "zeros":
-                found.append((str(node.target), norm))
-    return found
+        if node.op != "call_module" or not alone(str(node.target), nn.Conv2d):
+            continue
+        if modules[str(node.target)].padding_mode != "zeros":
+            continue
+        norm = follower(node, nn.BatchNorm2d)
+        if norm is not None and not _fixed(modules[str(norm.target)]):
+            norm = None
+        relu = follower(norm or node, nn.ReLU)
+        reader = follower(relu, nn.Conv2d)
+        pool = follower(relu, nn.AdaptiveAvgPool2d)
+        flatten = follower(pool, nn.Flatten)
+        last = pool, flatten, follower(flatten, nn.Linear)
+        if not all(last) or not _averages(*(modules[str(each.target)] for each in last[:2] if each)):
+            last = (None, None, None)
+        run = (node, norm, relu, reader, *last)
+        found.append(Run(*(str(each.target) if each is not None else None for each in run)))  # type: ignore[arg-type]
+    names = {run.convolution for run in found}
+    return [run if run.reader in names else run._replace(reader=None) for run in found]
+
+
+def _averages(pool: Any, flatten: Any) -> bool:
+    """Whether the two give ``(batch, channels)``, the average over all pixels."""
+    return pool.output_size in (1, (1, 1)) and (flatten.start_dim, flatten.end_dim) in ((1, -1), (1, 3))
 
 
 def _pure(node: fx.Node) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from harness.fast.convolution import FoldedConvolution
+from harness.fast.chain import Chain
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from tests.cli.conftest import Harness
@@ -21,13 +21,13 @@ RUN = f"run sat {WHERE} --attacks natural,pgd --json"
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one whenever images go through a faster layer."""
     seen: list[int] = []
-    own = FoldedConvolution.forward
+    own = Chain.forward
 
-    def forward(self: FoldedConvolution, x: Tensor) -> Tensor:
+    def forward(self: Chain, x: Tensor) -> Tensor:
         seen.append(len(x))
         return own(self, x)
 
-    monkeypatch.setattr(FoldedConvolution, "forward", forward)
+    monkeypatch.setattr(Chain, "forward", forward)
     return seen
 
 

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.fast.chain import Chain
 from harness.fast.convolution import FoldedConvolution
 from harness.fast.folded import Folded
-from harness.fast.pairs import pairs
+from harness.fast.pairs import Run, chains, pairs
 from harness.plugin.network import Network
 from harness.registry.catalogue import discover
 from harness.training.loop import initial_model
@@ -57,7 +58,7 @@ def test_every_network_gives_the_same_logits_and_gradients_with_faster_layers(na
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_convolution_that_feeds_a_batch_norm_alone_is_folded(name: str) -> None:
     model = built(name).eval()
-    norms = {norm for _, norm in pairs(model, images()) if norm is not None}
+    norms = {run.norm for run in pairs(model, images()) if run.norm is not None}
     expected = {"smallcnn": 3, "resnet18": 20, "wrn-32-10": 16}  # of WRN's 31: the others follow a sum
     assert len(norms) == expected.get(name, len(norms))
 
@@ -68,7 +69,7 @@ def test_every_convolution_that_feeds_a_batch_norm_alone_is_folded(name: str) ->
 def test_the_gradient_for_the_input_is_autograds(geometry: dict[str, Any], kernel: int, channels: int) -> None:
     draws = torch.Generator().manual_seed(0)
     own = nn.Conv2d(channels, 6, kernel, **geometry)
-    layer = FoldedConvolution(own, None)
+    layer = Chain([FoldedConvolution(own, None)])
     x = torch.randn(3, channels, 9, 10, generator=draws).requires_grad_()
     by_hand, autograds = layer(x), own(x)
     assert torch.allclose(by_hand, autograds, atol=1e-5)
@@ -91,7 +92,7 @@ def test_folding_is_the_formula(affine: bool, bias: bool) -> None:
         z = F.conv2d(x, own.weight, own.bias)
         shift = norm.bias if affine else torch.zeros(4)
         by_hand = (z - norm.running_mean[:, None, None]) * scale[:, None, None] + shift[:, None, None]
-        assert torch.allclose(FoldedConvolution(own, norm)(x), by_hand, atol=1e-5)
+        assert torch.allclose(Chain([FoldedConvolution(own, norm)])(x), by_hand, atol=1e-5)
         assert torch.allclose(model(x), by_hand, atol=1e-5)
 
 
@@ -223,7 +224,7 @@ def subclassed() -> Net:
 def test_a_batch_norm_that_is_more_than_a_scale_of_one_convolution_stays(build: Callable[[], Net]) -> None:
     model = settled(build()) if build is not without_statistics else build().eval()
     x = images()
-    assert [norm for _, norm in pairs(model, x) if norm is not None] == []
+    assert [run.norm for run in pairs(model, x) if run.norm is not None] == []
     logits = model(x)
     folded = Folded(model, x)
     assert folded.fits(x) == (build is not subclassed)  # a trace enters a subclass, and does not get through its checks
@@ -244,8 +245,83 @@ def test_a_network_that_asks_its_layers_for_their_kind_is_noticed() -> None:
             return super().features(x) * (1 if isinstance(self.norm, nn.BatchNorm2d) else 2)
 
     model = settled(Asks())
-    assert pairs(model, images()) == [("conv", "norm")]
+    assert pairs(model, images()) == [Run("conv", "norm")]
     assert not Folded(model, images()).fits(images())
+
+
+def test_a_network_that_cuts_the_gradient_of_other_layers_is_noticed() -> None:
+    class Cuts(Net):
+        def features(self, x: Tensor) -> Tensor:
+            features = super().features(x)
+            return features if isinstance(self.norm, nn.BatchNorm2d) else features.detach() + 0 * x.mean()
+
+    model, x = settled(Cuts()), images()
+    folded = Folded(model, x)
+    logits = model(x)
+    with folded.put_in():
+        assert torch.allclose(model(x), logits, atol=1e-5)  # the logits alone do not show it
+    assert not folded.fits(x)
+
+
+def test_a_network_without_gradient_may_have_faster_layers() -> None:
+    class Without(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                return super().forward(x)
+
+    assert Folded(settled(Without()), images()).fits(images())
+
+
+def test_smallcnn_is_one_chain() -> None:
+    found = pairs(built("smallcnn").eval(), images())
+    assert [run.layers for run in found] == [["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8", "9", "10", "11"]]
+    assert [run.reader for run in found] == ["3", "6", None]
+    assert chains(found, together=True) == [found]
+    assert chains(found, together=False) == [[Run("0", "1")], [Run("3", "4")], [Run("6", "7")]]
+
+
+class Sized(nn.Sequential):
+    """A convolution, a ReLU, what is given, and a linear layer."""
+
+    def __init__(self, *between: nn.Module, features: int = 4) -> None:
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), *between, nn.Linear(features, 10))
+
+
+def with_a_hook() -> nn.Module:
+    model = Sized(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model[1].register_forward_hook(lambda _module, _inputs, outputs: 2 * outputs)
+    return model
+
+
+class ReadsTheReLUTwice(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu, self.next = nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1)
+
+    def features(self, x: Tensor) -> Tensor:
+        features = self.relu(super().features(x))
+        return features + self.next(features)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (lambda: Sized(nn.AdaptiveAvgPool2d(1), nn.Flatten()), ["0", "1", "2", "3", "4"]),
+        (lambda: Sized(nn.AdaptiveAvgPool2d(2), nn.Flatten(), features=16), ["0", "1"]),
+        (lambda: Sized(nn.AdaptiveAvgPool2d(1), nn.Flatten(2), nn.Flatten()), ["0", "1"]),
+        (lambda: Sized(nn.AdaptiveMaxPool2d(1), nn.Flatten()), ["0", "1"]),
+        (with_a_hook, ["0"]),
+        (ReadsTheReLUTwice, ["conv", "norm", "relu"]),
+    ],
+)
+def test_a_run_ends_where_another_layer_follows(build: Callable[[], nn.Module], expected: list[str]) -> None:
+    model = build().eval()
+    run, *_ = pairs(model, images())
+    assert run.layers == expected
+    assert run.reader is None
+    (logits, gradient), (fast_logits, fast_gradient) = both(model, images())
+    assert torch.allclose(fast_logits, logits, atol=1e-5)
+    assert torch.allclose(fast_gradient, gradient, atol=1e-5)
 
 
 def test_a_network_that_flattens_features_by_view_gets_them_with_channels_first() -> None:

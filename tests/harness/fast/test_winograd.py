@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.fast import winograd
+from harness.fast.chain import Chain
 from harness.fast.convolution import FoldedConvolution
 from tests.tiny import draws
 
@@ -47,7 +48,7 @@ def test_one_output_by_hand() -> None:
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_layer_gives_the_convolutions_outputs_and_input_gradient(bias: bool) -> None:
     own = nn.Conv2d(128, 160, 3, padding=1, bias=bias)
-    layer = FoldedConvolution(own, None)
+    layer = Chain([FoldedConvolution(own, None)])
     x = torch.randn(40, 128, 8, 8, generator=draws()).requires_grad_()  # in three parts, the last one smaller
     assert winograd.takes(x)
     weights = torch.randn(40, 160, 8, 8, generator=draws(1))
@@ -62,12 +63,13 @@ def test_a_layer_gives_the_convolutions_outputs_and_input_gradient(bias: bool) -
 
 def test_changed_weights_are_transformed_anew() -> None:
     own = nn.Conv2d(128, 128, 3, padding=1)
-    layer, x = FoldedConvolution(own, None), torch.randn(16, 128, 8, 8, generator=draws())
+    folded, x = FoldedConvolution(own, None), torch.randn(16, 128, 8, 8, generator=draws())
+    layer = Chain([folded])
     before = layer(x)
     with torch.no_grad():
         own.weight.mul_(2)
         own.bias.mul_(2)  # type: ignore[union-attr]
-    layer.refresh()
+    folded.refresh()
     assert torch.allclose(layer(x), 2 * before, rtol=1e-4, atol=1e-4)
 
 
@@ -93,4 +95,4 @@ def test_images_that_are_no_whole_tiles_or_too_few_are_convolved_as_usual(shape:
     own, x = nn.Conv2d(128, 128, 3, padding=1), torch.randn(shape, generator=draws())
     assert winograd.suits(own)
     assert not winograd.takes(x)
-    assert torch.allclose(FoldedConvolution(own, None)(x), own(x), atol=1e-5)
+    assert torch.allclose(Chain([FoldedConvolution(own, None)])(x), own(x), atol=1e-5)

@@ -1,0 +1,81 @@
+"""Folded convolutions that follow each other, and perhaps the last layers of a network, as one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from harness.fast.convolution import FoldedConvolution, masked
+
+
+class Chain(nn.Module):
+    """Convolutions, each of which alone reads what the one before rectified, as one step of autograd.
+
+    On a small network the library's bookkeeping takes as long as a convolution, so there is one entry for all of them.
+
+    Args:
+        linear: the layer that follows the average over all pixels, which follows the last convolution; None: no such.
+    """
+
+    def __init__(self, layers: Sequence[FoldedConvolution], linear: nn.Linear | None = None) -> None:
+        super().__init__()
+        self.layers, self._last = tuple(layers), (linear,)  # in tuples, so that they are no children of this module
+        self._by_hand = all(layer.by_hand for layer in layers)
+        self.training = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, channels, height, width)`` to what the last layer gives."""
+        if self._by_hand and x.dtype == self.layers[0].weight.dtype and not torch.is_autocast_enabled("cpu"):
+            return _ByHand.apply(x, self) if x.requires_grad else self.outputs(x)[-1]
+        for layer in self.layers:
+            x = layer(x)
+        return self._finished(x)
+
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """The input, what each convolution gives, and what the chain gives."""
+        found = [x]
+        for layer in self.layers:
+            found.append(layer.outputs(found[-1]))
+        return [*found, self._finished(found[-1])]
+
+    def _finished(self, features: Tensor) -> Tensor:
+        (linear,) = self._last
+        return features if linear is None else F.linear(features.mean((2, 3)), linear.weight, linear.bias)
+
+    def input_gradient(self, gradient: Tensor, found: Sequence[Tensor]) -> Tensor:
+        """The gradient for the input.
+
+        Args:
+            found: the input, and what each convolution gave.
+        """
+        (linear,), features = self._last, found[-1]
+        if linear is not None:  # of a mean over pixels: the same for each
+            gradient = (gradient @ (linear.weight.detach() / features[0, 0].numel()))[:, :, None, None].expand_as(
+                features
+            )
+        if self.layers[-1].rectifies:
+            gradient = masked(gradient, features, torch.empty_like(features))
+        for number in reversed(range(len(self.layers))):
+            gradient = self.layers[number].input_gradient(gradient, found[number], masks=number > 0)
+        return gradient
+
+
+class _ByHand(torch.autograd.Function):
+    """A chain, with its own gradient for the input."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, chain: Chain) -> Tensor:
+        *found, result = chain.outputs(x)
+        ctx.chain = chain
+        ctx.save_for_backward(*found)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.chain.input_gradient(gradient, ctx.saved_tensors), None
