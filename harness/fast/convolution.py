@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.fast import winograd
+from harness.fast import blocks, winograd
+from harness.fast.strips import Strips
 
 FEW_CHANNELS = 4  # of the input: oneDNN computes as for 8, so a matrix product and a scattered sum cost half as much
 
@@ -30,6 +31,7 @@ class FoldedConvolution:
         self.by_hand = convolution.weight.device.type == "cpu" and not isinstance(convolution.padding, str)
         self._few = self.by_hand and convolution.groups == 1 and convolution.in_channels <= FEW_CHANNELS
         self._by_tiles = winograd.suits(convolution)
+        self._strips: dict[torch.Size, Strips | None] = {}  # by the size of the images
         self._made: dict[Any, Tensor] = {}  # of the weights, by the way of computing that wants them so
         self.layout: torch.memory_format | None = None
         self.weight = convolution.weight.detach()
@@ -72,7 +74,13 @@ class FoldedConvolution:
 
     def outputs(self, x: Tensor) -> Tensor:
         """The same without autograd, by the fastest way for images of this size."""
-        outputs = self.by_tiles(x) if self._by_tiles and winograd.takes(x) else self.convolve(x)
+        strips = self._cut(x)
+        if self._by_tiles and winograd.takes(x):
+            outputs = self.by_tiles(x)
+        elif strips is not None:
+            outputs = self._laid_out(strips.convolve(x, self._as(strips), self.bias))
+        else:
+            outputs = self.convolve(x)
         return outputs.relu_() if self.rectifies else outputs
 
     def input_gradient(self, gradient: Tensor, x: Tensor, *, masks: bool) -> Tensor:
@@ -81,10 +89,15 @@ class FoldedConvolution:
         Args:
             masks: the input is what a ReLU gave; give the gradient for what the ReLU got.
         """
+        size, strips = x.shape[2:], self._cut(x)
         if self._by_tiles and winograd.takes(x):
             found = self.by_tiles(gradient, turned=True)
+        elif strips is not None:
+            found = strips.input_gradient(gradient, self._as(strips))
+        elif blocks.pays(self.of, *size):
+            return self._block_by_block(self._laid_out(gradient), x, masks)
         elif self._few:
-            found = self._scattered(gradient, x.shape[2:])
+            found = self._scattered(gradient, size)
         else:
             found = self._ordinary(self._laid_out(gradient), x)
         return masked(found, x, found) if masks else found
@@ -105,6 +118,30 @@ class FoldedConvolution:
             x = self._laid_out(x)
         outputs = F.conv2d(x, self.weight, self.bias, of.stride, of.padding, of.dilation, of.groups)
         return self._laid_out(outputs)  # that of its gradient, too: a mixture of layouts is slow
+
+    def _cut(self, x: Tensor) -> Strips | None:
+        size = x.shape[2:]
+        if size not in self._strips:
+            self._strips[size] = Strips.of(self.of, *size)
+        return self._strips[size]
+
+    def _as(self, strips: Strips) -> Tensor:
+        if strips not in self._made:
+            self._made[strips] = strips.matrix(self.weight)
+        return self._made[strips]
+
+    def _block_by_block(self, gradient: Tensor, x: Tensor, masks: bool) -> Tensor:
+        stride = self.of.stride[0]
+        if blocks not in self._made:
+            self._made[blocks] = blocks.kernels(self.weight, stride)
+        found = blocks.input_gradient(gradient, self._made[blocks], stride)
+        images = torch.empty_like(x, memory_format=torch.channels_last)
+        into = images.permute(0, 2, 3, 1).view(found.shape)
+        if masks:  # in one go with putting the pixels in place
+            masked(found, x.permute(0, 2, 3, 1).reshape(found.shape), into)
+        else:
+            into.copy_(found)
+        return images
 
     def _scattered(self, gradient: Tensor, size: torch.Size) -> Tensor:
         """A matrix product, whose columns are added up in the images."""
