@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from harness.errors import TrainingFailed
 from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
+from harness.fast.crafting import FastCrafter
+from harness.fast.layout import LOOKED_AT, lay_out
 from harness.plugin.adversary import Crafter, ascend
 from harness.plugin.dataset import Dataset
 from harness.plugin.method import Method, Step
@@ -71,7 +73,8 @@ class Trainer:
     """The training of one run on one device. ``fit`` resumes from the state in the run's directory, if there is one.
 
     Args:
-        craft: crafts the variants that the method trains on.
+        craft: crafts the variants that the method trains on. With the faster one, the network is laid out to be faster
+            in the update's own passes, too.
     """
 
     def __init__(
@@ -136,6 +139,8 @@ class Trainer:
                     part.prepare(self.model)
             self._remembered = Remembered(parts, self.model)
             self._remembered.refuse_lost()
+        if isinstance(self.craft, FastCrafter):
+            lay_out(self.model, self.dataset.pixels(self.dataset.train.images[:LOOKED_AT]))
         # only now: ``prepare`` may have replaced parameters of the network, for example by a new last layer
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
