@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.plugin.network import Shape
+from harness.fast.folded import Folded
+from harness.plugin.network import Network, Shape
+from harness.registry.catalogue import discover
+from harness.training.loop import initial_model
 
 SHAPE = Shape(3, 32, 32, 10)
 
@@ -47,3 +52,24 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(F.relu(self.features(x)).mean((2, 3)))
         return logits
+
+
+def built(name: str) -> nn.Module:
+    """A network that is registered, as a training begins with it."""
+    return initial_model(cast(Network, discover("networks").get(name).from_mapping({})), SHAPE, 0)
+
+
+def logits_and_gradient(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    leaf = x.clone().requires_grad_()
+    logits = model(leaf)
+    (gradient,) = torch.autograd.grad(logits.logsumexp(1).sum(), leaf)
+    return logits.detach(), gradient
+
+
+def both(model: nn.Module, x: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Logits and gradient by the model's own layers, and by the faster ones, which fit."""
+    folded = Folded(model, x)
+    assert folded.fits(x)
+    own = logits_and_gradient(model, x)
+    with folded.put_in():
+        return own, logits_and_gradient(model, x)

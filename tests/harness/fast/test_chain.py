@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.fast.chain import Chain
 from harness.fast.convolution import FoldedConvolution
+from harness.fast.pairs import Run, chains, pairs
+from tests.harness.fast.networks import Net, both, built, images
 from tests.tiny import draws
 
 
@@ -47,3 +51,55 @@ def test_a_gradient_may_be_asked_for_twice() -> None:
     first, second = (torch.autograd.grad(outputs, x, weights, retain_graph=True)[0] for _ in range(2))
     assert torch.equal(first, second)
     assert torch.equal(weights, torch.ones(2, 16, 8, 8))
+
+
+def test_smallcnn_is_one_chain() -> None:
+    found = pairs(built("smallcnn").eval(), images())
+    assert [run.layers for run in found] == [["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8", "9", "10", "11"]]
+    assert [run.reader for run in found] == ["3", "6", None]
+    assert chains(found, together=True) == [found]
+    assert chains(found, together=False) == [[Run("0", "1")], [Run("3", "4")], [Run("6", "7")]]
+
+
+class Sized(nn.Sequential):
+    """A convolution, a ReLU, what is given, and a linear layer."""
+
+    def __init__(self, *between: nn.Module, features: int = 4) -> None:
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), *between, nn.Linear(features, 10))
+
+
+def with_a_hook() -> nn.Module:
+    model = Sized(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model[1].register_forward_hook(lambda _module, _inputs, outputs: 2 * outputs)
+    return model
+
+
+class ReadsTheReLUTwice(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu, self.next = nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1)
+
+    def features(self, x: Tensor) -> Tensor:
+        features = self.relu(super().features(x))
+        return features + self.next(features)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (lambda: Sized(nn.AdaptiveAvgPool2d(1), nn.Flatten()), ["0", "1", "2", "3", "4"]),
+        (lambda: Sized(nn.AdaptiveAvgPool2d(2), nn.Flatten(), features=16), ["0", "1"]),
+        (lambda: Sized(nn.AdaptiveAvgPool2d(1), nn.Flatten(2), nn.Flatten()), ["0", "1"]),
+        (lambda: Sized(nn.AdaptiveMaxPool2d(1), nn.Flatten()), ["0", "1"]),
+        (with_a_hook, ["0"]),
+        (ReadsTheReLUTwice, ["conv", "norm", "relu"]),
+    ],
+)
+def test_a_run_ends_where_another_layer_follows(build: Callable[[], nn.Module], expected: list[str]) -> None:
+    model = build().eval()
+    run, *_ = pairs(model, images())
+    assert run.layers == expected
+    assert run.reader is None
+    (logits, gradient), (fast_logits, fast_gradient) = both(model, images())
+    assert torch.allclose(fast_logits, logits, atol=1e-5)
+    assert torch.allclose(fast_gradient, gradient, atol=1e-5)
