@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.store.schema import Base
+from harness.store.store import Store
 from tests.command import exit_code
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +65,14 @@ def test_pandas_prints_the_figures_of_the_store(folder: Path) -> None:
     said = output(folder, "with_pandas.py")
     for (median,) in select(folder / "leaderboard.db", "SELECT median_percent FROM leaderboard_by_network"):
         assert f"{median:.6f}".rstrip("0") in said
+    store = Store.read(str(folder / "leaderboard.db"))
+    (last,) = (e for run in store.runs() for e in [run.checkpoint("last")])
+    assert last is not None
+    seeds = [store.verdicts(e.id) for e in last.evaluations if e.attack == "pgd"]
+    store.close()
+    unbroken = sum(all(verdicts) for verdicts in zip(*seeds, strict=True)) / 3.6  # of 360 images, in percent
+    assert len(seeds) == 2
+    assert f"{unbroken:.6f}".rstrip("0") in said.rpartition("correct")[0].splitlines()[-2]
 
 
 def test_the_query_finds_what_is_published() -> None:

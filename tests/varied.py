@@ -12,7 +12,7 @@ from tests.stores import add_checkpoint, add_evaluation, as_digits, make_spec, s
 
 TOY = DatasetRecord("toy", "a" * 64, 20, 8, 1, 8, 8, 2)
 OTHER_TOY = replace(TOY, fingerprint="b" * 64)  # another data set with the same name
-TRAINING, LONGER = {"epochs": 2, "epsilon": 0.1}, {"epochs": 4, "epsilon": 0.1}
+TRAINING, LONGER, UNUSED = ({"epochs": epochs, "epsilon": 0.1} for epochs in (2, 4, 8))  # no run has the last
 PGD = {"epsilon": 0.1, "steps": 20, "block_size": 3}
 WEAK_PGD = PGD | {"epsilon": 0.05}
 ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": PGD}
@@ -31,6 +31,8 @@ def varied_store(file: Path) -> Store:
     see_protocol(store, ATTACKS, LONGER, fingerprint="4" * 64, name="long")
     see_protocol(store, {"natural": {}, "pgd": WEAK_PGD}, LONGER, fingerprint="5" * 64, name="weak")
     see_protocol(store, {"natural": {}, "mine": {}}, LONGER, fingerprint="6" * 64, name="without-settings")
+    see_protocol(store, {"natural": {}, "pgd": WEAK_PGD}, UNUSED, fingerprint="7" * 64, name="weak-too")
+    see_protocol(store, {"natural": {}, "pgd": PGD}, UNUSED, fingerprint="8" * 64, name="unused")
 
     _attacked(store, _last(store, train_seed=0), "11111111", "11111110")
     second = _last(store, train_seed=0, attempt=2)
@@ -39,7 +41,7 @@ def varied_store(file: Path) -> Store:
     add_evaluation(store, second, "pgd", PGD, as_digits("11111"), seed=2, attempt=2, examples=8)  # was stopped
     add_evaluation(store, second, "pgd", WEAK_PGD, as_digits("11111000"), block=3)
     add_evaluation(store, second, "pgd", PGD, as_digits("1100"), sample="balanced", margins=MARGINS[:4])
-    add_evaluation(store, second, "pgd", PGD, as_digits("1110"))  # the first four
+    add_evaluation(store, second, "pgd", PGD, as_digits("1110"), attempt=2)  # the first four
     failed = start(store, make_spec(TOY, train_seed=0, training=TRAINING), TOY, attempt=3)
     store.end_run(failed.id, "the loss is not finite")
 
