@@ -12,12 +12,12 @@ from harness.leaderboard.cells import (
     figure_text,
     flags_text,
     interval_text,
-    legend,
     range_text,
     titles,
     wilson_text,
 )
 from harness.leaderboard.columns import VerdictsById
+from harness.leaderboard.legend import legend
 from harness.leaderboard.pairs import common_seeds, network_pairs, over_training_seeds, robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
 from harness.leaderboard.render_markdown import markdown_table
@@ -59,7 +59,7 @@ def readme_table() -> str:
     parts = []
     for board in chosen:
         rows = [
-            [_marked(row), *(figure_text(row.metrics[c]) for c in board.columns), flags_text(row)] for row in board.rows
+            [_marked(row), *(figure_text(row.metrics[c]) for c in board.filled), flags_text(row)] for row in board.rows
         ]
         table = markdown_table(["method", *titles(board), "flags"], rows)
         heading = f"**{board.heading}, {board.rows[0].network}**"
@@ -96,7 +96,7 @@ def results_tables() -> str:
         several = any(figure.train for row in board.rows for figure in row.metrics.values() if figure)
         over = "Mean over training seeds, 95 % t-interval:" if several else ONE_NETWORK
         figures = [
-            [row.label, *(_mean(row, c) if several else _of_one(board, row, c) for c in board.columns)]
+            [row.label, *(_mean(row, c) if several else _of_one(board, row, c) for c in board.filled)]
             for row in board.rows
         ]
         parts.append(f"**{board.heading}, {board.rows[0].network}.** {over}")
@@ -106,7 +106,7 @@ def results_tables() -> str:
         if base is not None and others:
             difference = _difference if several else _difference_of_two
             differences = [
-                [row.label, *(difference(row, base, board, c, verdicts) for c in board.columns)] for row in others
+                [row.label, *(difference(row, base, board, c, verdicts) for c in board.filled)] for row in others
             ]
             parts.append(PAIRED_BY_SEED if several else PAIRED_BY_IMAGE)
             parts.append(markdown_table([f"difference from {BASELINE}", *titles(board)], differences))

@@ -34,6 +34,13 @@ def attack_list(context: typer.Context, incomplete: str) -> list[str]:
     return [f"{done}{comma}{name}" for name in attacks(context, last) if name not in done.split(",")]
 
 
+def column_list(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete the last column of a comma-separated list: an attack, or the worst case."""
+    done, comma, last = incomplete.rpartition(",")
+    known = [*attacks(context, last), *words("worst_case")(context, last)]
+    return [f"{done}{comma}{name}" for name in known if name not in done.split(",")]
+
+
 def _names(kind: str, context: typer.Context) -> Iterable[str]:
     """Names of a kind: from harness, from installed packages, and from plugin files already named on the line."""
     from harness.registry.names import names

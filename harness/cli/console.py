@@ -1,8 +1,9 @@
-"""Standard output: JSON, and tables. A table fits the terminal; in a file or a pipe its width is fixed."""
+"""Standard output: JSON, and tables. A table fits the terminal; in a file or a pipe its width is fixed, or COLUMNS."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from harness.leaderboard.board import Board
 
 PIPE_WIDTH = 140  # characters
+LEAST_WIDTH = 48  # room for a rank, a name, and a figure; a narrower terminal folds the lines, which cuts nothing
 
 
 def print_json(document: object) -> None:
@@ -19,13 +21,32 @@ def print_json(document: object) -> None:
     print(json.dumps(document, indent=2))
 
 
-def print_boards(boards: Sequence[Board]) -> None:
-    """Print the boards of a leaderboard."""
-    from harness.leaderboard.render_table import render_table
+def print_boards(
+    boards: Sequence[Board], *, intervals: bool = False, explained: bool = False, brief: bool = False
+) -> None:
+    """Print the boards of a leaderboard; ``Detail`` says what each word adds."""
+    from harness.leaderboard.render_table import Detail, render_table
 
     console = _console()
-    for part in render_table(boards, console):
+    for part in render_table(boards, console, Detail(intervals=intervals, explained=explained, brief=brief)):
         console.print(part)
+
+
+def board_text(
+    boards: Sequence[Board], *, intervals: bool = False, explained: bool = False, brief: bool = False
+) -> str:
+    """The boards as they are printed into a pipe, without colours."""
+    import io
+
+    from rich.console import Console
+
+    from harness.leaderboard.render_table import Detail, render_table
+
+    text = io.StringIO()
+    console = Console(file=text, width=_pipe_width(), color_system=None)
+    for part in render_table(boards, console, Detail(intervals=intervals, explained=explained, brief=brief)):
+        console.print(part)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def print_parts(parts: Iterable[RenderableType]) -> None:
@@ -39,4 +60,10 @@ def _console() -> Console:
     from rich.console import Console
 
     console = Console()
-    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+    width = console.width if console.is_terminal else _pipe_width()
+    return console if width == console.width >= LEAST_WIDTH else Console(width=max(width, LEAST_WIDTH))
+
+
+def _pipe_width() -> int:
+    wanted = os.environ.get("COLUMNS", "")
+    return max(int(wanted), LEAST_WIDTH) if wanted.isdecimal() and int(wanted) > 0 else PIPE_WIDTH

@@ -1,16 +1,101 @@
-"""``harness leaderboard``: the figures, ranked where they can be compared."""
+"""``harness leaderboard``: the figures, ranked where they can be compared, in any format."""
 
 from __future__ import annotations
 
-from typing import Literal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from harness.cli import completion
-from harness.cli.console import print_boards
+from harness.cli.console import board_text, print_boards
 from harness.cli.grouped import grouped
-from harness.cli.options import DB, Rows, of_output, of_rows
-from harness.errors import did_you_mean, near_misses
+from harness.cli.options import DB, PLUGINS, Rows, comma_separated, of_output, of_rows
+from harness.errors import HarnessError, SettingError
 
-Format = Literal["table", "json", "markdown", "csv"]
+if TYPE_CHECKING:
+    from harness.leaderboard.board import Board
+
+Format = Literal["table", "markdown", "latex", "csv", "json", "html", "bibtex"]
+Source = Literal["measured", "reported"]
+SUFFIXES: dict[str, Format] = {
+    **{".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"},
+    **{".html": "html", ".bib": "bibtex", ".txt": "table"},
+}
+DATA = ("json", "csv")  # programs read these: a selection that matches nothing is an empty document
+HOLDS_BIBTEX = ("table", "markdown", "latex", "html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Which rows and figures of the boards are shown; ranks stay those of the whole board."""
+
+    source: Source | None = of_rows(
+        "--source <measured|reported>", "Boards of this source alone: measured here, or reported by publications."
+    )
+    methods: list[str] | None = of_rows(
+        "--method NAME",
+        "Show this method with all its variants, or one label; may be repeated.",
+        complete=completion.methods,
+    )
+    columns: str | None = of_rows(
+        "--columns A,B",
+        "Show these figures alone, such as natural,worst_case; boards that have none of them are left out.",
+        complete=completion.column_list,
+    )
+    top: int | None = of_rows("--top N", "Show the first N rows of each board, and those of equal rank with the last.")
+    by_seed: bool = of_rows("--by-seed", "Show one line for each training seed, under the rank of its row.", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How the boards are written."""
+
+    form: Format | None = of_output(
+        "--format <table|markdown|latex|csv|json|html|bibtex>",
+        "The format of the output.",
+        shown="of the suffix of --out, else table",
+    )
+    out: Path | None = of_output("--out FILE", "Write to this file: .md .tex .csv .json .html .bib .txt name a format.")
+    layout: Literal["board", "paper"] | None = of_output(
+        "--layout <board|paper>",
+        "For LaTeX: as ranked, or as the paper's tables: checkpoints side by side, networks below each other.",
+        shown="board",
+    )
+    bibtex: bool = of_output("--bibtex", "Add the BibTeX of the methods and publications that are shown.", False)
+    intervals: bool = of_output("--intervals", "In a table: show 95 % intervals, and the spread over networks.", False)
+    legend: bool = of_output("--legend", "In a table: explain every figure, mark, and flag.", False)
+    brief: bool = of_output("--brief", "In a table: show rank, method, and the figure that ranks.", False)
+
+    def format(self) -> Format:
+        """The format that was chosen, by name or by suffix.
+
+        Raises:
+            SettingError: they contradict each other, the suffix names no format, or an option does not fit.
+        """
+        suffix = self.out.suffix.lower() if self.out is not None else ""
+        named = SUFFIXES.get(suffix)
+        if self.out is not None and self.form is None and named is None:
+            raise SettingError(
+                f"--out {self.out} is refused: {suffix or 'a name without a suffix'} names no format; give --format, or"
+                f" one of {' '.join(SUFFIXES)}"
+            )
+        if self.form is not None and named not in (None, self.form):
+            raise SettingError(f"--out {self.out} is refused: {suffix} is {named}, and --format is {self.form}")
+        form = self.form or named or "table"
+        for option, given, fits in (
+            ("--layout", self.layout is not None, ("latex",)),
+            ("--bibtex", self.bibtex, HOLDS_BIBTEX),
+            ("--intervals", self.intervals, ("table",)),
+            ("--legend", self.legend, ("table",)),
+            ("--brief", self.brief, ("table",)),
+        ):
+            if given and form not in fits:
+                raise SettingError(f"{option} is refused: it is for {' and '.join(fits)}, and the format is {form}")
+        if self.brief and (self.intervals or self.legend):
+            raise SettingError("--brief is refused beside --intervals and --legend; leave one out")
+        return form
 
 
 @grouped
@@ -21,27 +106,117 @@ def leaderboard(
     sort: str | None = of_rows(
         "--sort COLUMN", "Rank by this attack, or by worst_case.", shown="the last attack", complete=completion.attacks
     ),
+    shown: Shown,
+    look: Look,
+    plugins: list[Path] | None = PLUGINS,
     db: str | None = DB,
-    form: Format = of_output("--format <table|json|markdown|csv>", "The format of the output.", "table"),
 ) -> None:
     """Show the leaderboard: figures measured here, and figures that papers report, ranked apart."""
     from harness.leaderboard.board import Selection
-    from harness.leaderboard.ranking import boards
-    from harness.leaderboard.render_csv import render_csv
-    from harness.leaderboard.render_json import render_json
-    from harness.leaderboard.render_markdown import render_markdown
+    from harness.leaderboard.ranking import boards, unranked
+    from harness.leaderboard.showing import no_match
     from harness.store.store import Store
 
+    form = look.format()
+    columns = comma_separated("--columns", shown.columns) or ()
+    if look.brief and columns:
+        raise SettingError("--brief is refused beside --columns: it shows the figure that ranks; choose it with --sort")
+    if shown.by_seed and look.layout == "paper":
+        raise SettingError("--by-seed is refused beside --layout paper, which has one line a method; leave one out")
+    selection = Selection(
+        dataset=dataset,
+        sort=_column(sort) if sort is not None else None,
+        source=shown.source,
+        methods=tuple(shown.methods or ()),
+        columns=tuple(map(_column, columns)),
+        top=shown.top,
+        by_seed=shown.by_seed,
+        **vars(rows),
+    )
     store = Store.read(db)
-    chosen = boards(store, Selection(dataset=dataset, sort=sort, **vars(rows)))
-    if form != "table":
-        render = {"json": render_json, "markdown": render_markdown, "csv": render_csv}[form]
-        print(render(chosen))
-    else:
-        print_boards(chosen)
-        if not chosen:
-            known = {board.dataset for board in boards(store)}
-            near = near_misses(dataset or "", known, most=1)
-            there = f"there are rows for {', '.join(sorted(known))}"
-            print(f"No row matches; {did_you_mean(f'--dataset {name}' for name in near) or there}")
+    chosen = boards(store, selection)
+    if not chosen:
+        reason = no_match(unranked(store), selection)
+        if form not in DATA:
+            raise HarnessError(reason)
+        print(f"harness: {reason}", file=sys.stderr)
     store.close()
+    files = tuple(plugins or ())
+    if form == "table" and look.out is None:
+        print_boards(chosen, intervals=look.intervals, explained=look.legend, brief=look.brief)
+        if look.bibtex:
+            print(f"\n{_bibtex(chosen, files)}")
+        return
+    text = _rendered(chosen, form, look, files, everything=bool(columns))
+    if look.out is None:
+        print(text)
+    else:
+        _write(look.out, f"{text}\n")
+
+
+def _column(name: str) -> str:
+    """A column as it is named in data; its title is understood, too."""
+    from harness.leaderboard.columns import TITLES
+
+    names = {title: column for column, title in TITLES.items()}
+    return names.get(name.replace("-", " "), name)
+
+
+def _rendered(boards: Sequence[Board], form: Format, look: Look, files: Sequence[Path], *, everything: bool) -> str:
+    """The boards in a format.
+
+    Args:
+        everything: show also the columns that the paper's layout leaves out.
+    """
+    added = _bibtex(boards, files) if look.bibtex else ""
+    if form == "json":
+        from harness.leaderboard.render_json import render_json
+
+        return render_json(boards)
+    if form == "csv":
+        from harness.leaderboard.render_csv import render_csv
+
+        return render_csv(boards)
+    if form == "bibtex":
+        return _bibtex(boards, files)
+    if form == "latex":
+        from harness.leaderboard.render_latex import render_latex
+
+        paper = look.layout == "paper"
+        return render_latex(boards, paper=paper, worst_case=everything or not paper, bibtex=added)
+    if form == "html":
+        from harness.leaderboard.render_html import render_html
+
+        return render_html(boards, bibtex=added)
+    if form == "markdown":
+        from harness.leaderboard.render_markdown import render_markdown
+
+        return render_markdown(boards, bibtex=added)
+    text = board_text(boards, intervals=look.intervals, explained=look.legend, brief=look.brief)
+    return f"{text}\n\n{added}" if added else text
+
+
+def _bibtex(boards: Sequence[Board], files: Sequence[Path]) -> str:
+    from harness.leaderboard.render_bibtex import render_bibtex
+
+    return render_bibtex(boards, files)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file completely or not at all.
+
+    Raises:
+        HarnessError: it cannot be written, or is no ordinary file.
+    """
+    from harness.files import atomic_write_bytes
+
+    place = path.resolve()  # a link stays, and the file that it names is replaced
+    if place.exists() and not place.is_file():
+        raise HarnessError(f"--out {path} is refused: it is there, and is no ordinary file; give another name")
+    try:
+        atomic_write_bytes(place, text.encode("utf-8"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise HarnessError(
+            f"--out {path} cannot be written ({reason}); give a file in a folder that is there"
+        ) from None

@@ -68,7 +68,13 @@ _add(
     "run sat trades --dataset digits --arch smallcnn --train-seeds 5",
     "run lrat --epsilon 4/255 --attacks natural,pgd,autoattack --dry-run",
 )
-_add("leaderboard", leaderboard.leaderboard, "leaderboard --dataset svhn --sort autoattack")
+_add(
+    "leaderboard",
+    leaderboard.leaderboard,
+    "leaderboard --dataset svhn --sort autoattack",
+    "leaderboard --source measured --method lrat --by-seed",
+    "leaderboard --out board.tex --layout paper --bibtex",
+)
 _add(
     "evaluate",
     evaluate.evaluate,

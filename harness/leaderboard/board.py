@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from harness.errors import SettingError
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
 from harness.leaderboard.pairs import Decision
@@ -60,6 +61,9 @@ class Row(Trained):
         versus_best: the comparison with the board's best row; None for the best row itself, and where none is possible.
         means: attack -> mean over training seeds, where a publication gives a mean and no median; ``metrics`` is None
             there.
+        best: whether this is the board's best row, with which the others are compared.
+        train_seed: of the one network of the row where a board has one line a training seed; rank and ties are then
+            those of the row over all its training seeds.
     """
 
     checkpoint: str
@@ -75,6 +79,8 @@ class Row(Trained):
     worst_case_seeds: dict[str, int] = field(default_factory=dict)
     versus_best: Decision | None = None
     means: dict[str, Spread] = field(default_factory=dict)
+    best: bool = False
+    train_seed: int | None = None
 
     def value(self, column: str) -> float | None:
         """The figure by which the row is ranked: its median, or a publication's mean."""
@@ -100,6 +106,9 @@ class Board:
         columns: the protocol's attacks and, for measured rows, the worst case.
         attacks: attack -> SHA-256 of its settings; empty for reported rows.
         scope: the settings that the checks of rigour depend on; None for reported rows.
+        ranking: all rows that were ranked, before any was hidden; empty: the same as ``rows``.
+        within: the filters, as name and value, that left rows of the board out of the ranking.
+        shown: how many rows of the ranking are shown; None: all.
     """
 
     dataset: str
@@ -114,6 +123,24 @@ class Board:
     ranked_by: str = ""
     aliases: tuple[str, ...] = ()
     total: int | None = None
+    ranking: tuple[Row, ...] = ()
+    within: tuple[tuple[str, str], ...] = ()
+    shown: int | None = None
+
+    @property
+    def ranked(self) -> tuple[Row, ...]:
+        """All rows that were ranked, whether they are shown or not."""
+        return self.ranking or self.rows
+
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """The columns that have a figure in a row that is shown; tables leave out the others."""
+        return tuple(column for column in self.columns if any(row.value(column) is not None for row in self.rows))
+
+    @property
+    def by_seed(self) -> bool:
+        """Whether a row stands for the network of one training seed."""
+        return any(row.train_seed is not None for row in self.rows)
 
     @property
     def examples(self) -> int | None:
@@ -127,7 +154,7 @@ class Board:
 
     def tied(self, row: Row) -> bool | None:
         """Whether the row does not differ significantly from the best row; None where no test was made."""
-        compared = row is self.rows[0] or row.versus_best is not None
+        compared = row.best or row is self.ranked[0] or row.versus_best is not None
         return row.tied if self.source == MEASURED and row.rank is not None and compared else None
 
     @property
@@ -141,7 +168,20 @@ class Board:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which rows to show (None: all), and the column to rank them by (``sort``; None: each board's last attack)."""
+    """Which boards, which rows compete on them, and which of these to show; None and empty: all.
+
+    A rank says among what it ranks. ``dataset``, ``protocol``, and ``source`` choose whole boards. ``network`` and
+    ``checkpoint`` make a smaller contest, and the board's heading says so. All else only hides: ranks, ties, and the
+    best row stay those of all rows that compete, and the heading says how many are hidden.
+
+    Attributes:
+        sort: the column to rank by; None: each board's last attack.
+        runs: show the rows of these runs.
+        methods: show the rows of these methods, with all their variants, or with these labels.
+        columns: show these figures; a board that has none of them is left out.
+        top: show the first rows of each board; a row that shares the last one's rank is shown, too.
+        by_seed: show one line for each training seed of a row.
+    """
 
     dataset: str | None = None
     network: str | None = None
@@ -149,16 +189,34 @@ class Selection:
     checkpoint: str | None = None
     sort: str | None = None
     runs: frozenset[int] | None = None
+    source: str | None = None
+    methods: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    top: int | None = None
+    by_seed: bool = False
 
-    def takes(self, board: Board, row: Row) -> bool:
-        """Whether to show the row."""
+    def __post_init__(self) -> None:
+        if self.top is not None and self.top < 1:
+            raise SettingError(f"--top {self.top} is refused: it must be 1 or more")
+
+    def takes_board(self, board: Board) -> bool:
+        """Whether the board is chosen."""
         return (
             self.dataset in (None, board.dataset)
-            and self.network in (None, row.network)
-            and self.checkpoint in (None, row.checkpoint)
+            and self.source in (None, board.source)
             and (self.protocol in (None, board.protocol) or self._fingerprint_of(board))
-            and (self.runs is None or not self.runs.isdisjoint(row.runs))
         )
 
     def _fingerprint_of(self, board: Board) -> bool:
         return any(known.startswith(str(self.protocol)) for known in (board.fingerprint, *board.aliases))
+
+    def competes(self, row: Row) -> bool:
+        """Whether the row is ranked."""
+        return self.network in (None, row.network) and self.checkpoint in (None, row.checkpoint)
+
+    def shows(self, row: Row) -> bool:
+        """Whether to show the row, if it is ranked."""
+        named = {row.method, row.label, row.short_label}
+        return (self.runs is None or not self.runs.isdisjoint(row.runs)) and (
+            not self.methods or not named.isdisjoint(self.methods)
+        )

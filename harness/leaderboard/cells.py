@@ -1,16 +1,17 @@
-"""The texts of a table's cells and of its legend, the same in every format."""
+"""The texts of a table's heading and cells, the same in every format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
-from harness.leaderboard.board import REPORTED, Board, Row
+from harness.errors import visible
+from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import TITLES, WORST_CASE
-from harness.leaderboard.pairs import RULE
-from harness.reference import ABOUT
+from harness.plugin.ball import LINF, radius_text
 from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
 
+MEAN = "mean ± standard deviation"
 TIED = "≈"  # beside the rank of a row that does not differ significantly from the best
 MADE_ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol
 
@@ -27,12 +28,33 @@ def cell_text(row: Row, column: str) -> str:
 
 
 def heading(board: Board) -> str:
-    """What the rows have in common. Where the figures are means over training seeds, the heading says so."""
-    seeds = _training_seeds([board])
-    return f"{board.heading}: {MEAN} over {seeds} training seeds" if seeds else board.heading
+    """What the rows have in common, among what they rank if not among all rows, and whether the figures are means."""
+    seeds = training_seeds([board])
+    means = f": {MEAN} over {seeds} training seeds" if seeds else ""
+    return "; ".join([visible(board.heading) + _ball(board) + means, *_contest(board)])
 
 
-def _training_seeds(boards: Sequence[Board]) -> str:
+def _ball(board: Board) -> str:
+    """``, epsilon 8/255``: the radius of the attacks' ball, and its norm if it is not L-infinity; may be empty."""
+    if board.scope is None:
+        return ""
+    norm = "" if board.scope.norm == LINF else f" ({board.scope.norm})"
+    return f", epsilon {radius_text(board.scope.epsilon)}{norm}"
+
+
+def _contest(board: Board) -> Iterator[str]:
+    """Among what the rows rank, and how many are hidden; nothing where all rows of the board are shown."""
+    rows = len(board.ranked)
+    among = " and ".join(f"{name} {visible(value)}" for name, value in board.within)
+    if board.shown is not None and board.shown < rows:
+        yield f"{board.shown} of {rows} rows are shown, and all rank" + (f" among {among} alone" if among else "")
+    elif among:
+        yield f"ranked among {among} alone"
+    if board.by_seed:
+        yield "one line a training seed; rank and ties are those of all training seeds together"
+
+
+def training_seeds(boards: Sequence[Board]) -> str:
     """How many training seeds the publications' means are taken over; empty where there are no means."""
     counts = {mean.n for board in boards for row in board.rows for mean in row.means.values()}
     return " or ".join(map(str, sorted(counts)))
@@ -72,7 +94,7 @@ def _lines(board: Board, over: Callable[[Row], str], text: Callable[[Figure], st
     for row in board.rows:
         texts = {TITLES.get(name, name): text(figure) for name, figure in row.metrics.items() if figure}
         joined = ", ".join(f"{title} {said}" for title, said in texts.items() if said)
-        lines += [f"{row.label} over {over(row)}: {joined}"] if joined else []
+        lines += [f"{full_name(board, row)} over {over(row)}: {joined}"] if joined else []
     return lines
 
 
@@ -91,7 +113,13 @@ def range_text(counts: Collection[int]) -> str:
 
 def header(board: Board) -> list[str]:
     """The names of the columns."""
-    return ["rank", "method", "network", "checkpoint", *titles(board), "n", "networks", *_flags(board), "source"]
+    words = ["rank", "method", *_seed(board), "network", "checkpoint"]
+    return [*words, *titles(board), "n", "networks", *_flags(board), "source"]
+
+
+def _seed(board: Board) -> list[str]:
+    """``["seed"]`` where a row stands for one training seed, else an empty list."""
+    return ["seed"] if board.by_seed else []
 
 
 def _flags(board: Board) -> list[str]:
@@ -101,7 +129,15 @@ def _flags(board: Board) -> list[str]:
 
 def name_text(row: Row) -> str:
     """The row's label, marked if the model is from elsewhere."""
-    return row.label if row.trained_here else f"{row.label} {MADE_ELSEWHERE}"
+    return visible(row.label) if row.trained_here else f"{visible(row.label)} {MADE_ELSEWHERE}"
+
+
+def full_name(board: Board, row: Row) -> str:
+    """The row's name, with its network, checkpoint, and training seed where the rows of the board differ in these."""
+    told = [(visible(r.arch_label), visible(r.checkpoint)) for r in (row, *board.ranked)]
+    apart = [own for own, *others in zip(*told, strict=True) if len({own, *others}) > 1]
+    apart += [] if row.train_seed is None else [f"training seed {row.train_seed}"]
+    return name_text(row) + (f" ({', '.join(apart)})" if apart else "")
 
 
 def flags_text(row: Row) -> str:
@@ -112,7 +148,7 @@ def flags_text(row: Row) -> str:
 def flag_lines(board: Board) -> list[str]:
     """Each flag with its reason."""
     return [
-        f"{flag.mark} {name_text(row)}: {flag.check}"
+        f"{flag.mark} {full_name(board, row)}: {flag.check}"
         + (f" on {flag.networks} of {flag.of} networks, such as" if flag.of > 1 else "")
         + f": {flag.reason}"
         for row in board.rows
@@ -122,7 +158,7 @@ def flag_lines(board: Board) -> list[str]:
 
 def titles(board: Board) -> list[str]:
     """The names of the columns that hold figures."""
-    return [TITLES.get(column, column) for column in board.columns]
+    return [TITLES.get(column, column) for column in board.filled]
 
 
 def rank_text(row: Row) -> str:
@@ -136,15 +172,16 @@ def cells(board: Board, row: Row, before_interval: str | None = None) -> list[st
     Args:
         before_interval: what separates a figure from its Wilson interval; None: show no intervals.
     """
-    figures = [cell_text(row, column) for column in board.columns]
+    figures = [cell_text(row, column) for column in board.filled]
     if before_interval is not None:
-        intervals = [wilson_text(board, row.metrics[column]) for column in board.columns]
+        intervals = [wilson_text(board, row.metrics[column]) for column in board.filled]
         figures = [f"{text}{before_interval}{i}".rstrip() for text, i in zip(figures, intervals, strict=True)]
     return [
         rank_text(row),
         name_text(row),
-        row.arch_label,
-        row.checkpoint,
+        *("-" if row.train_seed is None else str(row.train_seed) for _ in _seed(board)),
+        visible(row.arch_label),
+        visible(row.checkpoint),
         *figures,
         seeds_text(row),
         "-" if row.train_seeds is None else str(row.train_seeds),
@@ -153,57 +190,23 @@ def cells(board: Board, row: Row, before_interval: str | None = None) -> list[st
     ]
 
 
-MEAN = "mean ± standard deviation"
-RIGHT = "% of test images classified rightly"
-LEGEND = f"{RIGHT}: median ± standard deviation over n attack seeds"
+ALWAYS = ("rank", "method", "seed")  # columns that are shown even where all rows agree
 
 
-def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
-    """Explain every kind of figure, interval, and mark that the boards show, and no others.
-
-    Args:
-        intervals: explain intervals, and the mark of rows that do not differ even where no row has it.
-    """
-    rows = [row for board in boards for row in board.rows]
-    figures = [figure for row in rows for figure in row.metrics.values() if figure]
-    examples = sorted({board.examples for board in boards if board.examples})
-    lines = [LEGEND] if any(not row.means for row in rows) else []
-    if seeds := _training_seeds(boards):
-        papers = " and ".join(dict.fromkeys(board.protocol for board in boards if _training_seeds([board])))
-        lines.append(
-            f"reported by {papers}: {RIGHT}, {MEAN} over {seeds} networks, trained from different seeds; not over"
-            " attack seeds"
-        )
-    if examples and intervals:
-        images = " or ".join(map(str, examples))
-        lines.append(f"[low, high] of a median, over test images: 95 % Wilson interval, n = {images}, networks fixed")
-    if intervals and any(figure.train for figure in figures):
-        lines.append(
-            "over training seeds: mean ± standard deviation and 95 % t-interval over n networks, test images fixed"
-        )
-    if any(row.metrics.get(WORST_CASE) for row in rows):
-        lines.append(
-            f"worst case: right under every attack of the protocol with every attack seed ({_worst_case_seeds(rows)});"
-            " it falls with more seeds"
-        )
-    if any(row.versus_best if intervals else row.tied for row in rows):
-        lines.append(f"{TIED} not significantly different from the best row in the column that ranks: {RULE}")
-    if any(not row.trained_here for row in rows):
-        lines.append(f"{MADE_ELSEWHERE} not trained under the protocol: a model from elsewhere")
-    if any(row.flags for row in rows):
-        lines.append("flags: warning signs that a figure may not be what it seems; none is a proof (docs/rigour.md)")
-    reporting = dict.fromkeys(board.protocol for board in boards if board.source == REPORTED)
-    lines.extend(f"{paper}: {ABOUT[paper]}" for paper in reporting if paper in ABOUT)
-    return lines
+def shared(board: Board, names: Sequence[str]) -> dict[str, str]:
+    """The columns in which all rows agree, with what they agree on; a table says it once, and leaves them out."""
+    rows = [dict(zip(header(board), cells(board, row), strict=True)) for row in board.rows]
+    may = [name for name in names if name not in (*ALWAYS, *titles(board))]
+    return {name: rows[0][name] for name in may if len({row[name] for row in rows}) == 1}
 
 
-def _worst_case_seeds(rows: Sequence[Row]) -> str:
-    """How many seeds of each attack the worst case covers: ``natural 1, pgd 5``; a range where rows differ."""
-    held = [row.worst_case_seeds for row in rows]
-    attacks = dict.fromkeys(attack for seeds in held for attack in seeds)
-    return ", ".join(f"{a} {range_text([seeds[a] for seeds in held if a in seeds])}" for a in attacks)
-
-
-def notes(boards: Sequence[Board]) -> list[str]:
-    """Remarks on single rows, without repetitions."""
-    return list(dict.fromkeys(f"{r.label} {r.network}: {note}" for b in boards for r in b.rows for note in r.notes))
+def in_words(name: str, value: str, before: str) -> str:
+    """A column's value outside its column, after a separator; empty where there is no value."""
+    if value == "-":
+        return ""
+    phrases = {
+        TITLES[WORST_CASE]: f"worst {value}",
+        "n": f"n = {value} attack seeds",
+        "networks": f"{value} network(s) a row",
+    }
+    return before + phrases.get(name, f"{name} {value}")

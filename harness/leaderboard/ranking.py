@@ -12,6 +12,7 @@ from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection,
 from harness.leaderboard.columns import WORST_CASE, VerdictsById
 from harness.leaderboard.contestants import Contestant, Trained, contestants, newest
 from harness.leaderboard.pairs import compare_rows, corrected
+from harness.leaderboard.showing import narrowed, shown_of, with_columns
 from harness.plugin.images import Images
 from harness.reference import ReportedFigure, remarks_on
 from harness.statistics.figures import summarise
@@ -26,27 +27,54 @@ _NOTHING = digest({})  # the hash of an attack without settings, such as natural
 
 
 def boards(store: Store, selection: Selection | None = None) -> list[Board]:
-    """Every board with its selected rows ranked; measured boards come first.
+    """Every chosen board with its rows ranked, and then those hidden that are not to be shown; measured boards first.
 
     Raises:
-        UnknownName: no board has the column ``selection.sort``.
+        UnknownName: no board has the column ``selection.sort``, or one of ``selection.columns``.
     """
     selection = selection or Selection()
     networks = list(contestants(newest(store.runs()), store.models()))
     verdicts = read_verdicts(store, networks)
-    everything = [*_measured(networks, store.protocols(), verdicts), *_reported(store.reported())]
+    everything = _all(store, networks, verdicts)
     columns = {column for board in everything for column in board.columns}
-    if selection.sort is not None and selection.sort not in columns:
-        raise UnknownName("column", selection.sort, columns)
+    for name in (*([] if selection.sort is None else [selection.sort]), *selection.columns):
+        if name not in columns:
+            raise UnknownName("column", name, columns)
     chosen = []
-    for board in everything:
-        rows = [row for row in board.rows if selection.takes(board, row)]
+    for board in filter(selection.takes_board, everything):
+        rows = [row for row in board.rows if selection.competes(row)]
         attacks = [column for column in board.columns if column != WORST_CASE]
         column = selection.sort if selection.sort in board.columns else attacks[-1]
         if rows:
-            ranked = replace(board, rows=_ranked(rows, column), ranked_by=column)
-            chosen.append(_with_ties(ranked, verdicts) if board.source == MEASURED else ranked)
-    return chosen
+            within = narrowed(selection) if len(rows) < len(board.rows) else ()
+            ranked = replace(board, rows=_ranked(rows, column), ranked_by=column, within=within)
+            done = _with_ties(ranked, verdicts) if board.source == MEASURED else ranked
+            shown = shown_of(replace(done, ranking=done.rows), selection)
+            if selection.by_seed:
+                shown = replace(shown, rows=tuple(_of_each_seed(shown, verdicts)))
+            chosen.append(with_columns(shown, selection.columns))
+    return [board for board in chosen if board.rows and board.columns]
+
+
+def unranked(store: Store) -> list[Board]:
+    """Every board, its rows in no order: what there is to choose from."""
+    networks = list(contestants(newest(store.runs()), store.models()))
+    return _all(store, networks, read_verdicts(store, networks))
+
+
+def _all(store: Store, networks: Sequence[Contestant], verdicts: VerdictsById) -> list[Board]:
+    return [*_measured(networks, store.protocols(), verdicts), *_reported(store.reported())]
+
+
+def _of_each_seed(board: Board, verdicts: VerdictsById) -> Iterator[Row]:
+    """A row for each network of a row, with its own figures and flags, and the rank and ties of the whole row."""
+    for row in board.rows:
+        trained = [network for network in row.networks if network.train_seed is not None]
+        if not trained:
+            yield row
+        for network in sorted(trained, key=lambda network: network.train_seed or 0):
+            own = _row([network], board, verdicts)
+            yield replace(own, rank=row.rank, versus_best=row.versus_best, best=row.best, train_seed=network.train_seed)
 
 
 def read_verdicts(store: Store, networks: Iterable[Contestant]) -> VerdictsById:
@@ -71,7 +99,7 @@ def _with_ties(board: Board, verdicts: VerdictsById) -> Board:
     The same data choose the best row, which favours it: a row that differs barely significantly may still be as good.
     A row that does not differ significantly is not shown to be as good: there may be too few seeds or images.
     """
-    best, column = board.rows[0], board.column(board.ranked_by)
+    best, column = replace(board.rows[0], best=board.rows[0].rank is not None), board.column(board.ranked_by)
     ranked = [row for row in board.rows[1:] if row.rank is not None]
     decisions = corrected([compare_rows(row.networks, best.networks, column, verdicts) for row in ranked])
     compared = [replace(row, versus_best=decision) for row, decision in zip(ranked, decisions, strict=True)]

@@ -1,8 +1,10 @@
-"""The leaderboard as a rich table. Reported rows are dim and stand on boards of their own."""
+"""The leaderboard for a terminal. Reported rows are dim and stand on boards of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -11,78 +13,134 @@ from rich.text import Text
 
 from harness.leaderboard.board import REPORTED, Board
 from harness.leaderboard.cells import (
+    ALWAYS,
     cells,
     flag_lines,
     header,
     heading,
-    legend,
-    notes,
+    in_words,
+    shared,
     spread_lines,
     titles,
     wilson_lines,
 )
-from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.columns import TITLES, WORST_CASE
+from harness.leaderboard.legend import answer, flag_summary, legend, marks, notes, short_legend
 
-_ALWAYS = ("rank", "method")  # shown even where all rows agree
+MORE = "see harness leaderboard --legend"
+_PLACE = ("rank", "method", "seed", "network", "checkpoint")
 _WORDS = ("method", "network", "checkpoint")
 _WORD_WIDTH = 14
+_GAP = 2  # characters between two columns
 
 
-def render_table(boards: Sequence[Board], console: Console) -> Iterator[RenderableType]:
-    """One table for each board, then the legend and the remarks.
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """How much is printed.
 
-    A column in which all rows agree is printed once, above the table. Where the other columns do not fit, first the
-    intervals move below the table; then the columns that are not figures move below the method's name; then the
-    figures are split over several tables. No figure is ever cut: a cut figure would read as another number.
+    Attributes:
+        intervals: 95 % intervals, over test images and over training seeds.
+        explained: the whole legend, and the reason of each flag, in place of one line each.
+        brief: rank, method, and the figure that ranks, alone.
     """
-    for board in boards:
-        names = header(board)[:-1]  # the source is in the heading
-        rows = [dict(zip(names, cells(board, row), strict=False)) for row in board.rows]
-        common = {
-            name: rows[0][name]
-            for name in names
-            if len({row[name] for row in rows}) == 1 and name not in (*_ALWAYS, *titles(board))
-        }
-        line = Text(heading(board), style="bold")
-        line.append("".join(_in_words(name, value, "; ") for name, value in common.items()), style="not bold")
-        yield line
-        shown = [name for name in names if name not in common]
-        with_intervals = [dict(zip(names, cells(board, row, "\n"), strict=False)) for row in board.rows]
-        if _fits(with_intervals, shown, console):
-            yield _table(board, with_intervals, shown)
-        else:
-            tables = [(rows, shown)]
-            if not _fits(rows, shown, console):  # rich would cut figures
-                attacks = [column for column in board.columns if column != WORST_CASE]
-                folded = _folded(rows, shown, [*_ALWAYS, *attacks])
-                first, *others = _in_parts(folded, attacks, console)
-                tables = [(folded, first), *((rows, names) for names in others)]
-            yield from (_table(board, texts, names) for texts, names in tables)
-            yield from (Text(line) for line in wilson_lines(board))
-        yield from (Text(line) for line in (*spread_lines(board), *flag_lines(board)))
-    yield from (Text(line) for line in legend(boards))
-    yield from (Text(note, style="dim") for note in notes(boards))
+
+    intervals: bool = False
+    explained: bool = False
+    brief: bool = False
 
 
-def _fits(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console) -> bool:
-    return sum(_least_widths(rows, shown)) + 3 * len(shown) + 1 <= console.width
+def render_table(boards: Sequence[Board], console: Console, detail: Detail | None = None) -> Iterator[RenderableType]:
+    """For each board: what its rows share, the answer, the table, and flags; then the legend, and remarks on rows.
+
+    A column in which all rows agree is printed once, above the table. Where the other columns do not fit, figures are
+    written without spaces (``72.78±0.67``); then the network and the checkpoint move below the method's name; then all
+    that is no attack; then the figures are split over several tables. No figure is ever cut: a cut figure would read as
+    another number.
+    """
+    detail = detail or Detail()
+    for number, board in enumerate(boards):
+        if number:
+            yield Text()
+        yield from _board(board, console, detail)
+    if boards and not detail.brief:
+        yield Text()
+        yield from map(
+            Text, legend(boards) if detail.explained else [*marks(boards), f"{short_legend(boards)}; {MORE}"]
+        )
+        yield from (Text(note, style="dim") for note in notes(boards))
 
 
-def _in_parts(rows: Sequence[dict[str, str]], figures: Sequence[str], console: Console) -> list[list[str]]:
+def _board(board: Board, console: Console, detail: Detail) -> Iterator[RenderableType]:
+    names = header(board)[:-1]  # the source is in the heading
+    if detail.brief:
+        headline = TITLES.get(board.ranked_by, board.ranked_by)
+        raised = ["flags"] if any(row.flags for row in board.rows) else []
+        names = [name for name in names if name in (*_PLACE, headline, *raised)]
+    rows = [dict(zip(header(board), cells(board, row), strict=True)) for row in board.rows]
+    common = shared(board, names)
+    line = Text(heading(board), style="bold")
+    line.append("".join(in_words(name, value, "; ") for name, value in common.items()), style="not bold")
+    yield line
+    if not detail.brief:
+        yield Text(answer(board))
+    yield Text()
+    shown = [name for name in names if name not in common]
+    with_intervals = [dict(zip(header(board), cells(board, row, "\n"), strict=True)) for row in board.rows]
+    inside = detail.intervals and _fits(with_intervals, shown, console)
+    yield from _tables(board, with_intervals if inside else rows, shown, console)
+    if detail.intervals:
+        yield from map(Text, [*([] if inside else wilson_lines(board)), *spread_lines(board)])
+    if not detail.brief:
+        yield from map(Text, flag_lines(board) if detail.explained else flag_summary(board))
+
+
+def _tables(
+    board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console
+) -> Iterator[RenderableType]:
+    """One table if it fits the console; else several."""
+    figures = [name for name in shown if name in titles(board)]
+    tight = [row | {name: row[name].replace(" ± ", "±") for name in figures} for row in rows]
+    for texts in (rows, tight):
+        if _fits(texts, shown, console):
+            yield _table(board, texts, shown, console)
+            return
+    worst = TITLES[WORST_CASE]
+    attacks = [name for name in figures if name != worst] or figures
+    kept = [name for name in shown if name not in _WORDS or name in ALWAYS]
+    folded = _folded(tight, shown, kept)
+    place = max(len(row["method"].split("\n")[-1]) for row in folded)
+    if _fits(folded, kept, console, room=max(0, place - _WORD_WIDTH)):
+        yield _table(board, folded, kept, console)
+        return
+    folded = _folded(tight, shown, [*ALWAYS, *attacks])
+    parts = _in_parts(folded, [name for name in shown if name in ALWAYS], attacks, console)
+    for number, names in enumerate(parts):
+        if number:
+            yield Text()
+        yield _table(board, folded if number == 0 else tight, names, console)
+
+
+def _fits(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console, room: int = 0) -> bool:
+    return sum(_least_widths(rows, shown)) + _GAP * (len(shown) - 1) + room <= console.width
+
+
+def _in_parts(
+    rows: Sequence[dict[str, str]], always: Sequence[str], figures: Sequence[str], console: Console
+) -> list[list[str]]:
     """Split the figures over as few tables as they fit into; each table has rank, method, and at least one figure."""
-    parts = [[*_ALWAYS]]
+    parts = [[*always]]
     for name in figures:
-        if len(parts[-1]) > len(_ALWAYS) and not _fits(rows, [*parts[-1], name], console):
-            parts.append([*_ALWAYS])
+        if len(parts[-1]) > len(always) and not _fits(rows, [*parts[-1], name], console):
+            parts.append([*always])
         parts[-1].append(name)
     return parts
 
 
-def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for name, least in zip(shown, _least_widths(rows, shown), strict=True):
-        word = name in _WORDS
-        table.add_column(name, justify="left" if word else "right", no_wrap=not word, overflow="fold", min_width=least)
+def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), show_edge=False, pad_edge=False)
+    for name, width in zip(shown, _widths(rows, shown, console), strict=True):
+        side: Literal["left", "right"] = "left" if name in _WORDS else "right"
+        table.add_column(name, justify=side, overflow="fold", width=width)
     style = "dim italic" if board.source == REPORTED else ""
     for row in rows:
         table.add_row(*(_cell(row[name], name in titles(board)) for name in shown), style=style)
@@ -96,27 +154,37 @@ def _cell(text: str, figure: bool) -> Text:
     return Text.assemble(median, ("\n" + interval, "dim")) if interval else Text(median)
 
 
+def _widths(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console) -> list[int]:
+    """The width of each column: the least, and what room is left to words first, then to headings."""
+    widths = _least_widths(rows, shown)
+    room = console.width - sum(widths) - _GAP * (len(shown) - 1)
+    for number in sorted(range(len(shown)), key=lambda number: shown[number] not in _WORDS):
+        name = shown[number]
+        wanted = max(len(line) for text in (name, *(row[name] for row in rows)) for line in text.split("\n"))
+        more = max(0, min(wanted - widths[number], room))
+        widths[number], room = widths[number] + more, room - more
+    return widths
+
+
 def _least_widths(rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[int]:
-    """The smallest width of each column: words may be folded, figures may not."""
-    widest = [max(len(line) for row in rows for line in (name, *row[name].split("\n"))) for name in shown]
-    return [min(width, _WORD_WIDTH) if name in _WORDS else width for name, width in zip(shown, widest, strict=True)]
+    """The smallest width of each column: words and headings may be folded, figures may not."""
+    least = []
+    for name in shown:
+        cell = max(len(line) for row in rows for line in row[name].split("\n"))
+        heading = min(max(map(len, name.split())), _WORD_WIDTH)
+        least.append(max(heading, min(cell, _WORD_WIDTH) if name in _WORDS else cell))
+    return least
 
 
 def _folded(rows: Sequence[dict[str, str]], shown: Sequence[str], kept: Sequence[str]) -> list[dict[str, str]]:
     """The rows with the columns that are not ``kept`` written below the method's name."""
     rest = [name for name in shown if name not in kept]
     return [
-        row | {"method": "\n".join([row["method"], *(_in_words(name, row[name], "  ") for name in rest)])}
-        for row in rows
+        row | {"method": f"{row['method']}\n  {told}" if (told := _told(row, rest)) else row["method"]} for row in rows
     ]
 
 
-def _in_words(name: str, value: str, before: str) -> str:
-    if value == "-":
-        return ""
-    phrases = {
-        "worst case": f"worst {value}",
-        "n": f"n = {value} attack seeds",
-        "networks": f"{value} network(s) a row",
-    }
-    return before + phrases.get(name, f"{name} {value}")
+def _told(row: dict[str, str], names: Sequence[str]) -> str:
+    """Some columns of a row in one line; a network and a checkpoint need no title."""
+    said = [row[name] if name in _WORDS else in_words(name, row[name], "") for name in names]
+    return ", ".join(text for text in said if text)

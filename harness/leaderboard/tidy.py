@@ -12,6 +12,7 @@ COLUMNS = (
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
     *("attack", "median_percent", "std_percent", "n", "networks", "train_mean_percent", "train_std_percent"),
     *("wilson_low_percent", "wilson_high_percent", "train_t_low_percent", "train_t_high_percent", "tied"),
+    *("train_seed", "ranked_by", "ranked_rows", "ranked_network", "ranked_checkpoint", "epsilon", "norm", "flags"),
 )
 
 
@@ -21,10 +22,16 @@ def tidy_rows(boards: Sequence[Board]) -> Iterator[dict[str, Any]]:
         common = (board.dataset, board.source, board.protocol, board.fingerprint, board.examples)
         for row in board.rows:
             place = (row.rank, row.label, row.arch_label, row.checkpoint)
-            for attack, figure in row_document(board, row)["metrics"].items():
+            document = row_document(board, row)
+            among, flags = document["ranked_among"], document["flags"]
+            later = (
+                *(row.train_seed, board.ranked_by, among["rows"], among["network"], among["checkpoint"]),
+                *(document["epsilon"], document["norm"], None if flags is None else "".join(f["mark"] for f in flags)),
+            )
+            for attack, figure in document["metrics"].items():
                 if figure is not None:
                     networks = row.means[attack].n if attack in row.means else row.train_seeds
-                    values = (*common, *place, attack, *_numbers(figure, networks), board.tied(row))
+                    values = (*common, *place, attack, *_numbers(figure, networks), board.tied(row), *later)
                     yield dict(zip(COLUMNS, values, strict=True))
 
 

@@ -15,6 +15,7 @@ from harness.comparison.text import p_text
 from harness.leaderboard import cells
 from harness.leaderboard.board import MEASURED, Board, Row
 from harness.leaderboard.columns import TITLES
+from harness.leaderboard.legend import legend, notes
 from harness.leaderboard.ranking import read_verdicts
 from harness.leaderboard.render_json import row_document
 from harness.plugin.ball import radius_text
@@ -83,9 +84,9 @@ def _board(store: Store, board: Board, groups: Sequence[Attempts], number: int) 
         "rows": rows,
         "without_figures": _without_figures(store, board, groups),
         "ties": any(row.tied for row in board.rows),
-        "legend": cells.legend([board]),
+        "legend": legend([board]),
         "flag_lines": cells.flag_lines(board),
-        "notes": cells.notes([board]),
+        "notes": notes([board]),
     }
 
 
@@ -99,7 +100,7 @@ def _title(board: Board) -> str:
 def _row(board: Board, row: Row, text: dict[str, str], dots: list[list[float]], group: Attempts | None) -> Document:
     document = row_document(board, row)
     figures = [
-        _figure(text[TITLES.get(name, name)], document["metrics"].get(name), of_networks)
+        _figure(text.get(TITLES.get(name, name), "-"), document["metrics"].get(name), of_networks)
         for name, of_networks in zip(board.columns, dots, strict=True)
     ]
     why = cells.flag_lines(replace(board, rows=(row,)))

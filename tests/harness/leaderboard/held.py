@@ -125,6 +125,24 @@ def run(number: int, *checkpoints: CheckpointRecord | EvaluationRecord, **change
     return replace(record, **changes)
 
 
+def model(name: str, *evaluations: EvaluationRecord, **changes: Any) -> ModelRecord:
+    """A model from elsewhere."""
+    record = ModelRecord(
+        id=1,
+        identity=f"identity-of-{name}",
+        name=name,
+        network="resnet18",
+        network_settings={},
+        network_departures={},
+        dataset=DIGITS,
+        parameters=1,
+        created_utc=datetime(2026, 1, 1),
+        provenance={},
+        checkpoint=CheckpointRecord(0, "given", None, "e" * 64, evaluations),
+    )
+    return replace(record, **changes)
+
+
 def seeds(attack: str, *correct: int) -> list[EvaluationRecord]:
     return [evaluation(attack, count, seed=seed) for seed, count in enumerate(correct)]
 

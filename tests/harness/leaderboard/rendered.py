@@ -13,7 +13,7 @@ from rich.console import Console
 from harness.leaderboard.board import MEASURED, REPORTED, Board, Flag, Row, Selection
 from harness.leaderboard.pairs import Decision
 from harness.leaderboard.ranking import boards
-from harness.leaderboard.render_table import render_table
+from harness.leaderboard.render_table import Detail, render_table
 from harness.plugin.images import Images
 from harness.statistics.figures import Figure, Interval, Spread
 from harness.store.store import Store
@@ -93,6 +93,7 @@ REPORTED_BOARD = Board(
             runs=(),
         ),
     ),
+    ranked_by="pgd",
 )
 BOARDS = [MEASURED_BOARD, REPORTED_BOARD]
 
@@ -123,12 +124,22 @@ def table_rows(markdown: str) -> list[list[str]]:
     return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
-def printed(chosen: Sequence[Board], width: int) -> str:
+def printed(chosen: Sequence[Board], width: int, **detail: bool) -> str:
     text = io.StringIO()
-    console = Console(file=text, width=width)
-    for part in render_table(chosen, console):
+    console = Console(file=text, width=width, color_system=None)
+    for part in render_table(chosen, console, Detail(**detail)):
         console.print(part)
     return text.getvalue()
+
+
+def tables_alone(text: str) -> str:
+    """What stands below each table's rule, to the empty line that ends it; ``±`` between spaces at every width."""
+    lines, inside = [], False
+    for line in text.splitlines():
+        inside = (inside and bool(line.strip())) or "────" in line
+        if inside:
+            lines.append(re.sub(" ?± ?", " ± ", line))
+    return "\n".join(lines)
 
 
 TIED_BOARD = Board(

@@ -61,6 +61,8 @@ class TestJson:
             "sample": "first",
             "rank": None,
             "ranked_by": "autoattack",
+            "ranked_among": {"rows": 2, "network": None, "checkpoint": None},
+            "train_seed": None,
             "tied": None,
             "versus_best": None,
             "notes": [],

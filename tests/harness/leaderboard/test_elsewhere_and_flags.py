@@ -14,33 +14,13 @@ from harness.leaderboard.board import MEASURED, Flag, Row
 from harness.leaderboard.cells import flags_text
 from harness.leaderboard.ranking import boards
 from harness.store.records import (
-    CheckpointRecord,
-    EvaluationRecord,
     ExaminationRecord,
-    ModelRecord,
     ProtocolRecord,
     RunRecord,
 )
 from harness.store.store import Store
-from tests.harness.leaderboard.held import ATTACKS, DIGITS, PROTOCOL, Held, checkpoint, evaluation, run
+from tests.harness.leaderboard.held import ATTACKS, PROTOCOL, Held, checkpoint, evaluation, model, run
 from tests.tiny import PROTOCOL_DOCUMENT
-
-
-def model(name: str, *evaluations: EvaluationRecord, **changes: Any) -> ModelRecord:
-    record = ModelRecord(
-        id=1,
-        identity=f"identity-of-{name}",
-        name=name,
-        network="resnet18",
-        network_settings={},
-        network_departures={},
-        dataset=DIGITS,
-        parameters=1,
-        created_utc=datetime(2026, 1, 1),
-        provenance={},
-        checkpoint=CheckpointRecord(0, "given", None, "e" * 64, evaluations),
-    )
-    return replace(record, **changes)
 
 
 def labels(store: Store) -> list[list[str]]:

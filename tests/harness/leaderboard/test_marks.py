@@ -27,10 +27,13 @@ from tests.harness.leaderboard.rendered import (
 class TestTies:
     def test_a_tied_row_is_marked_in_words(self) -> None:
         rule = "≈ not significantly different from the best row in the column that ranks: paired t over training seeds"
-        for text in (printed([TIED_BOARD], PIPE_WIDTH), render_markdown([TIED_BOARD])):
+        for text in (printed([TIED_BOARD], PIPE_WIDTH, explained=True), render_markdown([TIED_BOARD])):
             assert "2 ≈" in text
-            assert text.count("≈") == 2  # the row, and the legend
             assert rule in " ".join(text.split())
+        short = printed([TIED_BOARD], PIPE_WIDTH)
+        assert "2 ≈" in short
+        assert "; ≈ tied with it: near; not tested against it: unlike." in short
+        assert short.count("≈") == 2  # the row, and the answer
         assert "≈" not in printed(BOARDS, PIPE_WIDTH)
 
     def test_json_has_the_test_behind_the_mark(self) -> None:
@@ -56,8 +59,17 @@ class TestFlags:
 
     @pytest.mark.parametrize("width", [80, 300])
     def test_a_table_tells_each_with_its_reason(self, width: int) -> None:
-        text = printed([FLAGGED], width)
+        text = printed([FLAGGED], width, explained=True)
         assert [line for line in text.splitlines() if line in self.LINES] == list(self.LINES)
+
+    def test_without_the_reasons_each_is_named_with_its_rows(self) -> None:
+        lines = printed([FLAGGED], 80).splitlines()
+        assert [line.rstrip() for line in lines if line.startswith("flag ")] == [
+            "flag Z, zero-gradient: sat",
+            "flag A, gap: sat",
+            "flag W, autoattack-random: theirs †",
+        ]
+        assert "† not trained under the protocol: a model from elsewhere" in lines
 
     def test_so_does_markdown_and_rows_without_one_say_whether_they_were_examined(self) -> None:
         text = render_markdown([FLAGGED])
@@ -91,7 +103,7 @@ class TestIntervals:
 
     @pytest.mark.parametrize("width", [80, 100, PIPE_WIDTH])
     def test_a_table_tells_every_interval_at_every_width(self, width: int) -> None:
-        text = " ".join(printed([MEASURED_BOARD], width).split())
+        text = " ".join(printed([MEASURED_BOARD], width, intervals=True).split())
         for row in MEASURED_BOARD.rows:
             for figure in row.metrics.values():
                 if figure is not None:
@@ -99,7 +111,7 @@ class TestIntervals:
                     assert f"[{found.low:.1f}, {found.high:.1f}]" in text
 
     def test_the_legend_says_n_and_kind(self) -> None:
-        for text in (printed(BOARDS, PIPE_WIDTH), render_markdown(BOARDS)):
+        for text in (printed(BOARDS, PIPE_WIDTH, explained=True), render_markdown(BOARDS)):
             words = " ".join(text.split())
             assert "95 % Wilson interval, n = 360" in words
             assert "mean ± standard deviation and 95 % t-interval over n networks" in words

@@ -28,6 +28,7 @@ from tests.harness.leaderboard.rendered import (
     make_row,
     printed,
     table_rows,
+    tables_alone,
 )
 
 
@@ -86,7 +87,7 @@ class TestMarkdown:
             "over 3 training seeds: natural 98.10 ± 0.20 [97.6, 98.6], pgd 99.50 ± 0.35 [98.6, 100.4],"
             " cw 0.25 ± 0.50 [-1.0, 1.5], autoattack 66.50 ± 0.10 [66.3, 66.7], worst case 40.50 ± 0.50 [39.3, 41.7]"
         )
-        assert f"lrat kappa=5.0 floor=natural+awp gamma=0.01 {told}" in text
+        assert f"lrat kappa=5.0 floor=natural+awp gamma=0.01 (smallcnn width=4) {told}" in text
         assert "sat over" not in text
         assert text.count("sat smallcnn: pgd: probably a misprint") == 1
         assert text.count("median ± standard deviation over n attack seeds") == 1
@@ -122,24 +123,23 @@ class TestTable:
         for part in render_table(BOARDS, console):
             console.print(part)
         measured, reported = (
-            next(line for line in text.getvalue().splitlines() if figure in line) for figure in ("54.25", "92.38")
+            next(line for line in text.getvalue().splitlines() if figure in line) for figure in ("54.25", " 92.38")
         )
         assert "\x1b[2;3m" in reported  # dim, italic
         assert "\x1b[2;3m" not in measured
 
     def test_where_nothing_must_fit_the_heading_is_one_line(self) -> None:
-        narrow = Board("digits", MEASURED, "tiny", "f" * 64, Images(9), ("pgd",), (make_row(metrics={"pgd": None}),))
+        narrow = Board(
+            "digits",
+            MEASURED,
+            "tiny",
+            "f" * 64,
+            Images(9),
+            ("pgd",),
+            (make_row(metrics={"pgd": None}),),
+            ranked_by="pgd",
+        )
         assert f"{narrow.heading}; network smallcnn" in printed([narrow], PIPE_WIDTH)
 
     def test_nothing_is_nothing(self) -> None:
         assert printed([], 80) == ""
-
-
-def tables_alone(text: str) -> str:
-    """What stands below each table's rule, to the empty line that ends it."""
-    lines, inside = [], False
-    for line in text.splitlines():
-        inside = (inside and bool(line.strip())) or "────" in line
-        if inside:
-            lines.append(line)
-    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""What a board says in words: the answer, its flags in short, and the legend of its figures and marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.errors import listed, visible
+from harness.leaderboard.board import REPORTED, Board, Row
+from harness.leaderboard.cells import (
+    MADE_ELSEWHERE,
+    MEAN,
+    TIED,
+    cell_text,
+    full_name,
+    range_text,
+    training_seeds,
+    wilson_text,
+)
+from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.pairs import RULE
+from harness.reference import ABOUT
+
+NAMED = 6  # rows named in a line, before it says how many more there are
+
+
+def answer(board: Board) -> str:
+    """Which row is best in the column that ranks, with its interval, and which rows tie with it; hidden rows count."""
+    column = board.ranked_by
+    where = "in the worst case" if column == WORST_CASE else f"under {column}"
+    ranked = [row for row in board.ranked if row.rank is not None]
+    if not ranked:
+        return f"No row has a figure {where} yet."
+    best, *others = ranked
+    interval = wilson_text(board, best.metrics.get(column))
+    text = f"Best {where}: {full_name(board, best)}, {cell_text(best, column)}"
+    text += f" (95 % over test images: {interval})" if interval else ""
+    if board.source == REPORTED:
+        return f"{text}; a publication's figures are not tested for ties."
+    tied = [full_name(board, row) for row in others if row.tied]
+    untested = [full_name(board, row) for row in others if row.versus_best is None]
+    parts = [f"{TIED} tied with it: {listed(tied, NAMED)}"] if tied else []
+    parts += [f"not tested against it: {listed(untested, NAMED)}"] if untested else []
+    if not parts:
+        parts = ["no row ties with it" if others else "no other row has one"]
+    return f"{text}; {'; '.join(parts)}."
+
+
+def flag_summary(board: Board) -> list[str]:
+    """For each flag, its mark, its check, and the rows that have it, without the reasons."""
+    held: dict[tuple[str, str], list[str]] = {}
+    for row in board.rows:
+        for flag in row.flags or ():
+            held.setdefault((flag.mark, flag.check), []).append(full_name(board, row))
+    return [f"flag {mark}, {check}: {listed(names, NAMED)}" for (mark, check), names in held.items()]
+
+
+def short_legend(boards: Sequence[Board]) -> str:
+    """What a figure is, in a few words."""
+    means = [any(row.means for row in board.rows) for board in boards]
+    if all(means):
+        return "% right: mean ± std over training seeds"
+    return "% right: median ± std over n attack seeds" + (", or as a heading says" if any(means) else "")
+
+
+def marks(boards: Sequence[Board]) -> list[str]:
+    """The marks beside names that are in use, each in a few words; the answer explains the mark of ties."""
+    elsewhere = any(not row.trained_here for board in boards for row in board.rows)
+    return [f"{MADE_ELSEWHERE} {ELSEWHERE}"] if elsewhere else []
+
+
+ELSEWHERE = "not trained under the protocol: a model from elsewhere"
+RIGHT = "% of test images classified rightly"
+LEGEND = f"{RIGHT}: median ± standard deviation over n attack seeds"
+
+
+def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
+    """Explain every kind of figure, interval, and mark that the boards show, and no others.
+
+    Args:
+        intervals: explain intervals, and the mark of rows that do not differ even where no row has it.
+    """
+    rows = [row for board in boards for row in board.rows]
+    figures = [figure for row in rows for figure in row.metrics.values() if figure]
+    examples = sorted({board.examples for board in boards if board.examples})
+    lines = [LEGEND] if any(not row.means for row in rows) else []
+    if seeds := training_seeds(boards):
+        papers = " and ".join(dict.fromkeys(board.protocol for board in boards if training_seeds([board])))
+        lines.append(
+            f"reported by {papers}: {RIGHT}, {MEAN} over {seeds} networks, trained from different seeds; not over"
+            " attack seeds"
+        )
+    if examples and intervals:
+        images = " or ".join(map(str, examples))
+        lines.append(f"[low, high] of a median, over test images: 95 % Wilson interval, n = {images}, networks fixed")
+    if intervals and any(figure.train for figure in figures):
+        lines.append(
+            "over training seeds: mean ± standard deviation and 95 % t-interval over n networks, test images fixed"
+        )
+    if any(row.metrics.get(WORST_CASE) for row in rows):
+        lines.append(
+            f"worst case: right under every attack of the protocol with every attack seed ({_worst_case_seeds(rows)});"
+            " it falls with more seeds"
+        )
+    if any(row.versus_best if intervals else row.tied for row in rows):
+        lines.append(f"{TIED} not significantly different from the best row in the column that ranks: {RULE}")
+    if any(not row.trained_here for row in rows):
+        lines.append(f"{MADE_ELSEWHERE} {ELSEWHERE}")
+    if any(row.flags for row in rows):
+        lines.append("flags: warning signs that a figure may not be what it seems; none is a proof (docs/rigour.md)")
+    reporting = dict.fromkeys(board.protocol for board in boards if board.source == REPORTED)
+    lines.extend(f"{paper}: {ABOUT[paper]}" for paper in reporting if paper in ABOUT)
+    return lines
+
+
+def _worst_case_seeds(rows: Sequence[Row]) -> str:
+    """How many seeds of each attack the worst case covers: ``natural 1, pgd 5``; a range where rows differ."""
+    held = [row.worst_case_seeds for row in rows]
+    attacks = dict.fromkeys(attack for seeds in held for attack in seeds)
+    return ", ".join(f"{a} {range_text([seeds[a] for seeds in held if a in seeds])}" for a in attacks)
+
+
+def notes(boards: Sequence[Board]) -> list[str]:
+    """Remarks on single rows, without repetitions."""
+    said = [(r.label, r.network, note) for board in boards for r in board.rows for note in r.notes]
+    return [f"{visible(label)} {visible(network)}: {visible(note)}" for label, network, note in dict.fromkeys(said)]
