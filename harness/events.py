@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,6 +27,60 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
+class PlannedItem:
+    """One item of work, as a progress display knows it.
+
+    Attributes:
+        key: names the item in ``Began`` and ``Ended``.
+        what: the part of the work: ``training``, ``checks``, or an attack with its seed.
+        label: the model's.
+        alike: equal for items that take equally long for an image.
+        images: how many, counted once for each epoch of a training.
+        passes: through the network; of an attack, the most that it takes.
+        seconds: as this machine timed such work before; None: never.
+    """
+
+    key: str
+    what: str
+    label: str
+    alike: str
+    images: int
+    passes: float
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Items that so many workers take in this order, before the next phase begins."""
+
+    items: tuple[PlannedItem, ...]
+    workers: int
+
+
+@dataclass(frozen=True)
+class Planned(Event):
+    """What is left to do, in the order of its phases; it replaces an earlier plan."""
+
+    phases: tuple[Phase, ...]
+
+
+@dataclass(frozen=True)
+class Began(Event):
+    """A worker has taken an item of work."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Ended(Event):
+    """An item of work is done, or has failed; ``seconds`` is what the worker measured, None: nothing."""
+
+    key: str
+    seconds: float | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True)
 class TrainingBegan(Event):
     """A training begins, or goes on after a stop; ``provenance`` says where, as the worker knows it."""
 
@@ -38,6 +92,7 @@ class TrainingBegan(Event):
 class TrainingProgress(Event):
     """How far a training is; reported at most twice a second."""
 
+    run_id: int
     label: str
     epoch: int
     epochs: int
@@ -119,7 +174,6 @@ class EvaluationProgress(Event):
     seed: int
     done: int
     blocks: int
-    left_s: float
 
 
 @dataclass(frozen=True)
@@ -134,3 +188,13 @@ class Noted(Event):
     """A remark for the user."""
 
     text: str
+
+
+def training_key(run_id: int) -> str:
+    """The key of a training."""
+    return f"training of run {run_id}"
+
+
+def checks_key(checkpoint_id: int, settings: Mapping[str, Any]) -> str:
+    """The key of the checks of rigour on a checkpoint, under these settings."""
+    return f"checks of {checkpoint_id} in {settings.get('norm')} {settings.get('epsilon')}"

@@ -54,7 +54,8 @@ def conduct(missing: Missing, places: Places, output: Output) -> Summary:
 
     If the user did not choose the CPU, a note says that it is used, and for how long.
     """
-    from harness.cli.progress import Watch, duration
+    from harness.cli.progress import Watch
+    from harness.cli.progress_text import duration
     from harness.execution.conduct import Conductor, default_workers
     from harness.planning.cost import estimate
     from harness.store.store import Store

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import print_json
-from harness.cli.progress import duration
+from harness.cli.progress_text import duration
 from harness.plugin.ball import radius_text
 
 if TYPE_CHECKING:

@@ -1,98 +1,125 @@
-"""Live progress on standard error: moving bars on a terminal, plain lines elsewhere."""
+"""Live progress on standard error: lines that move on a terminal, plain lines elsewhere.
+
+A clock of its own shows it, so that there is a sign of life while a block of an attack takes minutes.
+"""
 
 from __future__ import annotations
 
-import sys
+import threading
 import time
-from typing import Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.live import Live
 from rich.text import Text
 
 from harness.cli.options import Output
-from harness.events import EpochDone, EvaluationProgress, Event, Examined, Logged, Noted, TrainingProgress
+from harness.cli.progress_text import clock, labelled, status_lines
+from harness.events import EpochDone, Event, Examined, Logged, Noted
 
-PLAIN_INTERVAL_S = 10.0
+if TYPE_CHECKING:
+    from harness.execution.outlook import Outlook
 
-
-def duration(seconds: float) -> str:
-    """A length of time in the unit that suits it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+TICK_S = 1.0
+SOONEST_S, LATEST_S = 5.0, 30.0  # between two plain reports; they become rarer in the course of the work
+PLAIN_WIDTH = 80
 
 
 class Watch:
-    """Receives events and shows how far the work is, unless the output is quiet. A context manager."""
+    """Receives events and shows how far the work is, unless the output is quiet. A context manager.
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        console = Console(stderr=True)
-        self._bars = (
-            Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=console)
-            if console.is_terminal and not output.quiet
+    Args:
+        console: where to write; None: standard error.
+        time_s: a clock, in seconds.
+        ticking: whether its own thread shows the state; else ``tick`` is called.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        console: Console | None = None,
+        time_s: Callable[[], float] = time.monotonic,
+        *,
+        ticking: bool = True,
+    ) -> None:
+        self._output, self._time_s, self._ticking = output, time_s, ticking
+        self._console = console or Console(stderr=True)
+        self._outlook: Outlook | None = None
+        self._live = (
+            Live(console=self._console, auto_refresh=False, transient=True)
+            if self._console.is_terminal and not output.quiet
             else None
         )
-        self._tasks: dict[str, TaskID] = {}
-        self._printed_s: dict[str, float] = {}
+        self._lock, self._stop = threading.RLock(), threading.Event()
+        self._thread = threading.Thread(target=self._tick_on, daemon=True)
+        self._started_s = self._reported_s = time_s()
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if self._output.quiet:
             return
-        if isinstance(event, Noted):
-            self._print(f"harness: {event.text}")
-        elif isinstance(event, Logged):
-            if self._output.verbose:
-                self._print(event.text)
-        elif isinstance(event, TrainingProgress):
-            note = (
-                f"epoch {event.epoch}/{event.epochs} batch {event.batch}/{event.batches} loss {event.loss:.4f}"
-                f" {event.images_per_s:.0f} images/s, {duration(event.left_s)} left"
-            )
-            done = (event.epoch - 1 + event.batch / event.batches) / event.epochs
-            self._tell(event.label, done, note, PLAIN_INTERVAL_S)
-        elif isinstance(event, EpochDone):
-            record = event.record
-            rate = record.images / record.duration_s
-            note = f"epoch {record.epoch}/{event.epochs} loss {record.loss:.4f} {rate:.0f} images/s"
-            last = record.epoch == event.epochs
-            self._tell(event.label, record.epoch / event.epochs, note, 0.0 if last else PLAIN_INTERVAL_S)
-        elif isinstance(event, Examined):
-            flagged = sum(finding.status == "flagged" for finding in event.findings)
-            self._tell(f"checks of {event.label}", 1.0, f"{len(event.findings)} made, {flagged} flagged", 0.0)
-        elif isinstance(event, EvaluationProgress):
-            note = (
-                f"{event.label} {event.checkpoint}: {event.attack}, seed {event.seed};"
-                f" block {event.done}/{event.blocks}, {duration(event.left_s)} left"
-            )
-            last = event.done == event.blocks
-            self._tell("evaluation", event.done / event.blocks, note, 0.0 if last else PLAIN_INTERVAL_S / 2)
+        from harness.execution.outlook import Outlook
 
-    def _tell(self, label: str, done: float, note: str, interval_s: float) -> None:
-        if self._bars is None:
-            now = time.monotonic()
-            if now - self._printed_s.get(label, -1e9) >= interval_s:
-                self._printed_s[label] = now
-                self._print(f"{label}: {note}")
-            return
-        if label not in self._tasks:
-            self._tasks[label] = self._bars.add_task(label, total=1.0, note=note)
-        self._bars.update(self._tasks[label], completed=done, note=note)
+        with self._lock:
+            self._outlook = self._outlook or Outlook()
+            self._outlook.hear(event, self._time_s())
+            if isinstance(event, Noted):
+                self._print(f"harness: {event.text}")
+            elif isinstance(event, Logged):
+                if self._output.verbose:
+                    self._print(event.text)
+            elif isinstance(event, EpochDone) and event.record.epoch == event.epochs:
+                record = event.record
+                rate = record.images / record.duration_s
+                self._say(event.label, f"trained to epoch {record.epoch}, loss {record.loss:.4g}, {rate:.0f} images/s")
+            elif isinstance(event, Examined):
+                flagged = sum(finding.status == "flagged" for finding in event.findings)
+                self._say(event.label, f"{len(event.findings)} checks of rigour, {flagged} flagged")
+
+    def tick(self) -> None:
+        """Show the state: on a terminal always, elsewhere if the last report is long enough ago."""
+        with self._lock:
+            now, outlook = self._time_s(), self._outlook
+            if outlook is None or not outlook.total:
+                return
+            lines = status_lines(outlook, now, self._started_s, self._width)
+            if self._live is not None:
+                self._live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+            elif now - self._reported_s >= min(LATEST_S, max(SOONEST_S, (now - self._started_s) / 10)):
+                self._reported_s = now
+                self._print("\n".join(lines))
+
+    @property
+    def _width(self) -> int:
+        return self._console.width if self._live is not None else PLAIN_WIDTH
+
+    def _say(self, label: str, text: str) -> None:
+        """A line about what is done."""
+        so_far = clock(self._time_s() - self._started_s)
+        self._print(f"{so_far} {labelled(label, text, self._width - len(so_far) - 1)}")
 
     def _print(self, line: str) -> None:
-        """Print a line above the bars, without markup."""
-        if self._bars is None:
-            print(line, file=sys.stderr, flush=True)
+        """Print a line above those that move, without markup."""
+        if self._live is None:
+            print(line, file=self._console.file, flush=True)
         else:
-            self._bars.console.print(Text(line), soft_wrap=True)
+            self._console.print(Text(line), soft_wrap=True)
+
+    def _tick_on(self) -> None:
+        while not self._stop.wait(TICK_S):
+            self.tick()
 
     def __enter__(self) -> Self:
-        if self._bars is not None:
-            self._bars.start()
+        if self._live is not None:
+            self._live.start()
+        if self._ticking and not self._output.quiet:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._live is not None:
+            self._live.stop()

@@ -13,13 +13,26 @@ from typing import Any
 import torch
 
 from harness.errors import HarnessError, ModelFault
-from harness.events import BlockDone, EvaluationProgress, Event, Examined, Report
+from harness.events import (
+    BlockDone,
+    Ended,
+    EvaluationProgress,
+    Event,
+    Examined,
+    Phase,
+    Planned,
+    PlannedItem,
+    Report,
+    checks_key,
+)
 from harness.execution.executors.executor import Executor
 from harness.execution.log import LOG_FILE
+from harness.execution.plan import block_item, checks_item, examination_key
 from harness.execution.summary import Summary
 from harness.execution.work import BlockWork, ExamineWork, Work
 from harness.identity import digest
 from harness.planning.assessment import Assessment
+from harness.planning.cost import Prices
 from harness.planning.gaps import AttackGap, ModelGap
 from harness.plugin.ball import LINF
 from harness.registry.shipped import code_of
@@ -68,10 +81,11 @@ class Attacking:
     Args:
         listen: receives the progress, once the store has a block.
         summary: gets what was done, and how long it took.
+        prices: what the items take, for the progress.
     """
 
-    def __init__(self, store: Store, listen: Report, summary: Summary) -> None:
-        self._store, self._tell, self._summary = store, listen, summary
+    def __init__(self, store: Store, listen: Report, summary: Summary, prices: Prices) -> None:
+        self._store, self._tell, self._summary, self._prices = store, listen, summary, prices
 
     def attack(self, models: Sequence[Attacked], executor: Executor, cores: int = 1) -> None:
         """Run every attack's missing blocks, and the checks of rigour.
@@ -82,18 +96,19 @@ class Attacking:
             HarnessError: a plugin, a data set, or weights cannot be used; what was done before is kept.
         """
         started = time.perf_counter()
-        blocks = [work for model in models for gap in model.gap.attacks for work in self._blocks(model, gap)]
-        by_id = {work.evaluation_id: work for work in blocks}
-        items: list[Work] = [*(_examination(model) for model in models if model.gap.examine), *blocks]
+        opened = [(model, work) for model in models for gap in model.gap.attacks for work in self._blocks(model, gap)]
+        examined = [model for model in models if model.gap.examine]
+        by_id = {work.evaluation_id: work for _, work in opened}
+        items: list[Work] = [*map(_examination, examined), *(work for _, work in opened)]
         works = [replace(work, threads=n) for work, n in zip(items, threads_of(len(items), cores), strict=True)]
-
-        done = 0
+        planned = [self._checks_item(model) for model in examined]
+        planned += [block_item(work, model.gap, self._prices) for model, work in opened]
+        self._tell(Planned((Phase(tuple(planned), executor.workers),)))
 
         def hear(event: Event) -> None:
-            nonlocal done
-            done += isinstance(event, (BlockDone, Examined))
             if isinstance(event, Examined):
                 self._keep(event)
+                self._tell(Ended(checks_key(event.checkpoint_id, event.settings), event.duration_s))
             if not isinstance(event, BlockDone):
                 return self._tell(event)
             self._store.add_block(event)
@@ -101,9 +116,9 @@ class Attacking:
             self._summary.busy_s[work.attack] += event.duration_s
             self._summary.blocks += 1
             self._summary.attacked.add(event.evaluation_id)
-            left = (time.perf_counter() - started) / done * (len(works) - done)
+            self._tell(Ended(replace(work, start=event.start).key, event.duration_s))
             place = (work.weights.label, work.weights.checkpoint, work.attack, work.seed)
-            self._tell(EvaluationProgress(*place, self._summary.blocks, len(blocks), left))
+            self._tell(EvaluationProgress(*place, self._summary.blocks, len(opened)))
 
         for outcome in executor.run(works, hear):
             if isinstance(outcome.error, ModelFault):
@@ -113,6 +128,10 @@ class Attacking:
         for model in models:
             self._examine_verdicts(model)
         self._summary.evaluation_s = time.perf_counter() - started
+
+    def _checks_item(self, model: Attacked) -> PlannedItem:
+        label = f"{model.weights.label} {model.weights.checkpoint}"
+        return checks_item(examination_key(model.checkpoint_id, model.gap), label, model.gap, self._prices)
 
     def _blocks(self, model: Attacked, gap: AttackGap) -> Iterator[BlockWork]:
         """Open an evaluation in the store, and give its missing blocks.

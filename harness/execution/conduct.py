@@ -15,15 +15,17 @@ from pathlib import Path
 import torch
 
 from harness.errors import HarnessError, PluginFault, TrainingFailed, normal
-from harness.events import CheckpointDone, EpochDone, Event, Report, TrainingBegan
+from harness.events import CheckpointDone, Ended, EpochDone, Event, Planned, Report, TrainingBegan
 from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.executors.executor import Executor, InProcess
 from harness.execution.executors.processes import Processes
 from harness.execution.log import LOG_FILE, logging_to
+from harness.execution.plan import later_phase, training_phases
 from harness.execution.summary import Summary
 from harness.execution.work import TrainWork
 from harness.files import in_use
 from harness.planning.assessment import Assessment
+from harness.planning.cost import Prices
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
 from harness.registry.catalogue import discover
@@ -71,7 +73,7 @@ class Conductor:
 
     def __init__(self, missing: Missing, store: Store, runs_dir: Path, listen: Report, workers: int) -> None:
         self.missing, self.store, self.runs_dir, self.workers = missing, store, runs_dir, workers
-        self._tell = listen
+        self._tell, self._prices = listen, Prices(missing.stored)
         self.summary = Summary()
 
     def conduct(self) -> Summary:
@@ -99,11 +101,14 @@ class Conductor:
             self.runs_dir / record.folder for gap, record in opened if gap.passes or any(m.items for m in gap.models)
         ]
         with working_in(at_work), executor_for(self.missing.items, self.workers, device) as executor:
+            attacked = [(gap.spec.label, m) for gap, r in opened if r.status != "failed" for m in gap.models if m.items]
+            later = later_phase(attacked, self._prices, executor.workers)
+            self._tell(Planned((*training_phases(to_train, self._prices, executor.workers), later)))
             self._train(to_train, executor)
             now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
             ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
             cores = self.workers if device.type == "cpu" else 1
-            Attacking(self.store, self._tell, self.summary).attack(ready, executor, cores)
+            Attacking(self.store, self._tell, self.summary, self._prices).attack(ready, executor, cores)
         return self.summary
 
     def _open_run(self, gap: RunGap) -> RunRecord:
@@ -156,6 +161,7 @@ class Conductor:
         together = [work for work in works if work.threads == 1]
         groups: list[list[TrainWork]] = [together, *([work] for work in works if work.threads > 1)]
         for outcome in (outcome for group in groups for outcome in executor.run(group, self._hear_training)):
+            self._tell(Ended(outcome.work.key, failed=outcome.error is not None))
             if isinstance(outcome.error, (TrainingFailed, PluginFault)):
                 self._fail(outcome.work.run_id, outcome.work.folder, str(outcome.error))
             elif outcome.error is not None:
@@ -206,7 +212,7 @@ def conduct_evaluation(
     """
     model = _enter(job, job.opened, store) if job.opened is not None else None
     known, weights = known_checkpoints(job, model, store), {weights.checkpoint: weights for weights in job.weights}
-    missing, summary = missing_of_target(job, known), Summary()
+    missing, summary = missing_of_target(job, known, store.runs()), Summary()
 
     def attacked() -> Iterator[Attacked]:
         for gap in missing.targets:
@@ -220,7 +226,9 @@ def conduct_evaluation(
     device = job.assessment.device
     at_work = [model.folder for model in ready if model.gap.items]
     with working_in(at_work), executor_for(missing.items, workers, device) as executor:
-        Attacking(store, listen, summary).attack(ready, executor, workers if device.type == "cpu" else 1)
+        Attacking(store, listen, summary, Prices(missing.stored)).attack(
+            ready, executor, workers if device.type == "cpu" else 1
+        )
     return summary, model
 
 

@@ -14,7 +14,7 @@ import torch
 
 from harness.errors import DataError, PluginError
 from harness.evaluator import evaluate
-from harness.events import BlockDone, Examined, Report, TrainingBegan
+from harness.events import Began, BlockDone, Examined, Report, TrainingBegan, checks_key, training_key
 from harness.execution.loaded import dataset_of, forget_dataset, forget_model, model_of, on_device
 from harness.execution.log import LOG_FILE, PrintLog, logging_to, speaker_of
 from harness.fast.crafting import crafter_for
@@ -54,8 +54,14 @@ class Work(ABC):
     plugins: tuple[Path, ...]
     plain: bool = False  # whether each network is computed with its own layers alone
 
+    @property
+    def key(self) -> str:
+        """Names the item among the items of a command."""
+        return str(self.folder)
+
     def perform(self, report: Report) -> None:
         """Do the work in this process, with the run's log open."""
+        report(Began(self.key))
         file = self.folder / LOG_FILE
         # torch's settings are put back for the next item
         keep_freed_memory()
@@ -91,6 +97,10 @@ class TrainWork(Work):
     spec: RunSpec
     run_id: int
 
+    @property
+    def key(self) -> str:
+        return training_key(self.run_id)
+
     def _perform(self, report: Report) -> None:
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
@@ -116,6 +126,10 @@ class BlockWork(Work):
     images: Images
     start: int
     length: int
+
+    @property
+    def key(self) -> str:
+        return f"evaluation {self.evaluation_id}, image {self.start}"
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()
@@ -159,6 +173,10 @@ class ExamineWork(Work):
     images: Images
     block_size: int  # images that an attack takes together: the checks take no more, and so need no more memory
     settings: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        return checks_key(self.checkpoint_id, self.settings)
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.identity import digest
 from harness.planning.assessment import Assessment
+from harness.planning.gaps import ModelGap
 from harness.planning.measured_times import Bench, Timed, matching, read_benches
 from harness.planning.missing import Missing, RunGap
 from harness.planning.stored_times import Timings, timings
@@ -71,38 +72,22 @@ def estimate(missing: Missing, benches: Sequence[Bench] | None = None) -> Estima
     Args:
         benches: of ``harness bench``; None: those of this user. What the store's runs took counts before them.
     """
-    benches = read_benches() if benches is None else benches
+    prices = Prices(missing.stored, benches)
     training, evaluation, total, alone = Passes(), Passes(), _Sum(), 0.0
-    known: dict[str, Known] = {}
-
-    def timed(network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> Known:
-        precision = assessment.protocol.train.precision
-        key = digest([*network, assessment.dataset.fingerprint, precision, assessment.plain])
-        if key not in known:
-            known[key] = _known(missing.stored, benches, network, assessment)
-        return known[key]
-
     for run in missing.to_train:
-        assert run.passes is not None  # counted when its plugins were tried
-        epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
-        whole = run.passes.times(epochs * len(run.job.dataset.train))
-        training = training + whole
-        here = timed((run.spec.network, run.spec.network_settings), run.job)
-        seconds = total.add("training", here.training(run, whole))
+        price = prices.training(run)
+        training = training + price.passes
+        seconds = total.add("training", price.seconds)
         alone += seconds if training_threads(run.job.parameters, run.job.device) > 1 else 0.0
     for model in (model for model in missing.models if model.items):
-        assessment = model.assessment
-        here = timed(model.network, assessment)
         if model.examine:
-            images = min(assessment.examples, rigour.EXAMPLES)
-            whole = rigour.passes(assessment.threat, assessment.dataset.shape[:3]).times(images)
-            evaluation = evaluation + whole
-            total.add("checks", here.checks(whole))
+            price = prices.checks(model)
+            evaluation = evaluation + price.passes
+            total.add("checks", price.seconds)
         for gap in model.attacks:
-            whole = (assessment.attacks[gap.attack].passes(assessment.threat) + Passes(1, 0)).times(gap.images)
-            evaluation = evaluation + whole
-            settings = digest(assessment.attack_settings(gap.attack))
-            total.add(gap.attack, here.attack(gap.attack, settings, gap.images, whole))
+            price = prices.attack(model, gap.attack, gap.images)
+            evaluation = evaluation + price.passes
+            total.add(gap.attack, price.seconds)
     timed_s = [part for part in total.known if part is not None]
     benched = any(origin in (BENCH, BENCH_PASSES) for origins in total.origins.values() for origin in origins)
     return Estimate(
@@ -111,8 +96,71 @@ def estimate(missing: Missing, benches: Sequence[Bench] | None = None) -> Estima
         sum(timed_s, 0.0) if len(timed_s) == len(total.known) else None,
         alone,
         {part: tuple(origins) for part, origins in total.origins.items()},
-        tuple(sorted({date for here in known.values() for date in here.dates})) if benched else (),
+        tuple(sorted({date for here in prices.known for date in here.dates})) if benched else (),
     )
+
+
+@dataclass(frozen=True)
+class Price:
+    """What some work takes.
+
+    Attributes:
+        images: how many, counted once for each epoch of a training.
+        passes: summed over the images; of an attack, the most that it takes.
+        seconds: of one worker, and where they come from; None if this machine has not timed the network.
+    """
+
+    images: int
+    passes: Passes
+    seconds: Seconds | None
+
+
+class Prices:
+    """What the parts of some missing work take on this machine.
+
+    Args:
+        stored: the store's runs; what these took counts first.
+        benches: of ``harness bench``; None: those of this user.
+    """
+
+    def __init__(self, stored: Sequence[RunRecord], benches: Sequence[Bench] | None = None) -> None:
+        self._stored, self._benches = stored, read_benches() if benches is None else benches
+        self._known: dict[str, Known] = {}
+
+    @property
+    def known(self) -> Iterable[Known]:
+        """What was known of each network that was asked for."""
+        return self._known.values()
+
+    def training(self, run: RunGap) -> Price:
+        """The missing epochs of a run that is to be trained."""
+        assert run.passes is not None  # counted when its plugins were tried
+        epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
+        images = epochs * len(run.job.dataset.train)
+        whole = run.passes.times(images)
+        here = self._of((run.spec.network, run.spec.network_settings), run.job)
+        return Price(images, whole, here.training(run, whole))
+
+    def checks(self, model: ModelGap) -> Price:
+        """The checks of rigour on a model."""
+        assessment = model.assessment
+        images = min(assessment.examples, rigour.EXAMPLES)
+        whole = rigour.passes(assessment.threat, assessment.dataset.shape[:3]).times(images)
+        return Price(images, whole, self._of(model.network, assessment).checks(whole))
+
+    def attack(self, model: ModelGap, attack: str, images: int) -> Price:
+        """An attack with one seed on so many images of a model."""
+        assessment = model.assessment
+        whole = (assessment.attacks[attack].passes(assessment.threat) + Passes(1, 0)).times(images)
+        settings = digest(assessment.attack_settings(attack))
+        return Price(images, whole, self._of(model.network, assessment).attack(attack, settings, images, whole))
+
+    def _of(self, network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> Known:
+        precision = assessment.protocol.train.precision
+        key = digest([*network, assessment.dataset.fingerprint, precision, assessment.plain])
+        if key not in self._known:
+            self._known[key] = _known(self._stored, self._benches, network, assessment)
+        return self._known[key]
 
 
 @dataclass(frozen=True)

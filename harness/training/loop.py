@@ -211,10 +211,11 @@ class Trainer:
             now = time.perf_counter()
             if now - shown >= PROGRESS_INTERVAL_S:  # seldom: reading the loss waits for the device
                 shown = now
-                rate = min(index * self.protocol.batch_size, images) / (now - started)
-                left = ((self.protocol.epochs - epoch + 1) * images - index * self.protocol.batch_size) / rate
+                done = min(index * self.protocol.batch_size, images)
+                rate = done / (now - started)
+                left = ((self.protocol.epochs - epoch + 1) * images - done) / rate
                 means.raise_if_not_finite(epoch)
-                place = (self.spec.label, epoch, self.protocol.epochs, index, batches)
+                place = (self.run_id, self.spec.label, epoch, self.protocol.epochs, index, batches)
                 report(TrainingProgress(*place, loss=means.loss(), images_per_s=rate, left_s=left))
         means.raise_if_not_finite(epoch)
         if not all(bool(p.isfinite().all()) for p in self.model.parameters()):

@@ -9,7 +9,7 @@ import pytest
 
 from harness.cli.options import Output
 from harness.cli.progress import Watch
-from harness.events import Logged, Noted, TrainingProgress
+from harness.events import EpochDone, EpochRecord, Logged, Noted
 from tests.cli.sources import METHOD
 from tests.command import exit_code
 
@@ -77,21 +77,22 @@ def test_a_refusal_is_one_line_and_verbose_puts_its_traceback_before_it(said: Sa
     assert list(elsewhere.iterdir()) == []
 
 
-PROGRESS = TrainingProgress(label="a", epoch=1, epochs=2, batch=1, batches=4, loss=0.5, images_per_s=100.0, left_s=7.0)
+RECORD = EpochRecord(epoch=2, loss=0.5, lr=0.1, images=300, duration_s=3.0)
+DONE = EpochDone(run_id=1, label="a", epochs=2, record=RECORD)
 
 
 @pytest.mark.parametrize(
     ("output", "lines"),
     [
-        (Output(), ["harness: b", "a: epoch 1/2 batch 1/4 loss 0.5000 100 images/s, 7 s left"]),
+        (Output(), ["harness: b", "0:00 a: trained to epoch 2, loss 0.5, 100 images/s"]),
         (Output(quiet=True), []),
-        (Output(verbose=True), ["c", "harness: b", "a: epoch 1/2 batch 1/4 loss 0.5000 100 images/s, 7 s left"]),
+        (Output(verbose=True), ["c", "harness: b", "0:00 a: trained to epoch 2, loss 0.5, 100 images/s"]),
     ],
     ids=["plain", "quiet", "verbose"],
 )
 def test_what_of_the_events_is_printed(output: Output, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with Watch(output) as watch:
-        for event in (Logged("c"), Noted("b"), PROGRESS):
+        for event in (Logged("c"), Noted("b"), DONE):
             watch(event)
     out, err = capsys.readouterr()
     assert (out, err.splitlines()) == ("", lines)

@@ -25,6 +25,9 @@ class Performed(Generic[W]):
 class Executor(ABC):
     """Performs work items. A context manager, so that an executor may hold processes."""
 
+    workers = 1
+    """How many items are performed side by side."""
+
     @abstractmethod
     def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
         """Perform the items; ``listen`` gets the events of an item before its outcome is given.

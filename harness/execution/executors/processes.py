@@ -37,7 +37,7 @@ class Processes(Executor):
 
     def __init__(self, workers: int) -> None:
         self._context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-        self._wanted = workers
+        self.workers = workers
         self._tasks: Any = self._context.Queue()
         self._events: Any = self._context.Queue()
         self._processes: list[BaseProcess] = []
@@ -45,7 +45,7 @@ class Processes(Executor):
     def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
         for index, work in enumerate(works):
             self._tasks.put((index, work))
-        while len(self._processes) < min(self._wanted, len(works)):
+        while len(self._processes) < min(self.workers, len(works)):
             process = self._context.Process(target=_serve, args=(self._tasks, self._events), daemon=True)
             process.start()
             self._processes.append(process)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.digits import Digits
-from harness.events import Event, Examined, Finding, Logged
+from harness.events import Began, Event, Examined, Finding, Logged
 from harness.execution.attacking import Attacked, Attacking
 from harness.execution.executors.executor import InProcess
 from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
 from harness.planning.assessment import DatasetPlace
+from harness.planning.cost import Prices
 from harness.planning.gaps import model_gap
 from harness.planning.request import RunRequest
 from harness.planning.run_job import resolve_run
@@ -81,7 +82,7 @@ def examined(folder: Path, name: str, examples: int, block_size: int) -> tuple[E
         block_size=block_size,
         settings={},
     ).perform(events.append)
-    (event,) = [event for event in events if not isinstance(event, Logged)]
+    (event,) = [event for event in events if not isinstance(event, (Began, Logged))]
     assert isinstance(event, Examined)
     return event, weights.sizes
 
@@ -155,7 +156,7 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     assert not gap.items
     weights = Linear(label="linear", checkpoint="given", sha256="d" * 64)
     attacked = Attacked(gap, weights, model.checkpoint.id, tmp_path)
-    Attacking(store, lambda _event: None, Summary()).attack([attacked], InProcess())
+    Attacking(store, lambda _event: None, Summary(), Prices([])).attack([attacked], InProcess())
     ((verdicts, types, labels, warnings, block, names),) = given
     assert verdicts == {
         "natural": [bytes([1, 1, 1, 0])],

@@ -1,0 +1,63 @@
+"""The progress of a command as lines: what is at work, for how long, and the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.execution.outlook import Left, Outlook, Running
+
+NARROWEST = 8  # characters of a label
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def clock(seconds: float) -> str:
+    """A length of time as a clock shows it: ``0:42``, ``1:02:03``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def cut_label(label: str, width: int) -> str:
+    """A label in at most so many characters: its beginning, and its end, which has the seed."""
+    if len(label) <= width:
+        return label
+    end = (width - 1) // 2
+    return f"{label[: width - 1 - end]}…{label[len(label) - end :]}"
+
+
+def labelled(label: str, text: str, width: int) -> str:
+    """A label and a text in one line; a long label is cut_label, and the text never."""
+    return f"{cut_label(label, max(NARROWEST, width - len(text) - 2))}: {text}"
+
+
+def left_text(left: Left | None) -> str:
+    """The time left in words."""
+    if left is None:
+        return "time left not known yet"
+    if left.late:  # an item takes longer than expected
+        return f"{duration(left.seconds)} or more left"
+    return f"{'at most' if left.at_most else 'about'} {duration(left.seconds)} left"
+
+
+def status_lines(outlook: Outlook, now_s: float, started_s: float, width: int) -> Iterator[str]:
+    """The state of all work in one line, then one line for each item that is at work."""
+    so_far = clock(now_s - started_s)
+    yield f"{so_far} so far, {outlook.done} of {outlook.total} parts done, {left_text(outlook.left(now_s))}"
+    for running in outlook.running():
+        yield "  " + labelled(running.item.label, f"{_now(running)}, for {clock(now_s - running.since_s)}", width - 2)
+
+
+def _now(running: Running) -> str:
+    """What a worker is doing."""
+    told = running.told
+    if told is None:
+        return running.item.what
+    return f"epoch {told.epoch}/{told.epochs}, batch {told.batch}/{told.batches}, loss {told.loss:.4g}"
