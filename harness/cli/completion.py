@@ -83,6 +83,14 @@ def _tags(store: Any) -> Iterable[str]:
     return dict.fromkeys(tag for owner in (*store.runs(), *store.models()) for tag in owner.tags)
 
 
+def _everything(context: typer.Context) -> Iterable[str]:
+    """All that `harness show` takes."""
+    from harness.cli.meanings import known_words
+
+    files = tuple(map(Path, context.params.get("plugins") or ()))
+    return sorted(_stored(context, lambda store: set().union(*known_words(store, files).values())))
+
+
 def _plugins(kind: str) -> Complete:
     return _choice(lambda context: _names(kind, context))
 
@@ -96,3 +104,4 @@ protocols = _choice(lambda _: _protocols())
 checkpoints = words("early", "last")
 runs = _choice(lambda context: _stored(context, _runs_and_models))
 tags = _choice(lambda context: _stored(context, _tags))
+shown = _choice(_everything)

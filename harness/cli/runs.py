@@ -2,68 +2,155 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
+from harness.cli import completion
 from harness.cli.console import print_json
 from harness.cli.grouped import grouped
-from harness.cli.options import AS_JSON, DB
+from harness.cli.options import AS_JSON, DB, of_rows
+from harness.errors import UnknownName
 
 if TYPE_CHECKING:
-    from harness.store.records import ModelRecord, RunRecord
+    from harness.leaderboard.headline import Headline
+    from harness.store.store import Store
 
-_WORDS = ("model", "method", "network", "dataset")  # these may be folded over lines; numbers may not
-_HEADS = {"train_seed": "seed", "evaluations": "evals"}  # so that a row fits into 80 columns
+State = Literal["running", "done", "failed"]
+SORTS = ("run", "date", "figure", "method", "network", "dataset", "state")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedRuns:
+    """Which runs and models to list, and in which order."""
+
+    dataset: str | None = of_rows("--dataset NAME", "Those on this data set alone.", complete=completion.datasets)
+    network: str | None = of_rows("--arch NAME", "Those of this network alone.", complete=completion.networks)
+    method: str | None = of_rows("--method NAME", "Those of this method alone.", complete=completion.methods)
+    protocol: str | None = of_rows(
+        "--protocol NAME",
+        "Runs trained under this protocol alone: its name, or its fingerprint's beginning.",
+        complete=completion.protocols,
+    )
+    state: State | None = of_rows("--state <running|done|failed>", "Runs in this state alone.")
+    tag: str | None = of_rows("--tag TAG", "Those with this tag alone.", complete=completion.tags)
+    since: str | None = of_rows("--since DATE", "Those that began on this day or later, such as 2026-11-30 (UTC).")
+    sort: str = of_rows(
+        "--sort COLUMN",
+        f"The order: {', '.join(SORTS)}. The newest date, and the highest figure, come first.",
+        "run",
+        complete=completion.words(*SORTS),
+    )
 
 
 @grouped
-def runs(db: str | None = DB, as_json: bool = AS_JSON) -> None:
-    """List every run (the training of one network, even if it stopped or failed), and every other evaluated model."""
+def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) -> None:
+    """List runs (each the training of one network, even if it stopped or failed), and other evaluated models."""
+    from harness.cli.runs_text import print_runs
     from harness.store.store import Store
 
+    if wanted.sort not in SORTS:
+        raise UnknownName("order", wanted.sort, SORTS)
+    since = _day(wanted.since)
     store = Store.read(db)
-    documents = {"runs": list(map(_brief, store.runs())), "models": list(map(_brief_model, store.models()))}
+    everything = list(documents(store))
     store.close()
+    chosen = [document for document in everything if _takes(wanted, since, document)]
+    chosen.sort(key=lambda document: _place(document, wanted.sort))
     if as_json:
-        print_json(documents)
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not any(documents.values()):
-        console.print("No run yet; `harness run sat --dataset digits --arch smallcnn` makes one")
-    for rows in filter(None, documents.values()):
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for name in rows[0]:
-            table.add_column(_HEADS.get(name, name), no_wrap=name not in _WORDS, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(str(value)) for value in row.values()))
-        console.print(table)
+        lists = {name: [d for d in chosen if kind in d] for name, kind in (("runs", "run"), ("models", "model"))}
+        print_json(lists)
+    else:
+        print_runs(chosen, everything, vars(wanted))
 
 
-def _brief(record: RunRecord) -> dict[str, Any]:
-    departures = "".join(f" {key}={value}" for key, value in record.method_departures.items())
-    evaluations = [e for checkpoint in record.checkpoints for e in checkpoint.evaluations]
-    return {
-        "run": record.id,
-        "method": record.method + departures,
-        "network": record.network,
-        "dataset": record.dataset.name,
-        "train_seed": record.train_seed,
-        "attempt": record.attempt,
-        "status": record.status,
-        "epochs": f"{len(record.epochs)}/{record.training['epochs']}",
-        "evaluations": sum(e.complete for e in evaluations),
-    }
+def documents(store: Store) -> Iterator[dict[str, Any]]:
+    """Every run, then every model from elsewhere, as JSON types. Figures are in percent."""
+    from harness.leaderboard.contestants import contestants
+    from harness.leaderboard.headline import headline
+
+    protocols = store.protocols()
+    for run in store.runs():
+        departures = "".join(f" {key}={value}" for key, value in run.method_departures.items())
+        evaluations = [e for checkpoint in run.checkpoints for e in checkpoint.evaluations]
+        found = headline(list(contestants([run])), protocols) if run.status == "done" else None
+        own = [p for p in protocols if p.training_sha256 == run.training_sha256]
+        yield {
+            "run": run.id,
+            "method": run.method + departures,
+            "network": run.network,
+            "dataset": run.dataset.name,
+            "train_seed": run.train_seed,
+            "attempt": run.attempt,
+            "status": run.status,
+            "epochs": f"{len(run.epochs)}/{run.training.get('epochs', '?')}",
+            "evaluations": sum(e.complete for e in evaluations),
+            "created_utc": run.created_utc.isoformat(),
+            "protocols": [{"name": p.name, "fingerprint": p.fingerprint} for p in own],
+            "figure": _figure(
+                headline(list(contestants([run])), protocols) if run.status == "done" else None,
+                run.dataset.test_examples,
+            ),
+            "tags": list(run.tags),
+            "note": run.note,
+        }
+    for model in store.models():
+        found = headline(list(contestants([], [model])), protocols)
+        yield {
+            "model": model.name,
+            "network": model.network,
+            "dataset": model.dataset.name,
+            "parameters": model.parameters,
+            "evaluations": sum(e.complete for e in model.checkpoint.evaluations),
+            "created_utc": model.created_utc.isoformat(),
+            "protocols": [] if found is None else [{"name": found.protocol, "fingerprint": found.fingerprint}],
+            "figure": _figure(found, model.dataset.test_examples),
+            "tags": list(model.tags),
+            "note": model.note,
+        }
 
 
-def _brief_model(model: ModelRecord) -> dict[str, Any]:
-    return {
-        "model": model.name,
-        "network": model.network,
-        "dataset": model.dataset.name,
-        "parameters": model.parameters,
-        "evaluations": sum(e.complete for e in model.checkpoint.evaluations),
-    }
+def _figure(found: Headline | None, test_examples: int) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    images = {"examples": found.images.count, "of": test_examples, "sample": found.images.sample}
+    return {"attack": found.attack, "median": found.percent, "n": found.n, **images, "checkpoint": found.checkpoint}
+
+
+def _day(text: str | None) -> str:
+    """The beginning of a day, as times are written in documents; empty for None."""
+    from datetime import date
+
+    from harness.errors import SettingError
+
+    try:
+        return "" if text is None else date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise SettingError(f"--since {text} is refused: it is a day, written as 2026-11-30") from None
+
+
+def _takes(wanted: WantedRuns, since: str, document: dict[str, Any]) -> bool:
+    """Whether a run or model meets all that is wanted."""
+    asked = wanted.protocol
+    return (
+        wanted.dataset in (None, document["dataset"])
+        and wanted.network in (None, document["network"])
+        and wanted.method in (None, document.get("model"), document.get("method", "").split(" ")[0])
+        and wanted.state in (None, document.get("status"))
+        and (wanted.tag is None or wanted.tag in document["tags"])
+        and document["created_utc"] >= since
+        and (
+            asked is None
+            or any(p["name"] == asked or p["fingerprint"].startswith(asked) for p in document["protocols"])
+        )
+    )
+
+
+def _place(document: dict[str, Any], sort: str) -> tuple[Any, ...]:
+    """The place of a run or model in the list; equal ones stay in the order of their numbers."""
+    if sort == "figure":
+        return (document["figure"] is None, -document["figure"]["median"] if document["figure"] else 0.0)
+    if sort == "date":
+        return tuple(-ord(character) for character in document["created_utc"])
+    key = {"method": document.get("method", document.get("model")), "state": document.get("status", "")}
+    return (key[sort] if sort in key else document.get(sort, ""),) if sort != "run" else ()

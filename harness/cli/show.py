@@ -1,70 +1,191 @@
-"""``harness show``: everything about one run, or one model from elsewhere."""
+"""``harness show``: everything about a run, a model, a row of the leaderboard, a plugin, or a protocol."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli import completion
 from harness.cli.console import print_json
 from harness.cli.grouped import grouped
-from harness.cli.options import AS_JSON, DB, argument, of_rows
-from harness.errors import HarnessError, UnknownName, normal
+from harness.cli.meanings import KINDS, PLUGINS_OF, meaning_of
+from harness.cli.options import AS_JSON, DB, PLUGINS, argument, option
+from harness.cli.owners import ON, owner_of
+from harness.errors import normal
 
 if TYPE_CHECKING:
-    from harness.store.records import ModelRecord
+    from rich.console import RenderableType
+
+    from harness.leaderboard.board import Board
+    from harness.store.store import Store
 
 
 @grouped
 def show(
-    what: Annotated[str, argument("RUN", "A run's number, or a model's name: see `harness runs`.")],
-    dataset: str | None = of_rows(
-        "--dataset NAME",
-        "If a model has several data sets: the one to show, by name or beginning of its fingerprint.",
-        complete=completion.datasets,
+    what: Annotated[
+        str,
+        argument(
+            "NAME",
+            "A run's number, a model's name, a row's label, or the name of a plugin or protocol.",
+            complete=completion.shown,
+        ),
+    ],
+    kind: str | None = option(
+        "What to show",
+        "--as KIND",
+        f"What NAME is, if it is the name of several things: {', '.join(KINDS)}.",
+        complete=completion.words(*KINDS),
     ),
+    dataset: str | None = ON,
+    plugins: list[Path] | None = PLUGINS,
     db: str | None = DB,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show a run, or another evaluated model: settings, provenance, epoch curves, evaluations, checks of rigour."""
-    from harness.store.records import RunRecord
+    """Show a run or model with its settings, curves, and checks; or a row, a method, an attack, a protocol, ..."""
     from harness.store.store import Store
 
+    files = tuple(plugins or ())
     store = Store.read(db)
-    record = _model(store.models(), what, dataset) or store.run(int(what))
-    store.close()
+    try:
+        meant = meaning_of(what, store, files, kind)
+        if meant in ("run", "model"):
+            _show_owner(store, what, dataset, as_json)
+        elif meant == "row":
+            _show_row(store, what, as_json)
+        elif meant == "protocol":
+            _show_protocol(store, what, as_json)
+        else:
+            _show_plugin(store, meant, what, files, as_json)
+    finally:
+        store.close()
+
+
+def _show_owner(store: Store, name: str, dataset: str | None, as_json: bool) -> None:
+    from harness.store.records import RunRecord
+
+    record = owner_of(store, name, dataset)
     if as_json:
         print_json(_in_json_types(asdict(record)))
         return
-    from rich.console import Console
-
     from harness.cli.show_text import parts_of_model, parts_of_run
 
+    _print(parts_of_run(record) if isinstance(record, RunRecord) else parts_of_model(record))
+
+
+def _show_row(store: Store, label: str, as_json: bool) -> None:
+    """The boards that have the row, with this row alone; the numbers of its runs."""
+    from harness.cli.console import print_boards
+    from harness.leaderboard.board import Selection
+    from harness.leaderboard.contestants import contestants, newest
+    from harness.leaderboard.ranking import boards
+    from harness.leaderboard.render_json import row_documents
+
+    runs = {n.number for n in contestants(newest(store.runs())) if normal(n.label) == normal(label)}
+    numbers = sorted(number for number in runs if number is not None)
+    chosen = boards(store, Selection(runs=frozenset(numbers)))
+    if as_json:
+        print_json({"row": label, "runs": numbers, "rows": list(row_documents(chosen))})
+        return
+    print(f"{label}: runs {', '.join(map(str, numbers))}; `harness show {numbers[0]}` shows the first")
+    print_boards(chosen)
+    if not chosen:
+        print("It stands on no board yet: no attack of its protocol is complete")
+
+
+def _show_plugin(store: Store, kind: str, name: str, files: tuple[Path, ...], as_json: bool) -> None:
+    from harness.cli.listing import plugin_document, print_entry
+    from harness.leaderboard.board import MEASURED
+    from harness.leaderboard.ranking import boards
+    from harness.registry.catalogue import discover
+
+    catalogue = discover(PLUGINS_OF[kind], files)
+    cls = catalogue.get(name)  # a broken one is refused, with the reason
+    entry = plugin_document(PLUGINS_OF[kind], catalogue.found[name])
+    entry["about"] = _about(cls)
+    entry["rows"] = list(_rows_with(kind, name, (b for b in boards(store) if b.source == MEASURED)))
+    if as_json:
+        print_json({kind: entry})
+        return
+    from rich.text import Text
+
+    print_entry(entry)
+    _print([Text(f"\n{entry['about']}")])
+    for row in entry["rows"]:
+        figure = "-" if row["median"] is None else f"{row['median']:.2f}"
+        print(f"\n{row['label']}, {row['dataset']}, {row['arch']}, {row['checkpoint']}: {row['attack']} {figure} %")
+        print(
+            f"  protocol {row['protocol']}, runs {', '.join(map(str, row['runs'])) or 'none (a model from elsewhere)'}"
+        )
+
+
+def _about(cls: type) -> str:
+    """What the plugin's file says of it."""
+    import inspect
+    import sys
+
+    texts = [inspect.cleandoc(text) for text in (sys.modules[cls.__module__].__doc__, cls.__doc__) if text]
+    return "\n\n".join(dict.fromkeys(texts))
+
+
+def _rows_with(kind: str, name: str, boards: Iterable[Board]) -> Iterable[dict[str, Any]]:
+    """The measured rows that a plugin has part in, with a figure each: under the attack, or the one that ranks."""
+    for board in boards:
+        attack = name if kind == "attack" else board.ranked_by
+        for row in board.rows if attack in board.columns else ():
+            wrapped = any(normal(wrapper.split("@")[0].split(" ")[0]) == name for wrapper in row.wrappers)
+            own = {"method": row.method, "network": row.network, "dataset": board.dataset.split(":")[0]}
+            if kind == "attack" or (wrapped if kind == "wrapper" else own[kind] == name and row.trained_here):
+                yield {
+                    "label": row.label,
+                    "dataset": board.dataset,
+                    "arch": row.arch_label,
+                    "checkpoint": row.checkpoint,
+                    "protocol": f"{board.protocol} [{board.fingerprint[:8]}]",
+                    "attack": attack,
+                    "median": row.value(attack),
+                    "runs": list(row.runs),
+                }
+
+
+def _show_protocol(store: Store, name: str, as_json: bool) -> None:
+    """A protocol that ships, and those that were used under its name or fingerprint."""
+    from harness.cli.listing import print_entry, protocol_documents
+
+    shipped = [entry for entry in protocol_documents() if entry["name"] == name]
+    runs = store.runs()
+    used = [
+        {
+            "name": p.name,
+            "fingerprint": p.fingerprint,
+            "attacks": list(p.attacks),
+            "document": p.document,
+            "runs": [run.id for run in runs if run.training_sha256 == p.training_sha256],
+        }
+        for p in store.protocols()
+        if p.name == name or p.fingerprint.startswith(name)
+    ]
+    if as_json:
+        print_json({"protocol": shipped[0] if shipped else None, "used": used})
+        return
+    for entry in shipped:
+        print_entry(entry)
+        print(f"fingerprint as shipped: {entry['fingerprint'][:8]}")
+    from harness.cli.show_text import protocol_lines
+
+    for protocol in used:
+        print("\n".join(protocol_lines(protocol)))
+
+
+def _print(parts: Iterable[RenderableType]) -> None:
+    from rich.console import Console
+
     console = Console()
-    for part in parts_of_run(record) if isinstance(record, RunRecord) else parts_of_model(record):
+    for part in parts:
         console.print(part)
-
-
-def _model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> ModelRecord | None:
-    """The model of that name; None for a number that is no model's name."""
-    found = [model for model in models if normal(model.name) == normal(name)]
-    if not found and not name.isdecimal():
-        raise UnknownName("run or model", name, {model.name for model in models})
-    if not found and dataset is not None:
-        raise HarnessError(f"--dataset is refused: {name} is a run, and so of one data set; leave it out")
-    chosen = [m for m in found if dataset in (None, m.dataset.name) or m.dataset.fingerprint.startswith(dataset or "")]
-    if found and not chosen:
-        raise HarnessError(f"{name} was not evaluated on {dataset}, but on {_places(found)}; see --dataset")
-    if len(chosen) > 1:
-        raise HarnessError(f"{len(chosen)} models are called {name}, on {_places(chosen)}; say which, by --dataset")
-    return chosen[0] if chosen else None
-
-
-def _places(models: Sequence[ModelRecord]) -> str:
-    return ", ".join(f"{model.dataset.name} [{model.dataset.fingerprint[:8]}]" for model in models)
 
 
 def _in_json_types(value: Any) -> Any:

@@ -15,6 +15,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.setting_text import setting_text
+from harness.plugin.ball import radius_text
 from harness.registry.shipped import manifest, version_text
 from harness.registry.source import content
 from harness.runtime.provenance import every_place
@@ -38,6 +40,7 @@ def parts_of_run(run: RunRecord) -> Iterator[RenderableType]:
             "code": "\n".join(_code_of_run(run)),
             "provenance": "\n".join(map(_settings, every_place(run.provenance))),
             "folder": run.folder,
+            **_remarks(run),
         }
     )
     if run.epochs:
@@ -61,9 +64,25 @@ def parts_of_model(model: ModelRecord) -> Iterator[RenderableType]:
             "code": "\n".join(_code_of_model(model)) or "none of the user's",
             "normalisation": str(model.provenance.get("normalisation", "none put inside")),
             "provenance": _settings(model.provenance),
+            **_remarks(model),
         }
     )
     yield from _checkpoints([model.checkpoint])
+
+
+def protocol_lines(protocol: Mapping[str, Any]) -> Iterator[str]:
+    """A protocol that was used: its runs, and its settings."""
+    runs = ", ".join(map(str, protocol["runs"])) or "none"
+    yield f"{protocol['name']} [{protocol['fingerprint'][:8]}], used; runs: {runs}"
+    yield f"  attacks: {', '.join(protocol['attacks'])}"
+    for key, value in protocol["document"].items():
+        inner = value if isinstance(value, dict) else {"": value}
+        yield from (f"  {key}{'.' if name else ''}{name} = {setting_text(name or key, v)}" for name, v in inner.items())
+
+
+def _remarks(record: RunRecord | ModelRecord) -> dict[str, str]:
+    """The note and the tags, as far as there are any."""
+    return {key: text for key, text in (("note", record.note), ("tags", ", ".join(record.tags))) if text}
 
 
 def _facts(facts: dict[str, str]) -> RenderableType:
@@ -94,7 +113,7 @@ def _checkpoints(checkpoints: Sequence[CheckpointRecord]) -> Iterator[Renderable
         for examination in checkpoint.examinations:
             settings = examination.settings
             norm = f" ({settings['norm']})" if "norm" in settings else ""
-            where = f"epsilon {settings['epsilon']:.6g}{norm}, {settings['examples']} images"
+            where = f"epsilon {radius_text(settings['epsilon'])}{norm}, {settings['examples']} images"
             yield Text(f"\nchecks of the {settings['kind']}, {checkpoint.name}, {where}", style="bold")
             for finding in examination.findings:
                 beyond = "" if finding.threshold is None else f" (flagged beyond {finding.threshold:g})"
@@ -121,9 +140,7 @@ def _dataset(record: RunRecord | ModelRecord) -> str:
 
 
 def _settings(values: dict[str, Any]) -> str:
-    return " ".join(
-        f"{key}={value:.6g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()
-    )
+    return " ".join(f"{key}={setting_text(key, value)}" for key, value in values.items())
 
 
 def curve(values: list[float]) -> str:

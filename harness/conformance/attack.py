@@ -13,7 +13,7 @@ from harness.conformance import ContractCheck, Violation, require
 from harness.conformance.probe import CPU, THREAT, global_generator_untouched, probe_batch, probe_model
 from harness.errors import SettingError
 from harness.plugin.attack import Attack, Passes
-from harness.plugin.ball import BALLS, LINF
+from harness.plugin.ball import BALLS, LINF, radius_text
 from harness.plugin.threat import Threat
 from harness.runtime.seeds import generator, global_seed
 from harness.runtime.untouched import Untouched
@@ -60,10 +60,13 @@ def any_radius(attack: Attack) -> None:
         threat = replace(THREAT, epsilon=epsilon, step_size=epsilon / 4)
         with warnings.catch_warnings(record=True, action="always") as caught:
             x_adv = _result(attack, threat=threat)
-        require(bool(x_adv.isfinite().all()), f"with an epsilon of {epsilon:g} it returns values that are not finite")
+        require(
+            bool(x_adv.isfinite().all()),
+            f"with an epsilon of {radius_text(epsilon)} it returns values that are not finite",
+        )
         _require_inside(x_adv, threat)
         messages = "; ".join(str(warning.message) for warning in caught)
-        require(not caught, f"with an epsilon of {epsilon:g} it warns: {messages}")
+        require(not caught, f"with an epsilon of {radius_text(epsilon)} it warns: {messages}")
 
 
 def _require_inside(x_adv: Tensor, threat: Threat) -> None:
@@ -71,8 +74,9 @@ def _require_inside(x_adv: Tensor, threat: Threat) -> None:
     distance = float(threat.ball(x).distance(x_adv).max())
     require(
         distance <= threat.epsilon + 1e-5,
-        f"it returns a point {distance:.4g} from the image, outside the {threat.norm} ball of {threat.epsilon:g}: the"
-        " evaluator would project it, and judge a point that the attack did not choose",
+        f"it returns a point {distance:.4g} from the image, outside the {threat.norm} ball of"
+        f" {radius_text(threat.epsilon)}: the evaluator would project it, and judge a point that the attack did not"
+        " choose",
     )
     lowest, highest = float(x_adv.min()), float(x_adv.max())
     require(lowest >= 0 and highest <= 1, f"its pixels reach from {lowest:.4g} to {highest:.4g}; stay in [0, 1]")

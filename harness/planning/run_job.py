@@ -14,6 +14,7 @@ from harness.planning.overrides import assign, read_dataset, short_forms
 from harness.planning.request import RunRequest, check_counts
 from harness.planning.trials import count_parameters, refuse_unrepeatable
 from harness.plugin.attack import Attack
+from harness.plugin.ball import radius_text
 from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.images import evaluation_set
 from harness.plugin.method import Method
@@ -100,10 +101,11 @@ def choose(request: RunRequest) -> Choice:
 def _refuse_two_balls(request: RunRequest, protocol: Protocol) -> None:
     """Refuse ``--epsilon``, which promises one ball, if the attacks have a ball of another radius."""
     own = protocol.evaluation.epsilon
-    if request.epsilon is not None and own not in (None, protocol.epsilon):
+    if request.epsilon is not None and own is not None and own != protocol.epsilon:
         raise SettingError(
             f"--epsilon {request.epsilon} is refused: it trains and attacks in one ball, and the protocol attacks in"
-            f" another, evaluation.epsilon={own:g}; to train alone in this one, write --set epsilon={request.epsilon}"
+            f" another, evaluation.epsilon={radius_text(own)}; to train alone in this one, write --set"
+            f" epsilon={request.epsilon}"
         )
 
 

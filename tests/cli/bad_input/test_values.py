@@ -27,7 +27,7 @@ NAMES = {  # command -> what must be in the line
     "leaderboard --sort autoatack": ["unknown column 'autoatack'", "did you mean 'autoattack'"],
     "leaderboard --format xml": ["--format", "xml", "markdown"],
     "show 99": ["there is no run 99", "harness runs"],
-    "show ninety": ["unknown run or model 'ninety'"],
+    "show ninety": ["unknown run or model, row, plugin, or protocol 'ninety'"],
     "compare sat trade --dataset digits": ["unknown row 'sat'"],
     "evaluate 99": ["there is no run 99"],
     "list": ["KIND"],

@@ -1,0 +1,115 @@
+"""The list of runs and models as tables that fit 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import did_you_mean, near_misses
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Documents = Sequence[Mapping[str, Any]]
+FOLDED = ("model", "method", "network", "dataset", "tags")  # these may be folded over lines; numbers may not
+FLAGS = {"network": "arch"}
+
+
+def print_runs(chosen: Documents, everything: Documents, wanted: Mapping[str, Any]) -> None:
+    """Print the chosen runs and models; a line that says what to do where there are none."""
+    if chosen:
+        from rich.console import Console
+
+        console = Console()
+        for part in _parts(chosen):
+            console.print(part)
+    elif everything:
+        print(_no_match(everything, wanted))
+    else:
+        print("No run yet; `harness run sat --dataset digits --arch smallcnn` makes one")
+
+
+def _parts(chosen: Documents) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    attacks = list(dict.fromkeys(_figure_name(d) for d in chosen if d["figure"]))
+    for kind in ("run", "model"):
+        if rows := [document for document in chosen if kind in document]:
+            yield _table(rows, attacks)
+    if attacks:
+        head = attacks[0] if len(attacks) == 1 else "figure"
+        yield Text(f"{head}: % of test images classified rightly, the median over attack seeds;")
+        yield Text("  under the last attack of the protocol")
+    for document in chosen:
+        if document["note"]:
+            name = f"run {document['run']}" if "run" in document else document["model"]
+            yield Text(f"{name}: {document['note']}")
+
+
+def _table(rows: Documents, attacks: Sequence[str]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    head = attacks[0] if len(attacks) == 1 else "figure"
+    cells = [_cells(row, head) for row in rows]
+    shown = [name for name in cells[0] if any(row[name] for row in cells)]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in shown:
+        table.add_column(name, no_wrap=name not in FOLDED, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(row[name]) for name in shown))
+    return table
+
+
+def _cells(document: Mapping[str, Any], head: str) -> dict[str, str]:
+    """A row's texts by the heads of their columns; a column without any text is left out.
+
+    Args:
+        head: of the figures: an attack, or ``figure`` if it is not the same for all.
+    """
+    figure = document["figure"]
+    shown = "" if figure is None else f"{figure['median']:.2f}"
+    last = {
+        head: f"{shown} {_figure_name(document)}" if head == "figure" and figure else shown,
+        "date": document["created_utc"][:10],
+        "tags": " ".join(document["tags"]),
+    }
+    if "model" in document:
+        return {**{name: document[name] for name in ("model", "network", "dataset")}, **last}
+    state = document["status"] if document["status"] == "done" else f"{document['status']} {document['epochs']}"
+    return {
+        "run": str(document["run"]),
+        "method": document["method"],
+        "network": document["network"],
+        "dataset": document["dataset"],
+        "seed": str(document["train_seed"]),
+        "try": str(document["attempt"]) if document["attempt"] > 1 else "",
+        "state": state,
+        **last,
+    }
+
+
+def _figure_name(document: Mapping[str, Any]) -> str:
+    """The attack, and the test images if they are a part of all."""
+    figure = document["figure"]
+    return str(figure["attack"]) + (f" ({figure['examples']} images)" if figure["examples"] < figure["of"] else "")
+
+
+def _no_match(everything: Documents, wanted: Mapping[str, Any]) -> str:
+    """Say which option matches nothing, and what it could have been."""
+    known = {
+        "dataset": {d["dataset"] for d in everything},
+        "network": {d["network"] for d in everything},
+        "method": {d.get("model", d.get("method", "").split(" ")[0]) for d in everything},
+        "protocol": {p["name"] for d in everything for p in d["protocols"]},
+        "tag": {tag for d in everything for tag in d["tags"]},
+    }
+    for key, names in known.items():
+        asked = wanted[key]
+        fingerprints = {p["fingerprint"] for d in everything for p in d["protocols"]} if key == "protocol" else set()
+        if asked is not None and asked not in names and not any(f.startswith(asked) for f in fingerprints):
+            flag = f"--{FLAGS.get(key, key)}"
+            near = did_you_mean(f"{flag} {name}" for name in near_misses(asked, names, most=1))
+            return f"No run matches {flag} {asked}; {near or 'there are ' + (', '.join(sorted(names)) or 'none')}"
+    return f"None of {len(everything)} runs and models matches all these options; leave one out"

@@ -1,0 +1,136 @@
+"""harness runs: its figure is that of the leaderboard; it filters, sorts, and fits 80 columns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.leaderboard.board import MEASURED
+from harness.leaderboard.ranking import boards
+from harness.store.store import Store
+from tests.cli.conftest import Harness, Refused
+from tests.stores import add_checkpoint, add_evaluation, make_spec, right, see_protocol, start
+
+PUBLISHED = Path(__file__).parents[2] / "leaderboard.db"
+ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"steps": 20}}
+
+
+@pytest.fixture
+def board(elsewhere: Path) -> Path:
+    """Three runs of two methods, of which one failed; and a model."""
+    store = Store.write("mine.db")
+    see_protocol(store, ATTACKS, {"epochs": 2})
+    for method, seed, correct in (("sat", 0, (200, 250, 240)), ("trades", 0, (300,)), ("trades", 1, ())):
+        run = start(store, make_spec(method=method, train_seed=seed, training={"epochs": 2}))
+        for attack_seed, count in enumerate(correct):
+            checkpoint = store.run(run.id).checkpoint("last") or add_checkpoint(store, run)
+            add_evaluation(store, checkpoint, "pgd", ATTACKS["pgd"], right(count, 360), seed=attack_seed)
+        store.end_run(run.id, failure=None if correct else "the loss is not finite")
+    facts: dict[str, Any] = {"network": "a-network-of-somebody-else", "network_settings": {}, "network_departures": {}}
+    theirs = store.see_model("theirs", run.dataset, sha256="d" * 64, parameters=9, provenance={}, **facts)
+    add_evaluation(store, theirs.checkpoint, "pgd", ATTACKS["pgd"], right(18, 20), sample="balanced")
+    store.change_tags([store.run(2), theirs], ["paper"], [])
+    store.annotate(store.run(1), "the first of all")
+    store.close()
+    return Path("mine.db")
+
+
+def listed(harness: Harness, options: str = "") -> tuple[list[int], list[str]]:
+    document = json.loads(harness(f"runs {options} --json --db mine.db"))
+    return [run["run"] for run in document["runs"]], [model["model"] for model in document["models"]]
+
+
+def test_the_figure_by_hand(harness: Harness, board: Path) -> None:
+    document = json.loads(harness("runs --json --db mine.db"))
+    figures = [each["figure"] for each in (*document["runs"], *document["models"])]
+    common = {"attack": "pgd", "examples": 360, "of": 360, "sample": "first", "checkpoint": "last"}
+    assert figures[0] == common | {"median": pytest.approx(100 * 240 / 360), "n": 3}
+    assert figures[1] == common | {"median": pytest.approx(100 * 300 / 360), "n": 1}
+    assert figures[2] is None
+    few = {"examples": 20, "sample": "balanced", "checkpoint": "given"}
+    assert figures[3] == common | few | {"median": pytest.approx(90.0), "n": 1}
+
+
+def test_the_figures_of_the_published_runs_are_those_of_its_board(harness: Harness, elsewhere: Path) -> None:
+    shutil.copy(PUBLISHED, "mine.db")
+    store = Store.read("mine.db")
+    (digits,) = [b for b in boards(store) if b.source == MEASURED]
+    expected = {
+        network.number: statistics.median(
+            e.percent for e in digits.column("autoattack").evaluations(network)["autoattack"]
+        )
+        for row in digits.rows
+        for network in row.networks
+    }
+    medians = {row.label: statistics.median(expected[run] for run in row.runs) for row in digits.rows}
+    assert medians == pytest.approx({row.label: row.value("autoattack") for row in digits.rows})
+    store.close()
+    found = {d["run"]: d["figure"]["median"] for d in json.loads(harness("runs --json --db mine.db"))["runs"]}
+    assert found == pytest.approx(expected)
+    lines = harness("runs --db mine.db --sort figure").splitlines()
+    assert "autoattack: % of test images" in "".join(lines)
+    shown = [float(line.split()[6]) for line in lines if " done " in line]
+    assert shown == sorted(shown, reverse=True)
+    assert len(shown) == 35
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", ([1, 2, 3], ["theirs"])),
+        ("--method trades", ([2, 3], [])),
+        ("--method theirs", ([], ["theirs"])),
+        ("--state done", ([1, 2], [])),
+        ("--state failed --method trades", ([3], [])),
+        ("--tag paper", ([2], ["theirs"])),
+        ("--arch smallcnn", ([1, 2, 3], [])),
+        ("--dataset svhn", ([], [])),
+        ("--protocol tiny", ([1, 2, 3], ["theirs"])),
+        ("--protocol 111", ([1, 2, 3], ["theirs"])),
+        ("--protocol paper", ([], [])),
+        ("--since 2020-01-01", ([1, 2, 3], ["theirs"])),
+        ("--since 2999-01-01", ([], [])),
+        ("--sort figure", ([2, 1, 3], ["theirs"])),
+        ("--sort state", ([1, 2, 3], ["theirs"])),
+        ("--sort date", ([3, 2, 1], ["theirs"])),
+    ],
+)
+def test_filters_and_orders(harness: Harness, board: Path, options: str, expected: tuple[list[int], list[str]]) -> None:
+    assert listed(harness, options) == expected
+
+
+def test_eighty_columns(harness: Harness, board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = harness("runs --db mine.db")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    (trades,) = [line.split() for line in text.splitlines() if " 83.33 " in line]
+    assert trades[:7] == ["2", "trades", "smallcnn", "digits", "0", "done", "83.33"]
+    assert trades[-1] == "paper"
+    assert "90.00 pgd (20" in text  # not on all test images
+    assert "run 1: the first of all" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--dataset digit", "No run matches --dataset digit; did you mean --dataset digits?"),
+        ("--tag x", "No run matches --tag x; there are paper"),
+        ("--arch smallcn", "did you mean --arch smallcnn?"),
+        ("--protocol zzz", "No run matches --protocol zzz; there are tiny"),
+        ("--method sat --state failed", "None of 4 runs and models matches all these options; leave one out"),
+    ],
+)
+def test_no_match(harness: Harness, board: Path, options: str, said: str) -> None:
+    assert said in harness(f"runs {options} --db mine.db")
+
+
+def test_bad_options(refusal: Refused, board: Path) -> None:
+    assert "unknown order 'datte'; did you mean 'date'" in refusal("runs --sort datte --db mine.db")
+    assert "--since yesterday is refused: it is a day" in refusal("runs --since yesterday --db mine.db")
+    assert "--state" in refusal("runs --state gone --db mine.db")
