@@ -9,21 +9,36 @@ from harness.registry.moved import tell_of_moved_modules
 
 if TYPE_CHECKING:
     from harness.api.contents import TableColumn as TableColumn
+    from harness.api.evaluate import evaluate as evaluate
+    from harness.api.evaluation_report import EvaluationReport as EvaluationReport
     from harness.api.results import Results as Results
     from harness.api.results import open as open
+    from harness.api.run import RunFailed as RunFailed
+    from harness.api.run import RunReport as RunReport
+    from harness.api.run import run as run
     from harness.api.table import Table as Table
     from harness.errors import HarnessError as HarnessError
+    from harness.errors import ModelFault as ModelFault
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "EvaluationReport": "harness.api.evaluation_report",
     "HarnessError": "harness.errors",
+    "ModelFault": "harness.errors",
+    "RunFailed": "harness.api.run",
+    "RunReport": "harness.api.run",
     "Results": "harness.api.results",
     "Table": "harness.api.table",
     "TableColumn": "harness.api.contents",
+    "evaluate": "harness.api.evaluate",
     "open": "harness.api.results",
+    "run": "harness.api.run",
 }
-__all__ = ["HarnessError", "Results", "Table", "TableColumn", "open"]
+__all__ = [
+    *("EvaluationReport", "HarnessError", "ModelFault", "Results", "RunFailed", "RunReport", "Table", "TableColumn"),
+    *("evaluate", "open", "run"),
+]
 
 tell_of_moved_modules()
 

@@ -48,7 +48,15 @@ class PluginFault(PluginError):
 
 
 class ModelFault(HarnessError):
-    """A model from elsewhere raised an exception, or returned no logits, in a pass after it was opened."""
+    """A model from elsewhere raised an exception, or returned no logits, in a pass after it was opened.
+
+    Attributes:
+        what: which model failed, how, and during what, without advice.
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(f"{what}; {advice}" if advice else what)
+        self.what = what
 
 
 class TrainingFailed(HarnessError):

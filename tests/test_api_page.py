@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from pathlib import Path
@@ -25,6 +26,8 @@ TABLES = {
     "reported": columns.REPORTED,
     "leaderboard": ranked.LEADERBOARD,
     "compare": columns.COMPARISON,
+    "metrics, of an evaluation's report": columns.METRICS,
+    "findings, of an evaluation's report": columns.CHECKED,
 }
 
 
@@ -41,9 +44,11 @@ def test_every_column_is_described_in_order(name: str) -> None:
 def test_every_public_name_is_described() -> None:
     words = set(re.findall(r"[A-Za-z_]+", " ".join(re.findall(r"`([^`]+)`", BLOCK.sub("", PAGE)))))
     assert set(harness.__all__) <= words
-    for part in (harness.Results, harness.Table, harness.TableColumn):
+    for part in (harness.Results, harness.Table, harness.TableColumn, harness.EvaluationReport, harness.RunReport):
         names = {name for name in (*vars(part), *part.__annotations__) if not name.startswith("_")}
         assert names - {"of_rows"} <= words, part
+    for function in (harness.run, harness.evaluate, harness.open):
+        assert inspect.signature(function).parameters.keys() - {"settings"} <= words
 
 
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

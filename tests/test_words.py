@@ -20,7 +20,8 @@ ARCHITECTURE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding=
 MAY_SHARE = {
     # a command's function has the command's name, and calls the engine's function of that name
     "compare": {"cli/compare.py", "comparison/comparison.py"},
-    "evaluate": {"cli/evaluate.py", "evaluator.py"},
+    "evaluate": {"api/evaluate.py", "cli/evaluate.py", "evaluator.py"},
+    "run": {"cli/run.py", "api/run.py"},
     # each network builds its stages in its own way, and names nothing else so
     "stage": {"networks/resnet18.py", "networks/wrn_32_10.py"},
     # each publication gives its figures; the package's __init__ reads them all

@@ -39,6 +39,7 @@ _ALL = {
         TableColumn("folder", "text", "", "folder of its weights and log, below the folder of runs"),
         TableColumn("sha256", "text", "", "SHA-256 that identifies the model: weights, preprocessing, and source"),
         TableColumn("provenance", "json", "", "where it came from, and what was put around it"),
+        TableColumn("tags", "json", "", "a person's tags (`harness tag`), a list"),
         # ---- an epoch
         TableColumn("epoch", "int", "", "number of the epoch, from 1"),
         TableColumn("loss", "float", "", "the method's loss, mean over the epoch's batches"),
@@ -128,6 +129,8 @@ _ALL = {
 
 
 _OF_VERDICT = TableColumn("correct", "bool", "", "whether the network classifies the image rightly under the attack")
+_DEPARTURES = TableColumn("settings", "json", "", "the attack's settings that are not its defaults")
+_REMARK = TableColumn("note", "text", "", "a person's remark (`harness note`)")
 _OF_FINDING = TableColumn("status", "category", "", "`passed`, `flagged`, or `not-applicable`")
 
 
@@ -143,9 +146,13 @@ RUNS = columns(
     *NETWORK,
     *("status", "failure", "epochs", "epochs_done", "training_s", "created_utc", "finished_utc", "device", "host"),
     *("parameters", "identity", "training_sha256", "method_settings", "network_settings", "training", "folder"),
+    *("note", "tags"),
+    own=_REMARK,
 )
 MODELS = columns(
     *("method", "network", "dataset", "dataset_fingerprint", "parameters", "created_utc", "sha256", "provenance"),
+    *("note", "tags"),
+    own=_REMARK,
 )
 EPOCHS = columns(*NETWORK, "epoch", "loss", "lr", "images", "duration_s", "diagnostics")
 EVALUATIONS = columns(
@@ -163,6 +170,11 @@ REPORTED = columns(
     *("paper", "paper_table", "dataset", "network", "method", "checkpoint", "attack", "reported_percent"),
     *("std_percent", "statistic", "seeds", "note"),
 )
+METRICS = columns(
+    *("attack", "median_percent", "std_percent", "n", "wilson_low_percent", "wilson_high_percent", "settings"),
+    own=_DEPARTURES,
+)
+CHECKED = columns("check", "status", "mark", "value", "threshold", "reason", own=_OF_FINDING)
 COMPARISON = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "level", "train_seed", "seed", "class"),
     *("first_run", "second_run", "unit", "units", "first_percent", "second_percent", "difference_points"),

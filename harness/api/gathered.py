@@ -39,7 +39,8 @@ def run_rows(runs: Sequence[RunRecord]) -> Iterator[Row]:
             "finished_utc": _in_utc(run.finished_utc),
             **_place(run.provenance),
             **{name: getattr(run, name) for name in ("parameters", "identity", "training_sha256", "method_settings")},
-            **{name: getattr(run, name) for name in ("network_settings", "training", "folder")},
+            **{name: getattr(run, name) for name in ("network_settings", "training", "folder", "note")},
+            "tags": list(run.tags),
         }
 
 
@@ -60,6 +61,8 @@ def model_rows(models: Iterable[ModelRecord]) -> Iterator[Row]:
             "created_utc": _in_utc(model.created_utc),
             "sha256": model.checkpoint.sha256,
             "provenance": model.provenance,
+            "note": model.note,
+            "tags": list(model.tags),
         }
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
-from harness.cli.common import check_places, note_dataset, note_times, origin, repeated
+from harness.cli.common import workplace
 from harness.cli.console import print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
@@ -27,10 +27,8 @@ from harness.cli.options import (
 from harness.errors import SettingError
 
 if TYPE_CHECKING:
-    from harness.execution.summary import Summary
+    from harness.api.evaluating import Evaluated
     from harness.planning.evaluate_job import EvaluateJob
-    from harness.store.records import ModelRecord
-    from harness.store.store import Store
 
 NOTED = {
     "normalisation": "normalisation",
@@ -113,10 +111,12 @@ def evaluate(
 ) -> None:
     """Attack TARGET, a run or any other model; store the verdict on each image; show the accuracy under each attack."""
     started = time.perf_counter()
-    check_places(places, writing=not extent.dry_run)
+    place = workplace(places)
+    place.check(writing=not extent.dry_run)
+    from harness.api.evaluating import evaluate_target
+    from harness.api.progress import Watch
+    from harness.api.running import note_dataset, note_times
     from harness.cli.plan_text import print_plan
-    from harness.cli.progress import Watch
-    from harness.execution.conduct import conduct_evaluation, default_workers
     from harness.planning.evaluate_job import resolve_evaluate
     from harness.planning.missing import find_missing_of_target
     from harness.planning.request import EvaluateRequest
@@ -138,9 +138,9 @@ def evaluate(
     store = Store.read(places.db)
     with quiet():
         evaluation = resolve_evaluate(request, store, count_only=extent.dry_run)
-    workers = places.workers or default_workers(evaluation.assessment)
+    workers = place.workers_for(evaluation.assessment)
     if extent.dry_run:
-        note_dataset(evaluation.assessment.dataset, output)
+        note_dataset(evaluation.assessment.dataset, output.note)
         label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
         print_plan(find_missing_of_target(evaluation, store), workers, output.as_json, label)
         store.close()
@@ -149,14 +149,14 @@ def evaluate(
     store = Store.write(places.db)
 
     def entered() -> None:  # nothing can be refused any more
-        note_dataset(evaluation.assessment.dataset, output)
+        note_dataset(evaluation.assessment.dataset, output.note)
         _note_model(evaluation, output)
 
-    with Watch(output) as watch:
-        summary, model = conduct_evaluation(evaluation, store, places.runs_dir, watch, workers, entered)
-    _print(evaluation, model, store, summary, output)
+    with Watch(quiet=output.quiet, verbose=output.verbose) as watch:
+        done = evaluate_target(evaluation, store, places.runs_dir, watch, workers, entered=entered, started=started)
     store.close()
-    note_times(summary, time.perf_counter() - started, output)
+    _print(evaluation, done, output)
+    note_times(done.summary, done.total_s, output.note)
 
 
 def _note_model(evaluation: EvaluateJob, output: Output) -> None:
@@ -168,29 +168,17 @@ def _note_model(evaluation: EvaluateJob, output: Output) -> None:
             output.note(f"{words}: {', '.join(value) if isinstance(value, list) else value}")
 
 
-def _print(evaluation: EvaluateJob, model: ModelRecord | None, store: Store, summary: Summary, output: Output) -> None:
+def _print(evaluation: EvaluateJob, done: Evaluated, output: Output) -> None:
     from harness.cli.report_text import report_lines, sweep_lines
-    from harness.planning.missing import known_checkpoints
-    from harness.planning.report import evaluations_of, report, report_document
+    from harness.planning.report import report_document
 
-    documents, shown = [], []
-    known = known_checkpoints(evaluation, model, store)
-    run = f"run {evaluation.run.id}" if evaluation.run is not None else ""
-    for weights in evaluation.weights:
-        checkpoint = known[weights.checkpoint]
-        verdicts = store.verdicts_of([e.id for e in checkpoint.evaluations if e.complete])
-        label = model.name if model is not None else f"{run}, {weights.label}"
-        assessments = evaluation.sweep or (evaluation.assessment,)
-        shown += [e for each in assessments for held in evaluations_of(checkpoint, each).values() for e in held]
-        reports = [report(label, checkpoint, each, verdicts) for each in assessments]
-        documents += [report_document(each) for each in reports]
-        if not output.as_json:
-            print("\n".join(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0])))
     if output.as_json:
+        documents = [report_document(each) for reports in done.reports.values() for each in reports]
         print_json({"dataset": evaluation.assessment.dataset.name, "reports": documents})
-    again = [e for e in shown if e.id in summary.attacked]
+    for reports in () if output.as_json else done.reports.values():
+        print("\n".join(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0])))
     say = output.note if output.as_json else print
-    for text in filter(None, (origin(shown, summary.attacked), repeated(again, store))):
+    for text in filter(None, (done.origin, done.repeated)):
         say(text)
 
 

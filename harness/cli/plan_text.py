@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from harness.api.progress_text import duration
 from harness.cli.console import print_json
-from harness.cli.progress_text import duration
 from harness.plugin.ball import radius_text
 
 if TYPE_CHECKING:
     from harness.planning.cost import Estimate
-    from harness.planning.gaps import ModelGap
     from harness.planning.missing import Missing, RunGap
 
 
 def print_plan(missing: Missing, workers: int, as_json: bool, label: str | None = None) -> None:
     """Print one plan: of runs, or of a model that is only attacked, which ``label`` names."""
     from harness.planning.cost import estimate
+    from harness.planning.plan_document import plan_document
 
     cost = estimate(missing)
     if as_json:
-        print_json(_document(missing, cost, workers, label))
+        print_json(plan_document(missing, cost, workers, label))
     else:
         print("\n".join(_lines(missing, cost, workers, label)))
 
@@ -32,6 +31,7 @@ def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) ->
     """Print several plans; each is of one data set and one network, and has its own timings."""
     from harness.execution.conduct import default_workers
     from harness.planning.cost import estimate
+    from harness.planning.plan_document import plan_document
     from harness.plugin.attack import Passes
 
     documents, costs = [], [estimate(missing) for missing in parts]
@@ -40,7 +40,7 @@ def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) ->
         count = workers or default_workers(first.job)
         place = {"dataset": first.spec.dataset, "arch": first.spec.network}
         if as_json:
-            documents.append({**place, **_document(missing, cost, count)})
+            documents.append({**place, **plan_document(missing, cost, count)})
         else:
             print("\n".join([f"== {', '.join(place.values())}", *_lines(missing, cost, count)]))
     if as_json:
@@ -52,37 +52,10 @@ def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) ->
         print(f"forward and {passes.backward:.3g} backward passes; each part's time is above, where it is known")
 
 
-def _document(missing: Missing, cost: Estimate, workers: int, label: str | None = None) -> dict[str, Any]:
-    """The plan as JSON types. The time is for all workers side by side, and null where unknown."""
-    networks = [
-        {"run": run.spec.label, "settings": run.job.method.departures(), "attempt": run.attempt}
-        | {"epochs_done": run.epochs_done, "trained": run.trained}
-        | ({"refused": str(run.refusal)} if run.refusal is not None else {})
-        for run in missing.runs
-    ]
-    evaluations = [
-        ({"run": run.spec.label, "settings": run.job.method.departures()} if run is not None else {})
-        | {"checkpoint": model.checkpoint}
-        | ({"epsilon": model.assessment.threat.epsilon} if run is None else {})
-        | {"attack": gap.attack, "seed": gap.seed, "blocks": len(gap.blocks), "images": gap.images}
-        for run, model in _models(missing)
-        for gap in model.attacks
-    ]
-    return {
-        **({"networks": networks} if label is None else {"model": label}),
-        "evaluations": evaluations,
-        "evaluations_done": missing.complete,
-        "examinations": missing.examinations,
-        **({"training_passes": asdict(cost.training)} if label is None else {}),
-        "evaluation_passes_at_most": asdict(cost.evaluation),
-        "estimated_s": cost.wall_s(workers),
-        "estimated_from": {part: list(origins) for part, origins in cost.origins.items()},
-        "workers": workers,
-    }
-
-
 def _lines(missing: Missing, cost: Estimate, workers: int, label: str | None = None) -> Iterator[str]:
     """The plan in words, line by line."""
+    from harness.planning.plan_document import attacked_models
+
     job = missing.runs[0].job if missing.runs else missing.targets[0].assessment
     yield f"device: {job.device}, {workers} worker(s); nothing is written"
     if missing.runs:
@@ -99,7 +72,7 @@ def _lines(missing: Missing, cost: Estimate, workers: int, label: str | None = N
     head = f"evaluations: {number}" if label is None else f"{label}: {number} evaluations"
     yield f"{head} to do, {missing.complete} done already"
     counts: Counter[str] = Counter()
-    for behind, model in _models(missing):
+    for behind, model in attacked_models(missing):
         place = model.checkpoint if behind is None else f"{_name(behind)} {model.checkpoint}"
         ball = f", epsilon {radius_text(model.assessment.threat.epsilon)}" if behind is None else ""
         counts.update(f"  {place}: {gap.attack}{ball}" for gap in model.attacks)
@@ -134,12 +107,6 @@ def _time_lines(missing: Missing, cost: Estimate, workers: int) -> Iterator[str]
     when = f" (of {', '.join(cost.benched)})" if cost.benched else ""
     for origin, parts in by_origin.items():
         yield f"  {', '.join(parts)}: from {origin}{when if 'bench' in origin else ''}"
-
-
-def _models(missing: Missing) -> Iterator[tuple[RunGap | None, ModelGap]]:
-    """Every model to attack, and the run that it comes from, if any."""
-    yield from ((run, model) for run in missing.runs for model in run.models)
-    yield from ((None, model) for model in missing.targets)
 
 
 def _name(run: RunGap) -> str:

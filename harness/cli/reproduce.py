@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli import completion
-from harness.cli.common import check_places, conduct, end, missing_of, note_dataset, note_times
+from harness.cli.common import end, workplace
 from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
@@ -67,10 +67,12 @@ def reproduce(
     from harness.store.store import Store
 
     cells = select(table, dataset, network)
-    check_places(places, writing=not (extent.dry_run or report))
+    place = workplace(places)
+    place.check(writing=not (extent.dry_run or report))
     if extent.dry_run and report:
         raise SettingError("--dry-run and --report exclude each other: one shows the work to do, the other its results")
 
+    from harness.api.running import missing_of, note_dataset
     from harness.cli.plan_text import print_plans
     from harness.planning.request import RunRequest
     from harness.reproduction.measured import compare_cells, orderings
@@ -81,9 +83,11 @@ def reproduce(
     if not report:
         wanted = list(parts(cells, base, count_only=extent.dry_run).values())
         for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in wanted}.values():
-            note_dataset(data, output)
+            note_dataset(data, output.note)
         if extent.dry_run:
-            print_plans([missing_of(jobs, places, extent) for jobs in wanted], places.workers, output.as_json)
+            print_plans(
+                [missing_of(jobs, place, fresh=extent.fresh) for jobs in wanted], places.workers, output.as_json
+            )
             return
         summaries = [_conduct(jobs, places, extent, output) for jobs in wanted]
     store = Store.read(places.db)
@@ -94,11 +98,17 @@ def reproduce(
 
 
 def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Output) -> Summary:
-    started, missing = time.perf_counter(), missing_of(jobs, places, extent)
+    from harness.api.progress import Watch
+    from harness.api.running import conduct, missing_of, note_cpu, note_times
+
+    place = workplace(places)
+    started, missing = time.perf_counter(), missing_of(jobs, place, fresh=extent.fresh)
     if missing.idle:
         output.note(f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}: nothing to do")
-    summary = conduct(missing, places, output)
-    note_times(summary, time.perf_counter() - started, output)
+    note_cpu(missing, place, places.device, output.note)
+    with Watch(quiet=output.quiet, verbose=output.verbose) as watch:
+        summary = conduct(missing, place, watch)
+    note_times(summary, time.perf_counter() - started, output.note)
     return summary
 
 

@@ -87,11 +87,14 @@ class Attacking:
     def __init__(self, store: Store, listen: Report, summary: Summary, prices: Prices) -> None:
         self._store, self._tell, self._summary, self._prices = store, listen, summary, prices
 
-    def attack(self, models: Sequence[Attacked], executor: Executor, cores: int = 1) -> None:
+    def attack(
+        self, models: Sequence[Attacked], executor: Executor, cores: int = 1, threads: int | None = None
+    ) -> None:
         """Run every attack's missing blocks, and the checks of rigour.
 
         Args:
             cores: how many cores the items share; the last items get several each, so that none is idle.
+            threads: of each item; None: ``cores`` says.
         Raises:
             HarnessError: a plugin, a data set, or weights cannot be used; what was done before is kept.
         """
@@ -100,7 +103,8 @@ class Attacking:
         examined = [model for model in models if model.gap.examine]
         by_id = {work.evaluation_id: work for _, work in opened}
         items: list[Work] = [*map(_examination, examined), *(work for _, work in opened)]
-        works = [replace(work, threads=n) for work, n in zip(items, threads_of(len(items), cores), strict=True)]
+        each = threads_of(len(items), cores) if threads is None else [threads] * len(items)
+        works = [replace(work, threads=n) for work, n in zip(items, each, strict=True)]
         planned = [self._checks_item(model) for model in examined]
         planned += [block_item(work, model.gap, self._prices) for model, work in opened]
         self._tell(Planned((Phase(tuple(planned), executor.workers),)))
@@ -122,7 +126,7 @@ class Attacking:
 
         for outcome in executor.run(works, hear):
             if isinstance(outcome.error, ModelFault):
-                raise ModelFault(_failure(outcome.work, outcome.error)) from outcome.error
+                raise ModelFault(*_failure(outcome.work, outcome.error)) from outcome.error
             if outcome.error is not None:
                 raise outcome.error
         for model in models:
@@ -243,15 +247,15 @@ def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment)
             yield e
 
 
-def _failure(work: Work, fault: ModelFault) -> str:
-    """Which model failed, and during what."""
+def _failure(work: Work, fault: ModelFault) -> tuple[str, str]:
+    """Which model failed, and during what; and what to do."""
     assert isinstance(work, (BlockWork, ExamineWork))
     during = (
         f"{work.attack}, seed {work.seed}, on the images {work.start} to {work.start + work.length - 1}"
         if isinstance(work, BlockWork)
         else "the checks of rigour"
     )
-    return (
-        f"{work.weights.label} {fault}, during {during}; make it answer any images in [0, 1], and run"
+    return f"{work.weights.label} {fault}, during {during}", (
+        "make it answer any images in [0, 1], and run"
         f" the command again: its traceback is in {work.folder / LOG_FILE}, and what was done before is kept"
     )

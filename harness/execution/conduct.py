@@ -200,11 +200,13 @@ def conduct_evaluation(
     listen: Report,
     workers: int,
     entered: Callable[[], None] = lambda: None,
+    threads: int | None = None,
 ) -> tuple[Summary, ModelRecord | None]:
     """Do what ``harness evaluate`` asks for: attack a target's models where the store lacks verdicts.
 
     Args:
         entered: called when the model is in the store, before the attacks.
+        threads: CPU threads of each item of work; None: one, and several for the last items.
     Returns:
         What was done; and the model, if it came from elsewhere.
     Raises:
@@ -225,10 +227,9 @@ def conduct_evaluation(
     store.see_protocol(job.assessment.protocol_record(), job.assessment.protocol.training_document)
     device = job.assessment.device
     at_work = [model.folder for model in ready if model.gap.items]
+    cores = workers if device.type == "cpu" else 1
     with working_in(at_work), executor_for(missing.items, workers, device) as executor:
-        Attacking(store, listen, summary, Prices(missing.stored)).attack(
-            ready, executor, workers if device.type == "cpu" else 1
-        )
+        Attacking(store, listen, summary, Prices(missing.stored)).attack(ready, executor, cores, threads)
     return summary, model
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from harness.identity import digest
-from harness.planning.assessment import DatasetPlace
+from harness.planning.assessment import DatasetPlace, GivenImages
 from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.network import Shape
 from harness.registry.catalogue import discover
@@ -23,6 +23,9 @@ _loaded: dict[str, Dataset] = {}
 
 def dataset_of(place: DatasetPlace, plugins: tuple[Path, ...]) -> Dataset:
     """The data set, loaded once: many items of work share it."""
+    if isinstance(place, GivenImages):
+        assert place.dataset is not None
+        return place.dataset
     key = digest(vars(place) | {"data_dir": str(place.data_dir)})
     if key not in _loaded:
         source = cast(DataSource, discover("datasets", plugins).get(place.source).from_mapping(place.settings))
@@ -35,8 +38,9 @@ _resident: dict[tuple[str, int, torch.device], Dataset] = {}
 
 
 def forget_dataset() -> None:
-    """Have the next item load its data set anew."""
+    """Have the next item load its data set anew, and keep nothing of the last one."""
     _loaded.clear()
+    _resident.clear()
 
 
 def on_device(dataset: Dataset, device: torch.device) -> Dataset:

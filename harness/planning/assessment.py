@@ -40,6 +40,13 @@ class DatasetPlace:
     limit: int | None = None
 
 
+@dataclass(frozen=True)
+class GivenImages(DatasetPlace):
+    """Images that this process holds; no other process can load them."""
+
+    dataset: Dataset | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
     """How some models are attacked.

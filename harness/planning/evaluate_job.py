@@ -30,7 +30,7 @@ from harness.targets.probe import fixed_images
 from harness.targets.target import Opened
 from harness.targets.zoo import is_here
 
-_PROBES = 8  # images on which a model from elsewhere is tried
+PROBES = 8  # images on which a model from elsewhere is tried
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
         _refuse_choices_of_a_run(request)
     attacks = discover("attacks", request.plugins)
     attacks.refuse_broken(request.plugins)
-    source = _source(request, run)
+    source = asked_source(request, run)
     if count_only:
         _refuse_downloads(request, source)
     absent = count_only and source.outline is not None and not source.here(request.data_dir)
     protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
-    protocol, plugins, chosen = _attacks(request, protocol, attacks)
+    protocol, plugins, chosen = asked_attacks(request, protocol, attacks)
     device = resolve_device(request.device)
     whole = run is not None  # the images must be those of the run's training
     if absent:
@@ -112,7 +112,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     if own is not None:
         opened, weights = None, own_weights(own, protocol, request.runs_dir)
     else:
-        images = fixed_images(dataset.shape) if absent else dataset.pixels(dataset.test.images[:_PROBES]).cpu()
+        images = fixed_images(dataset.shape) if absent else dataset.pixels(dataset.test.images[:PROBES]).cpu()
         opened = _open(request, dataset, images)
         weights = (
             ElsewhereWeights(
@@ -157,7 +157,8 @@ def _refuse_choices_of_a_run(request: EvaluateRequest) -> None:
             raise SettingError(f"{option} is refused: {request.target} is a run, which has its own; leave it out")
 
 
-def _source(request: EvaluateRequest, run: RunRecord | None) -> DataSource:
+def asked_source(request: EvaluateRequest, run: RunRecord | None = None) -> DataSource:
+    """The data set that a request names; None: the run's, or else CIFAR-10."""
     name = request.dataset or (run.dataset.name if run is not None else "cifar10")
     if run is not None and request.dataset is None and ":" in name:
         kind = name.partition(":")[0]
@@ -181,7 +182,7 @@ def _open(request: EvaluateRequest, dataset: Dataset, images: Tensor) -> Opened:
     )
 
 
-def _attacks(
+def asked_attacks(
     request: EvaluateRequest, protocol: Protocol, catalogue: Catalogue
 ) -> tuple[Protocol, dict[str, Attack], tuple[str, ...]]:
     """The protocol with the user's changes, every attack that it or the user names, and the names of those to run.

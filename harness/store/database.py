@@ -54,15 +54,20 @@ def open_for_reading(url: URL) -> Engine:
     if file is None and url.get_backend_name() != "sqlite":
         engine = _engine(url)
     elif file is None or not file.exists() or file.stat().st_size == 0:
-        engine = _engine(URL.create("sqlite"), poolclass=StaticPool)
-        Base.metadata.create_all(engine)
-        return engine
+        return in_memory()
     else:
         # A killed writer leaves a journal. SQLite must roll it back before anyone reads, and for that it must write.
         mode = "rw" if file.with_name(f"{file.name}-journal").exists() else "ro"
         uri = URL.create("sqlite", database=f"file:{quote(str(file.resolve()))}", query={"mode": mode, "uri": "true"})
         engine = _engine(uri)
     _check(engine, url)
+    return engine
+
+
+def in_memory() -> Engine:
+    """An engine on an empty database in memory, of the newest schema."""
+    engine = _engine(URL.create("sqlite"), poolclass=StaticPool)
+    Base.metadata.create_all(engine)
     return engine
 
 

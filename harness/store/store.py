@@ -56,6 +56,11 @@ class Store(Curating):
         store._add_reported()
         return store
 
+    @classmethod
+    def in_memory(cls) -> Store:
+        """A store that nothing keeps."""
+        return cls(database.in_memory())
+
     def close(self) -> None:
         """Close the database."""
         self._engine.dispose()

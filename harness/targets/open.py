@@ -68,8 +68,8 @@ def open_target(
     network = target.build(shape, plugins)
     target = target.seen(network)
     if target.preprocessing.mean:
-        _refuse_second_normalisation(network, text, shape, given=bool(asked.preprocessing.mean))
-    target, sha256, notes = _conforming(target, network, shape, images, plugins)
+        refuse_second_normalisation(network, text, shape, given=bool(asked.preprocessing.mean))
+    target, sha256, notes = conforming(target, network, shape, images, plugins)
     provenance |= notes
     name, settings = target.architecture(network)
     if isinstance(target, FactoryTarget):
@@ -115,7 +115,7 @@ def _file(text: str) -> tuple[Path, str | None] | None:
     return None if text.startswith(PREFIX) else split_key(text)
 
 
-def _conforming(
+def conforming(
     target: Target, network: nn.Module, shape: Shape, images: Tensor, plugins: tuple[Path, ...]
 ) -> tuple[Target, str, dict[str, Any]]:
     """The target in the floating types in which it runs, its fingerprint, and notes for its provenance.
@@ -153,7 +153,7 @@ def _refuse_options_of_files(text: str, asked: Asked) -> None:
         raise SettingError(f"{what} is refused: {text} brings its own network; it is for weights files")
 
 
-def _refuse_second_normalisation(network: nn.Module, text: str, shape: Shape, *, given: bool) -> None:
+def refuse_second_normalisation(network: nn.Module, text: str, shape: Shape, *, given: bool) -> None:
     """A network that normalises by itself must not be given normalised images."""
     tensors = dict(network.named_buffers()) | dict(network.named_parameters())
     layers = [module for module in network.modules() if "normaliz" in type(module).__name__.lower()]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.api.progress import Watch
 from harness.cli.options import Output
-from harness.cli.progress import Watch
 from harness.events import EpochDone, EpochRecord, Logged, Noted
 from tests.cli.sources import METHOD
 from tests.command import exit_code
@@ -91,7 +91,7 @@ DONE = EpochDone(run_id=1, label="a", epochs=2, record=RECORD)
     ids=["plain", "quiet", "verbose"],
 )
 def test_what_of_the_events_is_printed(output: Output, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with Watch(output) as watch:
+    with Watch(quiet=output.quiet, verbose=output.verbose) as watch:
         for event in (Logged("c"), Noted("b"), DONE):
             watch(event)
     out, err = capsys.readouterr()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from harness.errors import HarnessError
@@ -47,7 +50,8 @@ class Processes(Executor):
             self._tasks.put((index, work))
         while len(self._processes) < min(self.workers, len(works)):
             process = self._context.Process(target=_serve, args=(self._tasks, self._events), daemon=True)
-            process.start()
+            with _without_main():
+                process.start()
             self._processes.append(process)
         for _ in works:
             ended = self._next_end(listen)
@@ -80,6 +84,20 @@ class Processes(Executor):
         for channel in (self._tasks, self._events):
             channel.close()
             channel.cancel_join_thread()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Inside, a process that is started does not import the main module of this one.
+
+    No worker needs it. A user's script that calls ``harness.run`` at its top level would run again in each worker.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _serve(tasks: Any, events: Any) -> None:

@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness.cli.options import Output
-from harness.cli.progress_text import clock, labelled, status_lines
+from harness.api.progress_text import clock, labelled, status_lines
 from harness.events import EpochDone, Event, Examined, Logged, Noted
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ PLAIN_WIDTH = 80
 
 
 class Watch:
-    """Receives events and shows how far the work is, unless the output is quiet. A context manager.
+    """Receives events and shows how far the work is, unless it is quiet. A context manager.
 
     Args:
         console: where to write; None: standard error.
@@ -37,18 +36,19 @@ class Watch:
 
     def __init__(
         self,
-        output: Output,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
         console: Console | None = None,
         time_s: Callable[[], float] = time.monotonic,
-        *,
         ticking: bool = True,
     ) -> None:
-        self._output, self._time_s, self._ticking = output, time_s, ticking
+        self._quiet, self._verbose, self._time_s, self._ticking = quiet, verbose, time_s, ticking
         self._console = console or Console(stderr=True)
         self._outlook: Outlook | None = None
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=True)
-            if self._console.is_terminal and not output.quiet
+            if self._console.is_terminal and not quiet
             else None
         )
         self._lock, self._stop = threading.RLock(), threading.Event()
@@ -57,7 +57,7 @@ class Watch:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        if self._output.quiet:
+        if self._quiet:
             return
         from harness.execution.outlook import Outlook
 
@@ -67,7 +67,7 @@ class Watch:
             if isinstance(event, Noted):
                 self._print(f"harness: {event.text}")
             elif isinstance(event, Logged):
-                if self._output.verbose:
+                if self._verbose:
                     self._print(event.text)
             elif isinstance(event, EpochDone) and event.record.epoch == event.epochs:
                 record = event.record
@@ -76,6 +76,10 @@ class Watch:
             elif isinstance(event, Examined):
                 flagged = sum(finding.status == "flagged" for finding in event.findings)
                 self._say(event.label, f"{len(event.findings)} checks of rigour, {flagged} flagged")
+
+    def note(self, text: str) -> None:
+        """Show a remark, unless it is quiet."""
+        self(Noted(text))
 
     def tick(self) -> None:
         """Show the state: on a terminal always, elsewhere if the last report is long enough ago."""
@@ -113,7 +117,7 @@ class Watch:
     def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
-        if self._ticking and not self._output.quiet:
+        if self._ticking and not self._quiet:
             self._thread.start()
         return self
 

@@ -9,9 +9,8 @@ import re
 import pytest
 from rich.console import Console
 
-from harness.cli.options import Output
-from harness.cli.progress import Watch
-from harness.cli.progress_text import clock, cut_label, duration, labelled
+from harness.api.progress import Watch
+from harness.api.progress_text import clock, cut_label, duration, labelled
 from harness.events import Began, Ended, Event, Noted, Phase, Planned, PlannedItem, TrainingProgress, training_key
 
 LONG = "lrat-smallcnn-folder-cifar10-jpeg-10k-s"
@@ -23,7 +22,7 @@ class Display:
     def __init__(self, *, terminal: bool, width: int = 80) -> None:
         self.now, self.file = 100.0, io.StringIO()
         console = Console(file=self.file, force_terminal=terminal, width=width, legacy_windows=False)
-        self.watch = Watch(Output(), console, lambda: self.now, ticking=False)
+        self.watch = Watch(console=console, time_s=lambda: self.now, ticking=False)
 
     def hear(self, *events: Event) -> None:
         for event in events:
@@ -110,9 +109,9 @@ def test_nothing_is_said_of_no_work() -> None:
 
 
 def test_its_own_thread_shows_it_and_ends(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.cli.progress.TICK_S", 0.01)
-    monkeypatch.setattr("harness.cli.progress.SOONEST_S", 0.0)
-    with Watch(Output()) as watch:
+    monkeypatch.setattr("harness.api.progress.TICK_S", 0.01)
+    monkeypatch.setattr("harness.api.progress.SOONEST_S", 0.0)
+    with Watch() as watch:
         watch(blocks(1))
         watch(Began("b0"))
         while "autoattack, seed 0" not in capsys.readouterr().err:

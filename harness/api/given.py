@@ -1,0 +1,93 @@
+"""Python values as the requests of the command line take them: texts, tuples, paths."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SettingError
+
+Names = str | Sequence[str]
+"""A name, or several."""
+
+Paths = str | Path | Sequence[str | Path]
+"""A path, or several."""
+
+
+def names_of(given: Names | None) -> tuple[str, ...]:
+    """A name or several as a tuple."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def attacks_of(given: Names | None) -> tuple[str, ...] | None:
+    """Attacks: their names, or one text with commas as the command line takes it.
+
+    Raises:
+        SettingError: there is no name.
+    """
+    if given is None:
+        return None
+    parts = tuple(part.strip() for text in names_of(given) for part in text.split(",") if part.strip())
+    if not parts:
+        raise SettingError("attacks is refused: name at least one, such as attacks=['pgd', 'cw']")
+    return parts
+
+
+def paths_of(given: Paths) -> tuple[Path, ...]:
+    """A path or several as a tuple."""
+    return tuple(map(Path, [given] if isinstance(given, (str, Path)) else given))
+
+
+def settings_of(given: Mapping[str, object], more: Mapping[str, object] | None = None) -> tuple[str, ...]:
+    """Settings as ``--set`` takes them: ``key=value``.
+
+    Raises:
+        SettingError: a setting is given twice, or has a value that no setting has.
+    """
+    for key in given.keys() & (more or {}).keys():
+        raise SettingError(f"{key} is given twice, in set and by itself; leave one out")
+    return tuple(f"{key}={text_of(key, value)}" for key, value in {**given, **(more or {})}.items())
+
+
+def text_of(name: str, value: object) -> str:
+    """A value as the command line takes it.
+
+    Raises:
+        SettingError: it is no number, text, truth value, None, or sequence of these.
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return ",".join(text_of(name, part) for part in value)
+    if isinstance(value, (str, int)):
+        return str(value)
+    try:
+        return repr(float(value))  # type: ignore[arg-type]  # a number of numpy, or a tensor of one number
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(value).__name__
+        raise SettingError(f"{name} is refused: a {kind} is no setting; give a number, a text, or a list") from None
+
+
+def counts_of(given: Mapping[str, object]) -> dict[str, int | None]:
+    """Whole numbers, by their keywords; None stays None.
+
+    Raises:
+        SettingError: a value is no whole number; names its keyword.
+    """
+    counts: dict[str, int | None] = {}
+    for name, value in given.items():
+        try:
+            counts[name] = None if value is None else operator.index(_whole(value))
+        except TypeError:
+            raise SettingError(f"{name}={value!r} is refused: it must be a whole number") from None
+    return counts
+
+
+def _whole(value: object) -> Any:
+    if isinstance(value, bool):
+        raise TypeError("a truth value is no count")
+    return value

@@ -1,0 +1,191 @@
+"""``harness.run``: train networks with some methods, attack them, and report their figures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.api.given import (
+    Names,
+    Paths,
+    attacks_of,
+    counts_of,
+    names_of,
+    paths_of,
+    settings_of,
+    text_of,
+)
+from harness.api.table import Table
+from harness.api.workplace import Workplace
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class RunFailed(UserWarning):
+    """A training of ``harness.run`` failed; the report has the reason."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What ``harness.run`` did, and the figures of its runs.
+
+    Attributes:
+        rows: the figures of these runs as on the leaderboard, one a row; ranked among these methods alone.
+        runs: the numbers of the runs, trained now or before.
+        failures: number of a run whose training failed -> the reason. It stands in no row of ``rows``.
+        trained: how many networks were trained now.
+        attacked: how many evaluations got verdicts now.
+        times_s: wall seconds of the training, of each attack, of the checks, and of the rest.
+        notes: remarks for the user: on the data set, and which figures come from the store.
+        plan: with ``dry_run``: the work to do, as ``harness run --dry-run --json`` prints it; else None.
+    """
+
+    rows: Table
+    runs: tuple[int, ...] = ()
+    failures: Mapping[int, str] = field(default_factory=dict)
+    trained: int = 0
+    attacked: int = 0
+    times_s: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    plan: Mapping[str, Any] | None = None
+
+    def check(self) -> None:
+        """Raise HarnessError if a training failed."""
+        if self.failures:
+            raise HarnessError("; ".join(f"run {number} failed: {reason}" for number, reason in self.failures.items()))
+
+    def __repr__(self) -> str:
+        if self.plan is not None:
+            return f"plan: {len(self.plan['networks'])} networks, {len(self.plan['evaluations'])} evaluations to do"
+        seconds = sum(self.times_s.values())
+        head = f"runs {', '.join(map(str, self.runs))}: {self.trained} trained, {self.attacked} evaluations attacked"
+        failures = [f"run {number} failed: {reason}" for number, reason in self.failures.items()]
+        return "\n".join([f"{head}, {seconds:.1f} s", *failures, *self.notes, repr(self.rows)])
+
+    def _repr_html_(self) -> str:
+        return self.rows._repr_html_()
+
+
+def run(
+    methods: Names,
+    *,
+    dataset: str = "cifar10",
+    arch: str = "resnet18",
+    seeds: int = 5,
+    train_seeds: int = 1,
+    epsilon: float | str | None = None,
+    attacks: Names | None = None,
+    epochs: int | None = None,
+    precision: str | None = None,
+    wrap: Names = (),
+    protocol: str | Path | None = None,
+    set: Mapping[str, object] | None = None,
+    limit: int | None = None,
+    checks: bool = True,
+    fresh: bool = False,
+    dry_run: bool = False,
+    image_size: int | None = None,
+    class_order: str | None = None,
+    channels: int | None = None,
+    device: str | torch.device | None = None,
+    workers: int | None = None,
+    plain: bool = False,
+    db: str | Path | None = None,
+    runs_dir: str | Path = "runs",
+    data_dir: str | Path = "data",
+    plugins: Paths = (),
+    progress: bool = False,
+    **settings: object,
+) -> RunReport:
+    """Train a network with each method, attack it, and report its accuracies. Stored work is not repeated.
+
+    It does what ``harness run`` does, with the same identities: a result of the one is a stored result of the other.
+
+    Args:
+        methods: a method, or several.
+        dataset: a name, or ``folder:PATH``, which ``image_size``, ``class_order``, and ``channels`` are for.
+        arch: the network.
+        seeds: attack seeds of each attack that draws random numbers.
+        train_seeds: networks to train with each method, from different seeds.
+        epsilon: radius of the ball in training and under attack, such as 8 / 255 or "8/255"; None: the protocol's.
+        attacks: the attacks; None: the protocol's. The leaderboard ranks by the last.
+        epochs, precision: of the training; None: the protocol's.
+        wrap: wrappers of every training update, such as ``awp``.
+        protocol: a name, or a TOML file; None: the data set's.
+        set: settings by their names, also those with a dot: ``{"train.lr": 0.1, "pgd.steps": 50}``.
+        limit: attack only so many test images, balanced over the classes.
+        checks: whether to look for signs that a robust accuracy is too high.
+        fresh: begin again, as if nothing were stored; stored results are kept.
+        dry_run: write nothing; ``plan`` of the report is the work to do.
+        device: None: CUDA if there is one, else the CPU.
+        workers: processes that work side by side; None: one per core, and one on a CUDA device.
+        plain: compute each network with its own layers alone.
+        db: the database; None: as ``harness.open``.
+        runs_dir, data_dir: where weights and logs, and downloaded data sets, are kept.
+        plugins: plugin files.
+        progress: show on standard error what the command line shows.
+        settings: more settings, as in ``set``: ``floor="pgd"``.
+    Returns:
+        The report. A failed training does not raise: the other networks have figures, which are stored. It is in
+        ``failures``, gives a ``RunFailed`` warning, and ``check`` of the report raises.
+    Raises:
+        HarnessError: the request cannot be met, or none of its networks can be trained.
+    """
+    counts = counts_of({"seeds": seeds, "train_seeds": train_seeds, "epochs": epochs, "limit": limit})
+    counts |= counts_of({"image_size": image_size, "channels": channels, "workers": workers})
+    place = Workplace(db=None if db is None else str(db), runs_dir=Path(runs_dir), workers=counts.pop("workers"))
+    place.check(writing=not dry_run)
+
+    from harness.api import running
+    from harness.api.progress import Watch
+    from harness.api.ranked import board_table
+    from harness.planning.cost import estimate
+    from harness.planning.plan_document import plan_document
+    from harness.planning.request import RunRequest
+
+    given: dict[str, Any] = {
+        **counts,
+        "epsilon": None if epsilon is None else text_of("epsilon", epsilon),
+        "protocol": None if protocol is None else str(protocol),
+        "precision": precision,
+        "device": None if device is None else str(device),
+        "attacks": attacks_of(attacks),
+        "class_order": class_order,
+    }
+    request = RunRequest(
+        methods=names_of(methods),
+        wrap=names_of(wrap),
+        network=arch,
+        dataset=dataset,
+        values=settings_of(set or {}, settings),
+        checks=checks,
+        plain=plain,
+        data_dir=Path(data_dir),
+        plugins=paths_of(plugins),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    notes: list[str] = []
+    with Watch(quiet=not progress) as watch:
+        planned = running.plan_runs(request, place, fresh=fresh, count_only=dry_run, note=notes.append)
+        if dry_run:
+            plan = plan_document(planned.missing, estimate(planned.missing), place.workers_for(planned.jobs[0]))
+            return RunReport(board_table([]), notes=tuple(notes), plan=plan)
+        running.note_cpu(planned.missing, place, request.device, watch.note)
+        done = running.conduct_runs(planned, place, watch)
+    notes += [done.origin] if done.origin is not None else []
+    for number, reason in done.summary.failures.items():
+        warnings.warn(f"run {number} failed: {reason}", RunFailed, stacklevel=2)
+    return RunReport(
+        rows=board_table(done.boards),
+        runs=tuple(done.summary.run_ids),
+        failures=done.summary.failures,
+        trained=done.summary.trained,
+        attacked=len(done.summary.attacked),
+        times_s=running.times_of(done.summary, done.total_s),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,142 @@
+"""What ``harness run`` does, without options and without output: plans the work, does it, and gathers the figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.api.origin import origin
+from harness.api.progress_text import duration
+from harness.api.workplace import Note, Workplace
+from harness.events import Report
+from harness.execution.conduct import Conductor
+from harness.execution.summary import Summary
+from harness.leaderboard.board import Board, Selection
+from harness.leaderboard.ranking import boards
+from harness.planning.cost import estimate
+from harness.planning.missing import Missing, find_missing
+from harness.planning.request import RunRequest
+from harness.planning.run_job import RunJob, resolve_run
+from harness.plugin.dataset import Dataset
+from harness.store.records import EvaluationRecord
+from harness.store.store import Store
+from harness.targets.target import quiet
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The runs of a request, and what the store lacks of them."""
+
+    jobs: Sequence[RunJob]
+    missing: Missing
+    started: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """What was done, and the rows of these runs: under their protocol, and on their test images."""
+
+    boards: Sequence[Board]
+    summary: Summary
+    origin: str | None  # which figures come from the store; None if all were measured now
+    total_s: float
+
+
+def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only: bool, note: Note) -> Planned:
+    """Check a request, and find what the store lacks. Nothing is written.
+
+    Args:
+        place: checked already (``Workplace.check``).
+        fresh: whether everything begins again, as if nothing were stored.
+        count_only: whether the work is only to be costed; then no data set is downloaded.
+    Raises:
+        HarnessError: the request cannot be met, or none of its networks can be trained; says why in one line.
+    """
+    started = time.perf_counter()
+    with quiet():
+        jobs = resolve_run(request, count_only=count_only)
+    note_dataset(jobs[0].dataset, note)
+    missing = missing_of(jobs, place, fresh=fresh)
+    if missing.refused and len(missing.refused) == len(missing.runs):  # no run can go on
+        raise missing.refused[0].refusal or AssertionError("a refusal has a reason")
+    return Planned(jobs, missing, started)
+
+
+def conduct_runs(planned: Planned, place: Workplace, listen: Report) -> Conducted:
+    """Do the work, and gather the rows of its runs.
+
+    Raises:
+        HarnessError: a plugin, a data set, or weights cannot be used; what was done before is kept. A failed training
+            raises nothing: the summary names it.
+    """
+    summary = conduct(planned.missing, place, listen)
+    store = Store.read(place.db)
+    job = planned.jobs[0]
+    selection = Selection(protocol=job.protocol.fingerprint, runs=frozenset(summary.run_ids))
+    chosen = [board for board in boards(store, selection) if board.images == job.images]
+    store.close()
+    source = origin(_evaluations(chosen, summary.run_ids), summary.attacked)
+    return Conducted(chosen, summary, source, time.perf_counter() - planned.started)
+
+
+def missing_of(jobs: Sequence[RunJob], place: Workplace, *, fresh: bool) -> Missing:
+    """What the store lacks of some jobs."""
+    store = Store.read(place.db)
+    missing = find_missing(jobs, store, fresh=fresh)
+    store.close()
+    return missing
+
+
+def conduct(missing: Missing, place: Workplace, listen: Report) -> Summary:
+    """Train and attack what is missing."""
+    workers = place.workers_for(missing.runs[0].job)
+    store = Store.write(place.db)
+    try:
+        return Conductor(missing, store, place.runs_dir, listen, workers).conduct()
+    finally:
+        store.close()
+
+
+def note_cpu(missing: Missing, place: Workplace, device: str | None, note: Note) -> None:
+    """Say that the CPU is used, and for how long, if the user did not choose it.
+
+    Args:
+        device: the one that the user chose; None: the best that there is was taken.
+    """
+    job, network = missing.runs[0].job, missing.runs[0].spec.network
+    if job.device.type == "cpu" and device is None and not missing.idle:
+        seconds = estimate(missing).wall_s(place.workers_for(job))
+        known = f"not timed yet on this machine: {network}" if seconds is None else f"about {duration(seconds)}"
+        note(f"no CUDA device: working on the CPU ({known})")
+
+
+def note_dataset(dataset: Dataset, note: Note) -> None:
+    """Pass on the data set's notes for the user."""
+    for text in dataset.notes:
+        note(f"{dataset.name}: {text}")
+
+
+def note_times(summary: Summary, total_s: float, note: Note) -> None:
+    """Say how many checkpoints could not be examined, and where the time went."""
+    if summary.unexamined:
+        note(
+            f"{summary.unexamined} checkpoint(s) could not be examined by the newest checks, since their weights are"
+            " not here; what earlier checks found is shown"
+        )
+    parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times_of(summary, total_s).items())
+    note(f"time: {parts}; {total_s:.1f} s in all")
+
+
+def times_of(summary: Summary, total_s: float) -> dict[str, float]:
+    """Wall seconds of the training, of each attack, of the checks, and of the rest; together ``total_s``."""
+    shares = {name: seconds for name, seconds in summary.shares().items() if seconds > 0}
+    return shares | {"the rest": total_s - sum(shares.values())}
+
+
+def _evaluations(chosen: Iterable[Board], runs: Collection[int]) -> Iterator[EvaluationRecord]:
+    """The evaluations behind the figures of some runs."""
+    for board in chosen:
+        for network in (network for row in board.rows for network in row.networks if network.number in runs):
+            for attack in board.attacks:
+                yield from board.column(attack).evaluations(network)[attack]
