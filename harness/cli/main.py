@@ -22,6 +22,7 @@ from harness.cli import (
     reproduce,
     run,
     runs,
+    serve,
     show,
     site,
     upgrade,
@@ -92,6 +93,7 @@ _add("site", site.site, "site", "site --out public --db results.db")
 _add("note", remarks.note, "note 12 'the figures of Table 2'", "note 12 ''")
 _add("tag", remarks.tag, "tag 12 13 --add paper --remove draft")
 _add("rm", remove.remove, "rm 12", "rm 3 4 --weights --yes")
+_add("serve", serve.serve, "serve", "serve --port 9000 --db results.db")
 _add("new", plugins.new, "new method half-way")
 _add("check", plugins.check, "check method half-way --plugin half_way.py")
 _add("upgrade", upgrade.upgrade, "upgrade --db results.db")

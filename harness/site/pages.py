@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -17,7 +18,7 @@ from harness.leaderboard.render_json import render_json
 from harness.site.boards import Document, board_tabs
 from harness.site.comparisons import comparison_documents
 from harness.site.methods import method_documents
-from harness.site.packed import packed_script
+from harness.site.packed import compact, packed_script
 from harness.site.runs import run_documents
 from harness.site.seeds import attempts
 from harness.store.store import Store
@@ -33,37 +34,52 @@ POLICY = (
 Files = dict[str, bytes]
 
 
-def make_site(store: Store, *, database: str, made: str, live: str | None = None) -> Files:
+def make_site(store: Store, *, database: str, made: str, live: bool = False) -> Files:
     """Every file of the site, by its path below the site's folder.
 
     Args:
         database: the name of the database, for the foot of the page.
         made: when the site is made, in words.
-        live: for a server: what changes if the database changes; pages ask for it again and again. None: pages ask for
-            nothing.
+        live: for a server: the pages ask again and again whether they have changed, which ``version.json`` tells. A
+            page that is not live asks for nothing.
     """
     everything = boards(store)
-    groups = attempts(store.runs())
-    tabs = board_tabs(store, everything, groups)
+    tabs = board_tabs(store, everything, attempts(store.runs()))
+    data = {
+        "boards": _board_data(tabs),
+        "comparisons": comparison_documents(store, everything),
+        "methods": method_documents(run.method for run in store.runs()),
+        "runs": run_documents(store),
+    }
+    scripts = {f"data/{name}.js": packed_script(name, document) for name, document in data.items()}
     shared = {
         "pages": PAGES.items(),
         "version": __version__,
         "database": database,
         "made": made,
-        "live": live,
-        "policy": POLICY.format(connect="'none'" if live is None else "'self'"),
+        "live": "",
+        "policy": POLICY.format(connect="'self'" if live else "'none'"),
         "tabs": tabs,
         "measured": any(board.source == MEASURED for board in everything),
     }
+    pages = {page: _rendered(page, shared) for page in PAGES}
+    versions = {}
+    if live:
+        versions = {page: _version(content, scripts) for page, content in pages.items()}
+        pages = {page: _rendered(page, shared | {"live": version}) for page, version in versions.items()}
     return {
-        **{page: _rendered(page, shared) for page in PAGES},
-        "data/boards.js": packed_script("boards", _board_data(tabs)),
-        "data/comparisons.js": packed_script("comparisons", comparison_documents(store, everything)),
-        "data/methods.js": packed_script("methods", method_documents(run.method for run in store.runs())),
-        "data/runs.js": packed_script("runs", run_documents(store)),
-        "leaderboard.json": render_json(everything).encode(),
+        **pages,
+        **scripts,
         **static_files(),
+        "leaderboard.json": render_json(everything).encode(),
+        **({"version.json": compact(versions).encode()} if live else {}),
     }
+
+
+def _version(page: bytes, scripts: Files) -> str:
+    """What changes if the page, or a document that it shows, changes."""
+    shown = [content for name, content in scripts.items() if name.encode() in page]
+    return hashlib.sha256(b"".join([page, *shown])).hexdigest()[:16]
 
 
 def _rendered(page: str, values: Mapping[str, Any]) -> bytes:

@@ -91,9 +91,11 @@ Promise.all(["boards", "methods", "runs"].map(harness.unpack)).then(([leaderboar
     if (method) detail(method);
     else list();
     if (name && !method) document.querySelector("h1").after(make("p", { class: "failed" }, `There is no method ${name} here.`));
-    scrollTo(0, 0);
   }
 
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => {
+    show();
+    scrollTo(0, 0);
+  });
   show();
 });

@@ -200,9 +200,11 @@ harness.unpack("runs").then((found) => {
     if (run || model) detail(run || model, !run);
     else list();
     if (state.run && !run) document.querySelector("h1").after(make("p", { class: "failed" }, `There is no run ${state.run}.`));
-    scrollTo(0, 0);
   }
 
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => {
+    show();
+    scrollTo(0, 0);
+  });
   show();
 });

@@ -15,10 +15,10 @@ PUBLISHED = ROOT / "leaderboard.db"
 MADE = "2026-01-02 03:04 UTC"
 
 
-def site_of(database: Path, **changes: str) -> Files:
+def site_of(database: Path, *, live: bool = False) -> Files:
     """The files of a database's site."""
     store = Snapshot.of(str(database))
-    files = make_site(store, **{"database": database.name, "made": MADE} | changes)
+    files = make_site(store, database=database.name, made=MADE, live=live)
     store.close()
     return files
 

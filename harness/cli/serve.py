@@ -1,0 +1,32 @@
+"""``harness serve``: the web page of ``harness site``, live from the database."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from harness.cli.grouped import grouped
+from harness.cli.options import DB, place
+
+HERE = ("127.0.0.1", "::1", "localhost")
+
+
+@grouped
+def serve(
+    *,
+    port: int = place("--port N", "The port to listen at; 0 takes a free one.", 8000),
+    host: str = place("--host ADDRESS", "The address to listen at; 0.0.0.0 lets other machines read it.", HERE[0]),
+    db: str | None = DB,
+) -> None:
+    """Show the leaderboard as a web page that follows the database while runs go on; Ctrl-C ends it."""
+    from harness.site.live import LiveSite
+    from harness.site.server import SiteServer
+
+    site = LiveSite(db)
+    with SiteServer(site.files, host, port) as server:
+        site.files()  # a database that cannot be read is refused now, and not by each page
+        print(f"{server.address} shows the leaderboard; Ctrl-C ends it", file=sys.stderr, flush=True)
+        if host not in HERE:
+            print("note: whoever reaches this machine can read it", file=sys.stderr, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
