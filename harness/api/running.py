@@ -25,7 +25,7 @@ from harness.targets.target import quiet
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRuns:
     """The runs of a request, and what the store lacks of them."""
 
     jobs: Sequence[RunJob]
@@ -43,7 +43,7 @@ class Conducted:
     total_s: float
 
 
-def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only: bool, note: Note) -> Planned:
+def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only: bool, note: Note) -> PlannedRuns:
     """Check a request, and find what the store lacks. Nothing is written.
 
     Args:
@@ -60,10 +60,10 @@ def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only:
     missing = missing_of(jobs, place, fresh=fresh)
     if missing.refused and len(missing.refused) == len(missing.runs):  # no run can go on
         raise missing.refused[0].refusal or AssertionError("a refusal has a reason")
-    return Planned(jobs, missing, started)
+    return PlannedRuns(jobs, missing, started)
 
 
-def conduct_runs(planned: Planned, place: Workplace, listen: Report) -> Conducted:
+def conduct_runs(planned: PlannedRuns, place: Workplace, listen: Report) -> Conducted:
     """Do the work, and gather the rows of its runs.
 
     Raises:
