@@ -35,7 +35,7 @@ class RunReport:
     """What ``harness.run`` did, and the figures of its runs.
 
     Attributes:
-        rows: the figures of these runs as on the leaderboard, one a row; ranked among these methods alone.
+        rows: the figures of these runs as on the leaderboard, one a row, with the ranks of the whole board.
         runs: the numbers of the runs, trained now or before.
         failures: number of a run whose training failed -> the reason. It stands in no row of ``rows``.
         trained: how many networks were trained now.
