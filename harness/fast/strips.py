@@ -94,9 +94,11 @@ class Strips:
     def convolve(self, x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
         """``(n, in, height, width)`` to ``(n, out, down, across)``, with channels last."""
         n, of = len(x), self.convolution
-        images = x.permute(0, 2, 3, 1).reshape(n, self.height, -1)
+        size = self.width * of.in_channels
+        # contiguous: of one channel, a crop or a transposed image is a view still, which no strip may be cut from
+        images = x.permute(0, 2, 3, 1).reshape(n, self.height, size).contiguous()
         if self.whole:
-            strips = images.view(n, -1)
+            strips = images.flatten(1)
         else:
             padding = int(of.padding[0])
             padded = F.pad(images, (0, 0, padding, padding))

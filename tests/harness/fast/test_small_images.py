@@ -47,6 +47,19 @@ def test_a_strip_is_the_convolution_and_its_gradient(geometry: dict[str, Any], w
     assert torch.allclose(strips.input_gradient(weights, matrix), gradient, atol=1e-5)
 
 
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("view", ["crop", "transposed", "expanded"])
+def test_images_may_lie_in_memory_in_any_way(geometry: dict[str, Any], whole: bool, view: str) -> None:
+    own = nn.Conv2d(1, 5, **geometry)
+    x = torch.randn(3, 1, 9, 9, generator=draws())
+    x = {"crop": x[..., 1:-1, 2:-1], "transposed": x[..., 3:, 2:].transpose(2, 3), "expanded": x[:1, :, 2:, 3:]}[view]
+    x = x.expand(3, 1, -1, -1)
+    strips = Strips(own, x.shape[2], x.shape[3], whole)
+    given = strips.convolve(x, strips.matrix(own.weight.detach()), own.bias)
+    assert torch.allclose(given, own(x), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("channels", "outputs", "size", "stride", "expected"),
     [
