@@ -47,11 +47,16 @@ class Chain(nn.Module):
         (linear,) = self._last
         return features if linear is None else F.linear(features.mean((2, 3)), linear.weight, linear.bias)
 
+    @property
+    def reads_last(self) -> bool:
+        """Whether the gradient depends on what the last convolution gave."""
+        return self.layers[-1].rectifies or self._last != (None,)
+
     def input_gradient(self, gradient: Tensor, found: Sequence[Tensor]) -> Tensor:
         """The gradient for the input.
 
         Args:
-            found: the input, and what each convolution gave.
+            found: the input, and what each convolution gave; of the last one only if ``reads_last``.
         """
         (linear,), features = self._last, found[-1]
         if linear is not None:  # of a mean over pixels: the same for each
@@ -72,7 +77,8 @@ class _ByHand(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, chain: Chain) -> Tensor:
         *found, result = chain.outputs(x)
         ctx.chain = chain
-        ctx.save_for_backward(*found)
+        # what is not read is not held, so that the network may write into it, as a residual network that adds in place
+        ctx.save_for_backward(*(found if chain.reads_last else found[:-1]))
         return result
 
     @staticmethod

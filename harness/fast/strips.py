@@ -106,8 +106,12 @@ class Strips:
             cut = padded.as_strided((n, self.down, self.reach, images.shape[2]), (image, of.stride[0] * row, row, 1))
             strips = cut.reshape(n * self.down, -1)
         each = bias if bias is None else bias.repeat(matrix.shape[1] // len(bias))
-        outputs = strips @ matrix if each is None else torch.addmm(each, strips, matrix)
-        return outputs.view(n, self.down, self.across, of.out_channels).permute(0, 3, 1, 2)
+        # no view of a product: the network may write into what a step of autograd gives, unless it is a view
+        shape = n, of.out_channels, self.down, self.across
+        outputs = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        into = outputs.permute(0, 2, 3, 1).view(len(strips), matrix.shape[1])
+        _ = torch.mm(strips, matrix, out=into) if each is None else torch.addmm(each, strips, matrix, out=into)
+        return outputs
 
     def input_gradient(self, gradient: Tensor, matrix: Tensor) -> Tensor:
         """The images' gradient ``(n, in, height, width)`` from that of the outputs, with channels last."""

@@ -61,9 +61,11 @@ def convolve(x: Tensor, weights: Tensor) -> Tensor:
     across, down = width // SIDE, height // SIDE
     an_image = 4 * size * across * down * inputs  # bytes of its tiles
     count = max(math.ceil(TILES / (across * down)), AT_ONCE // an_image)
-    results = x.new_empty(n, down, SIDE, across, SIDE, outputs)
+    # no view: the network may write into what a step of autograd gives, unless it is a view
+    results = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
+    tiled = results.permute(0, 2, 3, 1).view(n, down, SIDE, across, SIDE, outputs)
     into, _, back = _matrices()
-    parts = (torch.split(each, count) for each in (x.permute(0, 2, 3, 1), results))
+    parts = (torch.split(each, count) for each in (x.permute(0, 2, 3, 1), tiled))
     for images, result in zip(*parts, strict=True):
         padded = F.pad(images, (0, 0, 1, 1, 1, 1))
         image, row, column, _ = padded.stride()
@@ -72,7 +74,7 @@ def convolve(x: Tensor, weights: Tensor) -> Tensor:
         products = torch.bmm((into @ tiles).view(size, -1, inputs), weights)
         outs = (back @ products.view(size, -1)).view(SIDE, SIDE, len(images), down, across, outputs)
         result.copy_(outs.permute(2, 3, 0, 4, 1, 5))
-    return results.view(n, height, width, outputs).permute(0, 3, 1, 2)
+    return results
 
 
 @cache

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from harness.fast.chain import Chain
 from harness.fast.convolution import FoldedConvolution
+from harness.fast.folded import Folded
 from harness.fast.pairs import Run, chains, pairs
-from tests.harness.fast.networks import Net, both, built, images
+from harness.plugin.network import Shape
+from tests.harness.fast.networks import Net, both, built, images, logits_and_gradient, settled
 from tests.tiny import draws
 
 
@@ -59,6 +61,34 @@ def test_smallcnn_is_one_chain() -> None:
     assert [run.reader for run in found] == ["3", "6", None]
     assert chains(found, together=True) == [found]
     assert chains(found, together=False) == [[Run("0", "1")], [Run("3", "4")], [Run("6", "7")]]
+
+
+class AddsInPlace(nn.Module):
+    """A residual block that adds its shortcut in place, as the usual ones do."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
+        self.first, self.pool, self.relu = nn.Conv2d(3, channels, 3, 1, 1), nn.AdaptiveAvgPool2d(1), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.first(x)
+        features = self.norm(self.conv(shortcut))
+        features += shortcut
+        features.mul_(2)
+        return self.pool(self.relu(features)).flatten(1)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("channels", [2, 8, 64])  # strips, an ordinary convolution, tiles if the images are many
+def test_a_network_may_write_into_what_a_chain_gives(channels: int) -> None:
+    model, x = settled(AddsInPlace(channels)), images(Shape(3, 8, 8, 10), 40)
+    folded = Folded(model, x)
+    assert folded.fits(x)
+    (logits, gradient) = logits_and_gradient(model, x)
+    with folded.put_in():
+        fast_logits, fast_gradient = logits_and_gradient(model, x)
+    assert torch.allclose(fast_logits, logits, atol=1e-4)
+    assert float((fast_gradient - gradient).norm() / gradient.norm()) < 1e-2
 
 
 class Sized(nn.Sequential):
