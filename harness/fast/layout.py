@@ -13,6 +13,7 @@ from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed
 
 SAME = 1e-3  # tolerance of the logits, relative to their spread over classes
+ALIKE = 0.05  # tolerance of the parameters' gradient, relative to its norm: a ReLU at zero may open or shut
 LOOKED_AT = 4  # images
 _LAST = torch.channels_last
 
@@ -49,20 +50,35 @@ def _convert(model: nn.Module) -> bool:
 
 
 def _alike(model: nn.Module, other: nn.Module, x: Tensor) -> bool:
-    """Whether copies of two networks give the same logits but for rounding, in evaluation and in training mode."""
-    with process_kept(), arithmetic(x.device, "float32"), torch.no_grad():
+    """Whether copies of two networks give the same but for rounding, in evaluation and in training mode.
+
+    Logits are compared, and the parameters' gradient: a network's own backward pass may flatten by ``view``, too.
+    """
+    with process_kept(), arithmetic(x.device, "float32"), torch.enable_grad():
         for training in (False, True):
             answers = []
             for each in (model, other):
                 with global_seed(x.device, 0):
                     try:
-                        answers.append(copy.deepcopy(each).train(training)(x))
+                        answers.append(_answers(copy.deepcopy(each).train(training), x))
                     except Exception:  # of the network's own code, which will raise it again where its owner is told
                         return False
-            own, found = answers
-            if not isinstance(own, Tensor) or own.shape != found.shape or not bool(own.isfinite().all()):
+            (own, gradient), (found, found_gradient) = answers
+            if own.shape != found.shape or not bool(own.isfinite().all()):
+                return False
+            if not bool((gradient - found_gradient).norm() <= ALIKE * gradient.norm()):
                 return False
             spread = (own - own.mean(1, keepdim=True)).abs().max()  # what all classes share decides nothing
             if not bool((own - found).abs().max() <= SAME * spread):
                 return False
     return True
+
+
+def _answers(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits, and the parameters' gradient of a weighted sum of them, as one vector; zero if there is none."""
+    logits: Tensor = model(x.clone())
+    weights = torch.arange(logits.shape[1], device=x.device, dtype=logits.dtype).cos()
+    if logits.requires_grad:
+        (logits * weights).sum().backward()  # type: ignore[no-untyped-call]
+    gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+    return logits.detach(), torch.cat(gradients) if gradients else x.new_zeros(1)

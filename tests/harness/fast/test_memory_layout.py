@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,6 +69,23 @@ class ViewsInTraining(Net):
         return features.view(x.size(0), -1).view(features.shape) if self.training else features
 
 
+class _Straight(torch.autograd.Function):
+    """Gives its input; its gradient is flattened by ``view``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.view(len(gradient), -1).view(gradient.shape)
+
+
+class ViewsItsGradient(Net):
+    def features(self, x: Tensor) -> Tensor:
+        return self.norm(_Straight.apply(self.conv(x)))  # type: ignore[no-any-return]
+
+
 class Tied(Net):
     """Two parameters in one memory, which a copy would part."""
 
@@ -81,7 +99,7 @@ class NotCopied(Net):
         raise RuntimeError("no copies")
 
 
-@pytest.mark.parametrize("kind", [Views, ViewsInTraining, Tied, NotCopied])
+@pytest.mark.parametrize("kind", [Views, ViewsInTraining, ViewsItsGradient, Tied, NotCopied])
 def test_a_network_that_would_not_do_the_same_keeps_its_layout(kind: type[Net]) -> None:
     model = kind()
     strides = [p.stride() for p in model.parameters()]
