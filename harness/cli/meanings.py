@@ -49,9 +49,7 @@ def meaning_of(word: str, store: Store, plugins: Sequence[Path], wanted: str | N
         ways = " or ".join(f"--as {kind}" for kind in chosen)
         raise HarnessError(f"{word!r} is the name of {_named(chosen)}; say which, by {ways}")
     if found:
-        raise HarnessError(
-            f"{word!r} is no {wanted}, but the name of a {' and of a '.join(found)}; leave out --as {wanted}"
-        )
+        raise HarnessError(f"{word!r} is no {wanted}, but the name of {_named(found)}; leave out --as {wanted}")
     names = {name for kind in KINDS if wanted in (None, kind) and kind != "run" for name in known[kind]}
     raise UnknownName(wanted or "run or model, row, plugin, or protocol", word, names)
 

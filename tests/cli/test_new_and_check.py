@@ -45,7 +45,7 @@ def test_the_test_that_is_written_passes(harness: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_half_way.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "11 passed" in done.stdout
+    assert "12 passed" in done.stdout
 
 
 def test_it_works_when_dropped_into_methods(harness: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

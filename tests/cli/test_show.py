@@ -49,7 +49,7 @@ def test_a_row_by_its_label(harness: Harness) -> None:
     document = json.loads(harness("show lrat --as row --json"))
     assert (document["row"], document["runs"]) == ("lrat", [16, 17, 18, 19, 20])
     (row,) = document["rows"]
-    assert (row["method"], row["rank"]) == ("lrat", 1)
+    assert (row["method"], row["rank"]) == ("lrat", 2)  # on its board, behind sat
 
 
 def test_a_protocol_by_name_and_by_fingerprint(harness: Harness) -> None:
