@@ -140,7 +140,7 @@ def _about_ties(board: Board, row: Row) -> Iterator[str]:
 
 
 def _figure(text: str, figure: Document | None, dots: list[float]) -> Document:
-    """A figure: its text, the number that sorts it, and what is drawn.
+    """A figure: its text, the number that sorts it, and what is drawn, rounded to what is printed of it.
 
     Args:
         dots: the figures of the networks, one for each training seed.
@@ -149,13 +149,19 @@ def _figure(text: str, figure: Document | None, dots: list[float]) -> Document:
         return {"text": text, "value": None, "interval": None, "train": None, "dots": []}
     train = figure.get("train") or {}
     interval, over = figure.get("interval"), train.get("interval")
+    spread = [round(train["mean"], 2), _tenth(over["low"]), _tenth(over["high"]), train["n"]] if over else None
     return {
         "text": text,
-        "value": train["mean"] if figure["median"] is None else figure["median"],
-        "interval": [interval["low"], interval["high"]] if interval else None,
-        "train": [train["mean"], over["low"], over["high"], train["n"]] if over else None,
-        "dots": dots,
+        "value": round(train["mean"] if figure["median"] is None else figure["median"], 4),
+        "interval": [_tenth(interval["low"]), _tenth(interval["high"])] if interval else None,
+        "train": spread,
+        "dots": [round(dot, 2) for dot in dots],
     }
+
+
+def _tenth(value: float) -> float:
+    """A number as the terminal prints the end of an interval, so that a script prints the same."""
+    return float(f"{value:.1f}")
 
 
 def _dots(store: Store, board: Board) -> list[list[list[float]]]:

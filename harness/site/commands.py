@@ -67,7 +67,7 @@ def _of_run(
 def _protocol(run: RunRecord, record: ProtocolRecord | None) -> tuple[str, dict[str, Any]]:
     """A protocol that ships, and the settings in which the run's own differs from it."""
     name = record.name if record is not None and record.name in protocol_names() else FALLBACK
-    ours = load_protocol(name).document()
+    ours = _shipped(name)
     training = {key: value for key, value in run.training.items() if key != "epsilon"}
     theirs = {} if record is None else record.document
     epsilon = run.training.get("epsilon", ours["epsilon"])
@@ -77,6 +77,11 @@ def _protocol(run: RunRecord, record: ProtocolRecord | None) -> tuple[str, dict[
     for attack, settings in theirs.get("attacks", {}).items():
         values |= _differing(attack, defaults("attacks", attack) | ours["attacks"].get(attack, {}), settings)
     return name, values
+
+
+@cache
+def _shipped(name: str) -> dict[str, Any]:
+    return load_protocol(name).document()
 
 
 def _differing(table: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ def compact(document: Any) -> str:
 def packed_script(name: str, document: Any) -> bytes:
     """A script that hands a compressed document to ``harness.unpack``.
 
-    Base64 has no character that could end a script or a string, whatever the document says.
+    The alphabet of ``base64.b85encode`` has no quote, no backslash, and no slash, so nothing in the document can end
+    the string or the script.
     """
-    packed = base64.b64encode(gzip.compress(compact(document).encode(), 9, mtime=0)).decode()
+    packed = base64.b85encode(gzip.compress(compact(document).encode(), 9, mtime=0)).decode()
     return f'harness.packed["{name}"]="{packed}";\n'.encode()

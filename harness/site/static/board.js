@@ -121,6 +121,9 @@ harness.unpack("boards").then((document_) => {
           ),
         );
     }
+    const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell", "th[scope=col]": "columnheader", "th[scope=row]": "rowheader" };
+    for (const [selector, role] of Object.entries(ROLES)) // cards on a phone are still a table to a screen reader
+      for (const part of board.section.querySelectorAll(selector)) part.setAttribute("role", role);
     board.section.classList.add("ready");
   }
 
@@ -131,10 +134,11 @@ harness.unpack("boards").then((document_) => {
     const place = board.columns.indexOf(name);
     const head = board.section.querySelector("th.drawn");
     head.replaceChildren(make("span", {}, board.titles[place]), harness.axis(board.axes[place]));
-    for (const row of board.rows)
-      row.element
-        .querySelector("td.drawn")
-        .replaceChildren(harness.drawn(row.figures[place], board.axes[place], board.source));
+    for (const row of board.rows) {
+      const cell = row.element.querySelector("td.drawn");
+      cell.dataset.label = `${board.titles[place]}, from ${board.axes[place].join(" to ")} %`;
+      cell.replaceChildren(harness.drawn(row.figures[place], board.axes[place], board.source));
+    }
   }
 
   function sortBy(name) {

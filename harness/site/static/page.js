@@ -16,10 +16,26 @@ harness.make = function (name, attributes = {}, ...children) {
   return element;
 };
 
+/** The bytes of a text in base 85, as Python's `base64.b85encode` writes it. */
+harness.bytes = function (text) {
+  const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+  const value = new Uint8Array(128);
+  [...ALPHABET].forEach((character, i) => (value[character.charCodeAt(0)] = i));
+  const missing = (5 - (text.length % 5)) % 5;
+  const whole = text + "~".repeat(missing);
+  const bytes = new Uint8Array((whole.length / 5) * 4);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < whole.length; i += 5) {
+    let number = 0;
+    for (let j = i; j < i + 5; j++) number = number * 85 + value[whole.charCodeAt(j)];
+    view.setUint32((i / 5) * 4, number);
+  }
+  return bytes.subarray(0, bytes.length - missing);
+};
+
 /** Unpack a document that a script of data/ has brought along; rejects where the browser is too old. */
 harness.unpack = async function (name) {
-  const bytes = Uint8Array.from(atob(harness.packed[name]), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([harness.bytes(harness.packed[name])]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
 };
 

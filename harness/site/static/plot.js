@@ -9,14 +9,14 @@ harness.drawn = function (figure, axis, source) {
   const { make, place } = harness;
   if (figure.value === null) return make("span", { class: "absent" }, "–");
   const at = place(figure.value, axis);
-  const said = [harness.tenth(figure.value)];
+  const said = [figure.text];
   const parts = [make("line", { class: "track", x1: "2%", x2: "98%", y1: "35%", y2: "35%" })];
   if (figure.interval) {
     const [low, high] = figure.interval;
     said.push(`interval over test images ${harness.interval(figure.interval)}`);
     parts.push(make("line", { class: "span", x1: place(low, axis), x2: place(high, axis), y1: "35%", y2: "35%" }));
   }
-  if (figure.dots.length > 1) said.push(`networks ${figure.dots.map(harness.tenth).join(", ")}`);
+  if (figure.dots.length > 1) said.push(`networks ${figure.dots.map((dot) => dot.toFixed(2)).join(", ")}`);
   for (const dot of figure.dots.length > 1 ? figure.dots : [])
     parts.push(make("circle", { class: "dot", cx: place(dot, axis), cy: "80%", r: 3.25 }));
   parts.push(

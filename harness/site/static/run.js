@@ -53,7 +53,7 @@ harness.unpack("runs").then((found) => {
       attack.attack,
       right(attack.figure),
       right(attack.interval),
-      make("ul", { class: "seeds" }, attack.seeds.map((seed) => make("li", {}, one(attack, seed)))),
+      make("ul", { class: "seeds" }, attack.seeds.map((_, i) => make("li", {}, one(attack, i)))),
       make("span", { class: "settings" }, attack.settings || "–"),
     ]);
     const heads = ["attack", right("right, %"), right("95 % over test images"), "each attack seed: right of images", "settings"];
@@ -66,7 +66,8 @@ harness.unpack("runs").then((found) => {
     ];
   }
 
-  function one(attack, [seed, correct, done, seconds]) {
+  function one(attack, i) {
+    const [seed, correct, done, seconds] = ["seeds", "correct", "done", "seconds"].map((name) => attack[name][i]);
     const complete = done === attack.images;
     const text = complete ? `${correct} of ${done}` : `${done} of ${attack.images} attacked`;
     return [make("b", {}, String(seed)), ` ${text}`, make("span", { class: "soft" }, ` ${seconds} s`)];
@@ -78,7 +79,7 @@ harness.unpack("runs").then((found) => {
     const rows = checkpoint.classes.map((name, i) => [
       name,
       ...known.map(({ classes: counts }) => {
-        const [correct, all] = counts[i];
+        const [correct, all] = counts.map((of) => of[i]);
         return all ? harness.bar(correct / all, `${((100 * correct) / all).toFixed(0)} % (${correct}/${all})`) : "–";
       }),
     ]);
@@ -112,13 +113,24 @@ harness.unpack("runs").then((found) => {
     );
   }
 
+  /** The findings of an examination: check, state, mark, reason, threshold. Reasons have their numbers put back. */
+  function findingsOf({ kind, numbers }) {
+    let next = 0;
+    return found.checks[kind].map(([check, state, mark, reason, threshold]) => {
+      const text = reason.map((part, i) => (i ? numbers[next++] + part : part)).join("");
+      return [check, state, mark, text, threshold];
+    });
+  }
+
   function findings(checkpoint) {
     if (!checkpoint.examinations.length) return null;
     const ORDER = ["flagged", "passed", "not-applicable"];
     return section(
       `Checks of rigour, ${checkpoint.name}`,
       make("p", { class: "soft" }, "A flag is a warning sign that a figure may not be what it seems; none is a proof."),
-      checkpoint.examinations.map(({ about, findings: all }) => {
+      checkpoint.examinations.map((examination) => {
+        const { about } = examination;
+        const all = findingsOf(examination);
         const sorted = [...all].sort((a, b) => ORDER.indexOf(a[1]) - ORDER.indexOf(b[1]));
         const flagged = all.filter(([, state]) => state === "flagged").length;
         const rows = sorted.map(([check, state, mark, reason, threshold]) => [

@@ -43,9 +43,9 @@ def test_the_drawing_is_of_the_column_that_sorts(board: Page) -> None:
     def drawn() -> str | None:
         return board.locator("#board-1 tbody tr:first-child svg.interval").get_attribute("aria-label")
 
-    assert drawn() == "65.6; interval over test images [60.5, 70.3]; networks 65.3, 63.9, 65.6, 65.8, 66.4"
+    assert drawn() == "65.56 ± 0.23; interval over test images [60.5, 70.3]; networks 65.28, 63.89, 65.56, 65.83, 66.39"
     board.get_by_role("button", name="pgd").first.click()
-    assert (drawn() or "").startswith("73.3; interval over test images [68.5, 77.6]; networks ")
+    assert (drawn() or "").startswith("73.33 ± 0.56; interval over test images [68.5, 77.6]; networks ")
     assert board.locator("#board-1 tbody tr:first-child circle.dot").count() == 5  # one for each training seed
 
 

@@ -71,9 +71,9 @@ def test_our_scripts_write_text_and_never_markup() -> None:
 def test_a_packed_document_comes_back_and_cannot_end_its_script() -> None:
     document = {"name": "</script><!--\u2028", "values": [1.5, math.nan, math.inf, None]}
     script = packed_script("x", document).decode()
-    packed = re.fullmatch(r'harness\.packed\["x"\]="([A-Za-z0-9+/=]*)";\n', script)
+    packed = re.fullmatch(r'harness\.packed\["x"\]="([^"\\/\n]*)";\n', script)
     assert packed is not None
-    unpacked = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    unpacked = json.loads(gzip.decompress(base64.b85decode(packed[1])))
     assert unpacked == {"name": "</script><!--\u2028", "values": [1.5, None, None, None]}
     assert compact({"a": (1, 2)}) == '{"a":[1,2]}'
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from harness.comparison.labels import Labels
-from harness.events import EpochRecord
+from harness.events import EpochRecord, Finding
 from harness.plugin.images import Images
-from harness.site.runs import MOST_POINTS, by_class, curves, radius_curves, run_document, settings_text
+from harness.site.evaluations import Checks, by_class, radius_curves, settings_text
+from harness.site.runs import MOST_POINTS, curves, run_document
+from harness.store.records import ExaminationRecord
 from tests.harness.leaderboard.held import PROTOCOL, checkpoint, evaluation, run
 
 
@@ -26,24 +30,26 @@ def test_settings_are_written_as_people_write_them() -> None:
 def test_attacks_stand_in_the_protocols_order_with_every_seed() -> None:
     held = [evaluation("autoattack", 80), *(evaluation("pgd", n, seed=s) for s, n in enumerate((100, 110, 90)))]
     made = run(7, *held, evaluation("natural", 180), evaluation("mine", 5, done=10, duration_s=3.0))
-    (last,) = run_document(made, None, {}, [PROTOCOL])["checkpoints"]
+    (last,) = run_document(made, None, {}, [PROTOCOL], Checks())["checkpoints"]
     assert [attack["attack"] for attack in last["attacks"]] == ["natural", "pgd", "autoattack", "mine"]
     pgd, mine = last["attacks"][1], last["attacks"][3]
     assert pgd["figure"] == "50.00 ± 5.00"  # of 50, 55, and 45 %: the median, and the deviation with ddof 1
-    assert pgd["seeds"] == [[0, 100, 200, 1.0], [1, 110, 200, 1.0], [2, 90, 200, 1.0]]
-    assert (mine["figure"], mine["interval"], mine["seeds"]) == ("-", "", [[0, 5, 10, 3.0]])  # it is not complete
+    seeds = [(pgd[name]) for name in ("seeds", "correct", "done", "seconds")]
+    assert seeds == [[0, 1, 2], [100, 110, 90], [200] * 3, [1.0] * 3]
+    assert (mine["figure"], mine["interval"]) == ("-", "")  # it is not complete
+    assert [mine[name] for name in ("seeds", "correct", "done", "seconds")] == [[0], [5], [10], [3.0]]
 
 
 def test_a_class_counts_the_images_that_are_right_under_every_seed() -> None:
     labels = Labels([0, 1, 1, 0, 1], ["cat", "dog"])
     seeds = [evaluation("pgd", 3, id=n, examples=5, done=5) for n in (1, 2)]
     verdicts = {1: bytes([1, 1, 0, 1, 1]), 2: bytes([1, 1, 1, 0, 1])}
-    assert by_class(seeds, labels, verdicts) == [[1, 2], [2, 3]]
+    assert by_class(seeds, labels, verdicts) == ([1, 2], [2, 3])
     balanced = [evaluation("pgd", 1, id=3, examples=2, done=2, sample="balanced")]
     order = Images(2, "balanced").places(labels.labels)
     assert sorted(labels.labels[place] for place in order) == [0, 1]
     (right,) = [labels.labels[place] for place in order[:1]]
-    expected = [[int(right == 0), 1], [int(right == 1), 1]]
+    expected = ([int(right == 0), int(right == 1)], [1, 1])
     assert by_class(balanced, labels, {3: bytes([1, 0])}) == expected
 
 
@@ -51,10 +57,10 @@ def test_curves_keep_the_first_and_the_last_epoch_and_say_what_they_skip() -> No
     short, long = curves(epochs(3)), curves(epochs(100))
     assert short is not None
     assert long is not None
-    assert (short["epochs"], short["step"], short["series"]["loss"]) == ([1, 2, 3], 1, [1.0, 0.5, 0.3333])
+    assert (short["epochs"], short["step"], short["series"]["loss"]) == ([1, 2, 3], 1, [1.0, 0.5, 0.333])
     assert (long["epochs"][0], long["epochs"][-1], long["step"]) == (1, 100, 2)
     assert len(long["epochs"]) <= MOST_POINTS + 1
-    assert long["series"]["loss"] == [float(f"{1 / epoch:.4g}") for epoch in long["epochs"]]
+    assert long["series"]["loss"] == [float(f"{1 / epoch:.3g}") for epoch in long["epochs"]]
     assert curves([]) is None
 
 
@@ -94,7 +100,7 @@ def test_only_what_differs_in_the_radius_alone_is_one_curve(other: Any) -> None:
 
 def test_a_failed_run_says_why_and_has_no_evaluation() -> None:
     made = run(3, status="failed", failure="the loss is not finite at epoch 2", epochs=tuple(epochs(2)))
-    document = run_document(made, None, {}, [])
+    document = run_document(made, None, {}, [], Checks())
     assert (document["status"], document["failure"]) == ("failed", "the loss is not finite at epoch 2")
     assert (document["checkpoints"], document["epochs"]) == ([], [2, 10])
     assert document["seconds"] == 4.0
@@ -102,5 +108,23 @@ def test_a_failed_run_says_why_and_has_no_evaluation() -> None:
 
 def test_a_checkpoint_without_labels_has_no_classes() -> None:
     made = run(1, checkpoint(evaluation("pgd", 100)))
-    (last,) = run_document(made, None, {}, [PROTOCOL])["checkpoints"]
+    (last,) = run_document(made, None, {}, [PROTOCOL], Checks())["checkpoints"]
     assert (last["classes"], last["attacks"][0]["classes"]) == (None, None)
+
+
+def test_reasons_keep_every_character_and_share_what_is_alike() -> None:
+    reasons = ["breaks 19.5 % of the 244 images", "breaks 20.7 % of the 240 images", "PGD-20 finds 1.25.3", "none", "7"]
+    checks = Checks()
+    kinds = []
+    for reason in reasons:
+        finding = Finding("a-check", "passed", "", 1.0, 0.15, reason, {})
+        examined = ExaminationRecord({"kind": "model"}, datetime(2026, 1, 1), 1.0, {}, (finding,))
+        held = replace(checkpoint(), examinations=(examined,))
+        (last,) = run_document(run(1, held), None, {}, [], checks)["checkpoints"]
+        (document,) = last["examinations"]
+        ((check, status, mark, parts, threshold),) = checks.documents[document["kind"]]
+        assert (check, status, mark, threshold) == ("a-check", "passed", "", "0.15")
+        numbers = [*document["numbers"], ""]
+        assert "".join(part + number for part, number in zip(parts, numbers, strict=True)) == reason
+        kinds.append(document["kind"])
+    assert kinds == [0, 0, 1, 2, 3]
