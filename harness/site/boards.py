@@ -132,11 +132,11 @@ def _about_ties(board: Board, row: Row) -> Iterator[str]:
         return
     title = TITLES.get(board.ranked_by, board.ranked_by)
     interval = f" {cells.interval_text(test.interval, sign=True)}" if test.interval else ""
-    differs = "differs significantly" if test.significant else "does not differ significantly"
+    differs = "Differs significantly" if test.significant else "Does not differ significantly"
     yield (
         f"{differs} from the best row in {title}: {test.difference:+.2f} points{interval}, {test.test} over"
         f" {test.n} {test.unit}, p {p_text(test.p_holm, equals='= ')} after Holm's correction"
-    ).capitalize()
+    )
 
 
 def _figure(text: str, figure: Document | None, dots: list[float]) -> Document:

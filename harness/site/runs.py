@@ -74,6 +74,7 @@ def run_document(
         "epochs": [run.epochs[-1].epoch if run.epochs else 0, run.training.get("epochs")],
         "facts": {
             "run": f"{run.id} (attempt {run.attempt}, identity {run.identity[:12]})",
+            **_remarks(run),
             "method": _with(label_of(run), run.method_settings),
             **({"wrappers": "; ".join(_with(w["name"], w["settings"]) for w in run.wrappers)} if run.wrappers else {}),
             "network": _with(run.network, run.network_settings) + f", {run.parameters:,} parameters",
@@ -114,6 +115,7 @@ def model_document(
         "dataset": model.dataset.name,
         "facts": {
             "model": f"{model.name} (not trained by harness)",
+            **_remarks(model),
             "network": _with(model.network, model.network_settings) + f", {model.parameters:,} parameters",
             "data set": _dataset(model),
             "entered": f"{model.created_utc:%Y-%m-%d %H:%M} UTC",
@@ -124,6 +126,11 @@ def model_document(
         "curves": None,
         "checkpoints": [checkpoint_document(model.checkpoint, labels, verdicts, order, checks)],
     }
+
+
+def _remarks(record: RunRecord | ModelRecord) -> dict[str, str]:
+    """A person's note and tags, as far as there are any."""
+    return {key: text for key, text in (("note", record.note), ("tags", ", ".join(record.tags))) if text}
 
 
 def _with(name: str, settings: Mapping[str, Any]) -> str:

@@ -106,6 +106,12 @@ def test_a_failed_run_says_why_and_has_no_evaluation() -> None:
     assert document["seconds"] == 4.0
 
 
+def test_a_note_and_tags_stand_among_the_facts() -> None:
+    facts = run_document(run(1, note="for the thesis", tags=("a", "b")), None, {}, [], Checks())["facts"]
+    assert (facts["note"], facts["tags"]) == ("for the thesis", "a, b")
+    assert not {"note", "tags"} & run_document(run(1), None, {}, [], Checks())["facts"].keys()
+
+
 def test_a_checkpoint_without_labels_has_no_classes() -> None:
     made = run(1, checkpoint(evaluation("pgd", 100)))
     (last,) = run_document(made, None, {}, [PROTOCOL], Checks())["checkpoints"]
