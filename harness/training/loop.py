@@ -23,6 +23,7 @@ from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.protocols.protocol import TrainProtocol
 from harness.protocols.run_spec import RunSpec
 from harness.registry.faults import blaming, modes_held, suspect
+from harness.registry.shipped import ships
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, generator, global_seed
@@ -74,7 +75,7 @@ class Trainer:
 
     Args:
         craft: crafts the variants that the method trains on. With the faster one, the network is laid out to be faster
-            in the update's own passes, too.
+            in the update's own passes, too, if method and wrappers ship.
     """
 
     def __init__(
@@ -139,7 +140,8 @@ class Trainer:
                     part.prepare(self.model)
             self._remembered = Remembered(parts, self.model)
             self._remembered.refuse_lost()
-        if isinstance(self.craft, FastCrafter):
+        # somebody else's method or wrapper may flatten weights or features by ``view``, or draw like them
+        if isinstance(self.craft, FastCrafter) and all(ships(type(part)) for part in parts):
             lay_out(self.model, self.dataset.pixels(self.dataset.train.images[:LOOKED_AT]))
         # only now: ``prepare`` may have replaced parameters of the network, for example by a new last layer
         self.optimizer = torch.optim.SGD(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -14,7 +14,9 @@ from harness.fast.crafting import crafter_for
 from harness.fast.layout import lay_out
 from harness.methods.sat import SAT
 from harness.networks.smallcnn import SmallCNN
+from harness.plugin.method import Method, Step
 from harness.plugin.network import Shape
+from harness.registry.catalogue import discover
 from harness.training.checkpoints import save_weights
 from harness.training.loop import Trainer
 from tests.harness.fast.networks import Net, images
@@ -110,6 +112,33 @@ def test_a_network_that_would_not_do_the_same_keeps_its_layout(kind: type[Net]) 
     assert torch.equal(torch.get_rng_state(), before)
 
 
+class Orthogonal(SAT):
+    """SAT with terms of the flattened weights, and of noise on them."""
+
+    def loss(self, step: Step) -> Tensor:
+        weights = [p for p in step.model.parameters() if p.dim() == 4]
+        noise = [(weight * torch.randn_like(weight)).sum() for weight in weights]  # drawn in the order of the memory
+        norms = [weight.view(len(weight), -1).norm() for weight in weights]
+        return super().loss(step) + torch.stack([*noise, *norms]).sum()
+
+
+def test_a_method_of_somebody_else_gets_the_network_as_it_is(tmp_path: Path) -> None:
+    trained = []
+    for plain in (True, False):
+        directory, data = tmp_path / str(plain), dataset()
+        directory.mkdir()
+        craft = crafter_for(plain=plain)
+        trainer = Trainer(spec(data, 1), 1, Orthogonal(), SmallCNN(width=4), data, directory, craft=craft)
+        trainer.begin()
+        trainer.train_epoch(1, lambda _event: None)
+        trained.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
+    assert torch.allclose(trained[0], trained[1], atol=1e-3)
+
+
+def shipped_sat() -> Method:
+    return cast(Method, discover("methods").get("sat").from_mapping({}))
+
+
 class Stopped(Exception):
     """The training is stopped here."""
 
@@ -118,7 +147,9 @@ class Stopped(Exception):
 def test_a_resumed_training_equals_an_uninterrupted_one_to_the_bit(tmp_path: Path, stop_after: int) -> None:
     def trainer(directory: Path) -> Trainer:
         data = dataset()
-        return Trainer(spec(data, 3), 1, SAT(), SmallCNN(width=4), data, directory, craft=crafter_for(plain=False))
+        return Trainer(
+            spec(data, 3), 1, shipped_sat(), SmallCNN(width=4), data, directory, craft=crafter_for(plain=False)
+        )
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
