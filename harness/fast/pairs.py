@@ -74,9 +74,9 @@ def pairs(model: nn.Module, x: Tensor) -> list[Run]:
     """The convolutions of a network that can be computed another way, in the order of their first use.
 
     A convolution is left out if it, or its batch-norm, is used twice, has hooks, is of a subclass, or has tensors that
-    something else reads too. The list is empty for a network whose pass branches on values, draws random numbers,
-    counts, or calls a function that is not known to compute with its inputs alone. Copies of the network are tried, so
-    that the network itself stays as it is.
+    something else reads too. A run ends where a block with hooks begins or ends. The list is empty for a network whose
+    pass branches on values, draws random numbers, counts, or calls a function that is not known to compute with its
+    inputs alone. Copies of the network are tried, so that the network itself stays as it is.
 
     Args:
         x: ``(batch, channels, height, width)`` images for a pass of a copy.
@@ -98,11 +98,19 @@ def pairs(model: nn.Module, x: Tensor) -> list[Run]:
         plain = type(module) is kind and "." in f".{name}" and not _hooked(module) and "forward" not in vars(module)
         return plain and name != "" and uses[name] == 1 and name not in read and shared[id(module)] == 1
 
+    def around(name: str) -> list[str]:
+        """The modules around a layer whose hooks see what passes into them and out of them."""
+        parts = name.split(".")
+        outer = (".".join(parts[:count]) for count in range(1, len(parts)))
+        return [each for each in outer if _hooked(modules[each])]
+
     def follower(node: fx.Node | None, kind: type[nn.Module]) -> fx.Node | None:
         """What alone reads the node, if that is a module of this kind."""
         user = None if node is None else next(iter(node.users), None)
-        follows = node is not None and len(node.users) == 1 and user is not None and user.op == "call_module"
-        return user if follows and user is not None and alone(str(user.target), kind) else None
+        if node is None or user is None or len(node.users) != 1 or user.op != "call_module":
+            return None
+        unseen = around(str(user.target)) == around(str(node.target))  # else a hook sees what passes from one to other
+        return user if unseen and alone(str(user.target), kind) else None
 
     found: list[Run] = []
     for node in graph.nodes:

@@ -104,6 +104,37 @@ def with_a_hook() -> nn.Module:
     return model
 
 
+def in_blocks() -> nn.Sequential:
+    first, second = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 5, 3), nn.ReLU())
+    return nn.Sequential(first, second, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 10))
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (None, [["0.0", "0.1", "1.0", "1.1", "2", "3", "4"]]),
+        (0, [["0.0", "0.1"], ["1.0", "1.1", "2", "3", "4"]]),
+        (1, [["0.0", "0.1"], ["1.0", "1.1"]]),
+    ],
+)
+def test_the_hook_of_a_block_sees_what_the_block_gets_and_gives(block: int | None, expected: list[list[str]]) -> None:
+    model, x = in_blocks().eval(), images()
+    seen: list[Tensor] = []
+    if block is not None:
+        model[block].register_forward_hook(lambda _module, given, gives: seen.extend((*given, gives)))
+    found = chains(pairs(model, x), together=True)
+    assert [[name for run in chain for name in run.layers] for chain in found] == expected
+    folded = Folded(model, x)
+    assert folded.fits(x)
+    seen.clear()
+    model(x)
+    with folded.put_in():
+        model(x)
+    half = len(seen) // 2
+    for own, fast in zip(seen[:half], seen[half:], strict=True):
+        assert torch.allclose(fast, own, atol=1e-5)
+
+
 class ReadsTheReLUTwice(Net):
     def __init__(self) -> None:
         super().__init__()
