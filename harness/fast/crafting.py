@@ -43,6 +43,17 @@ class FastCrafter:
         self._record = record
         self._graphs: dict[Hashable, Graphed | None] = {}
 
+    def begin(self, epoch: int) -> None:
+        """Begin an epoch of a training, so that a resumed one goes on as an uninterrupted one does, to the bit.
+
+        How often the network was traced or compared before, and whether it once did not fit, decides nothing any more.
+
+        Args:
+            epoch: from 1; in the first the network is untrained, so it is compared often.
+        """
+        self._calls = self._traces = 0
+        self._looks, self._fits = (0 if epoch == 1 else EVERY), True
+
     def __call__(
         self,
         model: nn.Module,
@@ -64,11 +75,16 @@ class FastCrafter:
 
     def _ready(self, model: nn.Module, x: Tensor) -> bool:
         self._calls += 1
-        if self._folded is None or self._folded.model is not model or self._folded.changed():
-            if self._traces >= TRACES + self._calls // EVERY:
-                return False
-            self._folded, self._looks, self._graphs = Folded(model, x), 0, {}
-            self._traces, self._fits = self._traces + 1, True
+        first = self._calls == 1  # of an epoch: a resumed training cannot know what has changed since the last one
+        changed = self._folded is None or self._folded.model is not model or self._folded.changed()
+        if changed and self._traces >= TRACES + self._calls // EVERY:
+            return False
+        if changed or first:
+            self._traces += 1
+        if changed:
+            self._looks = self._looks if first else 0
+            self._folded, self._graphs, self._fits = Folded(model, x), {}, True
+        assert self._folded is not None
         # at first often, since the batch-norm of an untrained network does next to nothing, whatever is done to it
         if self._fits and (self._looks < EVERY or self._looks % EVERY == 0):
             self._fits = self._folded.fits(x)

@@ -123,6 +123,8 @@ class Trainer:
             self._repeat(state, report)
         with arithmetic(self.device, self.protocol.precision):
             for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
+                if isinstance(self.craft, FastCrafter):
+                    self.craft.begin(epoch)
                 record = self.train_epoch(epoch, report)
                 if epoch in checkpoint_epochs(self.protocol).values():
                     rebuilding.refuse_lost_state(self.model, resumed=resumed)
