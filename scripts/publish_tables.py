@@ -62,7 +62,7 @@ def readme_table() -> str:
             [_marked(row), *(figure_text(row.metrics[c]) for c in board.filled), flags_text(row)] for row in board.rows
         ]
         table = markdown_table(["method", *titles(board), "flags"], rows)
-        heading = f"**{board.heading}, {board.rows[0].network}**"
+        heading = f"**{board.heading}, {board.rows[0].arch_label}**"
         parts.append(f"{heading if alike else f'{heading}: {counted[board.heading]}'}\n\n{table}")
     medians, *rest = legend(chosen, intervals=False)
     sentences = [text[0].upper() + text[1:] for text in rest]
@@ -99,7 +99,7 @@ def results_tables() -> str:
             [row.label, *(_mean(row, c) if several else _of_one(board, row, c) for c in board.filled)]
             for row in board.rows
         ]
-        parts.append(f"**{board.heading}, {board.rows[0].network}.** {over}")
+        parts.append(f"**{board.heading}, {board.rows[0].arch_label}.** {over}")
         parts.append(markdown_table(["method", *titles(board)], figures))
         base = next((row for row in board.rows if row.label == BASELINE), None)
         others = [row for row in board.rows if row is not base]
