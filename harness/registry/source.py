@@ -6,8 +6,9 @@ engine are left out: provenance records their versions. Other installed packages
 belongs to the package.
 
 If a file's text does not show what it imports (by a variable, by a path), all modules beside the file count. A file of
-another type counts if the text names it in a string, such as ``"settings.toml"``. In doubt a file counts: an edit that
-changes nothing then makes a new row, while an edit that went unnoticed would make a wrong figure.
+another type counts if the text names it in a string, such as ``"settings.toml"``, unless it is a log or a database of
+results. In doubt a file counts: an edit that changes nothing then makes a new row, while an edit that went unnoticed
+would make a wrong figure.
 
 The environment, and files under computed names, cannot be seen in the source. Models from elsewhere are therefore
 probed as well.
@@ -36,6 +37,8 @@ _PLUGIN_FOLDERS = {  # a user's class may derive from these plugins; in a checko
     (ENGINE / name).resolve(): ENGINE / name for name in ("methods", "attacks", "data", "networks", "wrappers")
 }
 _LOGS = (".csv", ".jsonl", ".log")  # files that code writes, not reads, as it runs
+_SQLITE = b"SQLite format 3\0"  # how such a file begins
+_RESULTS = b"harness_schema_version"  # a table that only a database of results has
 _ENDING = re.compile(r"\.\w+")
 _LONGEST = 200  # characters; a longer string is not taken for a path
 _INSTALLED = ("site-packages", "dist-packages")
@@ -195,7 +198,14 @@ def _read(file: Path, seen: Imports, places: Sequence[Path]) -> Iterator[tuple[s
             continue
         own = [file.with_suffix(text)] if _ENDING.fullmatch(text) else []
         paths = [*(root / text for root in (*roots, *folders)), *own]
-        yield from ((text, path.resolve()) for path in paths if _there(path.is_file) and os.access(path, os.R_OK))
+        files = (path.resolve() for path in paths if _there(path.is_file) and os.access(path, os.R_OK))
+        yield from ((text, file) for file in files if not _of_results(file))
+
+
+def _of_results(file: Path) -> bool:
+    """Whether a file is a database of results: a script names the database that its own results go to."""
+    with file.open("rb") as opened:
+        return opened.read(len(_SQLITE)) == _SQLITE and _RESULTS in opened.read()
 
 
 def _there(asked: Callable[[], bool]) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from tests.harness.api import live
 from tests.harness.api.live import Breaks, Scaled, make_scaled
 
 FAST: dict[str, Any] = {"attacks": ["pgd"], "seeds": 2, "checks": False}
+ROOT = str(Path(harness.__file__).parents[1])
 LINE = "--dataset digits --attacks pgd --seeds 2 --limit 30 --no-checks"
 
 
@@ -228,6 +232,23 @@ class TestStored:
             (model,) = results.models()
             assert model["method"] == "ours"
             assert len(results.verdicts(attack="pgd")) == 2 * 20
+
+    def test_a_script_that_names_its_database_has_one_model(self, tmp_path: Path) -> None:
+        """Whose results go to the file that its text names."""
+        script = tmp_path / "script.py"
+        script.write_text(
+            "import torch, harness\n"
+            "class Net(torch.nn.Linear):\n"
+            "    def forward(self, x):\n"
+            "        return super().forward(x.flatten(1))\n"
+            "torch.manual_seed(0)\n"
+            "net = Net(64, 10)\n"
+            "for _ in range(2):\n"
+            "    harness.evaluate(net, 'digits', attacks='natural', limit=20, checks=False, db='own.db')\n"
+        )
+        subprocess.run([sys.executable, str(script)], check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT})
+        with harness.open("own.db") as results:
+            assert [row["method"] for row in results.models()] == ["Net"]
 
     def test_another_number_is_another_model(self) -> None:
         for scale in (2.0, 3.0):

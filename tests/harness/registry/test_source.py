@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.machinery
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from harness.plugin.settings import Plugin
 from harness.registry import source
 from harness.registry.importing import import_file, import_module
 from harness.registry.source import closure, source_of
+from harness.store.store import Store
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -171,6 +174,16 @@ def test_a_log_that_a_text_names_and_may_write_is_no_code(tmp_path: Path) -> Non
     before = closure([main]).digest
     (tmp_path / "losses.csv").write_text("1.0")
     assert closure([main]).digest == before
+
+
+def test_a_database_of_results_that_a_script_names_is_no_code(tmp_path: Path) -> None:
+    main = write(tmp_path, main="import harness\nharness.evaluate(model, db='mine.db')\nTABLE = 'other.db'")
+    before = closure([main]).digest
+    Store.write(str(tmp_path / "mine.db")).close()
+    assert closure([main]).digest == before
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE numbers (k REAL)")
+    assert names(closure([main]).files, tmp_path) == {"main.py", "other.db"}
 
 
 @pytest.mark.parametrize(
