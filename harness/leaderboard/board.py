@@ -109,6 +109,8 @@ class Board:
         ranking: all rows that were ranked, before any was hidden; empty: the same as ``rows``.
         within: the filters, as name and value, that left rows of the board out of the ranking.
         shown: how many rows of the ranking are shown; None: all.
+        dataset_fingerprint: None for reported rows.
+        namesake: whether the name of the data set is that of another one, too, with other images or labels.
     """
 
     dataset: str
@@ -126,6 +128,8 @@ class Board:
     ranking: tuple[Row, ...] = ()
     within: tuple[tuple[str, str], ...] = ()
     shown: int | None = None
+    dataset_fingerprint: str | None = None
+    namesake: bool = False
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -163,7 +167,8 @@ class Board:
         if self.source == REPORTED:
             return f"{self.dataset}, reported by {self.protocol} (not measured here)"
         images = self.images.described(self.total or self.images.count) if self.images is not None else ""
-        return f"{self.dataset}, measured, protocol {self.protocol} [{self.fingerprint[:8]}], {images}"
+        which = f", data set [{(self.dataset_fingerprint or '')[:8]}]" if self.namesake else ""
+        return f"{self.dataset}, measured, protocol {self.protocol} [{self.fingerprint[:8]}], {images}{which}"
 
 
 @dataclass(frozen=True, kw_only=True)

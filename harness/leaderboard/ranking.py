@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 
@@ -113,6 +113,7 @@ def _measured(
     for record in protocols:
         equal[canonical_json([record.training_sha256, list(record.attacks.items())])].append(record)
     known = {alike[-1].fingerprint: alike for alike in equal.values()}
+    named = Counter(name for name, _ in {(network.dataset.name, network.dataset.fingerprint) for network in networks})
     for (fingerprint, _, images), members in _places(networks, [alike[-1] for alike in equal.values()]).items():
         *others, protocol = known[fingerprint]
         board = Board(
@@ -126,6 +127,8 @@ def _measured(
             attacks=dict(protocol.attacks),
             aliases=tuple(other.fingerprint for other in others),
             scope=Scope.of_document(protocol.document, protocol.attacks, images.count, images.sample),
+            dataset_fingerprint=members[0].dataset.fingerprint,
+            namesake=named[members[0].dataset.name] > 1,
         )
         kin: dict[str, list[Contestant]] = defaultdict(list)
         for network in members:

@@ -49,6 +49,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "flags": None if row.flags is None else [asdict(flag) for flag in row.flags],
         "notes": list(row.notes),
         "runs": list(row.runs),
+        "dataset_fingerprint": board.dataset_fingerprint,
     }
 
 

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.leaderboard.board import MEASURED, REPORTED, Row, Selection
+from harness.leaderboard.cells import heading
 from harness.leaderboard.ranking import boards
+from harness.leaderboard.tidy import tidy_rows
 from harness.reference import ReportedFigure
 from harness.statistics.figures import Figure
 from harness.store.records import ProtocolRecord, RunRecord
@@ -48,6 +50,19 @@ class TestNeverOnOneBoard:
         other = replace(DIGITS, fingerprint="e" * 64)
         found = boards(Held([run(1, evaluation("pgd", 1)), run(2, evaluation("pgd", 1), dataset=other)]))
         assert [len(board.rows) for board in found] == [1, 1]
+        assert [heading(board).split(", ")[4] for board in found] == ["data set [dddddddd]", "data set [eeeeeeee]"]
+        assert "data set [" not in heading(boards(Held([run(1, evaluation("pgd", 1))]))[0])
+
+    def test_what_shares_a_board_is_told_by_the_tidy_rows(self) -> None:
+        """Programs have nothing else to see which figures they must not compare."""
+        runs = [
+            run(1, evaluation("pgd", 1)),
+            run(2, evaluation("pgd", 1), dataset=replace(DIGITS, fingerprint="e" * 64)),
+        ]
+        samples = run(3, evaluation("pgd", 4, sample="balanced"), method="lrat")
+        rows = list(tidy_rows(boards(Held([*runs, samples]))))
+        keys = ("source", "dataset", "dataset_fingerprint", "fingerprint", "sample", "examples")
+        assert len({tuple(row[key] for key in keys) for row in rows}) == len(rows) == 3
 
     def test_what_is_reported_and_what_is_measured(self) -> None:
         figure = ReportedFigure("Someone 2020", "1", "digits", "smallcnn", "sat", "last", "pgd", 75.0, 0.1, "")

@@ -67,6 +67,7 @@ class TestJson:
             "versus_best": None,
             "notes": [],
             "runs": [3],
+            "dataset_fingerprint": None,
             "trained_under_protocol": True,
             "epsilon": None,
             "norm": None,
