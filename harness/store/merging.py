@@ -78,8 +78,10 @@ def _merge(reading: Engine, writing: Engine, same_function: SameFunction) -> Mer
         merge = _Merge(new, same_function)
         for protocol in old.scalars(select(ProtocolRow).order_by(ProtocolRow.id)):
             merge.take_protocol(protocol)
-        newest = {run.identity: run for run in old.scalars(select(RunRow).order_by(RunRow.attempt))}  # these count
-        for run in sorted(newest.values(), key=lambda run: run.id):
+        runs = list(old.scalars(select(RunRow).order_by(RunRow.attempt)))
+        newest = {run.identity: run for run in runs}
+        counting = {run.identity: run for run in runs if run.status == "done"}  # a later attempt may have stopped
+        for run in sorted({*newest.values(), *counting.values()}, key=lambda run: run.id):
             merge.take_run(run)
         for model in old.scalars(select(ModelRow).order_by(ModelRow.id)):
             merge.take_model(model)
