@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.api.contents import TableColumn
@@ -21,13 +21,15 @@ def chosen(rows: Rows, columns: Iterable[TableColumn], filters: Mapping[str, obj
         filters: column -> a value, or several. ``arch``, as the command line says, is the column ``network``.
     Raises:
         UnknownName: there is no such column.
-        HarnessError: no row at all has one of the values: it is likely misspelt. Values that rows have, but no row
-            together, give no rows; and without any rows, nothing is refused.
+        HarnessError: a value is of a kind that no column has, or no row at all has it: it is likely misspelt. Values
+            that rows have, but no row together, give no rows; and without any rows, nothing is refused.
     """
     for name, wanted in renamed(filters).items():
         known = {column.name for column in columns if column.kind != "json"}
         if name not in known:
             raise UnknownName("filter", name, known)
+        if not all(isinstance(value, Hashable) for value in _several(wanted)):
+            raise HarnessError(f"{name}={wanted!r} is refused: give one value of the column, or a list of such values")
         _refuse_unknown_values(rows, name, _several(wanted))
     for name, wanted in renamed(filters).items():
         values = set(map(_comparable, _several(wanted)))

@@ -10,7 +10,7 @@ from harness.api import columns
 from harness.api.contents import Contents, TableColumn
 from harness.api.filters import chosen
 from harness.api.table import Table
-from harness.errors import StoreError
+from harness.errors import SettingError, StoreError
 
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
@@ -139,8 +139,8 @@ class Results:
     ) -> Table:
         """The leaderboard, as ``harness leaderboard`` shows it: a row for each figure, not rounded.
 
-        Figures are ranked with those on the same board alone: equal ``source``, ``dataset``, ``fingerprint``, and
-        ``examples``.
+        Figures are ranked with those on the same board alone: equal ``source``, ``dataset``, ``dataset_fingerprint``,
+        ``fingerprint``, ``sample``, and ``examples``.
 
         Args:
             dataset, arch, protocol, checkpoint: rows of these alone are ranked; a protocol by its name, or by the
@@ -150,10 +150,15 @@ class Results:
             filters: columns, applied after the ranking.
         Raises:
             UnknownName: no board has the column ``sort``.
+            SettingError: ``dataset``, ``arch``, ``protocol``, or ``checkpoint`` is no text.
         """
         from harness.api.ranked import leaderboard_table
 
         selected = {"dataset": dataset, "network": arch, "protocol": protocol, "checkpoint": checkpoint}
+        for name, value in {**selected, "sort": sort}.items():
+            if not isinstance(value, str | None):
+                name = "arch" if name == "network" else name
+                raise SettingError(f"{name}={value!r} is refused: it says what is ranked; give one name, or none")
         return leaderboard_table(self._open(), selected, sort, wide=wide, filters=filters)
 
     def compare(

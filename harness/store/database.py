@@ -57,7 +57,7 @@ def open_for_reading(url: URL) -> Engine:
         return in_memory()
     else:
         # A killed writer leaves a journal. SQLite must roll it back before anyone reads, and for that it must write.
-        mode = "rw" if file.with_name(f"{file.name}-journal").exists() else "ro"
+        mode = "rw" if Path(f"{file.resolve()}-journal").exists() else "ro"
         uri = URL.create("sqlite", database=f"file:{quote(str(file.resolve()))}", query={"mode": mode, "uri": "true"})
         engine = _engine(uri)
     _check(engine, url)

@@ -123,6 +123,15 @@ class TestFilters:
         with pytest.raises(UnknownName, match=r"unknown dataset 'toi'; did you mean 'toy'"):
             results.leaderboard(dataset="toi")
 
+    @pytest.mark.parametrize("name", ["dataset", "arch", "protocol", "checkpoint", "sort"])
+    def test_what_is_ranked_has_one_name(self, name: str, results: Results) -> None:
+        with pytest.raises(harness.HarnessError, match=rf"{name}=\['a', 'b'\] is refused: it says what is ranked"):
+            results.leaderboard(**{name: ["a", "b"]})  # type: ignore[arg-type]
+
+    def test_a_list_in_a_list_is_refused(self, results: Results) -> None:
+        with pytest.raises(harness.HarnessError, match=r"method=\[\['sat'\]\] is refused: give one value"):
+            results.runs(method=[["sat"]])
+
     def test_a_filter_that_is_no_column_is_refused(self, results: Results) -> None:
         with pytest.raises(UnknownName, match=r"unknown filter 'metod'; did you mean 'method'"):
             results.runs(metod="sat")
@@ -169,6 +178,11 @@ class TestOpening:
             results.leaderboard()
             results.verdicts()
         assert hashlib.sha256(file.read_bytes()).hexdigest() == before
+
+    @pytest.mark.parametrize("folder", [".", "..", "/"])
+    def test_a_folder_is_refused(self, folder: str) -> None:
+        with pytest.raises(harness.HarnessError, match=r"cannot be opened|is not a database"):
+            harness.open(folder)
 
     def test_after_it_was_closed_it_is_refused(self, file: Path) -> None:
         with harness.open(file) as results:
