@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,11 @@ class TimedTrainer(Trainer):
         self, spec: RunSpec, method: Method, network: Network, dataset: Dataset, craft: Crafter, watch: Stopwatch
     ) -> None:
         self.watch = watch
+        super().__init__(spec, 0, method, network, dataset, Path(), craft=craft)  # an epoch alone writes nothing
 
-        def timed(model: nn.Module, x: Tensor, *others: Any) -> tuple[Variant, ...]:
-            with watch.part(CRAFTING):
-                return craft(model, x, *others)
-
-        super().__init__(spec, 0, method, network, dataset, Path(), craft=timed)  # an epoch alone writes nothing
+    def _crafted(self, model: nn.Module, x: Tensor, *others: Any) -> tuple[Variant, ...]:
+        with self.watch.part(CRAFTING):
+            return self.craft(model, x, *others)
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         batches = super()._batches(epoch)
@@ -85,4 +85,4 @@ class TimedTrainer(Trainer):
 
     def _update(self, step: Step) -> Tensor:
         with self.watch.part(UPDATE):
-            return super()._update(step)
+            return super()._update(replace(step, craft=self._crafted))

@@ -21,11 +21,17 @@ def attributes(model: nn.Module) -> Attributes:
     """The attributes of each module by its name; equal to another such dictionary if none has changed in between.
 
     An object counts as the same if its own attributes are the same, down to a small depth; a tensor, a function, and a
-    module count by identity, a tensor also by its version. Parameters, buffers, and modes are left out.
+    module count by identity, a tensor also by its version. Of parameters and buffers it counts which there are, and
+    their types; modes are left out.
     """
     found: Attributes = {}
     for name, module in model.named_modules(remove_duplicate=False):
         own = {key: _value(value, _DEPTH) for key, value in vars(module).items() if key not in _TENSORS}
+        own[""] = [
+            (key, None if tensor is None else tensor.dtype)
+            for tensors in (module._parameters, module._buffers)
+            for key, tensor in tensors.items()
+        ]
         found[name] = (id(module), type(module), own)
     return found
 

@@ -184,6 +184,15 @@ def test_a_step_crafts_as_a_real_run_does(job: BenchJob, monkeypatch: pytest.Mon
     assert asked == [True, False]
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_step_has_the_memory_layout_of_a_real_run(plain: bool) -> None:
+    job = dataclasses.replace(resolve_bench(DIGITS), plain=plain)
+    trainer = StepBench(job, model_of(job), NOTHING, TICKS)._trainer("sat", 8)
+    trainer.begin()
+    convolutions = [module for module in trainer.model.modules() if isinstance(module, nn.Conv2d)]
+    assert {c.weight.is_contiguous() for c in convolutions if c.in_channels > 1} == {plain}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hasty(Attack):
     """Declares ten passes, and stops after one."""

@@ -75,6 +75,17 @@ def test_a_network_that_changes_at_every_call_is_seldom_traced(monkeypatch: pyte
     assert 0 < len(traced) < 10
 
 
+def test_a_tensor_that_is_taken_away_or_of_another_type_is_noticed_at_once() -> None:
+    biased = nn.Conv2d(3, 4, 3, padding=1)
+    model, craft = nn.Sequential(biased, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 10)).eval(), FastCrafter()
+    with torch.no_grad():
+        assert biased.bias is not None
+        biased.bias.copy_(torch.tensor([2.0, -2.0, 2.0, -2.0]))  # so that two channels pass, and two do not
+    assert all(crafts_alike(craft, model, seed) for seed in range(EVERY + 1))
+    biased.bias = None
+    assert crafts_alike(craft, model, 0)
+
+
 def test_a_hook_that_is_added_later_acts() -> None:
     model, craft = settled(Net()), FastCrafter()
     assert crafts_alike(craft, model, 0)
