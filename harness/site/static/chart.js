@@ -8,6 +8,13 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const open = new Set();
 
+  /** The marks of an axis in words: with as many decimals as it takes to tell two neighbours apart. */
+  function labelled(marks) {
+    const step = marks.length > 1 ? Math.abs(marks[1] - marks[0]) : 1;
+    const decimals = Math.min(12, Math.max(0, Math.ceil(1 - Math.log10(step))));
+    return marks.map((mark) => String(Number(mark.toFixed(decimals))));
+  }
+
   function built(chart) {
     const { holder, x, series, labels, height } = chart;
     const text = colour("--soft");
@@ -20,7 +27,7 @@
       labelSize: 20,
       grid: { stroke: colour("--line"), width: 1 },
       ticks: { stroke: colour("--line"), width: 1 },
-      values: (_, marks) => marks.map((mark) => String(Number(mark.toPrecision(3)))),
+      values: (_, marks) => labelled(marks),
       ...more,
     });
     const options = {
