@@ -103,6 +103,7 @@ def evaluate(
     place.check(writing=db is not None)
 
     from harness.planning.request import EvaluateRequest
+    from harness.runtime.process import as_in_a_new_process
     from harness.targets.preprocessing import Preprocessing
     from harness.targets.target import seeded
 
@@ -133,7 +134,8 @@ def evaluate(
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]  # as checked
     )
     keep = db is not None
-    with seeded():  # puts the global generators back: a library that is imported here for the first time may draw
+    # the global generators are put back, too: a library that is imported here for the first time may draw
+    with seeded(), as_in_a_new_process():
         job = _resolved(model, request, x, y, place, keep=keep)
         with _kept(place, keep=keep) as (store, folder):
             return _attacked(job, store, folder, place, live=live, progress=progress, started=started)

@@ -147,6 +147,7 @@ def run(
     from harness.planning.cost import estimate
     from harness.planning.plan_document import plan_document
     from harness.planning.request import RunRequest
+    from harness.runtime.process import as_in_a_new_process
 
     given: dict[str, Any] = {
         **counts,
@@ -170,7 +171,7 @@ def run(
         **{name: value for name, value in given.items() if value is not None},
     )
     notes: list[str] = []
-    with Watch(quiet=not progress) as watch:
+    with as_in_a_new_process(), Watch(quiet=not progress) as watch:
         planned = running.plan_runs(request, place, fresh=fresh, count_only=dry_run, note=notes.append)
         if dry_run:
             plan = plan_document(planned.missing, estimate(planned.missing), place.workers_for(planned.jobs[0]))

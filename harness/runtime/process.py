@@ -160,3 +160,18 @@ def process_kept() -> Iterator[Mapping[str, Any]]:
         yield changed
     finally:
         changed.update(before.put_back())
+
+
+@contextlib.contextmanager
+def as_in_a_new_process() -> Iterator[None]:
+    """Run the body with torch's own defaults where a caller in Python may have others, and restore these afterwards.
+
+    These are the default dtype and device, and the modes in which no gradient is kept: under another default dtype,
+    networks and random images would be float64.
+    """
+    with process_kept(), torch.inference_mode(False):
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
+        if _default_device() is not None:
+            torch.set_default_device(None)
+        yield

@@ -181,25 +181,13 @@ def test_a_finished_training_comes_after_one_that_is_not(store: Store, file: Pat
     assert merge_database(str(file), str(other)) == Merged()
 
 
-def test_only_the_newest_attempt_counts(store: Store, file: Path, there: Store, other: Path) -> None:
+def test_only_the_newest_attempt_that_is_done_counts(store: Store, file: Path, there: Store, other: Path) -> None:
     finish(store, sha256="a" * 64)
     finish(store, sha256="b" * 64, attempt=2)
+    start(store, make_spec(train_seed=3), attempt=3)
     assert merge_database(str(file), str(other)).runs == 1
     (run,) = there.runs()
     assert (run.attempt, run.checkpoints[0].sha256) == (2, "b" * 64)
-
-
-def test_an_attempt_that_counts_is_taken_although_a_later_one_stopped(
-    store: Store, file: Path, there: Store, other: Path
-) -> None:
-    _, checkpoint = finish(store)
-    attack(store, checkpoint, "10")
-    start(store, make_spec(train_seed=3), attempt=2)
-    merged = merge_database(str(file), str(other))
-    assert (merged.runs, merged.evaluations) == (1, 1)
-    assert [reason.partition(":")[2] for reason in merged.left] == [" its training is not finished"]
-    (run,) = there.runs()
-    assert (run.attempt, run.status) == (1, "done")
 
 
 def test_a_model_from_elsewhere_keeps_its_name_if_that_is_free(
