@@ -38,7 +38,11 @@ def checked_images(x: Any, y: Any) -> tuple[Tensor, Tensor]:
         raise SettingError("x has NaN or infinity in it; pixels must be numbers in [0, 1]")
     low, high = float(images.min()), float(images.max())
     if low < 0 or high > 1:
-        advice = "divide by 255" if low >= 0 and high <= 255 else "normalise inside the model, or give mean and std"
+        advice = "normalise inside the model, or give mean and std"
+        if low >= 0 and 2 < high <= 255:
+            advice = "divide by 255"
+        elif low > -0.1 and high < 1.1:  # as interpolation leaves them; divided by 255 they would be black
+            advice = "clip them, x.clip(0, 1)"
         raise SettingError(f"x reaches from {low:.4g} to {high:.4g} and must lie in [0, 1]; {advice}")
     _check_labels(labels, len(images))
     return images.to("cpu", torch.float32, copy=True), labels.to("cpu", torch.int64, copy=True)

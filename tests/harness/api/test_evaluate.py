@@ -185,6 +185,7 @@ class TestRefused:
             ({"epsilon": None}, "epsilon is needed"),
             ({"epsilon": 8}, "8/255"),
             ({"x": some_images()[0] * 255}, "divide by 255"),
+            ({"x": some_images()[0] + 0.31}, "clip them"),
             ({"x": (some_images()[0] * 255).to(torch.uint8)}, "uint8"),
             ({"x": some_images()[0] - 0.5}, "must lie in [0, 1]"),
             ({"x": some_images()[0] * float("nan")}, "NaN"),
