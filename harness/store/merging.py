@@ -20,6 +20,7 @@ from harness.store.schema import (
     EvaluationRow,
     ModelRow,
     ProtocolRow,
+    RemovedAttemptRow,
     RunRow,
 )
 from harness.store.store import Store
@@ -158,11 +159,13 @@ class _Merge:
         raise AssertionError("unreachable")
 
     def _added(self, run: RunRow, known: Sequence[RunRow]) -> RunRow:
-        """The run without its results; a later attempt if the database has attempts that are not finished."""
+        """The run without its results; a later attempt than those that the database has, or had until a removal."""
         copy = _copied(run, without=("evaluations", "examinations"))
-        copy.attempt = max([run.attempt, *(other.attempt + 1 for other in known)])
+        removed = self._new.get(RemovedAttemptRow, run.identity)
+        earlier = [other.attempt for other in known] + ([removed.attempt] if removed is not None else [])
+        copy.attempt = max([run.attempt, *(attempt + 1 for attempt in earlier)])
         if copy.attempt != run.attempt:
-            copy.folder = f"{run.folder}-{copy.attempt}"  # the other attempt has the folder
+            copy.folder = f"{run.folder}-{copy.attempt}"  # the other attempt has, or had, the folder
         copy.dataset = self._dataset(run.dataset)
         self._new.add(copy)
         return copy

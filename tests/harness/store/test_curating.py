@@ -170,3 +170,20 @@ def test_a_merged_row_comes_with_its_remarks_and_one_that_is_there_keeps_its_own
     }
     assert [(m.note, m.tags) for m in there.models()] == [("theirs", ("theirs", "both"))]
     there.close()
+
+
+def test_a_run_that_was_removed_comes_back_by_a_merge_as_a_later_attempt(
+    store: Store, file: Path, tmp_path: Path
+) -> None:
+    fill(store, 1)
+    (mine,) = store.runs()
+    theirs = tmp_path / "theirs.db"
+    other = Store.write(str(theirs))
+    fill(other, 1)
+    other.remove([other.run(1)])
+    other.close()
+    merge_database(str(file), str(theirs), same_function)
+    merged = Store.read(str(theirs))
+    (run,) = merged.runs()
+    merged.close()
+    assert (run.identity, run.attempt, run.folder) == (mine.identity, 2, f"{mine.folder}-2")
