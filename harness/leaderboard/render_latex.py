@@ -25,6 +25,7 @@ from harness.leaderboard.cells import (
 from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.latex_text import latex
 from harness.leaderboard.legend import answer, legend, notes
+from harness.reference import lrat_paper
 
 BEGIN = r"""% Compiles as it is. In a paper: put \usepackage{booktabs} and \usepackage{graphicx} into the preamble,
 % and \input this file, or copy its tables.
@@ -36,7 +37,6 @@ BEGIN = r"""% Compiles as it is. In a paper: put \usepackage{booktabs} and \usep
 \def\harnessalone{\end{document}}
 \fi"""
 END = r"\ifdefined\harnessalone\expandafter\harnessalone\fi"
-PAPER_TITLES = {"natural": "Natural", "pgd": "PGD", "cw": "CW", "autoattack": "AA"}
 _PAGE = 68  # characters of a line of a table in \\small that fit a page of the class article
 _WORDS = ("method", "network", "checkpoint")
 
@@ -103,7 +103,7 @@ def _paper(board: Board, worst_case: bool) -> Iterator[str]:
     width = 1 + len(columns) * len(checkpoints)
     yield rf"\begin{{tabular}}{{l{'c' * (width - 1)}}}"
     yield r"\toprule"
-    spans = [_span(len(checkpoints), latex(PAPER_TITLES.get(c, TITLES.get(c, c)))) for c in columns]
+    spans = [_span(len(checkpoints), latex(lrat_paper.TITLES.get(c, TITLES.get(c, c)))) for c in columns]
     yield _line(["Methods", *spans])
     for network in networks:
         yield r"\midrule"

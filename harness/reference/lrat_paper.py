@@ -20,6 +20,7 @@ BIBTEX = """
 """
 THREAT = ("Linf", 8 / 255)  # of every table
 METRICS = {"natural": "natural", "pgd20": "pgd", "cw": "cw", "autoattack": "autoattack"}
+TITLES = {"natural": "Natural", "pgd": "PGD", "cw": "CW", "autoattack": "AA"}  # of the tables' columns
 ATTACK_SEEDS = 5  # behind every figure under attack (section 5.2); natural accuracy has no seeds
 
 

@@ -41,7 +41,7 @@ class TestSweep:
         assert told == [
             ["epsilon=0.2", "step_size=0.1"],
             ["epsilon=0", "step_size=0"],
-            ["epsilon=0.25098", "step_size=0.12549"],
+            ["epsilon=64/255", "step_size=32/255"],
             ["restarts=3", "epsilon=0.2", "step_size=0.1"],
         ]
 
@@ -92,10 +92,10 @@ def masked():
         assert {"class-collapse", "robust-everywhere"} <= flagged.keys()
         assert {e.settings["kind"] for e in model.checkpoint.examinations} == {"model", "verdicts"}
         shown = harness("show broken --db leaderboard.db")
-        board = harness("leaderboard --dataset digits --db leaderboard.db")
+        board = harness("leaderboard --dataset digits --legend --db leaderboard.db")
         for finding in flagged.values():
             assert f"{finding.mark} {finding.check}: {finding.reason[:20]}" in shown
-            assert f"{finding.mark} broken †: {finding.check}" in board
+            assert f"{finding.mark} broken † (Constant, given): {finding.check}" in board
         rows = {r["method"]: r for r in json.loads(harness("leaderboard --format json --db leaderboard.db"))["rows"]}
         assert {flag["check"] for flag in rows["broken"]["flags"]} == flagged.keys()
         assert rows["sat"]["flags"] is None or rows["sat"]["source"] == "reported"  # the run was not examined
