@@ -13,6 +13,7 @@ from harness.api.table import Table
 from harness.leaderboard.columns import WORST_CASE
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.report import ModelReport, evaluations_of, report_document
+from harness.plugin.ball import radius_text
 from harness.store.store import Store
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class EvaluationReport:
 
     def __repr__(self) -> str:
         flags = [f"flagged {check}: {reason}" for check, reason in self.flags.items()]
-        head = f"{self.model} on {self.dataset}, {self.images}, epsilon {self.epsilon:.6g} ({self.norm})"
+        head = f"{self.model} on {self.dataset}, {self.images}, epsilon {radius_text(self.epsilon)} ({self.norm})"
         return "\n".join([head, repr(self.metrics), *flags, *self.notes])
 
     def _repr_html_(self) -> str:

@@ -37,6 +37,13 @@ def some_images(count: int = 12, classes: int = 10) -> tuple[Tensor, Tensor]:
 
 
 class TestFigures:
+    def test_the_head_says_what_was_attacked(self) -> None:
+        x, y = some_images()
+        report = harness.evaluate(make_scaled(), x=x, y=y, epsilon="8/255", **FAST)
+        head = repr(report).splitlines()[0]
+        assert head.startswith("Scaled on given ")
+        assert head.endswith(", 12 test images, epsilon 8/255 (Linf)")
+
     def test_a_linear_model_of_two_classes_has_its_exact_robust_accuracy(self) -> None:
         """Right within epsilon if and only if the margin of the logits exceeds epsilon times an L1 norm."""
         model, epsilon = make_scaled(classes=2).eval(), 0.02
