@@ -128,15 +128,16 @@ class TestNothingMatches:
 class TestSelection:
     def test_options_together(self, harness: Harness, board: str) -> None:
         shown = "--method trades --method lrat-trades --columns worst-case,cw --top 1"
-        text = harness(f"leaderboard {board} --source measured {shown}")
+        text = harness(f"leaderboard {board} --dataset digits --source measured {shown}")
         assert "1 of 7 rows are shown, and all rank" in text
         (line,) = [line for line in text.splitlines() if " lrat-trades " in line and "Best" not in line]
         assert line.split() == ["2", "lrat-trades", "62.22", "69.17", "±", "0.45"]
 
     def test_one_line_a_training_seed(self, harness: Harness, board: str) -> None:
-        document = json.loads(harness(f"leaderboard {board} --source measured --by-seed --method sat --format json"))
+        digits = f"leaderboard {board} --dataset digits --source measured"
+        document = json.loads(harness(f"{digits} --by-seed --method sat --format json"))
         assert [(row["train_seed"], row["rank"]) for row in document["rows"]] == [(seed, 1) for seed in range(5)]
-        whole = json.loads(harness(f"leaderboard {board} --source measured --method sat --format json"))["rows"][0]
+        whole = json.loads(harness(f"{digits} --method sat --format json"))["rows"][0]
         medians = sorted(row["metrics"]["autoattack"]["median"] for row in document["rows"])
         assert medians[2] == whole["metrics"]["autoattack"]["median"]
 

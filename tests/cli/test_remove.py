@@ -192,13 +192,13 @@ def test_notes_and_tags_are_told(harness: Harness, board: Path) -> None:
 def test_the_board_loses_the_rows_of_removed_runs_alone(harness: Harness, elsewhere: Path) -> None:
     shutil.copy(PUBLISHED, "published.db")
     store = Store.read("published.db")
-    before = {row.label: row for board in boards(store) for row in board.rows if row.runs}
-    gone = before.pop("sat")
+    before = {(board.dataset, row.label): row for board in boards(store) for row in board.rows if row.runs}
+    gone = before.pop(("digits", "sat"))
     store.close()
     harness(f"rm {' '.join(map(str, gone.runs))} --yes --db published.db")
     store = Store.read("published.db")
-    after = {row.label: row for board in boards(store) for row in board.rows if row.runs}
+    after = {(board.dataset, row.label): row for board in boards(store) for row in board.rows if row.runs}
     store.close()
-    assert len(after) == 6
-    for label, row in before.items():
-        assert (after[label].metrics, after[label].flags, after[label].runs) == (row.metrics, row.flags, row.runs)
+    assert after.keys() == before.keys()
+    for place, row in before.items():
+        assert (after[place].metrics, after[place].flags, after[place].runs) == (row.metrics, row.flags, row.runs)

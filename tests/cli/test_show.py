@@ -29,17 +29,21 @@ def board(elsewhere: Path) -> Path:
 
 
 def test_a_method_an_attack_and_a_network_with_their_rows(harness: Harness) -> None:
-    rows = {row["method"]: row for row in json.loads(harness("leaderboard --format json"))["rows"] if row["runs"]}
+    rows = {
+        row["method"]: row
+        for row in json.loads(harness("leaderboard --dataset digits --format json"))["rows"]
+        if row["runs"]
+    }
     method = json.loads(harness("show lrat --json"))["method"]
-    (row,) = method["rows"]
+    row, *_ = method["rows"]
     assert (row["attack"], row["runs"]) == ("autoattack", rows["lrat"]["runs"])
     assert row["median"] == pytest.approx(rows["lrat"]["metrics"]["autoattack"]["median"])
     assert {setting["name"] for setting in method["settings"]} >= {"floor", "minimum"}
     attack = json.loads(harness("show pgd --json"))["attack"]
-    assert {row["label"]: row["median"] for row in attack["rows"]} == pytest.approx(
+    assert {row["label"]: row["median"] for row in attack["rows"] if row["dataset"] == "digits"} == pytest.approx(
         {name: row["metrics"]["pgd"]["median"] for name, row in rows.items()}
     )
-    assert len(json.loads(harness("show smallcnn --json"))["network"]["rows"]) == 7
+    assert len(json.loads(harness("show smallcnn --json"))["network"]["rows"]) == 14
     text = harness("show lrat")
     assert "Locally reweighted adversarial training." in text
     assert "runs 16, 17, 18, 19, 20" in text
@@ -47,8 +51,8 @@ def test_a_method_an_attack_and_a_network_with_their_rows(harness: Harness) -> N
 
 def test_a_row_by_its_label(harness: Harness) -> None:
     document = json.loads(harness("show lrat --as row --json"))
-    assert (document["row"], document["runs"]) == ("lrat", [16, 17, 18, 19, 20])
-    (row,) = document["rows"]
+    assert (document["row"], document["runs"]) == ("lrat", [16, 17, 18, 19, 20, 41])
+    row, _ = document["rows"]
     assert (row["method"], row["rank"]) == ("lrat", 2)  # on its board, behind sat
 
 
@@ -70,7 +74,7 @@ def test_a_protocol_by_name_and_by_fingerprint(harness: Harness) -> None:
         ("mart", "is the name of a model and of a method; say which, by --as model or --as method"),
         ("pgd --as method", "'pgd' is no method, but the name of an attack; leave out --as method"),
         ("pgd --as methods", "unknown kind 'methods'; did you mean 'method'"),
-        ("36", "there is no run 36"),
+        ("99", "there is no run 99"),
     ],
 )
 def test_what_is_refused(refusal: Refused, name: str, said: str) -> None:

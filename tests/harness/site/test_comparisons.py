@@ -58,7 +58,7 @@ def test_the_tests_are_those_of_all_pairs(store: Snapshot, found: dict[str, Any]
 def test_the_tables_and_the_overlap_are_those_of_two_rows(store: Snapshot, found: dict[str, Any]) -> None:
     ranked = boards(store)[0]
     assert [row.label for row in ranked.rows[:2]] == ["sat", "lrat"]
-    sides = find_two(store, "sat", "lrat", Where())
+    sides = find_two(store, "sat", "lrat", Where(dataset="digits"))
     at = ranked.columns.index("pgd")
     expected = compare(store, *sides, "pgd", "no labels")
     tables = found["columns"][at]["tables"][0]
