@@ -55,8 +55,14 @@ def text_of(name: str, value: object) -> str:
     """A value as the command line takes it.
 
     Raises:
-        SettingError: it is no number, text, truth value, None, or sequence of these.
+        SettingError: it is no number, text, truth value, None, or sequence of these; or it is a number of numpy or
+            torch that was rounded to fewer digits: as a float64, the float32 of 8/255 is another radius.
     """
+    kept = str(getattr(value, "dtype", "float64")).removeprefix("torch.")
+    if "float" in kept and kept != "float64":
+        raise SettingError(
+            f"{name} is refused as {kept}, which is rounded; give a Python number or a text such as '8/255'"
+        )
     if value is None:
         return "none"
     if isinstance(value, bool):

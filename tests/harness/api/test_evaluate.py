@@ -211,6 +211,8 @@ class TestRefused:
             ({"limit": 13}, "has 12 test images"),
             ({"arch": "resnet18"}, "arch is for weights files"),
             ({"norm": "L7"}, "L7"),
+            ({"epsilon": np.float32(8 / 255)}, "epsilon is refused as float32, which is rounded"),
+            ({"epsilon": torch.tensor(8 / 255)}, "give a Python number or a text"),
             ({"outputs": "probabilities"}, "rows do not sum to 1"),
             ({"model": lambda x: x}, "model is a function"),
             ({"model": nn.Linear(3, 4)}, "does not take the data set's images"),
