@@ -70,11 +70,14 @@ def test_the_alarm_on_the_papers_figures() -> None:
 
 
 def test_the_alarm_on_the_published_networks(tmp_path: Path) -> None:
-    """Each network's findings are the stored ones, to the word; gairat and gair-trades alone raise the alarm."""
+    """Of the digits' networks: findings are the stored ones, to the word; gairat and gair-trades alone raise the alarm.
+
+    The labels of the other data sets are not here.
+    """
     store = Store.read(str(shutil.copy(ROOT / "leaderboard.db", tmp_path / "copy.db")))
     labels = Digits().load(tmp_path).test.labels
     raised: dict[str, list[str]] = defaultdict(list)
-    for run in store.runs():
+    for run in (run for run in store.runs() if run.dataset.name == "digits"):
         checkpoint = run.checkpoint("last")
         assert checkpoint is not None
         stored: dict[str, list[bytes]] = defaultdict(list)
