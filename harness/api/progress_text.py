@@ -34,7 +34,7 @@ def cut_label(label: str, width: int) -> str:
 
 
 def labelled(label: str, text: str, width: int) -> str:
-    """A label and a text in one line; a long label is cut_label, and the text never."""
+    """A label and a text in one line; a long label is cut, the text never is."""
     return f"{cut_label(label, max(NARROWEST, width - len(text) - 2))}: {text}"
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Documents = Sequence[Mapping[str, Any]]
 FOLDED = ("model", "method", "network", "dataset", "tags")  # these may be folded over lines; numbers may not
 FLAGS = {"network": "arch"}
+IMAGES = "; images: how many, where not all test images"
 
 
 def print_runs(chosen: Documents, everything: Documents, wanted: Mapping[str, Any]) -> None:
@@ -32,14 +33,14 @@ def print_runs(chosen: Documents, everything: Documents, wanted: Mapping[str, An
 def _parts(chosen: Documents) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    attacks = list(dict.fromkeys(_figure_name(d) for d in chosen if d["figure"]))
+    attacks = list(dict.fromkeys(str(d["figure"]["attack"]) for d in chosen if d["figure"]))
     for kind in ("run", "model"):
         if rows := [document for document in chosen if kind in document]:
             yield _table(rows, attacks)
     if attacks:
         head = attacks[0] if len(attacks) == 1 else "figure"
         yield Text(f"{head}: % of test images classified rightly, the median over attack seeds;")
-        yield Text("  under the last attack of the protocol")
+        yield Text("  under the last attack of the protocol" + (IMAGES if any(map(_images, chosen)) else ""))
     for document in chosen:
         if document["note"]:
             name = f"run {document['run']}" if "run" in document else document["model"]
@@ -71,7 +72,8 @@ def _cells(document: Mapping[str, Any], head: str) -> dict[str, str]:
     figure = document["figure"]
     shown = "" if figure is None else f"{figure['median']:.2f}"
     last = {
-        head: f"{shown} {_figure_name(document)}" if head == "figure" and figure else shown,
+        head: f"{shown} {figure['attack']}" if head == "figure" and figure else shown,
+        "images": _images(document),
         "date": document["created_utc"][:10],
         "tags": " ".join(document["tags"]),
     }
@@ -90,10 +92,10 @@ def _cells(document: Mapping[str, Any], head: str) -> dict[str, str]:
     }
 
 
-def _figure_name(document: Mapping[str, Any]) -> str:
-    """The attack, and the test images if they are a part of all."""
+def _images(document: Mapping[str, Any]) -> str:
+    """How many test images the figure is of; empty if they are all."""
     figure = document["figure"]
-    return str(figure["attack"]) + (f" ({figure['examples']} images)" if figure["examples"] < figure["of"] else "")
+    return str(figure["examples"]) if figure and figure["examples"] < figure["of"] else ""
 
 
 def _no_match(everything: Documents, wanted: Mapping[str, Any]) -> str:

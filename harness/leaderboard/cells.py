@@ -47,7 +47,7 @@ def _contest(board: Board) -> Iterator[str]:
     rows = len(board.ranked)
     among = " and ".join(f"{name} {visible(value)}" for name, value in board.within)
     if board.shown is not None and board.shown < rows:
-        yield f"{board.shown} of {rows} rows are shown, and all rank" + (f" among {among} alone" if among else "")
+        yield f"{board.shown} of {rows} rows are shown, ranked among all {rows}" + (f" of {among}" if among else "")
     elif among:
         yield f"ranked among {among} alone"
     if board.by_seed:

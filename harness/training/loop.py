@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from harness.errors import TrainingFailed
 from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
 from harness.fast.crafting import FastCrafter
-from harness.fast.layout import LOOKED_AT, lay_out
+from harness.fast.folded import LOOKED_AT
+from harness.fast.layout import lay_out
 from harness.plugin.adversary import Crafter, ascend
 from harness.plugin.dataset import Dataset
 from harness.plugin.method import Method, Step

@@ -129,7 +129,7 @@ class TestSelection:
     def test_options_together(self, harness: Harness, board: str) -> None:
         shown = "--method trades --method lrat-trades --columns worst-case,cw --top 1"
         text = harness(f"leaderboard {board} --dataset digits --source measured {shown}")
-        assert "1 of 7 rows are shown, and all rank" in text
+        assert "1 of 7 rows are shown, ranked among all 7" in text
         (line,) = [line for line in text.splitlines() if " lrat-trades " in line and "Best" not in line]
         assert line.split() == ["2", "lrat-trades", "62.22", "69.17", "±", "0.45"]
 
