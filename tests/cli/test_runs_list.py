@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.cli.runs_text import print_runs
 from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
 from harness.store.store import Store
@@ -111,9 +112,23 @@ def test_eighty_columns(harness: Harness, board: Path, monkeypatch: pytest.Monke
     (trades,) = [line.split() for line in text.splitlines() if " 83.33 " in line]
     assert trades[:7] == ["2", "trades", "smallcnn", "digits", "0", "done", "83.33"]
     assert trades[-1] == "paper"
-    (some,) = [line.split() for line in text.splitlines() if " 90.00 " in line]
-    assert some[some.index("90.00") :][:3] == ["90.00", "pgd", "20"]  # on 20 of the test images
+    head, some = (next(line.split() for line in text.splitlines() if word in line) for word in ("model ", " 90.00 "))
+    assert head[head.index("pgd") :][:2] == ["pgd", "images"]
+    assert some[some.index("90.00") :][:2] == ["90.00", "20"]  # on 20 of the test images
     assert "run 1: the first of all" in text
+
+
+def test_figures_of_several_attacks_name_them(
+    harness: Harness, board: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    one, other, *_ = json.loads(harness("runs --db mine.db --json"))["runs"]
+    other["figure"]["attack"] = "cw"
+    print_runs([one, other], [one, other], {})
+    lines = capsys.readouterr().out.splitlines()
+    assert any("figure" in line and " seed " in line for line in lines)
+    assert any(f"{one['figure']['median']:.2f} pgd" in line for line in lines)
+    assert any(f"{other['figure']['median']:.2f} cw" in line for line in lines)
 
 
 @pytest.mark.parametrize(
