@@ -40,12 +40,16 @@ class Verdicts:
         margins: ``(batch,)`` float32 on the CPU in [-1, 1]: p_y - max_{i != y} p_i at the adversarial image, the
             vulnerability of LRAT's Eq. 9 (smaller is more vulnerable); -1 where the logits are not finite.
         warnings: the messages of the attack's warnings.
+        predicted: ``(batch,)`` int64 on the CPU, the class of the adversarial image; -1 where logits are not finite.
+        adversarial: ``(keep, channels, height, width)`` float32 on the CPU, the first adversarial images, projected.
     """
 
     correct: Tensor
     margins: Tensor
     duration_s: float
     warnings: tuple[str, ...]
+    predicted: Tensor
+    adversarial: Tensor
 
 
 def evaluate(
@@ -57,6 +61,7 @@ def evaluate(
     generator: torch.Generator,
     *,
     faster: nn.Module | None = None,
+    keep: int = 0,
 ) -> Verdicts:
     """Attack a block in evaluation mode and float32, project the result onto the ball, and score it by a new pass.
 
@@ -75,6 +80,7 @@ def evaluate(
         faster: the model, or the network in it, if an attack that ships may go through faster layers that compute the
             same. If the model is seen to be pure, too, the attack's passes are not isolated, and the attack may leave
             out those whose outcome it knows. The verdict is the model's own, as it is.
+        keep: how many of the adversarial images to return.
     Raises:
         SettingError: the attack cannot attack in the threat's ball.
         PluginError: the attack returned no images of this shape and type, or NaN; or it changed the network, or read a
@@ -106,14 +112,17 @@ def evaluate(
         touched = before.changed(model)
         given_back = Untouched(model) if touched else before
         with torch.no_grad():
-            logits = model(threat.ball(x).project(x_adv.detach()))
+            projected = threat.ball(x).project(x_adv.detach())
+            logits = model(projected)
             finite = logits.isfinite().all(1)
-            correct = (logits.argmax(1) == y) & finite
+            predicted = torch.where(finite, logits.argmax(1), -1)
+            correct = predicted == y
             margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)
         if touched and not ships(type(attack)):  # if it ships, tests show that the network changed itself
             _refuse_touched(attack, touched - given_back.changed(model))  # not what a pass changes anyway
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    return Verdicts(correct.cpu(), margins.cpu(), time.perf_counter() - started, texts)
+    duration, first = time.perf_counter() - started, projected[:keep].cpu()
+    return Verdicts(correct.cpu(), margins.cpu(), duration, texts, predicted.cpu(), first)
 
 
 def _faster_layers(network: nn.Module | None, attack: Attack, x: Tensor, threat: Threat) -> Folded | None:

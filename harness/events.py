@@ -15,15 +15,70 @@ Report = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
-class EpochRecord:
-    """One epoch of a training, as the store keeps it."""
+class Histogram:
+    """How often each value of a quantity of single images was seen in an epoch.
 
-    epoch: int  # counted from 1
-    loss: float  # mean over batches
-    lr: float  # of its last update
-    images: int  # trained on in this epoch
+    Attributes:
+        low, high: the range, cut into bins of equal width. A bin holds its lower edge; the last one holds both.
+        counts: values in each bin; the first bin has the values below the range, too, and the last those above it.
+    """
+
+    name: str
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+Part = Literal["test", "train"]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The accuracy after an epoch under one attack, on a fixed sample of the test images or the training images.
+
+    Attributes:
+        settings: the attack's, as those of an evaluation.
+        images: how many were attacked.
+        correct: how many of them the network got right.
+    """
+
+    part: Part
+    attack: str
+    settings: dict[str, Any]
+    images: int
+    correct: int
     duration_s: float
-    diagnostics: dict[str, float] = field(default_factory=dict)  # what the method logged: name -> mean over batches
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of a training.
+
+    Attributes:
+        epoch: counted from 1.
+        loss: mean over batches.
+        lr: of its last update.
+        images: trained on in this epoch.
+        diagnostics: what the method logged: name -> mean over batches.
+        histograms: what the method counted image by image. The store reads them by a query of their own, as the curve.
+        curve: accuracies after the epoch; empty after most epochs.
+    """
+
+    epoch: int
+    loss: float
+    lr: float
+    images: int
+    duration_s: float
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    histograms: tuple[Histogram, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> EpochRecord:
+        """The record whose ``dataclasses.asdict`` this is; an older one lacks histograms and curve."""
+        parts = {"histograms": Histogram, "curve": CurvePoint}
+        made = {name: tuple(kind(**part) for part in document.get(name, ())) for name, kind in parts.items()}
+        return cls(**{**document, **made})
 
 
 @dataclass(frozen=True)
@@ -134,6 +189,8 @@ class BlockDone(Event):
     warnings: tuple[str, ...]  # of the attack
     margins: tuple[float, ...] | None = None  # ``p_y(x_adv) - max_{i != y} p_i(x_adv)``; None: not computed
     provenance: dict[str, Any] = field(default_factory=dict)
+    predicted: tuple[int, ...] | None = None  # the class predicted for x_adv; -1: none, the logits are not finite
+    adversarial: tuple[bytes, ...] = ()  # the block's first x_adv, to look at: float32, little-endian, row by row
 
 
 Status = Literal["passed", "flagged", "not-applicable"]

@@ -44,15 +44,19 @@ class GeometryWeighted(Method):
             raise SettingError(f"shift={self.shift} is refused: it must be a number or inf; the paper's is -1")
 
     def weights(self, step: Step, steps_to_flip: Tensor) -> Tensor:
-        """The batch's weights: ``(batch,)``, mean 1, all 1 during burn-in. Logs diagnostics of the weights."""
+        """The batch's weights: ``(batch,)``, mean 1, all 1 during burn-in. Logs and counts the weights."""
         raw = log_geometry_weights(steps_to_flip, step.threat.steps, self.shift, self.assignment)
         step.log("steps_to_flip", steps_to_flip.double().mean())
+        most = step.threat.steps + 0.5
+        step.count("steps_to_flip", steps_to_flip, low=-0.5, high=most, bins=step.threat.steps + 1)
         if step.progress < self.burn_in:
             return torch.ones_like(raw, dtype=torch.float32)
         weights = normalised(raw)
         step.log("weight_mean", raw.exp().mean())
         step.log("weight_min", raw.exp().amin())
         step.log("effective_sample_share", effective_sample_share(weights))
+        step.count("weight", raw.exp(), low=0.0, high=1.0, bins=50)
+        step.count("normalised_weight", weights, low=0.0, high=5.0, bins=50)
         return weights
 
 

@@ -49,11 +49,15 @@ class LocallyWeighted(Method):
         """
         weights, floor = local_weights([self._gain(name, z, step.y) for name, z in logits.items()], minimum)
         total = torch.stack(weights).sum(0)
+        for name, of_attack in zip(logits, weights, strict=True):
+            step.count(f"weight_{name}", of_attack, low=0.0, high=2.0, bins=50)
+        step.count("weight", total, low=0.0, high=2.0, bins=50)
         step.log("weight_mean", total.mean())
         step.log("weight_min", total.amin())
         step.log("effective_sample_share", total.sum().square() / (len(total) * total.square().sum()))
         if minimum > 0:
             step.log("floor_share", (floor > 0).float().mean())
+            step.count("floor", floor, low=0.0, high=1.0, bins=50)
         return weights, floor
 
     def _gain(self, attack: str, logits: Tensor, y: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.store.schema import Base
+from harness.store.schema import METADATA
 from harness.store.store import Store
 from tests.command import exit_code
 
@@ -84,5 +84,5 @@ def test_the_query_finds_what_is_published() -> None:
 
 def test_every_table_and_view_is_on_the_page() -> None:
     names = {name for (name,) in select(ROOT / "leaderboard.db", "SELECT name FROM sqlite_master WHERE type = 'view'")}
-    for name in {*names, *Base.metadata.tables}:
+    for name in {*names, *METADATA.tables}:
         assert f"`{name}`" in PAGE, name

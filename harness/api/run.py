@@ -87,6 +87,7 @@ def run(
     set: Mapping[str, object] | None = None,
     limit: int | None = None,
     checks: bool = True,
+    eval_every: int | None = None,
     fresh: bool = False,
     dry_run: bool = False,
     image_size: int | None = None,
@@ -120,6 +121,8 @@ def run(
         set: settings by their names, also those with a dot: ``{"train.lr": 0.1, "pgd.steps": 50}``.
         limit: attack only so many test images, balanced over the classes.
         checks: whether to look for signs that a robust accuracy is too high.
+        eval_every: record accuracies on 128 test and 128 training images after every so many epochs; 0: never. None:
+            ten times in the training of a small network.
         fresh: begin again, as if nothing were stored; stored results are kept.
         dry_run: write nothing; ``plan`` of the report is the work to do.
         device: None: CUDA if there is one, else the CPU.
@@ -137,7 +140,7 @@ def run(
         HarnessError: the request cannot be met, or none of its networks can be trained.
     """
     counts = counts_of({"seeds": seeds, "train_seeds": train_seeds, "epochs": epochs, "limit": limit})
-    counts |= counts_of({"image_size": image_size, "channels": channels, "workers": workers})
+    counts |= counts_of({"eval_every": eval_every, "image_size": image_size, "channels": channels, "workers": workers})
     place = Workplace(db=None if db is None else str(db), runs_dir=Path(runs_dir), workers=counts.pop("workers"))
     place.check(writing=not dry_run)
 

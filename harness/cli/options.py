@@ -121,6 +121,11 @@ class Training:
     """How many networks to train, and short forms of ``--set``."""
 
     train_seeds: int = what("--train-seeds M", "Train M networks with each method, from different seeds.", 1)
+    eval_every: int | None = what(
+        "--eval-every N",
+        "Record natural, PGD, and CW accuracy on 128 test and 128 training images after every N epochs; 0: never.",
+        shown="10 times for a small network",
+    )
     epsilon: str | None = of_protocol(
         "--epsilon E",
         "Train and attack in a ball of this radius, such as 4/255. Short for --set epsilon=E.",

@@ -154,6 +154,7 @@ class Conductor:
                 threads=training_threads(gap.job.parameters, gap.job.device),
                 plugins=gap.job.plugins,
                 plain=gap.job.plain,
+                curve=gap.job.curve,
             )
             for gap, record in opened
         ]

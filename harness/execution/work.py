@@ -17,8 +17,10 @@ from harness.evaluator import evaluate
 from harness.events import Began, BlockDone, Examined, Report, TrainingBegan, checks_key, training_key
 from harness.execution.loaded import dataset_of, forget_dataset, forget_model, model_of, on_device
 from harness.execution.log import LOG_FILE, PrintLog, logging_to, speaker_of
+from harness.execution.recording import CurveRecorder
 from harness.fast.crafting import crafter_for
 from harness.planning.assessment import DatasetPlace
+from harness.planning.curve_plan import CurvePlan
 from harness.plugin.attack import Attack
 from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
@@ -38,6 +40,8 @@ from harness.targets.model import Weights
 from harness.targets.target import quiet
 from harness.training.loop import Trainer
 from harness.training.run_plugins import method_of, network_of, wrappers_of
+
+KEPT = 4  # adversarial images of each attack's first seed, to look at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,7 @@ class TrainWork(Work):
 
     spec: RunSpec
     run_id: int
+    curve: CurvePlan | None = None
 
     @property
     def key(self) -> str:
@@ -104,8 +109,9 @@ class TrainWork(Work):
     def _perform(self, report: Report) -> None:
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
-        craft = crafter_for(self.plain)
-        trainer = Trainer(self.spec, self.run_id, method, network, self._dataset(), self.folder, wrappers, craft)
+        craft, dataset = crafter_for(self.plain), self._dataset()
+        recorder = CurveRecorder(self.curve, dataset, self.plugins, self.plain) if self.curve else None
+        trainer = Trainer(self.spec, self.run_id, method, network, dataset, self.folder, wrappers, craft, recorder)
         report(TrainingBegan(self.run_id, self._provenance()))
         speaker = speaker_of([method, network, *wrappers])
         with redirect_stdout(PrintLog(speaker, self.folder / LOG_FILE, report)):
@@ -145,7 +151,8 @@ class BlockWork(Work):
         log.info("%s on %s, seed %d, images from %d", self.attack, self.weights.checkpoint, self.seed, self.start)
         with blaming([attack]):
             faster = None if self.plain else self.weights.network_in(model)
-            verdicts = evaluate(model, attack, x, y, self.threat, draws, faster=faster)
+            keep = KEPT if self.start == 0 and self.seed == 0 else 0
+            verdicts = evaluate(model, attack, x, y, self.threat, draws, faster=faster, keep=keep)
         if steadiness is not None:
             steadiness.check()
         for text in verdicts.warnings:
@@ -159,6 +166,8 @@ class BlockWork(Work):
                 duration_s=verdicts.duration_s,
                 warnings=verdicts.warnings,
                 provenance=self._provenance(),
+                predicted=tuple(verdicts.predicted.tolist()),
+                adversarial=tuple(image.numpy().astype("<f4").tobytes() for image in verdicts.adversarial),
             )
         )
 

@@ -136,8 +136,11 @@ class Prices:
         """The missing epochs of a run that is to be trained."""
         assert run.passes is not None  # counted when its plugins were tried
         epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
-        images = epochs * len(run.job.dataset.train)
+        data = run.job.dataset
+        images = epochs * len(data.train)
         whole = run.passes.times(images)
+        if run.job.curve is not None:
+            whole = whole + run.job.curve.passes_after(run.epochs_done, (len(data.test), len(data.train)))
         here = self._of((run.spec.network, run.spec.network_settings), run.job)
         return Price(images, whole, here.training(run, whole))
 

@@ -43,13 +43,16 @@ class RunRequest(_Request):
     epochs: int | None = None
     precision: str | None = None
     train_seeds: int = 1
+    eval_every: int | None = None
 
 
 FATE: dict[str, str] = {
     **dict.fromkeys(("methods", "wrap", "network", "dataset", "image_size", "class_order", "channels"), "identity"),
     **dict.fromkeys(("epsilon", "attacks", "epochs", "precision", "values"), "identity"),
     "protocol": "identity",  # by its content, not its name
-    **dict.fromkeys(("seeds", "train_seeds", "limit", "checks"), "selection"),  # which results, not what they are
+    **dict.fromkeys(
+        ("seeds", "train_seeds", "limit", "checks", "eval_every"), "selection"
+    ),  # which results, not what they are
     **dict.fromkeys(("device", "plain", "data_dir", "plugins"), "provenance"),
 }
 """For each field of a request: part of a run's identity, a choice of how many, or only provenance."""
@@ -77,10 +80,10 @@ class EvaluateRequest(_Request):
     runs_dir: Path = Path("runs")
 
 
-def check_counts(request: _Request, names: Iterable[str]) -> None:
-    """Refuse a count below 1 or above MOST; the error names its option."""
+def check_counts(request: _Request, names: Iterable[str], least: int = 1) -> None:
+    """Refuse a count below the least or above MOST; the error names its option."""
     for name in names:
         value = getattr(request, name)
-        if value is not None and not 1 <= value <= MOST:
-            rule = "it must be 1 or more" if value < 1 else f"it must be {MOST:,} at most"
+        if value is not None and not least <= value <= MOST:
+            rule = f"it must be {least} or more" if value < least else f"it must be {MOST:,} at most"
             raise SettingError(f"--{name.replace('_', '-')} {value} is refused: {rule}")

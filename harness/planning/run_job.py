@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 import torch
 
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
+from harness.planning.curve_plan import CurvePlan, plan_curve
 from harness.planning.overrides import assign, read_dataset, short_forms
 from harness.planning.request import RunRequest, check_counts
 from harness.planning.trials import count_parameters, refuse_unrepeatable
@@ -37,6 +39,7 @@ class RunJob(Assessment):
     """A method's runs and how they are assessed, ready to be planned.
 
     Attributes:
+        eval_every: see ``plan_curve``.
         sources: for each plugin that does not ship, by its part in the run, its files with their SHA-256.
     """
 
@@ -45,7 +48,13 @@ class RunJob(Assessment):
     wrappers: tuple[Wrapper, ...]
     network: Network
     parameters: int
+    eval_every: int | None = None
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def curve(self) -> CurvePlan | None:
+        """What is measured while a network is trained; None: nothing."""
+        return plan_curve(self, self.eval_every, self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +77,7 @@ def choose(request: RunRequest) -> Choice:
         HarnessError: the request cannot be met; says why in one line.
     """
     check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size"))
+    check_counts(request, ("eval_every",), least=0)
     catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
     for catalogue in catalogues.values():
         catalogue.refuse_broken(request.plugins)
@@ -170,6 +180,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob
             plugins=request.plugins,
             checks=request.checks,
             plain=request.plain,
+            eval_every=request.eval_every,
             sources=_sources({**shared, "method": method}),
         )
         for name, method in choice.methods.items()

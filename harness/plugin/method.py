@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, overload
+from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,22 @@ from harness.plugin.state import Stateful
 from harness.plugin.threat import Threat
 
 Log = Callable[[str, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins of equal width between two values."""
+
+    low: float
+    high: float
+    number: int
+
+
+Tally = Callable[[str, Tensor, Bins], None]
+
+
+def untallied(_name: str, _values: Tensor, _bins: Bins) -> None:
+    """Count nothing."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,7 @@ class Step:
         log: ``log(name, value)`` records the mean of a scalar tensor over the epoch's batches. The tensor stays on the
             device until the epoch ends, so logging never waits.
         craft: the function that crafts variants; a method calls ``perturb`` instead.
+        tally: the function that counts values in bins; a method calls ``count`` instead.
     """
 
     x: Tensor
@@ -45,6 +62,7 @@ class Step:
     generator: torch.Generator
     log: Log
     craft: Crafter = field(default=ascend, kw_only=True)
+    tally: Tally = field(default=untallied, kw_only=True)
 
     @overload
     def perturb(self, objective: Objective, /) -> Variant: ...
@@ -59,9 +77,20 @@ class Step:
         """``perturb``, but always a tuple, for callers that do not know the number of objectives."""
         return self.craft(self.model, self.x, self.y, objectives, self.threat, self.generator)
 
+    def count(self, name: str, values: Tensor, *, low: float, high: float, bins: int) -> None:
+        """Count a quantity of single images, such as their weights, in equal bins over the epoch.
+
+        Like ``log``, it never waits for the device. A bin holds its lower edge, and the last one both. Values below
+        ``low`` count in the first bin, values above ``high`` in the last.
+
+        Args:
+            values: ``(batch,)`` real numbers, without gradient.
+        """
+        self.tally(name, values, Bins(low, high, bins))
+
     def replayable(self) -> ReplayableStep:
-        """The same step, which keeps its variants for ``rewound``; it logs nothing the first time."""
-        return ReplayableStep(**vars(self) | {"log": _silent}, logged=self.log)
+        """The same step, which keeps its variants for ``rewound``; it logs and counts nothing the first time."""
+        return ReplayableStep(**vars(self) | {"log": _silent, "tally": untallied}, logged=self.log, tallied=self.tally)
 
 
 @dataclass(frozen=True)
@@ -69,6 +98,7 @@ class ReplayableStep(Step):
     """A step that remembers its variants, for wrappers that take a method's loss twice."""
 
     logged: Log
+    tallied: Tally
     crafted: list[tuple[Variant, ...]] = field(default_factory=list)
     replays: Iterator[tuple[Variant, ...]] | None = None
     outer: tuple[list[tuple[Variant, ...]], ...] = ()  # records of outer wrappers, which replay this step too
@@ -81,11 +111,13 @@ class ReplayableStep(Step):
 
     def replayable(self) -> ReplayableStep:
         """The step for a wrapper inside a wrapper: what it crafts is also recorded for the outer wrappers."""
-        return replace(self, log=_silent, logged=self.log, crafted=[], outer=(self.crafted, *self.outer))
+        silent: dict[str, Any] = {"log": _silent, "tally": untallied, "logged": self.log, "tallied": self.tally}
+        return replace(self, **silent, crafted=[], outer=(self.crafted, *self.outer))
 
     def rewound(self) -> ReplayableStep:
-        """The step from its beginning: it gives the same variants again, in the same order, and it logs."""
-        return replace(self, log=self.logged, replays=iter(self.crafted), crafted=[], outer=())
+        """The step from its beginning: it gives the same variants again, in the same order, and it logs and counts."""
+        replays = iter(self.crafted)
+        return replace(self, log=self.logged, tally=self.tallied, replays=replays, crafted=[], outer=())
 
 
 def _silent(_name: str, _value: Tensor) -> None:

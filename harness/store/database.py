@@ -18,12 +18,13 @@ from sqlalchemy.pool import StaticPool
 
 from harness.errors import StoreError
 from harness.files import require_writable
-from harness.store.schema import VERSION_TABLE, Base
+from harness.store.schema import METADATA
+from harness.store.schema_base import VERSION_TABLE
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
-REVISION = "0005"
-OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004")
+REVISION = "0006"
+OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005")
 BUSY_TIMEOUT_MS = 60_000
 
 
@@ -67,7 +68,7 @@ def open_for_reading(url: URL) -> Engine:
 def in_memory() -> Engine:
     """An engine on an empty database in memory, of the newest schema."""
     engine = _engine(URL.create("sqlite"), poolclass=StaticPool)
-    Base.metadata.create_all(engine)
+    METADATA.create_all(engine)
     return engine
 
 

@@ -14,7 +14,6 @@ from harness.errors import StoreError
 from harness.store import database
 from harness.store.models import free_name, model_identity
 from harness.store.schema import (
-    Base,
     CheckpointRow,
     DatasetRow,
     EvaluationRow,
@@ -23,6 +22,7 @@ from harness.store.schema import (
     RemovedAttemptRow,
     RunRow,
 )
+from harness.store.schema_base import Base
 from harness.store.store import Store
 
 Row = TypeVar("Row", bound=Base)
@@ -114,6 +114,7 @@ class _Merge:
             return
         if alike:
             self._leave_remarks(name, run, alike[-1])
+            self._take_records(run, alike[-1])
         else:
             alike = [self._added(run, known)]
             self.merged.runs += 1
@@ -208,6 +209,16 @@ class _Merge:
             rows.remove(old)
             self._new.flush()  # the old row must go first: both are unique in the same way
         rows.append(_copied(row))
+
+    def _take_records(self, run: RunRow, known: RunRow) -> None:
+        """Add the curves and histograms of the same training, if they were recorded in the other database alone."""
+        if not known.curves:
+            known.curves = [_copied(curve) for curve in run.curves]
+        epochs = {epoch.epoch: epoch for epoch in known.epochs}
+        for epoch in run.epochs:
+            mine = epochs.get(epoch.epoch)
+            if mine is not None and not mine.histograms:
+                mine.histograms = [_copied(histogram) for histogram in epoch.histograms]
 
     def _dataset(self, row: DatasetRow) -> DatasetRow:
         known = self._known(row, "fingerprint")

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import defer, selectinload, sessionmaker
+from sqlalchemy import func, select
+from sqlalchemy.orm import defer, selectinload
 
 from harness.errors import StoreError
 from harness.events import EpochRecord, Finding
 from harness.reference import ReportedFigure
+from harness.store.recorded import Recorded
 from harness.store.records import (
     CheckpointRecord,
     DatasetRecord,
@@ -22,7 +23,6 @@ from harness.store.records import (
     RunRecord,
 )
 from harness.store.schema import (
-    Base,
     BlockRow,
     CheckpointRow,
     DatasetRow,
@@ -34,6 +34,7 @@ from harness.store.schema import (
     ReportedRow,
     RunRow,
 )
+from harness.store.schema_base import Base
 from harness.store.verdicts import unpack, unpack_margins
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
 IDS_A_QUERY = 30_000  # SQLite takes 32,766 parameters
 Record = TypeVar("Record", bound="DataclassInstance")
 
-# margins and verdicts are large: they are read only by the queries that return them
-_BLOCKS = selectinload(EvaluationRow.blocks).options(defer(BlockRow.margins), defer(BlockRow.verdicts))
+# what there is for each image is large: it is read only by the queries that return it
+_LARGE = (BlockRow.margins, BlockRow.verdicts, BlockRow.predicted)
+_BLOCKS = selectinload(EvaluationRow.blocks).options(*map(defer, _LARGE))
 _WHOLE_CHECKPOINT = (
     selectinload(CheckpointRow.evaluations).options(_BLOCKS),
     selectinload(CheckpointRow.examinations).selectinload(ExaminationRow.findings),
@@ -66,12 +68,8 @@ class PackedBlock(NamedTuple):
     margins: bytes | None
 
 
-class Queries:
+class Queries(Recorded):
     """The base of ``Store``: its queries."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._reading = sessionmaker(engine).begin
 
     def runs(self) -> list[RunRecord]:
         """Every run, in the order of their numbers."""
@@ -199,7 +197,7 @@ def record_of(row: Base, cls: type[Record], **others: Any) -> Record:
 
 def run_record(row: RunRow) -> RunRecord:
     """A run with its epochs, checkpoints, and their evaluations."""
-    epochs = tuple(record_of(epoch, EpochRecord) for epoch in row.epochs)
+    epochs = tuple(record_of(epoch, EpochRecord, histograms=(), curve=()) for epoch in row.epochs)
     checkpoints = tuple(checkpoint_record(checkpoint) for checkpoint in row.checkpoints)
     parts = {"epochs": epochs, "checkpoints": checkpoints, "tags": tuple(row.tags)}
     return record_of(row, RunRecord, dataset=_dataset(row.dataset), **parts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from harness.events import EpochRecord, Finding
+from harness.events import EpochRecord, Finding, Histogram, Part
 from harness.plugin.images import Images
 from harness.protocols.run_spec import RunSpec
 from harness.store.scope import EXAMINATION_KINDS, Scope
@@ -190,3 +190,42 @@ class ProtocolRecord:
     training_sha256: str
     attacks: dict[str, str]  # attack -> SHA-256 of its resolved settings, in the protocol's order
     document: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EpochHistogram:
+    """A histogram of one epoch of a training."""
+
+    epoch: int
+    histogram: Histogram
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracies while a network was trained, under one attack, on a balanced sample of one part of its data.
+
+    Attributes:
+        settings: the attack's, as those of an evaluation.
+        images: how many were attacked after each epoch.
+        points: epoch, and how many of these images were right.
+    """
+
+    part: Part
+    attack: str
+    settings: dict[str, Any]
+    settings_sha256: str
+    images: int
+    points: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class AdversarialImage:
+    """One of the first adversarial images of an evaluation.
+
+    Attributes:
+        place: among the evaluation's images, counted from 0.
+        pixels: float32, little-endian, channel by channel, row by row; the shape is the data set's.
+    """
+
+    place: int
+    pixels: bytes

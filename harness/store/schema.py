@@ -5,27 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, MetaData, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-VERSION_TABLE = "harness_schema_version"  # not Alembic's default: tools that share the default break each other
-OWNS = "all, delete-orphan"  # a row's parts are deleted with it
-NUMBERED_ONCE = {"sqlite_autoincrement": True}  # a removed row's number would else become another row's
-
-
-class Base(DeclarativeBase):
-    """Gives every constraint a name, so that migrations can change constraints on any database."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(column_0_label)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012  # SQLAlchemy's own class-level hook
+from harness.store.schema_base import NUMBERED_ONCE, OWNS, Base
+from harness.store.schema_records import AdversarialImageRow, CurveRow, HistogramRow
 
 
 class ProtocolRow(Base):
@@ -98,6 +82,7 @@ class RunRow(Base):
 
     dataset: Mapped[DatasetRow] = relationship()
     epochs: Mapped[list[EpochRow]] = relationship(order_by="EpochRow.epoch", cascade=OWNS)
+    curves: Mapped[list[CurveRow]] = relationship(order_by="CurveRow.id", cascade=OWNS)
     checkpoints: Mapped[list[CheckpointRow]] = relationship(order_by="CheckpointRow.epoch", cascade=OWNS)
 
 
@@ -123,6 +108,8 @@ class EpochRow(Base):
     images: Mapped[int]
     duration_s: Mapped[float]
     diagnostics: Mapped[dict[str, Any]]
+
+    histograms: Mapped[list[HistogramRow]] = relationship(order_by="HistogramRow.name", cascade=OWNS)
 
 
 class ModelRow(Base):
@@ -198,6 +185,7 @@ class EvaluationRow(Base):
     attempt: Mapped[int] = mapped_column(server_default="1")  # --fresh makes another one; the newest counts
 
     blocks: Mapped[list[BlockRow]] = relationship(order_by="BlockRow.start", cascade=OWNS)
+    adversarial: Mapped[list[AdversarialImageRow]] = relationship(order_by="AdversarialImageRow.place", cascade=OWNS)
 
 
 class BlockRow(Base):
@@ -217,6 +205,7 @@ class BlockRow(Base):
     duration_s: Mapped[float]
     warnings: Mapped[list[str]] = mapped_column(JSON)
     margins: Mapped[bytes | None] = mapped_column(LargeBinary)  # float16, little-endian; None in older blocks
+    predicted: Mapped[bytes | None] = mapped_column(LargeBinary)  # uint16, little-endian, 65535: none; None: older
 
 
 class ExaminationRow(Base):
@@ -272,3 +261,7 @@ class ReportedRow(Base):
     note: Mapped[str]
     statistic: Mapped[str] = mapped_column(server_default="median")  # over attack seeds; "mean": over training seeds
     n: Mapped[int | None]  # seeds behind the statistic
+
+
+METADATA = Base.metadata
+"""Every table, those of ``schema_records``, too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from harness.errors import StoreError
-from harness.events import BlockDone, EpochRecord, Finding
+from harness.events import BlockDone, CurvePoint, EpochRecord, Finding
 from harness.identity import digest
 from harness.protocols.run_spec import RunSpec
 from harness.reference import reported_figures
@@ -21,7 +22,6 @@ from harness.store.models import now
 from harness.store.queries import run_record
 from harness.store.records import SPEC_FIELDS, DatasetRecord, ProtocolRecord, RunRecord
 from harness.store.schema import (
-    Base,
     BlockRow,
     CheckpointRow,
     EpochRow,
@@ -32,7 +32,9 @@ from harness.store.schema import (
     ReportedRow,
     RunRow,
 )
-from harness.store.verdicts import pack, pack_margins
+from harness.store.schema_base import Base
+from harness.store.schema_records import AdversarialImageRow, CurvePointRow, CurveRow, HistogramRow
+from harness.store.verdicts import pack, pack_classes, pack_margins
 
 Row = TypeVar("Row", bound=Base)
 
@@ -125,10 +127,14 @@ class Store(Curating):
             row.provenance = joined(row.provenance, provenance)
 
     def add_epoch(self, run_id: int, record: EpochRecord) -> None:
-        """Store an epoch; an epoch that is reported again, after a stop, replaces its row."""
+        """Store an epoch and its records; an epoch that is reported again, after a stop, replaces its rows."""
         with self._writing() as session:
             _there(session, RunRow, run_id)
-            session.merge(EpochRow(run_id=run_id, **dataclasses.asdict(record)))
+            seen = [dataclasses.asdict(one) | {"counts": list(one.counts)} for one in record.histograms]
+            plain = {field: value for field, value in vars(record).items() if field not in ("histograms", "curve")}
+            session.merge(EpochRow(run_id=run_id, **plain, histograms=[HistogramRow(**one) for one in seen]))
+            for point in record.curve:
+                _add_point(session, run_id, record.epoch, point)
 
     def add_checkpoint(self, run_id: int, name: str, epoch: int, sha256: str) -> None:
         """Store a checkpoint. A stored one takes the new hash; if it has evaluations, it stays as it is."""
@@ -199,8 +205,13 @@ class Store(Curating):
                     duration_s=block.duration_s,
                     warnings=list(block.warnings),
                     margins=None if block.margins is None else pack_margins(block.margins),
+                    predicted=None if block.predicted is None else pack_classes(block.predicted),
                 )
             )
+            evaluation.adversarial += [
+                AdversarialImageRow(place=block.start + i, pixels=zlib.compress(pixels))
+                for i, pixels in enumerate(block.adversarial)
+            ]
 
     def add_examination(
         self,
@@ -221,6 +232,18 @@ class Store(Curating):
                 session.flush()
             known = {"settings": settings, "duration_s": duration_s, "provenance": provenance, "findings": rows}
             session.add(ExaminationRow(**key, **known, created_utc=now()))
+
+
+def _add_point(session: Session, run_id: int, epoch: int, point: CurvePoint) -> None:
+    """Store a point of a curve, and the curve if it is its first point."""
+    key = {"run_id": run_id, "part": point.part, "attack": point.attack, "images": point.images}
+    key["settings_sha256"] = digest(point.settings)
+    curve = session.scalar(select(CurveRow).filter_by(**key))
+    if curve is None:
+        curve = CurveRow(**key, settings=point.settings)
+        session.add(curve)
+        session.flush()
+    session.merge(CurvePointRow(curve_id=curve.id, epoch=epoch, correct=point.correct, duration_s=point.duration_s))
 
 
 def _there(session: Session, kind: type[Row], number: int) -> Row:

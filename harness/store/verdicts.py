@@ -1,9 +1,10 @@
-"""Verdicts of examples as bits, margins as half floats."""
+"""Verdicts of examples as bits, margins as half floats, predicted classes as numbers of two bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+_CLASS, _NO_CLASS = "<u2", 65535
 _MARGIN = "<f2"  # float16, little-endian on every machine: its three to four digits are enough to order examples
 
 
@@ -34,3 +35,22 @@ def unpack_margins(packed: bytes) -> list[float]:
 
     margins: list[float] = np.frombuffer(packed, _MARGIN).astype(float).tolist()
     return margins
+
+
+def pack_classes(classes: Sequence[int]) -> bytes:
+    """Predicted classes to two bytes each; -1 is none."""
+    import numpy as np
+
+    numbers = np.asarray(classes, np.int64)
+    if (numbers < -1).any() or (numbers >= _NO_CLASS).any():
+        raise ValueError(f"classes must lie in [-1, {_NO_CLASS})")
+    return np.where(numbers < 0, _NO_CLASS, numbers).astype(_CLASS).tobytes()
+
+
+def unpack_classes(packed: bytes) -> list[int]:
+    """The inverse of ``pack_classes``."""
+    import numpy as np
+
+    numbers = np.frombuffer(packed, _CLASS).astype(np.int64)
+    classes: list[int] = np.where(numbers == _NO_CLASS, -1, numbers).tolist()
+    return classes

@@ -85,5 +85,5 @@ class TrainingState:
         document = torch.load(file, map_location=device, weights_only=True)
         if document["identity"] != identity:
             raise HarnessError(f"{file} belongs to another run; move {directory} away, or choose another --runs-dir")
-        records = [EpochRecord(**record) for record in document.pop("records")]
+        records = [EpochRecord.from_document(record) for record in document.pop("records")]
         return cls(**document, records=records)

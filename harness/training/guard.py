@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,22 +12,24 @@ from typing import Any
 from torch import Tensor, nn
 
 from harness.errors import listed
-from harness.plugin.method import Log, Method, Step
+from harness.plugin.method import Bins, Log, Method, Step, Tally
 from harness.plugin.network import Network
 from harness.plugin.settings import Plugin
 from harness.plugin.wrapper import Loss, Wrapper
 from harness.registry.faults import blaming, fault, modes_held, suspect
 from harness.training.effects import ADVICE, seen, touched
+from harness.training.histograms import OtherBins
 from harness.training.memory import require_savable
 
+MOST_BINS = 1000  # of a histogram
 _VALUES_EVERY = 5  # values are compared at every fifth call of a loss; otherwise only torch's write counts, almost free
 
 
 def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper] = ()) -> Loss:
     """The method's loss, checked: a broken contract raises a PluginFault that names the method and its file.
 
-    The loss must be a scalar with a gradient, and log scalar tensors. It must leave unchanged what belongs to the
-    engine: the modes of modules, ``requires_grad``, torch's modes, weights, their gradients, and the batch.
+    The loss must be a scalar with a gradient. It logs scalars, and counts vectors. It must leave unchanged what belongs
+    to the engine: the modes of modules, ``requires_grad``, torch's modes, weights, their gradients, and the batch.
     """
     plugins: list[Plugin] = [method, *([network] if network is not None else []), *wrappers]
     calls = itertools.count()
@@ -37,7 +40,8 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
         held = seen(step, values=next(calls) % _VALUES_EVERY == 0)
         before = _state(step.model)
         with modes_held(doer, doing), blaming(plugins):
-            value: Any = method.loss(replace(step, log=_checked_log(method, step.log)))
+            log, tally = _checked_log(method, step.log), _checked_tally(method, step.tally)
+            value: Any = method.loss(replace(step, log=log, tally=tally))
         _check_loss(method, value, step)
         changed = [name for name, state in _state(step.model).items() if before.get(name) != state]
         if changed:
@@ -82,6 +86,28 @@ def _checked_log(method: Method, log: Log) -> Log:
         if given.is_complex():
             raise fault(method, f"it logs {name} as {given.dtype}; log a real number, such as value.abs()")
         log(name, value)
+
+    return checked
+
+
+def _checked_tally(method: Method, tally: Tally) -> Tally:
+    def checked(name: str, values: Tensor, bins: Bins) -> None:
+        given: Any = values
+        if not isinstance(name, str):
+            raise fault(method, f"it counts under the name {name!r}; a name must be a string")
+        if not isinstance(given, Tensor) or given.dim() != 1 or given.is_complex():
+            kind = f"{given.dtype} of shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+            raise fault(method, f"it counts {name} as {kind}; count real numbers of shape (batch,)")
+        whole = isinstance(bins.number, int) and 1 <= bins.number <= MOST_BINS
+        if not (whole and math.isfinite(bins.low) and math.isfinite(bins.high) and bins.low < bins.high):
+            rule = f"give low < high, and 1 to {MOST_BINS} bins"
+            raise fault(method, f"it counts {name} from {bins.low} to {bins.high} in {bins.number} bins; {rule}")
+        try:
+            tally(name, values, bins)
+        except OtherBins:
+            raise fault(
+                method, f"it counts {name} in other bins than before; use one range and number of bins"
+            ) from None
 
     return checked
 

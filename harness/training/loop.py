@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +34,10 @@ from harness.runtime.seeds import derive_seed, generator, global_seed
 from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.guard import guarded, moving_once
+from harness.training.histograms import Histograms
 from harness.training.means import Means
 from harness.training.rebuilt import Rebuilding
+from harness.training.recorder import Recorder
 from harness.training.remembered import Remembered
 from harness.training.wrapped import held_backward, published
 
@@ -77,6 +82,7 @@ class Trainer:
     Args:
         craft: crafts the variants that the method trains on. With the faster one, the network is laid out to be faster
             in the update's own passes, too, if method and wrappers ship.
+        recorder: measures accuracies after some epochs, on a copy of the network.
     """
 
     def __init__(
@@ -89,9 +95,10 @@ class Trainer:
         directory: Path,
         wrappers: Sequence[Wrapper] = (),
         craft: Crafter = ascend,
+        recorder: Recorder | None = None,
     ) -> None:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
-        self.network, self.wrappers, self.craft = network, wrappers, craft
+        self.network, self.wrappers, self.craft, self.recorder = network, wrappers, craft, recorder
         self._updated = False
         self._loss_of_an_update = moving_once(method, guarded(method, network, wrappers), wrappers)
         training = dict(spec.training)
@@ -129,9 +136,22 @@ class Trainer:
                 record = self.train_epoch(epoch, report)
                 if epoch in checkpoint_epochs(self.protocol).values():
                     rebuilding.refuse_lost_state(self.model, resumed=resumed)
+                if self.recorder is not None and self.recorder.due(epoch):
+                    copied = rebuilding.rebuilt(self._published_apart())
+                    record = replace(record, curve=self.recorder.points(copied, epoch))
                 with blaming([self.method, self.network, *self.wrappers]):
                     self._remembered.refuse_lost()
                     self._keep(state, record, report)
+
+    def _published_apart(self) -> dict[str, Tensor]:
+        """The weights that a checkpoint would hold now. What a wrapper remembers stays as it was."""
+        theirs = [wrapper for wrapper in self.wrappers if not ships(type(wrapper))]
+        with process_kept(), global_seed(self.device, 0), blaming(self.wrappers):
+            kept = [copy.deepcopy(wrapper.state_dict()) for wrapper in theirs]
+            weights = published(self.wrappers, self.model)
+            for wrapper, state in zip(theirs, kept, strict=True):
+                wrapper.load_state_dict(state)
+        return weights
 
     def begin(self) -> None:
         """Have the method and the wrappers prepare the network, and make the optimiser; once, before any epoch."""
@@ -203,7 +223,7 @@ class Trainer:
     def _epoch(self, epoch: int, report: Report) -> EpochRecord:
         images = len(self.dataset.train)
         batches = len(batch_sizes(images, self.protocol.batch_size))
-        means = Means(self.device)
+        means, histograms = Means(self.device), Histograms()
         attack_draws = generator(self.device, self.spec.train_seed, "attack", epoch)
         self.model.train()
         started = shown = time.perf_counter()
@@ -211,7 +231,8 @@ class Trainer:
             progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.protocol, epoch, index / batches)
-            step = Step(x, y, self.model, self.threat, progress, attack_draws, means.add, craft=self.craft)
+            told: dict[str, Any] = {"log": means.add, "tally": histograms.add, "craft": self.craft}
+            step = Step(x, y, self.model, self.threat, progress, attack_draws, **told)
             means.add_loss(self._update(step))
             now = time.perf_counter()
             if now - shown >= PROGRESS_INTERVAL_S:  # seldom: reading the loss waits for the device
@@ -226,7 +247,8 @@ class Trainer:
         if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
             raise TrainingFailed("a weight is not finite", epoch, None)
         duration = time.perf_counter() - started
-        return EpochRecord(epoch, means.loss(), learning_rate(self.protocol, epoch), images, duration, means.read())
+        lr, seen = learning_rate(self.protocol, epoch), histograms.read()
+        return EpochRecord(epoch, means.loss(), lr, images, duration, means.read(), seen)
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         return epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, epoch)

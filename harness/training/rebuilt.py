@@ -61,16 +61,21 @@ class Rebuilding:
             PluginFault: their logits differ, or a new network's logits differ from those before the training.
         """
         with blaming(self._plugins):
-            apart = _apart(_answers(self._rebuilt(self._weights), self._images), self._answers)
+            apart = _apart(_answers(self.rebuilt(self._weights), self._images), self._answers)
         self._refuse(apart, "a new network answers otherwise than a network with the same weights before the training")
-        rebuilt = self._rebuilt(trained.state_dict())
+        rebuilt = self.rebuilt(trained.state_dict())
         for training in (False, True) if resumed else (False,):
             with blaming(self._plugins):
                 apart = difference(trained, rebuilt, self._images, training=training)
             mode = "in training mode, from which it was resumed, " if training else ""
             self._refuse(apart, f"{mode}the trained network answers otherwise than one rebuilt from its weights")
 
-    def _rebuilt(self, weights: Mapping[str, Tensor]) -> nn.Module:
+    def rebuilt(self, weights: Mapping[str, Tensor]) -> nn.Module:
+        """A new network with these weights.
+
+        Raises:
+            PluginFault: it does not take them.
+        """
         with blaming(self._plugins):
             network = self._build()
         try:

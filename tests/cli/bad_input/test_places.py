@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.store.schema import VERSION_TABLE
+from harness.store.schema_base import VERSION_TABLE
 from harness.store.store import Store
 from tests.cli.bad_input.given import RUN
 from tests.cli.conftest import Refused

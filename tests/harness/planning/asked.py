@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.planning.request import RunRequest
 from harness.planning.run_job import RunJob, resolve_run
 
-DIGITS = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu")
+DIGITS = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu", eval_every=0)
 
 
 def jobs(**changes: Any) -> list[RunJob]:

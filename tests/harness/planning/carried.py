@@ -27,7 +27,8 @@ VALUES = (
     "evaluation.attacks=natural,pgd,cw",
 )
 HERE: dict[str, Any] = {"host": host(), "device": "cpu"}
-REQUEST = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu", seeds=2, checks=False)
+DIGITS = {"network": "smallcnn", "dataset": "digits", "device": "cpu", "eval_every": 0}
+REQUEST = RunRequest(methods=("sat",), seeds=2, checks=False, **DIGITS)
 
 
 def jobs(*values: str, **changes: Any) -> list[RunJob]:

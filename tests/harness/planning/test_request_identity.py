@@ -77,6 +77,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "train_seeds": [1, 4],
         "limit": [3],
         "checks": [False],
+        "eval_every": [0, 1],
         "device": [None],
         "plain": [True],
         "data_dir": [tmp_path / "other"],

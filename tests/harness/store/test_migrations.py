@@ -16,7 +16,8 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import URL
 
 from harness.store import database, migrations
-from harness.store.schema import VERSION_TABLE, Base
+from harness.store.schema import METADATA
+from harness.store.schema_base import VERSION_TABLE
 from harness.store.store import Store
 from tests.harness.store.entries import CARRIED
 
@@ -46,11 +47,11 @@ class TestMigrations:
         options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
         with migrated.connect() as connection:
             context = MigrationContext.configure(connection, opts=options)
-            assert compare_metadata(context, Base.metadata) == []
+            assert compare_metadata(context, METADATA) == []
 
     def test_constraints_are_those_of_the_models_too(self, migrated: Engine) -> None:  # Alembic compares no CHECK
         engine = create_engine("sqlite://")
-        Base.metadata.create_all(engine)
+        METADATA.create_all(engine)
         assert structure(migrated) == structure(engine)
         engine.dispose()
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from harness.errors import StoreError
 from harness.store import database
-from harness.store.schema import VERSION_TABLE
+from harness.store.schema_base import VERSION_TABLE
 from harness.store.store import Store
 from tests.harness.store.entries import make_spec, snapshot, start, start_evaluation
 

@@ -163,4 +163,10 @@ def test_the_published_findings_are_all_there(published: Path) -> None:
 
 def test_a_new_database_has_them_too_after_every_later_step(varied: Path) -> None:
     names = {row["name"] for row in select(varied, "SELECT name FROM sqlite_master WHERE type = 'view'")}
-    assert names == {"runs_overview", "evaluations_overview", "leaderboard_by_network", "findings_overview"}
+    assert names == {
+        "runs_overview",
+        "evaluations_overview",
+        "leaderboard_by_network",
+        "findings_overview",
+        "curves_overview",
+    }

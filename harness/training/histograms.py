@@ -1,0 +1,43 @@
+"""Histograms over an epoch, counted on the device, so that counting does not wait for the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from harness.events import Histogram
+from harness.plugin.method import Bins
+
+
+class OtherBins(Exception):
+    """A name was counted in other bins before."""
+
+
+class Histograms:
+    """Histograms of what a method counts in an epoch, by name."""
+
+    def __init__(self) -> None:
+        self._counted: dict[str, tuple[Bins, Tensor, Tensor]] = {}  # bins, their inner edges, the counts
+
+    def add(self, name: str, values: Tensor, bins: Bins) -> None:
+        """Count one batch's values.
+
+        Raises:
+            OtherBins: the name was counted in other bins before.
+        """
+        if name not in self._counted:
+            edges = torch.linspace(bins.low, bins.high, bins.number + 1, dtype=torch.float64, device=values.device)
+            counts = torch.zeros(bins.number, dtype=torch.int64, device=values.device)
+            self._counted[name] = bins, edges[1:-1].contiguous(), counts
+        known, inner, counts = self._counted[name]
+        if bins != known:
+            raise OtherBins
+        places = torch.bucketize(values.detach().double(), inner, right=True)
+        counts.index_add_(0, places, torch.ones_like(places))
+
+    def read(self) -> tuple[Histogram, ...]:
+        """The histograms, by name. Waits for the device."""
+        return tuple(
+            Histogram(name, bins.low, bins.high, tuple(counts.tolist()))
+            for name, (bins, _, counts) in sorted(self._counted.items())
+        )
