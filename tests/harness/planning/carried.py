@@ -27,7 +27,7 @@ VALUES = (
     "evaluation.attacks=natural,pgd,cw",
 )
 HERE: dict[str, Any] = {"host": host(), "device": "cpu"}
-DIGITS = {"network": "smallcnn", "dataset": "digits", "device": "cpu", "eval_every": 0}
+DIGITS: dict[str, Any] = {"network": "smallcnn", "dataset": "digits", "device": "cpu", "eval_every": 0}
 REQUEST = RunRequest(methods=("sat",), seeds=2, checks=False, **DIGITS)
 
 
