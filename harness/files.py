@@ -6,9 +6,10 @@ Folders that a process works in are marked, so that no other process removes the
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,6 +47,34 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files: all of them or none. Their directories must exist.
+
+    Another process may see some of the new files before the others.
+
+    Raises:
+        OSError: a file could not be written. Every old file is unchanged, and no temporary file is left.
+    """
+    for path in contents:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, f"{path} is a directory")
+    with contextlib.ExitStack() as stack:
+        made = {path: path.with_name(f".{secrets.token_hex(8)}.tmp") for path in contents}
+        for path, temporary in made.items():
+            stack.callback(temporary.unlink, missing_ok=True)
+            atomic_write_bytes(temporary, contents[path])
+        with contextlib.ExitStack() as undo:
+            for path, temporary in made.items():
+                aside = path.with_name(f".{secrets.token_hex(8)}.old")
+                if path.exists() or path.is_symlink():
+                    path.rename(aside)
+                    undo.callback(aside.replace, path)
+                    stack.callback(aside.unlink, missing_ok=True)
+                temporary.rename(path)
+                undo.callback(path.unlink)
+            undo.pop_all()
 
 
 def require_writable(directory: Path) -> None:

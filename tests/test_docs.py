@@ -16,7 +16,7 @@ from tests.command import exit_code
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [ROOT / "docs" / f"{name}.md" for name in ("plugins", "methods", "results", "evaluation", "site")]
+PAGES = [ROOT / "docs" / f"{name}.md" for name in ("plugins", "methods", "results", "evaluation", "site", "figures")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -24,7 +24,7 @@ def test_what_a_page_says_works(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if page.stem == "results":  # it speaks of the published database, beside which it is read
+    if page.stem in ("results", "figures"):  # they speak of the published database, beside which they are read
         shutil.copy(ROOT / "leaderboard.db", tmp_path)
     commands = 0
     for language, text in BLOCK.findall(page.read_text()):

@@ -60,6 +60,12 @@ def _protocols() -> Iterable[str]:
     return protocol_names()
 
 
+def _figures() -> Iterable[str]:
+    from harness.figures.catalogue import PLOTS
+
+    return (*PLOTS, "all")
+
+
 def _stored(context: typer.Context, read: Callable[[Any], Iterable[str]]) -> Iterable[str]:
     """What the database has; nothing where it cannot be read."""
     from harness.errors import HarnessError
@@ -101,6 +107,7 @@ of_kind = _choice(lambda context: _names(f"{context.params.get('kind')}s", conte
 kinds = _choice(lambda _: (kind.noun for kind in _kinds().values()))
 listed_kinds = _choice(lambda _: (*_kinds(), "protocols"))
 protocols = _choice(lambda _: _protocols())
+figures = _choice(lambda _: _figures())
 checkpoints = words("early", "last")
 runs = _choice(lambda context: _stored(context, _runs_and_models))
 tags = _choice(lambda context: _stored(context, _tags))

@@ -14,6 +14,7 @@ from harness.cli import (
     compare,
     evaluate,
     export,
+    figures,
     leaderboard,
     listing,
     plugins,
@@ -90,6 +91,13 @@ _add("bench", bench.bench, "bench", "bench --arch smallcnn --json", "bench --dev
 _add("runs", runs.runs, "runs", "runs --dataset digits --state done --sort figure")
 _add("show", show.show, "show 12", "show 'lrat floor=pgd'", "show digits --as protocol")
 _add("site", site.site, "site", "site --out public --db results.db")
+_add(
+    "figures",
+    figures.figures,
+    "figures",
+    "figures methods trade-off --dataset digits --out paper",
+    "figures all --dataset digits --attack autoattack",
+)
 _add("note", remarks.note, "note 12 'the figures of Table 2'", "note 12 ''")
 _add("tag", remarks.tag, "tag 12 13 --add paper --remove draft")
 _add("rm", remove.remove, "rm 12", "rm 3 4 --weights --yes")

@@ -1,0 +1,133 @@
+"""``harness figures``: figures for papers, as PNG, SVG, and the CSV of what is drawn."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from harness.cli import completion
+from harness.cli.grouped import grouped
+from harness.cli.options import DB, PLUGINS, RUNS_DIR, Rows, argument, of_output, of_rows, option, place
+from harness.errors import HarnessError, SettingError
+
+if TYPE_CHECKING:
+    from harness.figures.material import Material
+    from harness.figures.plot import Plot
+
+ALL = "all"
+of_images = partial(option, "Figures from images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Which figures of the rows are drawn."""
+
+    attack: str | None = of_rows(
+        "--attack NAME",
+        "Show the accuracy under this attack, or worst_case, as robust accuracy.",
+        shown="the last attack",
+        complete=completion.attacks,
+    )
+    methods: list[str] | None = of_rows(
+        "--method NAME",
+        "Draw this method with all its variants, or one label; may be repeated.",
+        complete=completion.methods,
+    )
+    limit: int | None = of_rows("--limit N", "Rows of this number of attacked test images alone.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """How a figure passes images through networks; figures that are made from the store alone do not."""
+
+    images: int | None = of_images("--images N", "Pass only the first N test images through the networks.", shown="all")
+    device: str | None = of_images(
+        "--device DEVICE",
+        "The device to compute on: cpu, cuda, or cuda:N.",
+        shown="cuda if there is one",
+        complete=completion.words("cpu", "cuda"),
+    )
+
+
+@grouped
+def figures(
+    names: Annotated[
+        list[str] | None,
+        argument("NAME", "Figures, by name, or all; no name: list the figures.", complete=completion.figures),
+    ] = None,
+    *,
+    dataset: str | None = of_rows("--dataset NAME", "Rows on this data set alone.", complete=completion.datasets),
+    rows: Rows,
+    drawn: Drawn,
+    inference: Inference,
+    runs_dir: Path = RUNS_DIR,
+    data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data")),
+    db: str | None = DB,
+    plugins: list[Path] | None = PLUGINS,
+    out: Path = of_output("--out DIR", "The folder to write NAME.png, NAME.svg, and NAME.csv into.", Path("figures")),
+) -> None:
+    """Draw figures for papers: NAME.png, NAME.svg, and NAME.csv, the numbers that are drawn."""
+    from harness.figures.catalogue import PLOTS, plot_called
+
+    if not names:
+        _list(PLOTS)
+        return
+    if ALL in names and len(names) > 1:
+        raise SettingError("all is refused beside other names: it means every figure; leave them out")
+    chosen = list(PLOTS.values()) if names == [ALL] else [plot_called(name) for name in dict.fromkeys(names)]
+    if out.exists() and not out.is_dir():
+        raise HarnessError(f"--out {out} is refused: it is a file; name a folder")
+    from harness.figures.material import Material
+    from harness.figures.style import require_matplotlib
+    from harness.figures.writing import write_figures
+    from harness.leaderboard.board import Selection
+    from harness.store.store import Store
+
+    require_matplotlib()
+    store = Store.read(db)
+    material = Material(
+        store=store,
+        selection=Selection(dataset=dataset, sort=drawn.attack, methods=tuple(drawn.methods or ()), **vars(rows)),
+        limit=drawn.limit,
+        images=inference.images,
+        device=inference.device,
+        runs_dir=runs_dir,
+        data_dir=data_dir,
+        plugins=tuple(plugins or ()),
+    )
+    files = _files(chosen, material, skip=names == [ALL])
+    store.close()
+    write_figures(out, files)
+    print("\n".join(str(out / name) for name in files))
+
+
+def _list(plots: dict[str, Plot]) -> None:
+    """Print the figures, with what each needs."""
+    width = max(len(name) for name in plots)
+    for name, plot in plots.items():
+        of_paper = f" ({plot.paper} of Gao et al. 2021)" if plot.paper else ""
+        print(f"{name:{width}}  {plot.title}{of_paper}\n{'':{width}}  needs {plot.needs}")
+
+
+def _files(chosen: list[Plot], material: Material, *, skip: bool) -> dict[str, bytes]:
+    """The files of the figures.
+
+    Args:
+        skip: leave out, with a note, a figure that cannot be made; one at least must be left.
+    """
+    from harness.figures.writing import rendered
+
+    files: dict[str, bytes] = {}
+    for plot in chosen:
+        try:
+            files |= rendered(plot, plot.data(material))
+        except HarnessError as error:
+            if not skip:
+                raise HarnessError(f"{plot.name}: {error}") if len(chosen) > 1 else error from None
+            print(f"note: {plot.name} is left out: {error}", file=sys.stderr)
+    if not files:
+        raise HarnessError("no figure can be drawn of these rows: the notes above say why")
+    return files

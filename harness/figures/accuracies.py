@@ -1,0 +1,83 @@
+"""The accuracies of a row with their 95 % intervals, as figures show them: over training seeds, or over test images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.figures.marks import Marks, Value
+from harness.leaderboard.board import Board, Row
+from harness.leaderboard.cells import full_name, range_text
+from harness.leaderboard.columns import VerdictsById
+from harness.statistics.figures import t_interval, wilson
+
+TRAINING_SEEDS, TEST_IMAGES = "training seeds", "test images"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An accuracy in percent with its 95 % interval, and what the interval is over.
+
+    Attributes:
+        value: the mean over training seeds of each network's median over attack seeds; for one network its median.
+        low, high: Student's interval over ``n`` training seeds; for one network Wilson's over ``n`` test images. As
+            Student's is, it may pass 0 or 100.
+    """
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    n: int
+
+    def columns(self, prefix: str = "") -> dict[str, Value]:
+        """The accuracy as columns of a figure's data."""
+        values: dict[str, Value] = {"value": self.value, "low": self.low, "high": self.high}
+        return {f"{prefix}{name}": value for name, value in (values | {"over": self.unit, "n": self.n}).items()}
+
+
+def accuracy(board: Board, row: Row, column: str) -> Accuracy | None:
+    """A row's accuracy in a column; None where it has none."""
+    figure = row.metrics.get(column)
+    if figure is None or not board.examples:
+        return None
+    if figure.train is not None:
+        interval = t_interval(figure.train.mean, figure.train.std, figure.train.n)
+        assert interval is not None
+        return Accuracy(figure.train.mean, interval.low, interval.high, TRAINING_SEEDS, figure.train.n)
+    interval = wilson(figure.median, board.examples)
+    return Accuracy(figure.median, interval.low, interval.high, TEST_IMAGES, board.examples)
+
+
+def of_each_network(board: Board, row: Row, column: str, verdicts: VerdictsById) -> Iterator[tuple[int | None, float]]:
+    """The training seed of each network of the row that has a figure in the column, and the figure, in percent."""
+    held = board.column(column)
+    for network in sorted(row.networks, key=lambda network: network.train_seed or 0):
+        evaluations = held.evaluations(network)
+        if all(evaluations.values()):
+            together = [e for of_attack in evaluations.values() for e in of_attack]
+            yield network.train_seed, held.figure(together, verdicts)
+
+
+def about(board: Board) -> dict[str, Value]:
+    """What holds for the whole board, as columns of a figure's data."""
+    return {
+        "dataset": board.dataset,
+        "protocol": f"{board.protocol} [{board.fingerprint[:8]}]",
+        "images": board.examples,
+        "epsilon": board.scope.epsilon if board.scope is not None else None,
+        "norm": board.scope.norm if board.scope is not None else None,
+    }
+
+
+def named(board: Board, row: Row) -> dict[str, Value]:
+    """Which row it is: the name that the figure shows, and the method whose colour and marker it has."""
+    return {"row": full_name(board, row), "method": row.method}
+
+
+def over_text(marks: Marks, column: str = "over", count: str = "n") -> str:
+    """What the intervals of a figure are over: ``95 % intervals over 5 training seeds``."""
+    units = dict.fromkeys((row[column], row[count]) for row in marks.rows if row[column] is not None)
+    by_unit = {unit: [n for other, n in units if other == unit] for unit, _ in units}
+    parts = [f"{range_text([int(n or 0) for n in counts])} {unit}" for unit, counts in by_unit.items()]
+    return f"95 % intervals over {' or '.join(parts)}"

@@ -1,0 +1,129 @@
+"""What figures are made from: the store, the rows that were chosen, and the places of weights and images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.errors import HarnessError, SettingError, visible
+from harness.leaderboard.board import MEASURED, Board, Selection
+from harness.leaderboard.contestants import newest, trained_by
+from harness.leaderboard.ranking import boards, unranked
+from harness.leaderboard.showing import no_match
+from harness.store.records import RunRecord
+from harness.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What a figure may read.
+
+    Attributes:
+        selection: which measured rows; ``sort`` is the attack, or the worst case, that figures show as robust accuracy.
+        limit: the number of attacked test images of the rows; None: any.
+        images: how many test images a figure passes through the networks; None: all. Figures that are made from the
+            store alone do not read it.
+        device: where a figure passes images through networks; None: CUDA if there is one.
+        plugins: the user's plugin files.
+    """
+
+    store: Store
+    selection: Selection = field(default_factory=Selection)
+    limit: int | None = None
+    images: int | None = None
+    runs_dir: Path = Path("runs")
+    data_dir: Path = Path("data")
+    device: str | None = None
+    plugins: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        for option, count in (("--limit", self.limit), ("--images", self.images)):
+            if count is not None and count < 1:
+                raise SettingError(f"{option} {count} is refused: it must be 1 or more")
+
+    def boards(self) -> list[Board]:
+        """The measured boards that were chosen, with their rows ranked; at least one.
+
+        Raises:
+            HarnessError: no row matches; says which option leaves none.
+        """
+        wanted = replace(self.selection, source=MEASURED)
+        found = boards(self.store, wanted)
+        if not found:
+            raise HarnessError(no_match(unranked(self.store), wanted))
+        fitting = [board for board in found if self.limit in (None, board.examples)]
+        if not fitting:
+            counts = sorted({board.examples or 0 for board in found})
+            raise HarnessError(
+                f"no row matches --limit {self.limit}; there are rows of {', '.join(map(str, counts))} test images"
+            )
+        return fitting
+
+    def board(self) -> Board:
+        """The one board that was chosen.
+
+        Raises:
+            HarnessError: no row matches, or rows of several boards do, which cannot be compared; names the choices.
+        """
+        found = self.boards()
+        if len(found) > 1:
+            raise HarnessError(_choices(found))
+        return found[0]
+
+    def runs(self) -> list[RunRecord]:
+        """The newest complete run of each identity that was chosen, all of one data set and one training protocol.
+
+        Attacked or not, for figures from records that the training made. ``--checkpoint`` does not choose here.
+
+        Raises:
+            HarnessError: no run matches, or the runs cannot be compared; names the choices.
+        """
+        chosen, protocols = self.selection, self.store.protocols()
+        trainings = {
+            p.training_sha256: f"{p.name} [{p.fingerprint[:8]}]"
+            for p in protocols
+            if chosen.protocol is None or chosen.protocol == p.name or p.fingerprint.startswith(chosen.protocol)
+        }
+        found = [
+            run
+            for run in newest(self.store.runs())
+            if chosen.dataset in (None, run.dataset.name)
+            and chosen.network in (None, run.network)
+            and run.training_sha256 in trainings
+            and (not chosen.methods or not {*known_names(run)}.isdisjoint(chosen.methods))
+        ]
+        if not found:
+            raise HarnessError("no complete run matches the options; `harness runs` lists the runs that there are")
+        if len({run.dataset.fingerprint for run in found}) > 1:
+            names = ", ".join(sorted({visible(run.dataset.name) for run in found}))
+            raise HarnessError(f"runs on two data sets cannot be compared: {names}; choose one with --dataset")
+        if len({run.training_sha256 for run in found}) > 1:
+            names = ", ".join(sorted({trainings[run.training_sha256] for run in found}))
+            raise HarnessError(f"runs under two protocols cannot be compared: {names}; choose one with --protocol")
+        return found
+
+
+def known_names(run: RunRecord) -> tuple[str, str, str]:
+    """What ``--method`` may call a run: its method, its label, and its label without code."""
+    trained = trained_by(run)
+    return trained.method, trained.label, trained.short_label
+
+
+def _choices(found: Sequence[Board]) -> str:
+    """Why several boards are refused, and the options that choose one."""
+    options = [
+        option
+        for option, values in (
+            ("--dataset", {board.dataset for board in found}),
+            ("--protocol", {board.fingerprint for board in found}),
+            ("--limit", {board.examples for board in found}),
+        )
+        if len(values) > 1
+    ]
+    held = "; ".join(
+        f"{visible(board.dataset)} under {visible(board.protocol)} [{board.fingerprint[:8]}], {board.examples} images"
+        for board in found
+    )
+    how = f"choose one with {' or '.join(options)}" if options else "keep each of them in a database of its own"
+    return f"figures of {len(found)} boards cannot be compared: {held}; {how}"
