@@ -75,9 +75,9 @@ def named(board: Board, row: Row) -> dict[str, Value]:
     return {"row": full_name(board, row), "method": row.method}
 
 
-def over_text(marks: Marks, column: str = "over", count: str = "n") -> str:
+def over_text(marks: Marks, prefix: str = "") -> str:
     """What the intervals of a figure are over: ``95 % intervals over 5 training seeds``."""
-    units = dict.fromkeys((row[column], row[count]) for row in marks.rows if row[column] is not None)
-    by_unit = {unit: [n for other, n in units if other == unit] for unit, _ in units}
-    parts = [f"{range_text([int(n or 0) for n in counts])} {unit}" for unit, counts in by_unit.items()]
-    return f"95 % intervals over {' or '.join(parts)}"
+    over, n = f"{prefix}over", f"{prefix}n"
+    units = dict.fromkeys((row[over], row[n]) for row in marks.rows if row[over] is not None)
+    counts = {unit: [int(n or 0) for other, n in units if other == unit] for unit, _ in units}
+    return f"95 % intervals over {' or '.join(f'{range_text(held)} {unit}' for unit, held in counts.items())}"

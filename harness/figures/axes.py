@@ -27,20 +27,29 @@ class Window:
         return max(low, self.low), min(high, self.high)
 
 
-def window(values: Sequence[float], ends: Sequence[tuple[float, float]]) -> Window:
+def window(
+    values: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    *,
+    others: Sequence[float] = (),
+    whole: bool = False,
+) -> Window:
     """The window that holds the values with their intervals.
 
     At most a third of the values lie below it, and only if a gap of 30 points or more is between them and the others.
 
     Args:
         ends: of each value's interval.
+        others: values of smaller marks, which the window holds too if they are not below the gap.
+        whole: hold every value, whatever the gaps.
     """
     order = sorted(range(len(values)), key=values.__getitem__)
     first = 0
-    for place in range(1, len(order) // 3 + 1):
+    for place in range(1, 1 if whole else len(order) // 3 + 1):
         if values[order[place]] - values[order[place - 1]] >= GAP:
             first = place
-    kept = [ends[i] for i in order[first:]] + [(values[i], values[i]) for i in order[first:]]
+    least = values[order[first]] - (GAP / 2 if first else 100.0)
+    kept = [ends[i] for i in order[first:]] + [(v, v) for v in (*values, *others) if v >= least]
     low = max(0.0, min(end[0] for end in kept))
     high = min(100.0, max(end[1] for end in kept))
     padding = max(PADDING * (high - low), 0.2)

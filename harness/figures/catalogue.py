@@ -5,8 +5,9 @@ from __future__ import annotations
 from harness.errors import UnknownName
 from harness.figures.methods import METHODS
 from harness.figures.plot import Plot
+from harness.figures.trade_off import TRADE_OFF
 
-PLOTS: dict[str, Plot] = {plot.name: plot for plot in (METHODS,)}
+PLOTS: dict[str, Plot] = {plot.name: plot for plot in (METHODS, TRADE_OFF)}
 """Every figure, in the order in which they are listed."""
 
 

@@ -59,7 +59,8 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
 def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -> None:
     means = marks.where(attack=attack, mark=MEAN)
     ends = [(number(mark, "low"), number(mark, "high")) for mark in means]
-    shown = window([number(mark, "value") for mark in means], ends)
+    seeds = marks.where(attack=attack, mark=NETWORK)
+    shown = window([number(mark, "value") for mark in means], ends, others=[number(mark, "value") for mark in seeds])
     axes.set_xlim(shown.low, shown.high)
     for mark in means:
         place, value, look = rows.index(mark["row"]), number(mark, "value"), look_of(str(mark["method"]))
@@ -68,8 +69,8 @@ def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -
             continue
         low, high = shown.clipped(number(mark, "low"), number(mark, "high"))
         axes.plot([low, high], [place, place], color=look.colour, linewidth=1.6, solid_capstyle="butt", zorder=2)
-        axes.plot([value], [place], color=look.colour, marker=look.marker, markeredgecolor="white", zorder=3)
-    for mark in marks.where(attack=attack, mark=NETWORK):
+        axes.plot([value], [place], color=look.colour, marker=look.marker, markeredgecolor="white", ls="none", zorder=3)
+    for mark in seeds:
         value, place, look = number(mark, "value"), rows.index(mark["row"]), look_of(str(mark["method"]))
         if shown.shows(value):
             axes.plot([value], [place + 0.3], ".", color=look.colour, markersize=3, markeredgewidth=0, alpha=0.7)
@@ -77,7 +78,7 @@ def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines.left.set_visible(False)
-    percent_ticks(axes.xaxis, 3)
+    percent_ticks(axes.xaxis)
 
 
 def _caption(marks: Marks) -> str:

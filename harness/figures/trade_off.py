@@ -1,0 +1,71 @@
+"""Natural against robust accuracy: what robustness costs on images that nobody attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.errors import HarnessError
+from harness.figures.accuracies import about, accuracy, named, over_text
+from harness.figures.axes import window
+from harness.figures.marks import Marks, Value, number
+from harness.figures.material import Material
+from harness.figures.plot import Canvas, Plot
+from harness.figures.scatter import Spot, draw_spots
+from harness.figures.style import COLUMN, QUIET, SMALL
+from harness.leaderboard.columns import TITLES
+
+NATURAL = "natural"
+
+
+def _data(material: Material) -> Marks:
+    return Marks.of(_rows(material))
+
+
+def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
+    board = material.board()
+    robust = board.ranked_by
+    if robust == NATURAL or NATURAL not in board.columns:
+        raise HarnessError(
+            f"trade-off shows natural against robust accuracy, and this board ranks by {robust}: give --attack pgd, or"
+            " another attack that changes images"
+        )
+    for row in board.rows:
+        across, up = accuracy(board, row, NATURAL), accuracy(board, row, robust)
+        if across is None or up is None:
+            raise HarnessError(
+                f"{row.label} has no accuracy under {NATURAL if across is None else robust}: harness run or harness"
+                " evaluate attacks it; or name the other rows with --method"
+            )
+        own = {**about(board), **named(board, row), "attack": TITLES.get(robust, robust)}
+        yield {**own, **across.columns("natural_"), **up.columns("robust_")}
+
+
+def _draw(marks: Marks, canvas: Canvas) -> None:
+    canvas.set_size_inches(COLUMN, 2.7)
+    axes = canvas.subplots()
+    spots = [
+        Spot(
+            str(row["row"]),
+            str(row["method"]),
+            number(row, "natural_value"),
+            (number(row, "natural_low"), number(row, "natural_high")),
+            number(row, "robust_value"),
+            (number(row, "robust_low"), number(row, "robust_high")),
+        )
+        for row in marks.rows
+    ]
+    shown = window([spot.x for spot in spots], [spot.x_ends for spot in spots], whole=True)
+    axes.set_xlim(shown.low, shown.high)
+    axes.set_xlabel("natural accuracy, %")
+    axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
+    canvas.supxlabel(f"{marks.only('images')} test images; {over_text(marks, 'robust_')}", fontsize=SMALL, color=QUIET)
+    draw_spots(canvas, axes, spots)
+
+
+TRADE_OFF = Plot(
+    name="trade-off",
+    title="Natural against robust accuracy, with 95 % intervals",
+    needs="attacked runs of one board: harness run sat trades --dataset digits --arch smallcnn --train-seeds 5",
+    data=_data,
+    draw=_draw,
+)

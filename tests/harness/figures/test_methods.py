@@ -1,0 +1,109 @@
+"""The figure of methods side by side: its numbers by hand from the verdicts, and its marks from its numbers."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import pytest
+from scipy import stats
+
+from harness.figures.marks import number
+from harness.figures.methods import METHODS
+from harness.store.store import Store
+from tests.harness.figures import made
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store.in_memory()
+
+
+def percents(known: made.Known, method: str, attack: str) -> list[float]:
+    """For each training seed the accuracy: the median over attack seeds, or right under every attack and seed."""
+    found = []
+    for seed in made.SEEDS:
+        of_network = {key[2:]: held for key, held in known.items() if key[:2] == (method, seed)}
+        if attack == "worst case":
+            right = sum(all(column) for column in zip(*of_network.values(), strict=True))
+            found.append(100 * right / made.IMAGES)
+        else:
+            shares = [100 * sum(held) / made.IMAGES for (name, _), held in of_network.items() if name == attack]
+            found.append(statistics.median(shares))
+    return found
+
+
+def test_means_intervals_and_networks_are_those_of_the_verdicts(store: Store) -> None:
+    known = made.fill(store)
+    marks = METHODS.data(made.material(store))
+    assert marks.distinct("attack") == ["natural", "pgd", "cw", "worst case"]
+    for method in made.SHARES:
+        for attack in ("natural", "pgd", "cw", "worst case"):
+            expected = percents(known, method, attack)
+            (mean,) = marks.where(mark="mean", row=method, attack=attack)
+            networks = marks.where(mark="network", row=method, attack=attack)
+            assert [row["train_seed"] for row in networks] == list(made.SEEDS)
+            assert [row["value"] for row in networks] == pytest.approx(expected)
+            assert mean["value"] == pytest.approx(statistics.fmean(expected))
+            half = stats.t.ppf(0.975, 2) * statistics.stdev(expected) / math.sqrt(3)
+            assert mean["high"] == pytest.approx(statistics.fmean(expected) + half)
+            assert mean["low"] == pytest.approx(statistics.fmean(expected) - half)
+            assert (mean["over"], mean["n"]) == ("training seeds", 3)
+    assert len(marks.rows) == 3 * 4 * (1 + 3)
+    assert (marks.only("images"), marks.only("epsilon"), marks.only("protocol")) == (40, 0.2, "tiny [11111111]")
+
+
+def test_rows_stand_in_the_order_of_their_ranks(store: Store) -> None:
+    known = made.fill(store)
+    medians = {m: statistics.median(percents(known, m, "pgd")) for m in made.SHARES}
+    marks = METHODS.data(made.material(store, sort="pgd"))
+    assert marks.distinct("row") == sorted(medians, key=lambda m: -medians[m])
+
+
+def test_one_network_a_row_has_wilsons_interval_and_no_dots(store: Store) -> None:
+    known = made.fill(store, seeds=[0])
+    marks = METHODS.data(made.material(store))
+    assert marks.distinct("mark") == ["mean"]
+    (mark,) = marks.where(row="trades", attack="cw")
+    share = percents_of_one(known)
+    interval = stats.binomtest(round(share * 40), 40).proportion_ci(method="wilson") if share * 40 % 1 == 0 else None
+    assert mark["value"] == pytest.approx(100 * share)
+    assert (mark["over"], mark["n"]) == ("test images", 40)
+    if interval is not None:
+        assert (mark["low"], mark["high"]) == pytest.approx((100 * interval.low, 100 * interval.high))
+
+
+def percents_of_one(known: made.Known) -> float:
+    return statistics.median(sum(known["trades", 0, "cw", seed]) / 40 for seed in (0, 1))
+
+
+def test_each_mark_is_drawn_where_its_row_says(store: Store) -> None:
+    made.fill(store)
+    marks = METHODS.data(made.material(store))
+    rows = marks.distinct("row")
+    with made.drawn(METHODS, marks) as canvas:
+        panels = [axes for axes in canvas.axes if axes.get_title(loc="left")]
+        assert [axes.get_title(loc="left") for axes in panels] == marks.distinct("attack")
+        for axes in panels:
+            attack = axes.get_title(loc="left")
+            low, _ = axes.get_xlim()
+            here = [row for row in marks.where(attack=attack) if number(row, "value") >= low]
+            expected = [(row["value"], rows.index(row["row"]) + 0.3 * (row["mark"] == "network")) for row in here]
+            assert sorted(made.points(axes)) == sorted(made.rounded(expected))
+            means = [row for row in here if row["mark"] == "mean"]
+            ends = [(max(number(row, "low"), low), min(number(row, "high"), axes.get_xlim()[1])) for row in means]
+            assert sorted(made.across(axes)) == sorted(made.rounded(ends))
+            written = [text.get_text() for text in axes.texts]
+            outside = [row for row in marks.where(attack=attack, mark="mean") if row not in here]
+            assert written == [f"◂ {number(row, 'value'):.1f}" for row in outside]
+        assert [text.get_text() for text in panels[0].get_yticklabels()] == rows
+
+
+def test_a_method_far_below_is_written_at_the_end_of_the_axis(store: Store) -> None:
+    made.fill(store)
+    marks = METHODS.data(made.material(store))
+    with made.drawn(METHODS, marks) as canvas:
+        (pgd,) = [axes for axes in canvas.axes if axes.get_title(loc="left") == "pgd"]
+        (mean,) = marks.where(row="standard", attack="pgd", mark="mean")
+        assert [text.get_text() for text in pgd.texts] == [f"◂ {mean['value']:.1f}"]
+        assert pgd.get_xlim()[0] > number(mean, "value")
