@@ -9,8 +9,8 @@ from typing import Any
 
 from harness.comparison.labels import Labels
 from harness.leaderboard.cells import interval_text
-from harness.plugin.ball import LINF, radius_text
-from harness.plugin.images import Images
+from harness.leaderboard.radii import radius_curves
+from harness.plugin.ball import radius_text
 from harness.site.packed import compact
 from harness.statistics.figures import plus_minus, summarise, wilson
 from harness.statistics.paired import robust_under_every
@@ -49,7 +49,7 @@ def checkpoint_document(
         "epoch": checkpoint.epoch,
         "sha256": checkpoint.sha256[:12],
         "attacks": [_attack(group, labels, verdicts) for group in _groups(checkpoint.evaluations, order)],
-        "radii": list(radius_curves(checkpoint.evaluations)),
+        "radii": list(radius_documents(checkpoint.evaluations)),
         "classes": None if labels is None else list(labels.names),
         "examinations": [_examination(e, checks) for e in checkpoint.examinations],
     }
@@ -129,34 +129,15 @@ def by_class(complete: Sequence[EvaluationRecord], labels: Labels, verdicts: Ver
     return correct, images
 
 
-def radius_curves(evaluations: Sequence[EvaluationRecord]) -> Iterator[Document]:
-    """Robust accuracy against epsilon, for each attack that was made at several radii with settings alike otherwise.
-
-    A step size that grows with the radius is alike. Natural accuracy on the same images is the point at 0.
-    """
-    found: dict[tuple[str, Images, str], dict[float, list[EvaluationRecord]]] = {}
-    for e in evaluations:
-        if e.complete and "epsilon" in e.settings:
-            radius = float(e.settings["epsilon"])
-            found.setdefault((e.attack, e.images, _alike(e.settings, radius)), {}).setdefault(radius, []).append(e)
-    natural = {e.images: e for e in evaluations if e.attack == "natural" and e.complete}
-    for (attack, images, _), by_radius in found.items():
-        if len(by_radius) > 1:
-            clean = {0.0: [natural[images]]} if images in natural and 0.0 not in by_radius else {}
-            yield {
-                "attack": attack,
-                "norm": next(iter(by_radius.values()))[0].settings.get("norm", LINF),
-                "images": images.count,
-                "points": [_point(radius, group) for radius, group in sorted((clean | by_radius).items())],
-            }
-
-
-def _alike(settings: Mapping[str, Any], radius: float) -> str:
-    """The settings without the radius, and with the step size as a fraction of it."""
-    rest = {key: value for key, value in settings.items() if key not in ("epsilon", "step_size")}
-    if "step_size" in settings and radius > 0:
-        rest["step"] = f"{settings['step_size'] / radius:.6g}"
-    return settings_text(rest)
+def radius_documents(evaluations: Sequence[EvaluationRecord]) -> Iterator[Document]:
+    """Robust accuracy against epsilon, for each attack that was made at several radii."""
+    for curve in radius_curves(evaluations):
+        yield {
+            "attack": curve.attack,
+            "norm": curve.norm,
+            "images": curve.images.count,
+            "points": [_point(radius, group) for radius, group in curve.points.items()],
+        }
 
 
 def _point(radius: float, group: Sequence[EvaluationRecord]) -> list[Any]:

@@ -12,7 +12,7 @@ import pytest
 from harness.comparison.labels import Labels
 from harness.events import EpochRecord, Finding
 from harness.plugin.images import Images
-from harness.site.evaluations import Checks, by_class, radius_curves, settings_text
+from harness.site.evaluations import Checks, by_class, radius_documents, settings_text
 from harness.site.runs import MOST_POINTS, curves, run_document
 from harness.store.records import ExaminationRecord
 from tests.harness.leaderboard.held import PROTOCOL, checkpoint, evaluation, run
@@ -77,7 +77,7 @@ def at(epsilon: float, correct: int, attack: str = "pgd", **settings: Any) -> An
 
 
 def test_robust_accuracy_against_the_radius_begins_with_natural_accuracy() -> None:
-    (curve,) = radius_curves([evaluation("natural", 190), at(0.2, 60), at(0.1, 120)])
+    (curve,) = radius_documents([evaluation("natural", 190), at(0.2, 60), at(0.1, 120)])
     assert [(point[1], point[2]) for point in curve["points"]] == [("0", 95.0), ("0.1", 60.0), ("0.2", 30.0)]
     assert curve["images"] == 200
     assert curve["points"][1][3:5] == pytest.approx([53.084, 66.539], abs=0.001)  # Wilson's, of 120 in 200
@@ -95,7 +95,7 @@ def test_robust_accuracy_against_the_radius_begins_with_natural_accuracy() -> No
     ids=["steps", "step size", "attack", "images", "incomplete"],
 )
 def test_only_what_differs_in_the_radius_alone_is_one_curve(other: Any) -> None:
-    assert list(radius_curves([at(0.2, 60), other])) == []
+    assert list(radius_documents([at(0.2, 60), other])) == []
 
 
 def test_a_failed_run_says_why_and_has_no_evaluation() -> None:
