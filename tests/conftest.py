@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,6 +29,8 @@ def no_times_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """What the user has measured with ``harness bench`` must not change an estimate."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        fonts = Path(tempfile.gettempdir()) / "harness-tests-matplotlib"  # matplotlib's list of fonts takes seconds
+        patch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(fonts))
         yield
 
 

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
 from harness.cli.grouped import grouped
@@ -35,6 +35,9 @@ class Drawn:
         "--method NAME",
         "Draw this method with all its variants, or one label; may be repeated.",
         complete=completion.methods,
+    )
+    cost: Literal["passes", "seconds"] = of_rows(
+        "--cost <passes|seconds>", "For the figure cost: passes through the network, or seconds.", "passes"
     )
     limit: int | None = of_rows("--limit N", "Rows of this number of attacked test images alone.")
 
@@ -92,6 +95,7 @@ def figures(
         store=store,
         selection=Selection(dataset=dataset, sort=drawn.attack, methods=tuple(drawn.methods or ()), **vars(rows)),
         limit=drawn.limit,
+        cost=drawn.cost,
         images=inference.images,
         device=inference.device,
         runs_dir=runs_dir,

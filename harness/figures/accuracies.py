@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.figures.marks import Marks, Value
@@ -36,17 +37,27 @@ class Accuracy:
         return {f"{prefix}{name}": value for name, value in (values | {"over": self.unit, "n": self.n}).items()}
 
 
+def accuracy_of(percents: Sequence[float], images: int) -> Accuracy:
+    """The accuracy of networks of one kind, given each network's, in percent, on so many test images."""
+    if len(percents) == 1:
+        interval = wilson(percents[0], images)
+        return Accuracy(percents[0], interval.low, interval.high, TEST_IMAGES, images)
+    mean = statistics.fmean(percents)
+    over_seeds = t_interval(mean, statistics.stdev(percents), len(percents))
+    assert over_seeds is not None
+    return Accuracy(mean, over_seeds.low, over_seeds.high, TRAINING_SEEDS, len(percents))
+
+
 def accuracy(board: Board, row: Row, column: str) -> Accuracy | None:
     """A row's accuracy in a column; None where it has none."""
     figure = row.metrics.get(column)
     if figure is None or not board.examples:
         return None
-    if figure.train is not None:
-        interval = t_interval(figure.train.mean, figure.train.std, figure.train.n)
-        assert interval is not None
-        return Accuracy(figure.train.mean, interval.low, interval.high, TRAINING_SEEDS, figure.train.n)
-    interval = wilson(figure.median, board.examples)
-    return Accuracy(figure.median, interval.low, interval.high, TEST_IMAGES, board.examples)
+    if figure.train is None:
+        return accuracy_of([figure.median], board.examples)
+    interval = t_interval(figure.train.mean, figure.train.std, figure.train.n)
+    assert interval is not None
+    return Accuracy(figure.train.mean, interval.low, interval.high, TRAINING_SEEDS, figure.train.n)
 
 
 def of_each_network(board: Board, row: Row, column: str, verdicts: VerdictsById) -> Iterator[tuple[int | None, float]]:

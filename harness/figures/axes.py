@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.figures.style import QUIET, SMALL
+
 GAP = 30.0  # points: marks this far below all others would press these together
+CHARACTERS = 15  # of a caption, an inch
 PADDING = 0.06  # of the axis, beyond its outermost marks
 
 
@@ -59,6 +62,12 @@ def window(
 def folded(name: str, width: int = 26) -> str:
     """A name in lines of at most so many characters."""
     return "\n".join(textwrap.wrap(name, width, break_long_words=True)) or name
+
+
+def write_caption(canvas: Any, text: str) -> None:
+    """What holds for the whole figure, small, below all axes, in lines that fit the canvas."""
+    characters = int(CHARACTERS * canvas.get_figwidth())
+    canvas.supxlabel(folded(text, characters), fontsize=SMALL, color=QUIET)
 
 
 def percent_ticks(axis: Any, most: int = 4) -> None:

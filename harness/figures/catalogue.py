@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from harness.errors import UnknownName
+from harness.figures.cost import COST
 from harness.figures.methods import METHODS
+from harness.figures.overfitting import OVERFITTING
 from harness.figures.plot import Plot
+from harness.figures.radius import RADIUS
+from harness.figures.ranks import RANKS
 from harness.figures.trade_off import TRADE_OFF
 
-PLOTS: dict[str, Plot] = {plot.name: plot for plot in (METHODS, TRADE_OFF)}
+PLOTS: dict[str, Plot] = {plot.name: plot for plot in (METHODS, TRADE_OFF, RADIUS, OVERFITTING, COST, RANKS)}
 """Every figure, in the order in which they are listed."""
 
 

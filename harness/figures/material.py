@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from harness.errors import HarnessError, SettingError, visible
 from harness.leaderboard.board import MEASURED, Board, Selection
@@ -13,6 +14,9 @@ from harness.leaderboard.ranking import boards, unranked
 from harness.leaderboard.showing import no_match
 from harness.store.records import RunRecord
 from harness.store.store import Store
+
+Cost = Literal["passes", "seconds"]
+PASSES: Cost = "passes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,7 @@ class Material:
             store alone do not read it.
         device: where a figure passes images through networks; None: CUDA if there is one.
         plugins: the user's plugin files.
+        cost: what a figure of costs counts.
     """
 
     store: Store
@@ -36,6 +41,7 @@ class Material:
     data_dir: Path = Path("data")
     device: str | None = None
     plugins: tuple[Path, ...] = ()
+    cost: Cost = PASSES
 
     def __post_init__(self) -> None:
         for option, count in (("--limit", self.limit), ("--images", self.images)):

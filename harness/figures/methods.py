@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.figures.accuracies import about, accuracy, named, of_each_network, over_text
-from harness.figures.axes import folded, percent_ticks, window
+from harness.figures.axes import folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
-from harness.figures.style import QUIET, SMALL, TEXT, WIDE, look_of
+from harness.figures.style import TEXT, WIDE, look_of
 from harness.leaderboard.cells import titles
 from harness.leaderboard.ranking import read_verdicts
 
@@ -53,7 +53,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
         axes.set_ylim(len(rows) - 0.4, -0.6)
     for axes in list(panels)[len(attacks) :]:
         axes.set_axis_off()
-    canvas.supxlabel(_caption(marks), fontsize=SMALL, color=QUIET)
+    write_caption(canvas, _caption(marks))
 
 
 def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -> None:

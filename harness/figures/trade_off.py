@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError
 from harness.figures.accuracies import about, accuracy, named, over_text
-from harness.figures.axes import window
+from harness.figures.axes import window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
-from harness.figures.style import COLUMN, QUIET, SMALL
+from harness.figures.style import COLUMN
 from harness.leaderboard.columns import TITLES
 
 NATURAL = "natural"
@@ -58,7 +58,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     axes.set_xlim(shown.low, shown.high)
     axes.set_xlabel("natural accuracy, %")
     axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
-    canvas.supxlabel(f"{marks.only('images')} test images; {over_text(marks, 'robust_')}", fontsize=SMALL, color=QUIET)
+    write_caption(canvas, f"{marks.only('images')} test images; {over_text(marks, 'robust_')}")
     draw_spots(canvas, axes, spots)
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from harness.planning.trials import training_passes
 from harness.plugin.attack import Passes
 from harness.plugin.method import Method
+from harness.plugin.network import Shape
 from harness.plugin.settings import Plugin
 from harness.protocols.protocol import TrainProtocol
 from harness.registry.catalogue import Catalogue
+from harness.registry.shipped import ships
 from harness.store.records import RunRecord
+from harness.training.run_plugins import method_of, network_of, wrappers_of
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,20 @@ def _passes_of(run: RunRecord, cls: type[Plugin]) -> Passes:
         return training_passes(method, TrainProtocol.from_mapping(training).threat(epsilon))
     except Exception:
         return Passes()
+
+
+def passes_of_run(run: RunRecord, plugins: tuple[Path, ...] = ()) -> Passes:
+    """The passes that one image of the run takes in one epoch, counted as by ``training_passes``.
+
+    Raises:
+        UnknownName, PluginError: a plugin is missing, is broken, or its code has changed since the run.
+    """
+    spec, training = run.spec, dict(run.training)
+    epsilon = float(training.pop("epsilon"))
+    threat = TrainProtocol.from_mapping(training).threat(epsilon)
+    method, wrappers = method_of(spec, plugins), wrappers_of(spec, plugins)
+    if ships(type(method)):
+        return training_passes(method, threat, wrappers)
+    d = run.dataset  # a user's method may look into the network
+    shape = Shape(channels=d.channels, height=d.height, width=d.width, classes=d.classes)
+    return training_passes(method, threat, wrappers, network_of(spec, plugins), shape)

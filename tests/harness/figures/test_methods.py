@@ -14,11 +14,6 @@ from harness.store.store import Store
 from tests.harness.figures import made
 
 
-@pytest.fixture
-def store() -> Store:
-    return Store.in_memory()
-
-
 def percents(known: made.Known, method: str, attack: str) -> list[float]:
     """For each training seed the accuracy: the median over attack seeds, or right under every attack and seed."""
     found = []
@@ -33,8 +28,8 @@ def percents(known: made.Known, method: str, attack: str) -> list[float]:
     return found
 
 
-def test_means_intervals_and_networks_are_those_of_the_verdicts(store: Store) -> None:
-    known = made.fill(store)
+def test_means_intervals_and_networks_are_those_of_the_verdicts(board: tuple[Store, made.Known]) -> None:
+    store, known = board
     marks = METHODS.data(made.material(store))
     assert marks.distinct("attack") == ["natural", "pgd", "cw", "worst case"]
     for method in made.SHARES:
@@ -53,8 +48,8 @@ def test_means_intervals_and_networks_are_those_of_the_verdicts(store: Store) ->
     assert (marks.only("images"), marks.only("epsilon"), marks.only("protocol")) == (40, 0.2, "tiny [11111111]")
 
 
-def test_rows_stand_in_the_order_of_their_ranks(store: Store) -> None:
-    known = made.fill(store)
+def test_rows_stand_in_the_order_of_their_ranks(board: tuple[Store, made.Known]) -> None:
+    store, known = board
     medians = {m: statistics.median(percents(known, m, "pgd")) for m in made.SHARES}
     marks = METHODS.data(made.material(store, sort="pgd"))
     assert marks.distinct("row") == sorted(medians, key=lambda m: -medians[m])
@@ -77,9 +72,8 @@ def percents_of_one(known: made.Known) -> float:
     return statistics.median(sum(known["trades", 0, "cw", seed]) / 40 for seed in (0, 1))
 
 
-def test_each_mark_is_drawn_where_its_row_says(store: Store) -> None:
-    made.fill(store)
-    marks = METHODS.data(made.material(store))
+def test_each_mark_is_drawn_where_its_row_says(board: tuple[Store, made.Known]) -> None:
+    marks = METHODS.data(made.material(board[0]))
     rows = marks.distinct("row")
     with made.drawn(METHODS, marks) as canvas:
         panels = [axes for axes in canvas.axes if axes.get_title(loc="left")]
@@ -99,9 +93,8 @@ def test_each_mark_is_drawn_where_its_row_says(store: Store) -> None:
         assert [text.get_text() for text in panels[0].get_yticklabels()] == rows
 
 
-def test_a_method_far_below_is_written_at_the_end_of_the_axis(store: Store) -> None:
-    made.fill(store)
-    marks = METHODS.data(made.material(store))
+def test_a_method_far_below_is_written_at_the_end_of_the_axis(board: tuple[Store, made.Known]) -> None:
+    marks = METHODS.data(made.material(board[0]))
     with made.drawn(METHODS, marks) as canvas:
         (pgd,) = [axes for axes in canvas.axes if axes.get_title(loc="left") == "pgd"]
         (mean,) = marks.where(row="standard", attack="pgd", mark="mean")

@@ -25,7 +25,7 @@ COUNTS = """
 
 def test_means_are_those_of_the_tables(tmp_path: Path) -> None:
     store = Store.write(str(tmp_path / "board.db"))
-    made.fill(store)
+    made.fill(store, seeds=(0, 1))
     marks = TRADE_OFF.data(made.material(store, sort="pgd"))
     store.close()
     with sqlite3.connect(tmp_path / "board.db") as database:
@@ -41,9 +41,8 @@ def test_means_are_those_of_the_tables(tmp_path: Path) -> None:
             assert row[column] == pytest.approx(statistics.fmean(networks))
 
 
-def test_marks_stand_where_the_rows_say_and_have_their_names() -> None:
-    store = Store.in_memory()
-    made.fill(store)
+def test_marks_stand_where_the_rows_say_and_have_their_names(board: tuple[Store, made.Known]) -> None:
+    store, _ = board
     marks = TRADE_OFF.data(made.material(store, methods=("sat", "trades")))
     assert marks.distinct("row") == ["sat", "trades"]
     with made.drawn(TRADE_OFF, marks) as canvas:
@@ -56,9 +55,8 @@ def test_marks_stand_where_the_rows_say_and_have_their_names() -> None:
         assert axes.get_ylabel() == "accuracy under cw, %"
 
 
-def test_a_network_without_robustness_is_named_with_its_value() -> None:
-    store = Store.in_memory()
-    made.fill(store)
+def test_a_network_without_robustness_is_named_with_its_value(board: tuple[Store, made.Known]) -> None:
+    store, _ = board
     marks = TRADE_OFF.data(made.material(store))
     (standard,) = marks.where(row="standard")
     with made.drawn(TRADE_OFF, marks) as canvas:
@@ -67,8 +65,7 @@ def test_a_network_without_robustness_is_named_with_its_value() -> None:
         assert f"standard: {number(standard, 'robust_value'):.1f}" in [text.get_text() for text in axes.texts]
 
 
-def test_natural_accuracy_is_no_robust_accuracy() -> None:
-    store = Store.in_memory()
-    made.fill(store)
+def test_natural_accuracy_is_no_robust_accuracy(board: tuple[Store, made.Known]) -> None:
+    store, _ = board
     with pytest.raises(HarnessError, match="give --attack pgd"):
         TRADE_OFF.data(made.material(store, sort="natural"))

@@ -1,0 +1,129 @@
+"""Robust accuracy against what the training cost: passes through the network, or seconds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.errors import HarnessError, listed
+from harness.events import EpochRecord
+from harness.figures.accuracies import about, accuracy, named, over_text
+from harness.figures.axes import write_caption
+from harness.figures.marks import Marks, Value, number
+from harness.figures.material import PASSES, Material
+from harness.figures.plot import Canvas, Plot
+from harness.figures.scatter import Spot, draw_spots
+from harness.figures.style import COLUMN
+from harness.leaderboard.board import Row
+from harness.leaderboard.columns import TITLES
+from harness.runtime.provenance import every_place
+from harness.store.records import RunRecord
+
+TITLES_OF_COSTS: Mapping[str, str] = {
+    PASSES: "passes of the training, per image",
+    "seconds": "seconds of the training, mean and range",
+}
+WIDER = 1.25  # the axis of costs, beyond its outermost marks: a factor
+
+
+def _data(material: Material) -> Marks:
+    return Marks.of(_rows(material))
+
+
+def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
+    board = material.board()
+    column = board.ranked_by
+    elsewhere = [row.label for row in board.rows if not row.runs]
+    if elsewhere:
+        raise HarnessError(
+            f"{listed(elsewhere)}: trained elsewhere, at a cost that nobody recorded; name the other rows with --method"
+        )
+    runs = {number: material.store.run(number) for row in board.rows for number in row.runs}
+    if material.cost != PASSES:
+        _refuse_two_machines(list(runs.values()))
+    for row in board.rows:
+        found = accuracy(board, row, column)
+        if found is None:
+            raise HarnessError(
+                f"{row.label}: no accuracy under {TITLES.get(column, column)}; `harness evaluate {row.runs[0]}` attacks"
+                " it; or name the other rows with --method"
+            )
+        costs = [_cost(material, runs[number], row) for number in row.runs]
+        ends = {"cost_low": min(costs), "cost_high": max(costs)}
+        own = {**about(board), **named(board, row), "attack": TITLES.get(column, column), "unit": material.cost}
+        yield {**own, "cost": statistics.fmean(costs), **ends, **found.columns()}
+
+
+def _refuse_two_machines(runs: Sequence[RunRecord]) -> None:
+    """Raise HarnessError if the runs were trained in two places: their seconds cannot be compared."""
+    places = {f"{place.get('device')} of {place.get('host')}" for run in runs for place in every_place(run.provenance)}
+    if len(places) > 1:
+        raise HarnessError(
+            f"seconds on two machines cannot be compared: {', '.join(sorted(places))}; draw --cost passes, or name rows"
+            " of one machine with --method"
+        )
+
+
+def _cost(material: Material, run: RunRecord, row: Row) -> float:
+    """What one network cost up to the row's checkpoint.
+
+    Raises:
+        HarnessError: not every epoch is recorded, or the method's code has changed.
+    """
+    checkpoint = run.checkpoint(row.checkpoint)
+    assert checkpoint is not None
+    assert checkpoint.epoch is not None
+    epochs = [epoch for epoch in run.epochs if epoch.epoch <= checkpoint.epoch]
+    if [epoch.epoch for epoch in epochs] != list(range(1, checkpoint.epoch + 1)):
+        raise HarnessError(f"run {run.id} has no record of some of its epochs, so its cost is unknown")
+    return _passes(material, run, epochs) if material.cost == PASSES else sum(epoch.duration_s for epoch in epochs)
+
+
+def _passes(material: Material, run: RunRecord, epochs: Sequence[EpochRecord]) -> float:
+    """Forward and backward passes for one training image, from the first epoch to the last of these."""
+    from harness.planning.stored_times import passes_of_run  # imported late: it needs torch
+
+    trained_on = sum(epoch.images for epoch in epochs)
+    return passes_of_run(run, material.plugins).total * trained_on / run.dataset.train_examples
+
+
+def _draw(marks: Marks, canvas: Canvas) -> None:
+    canvas.set_size_inches(COLUMN, 2.7)
+    axes = canvas.subplots()
+    spots = [
+        Spot(
+            str(row["row"]),
+            str(row["method"]),
+            number(row, "cost"),
+            (number(row, "cost_low"), number(row, "cost_high")),
+            number(row, "value"),
+            (number(row, "low"), number(row, "high")),
+        )
+        for row in marks.rows
+    ]
+    axes.set_xscale("log")
+    axes.set_xlim(min(spot.x_ends[0] for spot in spots) / WIDER, max(spot.x_ends[1] for spot in spots) * WIDER)
+    _plain_ticks(axes)
+    unit = str(marks.only("unit"))
+    axes.set_xlabel(TITLES_OF_COSTS[unit])
+    axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
+    write_caption(canvas, f"{marks.only('images')} test images; {over_text(marks)}")
+    draw_spots(canvas, axes, spots)
+
+
+def _plain_ticks(axes: Canvas) -> None:
+    """Ticks at 1, 2, and 5 times powers of ten, as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+
+
+COST = Plot(
+    name="cost",
+    title="Robust accuracy against the cost of the training, with 95 % intervals",
+    needs="attacked runs of one board; for --cost seconds trained on one machine",
+    data=_data,
+    draw=_draw,
+)
