@@ -45,18 +45,18 @@ slow: .venv/developer
 browser: .venv/developer
 	$(BIN)/pytest -m browser
 
-leaderboard: .venv/user
+leaderboard: .venv/developer
 	@mkdir -p runs
 	HARNESS_HOST=published $(BIN)/harness run standard sat gairat lrat trades gair-trades lrat-trades \
 		--dataset digits --arch smallcnn --seeds 5 --train-seeds 5 \
 		--db leaderboard.db --runs-dir runs/published
-	$(BIN)/python scripts/publish_tables.py
+	$(BIN)/python -m scripts.publish
 
-photographs: .venv/user
+photographs: .venv/developer
 	@test -n "$(PHOTOGRAPHS)" || { echo "name a folder or an archive of class folders: make photographs PHOTOGRAPHS=..."; exit 2; }
 	$(BIN)/python -m scripts.board scripts/boards/two-cores.toml --photographs $(PHOTOGRAPHS)
 	$(BIN)/python -m scripts.merge_board runs/boards/two-cores/board.db
-	$(BIN)/python scripts/publish_tables.py
+	$(BIN)/python -m scripts.publish
 
 clean:
 	rm -rf demo

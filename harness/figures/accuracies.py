@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.errors import visible
 from harness.figures.marks import Marks, Value
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import full_name, range_text
@@ -84,6 +85,11 @@ def about(board: Board) -> dict[str, Value]:
 def named(board: Board, row: Row) -> dict[str, Value]:
     """Which row it is: the name that the figure shows, and the method whose colour and marker it has."""
     return {"row": full_name(board, row), "method": row.method}
+
+
+def images_text(marks: Marks) -> str:
+    """On what a figure's accuracies were measured: ``digits, 360 test images``."""
+    return f"{visible(str(marks.only('dataset')))}, {marks.only('images')} test images"
 
 
 def over_text(marks: Marks, prefix: str = "") -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from harness.figures.style import QUIET, SMALL
 
 GAP = 30.0  # points: marks this far below all others would press these together
-CHARACTERS = 15  # of a caption, an inch
+CHARACTERS = 16  # of a caption, an inch
 PADDING = 0.06  # of the axis, beyond its outermost marks
 
 
@@ -65,9 +65,14 @@ def folded(name: str, width: int = 26) -> str:
 
 
 def write_caption(canvas: Any, text: str) -> None:
-    """What holds for the whole figure, small, below all axes, in lines that fit the canvas."""
-    characters = int(CHARACTERS * canvas.get_figwidth())
-    canvas.supxlabel(folded(text, characters), fontsize=SMALL, color=QUIET)
+    """What holds for the whole figure, small, below all axes; it is broken between phrases, then between words."""
+    fits = int(CHARACTERS * canvas.get_figwidth())
+    first, *rest = text.split("; ")
+    lines = [first]
+    for phrase in rest:
+        together = f"{lines[-1]}; {phrase}"
+        lines[-1:] = [together] if len(together) <= fits else [f"{lines[-1]};", phrase]
+    canvas.supxlabel("\n".join(folded(line, fits) for line in lines), fontsize=SMALL, color=QUIET)
 
 
 def percent_ticks(axis: Any, most: int = 4) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import HarnessError, listed
 from harness.events import EpochRecord
-from harness.figures.accuracies import about, accuracy, named, over_text
+from harness.figures.accuracies import about, accuracy, images_text, named, over_text
 from harness.figures.axes import write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import PASSES, Material
@@ -107,7 +107,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     unit = str(marks.only("unit"))
     axes.set_xlabel(TITLES_OF_COSTS[unit])
     axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
-    write_caption(canvas, f"{marks.only('images')} test images; {over_text(marks)}")
+    write_caption(canvas, f"{images_text(marks)}; {over_text(marks)}")
     draw_spots(canvas, axes, spots)
 
 

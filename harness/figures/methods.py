@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.figures.accuracies import about, accuracy, named, of_each_network, over_text
+from harness.figures.accuracies import about, accuracy, images_text, named, of_each_network, over_text
 from harness.figures.axes import folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -83,7 +83,7 @@ def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -
 
 def _caption(marks: Marks) -> str:
     dots = "; dots: the networks" if NETWORK in marks.distinct("mark") else ""
-    return f"accuracy on {marks.only('images')} test images, %; bars: {over_text(marks)}{dots}"
+    return f"{images_text(marks)}; accuracy in %; bars: {over_text(marks)}{dots}"
 
 
 METHODS = Plot(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.errors import HarnessError, SettingError, listed
-from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, accuracy_of, named, over_text
+from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, accuracy_of, images_text, named, over_text
 from harness.figures.axes import folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -129,7 +129,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
         axes.tick_params(axis="y", length=0)
         axes.spines.left.set_visible(False)
         axes.grid(axis="x")
-    write_caption(canvas, f"{marks.only('images')} test images; {over_text(marks)}")
+    write_caption(canvas, f"{images_text(marks)}; {over_text(marks)}")
 
 
 def _draw_checkpoints(axes: Any, marks: Marks, rows: list[Value]) -> None:

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness.errors import HarnessError, listed
-from harness.figures.accuracies import about, accuracy_of, named, over_text
+from harness.errors import HarnessError, UnknownName, listed
+from harness.figures.accuracies import about, accuracy_of, images_text, named, over_text
 from harness.figures.axes import percent_ticks, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -50,6 +50,9 @@ def _curves(board: Board, attack: str | None) -> list[tuple[Row, list[RadiusCurv
         (row, curve) for row in board.rows for n in row.networks for curve in radius_curves(n.checkpoint.evaluations)
     ]
     found = [(row, curve) for row, curve in found if curve.images == board.images]
+    known = {e.attack for row in board.rows for n in row.networks for e in n.checkpoint.evaluations}
+    if attack is not None and attack not in known:
+        raise UnknownName("attack", attack, known)
     attack = attack or _most_followed(board, [curve.attack for _, curve in found])
     held = [(row, curve) for row, curve in found if curve.attack == attack]
     settings = {curve.alike for _, curve in held}
@@ -69,8 +72,9 @@ def _curves(board: Board, attack: str | None) -> list[tuple[Row, list[RadiusCurv
         names = [row.label for row in lacking]
         rest = "" if len(lacking) == len(together) else "; or choose the other rows with --method or --checkpoint"
         raise HarnessError(
-            f"{listed(names)}: not attacked by {attack or 'one attack'} at {FEWEST} radii, the same on each network;"
-            f" `harness evaluate {_number(lacking[0])} --sweep 2,4,8,16 --attacks {attack or 'pgd'}` does it{rest}"
+            f"{listed(names)}: fewer than {FEWEST} radii at which all networks of the row were attacked by"
+            f" {attack or 'one attack'}; `harness evaluate {_number(lacking[0])} --sweep 2,4,8,16 --attacks"
+            f" {attack or 'pgd'}` attacks one{rest}"
         )
     return together
 
@@ -122,7 +126,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     axes.set_xlabel("L∞ radius, in 1/255" if levels else f"{marks.only('norm')} radius")
     axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
     axes.legend(loc="best")
-    write_caption(canvas, f"{marks.only('images')} test images; {over_text(marks)}")
+    write_caption(canvas, f"{images_text(marks)}; {over_text(marks)}")
 
 
 RADIUS = Plot(

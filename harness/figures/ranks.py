@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import HarnessError, listed
-from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, named
+from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, images_text, named
 from harness.figures.axes import folded, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -119,8 +119,8 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
 
 def _caption(marks: Marks) -> str:
     networks = int(number(marks.rows[0], "networks"))
-    seeds = f" and {networks} training seeds" if networks > 1 else "; one network a row"
-    return f"95 % intervals over {marks.only('images')} test images{seeds}"
+    seeds = f"the images and {networks} training seeds" if networks > 1 else "the images; one network a row"
+    return f"{images_text(marks)}; 95 % intervals over {seeds}"
 
 
 RANKS = Plot(

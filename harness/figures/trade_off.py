@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError
-from harness.figures.accuracies import about, accuracy, named, over_text
-from harness.figures.axes import window, write_caption
+from harness.figures.accuracies import about, accuracy, images_text, named, over_text
+from harness.figures.axes import percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
@@ -56,9 +56,10 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     ]
     shown = window([spot.x for spot in spots], [spot.x_ends for spot in spots], whole=True)
     axes.set_xlim(shown.low, shown.high)
+    percent_ticks(axes.xaxis, 6)
     axes.set_xlabel("natural accuracy, %")
     axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
-    write_caption(canvas, f"{marks.only('images')} test images; {over_text(marks, 'robust_')}")
+    write_caption(canvas, f"{images_text(marks)}; {over_text(marks, 'robust_')}")
     draw_spots(canvas, axes, spots)
 
 
