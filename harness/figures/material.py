@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import HarnessError, SettingError, visible
+from harness.errors import HarnessError, SettingError, UnknownName, visible
 from harness.leaderboard.board import MEASURED, Board, Selection
 from harness.leaderboard.contestants import newest, trained_by
 from harness.leaderboard.ranking import boards, unranked
@@ -53,9 +53,15 @@ class Material:
 
         Raises:
             HarnessError: no row matches; says which option leaves none.
+            UnknownName: none of the boards has the attack.
         """
         wanted = replace(self.selection, source=MEASURED)
-        found = boards(self.store, wanted)
+        if wanted.sort is not None:
+            chosen = [board for board in unranked(self.store) if board.source == MEASURED and wanted.takes_board(board)]
+            known = {column for board in chosen for column in board.columns}
+            if known and wanted.sort not in known:
+                raise UnknownName("attack", wanted.sort, known)
+        found = [board for board in boards(self.store, wanted) if wanted.sort in (None, *board.columns)]
         if not found:
             raise HarnessError(no_match(unranked(self.store), wanted))
         fitting = [board for board in found if self.limit in (None, board.examples)]
