@@ -12,6 +12,7 @@ from harness.figures.axes import folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
+from harness.figures.recorded_epochs import RECORDED, draw_recorded, recorded_accuracies, recorded_attack
 from harness.figures.style import COLUMN, INK, QUIET, SMALL, TEXT, look_of
 from harness.identity import canonical_json
 from harness.leaderboard.board import Board, Row
@@ -42,12 +43,19 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     pairs = _pairs(board)
     verdicts = read_verdicts(material.store, [n for pair in pairs for both in pair.networks for n in both])
     column = board.column(board.ranked_by)
+    networks = [last for pair in pairs for _, last in pair.networks]
+    recorded = recorded_attack(material.store, board.attacks, column.name, networks)
     for pair in pairs:
         sides = [[_figure(column, both[side], verdicts) for both in pair.networks] for side in (0, 1)]
-        own = {**about(board), **pair.name, "attack": TITLES.get(column.name, column.name)}
-        for mark, percents in zip((EARLY, LAST), sides, strict=True):
-            yield {**own, "mark": mark, **accuracy_of(percents, column.examples).columns()}
-        yield {**own, "mark": CHANGE, **_change(pair, sides, column, verdicts)}
+        own: dict[str, Value] = {**about(board), **pair.name, "attack": TITLES.get(column.name, column.name)}
+        for mark, percents, network in zip((EARLY, LAST), sides, pair.networks[0], strict=True):
+            epoch = {"mark": mark, "part": "test", "epoch": network.checkpoint.epoch}
+            yield {**own, **epoch, **accuracy_of(percents, column.examples).columns()}
+        yield {**own, "mark": CHANGE, "part": "test", "epoch": None, **_change(pair, sides, column, verdicts)}
+        if recorded is not None:
+            own |= {"mark": RECORDED, "part": None, "epoch": None, "attack": recorded}
+            for point in recorded_accuracies(material.store, board.attacks, recorded, [n for _, n in pair.networks]):
+                yield {**own, "value": None, "low": None, "high": None, "over": TRAINING_SEEDS, "n": None} | point
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,18 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     rows = marks.distinct("row")
     names = [folded(str(row), 18) for row in rows]
     lines = max(name.count("\n") + 1 for name in names)
-    canvas.set_size_inches(COLUMN, 0.85 + 0.2 * lines * len(rows))
-    left, right = canvas.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    recorded = marks.where(mark=RECORDED)
+    height, below = 0.85 + 0.2 * lines * len(rows), 1.9 if recorded else 0.0
+    canvas.set_size_inches(COLUMN, height + below)
+    heights = (height, below) if recorded else (height,)
+    grid = canvas.add_gridspec(len(heights), 2, width_ratios=(3, 2), height_ratios=heights)
+    left = canvas.add_subplot(grid[0, 0])
+    right = canvas.add_subplot(grid[0, 1], sharey=left)
+    right.tick_params(axis="y", labelleft=False)
+    if recorded:
+        early = sorted({int(number(mark, "epoch")) for mark in marks.where(mark=EARLY)})
+        draw_recorded(canvas.add_subplot(grid[1, :]), recorded, early)
+    marks = Marks.of(mark for mark in marks.rows if mark["mark"] != RECORDED)
     _draw_checkpoints(left, marks, rows)
     _draw_changes(right, marks, rows)
     for axes in (left, right):
@@ -134,7 +152,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
 
 def _draw_checkpoints(axes: Any, marks: Marks, rows: list[Value]) -> None:
     """A hollow marker early, a full one last, each with its interval."""
-    held = [row for row in marks.rows if row["mark"] != CHANGE]
+    held = [row for row in marks.rows if row["mark"] in (EARLY, LAST)]
     shown = window([number(row, "value") for row in held], [(number(row, "low"), number(row, "high")) for row in held])
     axes.set_xlim(shown.low, shown.high)
     outside: dict[int, dict[str, float]] = {}
