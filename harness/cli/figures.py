@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -116,18 +117,29 @@ def _list(plots: dict[str, Plot]) -> None:
         print(f"{name:{width}}  {plot.title}{of_paper}\n{'':{width}}  needs {plot.needs}")
 
 
+def _rendered(plot: Plot, material: Material) -> dict[str, bytes]:
+    """The files of one figure; a note says where the PNG lacks letters."""
+    from harness.figures.writing import rendered
+
+    marks = plot.data(material)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.filterwarnings("always", message="Glyph")
+        files = rendered(plot, marks)
+    if any(str(one.message).startswith("Glyph") for one in seen):
+        print(f"note: {plot.name}.png has no letters for a part of a name; {plot.name}.svg has them", file=sys.stderr)
+    return files
+
+
 def _files(chosen: list[Plot], material: Material, *, skip: bool) -> dict[str, bytes]:
     """The files of the figures.
 
     Args:
         skip: leave out, with a note, a figure that cannot be made; one at least must be left.
     """
-    from harness.figures.writing import rendered
-
     files: dict[str, bytes] = {}
     for plot in chosen:
         try:
-            files |= rendered(plot, plot.data(material))
+            files |= _rendered(plot, material)
         except HarnessError as error:
             if not skip:
                 raise HarnessError(f"{plot.name}: {error}") if len(chosen) > 1 else error from None

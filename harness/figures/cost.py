@@ -38,17 +38,24 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         raise HarnessError(
             f"{listed(elsewhere)}: trained elsewhere, at a cost that nobody recorded; name the other rows with --method"
         )
-    runs = {number: material.store.run(number) for row in board.rows for number in row.runs}
+    networks = {row.arch_label for row in board.rows}
+    if len(networks) > 1:
+        raise HarnessError(
+            f"costs of two networks cannot be compared: {', '.join(sorted(networks))}; choose one with --arch"
+        )
+    held = board.column(column)
+    counted = [[n.number for n in row.networks if n.number and all(held.evaluations(n).values())] for row in board.rows]
+    runs = {number: material.store.run(number) for numbers in counted for number in numbers}
     if material.cost != PASSES:
         _refuse_two_machines(list(runs.values()))
-    for row in board.rows:
+    for row, numbers in zip(board.rows, counted, strict=True):
         found = accuracy(board, row, column)
         if found is None:
             raise HarnessError(
                 f"{row.label}: no accuracy under {TITLES.get(column, column)}; `harness evaluate {row.runs[0]}` attacks"
                 " it; or name the other rows with --method"
             )
-        costs = [_cost(material, runs[number], row) for number in row.runs]
+        costs = [_cost(material, runs[number], row) for number in numbers]
         ends = {"cost_low": min(costs), "cost_high": max(costs)}
         own = {**about(board), **named(board, row), "attack": TITLES.get(column, column), "unit": material.cost}
         yield {**own, "cost": statistics.fmean(costs), **ends, **found.columns()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Literal
 
 from harness.errors import HarnessError, SettingError, UnknownName, visible
 from harness.leaderboard.board import MEASURED, Board, Selection
+from harness.leaderboard.cells import full_name
 from harness.leaderboard.contestants import newest, trained_by
 from harness.leaderboard.ranking import boards, unranked
 from harness.leaderboard.showing import no_match
@@ -76,11 +78,17 @@ class Material:
         """The one board that was chosen.
 
         Raises:
-            HarnessError: no row matches, or rows of several boards do, which cannot be compared; names the choices.
+            HarnessError: no row matches, or rows of several boards do, which cannot be compared; names the choices. Or
+                two rows have one name.
         """
         found = self.boards()
         if len(found) > 1:
             raise HarnessError(_choices(found))
+        names = Counter(full_name(found[0], row) for row in found[0].rows)
+        if alike := [name for name, count in names.items() if count > 1]:
+            raise HarnessError(
+                f"two rows are called {alike[0]}, and a figure could not tell them apart; leave them out with --method"
+            )
         return found[0]
 
     def runs(self) -> list[RunRecord]:

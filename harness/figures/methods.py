@@ -11,7 +11,7 @@ from harness.figures.axes import folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
-from harness.figures.style import TEXT, WIDE, look_of
+from harness.figures.style import QUIET, TEXT, WIDE, look_of
 from harness.leaderboard.cells import titles
 from harness.leaderboard.ranking import read_verdicts
 
@@ -70,6 +70,9 @@ def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -
         low, high = shown.clipped(number(mark, "low"), number(mark, "high"))
         axes.plot([low, high], [place, place], color=look.colour, linewidth=1.6, solid_capstyle="butt", zorder=2)
         axes.plot([value], [place], color=look.colour, marker=look.marker, markeredgecolor="white", ls="none", zorder=3)
+    for row in rows:
+        if not any(mark["row"] == row for mark in means):
+            axes.text(0.03, rows.index(row), "-", transform=axes.get_yaxis_transform(), va="center", color=QUIET)
     for mark in seeds:
         value, place, look = number(mark, "value"), rows.index(mark["row"]), look_of(str(mark["method"]))
         if shown.shows(value):

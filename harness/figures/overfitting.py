@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from harness.errors import HarnessError, SettingError, listed
+from harness.errors import HarnessError, SettingError, listed, visible
 from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, accuracy_of, images_text, named, over_text
 from harness.figures.axes import folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
@@ -104,7 +104,7 @@ def _key(row: Row) -> str:
 
 def _without_checkpoint(board: Board, row: Row) -> str:
     networks = {other.arch_label for other in board.rows}
-    return row.label + (f" ({row.arch_label})" if len(networks) > 1 else "")
+    return visible(row.label) + (f" ({visible(row.arch_label)})" if len(networks) > 1 else "")
 
 
 def _figure(column: Column, network: Contestant, verdicts: VerdictsById) -> float:

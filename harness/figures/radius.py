@@ -34,7 +34,8 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     board = replace(material, selection=replace(material.selection, sort=None)).board()
     for row, curves in _curves(board, material.selection.sort):
         common = set.intersection(*({*curve.points} for curve in curves))
-        own = {**about(board), **named(board, row), "attack": curves[0].attack}
+        own = {**about(board), **named(board, row), "attack": curves[0].attack, "norm": curves[0].norm}
+        own["epsilon"] = own["epsilon"] if _in_ball(board, curves[0]) else None
         for radius in sorted(common):
             percents = [statistics.median(e.percent for e in curve.points[radius]) for curve in curves]
             yield {**own, "radius": radius, **accuracy_of(percents, curves[0].images.count).columns()}
@@ -88,6 +89,11 @@ def _most_followed(board: Board, attacks: Sequence[str]) -> str | None:
 
 def _of_board(board: Board, evaluation: EvaluationRecord) -> bool:
     return board.attacks.get(evaluation.attack) == evaluation.settings_sha256
+
+
+def _in_ball(board: Board, curve: RadiusCurve) -> bool:
+    """Whether the curve's balls have the norm of the protocol's."""
+    return board.scope is not None and board.scope.norm == curve.norm
 
 
 def _too_few(curves: Sequence[RadiusCurve]) -> bool:

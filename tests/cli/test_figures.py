@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.store.store import Store
+from tests import stores
 from tests.cli.conftest import Ends, Harness, Refused
 from tests.cli.imported import HEAVY, modules
 from tests.harness.figures import made
@@ -95,6 +96,19 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert reason in refusal(f"{arguments} --db {database}")
     assert [path.name for path in Path().iterdir()] == ["taken"]
     assert Path("taken").read_text() == "mine"
+
+
+def test_a_name_in_letters_that_the_font_lacks_is_whole_in_the_svg(ends: Ends, tmp_path: Path) -> None:
+    store = Store.write(str(tmp_path / "foreign.db"))
+    made.fill(store, methods=["sat"], seeds=[0])
+    kind = {"network": "smallcnn", "network_settings": {}, "network_departures": {}}
+    model = store.see_model("模型", stores.DIGITS, sha256="a" * 64, parameters=1, provenance={}, **kind)
+    for attack, settings in made.SETTINGS.items():
+        stores.add_evaluation(store, model.checkpoint, attack, settings, stores.right(9, made.IMAGES))
+    store.close()
+    code, _, err = ends("figures methods --db foreign.db --out .")
+    assert (code, err) == (0, "note: methods.png has no letters for a part of a name; methods.svg has them\n")
+    assert "模型" in Path("methods.svg").read_text(encoding="utf-8")
 
 
 def test_two_boards_are_refused_with_the_choices(refusal: Refused, tmp_path: Path) -> None:

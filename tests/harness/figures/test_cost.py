@@ -21,10 +21,21 @@ TRAINING = load_protocol("digits").with_values({"train.epochs": 4, "train.steps"
 PLACE = {"host": "here", "device": "cpu"}
 
 
-def train(store: Store, method: str, seconds: float, *, seed: int = 0, checkpoint: int = 4, **place: Any) -> None:
+def train(
+    store: Store,
+    method: str,
+    seconds: float,
+    *,
+    seed: int = 0,
+    checkpoint: int = 4,
+    network: str = "smallcnn",
+    **place: Any,
+) -> None:
     """A run of four epochs that took so many seconds each, attacked."""
     settings = {"sat": {}, "standard": {}, "trades": {"beta": 6.0}}[method]
-    spec = stores.make_spec(method=method, method_settings=settings, training=TRAINING, train_seed=seed)
+    spec = stores.make_spec(
+        method=method, method_settings=settings, training=TRAINING, train_seed=seed, network=network
+    )
     run = stores.start(store, spec, provenance=PLACE | place)
     for epoch in range(1, 5):
         store.add_epoch(run.id, EpochRecord(epoch, 1.0, 0.1, run.dataset.train_examples, seconds))
@@ -83,6 +94,23 @@ def test_a_training_that_went_on_elsewhere_is_of_two_machines(store: Store) -> N
     train(store, "sat", 1.0, also=[{"host": "here", "device": "cuda"}])
     with pytest.raises(HarnessError, match="cpu of here, cuda of here"):
         COST.data(seconds(store))
+
+
+def test_costs_of_two_networks_are_refused(store: Store) -> None:
+    train(store, "sat", 1.0)
+    train(store, "sat", 1.0, seed=1, network="resnet18")
+    with pytest.raises(HarnessError, match="costs of two networks cannot be compared: resnet18, smallcnn; .*--arch"):
+        COST.data(made.material(store))
+    assert len(COST.data(made.material(store, network="smallcnn")).rows) == 1
+
+
+def test_a_network_that_was_not_attacked_costs_nothing_here(store: Store) -> None:
+    train(store, "sat", 1.0)
+    other = stores.start(store, stores.make_spec(training=TRAINING, train_seed=1), provenance=PLACE)
+    store.add_epoch(other.id, EpochRecord(1, 1.0, 0.1, 100, 50.0))
+    stores.add_checkpoint(store, other, epoch=1)
+    store.end_run(other.id)
+    assert COST.data(seconds(store)).only("cost") == 4.0
 
 
 def test_a_lost_epoch_leaves_the_cost_unknown(store: Store) -> None:

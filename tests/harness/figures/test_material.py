@@ -72,6 +72,17 @@ def test_runs_count_once_complete_whether_they_were_attacked_or_not() -> None:
         made.material(store, methods=("lrat",)).runs()
 
 
+def test_two_rows_of_one_name_are_refused(store: Store) -> None:
+    made.fill(store, methods=["sat"], seeds=[0])
+    spec = stores.make_spec(training=made.TRAINING, method_settings={"steps": 5})  # no departure: the default moved
+    run = stores.start(store, spec)
+    kept = stores.add_checkpoint(store, run, epoch=3)
+    store.end_run(run.id)
+    stores.add_evaluation(store, kept, "cw", made.SETTINGS["cw"], stores.right(3, 40))
+    with pytest.raises(HarnessError, match="two rows are called sat"):
+        made.material(store).board()
+
+
 def test_reported_figures_are_not_drawn() -> None:
     store = Store.read("/nowhere/leaderboard.db")  # has what papers report, and nothing else
     with pytest.raises(HarnessError, match="nothing is measured yet"):

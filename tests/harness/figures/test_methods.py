@@ -11,6 +11,7 @@ from scipy import stats
 from harness.figures.marks import number
 from harness.figures.methods import METHODS
 from harness.store.store import Store
+from tests import stores
 from tests.harness.figures import made
 
 
@@ -91,6 +92,18 @@ def test_each_mark_is_drawn_where_its_row_says(board: tuple[Store, made.Known]) 
             outside = [row for row in marks.where(attack=attack, mark="mean") if row not in here]
             assert written == [f"◂ {number(row, 'value'):.1f}" for row in outside]
         assert [text.get_text() for text in panels[0].get_yticklabels()] == rows
+
+
+def test_a_figure_that_is_missing_has_a_dash(store: Store) -> None:
+    made.fill(store, methods=["sat"], seeds=[0])
+    run = stores.start(store, stores.make_spec(method="mart", training=made.TRAINING))
+    kept = stores.add_checkpoint(store, run, epoch=3)
+    store.end_run(run.id)
+    stores.add_evaluation(store, kept, "pgd", made.SETTINGS["pgd"], stores.right(10, 40))
+    marks = METHODS.data(made.material(store))
+    with made.drawn(METHODS, marks) as canvas:
+        written = {axes.get_title(loc="left"): [text.get_text() for text in axes.texts] for axes in canvas.axes}
+    assert written == {"natural": ["-"], "pgd": [], "cw": ["-"], "worst case": ["-"]}
 
 
 def test_a_method_far_below_is_written_at_the_end_of_the_axis(board: tuple[Store, made.Known]) -> None:

@@ -77,6 +77,17 @@ def test_a_row_without_a_sweep_is_refused_with_the_command_that_makes_it(store: 
         RADIUS.data(made.material(store, sort="worst_case"))
 
 
+def test_a_sweep_in_balls_of_another_norm_is_drawn_as_such(store: Store) -> None:
+    made.fill(store, methods=["sat"], seeds=[0])
+    sweep(store, {0.5: 30, 1.0: 20}, norm="L2")
+    marks = RADIUS.data(made.material(store))
+    assert [m["radius"] for m in marks.rows] == [0.0, 0.5, 1.0]  # without the board's own ball
+    assert (marks.only("norm"), marks.only("epsilon")) == ("L2", None)
+    with made.drawn(RADIUS, marks) as canvas:
+        assert canvas.axes[0].get_xlabel() == "L2 radius"
+        assert not [text for text in canvas.axes[0].texts if "protocol" in text.get_text()]
+
+
 def test_lines_go_through_the_rows_and_the_radius_is_in_units_of_a_level(store: Store) -> None:
     made.fill(store, methods=["sat", "trades"], seeds=[0])
     for run in (1, 2):
