@@ -2,10 +2,11 @@
 # make test          lint, types, tests
 # make leaderboard   train and attack what leaderboard.db publishes, again if anything changed
 # make photographs   train and attack a board of photographs, and add it to leaderboard.db; PHOTOGRAPHS names them
+# make docs          the documentation site, in site-docs/; fails if a link leads nowhere
 # make slow          the tests that take minutes
 # make browser       the tests of the web page, in a Chromium that is installed
 
-.PHONY: demo test slow browser leaderboard photographs clean
+.PHONY: demo test docs slow browser leaderboard photographs clean
 .DEFAULT_GOAL := demo
 
 BIN := .venv/bin
@@ -26,6 +27,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 .venv/developer: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@ .venv/user .venv/docs
+
+.venv/docs: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	@touch $@ .venv/user
 
 demo: .venv/user
@@ -38,6 +43,9 @@ test: .venv/developer
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 -m "not slow and not browser"
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 slow: .venv/developer
 	$(BIN)/pytest -m slow
@@ -59,4 +67,4 @@ photographs: .venv/developer
 	$(BIN)/python -m scripts.publish
 
 clean:
-	rm -rf demo
+	rm -rf demo site-docs
