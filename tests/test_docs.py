@@ -16,7 +16,8 @@ from tests.command import exit_code
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [ROOT / "docs" / f"{name}.md" for name in ("plugins", "methods", "results", "evaluation", "site", "figures")]
+NAMES = ("plugins", "methods", "results", "evaluation", "site", "figures", "hub")
+PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

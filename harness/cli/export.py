@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import completion, export_verdicts
+from harness.cli import completion, export_hub, export_verdicts
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, Command, Group, argument, option
 from harness.errors import HarnessError
@@ -32,6 +32,9 @@ app.command(
     epilog="Examples:\n\n  harness export verdicts --dataset digits --out verdicts.parquet\n\n"
     "  harness export verdicts 12 --attack pgd --out pgd.csv",
 )(export_verdicts.verdicts)
+
+
+app.command("hub", cls=Command, epilog="Example:\n\n  harness export hub 12 --license mit --out model")(export_hub.hub)
 
 
 @app.command("robustbench", cls=Command, epilog="Example:\n\n  harness export robustbench 12 --out entry.json")
@@ -61,6 +64,7 @@ def robustbench(
     """Write a run's entry for RobustBench's leaderboard: a JSON object, and code that loads the model."""
     from harness.robustbench import export as made
     from harness.robustbench.entry import write_entry
+    from harness.robustbench.loader import loader as loader_text
     from harness.store.store import Store
 
     before = _before(out)
@@ -68,12 +72,12 @@ def robustbench(
     run, protocols = store.run(run_id), store.protocols()
     store.close()
     figures = made.measured(run, checkpoint, protocols, _radius(epsilon))
-    chosen = run.checkpoint(checkpoint)
-    assert chosen is not None  # `measured` refuses a run without this checkpoint
+    chosen = made.checkpoint_of(run, checkpoint)
     typed = {"authors": authors, "name": title, "link": link, "venue": venue, "additional_data": additional_data}
     given = {key: value for key, value in typed.items() if value is not None}
     weights = runs_dir / run.folder / f"{checkpoint}.safetensors"
-    snippet = made.loader(run, chosen, weights, None if out is None else out.parent)
+    command = f"harness export robustbench {run_id}"
+    snippet = loader_text(run, chosen, weights, None if out is None else out.parent, command=command)
     entry = made.make_entry(run, checkpoint, figures, given, before)
     if out is not None:
         _write(out, write_entry(entry), snippet)
@@ -96,7 +100,7 @@ def _radius(text: str | None) -> float | None:
 def _before(out: Path | None) -> Entry | None:
     """The entry that FILE.json holds already: what a person filled in is kept. Any other file is refused."""
     from harness.robustbench.entry import read_entry
-    from harness.robustbench.export import HEADER
+    from harness.robustbench.loader import HEADER
 
     if out is None:
         return None

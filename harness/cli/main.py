@@ -27,6 +27,7 @@ from harness.cli import (
     show,
     site,
     upgrade,
+    upload,
 )
 from harness.cli.options import Command, Group
 from harness.errors import HarnessError
@@ -105,6 +106,7 @@ _add("serve", serve.serve, "serve", "serve --port 9000 --db results.db")
 _add("new", plugins.new, "new method half-way")
 _add("check", plugins.check, "check method half-way --plugin half_way.py")
 _add("upgrade", upgrade.upgrade, "upgrade --db results.db")
+_add("upload", upload.upload, "upload 12 --to me/robust-digits --license mit", "upload 12 --to me/trades --dry-run")
 app.add_typer(export.app, name="export")
 
 

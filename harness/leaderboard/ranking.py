@@ -63,7 +63,7 @@ def unranked(store: Store) -> list[Board]:
 
 
 def _all(store: Store, networks: Sequence[Contestant], verdicts: VerdictsById) -> list[Board]:
-    return [*_measured(networks, store.protocols(), verdicts), *_reported(store.reported())]
+    return [*measured_boards(networks, store.protocols(), verdicts), *_reported(store.reported())]
 
 
 def _of_each_seed(board: Board, verdicts: VerdictsById) -> Iterator[Row]:
@@ -106,9 +106,10 @@ def _with_ties(board: Board, verdicts: VerdictsById) -> Board:
     return replace(board, rows=(best, *compared, *board.rows[1 + len(ranked) :]))
 
 
-def _measured(
+def measured_boards(
     networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord], verdicts: VerdictsById
 ) -> Iterator[Board]:
+    """Every board on which one of the networks stands, its rows in no order."""
     equal: dict[str, list[ProtocolRecord]] = defaultdict(list)
     for record in protocols:
         equal[canonical_json([record.training_sha256, list(record.attacks.items())])].append(record)

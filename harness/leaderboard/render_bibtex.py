@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError, visible
@@ -20,9 +20,18 @@ def render_bibtex(boards: Sequence[Board], files: Sequence[Path] = ()) -> str:
     Args:
         files: plugin files in which methods may be, besides those that are found anyway.
     """
+    return bibtex_text(_cited(boards, files))
+
+
+def bibtex_text(cited: Iterable[tuple[str, Sequence[Publication] | str]]) -> str:
+    """Every entry once; then, as comments, what has no entry and why.
+
+    Args:
+        cited: name -> publications, or the reason why there are none, in words.
+    """
     found: list[Publication] = []
     remarks = []
-    for name, entries in _cited(boards, files):
+    for name, entries in cited:
         if isinstance(entries, str):
             remarks.append(f"{visible(name)}: {entries}")
         else:
@@ -41,14 +50,19 @@ def _cited(boards: Sequence[Board], files: Sequence[Path]) -> Iterator[tuple[str
     wrappers = [wrapper for board in boards for row in board.rows for wrapper in row.wrappers]
     reported = {row.method for board in boards if board.source == REPORTED for row in board.rows}
     for kind, names in (("methods", methods), ("wrappers", wrappers)):
-        yield from _of_kind(kind, dict.fromkeys(names), files, reported if kind == "methods" else set())
+        yield from publications_by_name(kind, dict.fromkeys(names), files, reported if kind == "methods" else set())
     for name in dict.fromkeys(row.method for board in boards for row in board.rows if not row.trained_here):
         yield name, "a model from elsewhere, whose publication is not known here"
 
 
-def _of_kind(
-    kind: str, names: Iterable[str], files: Sequence[Path], reported: set[str]
+def publications_by_name(
+    kind: str, names: Iterable[str], files: Sequence[Path], reported: Collection[str] = ()
 ) -> Iterator[tuple[str, Sequence[Publication] | str]]:
+    """The publications of plugins, by the labels of their rows; the reason in words where there are none.
+
+    Args:
+        reported: names that a publication uses, which need not be here.
+    """
     from harness.registry.catalogue import discover  # imported late: it imports torch
 
     names = list(names)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
@@ -52,14 +50,7 @@ def measured(
         HarnessError: natural or AutoAttack accuracy is missing or unfinished, or the radius is ambiguous; says which
             command measures what is missing.
     """
-    found = run.checkpoint(checkpoint)
-    if not run.checkpoints:
-        raise HarnessError(
-            f"run {run.id} is {run.status} and has no weights; export one that is done, see `harness runs`"
-        )
-    if found is None:
-        known = ", ".join(c.name for c in run.checkpoints)
-        raise HarnessError(f"run {run.id} has no checkpoint {checkpoint!r}; it has: {known}; give --checkpoint NAME")
+    found = checkpoint_of(run, checkpoint)
     evaluations = [e for e in found.evaluations if e.settings.get("norm", LINF) == LINF]  # the entry's own norm
     complete = {name: [e for e in evaluations if e.attack == name and e.complete] for name in _ATTACKS}
     for name, accuracy in _ATTACKS.items():
@@ -89,6 +80,23 @@ def measured(
         images=images,
         protocols=_protocols(run, attacked[-1], evaluations, protocols),
     )
+
+
+def checkpoint_of(run: RunRecord, name: str) -> CheckpointRecord:
+    """The checkpoint of that name.
+
+    Raises:
+        HarnessError: the run has no weights, or no checkpoint of that name.
+    """
+    if not run.checkpoints:
+        raise HarnessError(
+            f"run {run.id} is {run.status} and has no weights; export one that is done, see `harness runs`"
+        )
+    found = run.checkpoint(name)
+    if found is None:
+        known = ", ".join(c.name for c in run.checkpoints)
+        raise HarnessError(f"run {run.id} has no checkpoint {name!r}; it has: {known}; give --checkpoint NAME")
+    return found
 
 
 def _radius(run: RunRecord, evaluations: Sequence[EvaluationRecord], asked: float | None) -> float:
@@ -173,48 +181,3 @@ def footnote(run: RunRecord, checkpoint: str, figures: Measured) -> str:
         f"Robust accuracy is the median over {seeds} of standard AutoAttack on 1 network ({network}), on"
         f" {images}, {protocol}."
     )
-
-
-def loader(run: RunRecord, checkpoint: CheckpointRecord, weights: Path, folder: Path | None = None) -> str:
-    """The text of a Python file that loads a checkpoint's weights into its network, whatever the working directory.
-
-    Args:
-        folder: where the file will be: it names the weights by their path from there, so that both can be moved
-            together, and no path of this machine is published. None: it names the absolute path.
-    """
-    place = f"Path({str(weights.resolve())!r})"
-    if folder is not None:
-        place = f"Path(__file__).resolve().parent / {os.path.relpath(weights.resolve(), folder.resolve())!r}"
-    shape = (run.dataset.channels, run.dataset.height, run.dataset.width, run.dataset.classes)
-    size = "x".join(str(extent) for extent in shape[:3])
-    return f'''{HEADER.format(run=run.id, checkpoint=checkpoint.name)}
-
-import hashlib
-from pathlib import Path
-
-import safetensors.torch
-from torch import nn
-
-from harness.plugin.network import Shape
-from harness.registry.catalogue import discover
-from harness.registry.shipped import code_of
-
-WEIGHTS = {place}
-SHA256 = {checkpoint.sha256!r}
-
-
-def load_model(weights: Path = WEIGHTS) -> nn.Module:
-    """Images {size} in [0, 1] to logits of {shape[3]} classes, in evaluation mode."""
-    content = Path(weights).read_bytes()
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise ValueError(f"{{weights}} is not the checkpoint of this entry")
-    network = discover("networks").get({run.network!r})
-    if code_of(network) != {run.code.get("network", "")!r}:
-        raise ValueError("the network's code changed since the training")
-    model = network.from_mapping({run.network_settings!r}).build(Shape{shape!r})
-    model.load_state_dict(safetensors.torch.load(content))
-    return model.eval()
-'''
-
-
-HEADER = '"""Load run {run}, checkpoint {checkpoint}; written by `harness export robustbench {run}`."""'

@@ -8,7 +8,17 @@ import sys
 from pathlib import Path
 
 # not pydantic: newer typer reads options with it
-HEAVY = ("torch", "torchvision", "numpy", "sklearn", "scipy", "safetensors", "alembic", "pyautoattack")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "sklearn",
+    "scipy",
+    "safetensors",
+    "alembic",
+    "pyautoattack",
+    "huggingface_hub",
+)
 PROGRAM = """
 import contextlib, io, json, sys
 from harness.cli.main import main

@@ -1,0 +1,47 @@
+"""``harness upload``: a run with its model card to a model hub, in one commit."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from harness.cli.grouped import grouped
+from harness.cli.options import argument, option
+from harness.cli.sharing import Model, read_facts
+from harness.errors import visible
+
+_TO = "Where to"
+
+
+@grouped
+def upload(
+    run_id: Annotated[int, argument("RUN", "The run's number, as `harness runs` prints it.")],
+    *,
+    to: str = option(_TO, "--to OWNER/NAME", "The repository on the Hub; it is made if there is none.", ...),
+    private: bool = option(_TO, "--private", "The repository must be private.", False),
+    revision: str = option(_TO, "--revision BRANCH", "The branch to commit to; it is made if there is none.", "main"),
+    model: Model,
+    dry_run: bool = option(_TO, "--dry-run", "Print the files and the card; ask no network.", False),
+) -> None:
+    """Upload a run to a model hub, such as Hugging Face's: the model card, the weights, and code that loads them."""
+    from harness.hub.folder import hub_files
+    from harness.hub.names import checked_branch, checked_repository
+    from harness.hub.upload import upload_files
+
+    repository, branch = checked_repository(to), checked_branch(revision)
+    facts = read_facts(run_id, model)
+    command = f"harness upload {run_id} --to {repository}"
+    plugins = tuple(model.plugins or ())
+    files = hub_files(facts, model.runs_dir, command=command, plugins=plugins, repository=repository)
+    if dry_run:
+        for name, content in files.items():
+            print(f"{name}: {len(content):,} bytes")
+        print(f"\n{files['README.md'].decode()}", end="")
+        return
+    message = visible(f"Upload {facts.run.spec.label}, checkpoint {facts.checkpoint.name}, by harness")
+    done = upload_files(files, repository, message=message, private=private, revision=branch)
+    for remark in done.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    if not done.made:
+        print(f"note: {repository} was there already; its history keeps the files as they were", file=sys.stderr)
+    print(f"{done.address} commit {done.commit}")

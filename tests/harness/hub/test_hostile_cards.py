@@ -1,0 +1,78 @@
+"""Names, settings, reasons, and notes with markup: none becomes markup in a card, neither in YAML nor in Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import visible
+from harness.identity import digest
+from harness.store.records import DatasetRecord
+from harness.store.store import Store
+from tests.harness.hub.cards import Card, text_of
+from tests.hub_store import OneRun, flagged
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<!-- hidden",
+    "[click](https://evil.example)",
+    "![x](https://evil.example/x.png)",
+    "`code` ```",
+    "a | b | c",
+    "\\| <b>x</b>",
+    "# Heading\n\n# Another",
+    "x\n---\nlicense: evil\n---\n# New",
+    "---",
+    "- a: {b: c} # comment",
+    "'\"\n  injected: true",
+    "*bold* _em_ ~~gone~~ $x$ &lt; @user #1 https://evil.example www.evil.example",
+    "\x1b[31m\u202eevil\u2028\x00",
+    "!!python/object:os.system",
+    "{{ 7 * 7 }}{% raw %}",
+]
+HEADINGS = [
+    *("Accuracy", "Attacks", "Checks of rigour", "Training", "Code, versions, and device"),
+    *("How to load it", "Licence", "Citation"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a run for each text; every text of the run that a user can choose is that one."""
+    place = tmp_path_factory.mktemp("hostile")
+    store = Store.write(str(place / "leaderboard.db"))
+    for text in HOSTILE:
+        names = {"method": text, "method_settings": {text: text}, "code": {text: text}}
+        wrappers = ({"name": text, "settings": {text: text}, "departures": {text: text}},)
+        dataset = DatasetRecord(text, digest(text), 10, 40, 3, 8, 8, 10, tuple(text for _ in range(10)))
+        training = {"epsilon": 0.2, "epochs": 2, "name": text}
+        made = OneRun(place, dataset, into=store, wrappers=wrappers, training=training, **names)
+        made.measure(warnings=(text,))
+        made.examine(flagged(text, "A", text))
+        store.annotate(made.run, text)
+        made.end()
+    store.close()
+    return place
+
+
+@pytest.mark.parametrize("run", range(1, len(HOSTILE) + 1))
+def test_nothing_becomes_markup(folder: Path, run: int) -> None:
+    card = Card(text_of(folder / "leaderboard.db", run, with_note=True))
+    assert card.headings()[1:] == HEADINGS
+    kinds = {token.type for token in card.tokens}
+    assert kinds & {"html_block", "html_inline", "link_open", "image", "em_open", "s_open", "hr"} == set()
+    assert {len(row) for row in card.rows()} == {2, 6}
+    assert len([token for token in card.tokens if token.type == "fence"]) == 2
+
+
+@pytest.mark.parametrize("run", range(1, len(HOSTILE) + 1))
+def test_the_head_has_its_keys_and_no_other(folder: Path, run: int) -> None:
+    head = Card(text_of(folder / "leaderboard.db", run, with_note=True)).head
+    assert head.keys() == {"library_name", "metrics", "pipeline_tag", "tags", "model-index"}
+    assert head["tags"] == ["adversarial-robustness", "adversarial-training", "pytorch", "safetensors"]
+    ((result,),) = [index["results"] for index in head["model-index"]]
+    assert result.keys() == {"task", "dataset", "metrics"}
+    assert result["dataset"].keys() == {"name", "type", "split", "args"}
+    assert result["dataset"]["name"] == visible(HOSTILE[run - 1])
+    assert [metric["value"] for metric in result["metrics"]] == [85.0, 50.0, 47.5, 25.0]
