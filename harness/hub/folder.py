@@ -118,7 +118,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
                 made.mkdir()
                 for name, content in files.items():
                     atomic_write_bytes(made / name, content)
-                made.replace(folder)
+                if folder.exists():
+                    folder.rmdir()  # it is empty
+                made.rename(folder)
             finally:
                 shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
@@ -128,6 +130,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 def check_folder(folder: Path) -> None:
     """Raise HarnessError if a folder cannot take a model: before anything is made."""
     folder = folder.resolve()
+    if folder == Path.cwd().resolve():
+        raise HarnessError(f"--out {folder} is refused: it is the working directory; name a folder for the model alone")
     if folder.exists() and not folder.is_dir():
         raise HarnessError(f"--out {folder} is refused: it is a file; name a folder for the model alone")
     try:

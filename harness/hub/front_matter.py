@@ -46,7 +46,8 @@ def front_matter(facts: CardFacts) -> str:
         metrics=["accuracy"],
         model_name=visible(facts.run.spec.label),
         eval_results=[
-            hub.EvalResult(**of_dataset, metric_type="accuracy", **_metric(figure)) for figure in facts.figures
+            hub.EvalResult(**of_dataset, metric_type="accuracy", **_metric(figure, dataset.test_examples))
+            for figure in facts.figures
         ],
     )
     return str(data.to_yaml())
@@ -58,8 +59,12 @@ def _tags(facts: CardFacts) -> Iterator[str]:
     yield from (name for name in names if _TAG.fullmatch(name))
 
 
-def _metric(figure: CardFigure) -> dict[str, Any]:
-    """A figure as the Hub keeps it: its value is the median, in percent, with all its digits."""
+def _metric(figure: CardFigure, total: int) -> dict[str, Any]:
+    """A figure as the Hub keeps it: its value is the median, in percent, with all its digits.
+
+    Args:
+        total: the data set's number of test images.
+    """
     board = figure.board
     attack = visible(TITLES.get(figure.column, figure.column))
     seeds = ", ".join(f"{visible(name)} {n}" for name, n in figure.seeds.items())
@@ -79,6 +84,6 @@ def _metric(figure: CardFigure) -> dict[str, Any]:
     }
     return {
         "metric_value": figure.figure.median,
-        "metric_name": f"{attack}: right, % of {figure.images.count} test images; attack seeds: {seeds}; {under}",
+        "metric_name": f"{attack}: right, % of {figure.images.described(total)}; attack seeds: {seeds}; {under}",
         "metric_args": arguments,
     }

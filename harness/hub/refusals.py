@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from harness.errors import HarnessError, visible
 
+_HOST = re.compile(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:]+", re.ASCII)  # a name, or an address of IPv6
 _LONGEST = 300  # characters of a Hub's own message
 _AGAIN = "run the same command again"
 _TOKEN = "make a token that may write in your settings on the Hub, and give it by HF_TOKEN or `hf auth login`"
@@ -34,7 +35,7 @@ def endpoint_of(address: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = parts.scheme in ("http", "https") and bool(_HOST.fullmatch(parts.hostname or "")) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
@@ -65,16 +66,20 @@ def redacted(text: str, secrets: Sequence[str]) -> str:
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
-def refusal(error: BaseException, address: str, repository: str, secrets: Sequence[str], done: str) -> HarnessError:
+def refusal(
+    error: BaseException, address: str, repository: str, secrets: Sequence[str], done: str, last: str
+) -> HarnessError:
     """The line for the user.
 
     Args:
         error: what huggingface_hub, or its HTTP client, raised.
         done: what is on the Hub now, if the commit did not arrive.
+        last: the address that was asked last.
     """
     causes = list(_causes(error))
     answered = next((response for cause in causes if (response := getattr(cause, "response", None)) is not None), None)
-    state = UNKNOWN if _at_commit(causes) and (answered is None or answered.status_code >= 500) else done
+    # only a refusal of the commit says that it did not arrive: after a fault, silence, or nonsense it may have
+    state = UNKNOWN if "/commit/" in last and (answered is None or answered.status_code >= 500) else done
     host = shown_endpoint(address)
     if answered is not None:
         status = int(answered.status_code)
@@ -86,10 +91,11 @@ def refusal(error: BaseException, address: str, repository: str, secrets: Sequen
         told = f"{status}: {own}" if own else str(status)
         return HarnessError(f"the Hub {host} {what.format(repository=repository)} ({told}); {state}; {advice}")
     name = type(causes[-1]).__name__
-    if any(cls.__name__ == "TimeoutException" for cause in causes for cls in type(cause).__mro__):
+    kinds = {cls.__name__ for cause in causes for cls in type(cause).__mro__}  # by name: which client it is may change
+    if "TimeoutException" in kinds:
         return HarnessError(f"the Hub {host} does not answer in time ({name}); {state}; {_AGAIN}, or set HF_ENDPOINT")
     said = redacted(str(error), secrets)
-    if any(isinstance(cause, OSError) or hasattr(cause, "request") for cause in causes):
+    if kinds & {"OSError", "HTTPError"}:
         check = "check the connection, and HF_ENDPOINT if you set it"
         return HarnessError(f"the Hub {host} cannot be reached ({name}: {said}); {state}; {check}")
     return HarnessError(f"the Hub {host} gave an answer that cannot be used ({name}: {said}); {state}; {_AGAIN}")
@@ -101,15 +107,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while seen is not None:
         yield seen
         seen = seen.__cause__
-
-
-def _at_commit(causes: Sequence[BaseException]) -> bool:
-    """Whether the request that failed was the commit itself."""
-    return any("/commit/" in str(url) for cause in causes if (url := _address_of(cause)) is not None)
-
-
-def _address_of(error: BaseException) -> Any:
-    try:
-        return getattr(getattr(error, "request", None), "url", None)
-    except RuntimeError:  # the client's exceptions raise it where they have no request
-        return None

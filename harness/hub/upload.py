@@ -17,7 +17,7 @@ from harness.hub.names import WEIGHTS
 from harness.hub.refusals import NOTHING, endpoint_of, redacted, refusal, secrets_in, shown_endpoint
 
 MAIN = "main"
-TIMEOUT_S = 60.0  # without any byte; huggingface_hub itself would wait for ever
+TIMEOUT_S = 30.0  # without any byte; huggingface_hub itself would wait for ever
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def upload_files(
     named = endpoint_of(os.environ.get("HF_ENDPOINT"))  # read now: huggingface_hub reads it when it is imported
     address = named or hub.constants.ENDPOINT
     secrets = secrets_in(None, address)
-    done = NOTHING
-    with _patient(hub), warnings.catch_warnings(record=True) as said:
+    done, asked = NOTHING, [""]
+    with _patient(hub, asked), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
             token = hub.get_token()
@@ -81,7 +81,7 @@ def upload_files(
             AttributeError,
         ) as error:
             # of huggingface_hub, or of the client and the server behind it: the calls above hold no code of ours
-            raise refusal(error, address, repository, secrets, done) from None
+            raise refusal(error, address, repository, secrets, done, asked[-1]) from None
     remarks = tuple(redacted(str(w.message), secrets) for w in said if w.category is UserWarning)  # on the card
     return Upload(f"{shown_endpoint(address)}/{repository}", redacted(oid, secrets), made, remarks)
 
@@ -116,26 +116,31 @@ def _content(name: str, content: bytes) -> bytes | io.BytesIO:
 
 
 @contextlib.contextmanager
-def _patient(hub: ModuleType) -> Iterator[None]:
-    """No bars, no lines of logs on standard error, and an end to every wait; all as before afterwards."""
+def _patient(hub: ModuleType, asked: list[str]) -> Iterator[None]:
+    """No bars, no lines of logs on standard error, and an end to every wait; all as before afterwards.
+
+    Args:
+        asked: takes the address of every request.
+    """
     level = hub.logging.get_verbosity()
     barred = hub.utils.are_progress_bars_disabled()
     before = hub.get_session()
     kind, hooks = type(before), before.event_hooks
 
-    def client() -> Any:
-        return kind(event_hooks=hooks, follow_redirects=True, timeout=TIMEOUT_S)
+    def remember(request: Any) -> None:
+        asked.append(str(request.url))
 
-    def as_before() -> Any:
-        return kind(event_hooks=hooks, follow_redirects=True, timeout=before.timeout)
+    def client(timeout: Any, *own: Any) -> Any:
+        every = hooks | {"request": [*hooks["request"], *own]}
+        return kind(event_hooks=every, follow_redirects=True, timeout=timeout)
 
     hub.logging.set_verbosity(hub.logging.CRITICAL)
     hub.utils.disable_progress_bars()
-    hub.set_client_factory(client)
+    hub.set_client_factory(lambda: client(TIMEOUT_S, remember))
     try:
         yield
     finally:
-        hub.set_client_factory(as_before)
+        hub.set_client_factory(lambda: client(before.timeout))
         hub.logging.set_verbosity(level)
         if not barred:
             hub.utils.enable_progress_bars()

@@ -100,6 +100,7 @@ class TestWhatArrives:
         _, out, err = ends(UPLOAD)
         sent = [head.get("authorization", head.get("Authorization")) for head in hub.heads]
         assert f"Bearer {TOKEN}" in sent
+        assert [told for told, asked in zip(sent, hub.asked, strict=True) if asked.startswith("PUT /lfs/")] == [None]
         assert TOKEN not in out + err
         assert not [name for name, content in hub.files("me/robust").items() if TOKEN.encode() in content]
 
@@ -165,6 +166,14 @@ class TestTheHubRefuses:
         hub.refusals["/api/models"] = (200, {}, "[1, 2]")
         assert "gave an answer that cannot be used (TypeError" in refusal(UPLOAD)
 
+    def test_nonsense_in_answer_to_the_commit_does_not_say_whether_it_arrived(
+        self, one_run: OneRun, hub: FakeHub, refusal: Refused
+    ) -> None:
+        hub.refusals["/commit/"] = (200, {}, "{}")
+        assert "whether the commit arrived is not known" in refusal(UPLOAD)
+        hub.refusals["/commit/"] = (502, {}, "<html>Bad gateway</html>")
+        assert "whether the commit arrived is not known" in refusal(UPLOAD)
+
     def test_it_prints_no_token_even_if_the_hub_does(
         self, one_run: OneRun, hub: FakeHub, ends: Ends, no_waiting: list[float]
     ) -> None:
@@ -212,7 +221,19 @@ class TestTheHubIsNotThere:
         assert "does not answer in time (ReadTimeout)" in line
         assert state in line
 
-    @pytest.mark.parametrize("address", ["localhost:8000", "ftp://x.org", "http://", "http://x.org:port", "//x"])
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "localhost:8000",
+            "ftp://x.org",
+            "http://",
+            "http://x.org:port",
+            "//x",
+            "http://a b",
+            "http://[::1",
+            "http://x.org:99999",
+        ],
+    )
     def test_an_address_that_is_none(
         self, one_run: OneRun, refusal: Refused, monkeypatch: pytest.MonkeyPatch, address: str
     ) -> None:

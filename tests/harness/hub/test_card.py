@@ -111,7 +111,9 @@ class TestFigures:
     def test_figures_on_other_images_stand_apart(self, one_run: OneRun) -> None:
         add_evaluation(one_run.store, one_run.record, "pgd", PGD, right(1, 20), sample="balanced")
         card = card_of(one_run.folder)
-        assert "20 test images, balanced over the classes" in card.text
+        assert "**Protocol `paper`, fingerprint `" in card.text
+        assert "; 20 test images, balanced over the classes:**" in card.text
+        assert "% of 20 test images, balanced over the classes;" in card.metrics[0]["name"]
         assert [(m["value"], m["args"]["sample"]) for m in card.metrics if m["args"]["test_images"] == 20] == [
             (5.0, "balanced")
         ]

@@ -70,6 +70,11 @@ class TestWriting:
             assert {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} == FILES
         assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "empty", "new"]
 
+    def test_the_working_directory_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(HarnessError, match="is refused: it is the working directory"):
+            write_folder(Path(), FILES)
+
     def test_a_folder_with_files_or_a_file_is_refused_and_kept(self, tmp_path: Path) -> None:
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "mine.txt").write_text("mine")
