@@ -160,6 +160,7 @@ def _training(facts: CardFacts) -> Iterator[str]:
         "wrappers of the update": wrappers or "none",
         "network": f"{code_span(run.network)}, settings: {settings_span(run.network_settings)},"
         f" {run.parameters:,} parameters",
+        "departs from the network's defaults": settings_span(run.network_departures),
         "data set": f"{code_span(data.name)}, fingerprint {code_span(data.fingerprint)},"
         f" {data.train_examples:,} training and {data.test_examples:,} test images",
         "images": f"{data.channels} x {data.height} x {data.width}, pixels in [0, 1]; {data.classes} classes",

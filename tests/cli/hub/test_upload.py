@@ -252,15 +252,15 @@ class TestRefusedBeforeTheHubIsAsked:
     @pytest.mark.parametrize(
         "to", ["robust", "me/robust/x", "me/", "/x", "'me/a b'", "me/-x", "me/x..y", "me/x.git", "'me/<b>'"]
     )
-    def test_a_name_that_is_none(self, one_run: OneRun, hub: FakeHub, refusal: Refused, to: str) -> None:
+    def test_a_name_that_is_none(self, hub: FakeHub, refusal: Refused, to: str) -> None:
         assert "is refused: write OWNER/NAME" in refusal(f"upload 1 --to {to}")
         assert hub.asked == []
 
     @pytest.mark.parametrize("branch", ["''", "'a b'", "../x", "-x", "a..b", "x/"])
-    def test_a_branch_that_is_none(self, one_run: OneRun, hub: FakeHub, refusal: Refused, branch: str) -> None:
+    def test_a_branch_that_is_none(self, hub: FakeHub, refusal: Refused, branch: str) -> None:
         assert "is refused: a branch's name has" in refusal(f"{UPLOAD} --revision {shlex.quote(branch.strip(chr(39)))}")
 
-    def test_a_licence_that_nobody_knows(self, one_run: OneRun, hub: FakeHub, refusal: Refused) -> None:
+    def test_a_licence_that_nobody_knows(self, hub: FakeHub, refusal: Refused) -> None:
         assert "unknown licence 'MTI'; did you mean 'mit'? known: " in refusal(f"{UPLOAD} --license MTI")
 
     def test_weights_that_are_gone_or_changed(self, one_run: OneRun, hub: FakeHub, refusal: Refused) -> None:

@@ -166,6 +166,7 @@ class TestContent:
         rows = dict(row for row in card_of(one_run.folder).rows() if len(row) == 2)
         assert rows["method"] == "`trades`, settings: `beta=6.0`"
         assert rows["network"] == "`smallcnn`, settings: `width=2`, 1 parameters"
+        assert rows["departs from the network's defaults"] == "`width=2`"
         assert rows["training"] == "`epsilon=0.2 epochs=2`"
         assert rows["data set"].startswith(f"`cifar10`, fingerprint `{DATASET.fingerprint}`, 50,000 training and 40")
         assert rows["classes"].startswith("`a`, `b`")
