@@ -71,7 +71,7 @@ def _judged(entry: Entry, side: str) -> str:
         return ratio(found)
     met = found["median"] >= least if most is None else found["median"] <= most
     goal = f"at least {least:g}" if most is None else f"at most {most:g}"
-    return f"{ratio(found)}; {goal}: {'met' if met else 'missed'}"
+    return f"{ratio(found)}; {goal}: {_met(met)}"
 
 
 def training() -> str:
@@ -116,6 +116,36 @@ def parts() -> str:
         )
     head = ["network", "method", *names, "outside passes", "getting a batch"]
     return f"{markdown_table(head, rows)}\n\n{place(entries)}"
+
+
+def recording() -> str:
+    """What recording accuracies over the epochs costs, as a share of the training."""
+    entries = list(results("recording-cpu")["cases"].values())
+    rows = []
+    for entry in entries:
+        low, high = (100 * value for value in entry["share"]["quartiles"])
+        share = f"{percent(entry['share'])} [{low:.1f}, {high:.1f}]"
+        most = entry["at_most"]
+        judged = "" if most is None else f"; at most {100 * most:g}: {_met(entry['share']['median'] <= most)}"
+        point, update, counted = (entry["seconds"][side]["median"] for side in ("point", "update", "counted"))
+        rows.append(
+            [
+                entry["network"],
+                f"{entry['epoch_images']:,}",
+                str(entry["every"]),
+                str(entry["rounds"]),
+                f"{point * entry['scale']:,.2f}",
+                f"{1e3 * update / entry['batch']:,.2f}",
+                share + judged,
+                f"{100 * counted / update:.2f} %",
+            ]
+        )
+    head = ["network", "training images", "every", "rounds", "a point, s", "an update, ms an image"]
+    return f"{markdown_table([*head, 'share of the training', 'counting'], rows)}\n\n{place(entries)}"
+
+
+def _met(met: bool) -> str:
+    return "met" if met else "missed"
 
 
 def growth() -> str:
@@ -170,6 +200,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "methods": methods,
     "user": user,
     "parts": parts,
+    "recording": recording,
     "growth": growth,
     "profiles": profiles,
 }
