@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(
 def test_a_name_in_letters_that_the_font_lacks_is_whole_in_the_svg(ends: Ends, tmp_path: Path) -> None:
     store = Store.write(str(tmp_path / "foreign.db"))
     made.fill(store, methods=["sat"], seeds=[0])
-    kind = {"network": "smallcnn", "network_settings": {}, "network_departures": {}}
+    kind: dict[str, Any] = {"network": "smallcnn", "network_settings": {}, "network_departures": {}}
     model = store.see_model("模型", stores.DIGITS, sha256="a" * 64, parameters=1, provenance={}, **kind)
     for attack, settings in made.SETTINGS.items():
         stores.add_evaluation(store, model.checkpoint, attack, settings, stores.right(9, made.IMAGES))

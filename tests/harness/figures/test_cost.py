@@ -32,10 +32,7 @@ def train(
     **place: Any,
 ) -> None:
     """A run of four epochs that took so many seconds each, attacked."""
-    settings = {"sat": {}, "standard": {}, "trades": {"beta": 6.0}}[method]
-    spec = stores.make_spec(
-        method=method, method_settings=settings, training=TRAINING, train_seed=seed, network=network
-    )
+    spec = stores.make_spec(method=method, training=TRAINING, train_seed=seed, network=network)
     run = stores.start(store, spec, provenance=PLACE | place)
     for epoch in range(1, 5):
         store.add_epoch(run.id, EpochRecord(epoch, 1.0, 0.1, run.dataset.train_examples, seconds))
@@ -99,7 +96,7 @@ def test_a_training_that_went_on_elsewhere_is_of_two_machines(store: Store) -> N
 def test_costs_of_two_networks_are_refused(store: Store) -> None:
     train(store, "sat", 1.0)
     train(store, "sat", 1.0, seed=1, network="resnet18")
-    with pytest.raises(HarnessError, match="costs of two networks cannot be compared: resnet18, smallcnn; .*--arch"):
+    with pytest.raises(HarnessError, match=r"costs of two networks cannot be compared: resnet18, smallcnn; .*--arch"):
         COST.data(made.material(store))
     assert len(COST.data(made.material(store, network="smallcnn")).rows) == 1
 
