@@ -10,7 +10,7 @@ from harness.events import EpochRecord
 from harness.figures.accuracies import about, accuracy, images_text, named, over_text
 from harness.figures.axes import write_caption
 from harness.figures.marks import Marks, Value, number
-from harness.figures.material import PASSES, Material
+from harness.figures.material import PASSES, ROOM, Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
 from harness.figures.style import COLUMN
@@ -31,7 +31,7 @@ def _data(material: Material) -> Marks:
 
 
 def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
-    board = material.board()
+    board = material.board(ROOM)
     column = board.ranked_by
     elsewhere = [row.label for row in board.rows if not row.runs]
     if elsewhere:

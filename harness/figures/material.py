@@ -19,6 +19,7 @@ from harness.store.store import Store
 
 Cost = Literal["passes", "seconds"]
 PASSES: Cost = "passes"
+ROOM = 12  # rows whose names fit beside their marks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +75,23 @@ class Material:
             )
         return fitting
 
-    def board(self) -> Board:
+    def board(self, most: int | None = None) -> Board:
         """The one board that was chosen.
 
+        Args:
+            most: the number of rows that the figure has room for; None: any.
         Raises:
             HarnessError: no row matches, or rows of several boards do, which cannot be compared; names the choices. Or
-                two rows have one name.
+                two rows have one name, or there are too many rows.
         """
         found = self.boards()
         if len(found) > 1:
             raise HarnessError(_choices(found))
+        if most is not None and len(found[0].rows) > most:
+            raise HarnessError(
+                f"{len(found[0].rows)} rows match, and this figure has room for {most}: choose some with --method,"
+                " --arch, or --checkpoint"
+            )
         names = Counter(full_name(found[0], row) for row in found[0].rows)
         if alike := [name for name, count in names.items() if count > 1]:
             raise HarnessError(

@@ -10,7 +10,7 @@ from harness.errors import HarnessError, UnknownName, listed
 from harness.figures.accuracies import about, accuracy_of, images_text, named, over_text
 from harness.figures.axes import percent_ticks, write_caption
 from harness.figures.marks import Marks, Value, number
-from harness.figures.material import Material
+from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.style import COLUMN, QUIET, SMALL, look_of
 from harness.leaderboard.board import Board, Row
@@ -20,6 +20,8 @@ from harness.plugin.ball import LINF
 from harness.store.records import EvaluationRecord
 
 FEWEST = 2  # radii above 0 that make a curve
+LINES = ("-", "--", ":", "-.")  # of the rows of one method, which share colour and marker
+NAMES_WITHIN = 6  # names of rows that have room between the lines
 
 
 def _data(material: Material) -> Marks:
@@ -31,7 +33,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         raise HarnessError(
             "--attack worst_case is refused for radius, which follows one attack over the radii: name it"
         )
-    board = replace(material, selection=replace(material.selection, sort=None)).board()
+    board = replace(material, selection=replace(material.selection, sort=None)).board(ROOM)
     for row, curves in _curves(board, material.selection.sort):
         common = set.intersection(*({*curve.points} for curve in curves))
         own = {**about(board), **named(board, row), "attack": curves[0].attack, "norm": curves[0].norm}
@@ -106,15 +108,18 @@ def _number(row: Row) -> str:
 
 
 def _draw(marks: Marks, canvas: Canvas) -> None:
-    canvas.set_size_inches(COLUMN, 2.6)
+    rows = marks.distinct("row")
+    within = len(rows) <= NAMES_WITHIN
+    canvas.set_size_inches(COLUMN, 2.6 if within else 2.7 + 0.14 * len(rows))
     axes = canvas.subplots()
     levels = marks.only("norm") == LINF
     scale = 255 if levels else 1
-    rows = marks.distinct("row")
     for place, row in enumerate(rows):
         held = marks.where(row=row)
         look = look_of(str(held[0]["method"]))
         style = {"color": look.colour, "marker": look.marker, "markeredgecolor": "white"}
+        before = {mark["row"] for mark in marks.where(method=held[0]["method"]) if rows.index(mark["row"]) < place}
+        style["linestyle"] = LINES[len(before) % len(LINES)]
         x = [scale * number(mark, "radius") for mark in held]
         y = [number(mark, "value") for mark in held]
         ends = [
@@ -131,7 +136,10 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     axes.grid(axis="y")
     axes.set_xlabel("L∞ radius, in 1/255" if levels else f"{marks.only('norm')} radius")
     axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
-    axes.legend(loc="best")
+    if within:
+        axes.legend(loc="best")
+    else:
+        canvas.legend(loc="outside upper left")
     write_caption(canvas, f"{images_text(marks)}; {over_text(marks)}")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.figures.axes import percent_ticks
+from harness.figures.labels import Named, write_names
 from harness.figures.marks import Value, number
 from harness.figures.style import INK, QUIET, SMALL, look_of
 from harness.leaderboard.cells import range_text
@@ -70,6 +72,7 @@ def draw_recorded(axes: Any, marks: Sequence[Mapping[str, Value]], early: Sequen
                     axes.plot(x, y, color=look.colour, marker=look.marker, markeredgecolor="white")
                 else:
                     axes.plot(x, y, color=look.colour, linestyle=(0, (3, 2)), linewidth=0.9, zorder=1.5)
+    methods = Counter(method for _, method in {(mark["row"], mark["method"]) for mark in marks})
     for epoch in early:
         axes.axvline(epoch, color=QUIET, linewidth=0.6, zorder=1)
         axes.text(epoch, 0.02, " early", transform=axes.get_xaxis_transform(), fontsize=SMALL, color=QUIET)
@@ -78,6 +81,16 @@ def draw_recorded(axes: Any, marks: Sequence[Mapping[str, Value]], early: Sequen
     percent_ticks(axes.yaxis, 5)
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"accuracy under\n{marks[0]['attack']}, %")
+    if max(methods.values()) > 1:  # rows of one method share colour and marker
+        write_names(axes.figure, axes, list(_ends(marks)))
+
+
+def _ends(marks: Sequence[Mapping[str, Value]]) -> Iterator[Named]:
+    """The last mark of each row on test images, with the row's name."""
+    last = {mark["row"]: mark for mark in marks if mark["part"] == PARTS[0]}
+    for row, mark in last.items():
+        x, y = number(mark, "epoch"), number(mark, "value")
+        yield Named(str(row), x, y, (x, x), (y, y))
 
 
 def _parts(marks: Sequence[Mapping[str, Value]]) -> Iterator[str]:

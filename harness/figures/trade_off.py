@@ -8,7 +8,7 @@ from harness.errors import HarnessError
 from harness.figures.accuracies import about, accuracy, images_text, named, over_text
 from harness.figures.axes import percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
-from harness.figures.material import Material
+from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
 from harness.figures.style import COLUMN
@@ -22,7 +22,7 @@ def _data(material: Material) -> Marks:
 
 
 def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
-    board = material.board()
+    board = material.board(ROOM)
     robust = board.ranked_by
     if robust == NATURAL or NATURAL not in board.columns:
         raise HarnessError(

@@ -83,6 +83,12 @@ def test_two_rows_of_one_name_are_refused(store: Store) -> None:
         made.material(store).board()
 
 
+def test_more_rows_than_fit_are_refused(board: tuple[Store, made.Known]) -> None:
+    assert len(made.material(board[0]).board(3).rows) == 3
+    with pytest.raises(HarnessError, match="3 rows match, and this figure has room for 2: choose some with --method"):
+        made.material(board[0]).board(2)
+
+
 def test_reported_figures_are_not_drawn() -> None:
     store = Store.read("/nowhere/leaderboard.db")  # has what papers report, and nothing else
     with pytest.raises(HarnessError, match="nothing is measured yet"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.figures.marks import Marks
 from harness.figures.radius import RADIUS
 from harness.store.store import Store
 from tests import stores
@@ -88,6 +89,19 @@ def test_a_sweep_in_balls_of_another_norm_is_drawn_as_such(store: Store) -> None
         assert not [text for text in canvas.axes[0].texts if "protocol" in text.get_text()]
 
 
+def test_rows_of_one_method_differ_in_their_lines(store: Store) -> None:
+    made.fill(store, methods=["sat"], seeds=[0])
+    sweep(store, {0.1: 30, 0.4: 10})
+    marks = RADIUS.data(made.material(store))
+    rows = [{**row, "row": f"sat {i}"} for i in range(7) for row in marks.rows]
+    with made.drawn(RADIUS, Marks.of(rows)) as canvas:
+        handles, _ = canvas.axes[0].get_legend_handles_labels()
+        assert [line.lines[0].get_linestyle() for line in handles] == ["-", "--", ":", "-.", "-", "--", ":"]
+        assert canvas.axes[0].get_legend() is None
+        (legend,) = canvas.legends  # outside the axes: there are too many names
+        assert len(legend.get_texts()) == 7
+
+
 def test_lines_go_through_the_rows_and_the_radius_is_in_units_of_a_level(store: Store) -> None:
     made.fill(store, methods=["sat", "trades"], seeds=[0])
     for run in (1, 2):
@@ -96,6 +110,7 @@ def test_lines_go_through_the_rows_and_the_radius_is_in_units_of_a_level(store: 
     with made.drawn(RADIUS, marks) as canvas:
         (axes,) = canvas.axes
         handles, names = axes.get_legend_handles_labels()
+        assert [line.lines[0].get_linestyle() for line in handles] == ["-", "-"]  # two methods
         assert names == marks.distinct("row")
         for line, name in zip(handles, names, strict=True):
             held = marks.where(row=name)

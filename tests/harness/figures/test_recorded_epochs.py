@@ -77,3 +77,12 @@ def test_a_line_for_each_part_is_drawn_where_its_rows_say(store: Store) -> None:
         assert axes.get_title(loc="left") == "full: 50 test images; dashed: 50 training images"
         assert [text.get_text() for text in axes.texts] == [" early"]
         assert axes.get_ylabel() == "accuracy under\npgd, %"
+
+
+def test_rows_of_one_method_have_their_names_at_their_lines(store: Store) -> None:
+    record(store, 1, {1: 10, 2: 20, 3: 30})
+    marks = OVERFITTING.data(made.material(store, sort="pgd"))
+    both = Marks.of([*marks.rows, *({**row, "row": "sat momentum=0"} for row in marks.rows)])
+    with made.drawn(OVERFITTING, both) as canvas:
+        *_, axes = sorted(canvas.axes, key=lambda axes: -axes.get_position().y0)
+        assert [text.get_text() for text in axes.texts if text.get_text()] == [" early", "sat", "sat momentum=0"]
