@@ -43,7 +43,7 @@ INSTEAD_OF = {
 }
 MAY_SAY: dict[str, tuple[str, ...]] = {
     "arch": ("api/", "cli/"),  # users type --arch, and arch= in Python
-    "kappa": ("attacks/cw.py", "methods/_local_weights.py", "plugin/adversary.py"),  # the confidence of CW
+    "kappa": ("attacks/cw.py", "methods/_local_weights.py", "methods/gairat.py", "plugin/adversary.py"),  # CW's
 }
 
 

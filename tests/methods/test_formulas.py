@@ -50,7 +50,7 @@ def slow_geometry(method: GAIRAT | GAIRTRADES, step: Step, kappa: Tensor) -> lis
 
 
 def slow_gairat(method: GAIRAT, step: Step) -> Tensor:
-    variant = step.perturb(CrossEntropy())
+    variant = step.perturb({"pgd": CrossEntropy(), "cw": Margin(method.kappa)}[method.attack])
     z, omega = step.model(variant.x), slow_geometry(method, step, variant.steps_to_flip)
     return mean([omega[i] * nll(z[i], int(step.y[i])) for i in range(len(z))])
 
@@ -134,6 +134,8 @@ CASES: list[tuple[Method, Slow]] = [
     (GAIRAT(shift=0.0, assignment="sigmoid"), slow_gairat),
     (GAIRAT(assignment="discrete", burn_in=0.0), slow_gairat),
     (GAIRAT(burn_in=1.0), slow_gairat),
+    (GAIRAT(attack="cw"), slow_gairat),
+    (GAIRAT(attack="cw", kappa=0.05, assignment="sigmoid"), slow_gairat),
     (TRADES(), slow_trades),
     (TRADES(inverse_lambda=0.5), slow_trades),
     (GAIRTRADES(), slow_gair_trades),

@@ -8,11 +8,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.errors import SettingError
 from harness.methods._geometry_weights import effective_sample_share, log_geometry_weights, normalised
 from harness.methods.gairat import GAIRAT
+from harness.plugin.threat import Threat
 from tests.methods.slow import geometry
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
@@ -85,3 +86,47 @@ def test_a_shift_that_weighs_nothing_is_refused() -> None:
     for shift in (math.nan, -math.inf):
         with pytest.raises(SettingError, match="must be a number or inf"):
             GAIRAT(shift=shift)
+
+
+def test_cw_counts_the_distance_along_its_own_path() -> None:
+    """By hand, one example after the other: ascend the margin, and count the iterates before the first wrong one."""
+    model, (x, y) = make_tiny_model(6).eval(), make_batch(n=40, seed=6)
+    y, threat = model(x).argmax(1), make_threat(epsilon=0.06, steps=5, step_size=0.015, start="none")
+    expected, along_pgd = (slow_distances(model, x, y, threat, attack) for attack in ("cw", "pgd"))
+    assert expected != along_pgd
+    assert len(set(expected)) > 2
+    given: list[Tensor] = []
+    GAIRAT(attack="cw").loss(make_step(model, x, y, threat=threat, log=lambda name, value: given.append(value)))
+    assert float(given[0]) == pytest.approx(sum(expected) / len(expected), rel=1e-12)
+
+
+def slow_distances(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, attack: str) -> list[int]:
+    distances = []
+    for image, label in zip(x, y.tolist(), strict=True):
+        iterate, steps = image.clone(), 0
+        while steps < threat.steps:
+            iterate.requires_grad_()
+            z = model(iterate[None])[0]
+            if int(z.argmax()) != label:
+                break
+            others = torch.cat([z[:label], z[label + 1 :]])
+            value = others.max() - z[label] if attack == "cw" else torch.logsumexp(z, 0) - z[label]
+            (gradient,) = torch.autograd.grad(value, iterate)
+            moved = iterate.detach() + threat.step_size * gradient.sign()
+            iterate = torch.minimum(torch.maximum(moved, image - threat.epsilon), image + threat.epsilon).clamp(0, 1)
+            steps += 1
+        distances.append(steps)
+    return distances
+
+
+def test_settings_that_came_later_leave_the_identity_of_a_default_gairat_alone() -> None:
+    assert GAIRAT().resolved() == {"shift": -1.0, "assignment": "tanh", "burn_in": 0.3}
+    assert GAIRAT(attack="cw").resolved() == {**GAIRAT().resolved(), "attack": "cw"}
+    assert GAIRAT(attack="cw", kappa=5.0).departures() == {"attack": "cw", "kappa": 5.0}
+
+
+def test_a_kappa_that_nothing_reads_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"kappa=5\.0 has no effect with attack=pgd"):
+        GAIRAT(kappa=5.0)
+    with pytest.raises(SettingError, match="it must be a number or inf"):
+        GAIRAT(attack="cw", shift=float("nan"))
