@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
 from harness.cli.grouped import grouped
-from harness.cli.options import DB, PLUGINS, RUNS_DIR, Rows, argument, of_output, of_rows, option, place
+from harness.cli.options import DB, PLUGINS, RUNS_DIR, ImageFolder, Rows, argument, of_output, of_rows, option, place
 from harness.errors import HarnessError, SettingError
 
 if TYPE_CHECKING:
@@ -47,7 +47,13 @@ class Drawn:
 class Inference:
     """How a figure passes images through networks; figures that are made from the store alone do not."""
 
-    images: int | None = of_images("--images N", "Pass only the first N test images through the networks.", shown="all")
+    images: int | None = of_images(
+        "--images N", "Pass only N images through the networks, balanced over the classes.", shown="all"
+    )
+    part: Literal["train", "test"] = of_images(
+        "--part <train|test>", "Pass these images through the networks: those of the training, or test images.", "train"
+    )
+    folder: Path | None = of_images("--folder PATH", "For runs on folder:NAME: where the folder is.")
     device: str | None = of_images(
         "--device DEVICE",
         "The device to compute on: cpu, cuda, or cuda:N.",
@@ -67,6 +73,7 @@ def figures(
     rows: Rows,
     drawn: Drawn,
     inference: Inference,
+    reading: ImageFolder,
     runs_dir: Path = RUNS_DIR,
     data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data")),
     db: str | None = DB,
@@ -98,6 +105,9 @@ def figures(
         limit=drawn.limit,
         cost=drawn.cost,
         images=inference.images,
+        part=inference.part,
+        folder=inference.folder,
+        folder_options={name: value for name, value in vars(reading).items() if value is not None},
         device=inference.device,
         runs_dir=runs_dir,
         data_dir=data_dir,

@@ -10,8 +10,12 @@ from harness.figures.plot import Plot
 from harness.figures.radius import RADIUS
 from harness.figures.ranks import RANKS
 from harness.figures.trade_off import TRADE_OFF
+from harness.figures.vulnerability import VULNERABILITY
+from harness.figures.vulnerable import VULNERABLE
 
-PLOTS: dict[str, Plot] = {plot.name: plot for plot in (METHODS, TRADE_OFF, RADIUS, OVERFITTING, COST, RANKS)}
+FROM_THE_STORE = (METHODS, TRADE_OFF, RADIUS, OVERFITTING, COST, RANKS)
+OF_THE_PAPER = (VULNERABLE, VULNERABILITY)
+PLOTS: dict[str, Plot] = {plot.name: plot for plot in (*FROM_THE_STORE, *OF_THE_PAPER)}
 """Every figure, in the order in which they are listed."""
 
 

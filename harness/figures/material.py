@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness.errors import HarnessError, SettingError, UnknownName, visible
 from harness.leaderboard.board import MEASURED, Board, Selection
@@ -29,8 +29,10 @@ class Material:
     Attributes:
         selection: which measured rows; ``sort`` is the attack, or the worst case, that figures show as robust accuracy.
         limit: the number of attacked test images of the rows; None: any.
-        images: how many test images a figure passes through the networks; None: all. Figures that are made from the
-            store alone do not read it.
+        images: how many images a figure passes through the networks, balanced over the classes; None: all. Figures
+            that are made from the store alone read none of this and of the following.
+        part: which images these are.
+        folder, folder_options: where a data set is that lies in a folder of the user's, and how it is read.
         device: where a figure passes images through networks; None: CUDA if there is one.
         plugins: the user's plugin files.
         cost: what a figure of costs counts.
@@ -40,6 +42,9 @@ class Material:
     selection: Selection = field(default_factory=Selection)
     limit: int | None = None
     images: int | None = None
+    part: Literal["train", "test"] = "train"
+    folder: Path | None = None
+    folder_options: Mapping[str, Any] = field(default_factory=dict)
     runs_dir: Path = Path("runs")
     data_dir: Path = Path("data")
     device: str | None = None

@@ -12,10 +12,10 @@ from harness.statistics.agreement import SHARE
 def lowest_groups(values: Sequence[float], share: float = SHARE) -> list[bool]:
     """Which values are among the smallest, where equal values are all in or all out.
 
-    A geometric distance has K + 1 values, so that no set may have the share exactly. With k = ceil(share * n) images
-    asked for, the set is the one whose size is nearest to k; of two equally near the smaller. It is empty only where all
-    values are equal: then no image is more vulnerable than another. Where all values differ it has k images, as the set
-    of ``harness.statistics.agreement``.
+    A geometric distance has K + 1 values, so that no set may have the share exactly. Of k = ceil(share * n) images that
+    are asked for, the set is the one whose size is nearest to k; of two equally near the smaller. It is empty only
+    where all values are equal: then no image is more vulnerable than another. Where all values differ it has k images,
+    and is the set of ``harness.statistics.agreement``.
     """
     counts = sorted(Counter(values).items())
     if len(counts) < 2:
