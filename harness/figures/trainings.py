@@ -53,7 +53,9 @@ def trainings(material: Material, usual: Sequence[str]) -> list[Siblings]:
         _refuse_missing(runs, usual)
     networks = sorted({trained_by(run).arch_label for run in runs})
     if len(networks) > 1:
-        raise HarnessError(f"runs of two networks cannot be compared: {', '.join(networks)}; choose one with --arch")
+        by_name = len({run.network for run in runs}) > 1
+        how = "choose one with --arch" if by_name else "keep each of them in a database of its own"
+        raise HarnessError(f"runs of two networks cannot be compared: {', '.join(networks)}; {how}")
     order = chosen or tuple(usual)
     groups: dict[str, list[RunRecord]] = {}
     for run in sorted(runs, key=lambda run: (_place(run, order), trained_by(run).label, run.train_seed)):
