@@ -30,7 +30,7 @@ class Material:
         selection: which measured rows; ``sort`` is the attack, or the worst case, that figures show as robust accuracy.
         limit: the number of attacked test images of the rows; None: any.
         images: how many images a figure passes through the networks, balanced over the classes; None: all. Figures
-            that are made from the store alone read none of this and of the following.
+            that are made from the store alone read neither this nor part, folder, places, and device.
         part: which images these are.
         folder, folder_options: where a data set is that lies in a folder of the user's, and how it is read.
         device: where a figure passes images through networks; None: CUDA if there is one.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import HarnessError, SettingError
-from harness.figures.marks import Value
+from harness.figures.marks import Marks, Value
 from harness.figures.material import Material
 from harness.figures.trainings import Siblings, trainings
 from harness.plugin.images import balanced_order
@@ -88,6 +88,14 @@ def seen_by_networks(material: Material, usual: Sequence[str]) -> list[Seen]:
         }
         found.append(Seen(training, places, tuple(y.tolist()), views, about))
     return found
+
+
+def images_text(marks: Marks) -> str:
+    """Which images a figure passed through which networks."""
+    part = {"train": "training", "test": "test"}[str(marks.only("part"))]
+    first = [marks.where(row=row)[0] for row in marks.distinct("row")]
+    seeds = ", ".join(f"{mark['train_seed']} ({mark['row']})" for mark in first)
+    return f"{marks.only('images')} {part} images of {marks.only('dataset')}; training seeds: {seeds}"
 
 
 def _checkpoint(material: Material, run: RunRecord) -> CheckpointRecord:
