@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SettingError
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
@@ -23,6 +23,10 @@ KINDS = {"weight": "weight (Eq. 6)", "normalised_weight": "weight in the loss"}
 
 
 def _data(material: Material) -> Marks:
+    if material.selection.checkpoint not in (None, "last"):
+        raise SettingError(
+            f"--checkpoint {material.selection.checkpoint} is refused: weights shows the last epoch; leave it out"
+        )
     return Marks.of(
         row
         for training in trainings(material, ("gairat",))

@@ -106,6 +106,11 @@ def test_an_epoch_before_the_last_is_not_shown_for_it() -> None:
         WEIGHTS.data(made.material(store))
 
 
+def test_another_checkpoint_is_not_shown_as_the_last(store: Store) -> None:
+    with pytest.raises(HarnessError, match="--checkpoint early is refused: weights shows the last epoch"):
+        WEIGHTS.data(made.material(store, checkpoint="early"))
+
+
 def test_a_border_inside_a_bin_is_no_border() -> None:
     assert bins_below(Histogram("weight", 0.0, 1.0, (0,) * 50), 0.2) == 10
     assert bins_below(Histogram("normalised_weight", 0.0, 5.0, (0,) * 50), 0.2) == 2
