@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +16,11 @@ from harness.errors import HarnessError, ModelFault
 from harness.events import (
     BlockDone,
     Ended,
+    EvaluationDone,
     EvaluationProgress,
     Event,
     Examined,
+    FindingsKept,
     Phase,
     Planned,
     PlannedItem,
@@ -45,12 +47,13 @@ from harness.targets.model import Weights
 
 @dataclass(frozen=True)
 class Attacked:
-    """A model to attack: its gap, its weights, the store's number for them, and the folder of its log."""
+    """A model to attack: its gap, its weights, the store's number for them, the folder of its log, and its owner."""
 
     gap: ModelGap
     weights: Weights
     checkpoint_id: int
     folder: Path
+    owner: str = ""  # as ``OwnerOpened`` names it
 
 
 def usable(models: Iterable[Attacked], summary: Summary) -> list[Attacked]:
@@ -102,6 +105,9 @@ class Attacking:
         opened = [(model, work) for model in models for gap in model.gap.attacks for work in self._blocks(model, gap)]
         examined = [model for model in models if model.gap.examine]
         by_id = {work.evaluation_id: work for _, work in opened}
+        owners = {work.evaluation_id: model.owner for model, work in opened}
+        left = Counter(work.evaluation_id for _, work in opened)  # blocks of each evaluation
+        by_key = {examination_key(model.checkpoint_id, model.gap): model for model in examined}
         items: list[Work] = [*map(_examination, examined), *(work for _, work in opened)]
         each = threads_of(len(items), cores) if threads is None else [threads] * len(items)
         works = [replace(work, threads=n) for work, n in zip(items, each, strict=True)]
@@ -111,7 +117,7 @@ class Attacking:
 
         def hear(event: Event) -> None:
             if isinstance(event, Examined):
-                self._keep(event)
+                self._keep(event, by_key[checks_key(event.checkpoint_id, event.settings)])
                 self._tell(Ended(checks_key(event.checkpoint_id, event.settings), event.duration_s))
             if not isinstance(event, BlockDone):
                 return self._tell(event)
@@ -123,6 +129,9 @@ class Attacking:
             self._tell(Ended(replace(work, start=event.start).key, event.duration_s))
             place = (work.weights.label, work.weights.checkpoint, work.attack, work.seed)
             self._tell(EvaluationProgress(*place, self._summary.blocks, len(opened)))
+            left[event.evaluation_id] -= 1
+            if not left[event.evaluation_id]:
+                self._tell_of_whole(owners[event.evaluation_id], work)
 
         for outcome in executor.run(works, hear):
             if isinstance(outcome.error, ModelFault):
@@ -132,6 +141,13 @@ class Attacking:
         for model in models:
             self._examine_verdicts(model)
         self._summary.evaluation_s = time.perf_counter() - started
+
+    def _tell_of_whole(self, owner: str, work: BlockWork) -> None:
+        """Tell the accuracy of an evaluation that has all its verdicts."""
+        verdicts = self._store.verdicts(work.evaluation_id)
+        if len(verdicts) == work.images.count:  # else another command has blocks of it at work
+            place = (owner, work.weights.checkpoint, work.attack, work.seed)
+            self._tell(EvaluationDone(*place, correct=sum(verdicts), images=len(verdicts)))
 
     def _checks_item(self, model: Attacked) -> PlannedItem:
         label = f"{model.weights.label} {model.weights.checkpoint}"
@@ -189,12 +205,14 @@ class Attacking:
         if known != [tuple(findings)]:
             duration = time.perf_counter() - started
             here = provenance("cpu", torch.get_num_threads())
-            self._keep(Examined(checkpoint.id, model.weights.label, settings, tuple(findings), duration, here))
+            label = model.weights.label
+            self._keep(Examined(checkpoint.id, label, settings, tuple(findings), duration, here), model)
 
-    def _keep(self, event: Examined) -> None:
+    def _keep(self, event: Examined, model: Attacked) -> None:
         facts = (event.settings, event.findings, event.duration_s, event.provenance)
         self._store.add_examination(event.checkpoint_id, *facts)
         self._summary.busy_s["checks"] += event.duration_s
+        self._tell(FindingsKept(model.owner, model.weights.checkpoint, event.findings))
 
 
 def threads_of(items: int, cores: int) -> list[int]:

@@ -15,11 +15,22 @@ from pathlib import Path
 import torch
 
 from harness.errors import HarnessError, PluginFault, TrainingFailed, normal
-from harness.events import CheckpointDone, Ended, EpochDone, Event, Planned, Report, TrainingBegan
+from harness.events import (
+    CheckpointDone,
+    Ended,
+    EpochDone,
+    Event,
+    OwnerClosed,
+    Planned,
+    Report,
+    TrainingBegan,
+    run_owner,
+)
 from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.executors.executor import Executor, InProcess
 from harness.execution.executors.processes import Processes
 from harness.execution.log import LOG_FILE, logging_to
+from harness.execution.owners import owner_name, radius_of, run_opened, target_opened
 from harness.execution.plan import later_phase, training_phases
 from harness.execution.summary import Summary
 from harness.execution.work import TrainWork
@@ -97,10 +108,11 @@ class Conductor:
                 self._refuse(gap, gap.refusal, record)
         to_train = [(gap, record) for gap, record in opened if gap.passes is not None and record.status == "running"]
         device = runs[0].job.device
-        at_work = [
-            self.runs_dir / record.folder for gap, record in opened if gap.passes or any(m.items for m in gap.models)
-        ]
+        at_work = [self.runs_dir / record.folder for gap, record in opened if gap.items]
         with working_in(at_work), executor_for(self.missing.items, self.workers, device) as executor:
+            for gap, record in opened:
+                if gap.items and record.status != "failed":
+                    self._tell(run_opened(record, gap))
             attacked = [(gap.spec.label, m) for gap, r in opened if r.status != "failed" for m in gap.models if m.items]
             later = later_phase(attacked, self._prices, executor.workers)
             self._tell(Planned((*training_phases(to_train, self._prices, executor.workers), later)))
@@ -109,6 +121,9 @@ class Conductor:
             ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
             cores = self.workers if device.type == "cpu" else 1
             Attacking(self.store, self._tell, self.summary, self._prices).attack(ready, executor, cores)
+            for gap, record in opened:
+                if gap.items and record.id not in self.summary.failures:
+                    self._tell(OwnerClosed(run_owner(record.id)))
         return self.summary
 
     def _open_run(self, gap: RunGap) -> RunRecord:
@@ -137,7 +152,7 @@ class Conductor:
                     spec=gap.spec,
                     file=weights_file(folder, checkpoint.name),
                 )
-                yield Attacked(model, weights, checkpoint.id, folder)
+                yield Attacked(model, weights, checkpoint.id, folder, run_owner(record.id))
 
     # ---- training
 
@@ -178,11 +193,13 @@ class Conductor:
         with logging_to(folder / LOG_FILE, self._tell):
             logging.getLogger("harness.plugins").error("%s", refusal, exc_info=refusal.__cause__)
         self.store.add_provenance(record.id, provenance(device_label(gap.job.device), torch.get_num_threads()))
+        self._tell(run_opened(record, gap))
         self._fail(record.id, folder, str(refusal))
 
     def _fail(self, run_id: int, folder: Path, reason: str) -> None:
         self.summary.failures[run_id] = f"{reason} (log: {folder / LOG_FILE})"
         self.store.end_run(run_id, failure=reason)
+        self._tell(OwnerClosed(run_owner(run_id), reason))
 
     def _hear_training(self, event: Event) -> None:
         if isinstance(event, TrainingBegan):
@@ -221,16 +238,26 @@ def conduct_evaluation(
         for gap in missing.targets:
             own = weights[gap.checkpoint]
             folder = runs_dir / (job.run.folder if job.run else f"model-{own.sha256[:8]}")
-            yield Attacked(gap, own, known[gap.checkpoint].id, folder)
+            owner = owner_name(job, own, model, radius_of(job, gap.assessment))
+            yield Attacked(gap, own, known[gap.checkpoint].id, folder, owner)
 
     ready = usable(attacked(), summary)
     entered()
     store.see_protocol(job.assessment.protocol_record(), job.assessment.protocol.training_document)
     device = job.assessment.device
     at_work = [model.folder for model in ready if model.gap.items]
+    owners = {
+        at.owner: target_opened(job, at.weights, model, at.gap.assessment, radius_of(job, at.gap.assessment))
+        for at in ready
+        if at.gap.items
+    }
     cores = workers if device.type == "cpu" else 1
     with working_in(at_work), executor_for(missing.items, workers, device) as executor:
+        for opened in owners.values():
+            listen(opened)
         Attacking(store, listen, summary, Prices(missing.stored)).attack(ready, executor, cores, threads)
+        for owner in owners:
+            listen(OwnerClosed(owner))
     return summary, model
 
 

@@ -53,6 +53,11 @@ class RunGap:
         return self.record is not None and self.record.status == "failed"
 
     @property
+    def items(self) -> int:
+        """How many items of work fill the gap."""
+        return (self.passes is not None) + sum(model.items for model in self.models)
+
+    @property
     def epochs_done(self) -> int:
         """How many epochs are trained."""
         return len(self.record.epochs) if self.record is not None else 0
@@ -100,7 +105,7 @@ class Missing:
     @property
     def items(self) -> int:
         """How many items of work there are."""
-        return len(self.to_train) + sum(model.items for model in self.models)
+        return sum(run.items for run in self.runs) + sum(model.items for model in self.targets)
 
     @property
     def idle(self) -> bool:
