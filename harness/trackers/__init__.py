@@ -1,0 +1,1 @@
+"""Trackers: TensorBoard, Weights & Biases, MLflow, or the user's own, which follow a run from outside."""

@@ -1,0 +1,93 @@
+"""TensorBoard: one folder of event files for each run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.events import EpochRecord, EvaluationDone, Finding
+from harness.trackers.metrics import accuracy_key, edges, scalars
+from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class TensorBoard(Tracker):
+    """Writes scalars, histograms, and texts. The step of a training is its epoch, of an accuracy the attack's seed.
+
+    Args:
+        place: the folder in which each run gets a folder of its own.
+    """
+
+    name = "tensorboard"
+
+    def __init__(self, place: str) -> None:
+        self._place = Path(place)
+        self._writers: dict[str, SummaryWriter] = {}
+
+    def run_began(self, run: TrackedRun) -> str | None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        writer = self._writers[run.key] = SummaryWriter(self._folder(run))
+        settings = json.dumps(run.settings | ({"tags": list(run.tags)} if run.tags else {}), indent=2)
+        writer.add_text("settings", "\n".join(f"    {line}" for line in settings.splitlines()))  # Markdown's code
+        writer.flush()
+        return f"tensorboard --logdir {self._place}"
+
+    def epoch_done(self, run: TrackedRun, record: EpochRecord) -> None:
+        writer = self._writers[run.key]
+        for key, value in scalars(record).items():
+            writer.add_scalar(key, value, record.epoch)
+        for histogram in getattr(record, "histograms", ()):
+            _add_histogram(writer, histogram, record.epoch)
+        writer.flush()
+
+    def evaluation_done(self, run: TrackedRun, evaluation: EvaluationDone) -> None:
+        writer = self._writers[run.key]
+        writer.add_scalar(accuracy_key(evaluation), evaluation.percent, evaluation.seed)
+        writer.flush()
+
+    def flagged(self, run: TrackedRun, checkpoint: str, finding: Finding) -> None:
+        self._writers[run.key].add_text(f"flags/{checkpoint}/{finding.check}", finding.reason)
+
+    def run_ended(self, run: TrackedRun, status: RunStatus, reason: str | None) -> None:
+        writer = self._writers.pop(run.key)
+        writer.add_text("status", status if reason is None else f"{status}: {reason}")
+        writer.close()
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def _folder(self, run: TrackedRun) -> Path:
+        """A new folder: TensorBoard draws all event files of a folder as one run."""
+        name = re.sub(r"[^\w.+-]", "-", f"{run.key}-{run.name}")
+        for number in itertools.count(1):
+            folder = self._place / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return folder
+        raise AssertionError("the count has no end")
+
+
+def _add_histogram(writer: SummaryWriter, histogram: Any, step: int) -> None:
+    """Write counts as they are. The sums, which TensorBoard does not draw, take each value as the middle of its bin."""
+    limits, counts = edges(histogram), list(histogram.counts)
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(limits)]
+    writer.add_histogram_raw(
+        f"histograms/{histogram.name}",
+        min=limits[0],
+        max=limits[-1],
+        num=sum(counts),
+        sum=sum(n * middle for n, middle in zip(counts, middles, strict=True)),
+        sum_squares=sum(n * middle**2 for n, middle in zip(counts, middles, strict=True)),
+        bucket_limits=limits[1:],
+        bucket_counts=counts,
+        global_step=step,
+    )
