@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.api.table import Table as Table
     from harness.errors import HarnessError as HarnessError
     from harness.errors import ModelFault as ModelFault
+    from harness.trackers.tracker import Tracker as Tracker
 
 __version__ = "0.1.0"
 
@@ -31,13 +32,14 @@ _PLACES = {
     "Results": "harness.api.results",
     "Table": "harness.api.table",
     "TableColumn": "harness.api.contents",
+    "Tracker": "harness.trackers.tracker",
     "evaluate": "harness.api.evaluate",
     "open": "harness.api.results",
     "run": "harness.api.run",
 }
 __all__ = [
     *("EvaluationReport", "HarnessError", "ModelFault", "Results", "RunFailed", "RunReport", "Table", "TableColumn"),
-    *("evaluate", "open", "run"),
+    *("Tracker", "evaluate", "open", "run"),
 ]
 
 tell_of_moved_modules()

@@ -16,7 +16,7 @@ from tests.command import exit_code
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = ("plugins", "methods", "results", "evaluation", "site", "figures", "hub")
+NAMES = ("plugins", "methods", "results", "evaluation", "site", "figures", "hub", "trackers")
 PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 
 

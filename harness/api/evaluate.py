@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.api.given import Names, Paths, attacks_of, counts_of, paths_of, settings_of, text_of
 from harness.api.workplace import Workplace
 from harness.errors import ModelFault, SettingError
+from harness.trackers.named import Trackers, trackers_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from harness.planning.evaluate_job import EvaluateJob
     from harness.planning.request import EvaluateRequest
     from harness.store.store import Store
+    from harness.trackers.tracker import Tracker
 
 
 def evaluate(
@@ -55,6 +57,7 @@ def evaluate(
     data_dir: str | Path = "data",
     plugins: Paths = (),
     progress: bool = False,
+    trackers: Trackers = (),
 ) -> EvaluationReport:
     """Attack a model, and report its accuracy under each attack, with the verdict on every image.
 
@@ -89,6 +92,7 @@ def evaluate(
         runs_dir, data_dir: where logs and runs are, with ``db``; where downloaded data sets are.
         plugins: plugin files.
         progress: show on standard error what the command line shows.
+        trackers: what follows the attacks, as for ``harness.run``.
     Raises:
         HarnessError: the request cannot be met, or the model cannot be identified although ``db`` is given.
         ModelFault: the model raised an exception under attack; ``__cause__`` is that exception.
@@ -101,6 +105,7 @@ def evaluate(
     of_files = {"arch": arch, "no_normalisation": no_normalisation or None}
     _refuse_contradictions(model, dataset, x, y, of_files, stored=db is not None)
     place.check(writing=db is not None)
+    following = trackers_of(trackers, place.runs_dir)
 
     from harness.planning.request import EvaluateRequest
     from harness.runtime.process import as_in_a_new_process
@@ -138,7 +143,7 @@ def evaluate(
     with seeded(), as_in_a_new_process():
         job = _resolved(model, request, x, y, place, keep=keep)
         with _kept(place, keep=keep) as (store, folder):
-            return _attacked(job, store, folder, place, live=live, progress=progress, started=started)
+            return _attacked(job, store, folder, place, following, live=live, progress=progress, started=started)
 
 
 def _resolved(model: Any, request: EvaluateRequest, x: Any, y: Any, place: Workplace, *, keep: bool) -> EvaluateJob:
@@ -164,13 +169,22 @@ def _resolved(model: Any, request: EvaluateRequest, x: Any, y: Any, place: Workp
 
 
 def _attacked(
-    job: EvaluateJob, store: Store, folder: Path, place: Workplace, *, live: bool, progress: bool, started: float
+    job: EvaluateJob,
+    store: Store,
+    folder: Path,
+    place: Workplace,
+    trackers: Sequence[Tracker],
+    *,
+    live: bool,
+    progress: bool,
+    started: float,
 ) -> EvaluationReport:
     import torch
 
     from harness.api.evaluating import evaluate_target
     from harness.api.evaluation_report import report_of
     from harness.api.progress import Watch
+    from harness.api.tracked import tracked
     from harness.execution.loaded import forget_dataset, forget_model
 
     notes = [f"{job.assessment.dataset.name}: {text}" for text in job.assessment.dataset.notes]
@@ -178,8 +192,8 @@ def _attacked(
     threads = torch.get_num_threads() if live else None
     forget_model()
     try:
-        with Watch(quiet=not progress) as watch:
-            done = evaluate_target(job, store, folder, watch, workers, threads=threads, started=started)
+        with Watch(quiet=not progress) as watch, tracked(watch, trackers, notes.append) as listen:
+            done = evaluate_target(job, store, folder, listen, workers, threads=threads, started=started)
     except ModelFault as fault:
         raise ModelFault(fault.what, "make it answer any images in [0, 1]") from _deepest(fault)
     finally:

@@ -81,6 +81,11 @@ class Watch:
         """Show a remark, unless it is quiet."""
         self(Noted(text))
 
+    def alert(self, text: str) -> None:
+        """Show a line about something that went wrong, also where it is quiet."""
+        with self._lock:
+            self._print(f"harness: {text}")
+
     def tick(self) -> None:
         """Show the state: on a terminal always, elsewhere if the last report is long enough ago."""
         with self._lock:

@@ -21,6 +21,7 @@ from harness.api.given import (
 from harness.api.table import Table
 from harness.api.workplace import Workplace
 from harness.errors import HarnessError
+from harness.trackers.named import Trackers, trackers_of
 
 if TYPE_CHECKING:
     import torch
@@ -101,6 +102,7 @@ def run(
     data_dir: str | Path = "data",
     plugins: Paths = (),
     progress: bool = False,
+    trackers: Trackers = (),
     **settings: object,
 ) -> RunReport:
     """Train a network with each method, attack it, and report its accuracies. Stored work is not repeated.
@@ -132,6 +134,8 @@ def run(
         runs_dir, data_dir: where weights and logs, and downloaded data sets, are kept.
         plugins: plugin files.
         progress: show on standard error what the command line shows.
+        trackers: what follows the runs: names such as ``"tensorboard"`` or ``"wandb:PROJECT"``, or a ``Tracker`` of
+            yours. One that fails is told on standard error and in ``notes``, and fails no run.
         settings: more settings, as in ``set``: ``floor="pgd"``.
     Returns:
         The report. A failed training does not raise: the other networks have figures, which are stored. It is in
@@ -143,10 +147,12 @@ def run(
     counts |= counts_of({"eval_every": eval_every, "image_size": image_size, "channels": channels, "workers": workers})
     place = Workplace(db=None if db is None else str(db), runs_dir=Path(runs_dir), workers=counts.pop("workers"))
     place.check(writing=not dry_run)
+    following = trackers_of(trackers, place.runs_dir)
 
     from harness.api import running
     from harness.api.progress import Watch
     from harness.api.ranked import board_table
+    from harness.api.tracked import tracked
     from harness.planning.cost import estimate
     from harness.planning.plan_document import plan_document
     from harness.planning.request import RunRequest
@@ -180,7 +186,8 @@ def run(
             plan = plan_document(planned.missing, estimate(planned.missing), place.workers_for(planned.jobs[0]))
             return RunReport(board_table([]), notes=tuple(notes), plan=plan)
         running.note_cpu(planned.missing, place, request.device, watch.note)
-        done = running.conduct_runs(planned, place, watch)
+        with tracked(watch, following, notes.append) as listen:
+            done = running.conduct_runs(planned, place, listen)
     notes += [done.origin] if done.origin is not None else []
     for number, reason in done.summary.failures.items():
         warnings.warn(f"run {number} failed: {reason}", RunFailed, stacklevel=2)

@@ -13,11 +13,23 @@ from harness.api.workplace import Workplace
 if TYPE_CHECKING:
     from harness.cli.options import Places
     from harness.execution.summary import Summary
+    from harness.trackers.tracker import Tracker
 
 
 def workplace(places: Places) -> Workplace:
     """Where a command works."""
     return Workplace(db=places.db, runs_dir=places.runs_dir, workers=places.workers)
+
+
+def followers(places: Places) -> tuple[Tracker, ...]:
+    """The trackers that are to follow a command.
+
+    Raises:
+        HarnessError: there is no tracker of a name, or it cannot work here.
+    """
+    from harness.trackers.named import trackers_of
+
+    return trackers_of(places.trackers or (), places.runs_dir)
 
 
 def end(summaries: Iterable[Summary]) -> None:

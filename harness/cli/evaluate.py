@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
-from harness.cli.common import workplace
+from harness.cli.common import followers, workplace
 from harness.cli.console import print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
@@ -113,9 +113,11 @@ def evaluate(
     started = time.perf_counter()
     place = workplace(places)
     place.check(writing=not extent.dry_run)
+    trackers = followers(places)
     from harness.api.evaluating import evaluate_target
     from harness.api.progress import Watch
     from harness.api.running import note_dataset, note_times
+    from harness.api.tracked import tracked
     from harness.cli.plan_text import print_plan
     from harness.planning.evaluate_job import resolve_evaluate
     from harness.planning.missing import find_missing_of_target
@@ -152,8 +154,8 @@ def evaluate(
         note_dataset(evaluation.assessment.dataset, output.note)
         _note_model(evaluation, output)
 
-    with Watch(quiet=output.quiet, verbose=output.verbose) as watch:
-        done = evaluate_target(evaluation, store, places.runs_dir, watch, workers, entered=entered, started=started)
+    with Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
+        done = evaluate_target(evaluation, store, places.runs_dir, listen, workers, entered=entered, started=started)
     store.close()
     _print(evaluation, done, output)
     note_times(done.summary, done.total_s, output.note)

@@ -180,6 +180,11 @@ class Places:
     data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data"))
     db: str | None = DB
     plugins: list[Path] | None = PLUGINS
+    trackers: list[str] | None = place(
+        "--track NAME[:PLACE]",
+        "Have tensorboard, wandb, or mlflow follow the runs; may be repeated. PLACE is a folder, a project, or a URI.",
+        complete=completion.words("tensorboard", "wandb", "mlflow"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli import completion
-from harness.cli.common import end, workplace
+from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
@@ -69,6 +69,7 @@ def reproduce(
     cells = select(table, dataset, network)
     place = workplace(places)
     place.check(writing=not (extent.dry_run or report))
+    followers(places)  # a wrong name is refused now; each part has its own
     if extent.dry_run and report:
         raise SettingError("--dry-run and --report exclude each other: one shows the work to do, the other its results")
 
@@ -100,14 +101,15 @@ def reproduce(
 def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Output) -> Summary:
     from harness.api.progress import Watch
     from harness.api.running import conduct, missing_of, note_cpu, note_times
+    from harness.api.tracked import tracked
 
     place = workplace(places)
     started, missing = time.perf_counter(), missing_of(jobs, place, fresh=extent.fresh)
     if missing.idle:
         output.note(f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}: nothing to do")
     note_cpu(missing, place, places.device, output.note)
-    with Watch(quiet=output.quiet, verbose=output.verbose) as watch:
-        summary = conduct(missing, place, watch)
+    with Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, followers(places)) as listen:
+        summary = conduct(missing, place, listen)
     note_times(summary, time.perf_counter() - started, output.note)
     return summary
 

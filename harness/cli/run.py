@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from harness.cli import completion
-from harness.cli.common import end, workplace
+from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_boards, print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
@@ -42,9 +42,11 @@ def run(
     """Train a network with each METHOD, attack it, and show its accuracies. Stored work is not repeated."""
     place = workplace(places)
     place.check(writing=not extent.dry_run)
+    trackers = followers(places)
 
     from harness.api.progress import Watch
     from harness.api.running import conduct_runs, note_cpu, note_times, plan_runs
+    from harness.api.tracked import tracked
     from harness.cli.plan_text import print_plan
     from harness.planning.request import RunRequest
 
@@ -57,8 +59,8 @@ def run(
         print_plan(planned.missing, place.workers_for(planned.jobs[0]), output.as_json)
         return
     note_cpu(planned.missing, place, places.device, output.note)
-    with Watch(quiet=output.quiet, verbose=output.verbose) as watch:
-        done = conduct_runs(planned, place, watch)
+    with Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
+        done = conduct_runs(planned, place, listen)
     if done.origin is not None:
         output.note(done.origin)
     _print(done.boards, output)
