@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -99,11 +100,17 @@ class GuardedTracker:
         else:
             if method == "run_began" and isinstance(place, str) and not self._shown:
                 self._shown = True
-                self._note(f"{self.tracker.name}: {place}")
+                self._note(f"{self.tracker.name}: {_without_passwords(place)}")
         self._returned += 1
 
     def _fail(self, reason: str) -> None:
         with self._lock:
             first, self._off = not self._off, True
         if first:
-            self._alert(f"tracker {self.tracker.name} is off: {reason}; the work goes on without it")
+            why = _without_passwords(reason)
+            self._alert(f"tracker {self.tracker.name} is off: {why}; the work goes on without it")
+
+
+def _without_passwords(text: str) -> str:
+    """The text without what stands before an @ in its URLs: libraries quote the address that they were given."""
+    return re.sub(r"://[^/@\s]*@", "://", text)

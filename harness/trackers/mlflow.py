@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 EXPERIMENT = "harness"
+VARIABLES = {  # unless the user has set them
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # MLflow's 7 take minutes until a server that is gone is a failure
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 STATUS: dict[RunStatus, str] = {"done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 TOGETHER = 100  # parameters in one call: MLflow's limit
 LONGEST = 5000  # characters of a parameter or tag: MLflow takes 6000 and 8000, some of its stores 5000
@@ -32,7 +37,8 @@ class Mlflow(Tracker):
     name = "mlflow"
 
     def __init__(self, place: str) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for name, value in VARIABLES.items():
+            os.environ.setdefault(name, value)
         from mlflow.tracking import MlflowClient
 
         self._place = place
@@ -51,7 +57,7 @@ class Mlflow(Tracker):
         settings = [Param(_key(name), value[:LONGEST]) for name, value in flattened(run.settings)]
         for first in range(0, len(settings), TOGETHER):
             self._client.log_batch(begun.info.run_id, params=settings[first : first + TOGETHER])
-        return f"experiment {EXPERIMENT!r} in {_without_password(self._place)}"
+        return f"experiment {EXPERIMENT!r} in {self._place}"
 
     def epoch_done(self, run: TrackedRun, record: EpochRecord) -> None:
         self._log(run, scalars(record), record.epoch)
@@ -83,7 +89,3 @@ class Mlflow(Tracker):
 def _key(name: str) -> str:
     """A name that MLflow takes; other characters become their number, so that no two names become one."""
     return re.sub(r"[^\w.\- /]", lambda found: f"_{ord(found[0]):x}_", name)
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", uri)

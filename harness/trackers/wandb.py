@@ -30,6 +30,7 @@ class WeightsAndBiases(Tracker):
         self._entity, _, self._project = place.rpartition("/")
         self._runs: dict[str, wandb.Run] = {}
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        os.environ.setdefault("WANDB_INIT_TIMEOUT", "45")  # less than ``PATIENCE_S``, so that the reason is told
 
     def run_began(self, run: TrackedRun) -> str | None:
         import wandb

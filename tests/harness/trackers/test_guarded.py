@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.events import EpochRecord
 from harness.trackers.apart import Apart
 from harness.trackers.guarded import GuardedTracker
-from harness.trackers.tracker import Tracker
+from harness.trackers.tracker import TrackedRun, Tracker
 from tests.harness.trackers.story import CALLS, METHODS, RUNS, Filed, Heard, Spoiled, Told
 
 MODULE = Heard.__module__
@@ -39,6 +40,20 @@ def test_calls_come_in_order_from_one_other_thread_and_close_is_the_last() -> No
     assert len(heard.threads) == 1
     assert threading.current_thread() not in heard.threads
     assert (told.notes, told.alerts) == (["heard: see sat-tiny-s0"], [])  # one note, of the first run
+
+
+def test_a_password_in_an_address_is_not_told() -> None:
+    class Elsewhere(Heard):
+        def run_began(self, run: TrackedRun) -> str | None:
+            return "see http://me:secret@host/a"
+
+        def epoch_done(self, run: TrackedRun, record: EpochRecord) -> None:
+            raise OSError("postgresql+psycopg://me:sec.ret@host:5432/a refuses x@y.z")
+
+    told = lived(Elsewhere())
+    assert told.notes == ["heard: see http://host/a"]
+    reason = "OSError: postgresql+psycopg://host:5432/a refuses x@y.z"
+    assert told.alerts == [f"tracker heard is off: {reason}; the work goes on without it"]
 
 
 def test_a_tracker_that_is_never_called_starts_no_thread() -> None:
