@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.events import EpochRecord, EvaluationDone
+from harness.events import EpochRecord, EvaluationDone, Histogram
 
 
 def scalars(record: EpochRecord) -> dict[str, float]:
@@ -17,12 +17,12 @@ def scalars(record: EpochRecord) -> dict[str, float]:
         "train/images_per_s": record.images / record.duration_s,
     }
     found |= {f"diagnostics/{name}": value for name, value in record.diagnostics.items()}
-    for point in getattr(record, "curve", ()):
+    for point in record.curve:
         found[f"curve/{point.part}/{point.attack}"] = 100.0 * point.correct / point.images
     return found
 
 
-def edges(histogram: Any) -> list[float]:
+def edges(histogram: Histogram) -> list[float]:
     """The limits of a histogram's bins, which are equally wide: one more than there are counts."""
     bins = len(histogram.counts)
     step = (histogram.high - histogram.low) / bins

@@ -6,9 +6,9 @@ import itertools
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.events import EpochRecord, EvaluationDone, Finding
+from harness.events import EpochRecord, EvaluationDone, Finding, Histogram
 from harness.trackers.metrics import accuracy_key, edges, scalars
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
@@ -42,7 +42,7 @@ class TensorBoard(Tracker):
         writer = self._writers[run.key]
         for key, value in scalars(record).items():
             writer.add_scalar(key, value, record.epoch)
-        for histogram in getattr(record, "histograms", ()):
+        for histogram in record.histograms:
             _add_histogram(writer, histogram, record.epoch)
         writer.flush()
 
@@ -76,7 +76,7 @@ class TensorBoard(Tracker):
         raise AssertionError("the count has no end")
 
 
-def _add_histogram(writer: SummaryWriter, histogram: Any, step: int) -> None:
+def _add_histogram(writer: SummaryWriter, histogram: Histogram, step: int) -> None:
     """Write counts as they are. The sums, which TensorBoard does not draw, take each value as the middle of its bin."""
     limits, counts = edges(histogram), list(histogram.counts)
     middles = [(a + b) / 2 for a, b in itertools.pairwise(limits)]

@@ -53,7 +53,7 @@ class WeightsAndBiases(Tracker):
 
         histograms = {
             f"histograms/{each.name}": wandb.Histogram(np_histogram=(np.array(each.counts), np.array(edges(each))))
-            for each in getattr(record, "histograms", ())
+            for each in record.histograms
         }
         self._runs[run.key].log({**scalars(record), **histograms}, step=record.epoch)
 

@@ -76,13 +76,13 @@ def wandb(place: Path) -> Read:
                 read["settings"] |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
             elif kind == "history":
                 values = {_key(item): json.loads(item.value_json) for item in record.history.item}
+                step = values["_step"]
+                for name in [name.removesuffix("/_type") for name in values if name.endswith("/_type")]:
+                    one = [step, values.pop(f"{name}/bins"), values.pop(f"{name}/values")]
+                    read["histograms"].setdefault(name, []).append(one)
                 for name, value in values.items():
-                    if isinstance(value, dict):
-                        read["histograms"].setdefault(name, []).append(
-                            [values["_step"], value["bins"], value["values"]]
-                        )
-                    elif not name.startswith("_"):
-                        read["scalars"].setdefault(name, []).append([values["_step"], value])
+                    if not name.startswith("_") and not name.endswith("/_type"):
+                        read["scalars"].setdefault(name, []).append([step, value])
             elif kind == "summary":
                 read["texts"] |= {_key(item): json.loads(item.value_json) for item in record.summary.update}
             elif kind == "exit":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.events import EpochRecord, EvaluationDone, Finding
+from harness.events import CurvePoint, EpochRecord, EvaluationDone, Finding, Histogram
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
 SETTINGS: dict[str, Any] = {
@@ -22,9 +22,16 @@ RUNS = [
     TrackedRun("run 1", "sat-tiny-s0", "sat-tiny", SETTINGS, ("paper", "two words")),
     TrackedRun("run 2", "sat-tiny-s1", "sat-tiny", SETTINGS | {"run": 2}),
 ]
+PGD: dict[str, Any] = {"epsilon": 0.1, "steps": 20}
+CURVE = (
+    CurvePoint("test", "natural", {}, 40, 30, 0.5),
+    CurvePoint("test", "pgd", PGD, 40, 13, 0.5),
+    CurvePoint("train", "pgd", PGD, 40, 15, 0.5),
+)
+HISTOGRAM = Histogram("weights", 0.0, 2.0, (3, 0, 7, 1))
 EPOCHS = [
     EpochRecord(1, 2.5, 0.1, 100, 0.5, {"flips (mean)": 0.25}),
-    EpochRecord(2, 1.25, 0.01, 100, 0.25, {"flips (mean)": 0.75}),
+    EpochRecord(2, 1.25, 0.01, 100, 0.25, {"flips (mean)": 0.75}, (HISTOGRAM,), CURVE),
 ]
 EVALUATIONS = [
     EvaluationDone("run 1", "last", "natural", 0, 19, 20),

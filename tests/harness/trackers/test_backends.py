@@ -76,6 +76,19 @@ def test_what_the_method_logged(told: tuple[str, Told]) -> None:
     assert of_run(told, 0)["scalars"][key] == [[record.epoch, record.diagnostics["flips (mean)"]] for record in EPOCHS]
 
 
+def test_the_recorded_curve_in_percent_and_the_histogram_with_its_counts(told: tuple[str, Told]) -> None:
+    read = of_run(told, 0)
+    curve = {key.removeprefix("curve/"): v for key, v in read["scalars"].items() if key.startswith("curve/")}
+    assert curve == {"test/natural": [[2, 75.0]], "test/pgd": [[2, 32.5]], "train/pgd": [[2, 37.5]]}
+    counts, limits = [3, 0, 7, 1], [0.0, 0.5, 1.0, 1.5, 2.0]
+    if told[0] == "tensorboard":  # the upper limit of each bin, and the least of all
+        ((step, upper, kept),) = read["histograms"]["histograms/weights"]
+        assert (step, upper, kept) == (2, limits[1:], counts)
+    elif told[0] == "wandb":
+        assert read["histograms"]["histograms/weights"] == [[2, limits, counts]]
+    assert "histograms/weights" not in read["scalars"]
+
+
 def test_each_accuracy_in_percent_under_a_name_that_tells_its_seed(told: tuple[str, Told]) -> None:
     name, read = told[0], of_run(told, 0)
     if name == "tensorboard":
