@@ -5,12 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval
@@ -21,6 +18,8 @@ from harness.identity import digest
 from harness.plugin.ball import LINF, Epsilon, Start, ball_of, refuse_radius
 from harness.plugin.settings import LATER, Settings
 from harness.plugin.threat import Threat
+from harness.protocols.inheritance import BASE, documents_of, merged
+from harness.protocols.inheritance import protocol_names as protocol_names
 from harness.runtime.precision import Precision
 
 Fraction = Annotated[float, Interval(gt=0, le=1)]
@@ -89,6 +88,7 @@ class EvaluationProtocol(Settings):
 
 
 _TABLES: dict[str, type[Settings]] = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
+_KEYS = ("summary", "epsilon", "attacks", *_TABLES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +153,9 @@ class Protocol(Settings):
         Raises:
             SettingError: a field is missing, unknown, or refused; names the field and its table.
         """
-        known = ("summary", "epsilon", "attacks", *_TABLES)
         for key in document:
-            if key not in known:
-                raise UnknownName("protocol key", key, known)
+            if key not in _KEYS:
+                raise UnknownName("protocol key", key, _KEYS)
         attacks = document.get("attacks", {})
         for key, table in {"attacks": attacks, **(attacks if isinstance(attacks, Mapping) else {})}.items():
             if not isinstance(table, Mapping):
@@ -210,30 +209,27 @@ def _table(name: str, key: str, values: Any) -> Settings:
         raise SettingError(f"protocol {name!r}, table {key}: {error}") from None
 
 
-def protocol_names() -> list[str]:
-    """The protocols that come with harness."""
-    folder = resources.files("harness") / "protocols"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
 def load_protocol(name: str) -> Protocol:
-    """Load a protocol by its name, or by the path of a TOML file.
+    """Load a protocol by its name, or by the path of a TOML file, which may begin from a ``base``.
 
     Raises:
         UnknownName: the name is neither a protocol of harness nor a file.
-        SettingError: the file is not TOML, or a field is refused.
+        SettingError: the file or a base of it is not TOML, or a field is refused.
     """
-    if name in protocol_names():
-        text = (resources.files("harness") / "protocols" / f"{name}.toml").read_text()
-    elif name.endswith(".toml") and Path(name).is_file():
-        try:
-            text, name = Path(name).read_text(encoding="utf-8"), Path(name).stem
-        except UnicodeDecodeError:
-            raise SettingError(f"the protocol file {name} is not a text in UTF-8") from None
-    else:
-        raise UnknownName("protocol", name, protocol_names())
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"protocol {name!r} is not valid TOML: {error}") from None
-    return Protocol.from_document(name, document)
+    documents = documents_of(name)
+    for own, document in documents:
+        _refuse_unknown(own, document)
+    return Protocol.from_document(documents[0][0], merged(document for _, document in documents))
+
+
+def _refuse_unknown(name: str, document: Mapping[str, Any]) -> None:
+    """Refuse an unknown key in a file, so that the error names this file and not one that begins from it."""
+    for key in document:
+        if key not in _KEYS:
+            raise SettingError(f"protocol {name!r}: {UnknownName('protocol key', key, (*_KEYS, BASE))}")
+    for table, cls in _TABLES.items():
+        known = [field.name for field in dataclasses.fields(cls)]
+        values = document.get(table, {})
+        for key in values if isinstance(values, Mapping) else ():
+            if key not in known:
+                raise SettingError(f"protocol {name!r}, table {table}: {UnknownName('setting', key, known)}")
