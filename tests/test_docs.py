@@ -16,7 +16,7 @@ from tests.command import exit_code
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = ("plugins", "methods", "results", "evaluation", "site", "figures", "hub", "trackers")
+NAMES = ("plugins", "methods", "results", "evaluation", "site", "figures", "hub", "trackers", "configuration")
 PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 
 
@@ -29,7 +29,7 @@ def test_what_a_page_says_works(
         shutil.copy(ROOT / "leaderboard.db", tmp_path)
     commands = 0
     for language, text in BLOCK.findall(page.read_text()):
-        if language == "python" and text.startswith("# file: "):
+        if language in ("python", "toml") and text.startswith("# file: "):
             name, _, code = text.removeprefix("# file: ").partition("\n")
             (tmp_path / name).write_text(code)
         elif language == "console":

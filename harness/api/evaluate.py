@@ -13,6 +13,7 @@ from harness.api.given import Names, Paths, attacks_of, counts_of, paths_of, set
 from harness.api.workplace import Workplace
 from harness.errors import ModelFault, SettingError
 from harness.trackers.named import Trackers, trackers_of
+from harness.planning.places import place_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,8 +54,8 @@ def evaluate(
     workers: int | None = None,
     plain: bool = False,
     db: str | Path | None = None,
-    runs_dir: str | Path = "runs",
-    data_dir: str | Path = "data",
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
     plugins: Paths = (),
     progress: bool = False,
     trackers: Trackers = (),
@@ -89,8 +90,9 @@ def evaluate(
         workers: processes that work side by side. A live module is attacked in this process, by torch's threads.
         plain: compute a run's network with its own layers alone.
         db: the database that keeps the results; None: they are not kept.
-        runs_dir, data_dir: where logs and runs are, with ``db``; where downloaded data sets are.
-        plugins: plugin files.
+        runs_dir, data_dir: where logs and runs are, with ``db``; where downloaded data sets are; None: as
+            ``harness.run``.
+        plugins: plugin files, and folders of them, besides those of the project's configuration.
         progress: show on standard error what the command line shows.
         trackers: what follows the attacks, as for ``harness.run``.
     Raises:
@@ -100,7 +102,8 @@ def evaluate(
     started = time.perf_counter()
     counts = counts_of({"seeds": seeds, "limit": limit, "image_size": image_size, "channels": channels})
     (count,) = counts_of({"workers": workers}).values()
-    place = Workplace(db=None if db is None else str(db), runs_dir=Path(runs_dir), workers=count)
+    places = place_arguments(runs_dir=runs_dir, data_dir=data_dir, plugins=paths_of(plugins))
+    place = Workplace(db=None if db is None else str(db), runs_dir=places.runs_dir, workers=count)
     live = not isinstance(model, (str, Path))
     of_files = {"arch": arch, "no_normalisation": no_normalisation or None}
     _refuse_contradictions(model, dataset, x, y, of_files, stored=db is not None)
@@ -133,9 +136,9 @@ def evaluate(
         plain=plain,
         no_normalisation=no_normalisation,
         preprocessing=Preprocessing.from_mapping({key: value for key, value in layers.items() if value is not None}),
-        runs_dir=Path(runs_dir),
-        data_dir=Path(data_dir),
-        plugins=paths_of(plugins),
+        runs_dir=place.runs_dir,
+        data_dir=places.data_dir,
+        plugins=places.plugins,
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]  # as checked
     )
     keep = db is not None

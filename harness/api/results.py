@@ -11,6 +11,7 @@ from harness.api.contents import Contents, TableColumn
 from harness.api.filters import chosen
 from harness.api.table import Table
 from harness.errors import SettingError, StoreError
+from harness.planning.places import place_arguments
 
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
@@ -21,17 +22,18 @@ def open(db: str | Path | None = None) -> Results:
     """Open a database of results for reading. It is never changed, and may be written meanwhile.
 
     Args:
-        db: a path or a SQLAlchemy URL. None: what ``HARNESS_DB`` names, else ``leaderboard.db`` in the working
-            directory; if that does not exist, the results are empty but for the figures that papers report.
+        db: a path or a SQLAlchemy URL. None: what ``HARNESS_DB`` names, else the project's configuration
+            (``harness.toml``), else ``leaderboard.db`` in the working directory; if that does not exist, the results
+            are empty but for the figures that papers report.
     Raises:
         StoreError: the file that ``db`` names does not exist, is no database of harness, or has another schema.
     """
     from harness.store import database
     from harness.store.store import Store
 
-    location = None if db is None else str(db)
+    location = place_arguments(db=db).db
     file = database.sqlite_file(database.locate(location))
-    if location is not None and file is not None and not file.exists():
+    if db is not None and file is not None and not file.exists():
         raise StoreError(f"there is no database {file}; check the path: harness.run(..., db={location!r}) makes one")
     return Results(Store.read(location), database.shown(database.locate(location)))
 

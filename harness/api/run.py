@@ -22,6 +22,7 @@ from harness.api.table import Table
 from harness.api.workplace import Workplace
 from harness.errors import HarnessError
 from harness.trackers.named import Trackers, trackers_of
+from harness.planning.places import place_arguments
 
 if TYPE_CHECKING:
     import torch
@@ -98,8 +99,8 @@ def run(
     workers: int | None = None,
     plain: bool = False,
     db: str | Path | None = None,
-    runs_dir: str | Path = "runs",
-    data_dir: str | Path = "data",
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
     plugins: Paths = (),
     progress: bool = False,
     trackers: Trackers = (),
@@ -131,8 +132,9 @@ def run(
         workers: processes that work side by side; None: one per core, and one on a CUDA device.
         plain: compute each network with its own layers alone.
         db: the database; None: as ``harness.open``.
-        runs_dir, data_dir: where weights and logs, and downloaded data sets, are kept.
-        plugins: plugin files.
+        runs_dir, data_dir: where weights and logs, and downloaded data sets, are kept; None: what ``HARNESS_RUNS_DIR``
+            and ``HARNESS_DATA_DIR``, else the project's configuration name, else ``runs`` and ``data``.
+        plugins: plugin files, and folders of them, besides those of the project's configuration.
         progress: show on standard error what the command line shows.
         trackers: what follows the runs: names such as ``"tensorboard"`` or ``"wandb:PROJECT"``, or a ``Tracker`` of
             yours. One that fails is told on standard error and in ``notes``, and fails no run.
@@ -145,7 +147,8 @@ def run(
     """
     counts = counts_of({"seeds": seeds, "train_seeds": train_seeds, "epochs": epochs, "limit": limit})
     counts |= counts_of({"eval_every": eval_every, "image_size": image_size, "channels": channels, "workers": workers})
-    place = Workplace(db=None if db is None else str(db), runs_dir=Path(runs_dir), workers=counts.pop("workers"))
+    places = place_arguments(db=db, runs_dir=runs_dir, data_dir=data_dir, plugins=paths_of(plugins))
+    place = Workplace(db=places.db, runs_dir=places.runs_dir, workers=counts.pop("workers"))
     place.check(writing=not dry_run)
     following = trackers_of(trackers, place.runs_dir)
 
@@ -175,11 +178,11 @@ def run(
         values=settings_of(set or {}, settings),
         checks=checks,
         plain=plain,
-        data_dir=Path(data_dir),
-        plugins=paths_of(plugins),
+        data_dir=places.data_dir,
+        plugins=places.plugins,
         **{name: value for name, value in given.items() if value is not None},
     )
-    notes: list[str] = []
+    notes = list(places.notes)
     with as_in_a_new_process(), Watch(quiet=not progress) as watch:
         planned = running.plan_runs(request, place, fresh=fresh, count_only=dry_run, note=notes.append)
         if dry_run:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.cli import completion
 from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import PLUGINS, ImageFolder, Output, Rules, of_protocol, place, what
+from harness.cli.options import DATA_DIR, PLUGINS, ImageFolder, Output, Rules, of_protocol, place, what
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def bench(
     rules: Rules,
     precision: str | None = of_protocol(
         "--precision TYPE",
-        "Train in float32, tf32, or bfloat16; attacks compute in float32.",
+        "Train in float32, tf32, or bfloat16; attacks compute in float32. Short for --set train.precision=TYPE.",
         complete=completion.words("float32", "tf32", "bfloat16"),
     ),
     device: str | None = place(
@@ -47,7 +47,7 @@ def bench(
     plain: bool = place(
         "--plain", "Compute each network with its own layers alone, as `--plain` of a run does.", False
     ),
-    data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data")),
+    data_dir: Path = DATA_DIR,
     plugins: list[Path] | None = PLUGINS,
     output: Output,
 ) -> None:

@@ -33,7 +33,12 @@ def verdicts(
     ),
     attack: str | None = of_rows("--attack NAME", "Verdicts under this attack alone.", complete=completion.attacks),
     rows: Rows,
-    data_dir: Path = place("--data-dir PATH", "Where data sets are; a balanced sample needs its labels.", Path("data")),
+    data_dir: Path = place(
+        "--data-dir PATH",
+        "Where data sets are; a balanced sample needs its labels.",
+        Path("data"),
+        variable="HARNESS_DATA_DIR",
+    ),
     db: str | None = DB,
     form: Format | None = of_output(
         "--format <csv|parquet>", "The format of the output.", shown="by the name of FILE, else csv"

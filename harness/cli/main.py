@@ -12,6 +12,7 @@ from harness import __version__
 from harness.cli import (
     bench,
     compare,
+    config,
     evaluate,
     export,
     figures,
@@ -105,6 +106,7 @@ _add("rm", remove.remove, "rm 12", "rm 3 4 --weights --yes")
 _add("serve", serve.serve, "serve", "serve --port 9000 --db results.db")
 _add("new", plugins.new, "new method half-way")
 _add("check", plugins.check, "check method half-way --plugin half_way.py")
+_add("config", config.config, "config", "config --json")
 _add("upgrade", upgrade.upgrade, "upgrade --db results.db")
 _add("upload", upload.upload, "upload 12 --to me/robust-digits --license mit", "upload 12 --to me/trades --dry-run")
 app.add_typer(export.app, name="export")

@@ -16,6 +16,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import completion
+from harness.cli.config_file import LazyDefaults, merge_defaults, read_defaults
+from harness.cli.sources import GIVEN, ancestry, tell_sources, told
 from harness.errors import SettingError
 
 WHAT, FOLDERS, PROTOCOL = "What to run", "Folders of images", "Protocol"
@@ -66,8 +68,14 @@ DB = place(
     shown="leaderboard.db",
     variable="HARNESS_DB",
 )
-PLUGINS = place("--plugin FILE.py", "A plugin file; may be repeated. Files in the folder $HARNESS_PLUGINS count, too.")
-RUNS_DIR = place("--runs-dir PATH", "Where weights, training states, and logs are kept.", Path("runs"))
+PLUGINS = place(
+    "--plugin FILE.py",
+    "A plugin file, or a folder of them; may be repeated. Files in the folder $HARNESS_PLUGINS count, too.",
+)
+RUNS_DIR = place(
+    "--runs-dir PATH", "Where weights, training states, and logs are kept.", Path("runs"), variable="HARNESS_RUNS_DIR"
+)
+DATA_DIR = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data"), variable="HARNESS_DATA_DIR")
 AS_JSON = of_output("--json", "Print JSON.", False)
 
 
@@ -177,7 +185,7 @@ class Places:
         "--plain", "Compute each network with its own layers alone; by default faster ones compute the same.", False
     )
     runs_dir: Path = RUNS_DIR
-    data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data"))
+    data_dir: Path = DATA_DIR
     db: str | None = DB
     plugins: list[Path] | None = PLUGINS
     trackers: list[str] | None = place(
@@ -200,13 +208,27 @@ class Output:
             raise SettingError("--verbose and --quiet exclude each other; leave one out")
 
     def note(self, text: str) -> None:
-        """Print a note on standard error, unless the output is quiet."""
+        """Print a note on standard error, unless the output is quiet; before the first, where the options came from."""
+        tell_sources(quiet=self.quiet)
         if not self.quiet:
             print(text, file=sys.stderr)
 
 
 class Command(TyperCommand):
-    """A command of harness."""
+    """A command of harness. The project's configuration gives defaults of its options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = [each.info_name for each in ancestry(ctx)[1:]]
+        group = ancestry(ctx)[0].command if ctx.parent is not None else None
+        lazy = LazyDefaults(ctx, lambda: read_defaults(self, words, group))
+        ctx.default_map = lazy
+        rest: list[str] = super().parse_args(ctx, args)
+        ctx.meta[GIVEN] = merge_defaults(ctx, lazy.defaults)
+        return rest
+
+    def invoke(self, ctx: Any) -> Any:
+        with told(ctx.meta[GIVEN], quiet=bool(ctx.params.get("quiet"))):
+            return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> list[Any]:
         parameters: list[Any] = super().get_params(ctx)

@@ -106,7 +106,8 @@ class Catalogue:
         self.broken.append(Broken(name, candidate.where, reason))
 
     def refuse_broken(self, files: Sequence[Path]) -> None:
-        """Raise PluginError if one of these files, which the user named, cannot be used."""
+        """Raise PluginError if one of these files, which the user named, cannot be used; folders are left out."""
+        files = [file for file in files if not file.is_dir()]  # of a folder, only the plugins that are used must work
         for file in files:
             if file.name.startswith("_"):
                 rule = "a name that begins with _ marks a module that plugins share; rename it"
@@ -135,7 +136,8 @@ def discover(kind: str, files: Sequence[Path] = ()) -> Catalogue:
     """Find every plugin of a kind (``methods``, ``attacks``, ``datasets``, ``networks``, ``wrappers``).
 
     Args:
-        files: plugin files to load besides the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.
+        files: plugin files, or folders of them, to load besides the built-in folders, the entry points, and the folder
+            ``HARNESS_PLUGINS``.
     """
     spec = KINDS[kind]
     base = spec.base()
@@ -180,8 +182,9 @@ def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[PossiblePlug
     for entry in importlib.metadata.entry_points(group=spec.group):
         yield PossiblePlugin(entry.name, f"{entry.value} (entry point)", entry.load)
     folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
-    dropped = sorted(Path(folder).glob("*.py")) if folder else []
-    for file in [*dropped, *files]:
+    folders = [Path(folder)] if folder else []
+    dropped = (file for place in (*folders, *filter(Path.is_dir, files)) for file in sorted(place.glob("*.py")))
+    for file in dict.fromkeys((*dropped, *(file for file in files if not file.is_dir()))):
         if not file.name.startswith("_"):
             place = file.resolve()
             yield PossiblePlugin(file.stem.replace("_", "-"), str(place), partial(_import_file, place), place)

@@ -13,7 +13,8 @@ def names(kind: str, files: Sequence[Path] = ()) -> list[str]:
     """The names of all plugins of a kind, from file names and entry points, in the order of ``discover``.
 
     Args:
-        files: plugin files besides the built-in folders, the entry points, and the folder ``HARNESS_PLUGINS``.
+        files: plugin files, or folders of them, besides the built-in folders, the entry points, and the folder
+            ``HARNESS_PLUGINS``.
     Returns:
         May include plugins that turn out to be broken when they are imported.
     """

@@ -18,8 +18,8 @@ Ends = Callable[[str], tuple[int, str, str]]
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, no variable of the user's, and an output wide enough that nothing is folded."""
-    for name in ("HARNESS_DB", "HARNESS_PLUGINS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("DB", "PLUGINS", "RUNS_DIR", "DATA_DIR", "CONFIG"):
+        monkeypatch.delenv(f"HARNESS_{name}", raising=False)
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -15,7 +15,7 @@ from tests.harness.api.stored import fill
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, and no variable of the user's."""
-    for name in ("HARNESS_DB", "HARNESS_PLUGINS"):
+    for name in ("HARNESS_DB", "HARNESS_PLUGINS", "HARNESS_RUNS_DIR", "HARNESS_DATA_DIR", "HARNESS_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
