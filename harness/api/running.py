@@ -15,6 +15,8 @@ from harness.execution.summary import Summary
 from harness.leaderboard.board import Board, Selection
 from harness.leaderboard.ranking import boards
 from harness.planning.cost import estimate
+from harness.planning.experiment import Experiment
+from harness.planning.experiment_jobs import resolve_experiment
 from harness.planning.missing import Missing, find_missing
 from harness.planning.request import RunRequest
 from harness.planning.run_job import RunJob, resolve_run
@@ -56,7 +58,28 @@ def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only:
     started = time.perf_counter()
     with quiet():
         jobs = resolve_run(request, count_only=count_only)
-    note_dataset(jobs[0].dataset, note)
+    return _planned(jobs, place, started, note, fresh=fresh)
+
+
+def plan_experiment(
+    experiment: Experiment, base: RunRequest, place: Workplace, *, fresh: bool, count_only: bool, note: Note
+) -> PlannedRuns:
+    """Check all parts of an experiment, and find what the store lacks of all together. Nothing is written.
+
+    Args:
+        base: what else is wanted of each part; for the rest see ``plan_runs``.
+    Raises:
+        HarnessError: a part cannot be met, or no network of any part can be trained; says why in one line.
+    """
+    started = time.perf_counter()
+    with quiet():
+        jobs = resolve_experiment(experiment, base, count_only=count_only)
+    return _planned(jobs, place, started, note, fresh=fresh)
+
+
+def _planned(jobs: Sequence[RunJob], place: Workplace, started: float, note: Note, *, fresh: bool) -> PlannedRuns:
+    for dataset in {job.dataset.fingerprint: job.dataset for job in jobs}.values():
+        note_dataset(dataset, note)
     missing = missing_of(jobs, place, fresh=fresh)
     if missing.refused and len(missing.refused) == len(missing.runs):  # no run can go on
         raise missing.refused[0].refusal or AssertionError("a refusal has a reason")
@@ -72,12 +95,19 @@ def conduct_runs(planned: PlannedRuns, place: Workplace, listen: Report) -> Cond
     """
     summary = conduct(planned.missing, place, listen)
     store = Store.read(place.db)
-    job = planned.jobs[0]
-    selection = Selection(protocol=job.protocol.fingerprint, runs=frozenset(summary.run_ids))
-    chosen = [board for board in boards(store, selection) if board.images == job.images]
+    chosen = list(_boards_of(planned.jobs, summary.run_ids, store))
     store.close()
     source = origin(_evaluations(chosen, summary.run_ids), summary.attacked)
     return Conducted(chosen, summary, source, time.perf_counter() - planned.started)
+
+
+def _boards_of(jobs: Sequence[RunJob], runs: Sequence[int], store: Store) -> Iterator[Board]:
+    """The boards of some jobs, each with the rows of these runs: of their protocol, data set, and test images."""
+    for fingerprint in dict.fromkeys(job.protocol.fingerprint for job in jobs):
+        own = [(job.dataset.fingerprint, job.images) for job in jobs if job.protocol.fingerprint == fingerprint]
+        for board in boards(store, Selection(protocol=fingerprint, runs=frozenset(runs))):
+            if (board.dataset_fingerprint, board.images) in own:
+                yield board
 
 
 def missing_of(jobs: Sequence[RunJob], place: Workplace, *, fresh: bool) -> Missing:

@@ -101,6 +101,13 @@ def _plugins(kind: str) -> Complete:
     return _choice(lambda context: _names(kind, context))
 
 
+def methods_or_file(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete a method, or an experiment's file in the working directory."""
+    files = sorted(file.name for file in Path().glob("*.toml") if file.name.startswith(incomplete))
+    return [*methods(context, incomplete), *(file for file in files if file not in NO_EXPERIMENTS)]
+
+
+NO_EXPERIMENTS = ("harness.toml", "pyproject.toml")
 methods, attacks, datasets = _plugins("methods"), _plugins("attacks"), _plugins("datasets")
 networks, wrappers = _plugins("networks"), _plugins("wrappers")
 of_kind = _choice(lambda context: _names(f"{context.params.get('kind')}s", context))  # KIND stands before NAME

@@ -110,5 +110,6 @@ def _time_lines(missing: Missing, cost: Estimate, workers: int) -> Iterator[str]
 
 
 def _name(run: RunGap) -> str:
-    """The run's label, and the method's settings that are not defaults: they tell two runs of one method apart."""
-    return run.spec.label + "".join(f" {key}={value}" for key, value in run.job.method.departures().items())
+    """The run's label, and the settings that are not defaults: they tell two runs of one label apart."""
+    changed = {**run.job.method.departures(), **run.job.network.departures()}
+    return run.spec.label + "".join(f" {key}={value}" for key, value in changed.items())

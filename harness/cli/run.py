@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli import completion
 from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_boards, print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
+from harness.cli.sources import given
 
 if TYPE_CHECKING:
     from harness.leaderboard.board import Board
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
 @grouped
 def run(
     methods: Annotated[
-        list[str], argument("METHOD", "Training methods: see `harness list methods`.", complete=completion.methods)
+        list[str],
+        argument(
+            "METHOD",
+            "Training methods: see `harness list methods`; or one experiment file, FILE.toml.",
+            complete=completion.methods_or_file,
+        ),
     ],
     *,
     network: str = what(
@@ -45,16 +52,23 @@ def run(
     trackers = followers(places)
 
     from harness.api.progress import Watch
-    from harness.api.running import conduct_runs, note_cpu, note_times, plan_runs
+    from harness.api.running import conduct_runs, note_cpu, note_times, plan_experiment, plan_runs
     from harness.api.tracked import tracked
+    from harness.cli.experiment import chosen_experiment
     from harness.cli.plan_text import print_plan
+    from harness.planning.experiment import is_experiment
     from harness.planning.request import RunRequest
 
     groups, attacks = (folder, rules, training, extent, places), comma_separated("--attacks", training.attacks)
-    request = request_of(
+    asked = request_of(
         RunRequest, *groups, methods=methods, network=network, dataset=dataset, wrap=wrap, attacks=attacks
     )
-    planned = plan_runs(request, place, fresh=extent.fresh, count_only=extent.dry_run, note=output.note)
+    how: dict[str, Any] = {"fresh": extent.fresh, "count_only": extent.dry_run, "note": output.note}
+    if is_experiment(methods):
+        experiment, base = chosen_experiment(Path(methods[0]), asked, given())
+        planned = plan_experiment(experiment, base, place, **how)
+    else:
+        planned = plan_runs(asked, place, **how)
     if extent.dry_run:
         print_plan(planned.missing, place.workers_for(planned.jobs[0]), output.as_json)
         return

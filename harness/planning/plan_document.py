@@ -15,6 +15,8 @@ def plan_document(missing: Missing, cost: Estimate, workers: int, label: str | N
     """The plan as JSON types. The time is for all workers side by side, and null where unknown."""
     networks = [
         {"run": run.spec.label, "settings": run.job.method.departures(), "attempt": run.attempt}
+        | {"network_settings": run.job.network.departures()}
+        | {"identity": run.spec.identity, "protocol_fingerprint": run.job.protocol.fingerprint}
         | {"epochs_done": run.epochs_done, "trained": run.trained}
         | ({"refused": str(run.refusal)} if run.refusal is not None else {})
         for run in missing.runs

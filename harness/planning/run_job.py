@@ -119,10 +119,11 @@ def _refuse_two_balls(request: RunRequest, protocol: Protocol) -> None:
         )
 
 
-def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob]:
+def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice | None = None) -> list[RunJob]:
     """Check everything that a request asks for, and load its data set: one job per method.
 
     Args:
+        choice: what ``choose`` made of the request; None: it is asked now.
         count_only: whether the jobs are only to be costed. Then nothing is downloaded: the published sizes of a data
             set stand in for it.
     Raises:
@@ -130,7 +131,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False) -> list[RunJob
     """
     if not request.methods:
         raise SettingError("no method is named; `harness list methods` shows them")
-    choice = choose(request)
+    choice = choice or choose(request)
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset)

@@ -88,6 +88,17 @@ def test_plugins_of_the_user_s_are_offered_by_their_kind(elsewhere: Path) -> Non
     assert completed("harness run sat --arch na", **folder) == ["narrow"]
 
 
+def test_an_experiment_and_the_project_s_places_are_offered(elsewhere: Path) -> None:
+    (elsewhere / "mine").mkdir()
+    (elsewhere / "mine/my_loss.py").write_text(METHOD)
+    (elsewhere / "my-experiment.toml").write_text("methods = ['sat']")
+    (elsewhere / "harness.toml").write_text("plugins = ['mine']")
+    assert completed("harness run my") == ["my-loss", "my-experiment.toml"]
+    (elsewhere / "harness.toml").write_text("= 5")  # what cannot be read is not offered
+    assert completed("harness run my") == ["my-experiment.toml"]
+    assert completed("harness run har") == []
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell(shell: str) -> None:
     from typer._completion_shared import get_completion_script
