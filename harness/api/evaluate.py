@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from harness.api.given import Names, Paths, attacks_of, counts_of, paths_of, settings_of, text_of
 from harness.api.workplace import Workplace
 from harness.errors import ModelFault, SettingError
-from harness.trackers.named import Trackers, trackers_of
 from harness.planning.places import place_arguments
+from harness.trackers.named import Trackers, trackers_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,8 +21,8 @@ from harness.api.given import (
 from harness.api.table import Table
 from harness.api.workplace import Workplace
 from harness.errors import HarnessError
-from harness.trackers.named import Trackers, trackers_of
 from harness.planning.places import place_arguments
+from harness.trackers.named import Trackers, trackers_of
 
 if TYPE_CHECKING:
     import torch
