@@ -75,6 +75,7 @@ def add_evaluation(
     duration_s: float = 1.0,
     attempt: int = 1,
     margins: Sequence[float] | None = None,
+    predicted: Sequence[int] | None = None,
 ) -> int:
     """Keep an evaluation, in blocks of a size or in one; of more examples than verdicts it is not complete."""
     whole = bytes(verdicts)
@@ -82,8 +83,10 @@ def add_evaluation(
     number = store.open_evaluation(checkpoint.id, attack, settings, seed, total, sample=sample, attempt=attempt)
     size = block or len(whole)
     for first in range(0, len(whole), size):
-        kept = None if margins is None else tuple(margins[first : first + size])
-        store.add_block(BlockDone(number, first, whole[first : first + size], duration_s, warnings, kept))
+        part = slice(first, first + size)
+        kept = None if margins is None else tuple(margins[part])
+        classes = None if predicted is None else tuple(predicted[part])
+        store.add_block(BlockDone(number, first, whole[part], duration_s, warnings, kept, predicted=classes))
     return number
 
 

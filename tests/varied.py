@@ -17,6 +17,7 @@ PGD = {"epsilon": 0.1, "steps": 20, "block_size": 3}
 WEAK_PGD = PGD | {"epsilon": 0.05}
 ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": PGD}
 MARGINS = (0.5, -0.25, 0.1, -1.0, 1.0, 0.0, 0.3, 0.7)
+PREDICTED = (0, 1, 1, -1, 65534, 0, 1, 0)  # -1: none, the logits are not finite; 65534: the last that two bytes hold
 
 
 def varied_store(file: Path) -> Store:
@@ -36,7 +37,7 @@ def varied_store(file: Path) -> Store:
 
     _attacked(store, _last(store, train_seed=0), "11111111", "11111110")
     second = _last(store, train_seed=0, attempt=2)
-    _attacked(store, second, "11111101", "11110000", "11110001", "01110000", margins=MARGINS)
+    _attacked(store, second, "11111101", "11110000", "11110001", "01110000", margins=MARGINS, predicted=PREDICTED)
     add_evaluation(store, second, "pgd", PGD, as_digits("00000000"), seed=1, attempt=2, block=3)
     add_evaluation(store, second, "pgd", PGD, as_digits("11111"), seed=2, attempt=2, examples=8)  # was stopped
     add_evaluation(store, second, "pgd", WEAK_PGD, as_digits("11111000"), block=3)

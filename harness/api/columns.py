@@ -66,6 +66,9 @@ _ALL = {
         TableColumn(
             "margin", "float", "", "p_y - max over i != y of p_i at the adversarial image, in [-1, 1]; three digits"
         ),
+        TableColumn(
+            "predicted", "int", "", "class that the network gives the adversarial image; -1: its logits are not finite"
+        ),
         # ---- a finding
         TableColumn("examined", "category", "", "`model`, or its stored `verdicts`"),
         TableColumn("check", "category", "", "name of the check of rigour"),
@@ -159,7 +162,7 @@ EVALUATIONS = columns(
     *("evaluation", *NETWORK, "checkpoint", "checkpoint_epoch", *OF_EVALUATION, "done", "complete", "correct"),
     *("accuracy_percent", "duration_s", "created_utc", "device", "host", "settings", "warnings"),
 )
-OF_IMAGE = columns("position", "correct", "margin", own=_OF_VERDICT)
+OF_IMAGE = columns("position", "correct", "margin", "predicted", own=_OF_VERDICT)
 VERDICTS = (*columns("evaluation", *NETWORK, "checkpoint", *OF_EVALUATION), *OF_IMAGE)
 FINDINGS = columns(
     *(*NETWORK, "checkpoint", "examined", "epsilon", "norm", "sample", "examples", "check", "status", "mark"),

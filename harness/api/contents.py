@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.api.packed import Positions, Repeated
+from harness.api.packed import PartlyMissing, Positions, Repeated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ class Contents:
         import numpy as np
 
         values, kind = self.values[name], self.columns[name].kind
-        if isinstance(values, Positions):
+        if isinstance(values, Positions | PartlyMissing):
             return values.array()
         if isinstance(values, Repeated):
             return np.repeat(_array(values.values, kind), values.counts())

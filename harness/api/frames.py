@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.api.contents import Contents, Kind
-from harness.api.packed import Repeated
+from harness.api.packed import PartlyMissing, Repeated
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -33,11 +33,14 @@ def frame(table: Contents) -> pd.DataFrame:
 
 def _series(table: Contents, name: str) -> Any:
     import numpy as np
+    import pandas
 
     values, kind = table.values[name], table.columns[name].kind
     if isinstance(values, Repeated):
         few = _of_kind(values.values, kind)
         return few.take(np.repeat(np.arange(len(few)), values.counts())).reset_index(drop=True)
+    if isinstance(values, PartlyMissing):
+        return pandas.Series(pandas.arrays.IntegerArray(values.numbers, values.gaps()))
     column = table.array(name)
     if column.dtype.kind in "ib" and not isinstance(values, list):
         return column  # no value can be missing: the array needs no mask

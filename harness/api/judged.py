@@ -1,4 +1,4 @@
-"""The verdicts of many evaluations, as the columns of a table: packed, and read block by block."""
+"""The verdicts of many evaluations, as the columns of a table: packed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.api.contents import TableColumn
-from harness.api.packed import Positions, Repeated
+from harness.api.packed import PartlyMissing, Positions, Repeated
 
 if TYPE_CHECKING:
     from harness.store.store import Store
@@ -21,20 +21,12 @@ def verdict_columns(
         evaluations: rows of complete evaluations.
         of_evaluation: the columns that are the same in all rows of an evaluation.
     """
-    import numpy as np
+    from harness.store.verdicts import NOT_KEPT
 
-    counts = [row["examples"] for row in evaluations]
-    ends = np.cumsum([0, *counts])
-    first = {row["evaluation"]: int(start) for row, start in zip(evaluations, ends, strict=False)}
-    correct = np.zeros(int(ends[-1]), np.bool_)
-    margins = np.full(int(ends[-1]), np.nan, np.float16)
-    for block in store.packed_blocks(list(first)):
-        place = first[block.evaluation_id] + block.start
-        part = slice(place, place + block.examples)
-        correct[part] = np.unpackbits(np.frombuffer(block.verdicts, np.uint8), count=block.examples)
-        if block.margins is not None:
-            margins[part] = np.frombuffer(block.margins, "<f2")
+    images = {row["evaluation"]: row["examples"] for row in evaluations}
+    held, counts = store.judgements(images), list(images.values())
     packed: dict[str, Any] = {
         column.name: Repeated([row[column.name] for row in evaluations], counts) for column in of_evaluation
     }
-    return packed | {"position": Positions(counts), "correct": correct, "margin": margins}
+    packed |= {"position": Positions(counts), "correct": held.correct, "margin": held.margins}
+    return packed | {"predicted": PartlyMissing(held.predicted, NOT_KEPT)}

@@ -1,4 +1,4 @@
-"""Columns that need little memory: a value that many rows share, and positions that count from 0."""
+"""Columns that need little memory: a value that many rows share, positions, numbers of which some are missing."""
 
 from __future__ import annotations
 
@@ -70,3 +70,42 @@ class Positions(Packed):
         counts = np.asarray(self.counts(), np.int64)
         starts = np.repeat(np.cumsum(counts) - counts, counts)
         return (np.arange(len(self), dtype=np.int64) - starts).astype(np.int32)
+
+
+class PartlyMissing(Sequence[Any]):
+    """Whole numbers in an array, one of which stands for a value that is missing.
+
+    Args:
+        numbers: ``(rows,)`` of an integer type.
+        missing: the number that stands for None.
+    """
+
+    def __init__(self, numbers: np.ndarray[Any, Any], missing: int) -> None:
+        self.numbers, self.missing = numbers, missing
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> int | None: ...
+    @overload
+    def __getitem__(self, place: slice) -> PartlyMissing: ...
+    def __getitem__(self, place: int | slice) -> int | PartlyMissing | None:
+        if isinstance(place, slice):
+            return PartlyMissing(self.numbers[place], self.missing)
+        number = int(self.numbers[place])
+        return None if number == self.missing else number
+
+    def gaps(self) -> np.ndarray[Any, Any]:
+        """``(rows,)`` bool: where a value is missing."""
+        there: np.ndarray[Any, Any] = self.numbers == self.missing
+        return there
+
+    def array(self) -> np.ndarray[Any, Any]:
+        """The numbers; an array of objects if a value is missing."""
+        gaps = self.gaps()
+        if not gaps.any():
+            return self.numbers
+        filled = self.numbers.astype(object)
+        filled[gaps] = None
+        return filled

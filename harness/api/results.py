@@ -101,8 +101,8 @@ class Results:
     def verdicts(self, *, superseded: bool = False, **filters: object) -> Table:
         """The verdict on each test image in each complete evaluation: one row an image, attack, and attack seed.
 
-        The filters are applied before any verdict is read. A verdict takes three bytes of memory, so a table may hold
-        many millions; ``to_pandas`` needs some ten times as much.
+        The filters are applied before any verdict is read. A verdict takes seven bytes of memory, so a table may hold
+        many millions; ``to_pandas`` needs some ninety.
         """
         from harness.api.gathered import evaluation_rows
         from harness.api.judged import verdict_columns

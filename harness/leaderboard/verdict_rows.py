@@ -11,6 +11,7 @@ from harness.leaderboard.contestants import Contestant, contestants
 from harness.plugin.images import Images
 from harness.store.records import DatasetRecord, EvaluationRecord, ProtocolRecord
 from harness.store.store import Store
+from harness.store.verdicts import NOT_KEPT, Judgements
 
 OF_EVALUATION = (
     *("run", "method", "network", "dataset", "dataset_fingerprint", "training_sha256", "train_seed", "checkpoint"),
@@ -18,7 +19,7 @@ OF_EVALUATION = (
 )
 """The columns that are the same in all rows of an evaluation."""
 
-OF_IMAGE = ("position", "image", "correct", "margin")
+OF_IMAGE = ("position", "image", "correct", "margin", "predicted")
 """The columns of one test image."""
 
 COLUMNS = (*OF_EVALUATION, *OF_IMAGE)
@@ -48,21 +49,22 @@ class Wanted:
     runs: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged:
     """The verdicts of one evaluation.
 
     Attributes:
-        verdicts: one byte a test image, in the order of the evaluation set: 1 is right.
-        margins: ``p_y - max_{i != y} p_i`` at the adversarial image; None where an older version did not keep it.
+        kept: of each test image, in the order of the evaluation set.
         images: positions of the test images in the data set; None where they cannot be told.
     """
 
     network: Contestant
     evaluation: EvaluationRecord
-    verdicts: bytes
-    margins: Sequence[float | None]
+    kept: Judgements
     images: Sequence[int] | None
+
+    def __len__(self) -> int:
+        return self.evaluation.examples
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -76,11 +78,13 @@ class Judged:
         )
         return dict(zip(OF_EVALUATION, values, strict=True))
 
-    def of_images(self) -> Iterator[tuple[int, int | None, bool, float | None]]:
+    def of_images(self) -> Iterator[tuple[int, int | None, bool, float | None, int | None]]:
         """The values of the columns ``OF_IMAGE``, for each test image."""
-        images = self.images if self.images is not None else [None] * len(self.verdicts)
-        for position, (image, verdict, margin) in enumerate(zip(images, self.verdicts, self.margins, strict=True)):
-            yield position, image, verdict == 1, margin
+        images = self.images if self.images is not None else [None] * len(self)
+        kept = zip(self.kept.correct.tolist(), self.kept.margins.tolist(), self.kept.predicted.tolist(), strict=True)
+        for position, (image, (right, margin, predicted)) in enumerate(zip(images, kept, strict=True)):
+            known = None if predicted == NOT_KEPT else predicted
+            yield position, image, right, margin if margin == margin else None, known
 
 
 def wanted_evaluations(store: Store, wanted: Wanted) -> Iterator[tuple[Contestant, EvaluationRecord]]:
@@ -107,12 +111,9 @@ def read_judged(
     store: Store, network: Contestant, evaluation: EvaluationRecord, places: Places = first_places
 ) -> Judged:
     """The verdicts of a complete evaluation."""
-    assert evaluation.complete  # else a later block could stand in the place of a missing one
-    verdicts, margins = bytearray(), list[float | None]()
-    for block, kept in store.judged_blocks(evaluation.id):
-        verdicts += block
-        margins += [None] * len(block) if kept is None else kept
-    return Judged(network, evaluation, bytes(verdicts), margins, places(network.dataset, evaluation.images))
+    assert evaluation.complete  # else an image without a verdict would pass for a wrong one
+    kept = store.judgements({evaluation.id: evaluation.examples})
+    return Judged(network, evaluation, kept, places(network.dataset, evaluation.images))
 
 
 def verdict_rows(store: Store, wanted: Wanted, places: Places = first_places) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import IO, Any, BinaryIO
 
 from harness.errors import HarnessError
 from harness.leaderboard.verdict_rows import COLUMNS, OF_IMAGE, Judged
+from harness.store.verdicts import NOT_KEPT
 
 ROWS_TOGETHER = 131_072  # of a row group in Parquet: readers skip whole groups, and a group must fit into memory
 
@@ -22,14 +23,14 @@ def write_csv(evaluations: Iterable[Judged], file: IO[str]) -> int:
         csv.writer(start, lineterminator=",").writerow(evaluation.facts.values())
         facts = start.getvalue()
         file.write("".join(facts + line for line in _lines(evaluation)))
-        count += len(evaluation.verdicts)
+        count += len(evaluation)
     return count
 
 
 def _lines(evaluation: Judged) -> Iterator[str]:
-    for position, image, correct, margin in evaluation.of_images():
-        place, kept = ("" if value is None else value for value in (image, margin))
-        yield f"{position},{place},{correct:d},{kept}\n"
+    for position, image, correct, *others in evaluation.of_images():
+        place, margin, predicted = ("" if value is None else value for value in (image, *others))
+        yield f"{position},{place},{correct:d},{margin},{predicted}\n"
 
 
 def write_parquet(evaluations: Iterable[Judged], file: BinaryIO) -> int:
@@ -44,7 +45,7 @@ def write_parquet(evaluations: Iterable[Judged], file: BinaryIO) -> int:
         for together in _groups(evaluations):
             tables = [_table(pyarrow, evaluation, schema) for evaluation in together]
             writer.write_table(pyarrow.concat_tables(tables))
-            count += sum(len(evaluation.verdicts) for evaluation in together)
+            count += sum(map(len, together))
     return count
 
 
@@ -70,7 +71,7 @@ def _groups(evaluations: Iterable[Judged]) -> Iterator[list[Judged]]:
     together: list[Judged] = []
     for evaluation in evaluations:
         together.append(evaluation)
-        if sum(len(one.verdicts) for one in together) >= ROWS_TOGETHER:
+        if sum(map(len, together)) >= ROWS_TOGETHER:
             yield together
             together = []
     if together:
@@ -80,7 +81,7 @@ def _groups(evaluations: Iterable[Judged]) -> Iterator[list[Judged]]:
 def _schema(pyarrow: Any) -> Any:
     whole, small = pyarrow.int64(), pyarrow.int32()
     types = dict.fromkeys(("run", "train_seed", "evaluation", "seed"), whole)
-    types |= dict.fromkeys(("examples", "position", "image"), small)
+    types |= dict.fromkeys(("examples", "position", "image", "predicted"), small)
     types |= {"correct": pyarrow.bool_(), "margin": pyarrow.float32()}  # float16 is in float32 without rounding
     text = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())  # each text once: data frames stay small, too
     return pyarrow.schema([(name, types.get(name, text)) for name in COLUMNS])
@@ -89,9 +90,11 @@ def _schema(pyarrow: Any) -> Any:
 def _table(pyarrow: Any, evaluation: Judged, schema: Any) -> Any:
     import numpy as np
 
-    length = len(evaluation.verdicts)
-    right = np.frombuffer(evaluation.verdicts, np.uint8).astype(bool)
-    of_image = dict(zip(OF_IMAGE, (np.arange(length), evaluation.images, right, evaluation.margins), strict=True))
+    length, kept = len(evaluation), evaluation.kept
+    margins = pyarrow.array(kept.margins.astype(np.float32), from_pandas=True)  # NaN is null
+    predicted = pyarrow.array(kept.predicted, mask=kept.predicted == NOT_KEPT)
+    columns = (np.arange(length), evaluation.images, kept.correct, margins, predicted)
+    of_image = dict(zip(OF_IMAGE, columns, strict=True))
 
     def column(name: str, kind: Any) -> Any:
         value = of_image.get(name, evaluation.facts.get(name))

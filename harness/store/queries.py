@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+import itertools
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer, selectinload
@@ -35,7 +36,7 @@ from harness.store.schema import (
     RunRow,
 )
 from harness.store.schema_base import Base
-from harness.store.verdicts import unpack, unpack_margins
+from harness.store.verdicts import Judgements, PackedBlock, unpack, unpack_margins
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -56,16 +57,6 @@ _WHOLE_RUN = (
     selectinload(RunRow.checkpoints).options(*_WHOLE_CHECKPOINT),
 )
 _WHOLE_MODEL = (selectinload(ModelRow.dataset), selectinload(ModelRow.checkpoint).options(*_WHOLE_CHECKPOINT))
-
-
-class PackedBlock(NamedTuple):
-    """The verdicts of a block, packed to bits, and its margins, packed to float16; see ``harness.store.verdicts``."""
-
-    evaluation_id: int
-    start: int
-    examples: int
-    verdicts: bytes
-    margins: bytes | None
 
 
 class Queries(Recorded):
@@ -148,16 +139,6 @@ class Queries(Recorded):
                     found[number] += unpack(verdicts, examples)
         return found
 
-    def judged_blocks(self, evaluation_id: int) -> list[tuple[bytes, list[float] | None]]:
-        """Each block of an evaluation, in order: verdicts, one byte an image; margins, None where none were kept."""
-        columns = (BlockRow.verdicts, BlockRow.examples, BlockRow.margins)
-        blocks = select(*columns).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
-        with self._reading() as session:
-            return [
-                (unpack(verdicts, examples), None if margins is None else unpack_margins(margins))
-                for verdicts, examples, margins in session.execute(blocks)
-            ]
-
     def previous_attempt(self, evaluation_id: int) -> int | None:
         """The number of the attempt before this evaluation; None for a first attempt."""
         with self._reading() as session:
@@ -178,15 +159,24 @@ class Queries(Recorded):
         kept = [part for part in packed if part is not None]
         return unpack_margins(b"".join(kept)) if len(kept) == len(packed) else None
 
-    def packed_blocks(self, evaluation_ids: Sequence[int]) -> Iterator[PackedBlock]:
-        """The blocks of many evaluations, one after the other, so that few are in memory at a time."""
+    def judgements(self, evaluations: Mapping[int, int]) -> Judgements:
+        """What is kept of each image of many evaluations, one evaluation after the other.
+
+        The blocks are read one after the other, so that few are in memory at a time.
+
+        Args:
+            evaluations: evaluation -> how many images it has, in the order that is wanted.
+        """
+        first = dict(zip(evaluations, itertools.accumulate(evaluations.values(), initial=0), strict=False))
+        found, numbers = Judgements.of(sum(evaluations.values())), list(evaluations)
         columns = [getattr(BlockRow, name) for name in PackedBlock._fields]
         with self._reading() as session:
-            for start in range(0, len(evaluation_ids), IDS_A_QUERY):
-                some = evaluation_ids[start : start + IDS_A_QUERY]
-                blocks = select(*columns).where(BlockRow.evaluation_id.in_(some))
+            for start in range(0, len(numbers), IDS_A_QUERY):
+                blocks = select(*columns).where(BlockRow.evaluation_id.in_(numbers[start : start + IDS_A_QUERY]))
                 for row in session.execute(blocks.execution_options(yield_per=100)):
-                    yield PackedBlock(*row)
+                    block = PackedBlock(*row)
+                    found.put(first[block.evaluation_id] + block.start, block)
+        return found
 
 
 def record_of(row: Base, cls: type[Record], **others: Any) -> Record:

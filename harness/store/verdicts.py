@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+if TYPE_CHECKING:
+    import numpy as np
+
+NOT_KEPT = -2  # in place of a predicted class that an older version did not keep; -1: the logits are not finite
 _CLASS, _NO_CLASS = "<u2", 65535
 _MARGIN = "<f2"  # float16, little-endian on every machine: its three to four digits are enough to order examples
 
@@ -49,8 +55,59 @@ def pack_classes(classes: Sequence[int]) -> bytes:
 
 def unpack_classes(packed: bytes) -> list[int]:
     """The inverse of ``pack_classes``."""
+    classes: list[int] = _classes(packed).tolist()
+    return classes
+
+
+def _classes(packed: bytes) -> np.ndarray[Any, Any]:
     import numpy as np
 
-    numbers = np.frombuffer(packed, _CLASS).astype(np.int64)
-    classes: list[int] = np.where(numbers == _NO_CLASS, -1, numbers).tolist()
+    classes = np.frombuffer(packed, _CLASS).astype(np.int32)
+    classes[classes == _NO_CLASS] = -1
     return classes
+
+
+class PackedBlock(NamedTuple):
+    """A block of an evaluation as the store has it: verdicts, margins, and classes packed; None: not kept."""
+
+    evaluation_id: int
+    start: int
+    examples: int
+    verdicts: bytes
+    margins: bytes | None
+    predicted: bytes | None
+
+
+@dataclass(frozen=True, eq=False)
+class Judgements:
+    """What is kept of each image of one evaluation or several, seven bytes an image. Images of no block are wrong.
+
+    Attributes:
+        correct: ``(images,)`` bool.
+        margins: ``(images,)`` float16; NaN where an older version kept none.
+        predicted: ``(images,)`` int32, classes; -1 where the logits are not finite, ``NOT_KEPT`` where an older version
+            kept none.
+    """
+
+    correct: np.ndarray[Any, Any]
+    margins: np.ndarray[Any, Any]
+    predicted: np.ndarray[Any, Any]
+
+    @classmethod
+    def of(cls, images: int) -> Self:
+        """Of so many images, without any block."""
+        import numpy as np
+
+        margins, predicted = np.full(images, np.nan, np.float16), np.full(images, NOT_KEPT, np.int32)
+        return cls(np.zeros(images, np.bool_), margins, predicted)
+
+    def put(self, place: int, block: PackedBlock) -> None:
+        """Unpack a block, whose first image has that place."""
+        import numpy as np
+
+        part = slice(place, place + block.examples)
+        self.correct[part] = np.unpackbits(np.frombuffer(block.verdicts, np.uint8), count=block.examples)
+        if block.margins is not None:
+            self.margins[part] = np.frombuffer(block.margins, _MARGIN)
+        if block.predicted is not None:
+            self.predicted[part] = _classes(block.predicted)

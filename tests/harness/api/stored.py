@@ -17,6 +17,7 @@ TRAINING = {"epochs": 2, "epsilon": 0.1}
 PGD = {"epsilon": 0.1, "steps": 20, "block_size": 3}
 DOCUMENT = PROTOCOL_DOCUMENT | {"epsilon": 0.1}
 MARGINS: tuple[float, ...] = (0.5, -0.25, 0.125, -1.0, 1.0, 0.0, 0.375, 0.75)  # exact in float16
+PREDICTED = (0, 1, 1, -1, 65534, 0, 1, 0)
 WARNED = Finding("zero-gradient", "flagged", "Z", 0.5, 0.1, "no <gradient>", {})
 PASSED = Finding("not-logits", "passed", "", 0.0, 0.0, "logits", {})
 
@@ -51,5 +52,7 @@ def fill(file: Path) -> None:
     number = store.open_evaluation(model.checkpoint.id, "pgd", PGD, 0, 8)
     for first in (0, 3, 6):
         part = slice(first, first + 3)
-        store.add_block(BlockDone(number, first, bytes(as_digits("01100111"[part])), 1.0, (), MARGINS[part]))
+        store.add_block(
+            BlockDone(number, first, bytes(as_digits("01100111"[part])), 1.0, (), MARGINS[part], {}, PREDICTED[part])
+        )
     store.close()

@@ -14,7 +14,7 @@ import harness
 from harness.api.results import Results
 from harness.errors import HarnessError, StoreError, UnknownName
 from harness.store.store import Store
-from tests.harness.api.stored import MARGINS, PGD
+from tests.harness.api.stored import MARGINS, PGD, PREDICTED
 from tests.stores import as_digits
 
 
@@ -70,6 +70,21 @@ class TestWhatWasComputed:
             (bool(right), margin) for right, margin in zip(as_digits("01100111"), MARGINS, strict=True)
         ]
         np.testing.assert_array_equal(table.column("margin"), np.array(MARGINS, np.float16))
+
+    def test_the_predicted_class_is_none_where_it_was_not_kept_and_minus_one_without_finite_logits(
+        self, results: Results
+    ) -> None:
+        both = results.verdicts(attack="pgd")
+        assert values(both, "predicted") == [(None,)] * 8 + [(number,) for number in PREDICTED]
+        assert both.column("predicted").tolist() == [None] * 8 + list(PREDICTED)
+        assert both.to_pandas()["predicted"].isna().tolist() == [True] * 8 + [False] * 8
+        known = both[8:].column("predicted")
+        assert (known.tolist(), known.dtype) == (list(PREDICTED), np.int32)
+        assert both[-1]["predicted"] == PREDICTED[-1]
+
+    def test_a_verdict_takes_seven_bytes(self, results: Results) -> None:
+        held = results.verdicts()._contents.values
+        assert sum(held[name].itemsize for name in ("correct", "margin")) + held["predicted"].numbers.itemsize == 7
 
     def test_findings_are_those_of_the_newest_edition_of_the_checks(self, results: Results) -> None:
         found = values(results.findings(), "check", "status", "mark", "value", "examined", "epsilon")

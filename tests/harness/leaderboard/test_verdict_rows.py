@@ -15,7 +15,7 @@ from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.verdict_rows import COLUMNS, Wanted, verdict_rows, wanted_evaluations
 from harness.store.store import Store
-from tests.varied import MARGINS, TOY, varied_store
+from tests.varied import MARGINS, PREDICTED, TOY, varied_store
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def rows(store: Store, **wanted: Any) -> list[dict[str, Any]]:
 def test_an_evaluation_by_hand(store: Store) -> None:
     found = rows(store, runs=(2,), attack="natural")
     assert all(tuple(row) == COLUMNS for row in found)
-    (facts,) = {tuple((name, row[name]) for name in COLUMNS[:-4]) for row in found}
+    (facts,) = {tuple((name, row[name]) for name in COLUMNS[:-5]) for row in found}
     known = dict(facts)
     assert len(known.pop("training_sha256")) == len(known.pop("settings_sha256")) == 64
     assert known.pop("evaluation") == 3  # the first attempt at this run has two
@@ -43,6 +43,7 @@ def test_an_evaluation_by_hand(store: Store) -> None:
     assert [(row["position"], row["image"]) for row in found] == [(i, i) for i in range(8)]
     assert [int(row["correct"]) for row in found] == [1, 1, 1, 1, 1, 1, 0, 1]
     assert [row["margin"] for row in found] == [float(np.float16(margin)) for margin in MARGINS]
+    assert [row["predicted"] for row in found] == list(PREDICTED)
 
 
 def test_blocks_are_in_the_order_of_the_images(store: Store) -> None:
@@ -50,10 +51,11 @@ def test_blocks_are_in_the_order_of_the_images(store: Store) -> None:
     three_blocks = [row for row in found if (row["seed"], row["examples"]) == (0, 8) and row["margin"] is not None]
     assert "".join(str(int(row["correct"])) for row in three_blocks) == "11110000"
     assert [row["margin"] for row in three_blocks] == [float(np.float16(margin)) for margin in MARGINS]
+    assert [row["predicted"] for row in three_blocks] == list(PREDICTED)
 
 
-def test_margins_that_were_not_kept_are_none(store: Store) -> None:
-    assert {row["margin"] for row in rows(store, runs=(4,))} == {None}
+def test_what_was_not_kept_is_none(store: Store) -> None:
+    assert {(row["margin"], row["predicted"]) for row in rows(store, runs=(4,))} == {(None, None)}
 
 
 def test_a_balanced_sample_has_no_places_until_somebody_knows_them(store: Store) -> None:
