@@ -21,6 +21,8 @@ TABLES = {
     "models": columns.MODELS,
     "epochs": columns.EPOCHS,
     "evaluations": columns.EVALUATIONS,
+    "curves": columns.CURVES,
+    "histograms": columns.HISTOGRAMS,
     "verdicts": columns.VERDICTS,
     "findings": columns.FINDINGS,
     "reported": columns.REPORTED,

@@ -47,6 +47,12 @@ _ALL = {
         TableColumn("images", "int", "images", "images trained on in the epoch"),
         TableColumn("duration_s", "float", "s", "how long it took; of an evaluation the sum over its blocks"),
         TableColumn("diagnostics", "json", "", "what the method logged: name -> mean over the epoch's batches"),
+        TableColumn("part", "category", "", "whether `test` or `train`ing images were attacked"),
+        TableColumn("quantity", "category", "", "what was counted, such as `weight`: one value an image and batch"),
+        TableColumn("bin", "int", "", "number of the bin, from 0"),
+        TableColumn("low", "float", "", "lower edge of the bin, which belongs to it"),
+        TableColumn("high", "float", "", "upper edge of the bin; it belongs to the last bin alone"),
+        TableColumn("count", "int", "", "how many values; the first and the last bin have those beyond the range, too"),
         # ---- an evaluation, a verdict
         TableColumn("evaluation", "int", "", "number of the evaluation: one attack with one seed on one checkpoint"),
         TableColumn("attack", "category", "", "name of the attack; `natural` is the accuracy without one"),
@@ -135,11 +141,18 @@ _OF_VERDICT = TableColumn("correct", "bool", "", "whether the network classifies
 _DEPARTURES = TableColumn("settings", "json", "", "the attack's settings that are not its defaults")
 _REMARK = TableColumn("note", "text", "", "a person's remark (`harness note`)")
 _OF_FINDING = TableColumn("status", "category", "", "`passed`, `flagged`, or `not-applicable`")
+_OF_POINT = (
+    TableColumn("epoch", "int", "", "epoch after which the network was measured, from 1"),
+    TableColumn("images", "int", "images", "how many images were attacked, a balanced sample"),
+    TableColumn("correct", "int", "images", "how many of them the network classifies rightly"),
+    TableColumn("accuracy_percent", "float", "%", "their share"),
+)
 
 
-def columns(*names: str, own: TableColumn | None = None) -> tuple[TableColumn, ...]:
-    """The columns of these names; ``own`` is the one that means something else in this table than elsewhere."""
-    return tuple(own if own is not None and own.name == name else _ALL[name] for name in names)
+def columns(*names: str, own: tuple[TableColumn, ...] = ()) -> tuple[TableColumn, ...]:
+    """The columns of these names; ``own`` are those that mean something else in this table than elsewhere."""
+    known = _ALL | {column.name: column for column in own}
+    return tuple(known[name] for name in names)
 
 
 NETWORK = ("run", "method", "network", "dataset", "dataset_fingerprint", "train_seed", "attempt", "current")
@@ -150,24 +163,31 @@ RUNS = columns(
     *("status", "failure", "epochs", "epochs_done", "training_s", "created_utc", "finished_utc", "device", "host"),
     *("parameters", "identity", "training_sha256", "method_settings", "network_settings", "training", "folder"),
     *("note", "tags"),
-    own=_REMARK,
+    own=(_REMARK,),
 )
 MODELS = columns(
     *("method", "network", "dataset", "dataset_fingerprint", "parameters", "created_utc", "sha256", "provenance"),
     *("note", "tags"),
-    own=_REMARK,
+    own=(_REMARK,),
 )
 EPOCHS = columns(*NETWORK, "epoch", "loss", "lr", "images", "duration_s", "diagnostics")
+CURVES = columns(
+    *(*NETWORK, "part", "attack", "settings_sha256", "epsilon", "norm"),
+    *("epoch", "images", "correct", "accuracy_percent", "settings"),
+    own=_OF_POINT,
+)
+OF_BIN = columns("bin", "low", "high", "count")
+HISTOGRAMS = (*columns(*NETWORK, "epoch", "quantity"), *OF_BIN)
 EVALUATIONS = columns(
     *("evaluation", *NETWORK, "checkpoint", "checkpoint_epoch", *OF_EVALUATION, "done", "complete", "correct"),
     *("accuracy_percent", "duration_s", "created_utc", "device", "host", "settings", "warnings"),
 )
-OF_IMAGE = columns("position", "correct", "margin", "predicted", own=_OF_VERDICT)
+OF_IMAGE = columns("position", "correct", "margin", "predicted", own=(_OF_VERDICT,))
 VERDICTS = (*columns("evaluation", *NETWORK, "checkpoint", *OF_EVALUATION), *OF_IMAGE)
 FINDINGS = columns(
     *(*NETWORK, "checkpoint", "examined", "epsilon", "norm", "sample", "examples", "check", "status", "mark"),
     *("value", "threshold", "reason", "created_utc"),
-    own=_OF_FINDING,
+    own=(_OF_FINDING,),
 )
 REPORTED = columns(
     *("paper", "paper_table", "dataset", "network", "method", "checkpoint", "attack", "reported_percent"),
@@ -175,9 +195,9 @@ REPORTED = columns(
 )
 METRICS = columns(
     *("attack", "median_percent", "std_percent", "n", "wilson_low_percent", "wilson_high_percent", "settings"),
-    own=_DEPARTURES,
+    own=(_DEPARTURES,),
 )
-CHECKED = columns("check", "status", "mark", "value", "threshold", "reason", own=_OF_FINDING)
+CHECKED = columns("check", "status", "mark", "value", "threshold", "reason", own=(_OF_FINDING,))
 COMPARISON = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "level", "train_seed", "seed", "class"),
     *("first_run", "second_run", "unit", "units", "first_percent", "second_percent", "difference_points"),

@@ -10,7 +10,7 @@ from harness.api.filters import NAMES
 from harness.leaderboard.contestants import Contestant, Trained, contestants, trained_by
 from harness.plugin.ball import LINF
 from harness.reference import ReportedFigure
-from harness.store.records import DatasetRecord, EvaluationRecord, ExaminationRecord, ModelRecord, RunRecord
+from harness.store.records import Curve, DatasetRecord, EvaluationRecord, ExaminationRecord, ModelRecord, RunRecord
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ def run_rows(runs: Sequence[RunRecord]) -> Iterator[Row]:
     """Each run, in the order of their numbers."""
     counts = current(runs)
     for run in runs:
-        yield _of_run(run, counts) | {
+        yield of_run(run, counts) | {
             "status": run.status,
             "failure": run.failure,
             "epochs": run.training.get("epochs"),
@@ -48,7 +48,7 @@ def epoch_rows(runs: Sequence[RunRecord]) -> Iterator[Row]:
     """Each epoch of each run."""
     counts = current(runs)
     for run in runs:
-        known = _of_run(run, counts)
+        known = of_run(run, counts)
         for epoch in run.epochs:
             yield known | vars(epoch)
 
@@ -71,7 +71,7 @@ def networks_of(runs: Sequence[RunRecord], models: Sequence[ModelRecord]) -> Ite
     counts = current(runs)
     for run in runs:
         for network in contestants([run]):
-            yield network, _of_run(run, counts) | _of_checkpoint(network)
+            yield network, of_run(run, counts) | _of_checkpoint(network)
     for network in contestants([], models):
         yield network, _of_network(network, network.dataset) | _of_checkpoint(network)
 
@@ -116,7 +116,8 @@ def reported_rows(figures: Iterable[ReportedFigure]) -> Iterator[Row]:
         }
 
 
-def _of_run(run: RunRecord, counts: set[int]) -> Row:
+def of_run(run: RunRecord, counts: set[int]) -> Row:
+    """The columns that say which network a run trained; ``counts`` are the runs that count."""
     known = {"run": run.id, "train_seed": run.train_seed, "attempt": run.attempt, "current": run.id in counts}
     return _of_network(trained_by(run), run.dataset) | known
 
@@ -140,14 +141,9 @@ def _of_checkpoint(network: Contestant) -> Row:
 
 
 def _of_evaluation(evaluation: EvaluationRecord) -> Row:
-    settings = evaluation.settings
     return {
         "evaluation": evaluation.id,
-        "attack": evaluation.attack,
-        "settings": settings,
-        "settings_sha256": evaluation.settings_sha256,
-        "epsilon": settings.get("epsilon"),
-        "norm": settings.get("norm", LINF) if "epsilon" in settings else None,
+        **of_attack(evaluation),
         "seed": evaluation.seed,
         "sample": evaluation.sample,
         "examples": evaluation.examples,
@@ -159,6 +155,18 @@ def _of_evaluation(evaluation: EvaluationRecord) -> Row:
         "created_utc": _in_utc(evaluation.created_utc),
         "warnings": list(evaluation.warnings),
         **_place(evaluation.provenance),
+    }
+
+
+def of_attack(used: EvaluationRecord | Curve) -> Row:
+    """The attack, its settings, and its ball."""
+    settings = used.settings
+    return {
+        "attack": used.attack,
+        "settings": settings,
+        "settings_sha256": used.settings_sha256,
+        "epsilon": settings.get("epsilon"),
+        "norm": settings.get("norm", LINF) if "epsilon" in settings else None,
     }
 
 

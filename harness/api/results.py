@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from harness.api import columns
 from harness.api.contents import Contents, TableColumn
@@ -14,6 +14,7 @@ from harness.errors import SettingError, StoreError
 from harness.planning.places import place_arguments
 
 if TYPE_CHECKING:
+    from harness.api.recorded import AdversarialImages
     from harness.store.records import ModelRecord, RunRecord
     from harness.store.store import Store
 
@@ -41,9 +42,9 @@ def open(db: str | Path | None = None) -> Results:
 class Results:
     """The results in a database. A context manager.
 
-    Each method reads the database anew and returns a ``Table``. A keyword that names a column of the table is a filter:
-    ``runs(method="sat", status=["done", "failed"])``. A method's plain name takes all its variants, a label such as
-    ``lrat floor=pgd`` one of them.
+    Each method reads the database anew and returns a ``Table``; ``adversarial_images`` returns arrays. A keyword that
+    names a column of the table is a filter: ``runs(method="sat", status=["done", "failed"])``. A method's plain name
+    takes all its variants, a label such as ``lrat floor=pgd`` one of them.
 
     Of runs that were trained again (``fresh``) the tables have the attempts that the leaderboard counts alone; with
     ``superseded=True`` they have all.
@@ -91,6 +92,27 @@ class Results:
 
         return self._table("epochs", columns.EPOCHS, epoch_rows(self._runs()), filters, superseded)
 
+    def curves(self, *, superseded: bool = False, **filters: object) -> Table:
+        """Accuracies while networks were trained: one row an epoch, attack, and part of the images, test or training.
+
+        They are measured on a sample of the images, and show how a training went. Older trainings have none.
+        """
+        from harness.api.recorded import curve_rows
+
+        return self._table("curves", columns.CURVES, curve_rows(self._open()), filters, superseded)
+
+    def histograms(self, *, superseded: bool = False, **filters: object) -> Table:
+        """What methods counted image by image: one row an epoch, quantity, and bin. Older trainings have none.
+
+        A filter may name a column that is the same in all bins of a histogram.
+        """
+        from harness.api.recorded import bin_columns, histogram_rows
+
+        of_histogram = tuple(c for c in columns.HISTOGRAMS if c not in columns.OF_BIN)
+        kept = _current(chosen(list(histogram_rows(self._open())), of_histogram, filters), superseded)
+        held = bin_columns(kept, of_histogram)
+        return Table(Contents("histograms", {c.name: c for c in columns.HISTOGRAMS}, held))
+
     def evaluations(self, *, superseded: bool = False, **filters: object) -> Table:
         """Every attack with one seed on one checkpoint, complete or not."""
         from harness.api.gathered import evaluation_rows
@@ -112,6 +134,22 @@ class Results:
         kept = _current(chosen(rows, of_evaluation, filters), superseded)
         held = verdict_columns(self._store, kept, of_evaluation)
         return Table(Contents("verdicts", {c.name: c for c in columns.VERDICTS}, held))
+
+    def adversarial_images(self, evaluation: int) -> AdversarialImages:
+        """The adversarial images that were kept of an evaluation: arrays, empty where none were kept.
+
+        The first images of an attack's first seed are kept.
+
+        Args:
+            evaluation: its number, as the tables ``evaluations`` and ``verdicts`` have it.
+        Raises:
+            HarnessError: there is no such evaluation.
+        """
+        from harness.api.recorded import adversarial_images
+
+        if not isinstance(evaluation, SupportsIndex) or isinstance(evaluation, bool):
+            raise SettingError(f"evaluation={evaluation!r} is refused: give one number of the table of evaluations")
+        return adversarial_images(self._open(), int(evaluation))
 
     def findings(self, *, superseded: bool = False, **filters: object) -> Table:
         """What each check of rigour found on each checkpoint."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import defer, selectinload
 from harness.errors import StoreError
 from harness.events import EpochRecord, Finding
 from harness.reference import ReportedFigure
-from harness.store.recorded import Recorded
+from harness.store.recorded import IDS_A_QUERY, Recorded
 from harness.store.records import (
     CheckpointRecord,
     DatasetRecord,
@@ -41,7 +41,6 @@ from harness.store.verdicts import Judgements, PackedBlock, unpack, unpack_margi
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-IDS_A_QUERY = 30_000  # SQLite takes 32,766 parameters
 Record = TypeVar("Record", bound="DataclassInstance")
 
 # what there is for each image is large: it is read only by the queries that return it

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import cast
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import selectinload, sessionmaker
 
+from harness.errors import StoreError
 from harness.events import Histogram, Part
 from harness.store.records import AdversarialImage, Curve, EpochHistogram
-from harness.store.schema import BlockRow
+from harness.store.schema import BlockRow, CheckpointRow, DatasetRow, EvaluationRow, ModelRow, RunRow
 from harness.store.schema_records import AdversarialImageRow, CurveRow, HistogramRow
 from harness.store.verdicts import unpack_classes
+
+IDS_A_QUERY = 30_000  # SQLite takes 32,766 parameters
 
 
 class Recorded:
@@ -24,28 +28,32 @@ class Recorded:
 
     def histograms(self, run_id: int) -> list[EpochHistogram]:
         """The histograms of a training, by epoch and name."""
-        rows = select(HistogramRow).where(HistogramRow.run_id == run_id)
+        return self.histograms_of([run_id])[run_id]
+
+    def histograms_of(self, run_ids: Iterable[int]) -> dict[int, list[EpochHistogram]]:
+        """The histograms of many trainings: run -> as ``histograms`` returns them."""
+        found: dict[int, list[EpochHistogram]] = {number: [] for number in run_ids}
+        rows = select(HistogramRow).order_by(HistogramRow.run_id, HistogramRow.epoch, HistogramRow.name)
         with self._reading() as session:
-            return [
-                EpochHistogram(row.epoch, Histogram(row.name, row.low, row.high, tuple(row.counts)))
-                for row in session.scalars(rows.order_by(HistogramRow.epoch, HistogramRow.name))
-            ]
+            for some in _some(found):
+                for row in session.scalars(rows.where(HistogramRow.run_id.in_(some))):
+                    counted = Histogram(row.name, row.low, row.high, tuple(row.counts))
+                    found[row.run_id].append(EpochHistogram(row.epoch, counted))
+        return found
 
     def curves(self, run_id: int) -> list[Curve]:
         """The curves of a training. An attack has several if its settings changed between a stop and the resumption."""
-        rows = select(CurveRow).where(CurveRow.run_id == run_id).options(selectinload(CurveRow.points))
+        return self.curves_of([run_id])[run_id]
+
+    def curves_of(self, run_ids: Iterable[int]) -> dict[int, list[Curve]]:
+        """The curves of many trainings: run -> as ``curves`` returns them."""
+        found: dict[int, list[Curve]] = {number: [] for number in run_ids}
+        rows = select(CurveRow).options(selectinload(CurveRow.points)).order_by(CurveRow.id)
         with self._reading() as session:
-            return [
-                Curve(
-                    part=cast(Part, row.part),
-                    attack=row.attack,
-                    settings=row.settings,
-                    settings_sha256=row.settings_sha256,
-                    images=row.images,
-                    points=tuple((point.epoch, point.correct) for point in row.points),
-                )
-                for row in session.scalars(rows.order_by(CurveRow.id))
-            ]
+            for some in _some(found):
+                for row in session.scalars(rows.where(CurveRow.run_id.in_(some))):
+                    found[row.run_id].append(_curve(row))
+        return found
 
     def predicted(self, evaluation_id: int) -> list[int] | None:
         """The class that the network predicts for each adversarial image, in the order of the evaluation's images.
@@ -66,3 +74,38 @@ class Recorded:
                 AdversarialImage(row.place, zlib.decompress(row.pixels))
                 for row in session.scalars(rows.order_by(AdversarialImageRow.place))
             ]
+
+    def evaluated(self, evaluation_id: int) -> tuple[int, tuple[int, int, int]]:
+        """How many images an evaluation has, complete or not, and their shape: channels, height, width.
+
+        Raises:
+            StoreError: there is no such evaluation.
+        """
+        dataset = func.coalesce(RunRow.dataset_id, ModelRow.dataset_id)
+        shape = select(EvaluationRow.examples, DatasetRow.channels, DatasetRow.height, DatasetRow.width)
+        owned = shape.join(CheckpointRow, CheckpointRow.id == EvaluationRow.checkpoint_id)
+        owned = owned.outerjoin(RunRow, RunRow.id == CheckpointRow.run_id)
+        owned = owned.outerjoin(ModelRow, ModelRow.id == CheckpointRow.model_id)
+        owned = owned.join(DatasetRow, DatasetRow.id == dataset).where(EvaluationRow.id == evaluation_id)
+        with self._reading() as session:
+            found = session.execute(owned).first() if 0 < evaluation_id < 2**63 else None
+        if found is None:
+            raise StoreError(f"there is no evaluation {evaluation_id}; the table of evaluations has their numbers")
+        return found[0], (found[1], found[2], found[3])
+
+
+def _some(numbers: Iterable[int]) -> Iterator[list[int]]:
+    """The numbers, as many at once as a query takes."""
+    every = list(numbers)
+    return (every[start : start + IDS_A_QUERY] for start in range(0, len(every), IDS_A_QUERY))
+
+
+def _curve(row: CurveRow) -> Curve:
+    return Curve(
+        part=cast(Part, row.part),
+        attack=row.attack,
+        settings=row.settings,
+        settings_sha256=row.settings_sha256,
+        images=row.images,
+        points=tuple((point.epoch, point.correct) for point in row.points),
+    )

@@ -217,6 +217,25 @@ class Curve:
     images: int
     points: tuple[tuple[int, int], ...]
 
+    def percent(self, correct: int) -> float:
+        """A count of these images in percent."""
+        return 100.0 * correct / self.images
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """The last point."""
+        return self.points[-1]
+
+    @property
+    def best(self) -> tuple[int, int]:
+        """The point with the most images right, of several the first."""
+        return max(self.points, key=lambda point: point[1])
+
+    @property
+    def lost_points(self) -> float:
+        """How far the last point lies below the best one, in percentage points."""
+        return self.percent(self.best[1] - self.last[1])
+
 
 @dataclass(frozen=True)
 class AdversarialImage:

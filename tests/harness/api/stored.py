@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
-from harness.events import BlockDone, EpochRecord, Finding
+from harness.events import BlockDone, CurvePoint, EpochRecord, Finding, Histogram
 from harness.store.records import DatasetRecord, RunRecord
 from harness.store.scope import Scope
 from harness.store.store import Store
@@ -18,6 +19,7 @@ PGD = {"epsilon": 0.1, "steps": 20, "block_size": 3}
 DOCUMENT = PROTOCOL_DOCUMENT | {"epsilon": 0.1}
 MARGINS: tuple[float, ...] = (0.5, -0.25, 0.125, -1.0, 1.0, 0.0, 0.375, 0.75)  # exact in float16
 PREDICTED = (0, 1, 1, -1, 65534, 0, 1, 0)
+IMAGES = tuple(struct.pack("<64f", *[place + 0.1] * 64) for place in range(4))  # of the first four
 WARNED = Finding("zero-gradient", "flagged", "Z", 0.5, 0.1, "no <gradient>", {})
 PASSED = Finding("not-logits", "passed", "", 0.0, 0.0, "logits", {})
 
@@ -33,8 +35,11 @@ def fill(file: Path) -> None:
     see_protocol(store, {"natural": {}, "pgd": PGD}, TRAINING, document=DOCUMENT)
     for attempt, pgd in ((1, "00000000"), (2, "11110001")):
         run = run_of(store, attempt=attempt)
-        store.add_epoch(run.id, EpochRecord(1, 2.0, 0.1, 20, 1.5, {"kl": 0.5}))
-        store.add_epoch(run.id, EpochRecord(2, 1.0, 0.01, 20, 2.5))
+        counted = (Histogram("steps_to_flip", -0.5, 2.5, (attempt, 0, 7)), Histogram("weight", 0.0, 1.0, (3, 5)))
+        points = (CurvePoint("test", "natural", {}, 8, 6, 0.1), CurvePoint("test", "pgd", PGD, 8, 4 + attempt, 0.1))
+        store.add_epoch(run.id, EpochRecord(1, 2.0, 0.1, 20, 1.5, {"kl": 0.5}, counted, points))
+        points = (CurvePoint("test", "pgd", PGD, 8, 3, 0.1), CurvePoint("train", "pgd", PGD, 16, 12, 0.1))
+        store.add_epoch(run.id, EpochRecord(2, 1.0, 0.01, 20, 2.5, {}, (), points))
         store.end_run(run.id)
         kept = add_checkpoint(store, run)
         add_evaluation(store, kept, "natural", {}, as_digits("11111110"))
@@ -50,9 +55,9 @@ def fill(file: Path) -> None:
     facts: dict[str, Any] = {"network_settings": {}, "network_departures": {}, "provenance": {"kind": "x"}}
     model = store.see_model("theirs", TOY, sha256="e" * 64, network="net", parameters=9, **facts)
     number = store.open_evaluation(model.checkpoint.id, "pgd", PGD, 0, 8)
-    for first in (0, 3, 6):
+    for first in (3, 0, 6):  # blocks may come in any order
         part = slice(first, first + 3)
-        store.add_block(
-            BlockDone(number, first, bytes(as_digits("01100111"[part])), 1.0, (), MARGINS[part], {}, PREDICTED[part])
-        )
+        right = bytes(as_digits("01100111"[part]))
+        more: dict[str, Any] = {"predicted": PREDICTED[part], "adversarial": IMAGES[part]}
+        store.add_block(BlockDone(number, first, right, 1.0, (), MARGINS[part], **more))
     store.close()
