@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from harness.leaderboard.board import Board
+    from harness.store.records import RunRecord
     from harness.store.store import Store
 
 
@@ -68,12 +69,29 @@ def _show_owner(store: Store, name: str, dataset: str | None, as_json: bool) -> 
     from harness.store.records import RunRecord
 
     record = owner_of(store, name, dataset)
-    if as_json:
+    if isinstance(record, RunRecord):
+        _show_run(store, record, as_json)
+    elif as_json:
         print_json(_in_json_types(asdict(record)))
-        return
-    from harness.cli.show_text import parts_of_model, parts_of_run
+    else:
+        from harness.cli.show_text import parts_of_model
 
-    _print(parts_of_run(record) if isinstance(record, RunRecord) else parts_of_model(record))
+        _print(parts_of_model(record))
+
+
+def _show_run(store: Store, run: RunRecord, as_json: bool) -> None:
+    from harness.cli.show_records import record_document, record_lines
+
+    recorded = store.curves(run.id), store.histograms(run.id)
+    if as_json:
+        document = asdict(run) | record_document(*recorded)
+        for epoch in document["epochs"]:
+            del epoch["curve"], epoch["histograms"]  # they stand together, beside the epochs
+        print_json(_in_json_types(document))
+        return
+    from harness.cli.show_text import parts_of_run
+
+    _print(parts_of_run(run, record_lines(*recorded)))
 
 
 def _show_row(store: Store, label: str, as_json: bool) -> None:

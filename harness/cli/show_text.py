@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from harness.store.records import CheckpointRecord, EvaluationRecord, ModelRecor
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def parts_of_run(run: RunRecord) -> Iterator[RenderableType]:
-    """Everything about a run: its facts, epoch curves, evaluations, and findings."""
+def parts_of_run(run: RunRecord, recorded: Iterable[RenderableType]) -> Iterator[RenderableType]:
+    """Everything about a run: its facts, epoch curves, what was recorded, evaluations, and findings."""
     yield _facts(
         {
             "run": f"{run.id} (attempt {run.attempt}, identity {run.identity[:12]})",
@@ -50,6 +50,7 @@ def parts_of_run(run: RunRecord) -> Iterator[RenderableType]:
         yield Text(f"\nepochs 1 to {run.epochs[-1].epoch}", style="bold")
         for name, values in series.items():
             yield Text(f"  {name:<16} {curve(values)}  {values[0]:.4g} to {values[-1]:.4g}")
+    yield from recorded
     yield from _checkpoints(run.checkpoints)
 
 
