@@ -16,11 +16,9 @@ from harness.errors import HarnessError, ModelFault
 from harness.events import (
     BlockDone,
     Ended,
-    EvaluationDone,
     EvaluationProgress,
     Event,
     Examined,
-    FindingsKept,
     Phase,
     Planned,
     PlannedItem,
@@ -43,6 +41,7 @@ from harness.runtime.provenance import provenance
 from harness.store.records import EvaluationRecord
 from harness.store.store import Store
 from harness.targets.model import Weights
+from harness.trackers.outcomes import EvaluationDone, FindingsKept
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,7 @@ from pathlib import Path
 import torch
 
 from harness.errors import HarnessError, PluginFault, TrainingFailed, normal
-from harness.events import (
-    CheckpointDone,
-    Ended,
-    EpochDone,
-    Event,
-    OwnerClosed,
-    Planned,
-    Report,
-    TrainingBegan,
-    run_owner,
-)
+from harness.events import CheckpointDone, Ended, EpochDone, Event, Planned, Report, TrainingBegan
 from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.executors.executor import Executor, InProcess
 from harness.execution.executors.processes import Processes
@@ -46,6 +36,7 @@ from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
 from harness.targets.model import RunWeights
 from harness.targets.target import Opened
+from harness.trackers.outcomes import OwnerClosed, run_owner
 from harness.training.checkpoints import weights_file
 
 

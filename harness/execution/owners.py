@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.events import OwnerOpened, run_owner
 from harness.planning.assessment import Assessment
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import RunGap
 from harness.plugin.ball import radius_text
 from harness.store.records import ModelRecord, RunRecord
 from harness.targets.model import Weights
+from harness.trackers.outcomes import OwnerOpened, run_owner
 
 
 def run_opened(record: RunRecord, gap: RunGap) -> OwnerOpened:

@@ -14,7 +14,8 @@ import tempfile
 from typing import IO, Any, cast
 
 from harness.errors import HarnessError, visible
-from harness.events import EpochRecord, EvaluationDone, Finding
+from harness.events import EpochRecord, Finding
+from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
 _BOOT = """

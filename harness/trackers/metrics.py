@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.events import EpochRecord, EvaluationDone, Histogram
+from harness.events import EpochRecord, Histogram
+from harness.trackers.outcomes import EvaluationDone
 
 
 def scalars(record: EpochRecord) -> dict[str, float]:

@@ -7,8 +7,9 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from harness.events import EpochRecord, EvaluationDone, Finding
+from harness.events import EpochRecord, Finding
 from harness.trackers.metrics import flattened, scalars, seed_key
+from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.events import EpochRecord, EvaluationDone, Finding, Histogram
+from harness.events import EpochRecord, Finding, Histogram
 from harness.trackers.metrics import accuracy_key, edges, scalars
+from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.events import EpochRecord, EvaluationDone, Finding
+from harness.events import EpochRecord, Finding
+from harness.trackers.outcomes import EvaluationDone
 
 RunStatus = Literal["done", "failed", "stopped"]
 

@@ -6,18 +6,9 @@ from collections.abc import Sequence
 from typing import Self
 
 from harness.errors import one_line
-from harness.events import (
-    EpochDone,
-    EvaluationDone,
-    EvaluationProgress,
-    Event,
-    FindingsKept,
-    OwnerClosed,
-    OwnerOpened,
-    TrainingBegan,
-    run_owner,
-)
+from harness.events import EpochDone, EvaluationProgress, Event, TrainingBegan
 from harness.trackers.guarded import PATIENCE_S, PATIENCE_STOPPED_S, GuardedTracker, Tell
+from harness.trackers.outcomes import EvaluationDone, FindingsKept, OwnerClosed, OwnerOpened, run_owner
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
 

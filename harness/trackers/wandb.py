@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from harness.events import EpochRecord, EvaluationDone, Finding
+from harness.events import EpochRecord, Finding
 from harness.trackers.metrics import edges, scalars, seed_key
+from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
 if TYPE_CHECKING:

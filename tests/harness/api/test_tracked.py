@@ -10,10 +10,11 @@ import torch
 
 import harness
 from harness.errors import HarnessError
-from harness.events import EpochRecord, EvaluationDone
+from harness.events import EpochRecord
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.trackers import tracking
+from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import TrackedRun
 from tests.harness.trackers.story import Call, Heard, Spoiled
 

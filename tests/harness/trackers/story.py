@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.events import CurvePoint, EpochRecord, EvaluationDone, Finding, Histogram
+from harness.events import CurvePoint, EpochRecord, Finding, Histogram
+from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
 SETTINGS: dict[str, Any] = {

@@ -8,16 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import HarnessError
-from harness.events import (
-    EpochDone,
-    EvaluationDone,
-    EvaluationProgress,
-    Event,
-    FindingsKept,
-    OwnerClosed,
-    OwnerOpened,
-    TrainingBegan,
-)
+from harness.events import EpochDone, EvaluationProgress, Event, TrainingBegan
+from harness.trackers.outcomes import EvaluationDone, FindingsKept, OwnerClosed, OwnerOpened
 from harness.trackers.tracking import Tracking
 from tests.harness.trackers.story import EPOCHS, EVALUATIONS, FINDING, RUNS, SETTINGS, Call, Heard
 
