@@ -10,6 +10,7 @@ from typing import Any
 from harness.figures.style import QUIET, SMALL
 
 GAP = 30.0  # points: marks this far below all others would press these together
+NATURAL = "natural"  # the attack that leaves images as they are
 CHARACTERS = 16  # of a caption, an inch
 PADDING = 0.06  # of the axis, beyond its outermost marks
 
@@ -73,6 +74,11 @@ def write_caption(canvas: Any, text: str) -> None:
         together = f"{lines[-1]}; {phrase}"
         lines[-1:] = [together] if len(together) <= fits else [f"{lines[-1]};", phrase]
     canvas.supxlabel("\n".join(folded(line, fits) for line in lines), fontsize=SMALL, color=QUIET)
+
+
+def accuracy_label(attack: object, line_break: str = " ") -> str:
+    """The name of an axis of accuracies under an attack."""
+    return f"natural{line_break}accuracy, %" if attack == NATURAL else f"accuracy under{line_break}{attack}, %"
 
 
 def percent_ticks(axis: Any, most: int = 4) -> None:

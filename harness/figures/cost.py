@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.errors import HarnessError, listed
 from harness.events import EpochRecord
 from harness.figures.accuracies import about, accuracy, images_text, named, over_text
-from harness.figures.axes import write_caption
+from harness.figures.axes import accuracy_label, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import PASSES, ROOM, Material
 from harness.figures.plot import Canvas, Plot
@@ -113,7 +113,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     _plain_ticks(axes)
     unit = str(marks.only("unit"))
     axes.set_xlabel(TITLES_OF_COSTS[unit])
-    axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
+    axes.set_ylabel(accuracy_label(marks.only("attack")))
     write_caption(canvas, f"{images_text(marks)}; {over_text(marks)}")
     draw_spots(canvas, axes, spots)
 

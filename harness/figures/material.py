@@ -64,14 +64,15 @@ class Material:
             UnknownName: none of the boards has the attack.
         """
         wanted = replace(self.selection, source=MEASURED)
-        if wanted.sort is not None:
-            chosen = [board for board in unranked(self.store) if board.source == MEASURED and wanted.takes_board(board)]
-            known = {column for board in chosen for column in board.columns}
-            if known and wanted.sort not in known:
-                raise UnknownName("attack", wanted.sort, known)
+        measured = [board for board in unranked(self.store) if board.source == MEASURED]
+        if not measured:
+            raise HarnessError("nothing is measured yet; `harness run` trains and attacks a first network")
+        known = {column for board in measured if wanted.takes_board(board) for column in board.columns}
+        if wanted.sort is not None and known and wanted.sort not in known:
+            raise UnknownName("attack", wanted.sort, known)
         found = [board for board in boards(self.store, wanted) if wanted.sort in (None, *board.columns)]
         if not found:
-            raise HarnessError(no_match(unranked(self.store), wanted))
+            raise HarnessError(no_match(measured, self.selection))
         fitting = [board for board in found if self.limit in (None, board.examples)]
         if not fitting:
             counts = sorted({board.examples or 0 for board in found})

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import HarnessError, SettingError, listed, visible
 from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, accuracy_of, images_text, named, over_text
-from harness.figures.axes import folded, percent_ticks, window, write_caption
+from harness.figures.axes import accuracy_label, folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
@@ -171,7 +171,7 @@ def _draw_checkpoints(axes: Any, marks: Marks, rows: list[Value]) -> None:
         said = "◂ " + ", ".join(f"{name} {value:.1f}" for name, value in values.items())
         axes.text(0.02, place, said, transform=axes.get_yaxis_transform(), va="center", color=QUIET, fontsize=SMALL)
     percent_ticks(axes.xaxis)
-    axes.set_xlabel(f"accuracy under\n{marks.only('attack')}, %")
+    axes.set_xlabel(accuracy_label(marks.only("attack"), "\n"))
     axes.set_title("hollow: early; full: last", fontsize=SMALL, color=INK)
 
 

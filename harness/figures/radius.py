@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from harness.errors import HarnessError, UnknownName, listed
 from harness.figures.accuracies import about, accuracy_of, images_text, named, over_text
-from harness.figures.axes import percent_ticks, write_caption
+from harness.figures.axes import NATURAL, percent_ticks, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
@@ -29,9 +29,10 @@ def _data(material: Material) -> Marks:
 
 
 def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
-    if material.selection.sort == WORST_CASE:
+    if material.selection.sort in (WORST_CASE, NATURAL):
         raise HarnessError(
-            "--attack worst_case is refused for radius, which follows one attack over the radii: name it"
+            f"--attack {material.selection.sort} is refused for radius, which follows one attack in a ball over the"
+            " radii: name it, such as --attack pgd"
         )
     board = replace(material, selection=replace(material.selection, sort=None)).board(ROOM)
     for row, curves in _curves(board, material.selection.sort):

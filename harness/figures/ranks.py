@@ -38,7 +38,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         "attack": TITLES.get(column.name, column.name),
         "rows": len(rows),
         "networks": count,
-        "attack_seeds": min(len(of_attack) for of_attack in seeds.values()),
+        "evaluations": sum(len(of_attack) for of_attack in seeds.values()),  # of each network: attacks and their seeds
         "over": f"{TEST_IMAGES} and {TRAINING_SEEDS}" if count > 1 else TEST_IMAGES,
     }
     shown = {id(row) for row in board.rows}

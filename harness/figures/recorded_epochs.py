@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.figures.axes import percent_ticks
+from harness.figures.axes import accuracy_label, percent_ticks
 from harness.figures.labels import Named, write_names
 from harness.figures.marks import Value, number
 from harness.figures.style import INK, QUIET, SMALL, look_of
@@ -80,7 +80,7 @@ def draw_recorded(axes: Any, marks: Sequence[Mapping[str, Value]], early: Sequen
     axes.grid(axis="y")
     percent_ticks(axes.yaxis, 5)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"accuracy under\n{marks[0]['attack']}, %")
+    axes.set_ylabel(accuracy_label(marks[0]["attack"], "\n"))
     if max(methods.values()) > 1:  # rows of one method share colour and marker
         write_names(axes.figure, axes, list(_ends(marks)))
 

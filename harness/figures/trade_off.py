@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError
 from harness.figures.accuracies import about, accuracy, images_text, named, over_text
-from harness.figures.axes import percent_ticks, window, write_caption
+from harness.figures.axes import NATURAL, accuracy_label, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
 from harness.figures.style import COLUMN
 from harness.leaderboard.columns import TITLES
-
-NATURAL = "natural"
 
 
 def _data(material: Material) -> Marks:
@@ -57,8 +55,8 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     shown = window([spot.x for spot in spots], [spot.x_ends for spot in spots], whole=True)
     axes.set_xlim(shown.low, shown.high)
     percent_ticks(axes.xaxis, 6)
-    axes.set_xlabel("natural accuracy, %")
-    axes.set_ylabel(f"accuracy under {marks.only('attack')}, %")
+    axes.set_xlabel(accuracy_label(NATURAL))
+    axes.set_ylabel(accuracy_label(marks.only("attack")))
     write_caption(canvas, f"{images_text(marks)}; {over_text(marks, 'robust_')}")
     draw_spots(canvas, axes, spots)
 

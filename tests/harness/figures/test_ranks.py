@@ -23,7 +23,7 @@ def test_intervals_are_those_of_the_verdicts(board: tuple[Store, made.Known]) ->
     assert [(m["row"], m["rank"], m["low"], m["high"]) for m in marks.rows] == [
         (name, i.rank, i.low, i.high) for name, i in zip(("sat", "trades", "standard"), expected, strict=True)
     ]
-    assert (marks.only("rows"), marks.only("networks"), marks.only("attack_seeds")) == (3, 3, 3)
+    assert (marks.only("rows"), marks.only("networks"), marks.only("evaluations")) == (3, 3, 3)
 
 
 def test_the_worst_case_is_right_under_every_attack(store: Store) -> None:
@@ -35,7 +35,7 @@ def test_the_worst_case_is_right_under_every_attack(store: Store) -> None:
     }
     expected = rank_intervals([[[right["sat"]]], [[right["trades"]]]], "1" * 64, "worst_case")
     assert [(m["rank"], m["low"], m["high"]) for m in marks.rows] == [(i.rank, i.low, i.high) for i in expected]
-    assert marks.only("over") == "test images"
+    assert (marks.only("over"), marks.only("evaluations")) == ("test images", 1 + 3 + 2)
 
 
 def test_only_seeds_that_all_rows_have_count(store: Store) -> None:
@@ -47,7 +47,7 @@ def test_only_seeds_that_all_rows_have_count(store: Store) -> None:
     held = [[[bytes(known[m, s, "pgd", a]) for a in range(3)] for s in (1, 2)] for m in ("sat", "trades")]
     expected = rank_intervals(held, "1" * 64, "pgd")
     assert [(m["rank"], m["low"], m["high"]) for m in marks.rows] == [(i.rank, i.low, i.high) for i in expected]
-    assert (marks.only("networks"), marks.only("attack_seeds")) == (2, 3)
+    assert (marks.only("networks"), marks.only("evaluations")) == (2, 3)
 
 
 def test_hidden_rows_still_compete(board: tuple[Store, made.Known]) -> None:
