@@ -7,6 +7,7 @@ import sys
 
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, place
+from harness.cli.sources import tell_sources
 
 HERE = ("127.0.0.1", "::1", "localhost")
 
@@ -25,6 +26,7 @@ def serve(
     site = LiveSite(db)
     with SiteServer(site.files, host, port) as server:
         site.files()  # a database that cannot be read is refused now, and not by each page
+        tell_sources()  # now, and not when the server ends
         print(f"{server.address} shows the leaderboard; Ctrl-C ends it", file=sys.stderr, flush=True)
         if host not in HERE:
             print("note: whoever reaches this machine can read it", file=sys.stderr, flush=True)

@@ -175,6 +175,13 @@ class TestWhatIsTold:
             "harness.toml holds; [tool.harness] of the pyproject.toml beside it is not read\n"
         )
 
+    def test_characters_that_change_a_terminal_are_shown_as_escapes(self, ends: Ends, elsewhere: Path) -> None:
+        write(elsewhere, '[leaderboard]\nsort = "a\\u001b[2Jb"')
+        code, _, err = ends("leaderboard --dataset svhn --sort autoattack")
+        assert (code, err) == (0, "")
+        write(elsewhere, '[runs]\ntag = "a\\u001b[2Jb"')
+        assert ends("runs")[2].startswith("harness.toml: tag = a\\x1b[2Jb")
+
     def test_without_a_file_nothing_is_told(self, ends: Ends) -> None:
         assert ends("leaderboard --dataset svhn")[2] == ""
 
