@@ -69,7 +69,7 @@ def draw_recorded(axes: Any, marks: Sequence[Mapping[str, Value]], early: Sequen
                 look = look_of(str(held[0]["method"]))
                 x, y = [number(mark, "epoch") for mark in held], [number(mark, "value") for mark in held]
                 if part == "test":
-                    axes.plot(x, y, color=look.colour, marker=look.marker, markeredgecolor="white")
+                    axes.plot(x, y, color=look.colour, marker=look.marker, markersize=3.5, markeredgecolor="white")
                 else:
                     axes.plot(x, y, color=look.colour, linestyle=(0, (3, 2)), linewidth=0.9, zorder=1.5)
     methods = Counter(method for _, method in {(mark["row"], mark["method"]) for mark in marks})
@@ -79,6 +79,7 @@ def draw_recorded(axes: Any, marks: Sequence[Mapping[str, Value]], early: Sequen
     axes.set_title("; ".join(_parts(marks)), fontsize=SMALL, color=INK)
     axes.grid(axis="y")
     percent_ticks(axes.yaxis, 5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch")
     axes.set_ylabel(accuracy_label(marks[0]["attack"], "\n"))
     if max(methods.values()) > 1:  # rows of one method share colour and marker

@@ -76,6 +76,7 @@ def test_a_line_for_each_part_is_drawn_where_its_rows_say(store: Store) -> None:
         assert lines == [[(1, 20), (2, 40), (3, 60)], [(1, 40), (2, 80), (3, 100)]]
         assert axes.get_title(loc="left") == "full: 50 test images; dashed: 50 training images"
         assert [text.get_text() for text in axes.texts] == [" early"]
+        assert all(tick == int(tick) for tick in axes.get_xticks())
         assert axes.get_ylabel() == "accuracy under\npgd, %"
 
 
