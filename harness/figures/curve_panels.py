@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.figures.accuracies import over_text
-from harness.figures.axes import percent_ticks, window
+from harness.figures.axes import percent_ticks, window, write_caption
 from harness.figures.curves import ACCURACY, BEGINS
 from harness.figures.marks import Marks, Value, number
 from harness.figures.plot import Canvas
-from harness.figures.style import COLUMN, QUIET, SMALL, look_of
+from harness.figures.style import COLUMN, LINES, QUIET, look_of
 
-LINES = ("-", "--", ":", "-.")  # of trainings of one method, which share colour and marker
 FEW = 12  # epochs: of more, not every one gets a marker
 
 
@@ -40,7 +39,7 @@ def draw_curves(marks: Marks, canvas: Canvas) -> None:
     canvas.axes[0].set_ylabel("accuracy, %")
     handles, names = canvas.axes[0].get_legend_handles_labels()
     canvas.legend(handles, names, loc="outside upper left", ncols=len(rows), borderpad=0, handlelength=2.6)
-    canvas.supxlabel(_caption(marks), fontsize=SMALL, color=QUIET)
+    write_caption(canvas, _caption(marks))
 
 
 def _draw_line(axes: Any, marks: Marks, panel: Value, row: Value, style: str) -> None:
@@ -60,5 +59,5 @@ def _line(marks: Marks, rows: Sequence[Value], row: Value) -> str:
 
 
 def _caption(marks: Marks) -> str:
-    begins = "\ndotted: the weights begin, after the burn-in" if BEGINS in marks.distinct("mark") else ""
+    begins = "; dotted: the weights begin, after the burn-in" if BEGINS in marks.distinct("mark") else ""
     return f"{marks.only('images')} test images; {over_text(marks)}{begins}"

@@ -12,7 +12,7 @@ from harness.figures.axes import NATURAL, percent_ticks, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
-from harness.figures.style import COLUMN, QUIET, SMALL, look_of
+from harness.figures.style import COLUMN, LINES, QUIET, SMALL, look_of
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.radii import RadiusCurve, radius_curves
@@ -20,7 +20,6 @@ from harness.plugin.ball import LINF
 from harness.store.records import EvaluationRecord
 
 FEWEST = 2  # radii above 0 that make a curve
-LINES = ("-", "--", ":", "-.")  # of the rows of one method, which share colour and marker
 NAMES_WITHIN = 6  # names of rows that have room between the lines
 
 

@@ -81,6 +81,7 @@ LOOKS: Mapping[str, Appearance] = {
     "lrat": Appearance("#aa4499", "D"),
     "lrat-trades": Appearance("#56b4e9", "d"),
 }
+LINES = ("-", "--", ":", "-.")  # of the rows of one method, which share colour and marker
 _OTHER_COLOURS = ("#882255", "#332288", "#117733", "#999933", "#44aa99", "#88ccee", "#661100")
 _OTHER_MARKERS = ("p", "h", "<", ">", "*", "H", "8")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, SettingError
+from harness.figures.axes import write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
@@ -102,8 +103,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
         axes.set_xlabel(KINDS[str(name)])
     epoch, networks = marks.only("epoch"), marks.distinct("networks")
     of_networks = "" if networks == [1] else f", {' or '.join(map(str, networks))} networks"
-    ends = "in the loss the mean is 1; the last bar holds all that is greater"
-    canvas.supxlabel(f"training images of epoch {epoch}{of_networks}\n{ends}", fontsize=SMALL, color=QUIET)
+    write_caption(canvas, f"training images of epoch {epoch}{of_networks}; the last bar holds all greater weights")
 
 
 def _draw_panel(axes: Any, marks: Marks, row: Value, name: Value) -> None:
@@ -121,7 +121,7 @@ def _draw_panel(axes: Any, marks: Marks, row: Value, name: Value) -> None:
     text = f"{number(share, 'percent'):.1f} % are\nbelow {number(share, 'high'):g}{spread}"
     axes.text(0.96, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=SMALL)
     axes.set_xlim(low[0], high[-1])
-    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
 
 
 WEIGHTS = Plot(
