@@ -5,23 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.comparison.labels import Labels, known_labels
 from harness.errors import HarnessError
 from harness.events import EpochRecord
+from harness.leaderboard.curves import PARTS, named, samples
 from harness.runtime.provenance import every_place
 from harness.site.commands import reproduction
 from harness.site.evaluations import Checks, Document, Verdicts, checkpoint_document, settings_text
 from harness.site.seeds import label_of
-from harness.store.records import (
-    DatasetRecord,
-    ModelRecord,
-    ProtocolRecord,
-    RunRecord,
-)
+from harness.store.records import Curve, DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
 
+Point = TypeVar("Point")
 MOST_POINTS = 60  # of a curve; a longer training is drawn at every second epoch, or every third, and so on
 DIGITS = 3  # significant digits of a point of a curve
 
@@ -33,9 +30,13 @@ def run_documents(store: Store) -> Document:
     verdicts = store.verdicts_of({e.id for c in checkpoints for e in c.evaluations if e.complete})
     datasets = [run.dataset for run in runs] + [model.dataset for model in models]
     known = {dataset.fingerprint: _labels(dataset) for dataset in datasets}
-    checks = Checks()
+    checks, recorded = Checks(), store.curves_of(run.id for run in runs)
+
+    def document(run: RunRecord) -> Document:
+        return run_document(run, known[run.dataset.fingerprint], verdicts, protocols, checks, recorded[run.id])
+
     return {
-        "runs": [run_document(run, known[run.dataset.fingerprint], verdicts, protocols, checks) for run in runs],
+        "runs": [document(run) for run in runs],
         "models": [model_document(m, known[m.dataset.fingerprint], verdicts, protocols, checks) for m in models],
         "checks": checks.documents,
     }
@@ -52,7 +53,12 @@ def _labels(record: DatasetRecord) -> Labels | None:
 
 
 def run_document(
-    run: RunRecord, labels: Labels | None, verdicts: Verdicts, protocols: Sequence[ProtocolRecord], checks: Checks
+    run: RunRecord,
+    labels: Labels | None,
+    verdicts: Verdicts,
+    protocols: Sequence[ProtocolRecord],
+    checks: Checks,
+    recorded: Sequence[Curve] = (),
 ) -> Document:
     """Everything about a run.
 
@@ -60,6 +66,7 @@ def run_document(
         labels: of the test images; None where they are not known here.
         verdicts: of every complete evaluation of the run.
         checks: takes what the findings of runs share.
+        recorded: accuracies while the network was trained.
     """
     again, order = reproduction(run, protocols), attack_order(protocols)
     return {
@@ -90,6 +97,7 @@ def run_document(
         "command": again.command,
         "remarks": list(again.remarks),
         "curves": curves(run.epochs),
+        "recorded": recorded_curves(recorded),
         "seconds": round(sum(epoch.duration_s for epoch in run.epochs), 1),
         "machine": machine_of(run),
         "checkpoints": [
@@ -165,10 +173,41 @@ def curves(epochs: Sequence[EpochRecord]) -> Document | None:
     """Loss, learning rate, and the method's diagnostics over the epochs; the first and the last epoch are there."""
     if not epochs:
         return None
-    step = math.ceil(len(epochs) / MOST_POINTS)
-    kept = [*epochs[:-1][::step], epochs[-1]]
+    kept, step = thinned(epochs)
     names = dict.fromkeys(name for epoch in kept for name in epoch.diagnostics)
     series = {"loss": [epoch.loss for epoch in kept], "lr": [epoch.lr for epoch in kept]}
     series |= {name: [epoch.diagnostics.get(name, math.nan) for epoch in kept] for name in names}
     rounded = {name: [float(f"{value:.{DIGITS}g}") for value in values] for name, values in series.items()}
     return {"epochs": [epoch.epoch for epoch in kept], "step": step, "series": rounded}
+
+
+def thinned(points: Sequence[Point]) -> tuple[list[Point], int]:
+    """At most ``MOST_POINTS`` points and the last one, and every how many of them are kept; the first is there."""
+    step = math.ceil(len(points) / MOST_POINTS)
+    return [*points[:-1][::step], points[-1]], step
+
+
+def recorded_curves(curves: Sequence[Curve]) -> Document | None:
+    """Accuracies that were recorded in training: epochs, and for each sample of images the counts of each attack.
+
+    The first, the best, and the last point of every curve are there.
+    """
+    on = samples(curves)
+    if not on:
+        return None
+    drawn = [curve for those in on.values() for curve in those]
+    every = sorted({epoch for curve in drawn for epoch, _ in curve.points})
+    kept, step = thinned(every)
+    epochs = sorted({*kept, *(point[0] for curve in drawn for point in (curve.points[0], curve.best, curve.last))})
+    return {
+        "epochs": epochs,
+        "step": step,
+        "samples": [
+            {
+                "part": PARTS[part],
+                "images": images,
+                "attacks": [[name, *map(dict(curve.points).get, epochs)] for name, curve in named(those)],
+            }
+            for (part, images), those in on.items()
+        ],
+    }

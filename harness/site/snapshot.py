@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cached_property
 
 from sqlalchemy import Engine
 
 from harness.reference import ReportedFigure
-from harness.store.records import ModelRecord, ProtocolRecord, RunRecord
+from harness.store.records import Curve, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
 
 
@@ -24,6 +24,7 @@ class Snapshot(Store):
         super().__init__(engine)
         self._verdicts: dict[int, bytes] = {}
         self._margins: dict[int, list[float] | None] = {}
+        self._curves: dict[int, list[Curve]] = {}
 
     def runs(self) -> list[RunRecord]:
         return self._runs
@@ -42,6 +43,12 @@ class Snapshot(Store):
         if unread := wanted - self._verdicts.keys():
             self._verdicts |= super().verdicts_of(unread)
         return {number: self._verdicts[number] for number in sorted(wanted)}
+
+    def curves_of(self, run_ids: Iterable[int]) -> dict[int, list[Curve]]:
+        wanted = list(run_ids)
+        if unread := [number for number in wanted if number not in self._curves]:
+            self._curves |= super().curves_of(unread)
+        return {number: self._curves[number] for number in wanted}
 
     def margins(self, evaluation_id: int) -> list[float] | None:
         if evaluation_id not in self._margins:

@@ -12,7 +12,7 @@ from harness.store.store import Store
 from tests.cli.conftest import Harness
 from tests.stores import make_spec, start
 
-PGD = {"epsilon": 0.1, "steps": 20}
+PGD: dict[str, object] = {"epsilon": 0.1, "steps": 20}
 WEIGHT = Histogram("weight", 0.0, 1.0, (3, 5))
 
 

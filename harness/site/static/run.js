@@ -163,6 +163,54 @@ harness.unpack("runs").then((found) => {
     return section("Training", sparse, make("div", { class: "charts" }, charts));
   }
 
+  /** A share in percent with one decimal; of two that are as near, the even one, as everywhere in harness. */
+  function percent(count, images) {
+    const tenths = (1000 * count) / images;
+    const even = tenths % 1 === 0.5 && Math.round(tenths) % 2 ? Math.floor(tenths) : Math.round(tenths);
+    return (even / 10).toFixed(1);
+  }
+
+  /** The last point of a curve in words, and how far it lies below the best one. */
+  function said(epochs, images, [name, ...counts]) {
+    const known = counts.map((count, i) => [epochs[i], count]).filter(([, count]) => count !== null);
+    const [last, count] = known.at(-1);
+    const [best, most] = known.reduce((one, other) => (other[1] > one[1] ? other : one));
+    const then = last === epochs.at(-1) ? "" : ` after epoch ${last}`;
+    const lost = most > count ? ` (${percent(most - count, images)} points below its best, after epoch ${best})` : "";
+    return `${name} ${percent(count, images)} %${then}${lost}`;
+  }
+
+  /** Accuracies that were recorded in training: a chart for each sample of images, and all its points in a table. */
+  function recorded({ recorded: held }) {
+    if (!held) return null;
+    const { epochs, samples, step } = held;
+    const charts = samples.map(({ part, images, attacks }) => {
+      const series = attacks.map(([label, ...counts]) => ({
+        label,
+        points: epochs.length < 20,
+        values: counts.map((count) => (count === null ? null : Number(percent(count, images)))),
+      }));
+      const words = attacks.map((attack) => said(epochs, images, attack)).join(", ");
+      const caption = `Right of ${images} ${part} images, in percent; after epoch ${epochs.at(-1)}: ${words}`;
+      return harness.lines({ x: epochs, series, labels: ["epoch", "right, %"], caption, height: 220, range: [0, 100] });
+    });
+    const columns = samples.flatMap(({ attacks, ...of }) => attacks.map(([name, ...counts]) => ({ ...of, name, counts })));
+    const heads = columns.map(({ part, images, name }) => right(`${name}, of ${images} ${part}`));
+    const rows = epochs.map((epoch, i) => [String(epoch), ...columns.map(({ counts }) => right(String(counts[i] ?? "–")))]);
+    const sparse = step > 1 ? ` One point in ${step} is shown, with the best and the last of each curve.` : "";
+    return section(
+      "Accuracy during training",
+      make("p", { class: "soft" }, `Measured on a small sample while the network was trained; no figure of the leaderboard.${sparse}`),
+      make("div", { class: "charts" }, charts),
+      make(
+        "details",
+        {},
+        make("summary", {}, "These points as a table"),
+        table({ heads: ["epoch", ...heads], rows, caption: "Images that are right, by epoch" }),
+      ),
+    );
+  }
+
   function detail(run, isModel) {
     const title = isModel ? run.label : `Run ${run.id}: ${run.label}`;
     const parts = [
@@ -189,7 +237,7 @@ harness.unpack("runs").then((found) => {
     }
     for (const { name, epoch } of others)
       parts.push(make("p", { class: "soft" }, `The checkpoint ${name}${epoch === null ? "" : `, of epoch ${epoch},`} was not attacked.`));
-    parts.push(curves(run));
+    parts.push(curves(run), recorded(run));
     if (!isModel) {
       parts.push(
         section(

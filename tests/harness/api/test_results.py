@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class TestWhatWasComputed:
         assert both[-1]["predicted"] == PREDICTED[-1]
 
     def test_a_verdict_takes_seven_bytes(self, results: Results) -> None:
-        held = results.verdicts()._contents.values
+        held: Mapping[str, Any] = results.verdicts()._contents.values
         assert sum(held[name].itemsize for name in ("correct", "margin")) + held["predicted"].numbers.itemsize == 7
 
     def test_findings_are_those_of_the_newest_edition_of_the_checks(self, results: Results) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from harness.leaderboard.ranking import boards
 from harness.reference import ReportedFigure
 from harness.store.records import (
     CheckpointRecord,
+    Curve,
     DatasetRecord,
     EvaluationRecord,
     ModelRecord,
@@ -56,6 +57,9 @@ class Held(Store):
 
     def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
         return {number: self._verdicts[number] for number in evaluation_ids}
+
+    def curves_of(self, run_ids: Iterable[int]) -> dict[int, list[Curve]]:
+        return {number: [] for number in run_ids}
 
     def runs(self) -> list[RunRecord]:
         return self._held[0]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
-from harness.events import EpochRecord, Finding
-from harness.store.records import CheckpointRecord, EvaluationRecord, ExaminationRecord, RunRecord
+from harness.events import EpochRecord, Finding, Part
+from harness.store.records import CheckpointRecord, Curve, EvaluationRecord, ExaminationRecord, RunRecord
 from tests.harness.leaderboard.held import Held, evaluation, run
 
 IMAGES, EPOCHS, ATTACK_SEEDS, CHECKS = 360, 20, 5, 25
@@ -16,7 +17,11 @@ PROVENANCE = {"device": "cpu", "threads": 1, "harness": "0.1.0", "python": "3.11
 
 
 class Large(Held):
-    """Holds what it is given; it kept no vulnerabilities."""
+    """Holds what it is given; it kept no vulnerabilities, and curves of ten points."""
+
+    def curves_of(self, run_ids: Iterable[int]) -> dict[int, list[Curve]]:
+        draws = random.Random(1)
+        return {number: list(_curves(draws)) for number in run_ids}
 
     def margins(self, evaluation_id: int) -> list[float] | None:
         return None
@@ -46,6 +51,19 @@ def _run(number: int, row: int, seed: int, draws: random.Random) -> RunRecord:
         provenance=PROVENANCE | {"host": f"node{draws.randrange(8)}", "commit": f"{draws.randrange(50):040x}"},
         folder=f"sat-smallcnn-digits-s{seed}-{draws.getrandbits(32):08x}",
     )
+
+
+def _curves(draws: random.Random) -> Iterator[Curve]:
+    """Accuracies that rise, as far from a line as those of samples of 128 images are."""
+    for part in get_args(Part):
+        for attack in ("natural", "pgd", "cw"):
+            begin, end = sorted((draws.random(), draws.random()))
+            shares = {epoch: begin + (end - begin) * epoch / EPOCHS for epoch in range(2, EPOCHS + 1, 2)}
+            deviations = {
+                epoch: draws.gauss(0.0, (128 * share * (1 - share)) ** 0.5) for epoch, share in shares.items()
+            }
+            points = {epoch: round(128 * share + deviations[epoch]) for epoch, share in shares.items()}
+            yield Curve(part, attack, {}, "", 128, tuple((n, min(128, max(0, count))) for n, count in points.items()))
 
 
 def _epoch(number: int, draws: random.Random) -> EpochRecord:

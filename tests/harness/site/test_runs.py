@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from harness.comparison.labels import Labels
-from harness.events import EpochRecord, Finding
+from harness.events import EpochRecord, Finding, Part
 from harness.plugin.images import Images
 from harness.site.evaluations import Checks, by_class, radius_documents, settings_text
-from harness.site.runs import MOST_POINTS, curves, run_document
-from harness.store.records import ExaminationRecord
+from harness.site.runs import MOST_POINTS, curves, recorded_curves, run_document
+from harness.store.records import Curve, ExaminationRecord
 from tests.harness.leaderboard.held import PROTOCOL, checkpoint, evaluation, run
 
 
@@ -70,6 +70,40 @@ def test_a_diagnostic_that_begins_late_has_gaps_and_no_numbers_of_other_epochs()
     weight = found["series"]["weight"]
     assert [math.isnan(value) for value in weight] == [True, True, False]
     assert weight[2] == 0.25
+
+
+def recorded(part: Part, attack: str, *points: tuple[int, int], images: int = 128, **settings: Any) -> Curve:
+    return Curve(part, attack, settings, str(settings), images, points)
+
+
+def test_recorded_curves_have_a_sample_of_images_each_and_gaps_where_an_attack_was_not_run() -> None:
+    found = recorded_curves(
+        [
+            recorded("train", "natural", (1, 128), (2, 120)),
+            recorded("test", "natural", (1, 64), (2, 32)),
+            recorded("test", "pgd", (2, 16)),
+            recorded("test", "pgd", (1, 5), images=100),
+        ]
+    )
+    assert found == {
+        "epochs": [1, 2],
+        "step": 1,
+        "samples": [
+            {"part": "test", "images": 128, "attacks": [["natural", 64, 32], ["pgd", None, 16]]},
+            {"part": "test", "images": 100, "attacks": [["pgd", 5, None]]},
+            {"part": "training", "images": 128, "attacks": [["natural", 128, 120]]},
+        ],
+    }
+    assert run_document(run(1), None, {}, [], Checks())["recorded"] is None
+
+
+def test_of_many_points_the_first_the_best_and_the_last_are_drawn() -> None:
+    counts = dict.fromkeys(range(1, 101), 50) | {52: 90}
+    found = recorded_curves([recorded("test", "pgd", *counts.items(), images=100)])
+    assert found is not None
+    assert found["step"] == 2
+    assert found["epochs"] == [*range(1, 52, 2), 52, *range(53, 101, 2), 100]
+    assert found["samples"][0]["attacks"] == [["pgd", *(counts[epoch] for epoch in found["epochs"])]]
 
 
 def at(epsilon: float, correct: int, attack: str = "pgd", **settings: Any) -> Any:
