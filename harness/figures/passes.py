@@ -90,7 +90,7 @@ def seen_by_networks(material: Material, usual: Sequence[str]) -> list[Seen]:
     return found
 
 
-def images_text(marks: Marks) -> str:
+def passed_text(marks: Marks) -> str:
     """Which images a figure passed through which networks."""
     part = {"train": "training", "test": "test"}[str(marks.only("part"))]
     first = [marks.where(row=row)[0] for row in marks.distinct("row")]

@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.figures.axes import write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
-from harness.figures.passes import images_text
+from harness.figures.passes import passed_text
 from harness.figures.plot import Canvas, Plot
 from harness.figures.style import SMALL, WIDE
 from harness.figures.tops import lowest_groups
@@ -81,7 +81,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     drawn: dict[str, Any] = {"linestyle": "none", "markersize": 4, "markeredgewidth": 0.7}
     keys = [Line2D([], [], **LOOKS[name], **drawn) for name in LOOKS]
     canvas.legend(keys, list(LOOKS), loc="outside upper left", ncols=len(LOOKS), borderpad=0, handletextpad=0.2)
-    write_caption(canvas, images_text(marks))
+    write_caption(canvas, passed_text(marks))
 
 
 def _draw_panel(axes: Any, images: Sequence[Mapping[str, Value]], pair: tuple[str, str]) -> None:
