@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from harness.errors import StoreError
@@ -133,6 +133,9 @@ class Store(Curating):
             seen = [dataclasses.asdict(one) | {"counts": list(one.counts)} for one in record.histograms]
             plain = {field: value for field, value in vars(record).items() if field not in ("histograms", "curve")}
             session.merge(EpochRow(run_id=run_id, **plain, histograms=[HistogramRow(**one) for one in seen]))
+            of_run = select(CurveRow.id).where(CurveRow.run_id == run_id)
+            again = CurvePointRow.curve_id.in_(of_run), CurvePointRow.epoch == record.epoch
+            session.execute(delete(CurvePointRow).where(*again))
             for point in record.curve:
                 _add_point(session, run_id, record.epoch, point)
 
@@ -243,7 +246,7 @@ def _add_point(session: Session, run_id: int, epoch: int, point: CurvePoint) -> 
         curve = CurveRow(**key, settings=point.settings)
         session.add(curve)
         session.flush()
-    session.merge(CurvePointRow(curve_id=curve.id, epoch=epoch, correct=point.correct, duration_s=point.duration_s))
+    session.add(CurvePointRow(curve_id=curve.id, epoch=epoch, correct=point.correct, duration_s=point.duration_s))
 
 
 def _there(session: Session, kind: type[Row], number: int) -> Row:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness.site.conftest import Visit
+from tests.harness.site.faults import faults
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -119,15 +118,6 @@ def test_the_front_and_the_overlap_are_drawn(visit: Visit, published: Path) -> N
     assert page.locator("svg.scatter").first.locator("circle").count() == 7
     assert page.get_by_text("20 for two random sets").is_visible()
     assert page.locator(".square").count() == 2
-
-
-def faults(page: Page) -> list[str]:
-    """The serious and critical faults that axe finds."""
-    script = (resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
-    page.evaluate(script)
-    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    bad = [fault for fault in found["violations"] if fault["impact"] in ("serious", "critical")]
-    return [json.dumps([f["id"], f["help"], [n["html"][:200] for n in f["nodes"][:3]]]) for f in bad]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,8 +9,8 @@ import pytest
 from harness.events import CurvePoint, EpochRecord, Part
 from harness.store.store import Store
 from tests.harness.site.conftest import Visit
+from tests.harness.site.faults import faults
 from tests.harness.site.made import written
-from tests.harness.site.test_pages_in_a_browser import faults
 from tests.stores import make_spec, start
 
 pytestmark = pytest.mark.browser

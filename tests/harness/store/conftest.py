@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from harness.events import BlockDone, EpochRecord
 from harness.store.records import ProtocolRecord
 from harness.store.store import Store
-from tests.harness.store.entries import FINDINGS, see_model, start, start_evaluation
+from tests.harness.store.entries import (
+    FINDINGS,
+    WEIGHT,
+    epoch,
+    images,
+    point,
+    recorded_block,
+    see_model,
+    start,
+    start_evaluation,
+)
 
 
 @pytest.fixture
@@ -40,8 +49,8 @@ def full(store: Store, file: Path) -> Path:
     """The file of a store that has a row in every table."""
     run = start(store)
     store.see_protocol(ProtocolRecord("p" * 64, "tiny", "t" * 64, {"pgd": "a"}, {"epsilon": 0.1}), {"epochs": 2})
-    store.add_epoch(run.id, EpochRecord(1, 2.5, 0.1, 1437, 0.5, {"weight": 1.0}))
-    store.add_block(BlockDone(start_evaluation(store, run), 0, bytes(10), 0.1, (), (0.5,) * 10))
+    store.add_epoch(run.id, epoch(1, point(64), histograms=(WEIGHT,)))
+    store.add_block(recorded_block(start_evaluation(store, run), 0, range(10), images(0.5)))
     model = see_model(store)
     store.add_examination(model.checkpoint.id, {"epsilon": 0.2}, FINDINGS, 1.5, {"device": "cpu"})
     return file

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.events import Finding
+from harness.events import BlockDone, CurvePoint, EpochRecord, Finding, Histogram, Part
 from harness.protocols.run_spec import RunSpec
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
@@ -45,6 +47,36 @@ FINDINGS = (
     Finding("logits", "passed", "", None, None, "the outputs are logits", {}),
     Finding("zero-gradient", "flagged", "g", 0.5, 0.01, "half the gradients are zero", {"ce": 0.5}),
 )
+
+WEIGHT = Histogram("weight", 0.0, 1.0, (3, 0, 2**40))
+FLIPS = Histogram("steps_to_flip", -0.5, 2.5, (1, 2, 3))
+
+
+def point(
+    correct: int, part: Part = "test", attack: str = "pgd", images: int = 128, steps: int = 20, duration_s: float = 0.5
+) -> CurvePoint:
+    """The accuracy after an epoch; pgd has its steps as settings, every other attack none."""
+    settings = {"steps": steps} if attack == "pgd" else {}
+    return CurvePoint(part, attack, settings, images, correct, duration_s)
+
+
+def epoch(number: int, *curve: CurvePoint, histograms: tuple[Histogram, ...] = ()) -> EpochRecord:
+    """An epoch with its records."""
+    return EpochRecord(number, 2.5, 0.1, 1437, 0.5, {"weight": 1.0}, histograms, curve)
+
+
+def images(*values: float) -> tuple[bytes, ...]:
+    """Images of ``DIGITS``, each of one value, as a block has them."""
+    return tuple(struct.pack("<64f", *[value] * 64) for value in values)
+
+
+def recorded_block(
+    evaluation: int, start: int, predicted: Sequence[int], adversarial: Sequence[bytes] = ()
+) -> BlockDone:
+    """A block with all that an evaluation keeps; class 0 is right."""
+    right = bytes(number == 0 for number in predicted)
+    kept: dict[str, Any] = {"predicted": tuple(predicted), "adversarial": tuple(adversarial)}
+    return BlockDone(evaluation, start, right, 0.5, (), (0.5,) * len(predicted), **kept)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:

@@ -17,7 +17,17 @@ from harness.store.merging import merge_database
 from harness.store.store import Store
 from harness.targets.probe import same_function
 from tests import stores
-from tests.harness.store.entries import FINDINGS, make_spec, see_model, start
+from tests.harness.store.entries import (
+    FINDINGS,
+    WEIGHT,
+    epoch,
+    images,
+    make_spec,
+    point,
+    recorded_block,
+    see_model,
+    start,
+)
 
 Rows = dict[str, set[tuple[Any, ...]]]
 
@@ -32,12 +42,20 @@ def rows(file: Path) -> Rows:
 def fill(store: Store, seed: int) -> int:
     """A run with a row in every table that belongs to it; its number."""
     run = start(store, make_spec(train_seed=seed))
-    store.add_epoch(run.id, EpochRecord(1, 2.5, 0.1, 1437, 0.5, {}))
+    store.add_epoch(run.id, epoch(1, point(64), histograms=(WEIGHT,)))
     checkpoint = stores.add_checkpoint(store, run, sha256=str(seed) * 64)
-    stores.add_evaluation(store, checkpoint, "pgd", {"steps": 20}, [1, 0, 1])
+    number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 20}, 0, 3)
+    store.add_block(recorded_block(number, 0, (0, 3, 0), images(0.1, 0.2)))
     store.add_examination(checkpoint.id, {"epsilon": 0.2}, FINDINGS, 1.5, {})
     store.end_run(run.id)
     return run.id
+
+
+def test_a_run_with_all_that_belongs_to_it_has_a_row_in_every_table_of_a_run(store: Store, file: Path) -> None:
+    """Else the next test would show nothing of a table."""
+    fill(store, 1)
+    without = {name for name, held in rows(file).items() if not held}
+    assert without == {"removed_attempts", "models", "protocols"}
 
 
 def test_removal_takes_all_that_belongs_to_a_run_and_nothing_else(store: Store, file: Path) -> None:

@@ -1,0 +1,154 @@
+"""Taking records of trainings and attacks from one database into another: all of them, once, to the last bit."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.store.merging import Merged, merge_database
+from harness.store.records import CheckpointRecord, RunRecord
+from harness.store.store import Store
+from harness.targets.probe import same_function
+from tests import stores
+from tests.harness.store.entries import (
+    FLIPS,
+    WEIGHT,
+    epoch,
+    images,
+    make_spec,
+    point,
+    recorded_block,
+    see_model,
+    start,
+)
+
+PREDICTED = (0, 65534, -1, 0)
+
+
+@pytest.fixture
+def other(tmp_path: Path, template: Path) -> Path:
+    """The file of another database, without runs."""
+    return Path(shutil.copy(template, tmp_path / "other.db"))
+
+
+@pytest.fixture
+def there(other: Path) -> Iterator[Store]:
+    """The other database."""
+    store = Store.write(str(other))
+    yield store
+    store.close()
+
+
+def train(store: Store, *, recorded: bool, seed: int = 3) -> RunRecord:
+    """A trained network of two epochs, with curves and histograms or without."""
+    run = start(store, make_spec(train_seed=seed))
+    for number in (1, 2):
+        curve = (point(60 + number), point(70 + number, "train"), point(100, attack="natural"))
+        store.add_epoch(
+            run.id, epoch(number, *(curve if recorded else ()), histograms=(WEIGHT, FLIPS) if recorded else ())
+        )
+    stores.add_checkpoint(store, run, sha256="c" * 64)
+    store.end_run(run.id)
+    return store.run(run.id)
+
+
+def attack(store: Store, checkpoint: CheckpointRecord) -> int:
+    """A complete evaluation of four images in two blocks, with all that is kept of it."""
+    number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 20}, 0, 4)
+    store.add_block(recorded_block(number, 2, PREDICTED[2:]))
+    store.add_block(recorded_block(number, 0, PREDICTED[:2], images(0.1, 1e-45)))
+    return number
+
+
+def take(source: Path, into: Path) -> Merged:
+    return merge_database(str(source), str(into), same_function)
+
+
+def content(file: Path) -> list[str]:
+    with sqlite3.connect(file) as connection:
+        return sorted(connection.iterdump())
+
+
+def test_a_new_run_and_a_new_model_come_with_all_their_records(
+    store: Store, file: Path, there: Store, other: Path
+) -> None:
+    train(there, recorded=False, seed=9)  # so that the numbers differ
+    mine = train(store, recorded=True)
+    numbers = [attack(store, mine.checkpoints[0]), attack(store, see_model(store).checkpoint)]
+    assert take(file, other) == Merged(runs=1, models=1, evaluations=2)
+    _, taken = there.runs()
+    assert there.curves(taken.id) == store.curves(mine.id)
+    assert there.histograms(taken.id) == store.histograms(mine.id)
+    assert (len(there.curves(taken.id)), len(there.histograms(taken.id))) == (3, 4)
+    for number, checkpoint in zip(numbers, (taken.checkpoints[0], there.models()[0].checkpoint), strict=True):
+        (evaluation,) = checkpoint.evaluations
+        assert there.predicted(evaluation.id) == list(PREDICTED)
+        assert there.adversarial_images(evaluation.id) == store.adversarial_images(number)
+        assert [image.pixels for image in there.adversarial_images(evaluation.id)] == list(images(0.1, 1e-45))
+    before = content(other)
+    assert take(file, other) == Merged()
+    assert content(other) == before
+
+
+def test_a_run_that_is_there_without_records_takes_them_once(
+    store: Store, file: Path, there: Store, other: Path
+) -> None:
+    mine, its = train(store, recorded=True), train(there, recorded=False)
+    assert take(file, other) == Merged()  # nothing that is counted
+    assert there.curves(its.id) == store.curves(mine.id)
+    assert there.histograms(its.id) == store.histograms(mine.id)
+    before = content(other)
+    take(file, other)
+    assert content(other) == before
+
+
+def test_records_that_are_there_stay(store: Store, file: Path, there: Store, other: Path) -> None:
+    """Also if the other training recorded other points: one curve never has points of two trainings."""
+    train(store, recorded=True)
+    its = train(there, recorded=False)
+    there.add_epoch(its.id, epoch(2, point(5), histograms=(FLIPS,)))
+    take(file, other)
+    assert [curve.points for curve in there.curves(its.id)] == [((2, 5),)]
+    found = [(one.epoch, one.histogram.name) for one in there.histograms(its.id)]
+    assert found == [(1, "steps_to_flip"), (1, "weight"), (2, "steps_to_flip")]
+
+
+def test_a_run_without_records_takes_none_from_the_one_that_is_there(
+    store: Store, file: Path, there: Store, other: Path
+) -> None:
+    train(store, recorded=False)
+    its = train(there, recorded=True)
+    before = content(other)
+    assert take(file, other) == Merged()
+    assert content(other) == before
+    assert len(there.curves(its.id)) == 3
+
+
+def test_another_training_gives_no_records(store: Store, file: Path, there: Store, other: Path) -> None:
+    """Its weights differ, so its curves belong to another network."""
+    train(store, recorded=True)
+    run = start(there, make_spec())
+    there.add_epoch(run.id, epoch(1))
+    stores.add_checkpoint(there, run, sha256="d" * 64)
+    there.end_run(run.id)
+    assert len(take(file, other).left) == 1
+    assert (there.curves(run.id), there.histograms(run.id)) == ([], [])
+
+
+def test_a_complete_evaluation_brings_its_records_in_place_of_one_that_was_stopped(
+    store: Store, file: Path, there: Store, other: Path
+) -> None:
+    mine, its = train(store, recorded=False), train(there, recorded=False)
+    attack(store, mine.checkpoints[0])
+    number = there.open_evaluation(its.checkpoints[0].id, "pgd", {"steps": 20}, 0, 4)
+    there.add_block(recorded_block(number, 0, (5, 5), images(0.9, 0.9, 0.9)))
+    assert take(file, other) == Merged(evaluations=1)
+    ((evaluation,),) = (checkpoint.evaluations for checkpoint in there.run(its.id).checkpoints)
+    assert there.predicted(evaluation.id) == list(PREDICTED)
+    assert [image.pixels for image in there.adversarial_images(evaluation.id)] == list(images(0.1, 1e-45))
+    with sqlite3.connect(other) as connection:
+        assert connection.execute("SELECT count(*) FROM adversarial_images").fetchone() == (2,)
