@@ -82,12 +82,12 @@ def about(board: Board) -> dict[str, Value]:
     }
 
 
-def named(board: Board, row: Row) -> dict[str, Value]:
+def row_names(board: Board, row: Row) -> dict[str, Value]:
     """Which row it is: the name that the figure shows, and the method whose colour and marker it has."""
     return {"row": full_name(board, row), "method": row.method}
 
 
-def images_text(marks: Marks) -> str:
+def measured_on(marks: Marks) -> str:
     """On what a figure's accuracies were measured: ``digits, 360 test images``."""
     return f"{visible(str(marks.only('dataset')))}, {marks.only('images')} test images"
 

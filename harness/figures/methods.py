@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.figures.accuracies import about, accuracy, images_text, named, of_each_network, over_text
+from harness.figures.accuracies import about, accuracy, measured_on, of_each_network, over_text, row_names
 from harness.figures.axes import folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -31,7 +31,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
             found = accuracy(board, row, column)
             if found is None:
                 continue
-            own = {**about(board), **named(board, row), "attack": title}
+            own = {**about(board), **row_names(board, row), "attack": title}
             yield {**own, "mark": MEAN, "train_seed": None, **found.columns()}
             networks = list(of_each_network(board, row, column, verdicts))
             for seed, percent in networks if len(networks) > 1 else []:
@@ -86,7 +86,7 @@ def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -
 
 def _caption(marks: Marks) -> str:
     dots = "; dots: the networks" if NETWORK in marks.distinct("mark") else ""
-    return f"{images_text(marks)}; accuracy in %; bars: {over_text(marks)}{dots}"
+    return f"{measured_on(marks)}; accuracy in %; bars: {over_text(marks)}{dots}"
 
 
 METHODS = Plot(

@@ -7,7 +7,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.errors import HarnessError, SettingError, listed, visible
-from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, accuracy_of, images_text, named, over_text
+from harness.figures.accuracies import (
+    TEST_IMAGES,
+    TRAINING_SEEDS,
+    about,
+    accuracy_of,
+    measured_on,
+    over_text,
+    row_names,
+)
 from harness.figures.axes import accuracy_label, folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -85,7 +93,7 @@ def _pairs(board: Board) -> list[_Pair]:
         networks = network_pairs(*both) if len(both) == 2 else []
         row = last.get(key) or early[key]
         if networks:
-            found.append(_Pair({**named(board, row), "row": _without_checkpoint(board, row)}, tuple(networks)))
+            found.append(_Pair({**row_names(board, row), "row": _without_checkpoint(board, row)}, tuple(networks)))
         else:
             lacking.append(row.label)
     if not found and not lacking:
@@ -147,7 +155,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
         axes.tick_params(axis="y", length=0)
         axes.spines.left.set_visible(False)
         axes.grid(axis="x")
-    write_caption(canvas, f"{images_text(marks)}; {over_text(marks)}")
+    write_caption(canvas, f"{measured_on(marks)}; {over_text(marks)}")
 
 
 def _draw_checkpoints(axes: Any, marks: Marks, rows: list[Value]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.errors import HarnessError, UnknownName, listed
-from harness.figures.accuracies import about, accuracy_of, images_text, named, over_text
+from harness.figures.accuracies import about, accuracy_of, measured_on, over_text, row_names
 from harness.figures.axes import NATURAL, percent_ticks, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import ROOM, Material
@@ -36,7 +36,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     board = replace(material, selection=replace(material.selection, sort=None)).board(ROOM)
     for row, curves in _curves(board, material.selection.sort):
         common = set.intersection(*({*curve.points} for curve in curves))
-        own = {**about(board), **named(board, row), "attack": curves[0].attack, "norm": curves[0].norm}
+        own = {**about(board), **row_names(board, row), "attack": curves[0].attack, "norm": curves[0].norm}
         own["epsilon"] = own["epsilon"] if _in_ball(board, curves[0]) else None
         for radius in sorted(common):
             percents = [statistics.median(e.percent for e in curve.points[radius]) for curve in curves]
@@ -140,7 +140,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
         axes.legend(loc="best")
     else:
         canvas.legend(loc="outside upper left")
-    write_caption(canvas, f"{images_text(marks)}; {over_text(marks)}")
+    write_caption(canvas, f"{measured_on(marks)}; {over_text(marks)}")
 
 
 RADIUS = Plot(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import HarnessError, listed
-from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, images_text, named
+from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, measured_on, row_names
 from harness.figures.axes import folded, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -45,7 +45,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     for row, found in sorted(zip(rows, intervals, strict=True), key=lambda pair: pair[1].rank):
         if id(row) in shown:
             rank: dict[str, Value] = {"rank": found.rank, "low": found.low, "high": found.high}
-            yield {**about(board), **named(board, row), **common, **rank}
+            yield {**about(board), **row_names(board, row), **common, **rank}
 
 
 def _networks(rows: Sequence[Row], column: Column) -> list[list[Contestant]]:
@@ -120,7 +120,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
 def _caption(marks: Marks) -> str:
     networks = int(number(marks.rows[0], "networks"))
     seeds = f"the images and {networks} training seeds" if networks > 1 else "the images; one network a row"
-    return f"{images_text(marks)}; 95 % intervals over {seeds}"
+    return f"{measured_on(marks)}; 95 % intervals over {seeds}"
 
 
 RANKS = Plot(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError
-from harness.figures.accuracies import about, accuracy, images_text, named, over_text
+from harness.figures.accuracies import about, accuracy, measured_on, over_text, row_names
 from harness.figures.axes import NATURAL, accuracy_label, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import ROOM, Material
@@ -34,7 +34,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
                 f"{row.label} has no accuracy under {NATURAL if across is None else robust}: harness run or harness"
                 " evaluate attacks it; or name the other rows with --method"
             )
-        own = {**about(board), **named(board, row), "attack": TITLES.get(robust, robust)}
+        own = {**about(board), **row_names(board, row), "attack": TITLES.get(robust, robust)}
         yield {**own, **across.columns("natural_"), **up.columns("robust_")}
 
 
@@ -57,7 +57,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     percent_ticks(axes.xaxis, 6)
     axes.set_xlabel(accuracy_label(NATURAL))
     axes.set_ylabel(accuracy_label(marks.only("attack")))
-    write_caption(canvas, f"{images_text(marks)}; {over_text(marks, 'robust_')}")
+    write_caption(canvas, f"{measured_on(marks)}; {over_text(marks, 'robust_')}")
     draw_spots(canvas, axes, spots)
 
 
