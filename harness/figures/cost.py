@@ -15,6 +15,7 @@ from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
 from harness.figures.style import COLUMN
 from harness.leaderboard.board import Row
+from harness.leaderboard.cells import full_name
 from harness.leaderboard.columns import TITLES
 from harness.runtime.provenance import every_place
 from harness.store.records import RunRecord
@@ -33,7 +34,7 @@ def _data(material: Material) -> Marks:
 def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     board = material.board(ROOM)
     column = board.ranked_by
-    elsewhere = [row.label for row in board.rows if not row.runs]
+    elsewhere = [full_name(board, row) for row in board.rows if not row.runs]
     if elsewhere:
         raise HarnessError(
             f"{listed(elsewhere)}: trained elsewhere, at a cost that nobody recorded; name the other rows with --method"
@@ -52,8 +53,8 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         found = accuracy(board, row, column)
         if found is None:
             raise HarnessError(
-                f"{row.label}: no accuracy under {TITLES.get(column, column)}; `harness evaluate {row.runs[0]}` attacks"
-                " it; or name the other rows with --method"
+                f"{full_name(board, row)}: no accuracy under {TITLES.get(column, column)}; `harness evaluate"
+                f" {row.runs[0]}` attacks it; or name the other rows with --method"
             )
         costs = [_cost(material, runs[number], row) for number in numbers]
         ends = {"cost_low": min(costs), "cost_high": max(costs)}

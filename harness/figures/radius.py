@@ -14,6 +14,7 @@ from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.style import COLUMN, LINES, QUIET, SMALL, look_of
 from harness.leaderboard.board import Board, Row
+from harness.leaderboard.cells import full_name
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.radii import RadiusCurve, radius_curves
 from harness.plugin.ball import LINF
@@ -72,7 +73,7 @@ def _curves(board: Board, attack: str | None) -> list[tuple[Row, list[RadiusCurv
     together = [(row, [c for other, c in held if other is row and c.alike in settings]) for row in board.rows]
     lacking = [row for row, curves in together if not curves or _too_few(curves)]
     if lacking:
-        names = [row.label for row in lacking]
+        names = [full_name(board, row) for row in lacking]
         rest = "" if len(lacking) == len(together) else "; or choose the other rows with --method or --checkpoint"
         raise HarnessError(
             f"{listed(names)}: fewer than {FEWEST} radii at which all networks of the row were attacked by"

@@ -11,7 +11,8 @@ from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.style import COLUMN, TEXT, look_of
-from harness.leaderboard.board import Row
+from harness.leaderboard.board import Board
+from harness.leaderboard.cells import full_name
 from harness.leaderboard.columns import TITLES, Column, VerdictsById
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.ranking import read_verdicts
@@ -28,7 +29,7 @@ def _data(material: Material) -> Marks:
 def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     board = material.board()
     column, rows = board.column(board.ranked_by), board.ranked
-    networks = _networks(rows, column)
+    networks = _networks(board, column)
     seeds = _attack_seeds([n for of_row in networks for n in of_row], column)
     verdicts = read_verdicts(material.store, [n for of_row in networks for n in of_row])
     held = [[_verdicts(network, column, seeds, verdicts) for network in of_row] for of_row in networks]
@@ -48,7 +49,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
             yield {**about(board), **row_names(board, row), **common, **rank}
 
 
-def _networks(rows: Sequence[Row], column: Column) -> list[list[Contestant]]:
+def _networks(board: Board, column: Column) -> list[list[Contestant]]:
     """The networks of each row that are ranked: those of the training seeds that all rows have, in the same order.
 
     Where all rows have fewer than two training seeds in common, the network of the one, or each row's first network.
@@ -56,8 +57,9 @@ def _networks(rows: Sequence[Row], column: Column) -> list[list[Contestant]]:
     Raises:
         HarnessError: there are fewer than two rows, or a row has no figure in the column.
     """
+    rows = board.ranked
     held = [[network for network in row.networks if all(column.evaluations(network).values())] for row in rows]
-    lacking = [row.label for row, networks in zip(rows, held, strict=True) if not networks]
+    lacking = [full_name(board, row) for row, networks in zip(rows, held, strict=True) if not networks]
     if lacking:
         raise HarnessError(
             f"{listed(lacking)}: no accuracy under {TITLES.get(column.name, column.name)}; `harness run` and `harness"

@@ -12,6 +12,7 @@ from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
 from harness.figures.style import COLUMN
+from harness.leaderboard.cells import full_name
 from harness.leaderboard.columns import TITLES
 
 
@@ -31,8 +32,8 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         across, up = accuracy(board, row, NATURAL), accuracy(board, row, robust)
         if across is None or up is None:
             raise HarnessError(
-                f"{row.label} has no accuracy under {NATURAL if across is None else robust}: harness run or harness"
-                " evaluate attacks it; or name the other rows with --method"
+                f"{full_name(board, row)} has no accuracy under {NATURAL if across is None else robust}: harness run"
+                " or harness evaluate attacks it; or name the other rows with --method"
             )
         own = {**about(board), **row_names(board, row), "attack": TITLES.get(robust, robust)}
         yield {**own, **across.columns("natural_"), **up.columns("robust_")}

@@ -70,6 +70,11 @@ def test_a_row_without_a_sweep_is_refused_with_the_command_that_makes_it(store: 
     made.fill(store, seeds=[0])
     with pytest.raises(HarnessError, match=r"harness evaluate \d:last --sweep 2,4,8,16 --attacks pgd"):
         RADIUS.data(made.material(store))
+    made.fill(store, methods=["sat"], seeds=[0], checkpoint="early")
+    with pytest.raises(HarnessError, match=r"^(?=.*sat \(early\))(?=.*sat \(last\))"):
+        RADIUS.data(made.material(store, methods=("sat",)))
+    store = Store.in_memory()
+    made.fill(store, seeds=[0])
     sweep(store, {0.1: 30, 0.3: 20}, run=1)
     with pytest.raises(HarnessError, match=r"trades, standard: .* --method"):
         RADIUS.data(made.material(store))
