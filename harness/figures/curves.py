@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from harness.store.records import Curve, RunRecord
 
 ACCURACY, BEGINS = "accuracy", "weights begin"
-RECORD = "--eval-every 1 --fresh"
+EVERY_EPOCH = "--eval-every 1"
+RECORD = f"{EVERY_EPOCH} --fresh"
 GEOMETRIC = ("gairat", "gair-trades")  # after their burn-in these methods weigh instances
 
 
@@ -30,7 +31,7 @@ def curve_marks(material: Material, usual: Sequence[str], heads: Mapping[str, st
     Raises:
         HarnessError: a run has no such record, or the records cannot be compared.
     """
-    shown = trainings(material, usual)
+    shown = trainings(material, usual, EVERY_EPOCH)
     recorded = {run.id: material.store.curves(run.id) for training in shown for run in training.runs}
     named = heads if not material.selection.methods else {attack: attack.upper() for attack in heads}
     return Marks.of(_rows(shown, recorded, named))
@@ -66,12 +67,12 @@ def _alike(runs: Sequence[RunRecord], recorded: Mapping[int, Sequence[Curve]], a
         if not its:
             raise HarnessError(
                 f"run {run.id} ({run.spec.label}) has no accuracies under {attack} over its epochs; record them with"
-                f" the command `{command_of(run, RECORD)}`"
+                f" the command `{command_of(run, runs, RECORD)}`"
             )
         if len(its) > 1:
             raise HarnessError(
                 f"run {run.id} ({run.spec.label}) was recorded with several settings of {attack}, as its training was"
-                f" stopped and resumed; record it again with the command `{command_of(run, RECORD)}`"
+                f" stopped and resumed; record it again with the command `{command_of(run, runs, RECORD)}`"
             )
         (found[run.id],) = its
     first = found[runs[0].id]
@@ -81,7 +82,7 @@ def _alike(runs: Sequence[RunRecord], recorded: Mapping[int, Sequence[Curve]], a
             raise HarnessError(
                 f"the accuracies over the epochs of run {runs[0].id} and of run {run.id} cannot be compared: {attack}"
                 " had other settings, or other images; record them alike with the command"
-                f" `{command_of(run, RECORD)}`"
+                f" `{command_of(run, runs, RECORD)}`"
             )
     return found
 
@@ -93,7 +94,7 @@ def _counts(training: Siblings, curves: Sequence[Curve], attack: str) -> list[tu
     if not epochs:
         raise HarnessError(
             f"the networks trained with {training.label} were attacked by {attack} after different epochs; record them"
-            f" alike with the command `{command_of(training.first, RECORD)}`"
+            f" alike with the command `{command_of(training.first, training.runs, RECORD)}`"
         )
     return [(epoch, [its[epoch] for its in points]) for epoch in epochs]
 

@@ -36,21 +36,22 @@ class Siblings:
         return {"dataset": self.first.dataset.name, "network": network, "row": self.label, "method": self.first.method}
 
 
-def trainings(material: Material, usual: Sequence[str]) -> list[Siblings]:
+def trainings(material: Material, usual: Sequence[str], options: str = "") -> list[Siblings]:
     """The trainings that were chosen by --method; if none was, those that the paper's figure shows.
 
     Args:
         usual: the labels of these, without the code of plugins.
+        options: of the command that a refusal names.
     Raises:
         HarnessError: one of these is not in the store, or the runs are of two networks, data sets, or protocols.
     """
     chosen = material.selection.methods
     if not chosen:
-        _refuse_missing(newest(material.store.runs()), usual)
+        _refuse_missing(newest(material.store.runs()), usual, options)
         material = replace(material, selection=replace(material.selection, methods=tuple(usual)))
     runs = [run for run in material.runs() if chosen or trained_by(run).short_label in usual]
     if not chosen:
-        _refuse_missing(runs, usual)
+        _refuse_missing(runs, usual, options)
     networks = sorted({trained_by(run).arch_label for run in runs})
     if len(networks) > 1:
         by_name = len({run.network for run in runs}) > 1
@@ -68,22 +69,28 @@ def _place(run: RunRecord, order: Sequence[str]) -> int:
     return min(order.index(name) for name in known_names(run) if name in order)
 
 
-def _refuse_missing(runs: Sequence[RunRecord], usual: Sequence[str]) -> None:
+def _refuse_missing(runs: Sequence[RunRecord], usual: Sequence[str], options: str) -> None:
     for label in usual:
         if label not in {trained_by(run).short_label for run in runs}:
             method, *settings = label.split(" ")
-            like = runs[0] if runs else None
+            changed = dict(text.split("=") for text in settings)
+            command = training_command(method, changed, like=runs[0] if runs else None, options=options)
             raise HarnessError(
-                f"no network trained with {label} is among the runs that match; train it with the command"
-                f" `{training_command(method, dict(text.split('=') for text in settings), like=like)}`, or choose"
-                " others with --method"
+                f"no network trained with {label} is among the runs that match; train it with the command `{command}`,"
+                " or choose others with --method"
             )
 
 
-def command_of(run: RunRecord, options: str) -> str:
-    """The command that trains a run's network again, with more options; a changed protocol is not in it."""
+def command_of(run: RunRecord, among: Sequence[RunRecord], options: str) -> str:
+    """The command that trains a run's network again, with more options; a changed protocol is not in it.
+
+    Args:
+        among: the runs of a figure; the command trains those that differ from the run in the training seed alone, too.
+    """
     wrappers = [wrapper["name"] for wrapper in run.wrappers]
-    return training_command(run.method, run.method_departures, wrappers, like=run, options=options)
+    seeds = 1 + max(other.train_seed for other in among if trained_by(other).label == trained_by(run).label)
+    of_all = f"--train-seeds {seeds} {options}" if seeds > 1 else options
+    return training_command(run.method, run.method_departures, wrappers, like=run, options=of_all)
 
 
 def training_command(

@@ -32,11 +32,11 @@ def _data(material: Material) -> Marks:
         row
         for training in trainings(material, ("gairat",))
         for name in KINDS
-        for row in _rows(training, name, [_last(material, run, name) for run in training.runs])
+        for row in _rows(training, name, [_last(material, run, name, training.runs) for run in training.runs])
     )
 
 
-def _last(material: Material, run: RunRecord, name: str) -> tuple[int, Histogram]:
+def _last(material: Material, run: RunRecord, name: str, among: Sequence[RunRecord]) -> tuple[int, Histogram]:
     """The histogram of a run's last epoch.
 
     Raises:
@@ -47,7 +47,7 @@ def _last(material: Material, run: RunRecord, name: str) -> tuple[int, Histogram
     if not kept:
         raise HarnessError(
             f"run {run.id} ({run.spec.label}) has no histograms of its weights before and after they are scaled to mean"
-            f" 1; gairat and gair-trades record both after their burn-in: `{command_of(run, '--fresh')}`"
+            f" 1; gairat and gair-trades record both after their burn-in: `{command_of(run, among, '--fresh')}`"
         )
     epoch, histogram = max(kept, key=lambda pair: pair[0])
     if epoch != last:
@@ -61,7 +61,7 @@ def _rows(training: Siblings, name: str, last: Sequence[tuple[int, Histogram]]) 
     if any((h.low, h.high, len(h.counts)) != (first.low, first.high, len(first.counts)) for _, h in last):
         raise HarnessError(
             f"the weights of {training.label} were counted in different bins by versions of harness;"
-            f" record them alike with the command `{command_of(training.first, '--fresh')}`"
+            f" record them alike with the command `{command_of(training.first, training.runs, '--fresh')}`"
         )
     counts = [sum(column) for column in zip(*(h.counts for _, h in last), strict=True)]
     total, width = sum(counts), (first.high - first.low) / len(counts)

@@ -177,12 +177,16 @@ def test_what_is_missing_is_refused_with_the_command() -> None:
     store = Store.in_memory()
     assert "harness run sat --dataset digits --arch smallcnn" in refused(store)
     add(store, "sat", 0)
-    assert "`harness run gairat --dataset digits --arch smallcnn --set gairat.attack=cw`" in refused(store)
+    assert "`harness run gairat --dataset digits --arch smallcnn --set gairat.attack=cw --eval-every 1`" in refused(
+        store
+    )
     number = add(store, "gairat", 0, attack="cw", settings={"pgd": SETTINGS["pgd"]})
     assert (
         f"run {number} (gairat-smallcnn-digits-s0) has no accuracies under cw over its epochs; record them with the"
         " command `harness run gairat --dataset digits --arch smallcnn --set gairat.attack=cw --eval-every 1 --fresh`"
     ) in refused(store)
+    add(store, "gairat", 2, attack="cw")
+    assert "--set gairat.attack=cw --train-seeds 3 --eval-every 1 --fresh`" in refused(store)
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
