@@ -47,7 +47,7 @@ _ALL = {
         TableColumn("images", "int", "images", "images trained on in the epoch"),
         TableColumn("duration_s", "float", "s", "how long it took; of an evaluation the sum over its blocks"),
         TableColumn("diagnostics", "json", "", "what the method logged: name -> mean over the epoch's batches"),
-        TableColumn("part", "category", "", "whether `test` or `train`ing images were attacked"),
+        TableColumn("part", "category", "", "which images were attacked: `test`, or `train` for training images"),
         TableColumn("quantity", "category", "", "what was counted, such as `weight`: one value an image and batch"),
         TableColumn("bin", "int", "", "number of the bin, from 0"),
         TableColumn("low", "float", "", "lower edge of the bin, which belongs to it"),

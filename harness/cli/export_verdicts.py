@@ -45,7 +45,7 @@ def verdicts(
     ),
     out: Path | None = of_output("--out FILE", "Write to this file.", shown="print CSV"),
 ) -> None:
-    """Write one row for each stored verdict: run, attack, seed, test image, right or wrong, margin."""
+    """Write one row for each stored verdict: run, attack, seed, test image, right or wrong, margin, predicted class."""
     from harness.leaderboard.verdict_rows import Wanted, read_judged, wanted_evaluations
     from harness.planning.image_places import ImagePlaces
     from harness.store.store import Store

@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ class TestCurves:
         store.add_epoch(run.id, epoch(2, point(60)))
         store.add_epoch(run.id, epoch(6, point(50, steps=40), point(40, images=64)))
         store.add_epoch(other.id, epoch(2, point(1)))
-        pgd, natural = {"steps": 20}, {}
+        pgd: dict[str, Any] = {"steps": 20}
+        natural: dict[str, Any] = {}
         assert store.curves(run.id) == [
             Curve("test", "pgd", pgd, digest(pgd), 128, ((2, 60), (4, 70))),
             Curve("train", "pgd", pgd, digest(pgd), 128, ((4, 90),)),

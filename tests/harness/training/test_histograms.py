@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_values_with_a_gradient_are_counted_and_keep_their_graph() -> None:
     counted, values = Histograms(), torch.tensor([0.5], requires_grad=True)
     doubled = 2 * values
     counted.add("value", doubled, Bins(0.0, 1.0, 2))
-    doubled.sum().backward()
+    torch.autograd.backward(doubled.sum())
     assert values.grad is not None
     assert values.grad.tolist() == [2.0]
     assert counted.read()[0].counts == (0, 1)
@@ -146,7 +147,10 @@ ODD: dict[str, tuple[Callable[[Step], object], str]] = {
     "a range backwards": (lambda s: count(s, low=2.0), r"from 2\.0 to 1\.0"),
     "an endless range": (lambda s: count(s, high=math.inf), r"from 0\.0 to inf"),
     "no range": (lambda s: count(s, low=math.nan), r"from nan to 1\.0"),
-    "other bins": (lambda s: (count(s), count(s, bins=5)), "in other bins than before; use one range and number"),
+    "other bins": (
+        lambda s: [count(s, bins=bins) for bins in (4, 5)],
+        "in other bins than before; use one range and number",
+    ),
 }
 
 
@@ -154,6 +158,10 @@ def count(
     step: Step, values: Any = None, *, name: Any = "gap", low: float = 0.0, high: float = 1.0, bins: Any = 4
 ) -> None:
     step.count(name, torch.ones(3) if values is None else values, low=low, high=high, bins=bins)
+
+
+def count_in(step: Step, bins: int) -> None:
+    count(step, bins=bins)
 
 
 @pytest.mark.parametrize(("does", "problem"), ODD.values(), ids=ODD)
