@@ -148,7 +148,7 @@ ODD: dict[str, tuple[Callable[[Step], object], str]] = {
     "an endless range": (lambda s: count(s, high=math.inf), r"from 0\.0 to inf"),
     "no range": (lambda s: count(s, low=math.nan), r"from nan to 1\.0"),
     "other bins": (
-        lambda s: [count(s, bins=bins) for bins in (4, 5)],
+        lambda s: list(map(partial(count_in, s), (4, 5))),
         "in other bins than before; use one range and number",
     ),
 }
