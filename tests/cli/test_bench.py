@@ -11,7 +11,7 @@ import pytest
 from harness.execution import bench as engine
 from tests.cli.conftest import Ends, Harness, Refused
 
-RUN = "run sat --dataset digits --arch smallcnn --device cpu --dry-run"
+RUN = "run sat --dataset digits --arch smallcnn --device cpu --eval-every 0 --dry-run"
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,8 @@ def test_a_cache_that_cannot_be_written_is_told_after_the_figures(
 
 @pytest.mark.parametrize(("name", "images"), [("cifar10", 50_000), ("svhn", 73_257)])
 def test_a_run_is_planned_without_its_images(name: str, images: int, ends: Ends, elsewhere: Path) -> None:
-    code, out, err = ends(f"run standard --dataset {name} --arch smallcnn --epochs 2 --device cpu --dry-run --json")
+    asked = f"run standard --dataset {name} --arch smallcnn --epochs 2 --eval-every 0"
+    code, out, err = ends(f"{asked} --device cpu --dry-run --json")
     assert code == 0
     assert f"{name}: its images are not here" in err
     assert json.loads(out)["training_passes"] == {"forward": 2 * images, "backward": 2 * images}

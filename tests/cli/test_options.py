@@ -23,7 +23,7 @@ from harness.planning.request import EvaluateRequest, RunRequest
 from tests.cli.conftest import Harness
 
 MADE_OF = {"preprocessing": {"mean", "std", "outputs"}}  # a field that several options fill
-NOT_OF_REQUESTS = {"workers", "db", "dry_run", "as_json", "verbose", "quiet"}
+NOT_OF_REQUESTS = {"workers", "db", "dry_run", "as_json", "verbose", "quiet", "trackers"}
 
 
 def declared(function: Any) -> dict[str, Any]:

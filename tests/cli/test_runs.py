@@ -149,7 +149,8 @@ class TestRuns:
 
 class TestDryRun:
     def test_it_tells_what_would_run_and_writes_nothing(self, harness: Harness, elsewhere: Path) -> None:
-        document = json.loads(harness(f"{TINY} --seeds 3 --train-seeds 2 --epochs 7 --limit 50 --dry-run --json"))
+        asked = f"{TINY} --seeds 3 --train-seeds 2 --epochs 7 --limit 50 --eval-every 0"
+        document = json.loads(harness(f"{asked} --dry-run --json"))
         assert list(elsewhere.iterdir()) == []
         assert [(n["epochs_done"], n["trained"], n["attempt"]) for n in document["networks"]] == [(0, False, 1)] * 2
         counts: dict[str, int] = {}
@@ -167,7 +168,7 @@ class TestDryRun:
         for part in (
             "nothing is written",
             "networks: 1 to train, 0 trained already",
-            "sat-smallcnn-digits-s0 (attempt 1): 0/20 epochs done",
+            "sat-smallcnn-digits-s0 width=1 (attempt 1): 0/20 epochs done",
             "evaluations: 10 to do, 0 done already",
             "autoattack, 3 seed(s)",
             "this machine has not timed smallcnn",

@@ -37,7 +37,7 @@ class TestSweep:
         harness(f"evaluate 1 --sweep 0,64 --seeds 1 --limit {N} {HERE}")
         harness(f"evaluate 1 --attacks pgd --set pgd.restarts=3 --seeds 1 --limit {N} --no-checks {HERE}")
         lines = [line.split() for line in harness("show 1 --db leaderboard.db").splitlines() if " pgd " in line]
-        told = [[word for word in line if "=" in word] for line in lines]
+        told = [settings for line in lines if (settings := [word for word in line if "=" in word])]
         assert told == [
             ["epsilon=0.2", "step_size=0.1"],
             ["epsilon=0", "step_size=0"],
