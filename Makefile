@@ -3,7 +3,7 @@
 # make leaderboard   train and attack what leaderboard.db publishes, again if anything changed
 # make photographs   train and attack a board of photographs, and add it to leaderboard.db; PHOTOGRAPHS names them
 # make docs          the documentation site, in site-docs/; fails if a link leads nowhere
-# make slow          the tests that take minutes
+# make slow          the tests that take long: whole commands, processes, pages of docs/, trackers' libraries
 # make browser       the tests of the web page, in a Chromium that is installed
 
 .PHONY: demo test docs slow browser leaderboard photographs clean
@@ -48,7 +48,7 @@ docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 slow: .venv/developer
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 -m slow
 
 browser: .venv/developer
 	$(BIN)/pytest -m browser

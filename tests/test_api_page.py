@@ -53,6 +53,7 @@ def test_every_public_name_is_described() -> None:
         assert inspect.signature(function).parameters.keys() - {"settings"} <= words
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """In order, in a folder that has a copy of the board that ships."""
     shutil.copy(ROOT / "leaderboard.db", tmp_path)

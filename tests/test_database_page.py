@@ -46,6 +46,7 @@ def select(file: Path, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.slow
 def test_every_verdict_of_a_repeated_evaluation_is_the_same(folder: Path) -> None:
     numbers = [n for (n,) in select(folder / "leaderboard.db", "SELECT id FROM evaluations WHERE attack = 'pgd'")]
     assert len(numbers) == 2
@@ -54,6 +55,7 @@ def test_every_verdict_of_a_repeated_evaluation_is_the_same(folder: Path) -> Non
         assert said == "images from 0: 360 of 360 verdicts are the same\n"
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_verdicts_or_nothing_was_shown(folder: Path) -> None:
     code = (folder / "repeat_blocks.py").read_text().replace('"evaluation", evaluation', '"other", evaluation')
     (folder / "other.py").write_text(code)
@@ -61,6 +63,7 @@ def test_another_seed_gives_other_verdicts_or_nothing_was_shown(folder: Path) ->
     assert "360 of 360" not in output(folder, "other.py", "leaderboard.db", "runs", str(number))
 
 
+@pytest.mark.slow
 def test_pandas_prints_the_figures_of_the_store(folder: Path) -> None:
     said = output(folder, "with_pandas.py")
     for (median,) in select(folder / "leaderboard.db", "SELECT median_percent FROM leaderboard_by_network"):

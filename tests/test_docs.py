@@ -20,6 +20,7 @@ NAMES = ("plugins", "methods", "results", "evaluation", "site", "figures", "hub"
 PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_says_works(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

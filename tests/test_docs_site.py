@@ -18,6 +18,8 @@ import yaml
 
 from scripts.docs_site import OUTSIDE, link_on_site, lists_apart, notebook_text
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 SETTINGS = ROOT / "mkdocs.yml"
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

@@ -10,6 +10,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.slow
+
 FILE = Path(__file__).parents[1] / "docs" / "notebook.ipynb"
 
 

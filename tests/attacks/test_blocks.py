@@ -41,6 +41,7 @@ def test_the_evaluators_verdicts_on_a_block_are_those_of_a_plain_call(seed: int)
     assert 0 < sum(found) < len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["autoattack", "square"])
 def test_blocks_in_another_order_and_in_another_process_get_the_same_verdicts(attack: str) -> None:
     in_order = [verdicts(start, 8, attack=attack) for start in STARTS]
@@ -83,6 +84,7 @@ def stored(folder: Path) -> dict[tuple[str, int], tuple[list[tuple[int, int]], b
     return found
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ def place(elsewhere: Path) -> Path:
     return elsewhere
 
 
+@pytest.mark.slow
 def test_from_training_to_the_board(place: Path, harness: Harness) -> None:
     row = json.loads(harness(f"{TRAIN} --seeds 1 --json"))
     assert (row["epsilon"], row["norm"]) == (1.0, "L2")

@@ -48,6 +48,7 @@ def test_what_breaks_in_an_attack_is_one_line_and_what_was_done_is_kept(case: st
     assert "Traceback" in log()
 
 
+@pytest.mark.slow
 def test_in_the_checks_and_in_another_process(ends: Ends) -> None:
     write(forward="if self.passes > 5: raise ValueError('late')")
     code, out, err = ends(evaluation("--workers 2"))

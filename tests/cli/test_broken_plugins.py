@@ -44,6 +44,7 @@ def test_one_that_is_broken_among_several_is_recorded_and_the_others_go_on(fails
     assert len(runs["standard"].checkpoints[-1].evaluations) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_one_that_breaks_late_ends_its_own_run_alone(workers: int, fails: Ends) -> None:
     write("late.py", LATE)

@@ -40,6 +40,7 @@ def test_what_is_written_passes_its_checks_and_shows_its_setting(kind: str, harn
     assert info.meaning
 
 
+@pytest.mark.slow
 def test_the_test_that_is_written_passes(harness: Run, tmp_path: Path) -> None:
     harness("new", "method", "half-way")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_half_way.py"]

@@ -45,6 +45,7 @@ def _paths(run: RunRecord) -> set[str]:
     return {each["path"] for each in (run.provenance, *(e.provenance for e in evaluations))}
 
 
+@pytest.mark.slow
 def test_plain_takes_no_faster_layer_and_is_the_same_run(harness: Harness, passes: list[int]) -> None:
     fast = json.loads(harness(f"{RUN} --db fast.db --runs-dir fast"))["metrics"]
     assert passes

@@ -18,6 +18,7 @@ from tests.cli.conftest import Harness
 from tests.cli.sources import ATTACK, DATA, EDIT, METHOD, NETWORK, RUN, WHERE, WRAPPER, rows, write
 
 
+@pytest.mark.slow
 class TestPlugins:
     def test_a_method_that_was_mended_is_trained_anew_and_has_a_row_of_its_own(self, harness: Harness) -> None:
         run = f"run mine --plugin mine.py {RUN} --train-seeds"

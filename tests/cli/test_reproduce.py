@@ -98,6 +98,7 @@ class TestDryRun:
         assert "== all: 6 networks to train" in text
 
 
+@pytest.mark.slow
 class TestRun:
     def test_on_digits_and_then_again(self, harness: Harness, elsewhere: Path) -> None:
         Path("quick.toml").write_text(PROTOCOL)
@@ -187,6 +188,7 @@ class TestReport:
         assert "No deviation of natural accuracy is reported" in text
         assert "gairat wrn-32-10 autoattack: printed equal to the CW cell in the paper" in text
 
+    @pytest.mark.slow
     def test_orders_are_shown_where_they_are_complete(self, harness: Harness) -> None:
         Path("quick.toml").write_text(PROTOCOL)
         text = harness(f"reproduce table5 {QUICK}")

@@ -40,6 +40,7 @@ def test_an_exit_as_it_is_opened_is_refused_and_nothing_is_written(text: str, en
     assert set(Path().iterdir()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_it_prints_or_writes_past_python_never_reaches_standard_output(
     workers: int, capfd: pytest.CaptureFixture[str]
@@ -60,6 +61,7 @@ def test_what_it_prints_or_writes_past_python_never_reaches_standard_output(
     assert 1 <= err.count("the model or an attack prints; it goes to runs") <= workers
 
 
+@pytest.mark.slow
 def test_one_size_gives_the_figures_of_any_size_and_one_that_mixes_its_images_is_flagged(ends: Ends) -> None:
     reports = []
     for forward, returned in (

@@ -10,6 +10,8 @@ from harness.trackers import named
 from tests.cli.conftest import Ends
 from tests.harness.trackers.story import Heard
 
+pytestmark = pytest.mark.slow
+
 TINY = (
     "run standard --dataset digits --arch smallcnn --set width=1 --epochs 1 --seeds 1 --limit 20"
     " --attacks natural,pgd --set evaluation.steps=1 --no-checks --workers 1"

@@ -75,6 +75,7 @@ def test_the_plan_in_words_tells_all_networks_apart(harness: Harness, elsewhere:
     assert len(set(named)) == len(named) == 12
 
 
+@pytest.mark.slow
 def test_done_together_and_not_twice(ends: Ends, harness: Harness, elsewhere: Path) -> None:
     """Three networks, of two shapes, in one command; what a command did before is not done again."""
     small = """

@@ -126,6 +126,7 @@ def masked():
         assert "autoattack-gap" in {finding.check for finding in verdicts.findings}
 
 
+@pytest.mark.slow
 class TestStops:
     @pytest.mark.parametrize("after", [1, 3, 4])
     def test_a_stop_loses_at_most_one_block_and_the_rest_gives_the_same_verdicts(

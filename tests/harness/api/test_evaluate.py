@@ -243,6 +243,7 @@ class TestStored:
             assert model["method"] == "ours"
             assert len(results.verdicts(attack="pgd")) == 2 * 20
 
+    @pytest.mark.slow
     def test_a_script_that_names_its_database_has_one_model(self, tmp_path: Path) -> None:
         """Whose results go to the file that its text names."""
         script = tmp_path / "script.py"

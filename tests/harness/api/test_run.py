@@ -213,6 +213,7 @@ print(report.trained)
 """
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard_around_its_calls(tmp_path: Path) -> None:
     """Processes that work side by side do not run the script again."""
     script = tmp_path / "script.py"

@@ -19,6 +19,8 @@ from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import TrackedRun
 from tests.harness.trackers.story import Call, Heard, Spoiled
 
+pytestmark = pytest.mark.slow
+
 DRAWS = '''
 from dataclasses import dataclass
 

@@ -17,6 +17,8 @@ from harness.trackers.guarded import GuardedTracker
 from harness.trackers.named import NAMED, trackers_of
 from tests.harness.trackers.story import CALLS, EPOCHS, RUNS, SETTINGS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 TRAIN = {
     "train/loss": [[1, 2.5], [2, 1.25]],

@@ -173,6 +173,7 @@ class Raising(Work):
             mine.loss(None)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, "1", "2"], ids=["in process", "hash seed 1", "hash seed 2"])
 def test_a_plugins_own_exceptions_arrive_as_the_classes_that_they_are_here(
     seed: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
