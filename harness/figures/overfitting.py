@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -24,7 +24,7 @@ from harness.figures.recorded_epochs import RECORDED, draw_recorded, recorded_ac
 from harness.figures.style import COLUMN, INK, QUIET, SMALL, TEXT, look_of
 from harness.identity import canonical_json
 from harness.leaderboard.board import Board, Row
-from harness.leaderboard.columns import TITLES, Column, VerdictsById
+from harness.leaderboard.columns import TITLES, Column, Shared, VerdictsById
 from harness.leaderboard.contestants import Contestant, Trained
 from harness.leaderboard.pairs import network_pairs
 from harness.leaderboard.ranking import read_verdicts
@@ -54,12 +54,13 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     networks = [last for pair in pairs for _, last in pair.networks]
     recorded = recorded_attack(material.store, board.attacks, column.name, networks)
     for pair in pairs:
-        sides = [[_figure(column, both[side], verdicts) for both in pair.networks] for side in (0, 1)]
+        shared = [column.in_common(*both) for both in pair.networks]
+        sides = [[column.figure([e[side] for e in of_both], verdicts) for of_both in shared] for side in (0, 1)]
         own: dict[str, Value] = {**about(board), **pair.name, "attack": TITLES.get(column.name, column.name)}
         for mark, percents, network in zip((EARLY, LAST), sides, pair.networks[0], strict=True):
             epoch = {"mark": mark, "part": "test", "epoch": network.checkpoint.epoch}
             yield {**own, **epoch, **accuracy_of(percents, column.examples).columns()}
-        yield {**own, "mark": CHANGE, "part": "test", "epoch": None, **_change(pair, sides, column, verdicts)}
+        yield {**own, "mark": CHANGE, "part": "test", "epoch": None, **_change(pair, sides, shared, column, verdicts)}
         if recorded is not None:
             own |= {"mark": RECORDED, "part": None, "epoch": None, "attack": recorded}
             for point in recorded_accuracies(material.store, board.attacks, recorded, [n for _, n in pair.networks]):
@@ -77,6 +78,9 @@ class _Pair:
 def _pairs(board: Board) -> list[_Pair]:
     """The rows of the checkpoint last in their order, each with the row early, and the networks that both have.
 
+    A network counts where both checkpoints were attacked with an attack seed in common; only such seeds count, since
+    the worst case falls with each seed more.
+
     Raises:
         HarnessError: a row has no partner with a figure; says how to make it.
     """
@@ -90,7 +94,8 @@ def _pairs(board: Board) -> list[_Pair]:
             for rows in (early, last)
             if key in rows
         ]
-        networks = network_pairs(*both) if len(both) == 2 else []
+        pairs = network_pairs(*both) if len(both) == 2 else []
+        networks = [pair for pair in pairs if column.in_common(*pair)]
         row = last.get(key) or early[key]
         if networks:
             found.append(_Pair({**row_names(board, row), "row": _without_checkpoint(board, row)}, tuple(networks)))
@@ -101,7 +106,8 @@ def _pairs(board: Board) -> list[_Pair]:
     if lacking:
         rest = "; or name the other rows with --method" if found else ""
         raise HarnessError(
-            f"{listed(lacking)}: no network attacked by {board.ranked_by} both early and last; {RECORD}{rest}"
+            f"{listed(lacking)}: no network attacked by {board.ranked_by} both early and last, with an attack seed in"
+            f" common; {RECORD}{rest}"
         )
     return found
 
@@ -115,17 +121,15 @@ def _without_checkpoint(board: Board, row: Row) -> str:
     return visible(row.label) + (f" ({visible(row.arch_label)})" if len(networks) > 1 else "")
 
 
-def _figure(column: Column, network: Contestant, verdicts: VerdictsById) -> float:
-    return column.figure([e for of_attack in column.evaluations(network).values() for e in of_attack], verdicts)
-
-
-def _change(pair: _Pair, sides: list[list[float]], column: Column, verdicts: VerdictsById) -> dict[str, Value]:
+def _change(
+    pair: _Pair, sides: list[list[float]], shared: Sequence[Shared], column: Column, verdicts: VerdictsById
+) -> dict[str, Value]:
     """Last minus early, in points: Student's interval, paired by network; of one network bootstrapped over images."""
     early, last = sides
     if len(early) > 1:
         t = paired_t(last, early)
         return {"value": t.difference, "low": t.interval.low, "high": t.interval.high, "over": TRAINING_SEEDS, "n": t.n}
-    before, after = (column.right(network, verdicts) for network in pair.networks[0])
+    before, after = (column.right([e[side] for e in shared[0]], verdicts) for side in (0, 1))
     interval = bootstrap_change(before, after, str(pair.name["row"]), column.name)
     change = {"value": last[0] - early[0], "low": interval.low, "high": interval.high}
     return {**change, "over": TEST_IMAGES, "n": column.examples}

@@ -52,9 +52,9 @@ class Column:
             return statistics.median(e.percent for e in evaluations)
         return 100 * robust_under_every([verdicts[e.id] for e in evaluations]).count(1) / self.examples
 
-    def right(self, network: Contestant, verdicts: VerdictsById) -> list[bytes]:
-        """The verdicts of one network for each attack seed; for the worst case those under every evaluation at once."""
-        held = [verdicts[e.id] for of_attack in self.evaluations(network).values() for e in of_attack]
+    def right(self, evaluations: Sequence[EvaluationRecord], verdicts: VerdictsById) -> list[bytes]:
+        """The verdicts for each attack seed; for the worst case those under every evaluation at once."""
+        held = [verdicts[e.id] for e in evaluations]
         return [robust_under_every(held)] if self.name == WORST_CASE else held
 
     def in_common(self, one: Contestant, other: Contestant) -> Shared:

@@ -48,6 +48,34 @@ def test_only_networks_with_both_checkpoints_count(store: Store) -> None:
     assert change["over"] == "test images"
 
 
+def twice(store: Store, seed: int, *attack_seeds: tuple[int, ...]) -> None:
+    """A network that is right on other images under each attack seed, alike at both checkpoints."""
+    stores.see_protocol(store, {"pgd": made.SETTINGS["pgd"]}, made.TRAINING)
+    run = stores.start(store, stores.make_spec(training=made.TRAINING, train_seed=seed))
+    for name, epoch, those in zip(("early", "last"), (2, 3), attack_seeds, strict=True):
+        kept = stores.add_checkpoint(store, run, name, epoch=epoch)
+        for attack_seed in those:
+            wrong = [int(image // 10 != attack_seed) for image in range(40)]
+            stores.add_evaluation(store, kept, "pgd", made.SETTINGS["pgd"], wrong, seed=attack_seed)
+    store.end_run(run.id)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_attack_seeds_of_one_checkpoint_alone_do_not_count(store: Store, seeds: tuple[int, ...]) -> None:
+    for seed in seeds:
+        twice(store, seed, (0,), (0, 1, 2))  # one seed leaves 75 % right, all three together 25 %
+    marks = OVERFITTING.data(made.material(store, sort="worst_case"))
+    assert [mark["value"] for mark in marks.rows] == [75.0, 75.0, 0.0]
+    (change,) = marks.where(mark="change")
+    assert (change["low"], change["high"]) == (0.0, 0.0)
+
+
+def test_checkpoints_without_an_attack_seed_in_common_are_refused(store: Store) -> None:
+    twice(store, 0, (0,), (1, 2))
+    with pytest.raises(HarnessError, match="attack seed in common"):
+        OVERFITTING.data(made.material(store))
+
+
 def test_two_networks_of_one_method_keep_apart(store: Store) -> None:
     made.fill(store, checkpoint="early", methods=["sat"])
     made.fill(store, checkpoint="last", methods=["sat"])
