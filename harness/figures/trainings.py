@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import HarnessError, visible
 from harness.figures.marks import Value
 from harness.figures.material import Material, known_names
-from harness.leaderboard.contestants import newest, trained_by
+from harness.leaderboard.contestants import kin_of, newest, trained_by
 from harness.store.records import RunRecord
 
 
@@ -61,7 +61,20 @@ def trainings(material: Material, usual: Sequence[str], options: str = "") -> li
     groups: dict[str, list[RunRecord]] = {}
     for run in sorted(runs, key=lambda run: (_place(run, order), trained_by(run).label, run.train_seed)):
         groups.setdefault(trained_by(run).label, []).append(run)
+    for label, group in groups.items():
+        _refuse_mixed(label, group)
     return [Siblings(label, tuple(group)) for label, group in groups.items()]
+
+
+def _refuse_mixed(label: str, runs: Sequence[RunRecord]) -> None:
+    """Raise HarnessError if runs of one label differ in more than the training seed, such as in a default of old."""
+    first, *others = runs
+    for run in others:
+        if kin_of(run) != kin_of(first):
+            raise HarnessError(
+                f"run {first.id} and run {run.id} are both called {label}, and differ in settings or code: a figure"
+                " could not tell them apart; keep each of them in a database of its own"
+            )
 
 
 def _place(run: RunRecord, order: Sequence[str]) -> int:

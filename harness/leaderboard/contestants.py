@@ -88,14 +88,18 @@ def trained_by(run: RunRecord) -> Trained:
     )
 
 
+def kin_of(run: RunRecord) -> list[Any]:
+    """What runs share that differ in nothing but the training seed, of one data set and training protocol."""
+    return [run.method, run.method_settings, run.wrappers, run.network, run.network_settings, run.code]
+
+
 def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> Iterator[Contestant]:
     """Every checkpoint of the runs, then every model from elsewhere."""
     for run in runs:
         for checkpoint in run.checkpoints:
-            shared = [run.method, run.method_settings, run.wrappers, run.network, run.network_settings, run.code]
             yield Contestant(
                 **vars(trained_by(run)),
-                kin=canonical_json([*shared, checkpoint.name, checkpoint.epoch]),
+                kin=canonical_json([*kin_of(run), checkpoint.name, checkpoint.epoch]),
                 number=run.id,
                 train_seed=run.train_seed,
                 dataset=run.dataset,

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,21 @@ def test_what_cannot_be_compared_is_refused() -> None:
         add(store, "sat", seed, every=every)
         add(store, "gairat", seed, attack="cw")
     assert "the networks trained with sat were attacked by cw after different epochs" in refused(store)
+
+
+def test_trainings_of_one_label_that_differ_in_settings_are_not_averaged() -> None:
+    store = Store.in_memory()
+    add(store, "sat", 0)
+    for seed, shift in ((0, -1.0), (1, -2.0)):  # each of them was the default when its run was made
+        spec = stores.make_spec(method="gairat", method_settings=GAIRAT | {"shift": shift}, training=TRAINING)
+        run = stores.start(store, replace(spec, train_seed=seed))
+        point = CurvePoint("test", "cw", SETTINGS["cw"], IMAGES, 10, 0.1)
+        store.add_epoch(run.id, EpochRecord(10, 1.0, 0.1, 20, 1.0, curve=(point, replace(point, attack="pgd"))))
+        stores.add_checkpoint(store, run)
+        store.end_run(run.id)
+    said = refused(store, methods=("gairat",))
+    said = refused(store, methods=("gairat",))
+    assert "run 2 and run 3 are both called gairat, and differ in settings or code" in said
 
 
 def test_a_curve_in_two_parts_is_refused() -> None:
