@@ -56,7 +56,7 @@ def embedded(logits: Tensor) -> list[tuple[float, float]]:
     Args:
         logits: ``(n, classes)``.
     Raises:
-        HarnessError: there are too few images.
+        HarnessError: there are too few images, or they all have the same logits, of which scikit-learn makes NaN.
     Source: van der Maaten and Hinton, JMLR 2008.
     """
     from sklearn.manifold import TSNE
@@ -64,6 +64,8 @@ def embedded(logits: Tensor) -> list[tuple[float, float]]:
 
     if len(logits) <= PERPLEXITY:
         raise HarnessError(f"t-SNE needs more than {PERPLEXITY:g} images, and there are {len(logits)}; raise --images")
+    if bool((logits == logits[0]).all()):
+        raise HarnessError("the network gives all images the same logits, so t-SNE cannot place them; choose others")
     tsne = TSNE(2, perplexity=PERPLEXITY, init="pca", learning_rate="auto", random_state=SEED)
     with threadpool_limits(1):  # sums over several threads depend on their number
         return [(round(float(x), 3), round(float(y), 3)) for x, y in tsne.fit_transform(logits.numpy())]

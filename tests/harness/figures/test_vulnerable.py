@@ -13,7 +13,7 @@ import torch
 
 from harness.errors import HarnessError
 from harness.figures.marks import Marks, Value
-from harness.figures.vulnerable import VULNERABLE
+from harness.figures.vulnerable import VULNERABLE, embedded
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.images import balanced_order
 from harness.training.loop import initial_model
@@ -137,3 +137,9 @@ def test_weights_that_are_not_those_of_the_store_are_refused(tmp_path: Path) -> 
     first, second = sorted((tmp_path / "runs").rglob("*.safetensors"))
     second.write_bytes(first.read_bytes())
     assert "are not those that the store recorded" in refused(store, tmp_path, images=N)
+
+
+def test_a_network_that_tells_no_images_apart_is_refused() -> None:
+    """Of equal logits scikit-learn makes NaN, and may crash."""
+    with pytest.raises(HarnessError, match="gives all images the same logits"):
+        embedded(torch.ones(40, 10, dtype=torch.float64))
