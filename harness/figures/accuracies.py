@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.errors import visible
-from harness.figures.marks import Marks, Value
+from harness.figures.marks import Marks, Value, number
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import full_name, range_text
-from harness.leaderboard.columns import VerdictsById
+from harness.leaderboard.columns import TITLES, WORST_CASE, VerdictsById
 from harness.statistics.figures import t_interval, wilson
 
 TRAINING_SEEDS, TEST_IMAGES = "training seeds", "test images"
@@ -71,6 +71,22 @@ def of_each_network(board: Board, row: Row, column: str, verdicts: VerdictsById)
             yield network.train_seed, held.figure(together, verdicts)
 
 
+def covered(board: Board, row: Row, column: str) -> dict[str, Value]:
+    """How many evaluations a network's figure in a column is of, attacks and their seeds: the fewest, and the most."""
+    held = [board.column(column).evaluations(network) for network in row.networks]
+    counts = [sum(map(len, evaluations.values())) for evaluations in held if all(evaluations.values())]
+    return {"evaluations": min(counts), "evaluations_most": max(counts)}
+
+
+def uneven_text(marks: Marks) -> str:
+    """A phrase that says where worst cases cannot be compared, since some are of more evaluations; else empty."""
+    held = marks.where(attack=TITLES[WORST_CASE])
+    counts = [int(number(row, name)) for row in held for name in ("evaluations", "evaluations_most")]
+    if len(set(counts)) < 2:
+        return ""
+    return f"; worst cases of {range_text(counts)} evaluations a network, and they fall with more"
+
+
 def about(board: Board) -> dict[str, Value]:
     """What holds for the whole board, as columns of a figure's data."""
     return {
@@ -92,9 +108,13 @@ def measured_on(marks: Marks) -> str:
     return f"{visible(str(marks.only('dataset')))}, {marks.only('images')} test images"
 
 
-def over_text(marks: Marks, prefix: str = "") -> str:
-    """What the intervals of a figure are over: ``95 % intervals over 5 training seeds``."""
-    over, n = f"{prefix}over", f"{prefix}n"
-    units = dict.fromkeys((row[over], row[n]) for row in marks.rows if row[over] is not None)
+def over_text(marks: Marks, *prefixes: str) -> str:
+    """What the intervals of a figure are over: ``95 % intervals over 5 training seeds``.
+
+    Args:
+        prefixes: of the columns of each accuracy; none: the columns have no prefix.
+    """
+    names = [(f"{prefix}over", f"{prefix}n") for prefix in prefixes or ("",)]
+    units = dict.fromkeys((row[over], row[n]) for over, n in names for row in marks.rows if row[over] is not None)
     counts = {unit: [int(n or 0) for other, n in units if other == unit] for unit, _ in units}
     return f"95 % intervals over {' or '.join(f'{range_text(held)} {unit}' for unit, held in counts.items())}"

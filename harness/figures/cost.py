@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import HarnessError, listed
 from harness.events import EpochRecord
-from harness.figures.accuracies import about, accuracy, measured_on, over_text, row_names
+from harness.figures.accuracies import about, accuracy, covered, measured_on, over_text, row_names, uneven_text
 from harness.figures.axes import accuracy_label, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import PASSES, ROOM, Material
@@ -59,7 +59,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         costs = [_cost(material, runs[number], row) for number in numbers]
         ends = {"cost_low": min(costs), "cost_high": max(costs)}
         own = {**about(board), **row_names(board, row), "attack": TITLES.get(column, column), "unit": material.cost}
-        yield {**own, "cost": statistics.fmean(costs), **ends, **found.columns()}
+        yield {**own, "cost": statistics.fmean(costs), **ends, **found.columns(), **covered(board, row, column)}
 
 
 def _refuse_two_machines(runs: Sequence[RunRecord]) -> None:
@@ -115,7 +115,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     unit = str(marks.only("unit"))
     axes.set_xlabel(TITLES_OF_COSTS[unit])
     axes.set_ylabel(accuracy_label(marks.only("attack")))
-    write_caption(canvas, f"{measured_on(marks)}; {over_text(marks)}")
+    write_caption(canvas, f"{measured_on(marks)}; {over_text(marks)}{uneven_text(marks)}")
     draw_spots(canvas, axes, spots)
 
 

@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.figures.accuracies import about, accuracy, measured_on, of_each_network, over_text, row_names
+from harness.figures.accuracies import (
+    about,
+    accuracy,
+    covered,
+    measured_on,
+    of_each_network,
+    over_text,
+    row_names,
+    uneven_text,
+)
 from harness.figures.axes import folded, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -17,6 +26,7 @@ from harness.leaderboard.ranking import read_verdicts
 
 MEAN, NETWORK = "mean", "network"
 PANELS = 5  # side by side
+TINY = 5.0  # points: of networks that lie below the axis
 
 
 def _data(material: Material) -> Marks:
@@ -32,10 +42,11 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
             if found is None:
                 continue
             own = {**about(board), **row_names(board, row), "attack": title}
-            yield {**own, "mark": MEAN, "train_seed": None, **found.columns()}
+            yield {**own, "mark": MEAN, "train_seed": None, **found.columns(), **covered(board, row, column)}
             networks = list(of_each_network(board, row, column, verdicts))
             for seed, percent in networks if len(networks) > 1 else []:
                 alone = {"value": percent, "low": None, "high": None, "over": None, "n": None}
+                alone |= {"evaluations": None, "evaluations_most": None}
                 yield {**own, "mark": NETWORK, "train_seed": seed, **alone}
 
 
@@ -73,10 +84,16 @@ def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -
     for row in rows:
         if not any(mark["row"] == row for mark in means):
             axes.text(0.03, rows.index(row), "-", transform=axes.get_yaxis_transform(), va="center", color=QUIET)
+    means_of, below = {mark["row"]: mark for mark in means}, dict[int, list[str]]()
     for mark in seeds:
         value, place, look = number(mark, "value"), rows.index(mark["row"]), look_of(str(mark["method"]))
         if shown.shows(value):
             axes.plot([value], [place + 0.3], ".", color=look.colour, markersize=3, markeredgewidth=0, alpha=0.7)
+        elif shown.shows(number(means_of[mark["row"]], "value")):  # else the mean is written there
+            below.setdefault(place, []).append(f"{value:.1f}")
+    for place, values in below.items():
+        drawn = {"transform": axes.get_yaxis_transform(), "va": "center", "color": QUIET, "fontsize": TINY}
+        axes.text(0.03, place + 0.3, f"◂ {', '.join(values)}", **drawn)
     axes.set_title(str(attack))
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
@@ -84,9 +101,13 @@ def _draw_panel(axes: Any, marks: Marks, attack: Value, rows: Sequence[Value]) -
     percent_ticks(axes.xaxis)
 
 
+def _means(marks: Marks) -> Marks:
+    return Marks.of(marks.where(mark=MEAN))
+
+
 def _caption(marks: Marks) -> str:
     dots = "; dots: the networks" if NETWORK in marks.distinct("mark") else ""
-    return f"{measured_on(marks)}; accuracy in %; bars: {over_text(marks)}{dots}"
+    return f"{measured_on(marks)}; accuracy in %; bars: {over_text(marks)}{dots}{uneven_text(_means(marks))}"
 
 
 METHODS = Plot(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError
-from harness.figures.accuracies import about, accuracy, measured_on, over_text, row_names
+from harness.figures.accuracies import about, accuracy, covered, measured_on, over_text, row_names, uneven_text
 from harness.figures.axes import NATURAL, accuracy_label, percent_ticks, window, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import ROOM, Material
@@ -36,7 +36,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
                 " or harness evaluate attacks it; or name the other rows with --method"
             )
         own = {**about(board), **row_names(board, row), "attack": TITLES.get(robust, robust)}
-        yield {**own, **across.columns("natural_"), **up.columns("robust_")}
+        yield {**own, **across.columns("natural_"), **up.columns("robust_"), **covered(board, row, robust)}
 
 
 def _draw(marks: Marks, canvas: Canvas) -> None:
@@ -58,7 +58,7 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     percent_ticks(axes.xaxis, 6)
     axes.set_xlabel(accuracy_label(NATURAL))
     axes.set_ylabel(accuracy_label(marks.only("attack")))
-    write_caption(canvas, f"{measured_on(marks)}; {over_text(marks, 'robust_')}")
+    write_caption(canvas, f"{measured_on(marks)}; {over_text(marks, 'natural_', 'robust_')}{uneven_text(marks)}")
     draw_spots(canvas, axes, spots)
 
 

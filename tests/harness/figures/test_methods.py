@@ -10,6 +10,8 @@ from scipy import stats
 
 from harness.figures.marks import number
 from harness.figures.methods import METHODS
+from harness.figures.plot import Plot
+from harness.figures.trade_off import TRADE_OFF
 from harness.store.store import Store
 from tests import stores
 from tests.harness.figures import made
@@ -113,3 +115,36 @@ def test_a_method_far_below_is_written_at_the_end_of_the_axis(board: tuple[Store
         (mean,) = marks.where(row="standard", attack="pgd", mark="mean")
         assert [text.get_text() for text in pgd.texts] == [f"◂ {mean['value']:.1f}"]
         assert pgd.get_xlim()[0] > number(mean, "value")
+
+
+def test_a_network_far_below_its_row_is_written_at_the_end_of_the_axis(store: Store) -> None:
+    """Of five networks one collapsed: it lies below Student's interval, which the axis holds, and has no dot."""
+    stores.see_protocol(store, {"pgd": made.SETTINGS["pgd"]}, made.TRAINING)
+    counts = {"sat": [36, 36, 36, 36, 8], "trades": [36, 35, 36, 35, 36], "standard": [0, 0, 0, 0, 0]}
+    for method, of_networks in counts.items():
+        for seed, count in enumerate(of_networks):
+            run = stores.start(store, stores.make_spec(method=method, training=made.TRAINING, train_seed=seed))
+            kept = stores.add_checkpoint(store, run, epoch=3)
+            store.end_run(run.id)
+            stores.add_evaluation(store, kept, "pgd", made.SETTINGS["pgd"], stores.right(count, 40))
+    marks = METHODS.data(made.material(store))
+    with made.drawn(METHODS, marks) as canvas:
+        panel = canvas.axes[0]
+        assert panel.get_xlim()[0] > 20
+        assert sorted(text.get_text() for text in panel.texts) == ["◂ 0.0", "◂ 20.0"]
+
+
+@pytest.mark.parametrize("plot", [METHODS, TRADE_OFF], ids=lambda plot: plot.name)
+def test_worst_cases_of_more_evaluations_are_told_from_others(store: Store, plot: Plot) -> None:
+    """One network of three has a PGD seed more: its worst case is of 7 evaluations, and that of the others of 6."""
+    known = made.fill(store, methods=["sat", "trades"])
+    for seeds, said in (((), ""), ((3,), "worst cases of 6-7 evaluations a network, and they fall with more")):
+        for seed in seeds:
+            kept = store.run(1).checkpoint("last")
+            assert kept is not None
+            stores.add_evaluation(store, kept, "pgd", made.SETTINGS["pgd"], known["sat", 0, "pgd", 0], seed=seed)
+        marks = plot.data(made.material(store, sort="worst_case"))
+        with made.drawn(plot, marks) as canvas:
+            caption = canvas.get_supxlabel().replace("\n", " ")
+        assert caption.endswith(said)
+        assert ("worst cases" in caption) == bool(said)

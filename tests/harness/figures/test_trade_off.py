@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.figures.marks import number
 from harness.figures.trade_off import TRADE_OFF
 from harness.store.store import Store
+from tests import stores
 from tests.harness.figures import made
 
 COUNTS = """
@@ -69,3 +70,20 @@ def test_natural_accuracy_is_no_robust_accuracy(board: tuple[Store, made.Known])
     store, _ = board
     with pytest.raises(HarnessError, match="give --attack pgd"):
         TRADE_OFF.data(made.material(store, sort="natural"))
+
+
+def test_the_caption_speaks_of_the_intervals_of_both_axes(store: Store) -> None:
+    """Natural accuracy of three networks, of which one was attacked: one interval is over seeds, one over images."""
+    stores.see_protocol(store, made.SETTINGS, made.TRAINING)
+    for seed in range(3):
+        run = stores.start(store, stores.make_spec(training=made.TRAINING, train_seed=seed))
+        kept = stores.add_checkpoint(store, run, epoch=3)
+        store.end_run(run.id)
+        for attack in ("natural", "pgd" if seed == 0 else "cw"):
+            stores.add_evaluation(store, kept, attack, made.SETTINGS[attack], stores.right(30 + seed, 40))
+    marks = TRADE_OFF.data(made.material(store, sort="pgd"))
+    (row,) = marks.rows
+    assert (row["natural_over"], row["robust_over"]) == ("training seeds", "test images")
+    with made.drawn(TRADE_OFF, marks) as canvas:
+        caption = canvas.get_supxlabel().replace("\n", " ")
+    assert caption.endswith("95 % intervals over 3 training seeds or 40 test images")
