@@ -81,7 +81,7 @@ class Step:
         """Count a quantity of single images, such as their weights, in equal bins over the epoch.
 
         Like ``log``, it never waits for the device. A bin holds its lower edge, and the last one both. Values below
-        ``low`` count in the first bin, values above ``high`` in the last.
+        ``low`` count in the first bin, values above ``high`` in the last, NaN in none; the run's log tells of NaN.
 
         Args:
             values: ``(batch,)`` real numbers, without gradient.

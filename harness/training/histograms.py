@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 from torch import Tensor
 
 from harness.events import Histogram
 from harness.plugin.method import Bins
+
+log = logging.getLogger("harness.training")
 
 
 class OtherBins(Exception):
@@ -17,27 +21,33 @@ class Histograms:
     """Histograms of what a method counts in an epoch, by name."""
 
     def __init__(self) -> None:
-        self._counted: dict[str, tuple[Bins, Tensor, Tensor]] = {}  # bins, their inner edges, the counts
+        self._counted: dict[str, tuple[Bins, Tensor, Tensor]] = {}  # bins, inner edges, counts, of NaN last
 
     def add(self, name: str, values: Tensor, bins: Bins) -> None:
-        """Count one batch's values.
+        """Count one batch's values, in no bin those that are NaN.
 
         Raises:
             OtherBins: the name was counted in other bins before.
         """
         if name not in self._counted:
             edges = torch.linspace(bins.low, bins.high, bins.number + 1, dtype=torch.float64, device=values.device)
-            counts = torch.zeros(bins.number, dtype=torch.int64, device=values.device)
+            counts = torch.zeros(bins.number + 1, dtype=torch.int64, device=values.device)
             self._counted[name] = bins, edges[1:-1].contiguous(), counts
         known, inner, counts = self._counted[name]
         if bins != known:
             raise OtherBins
-        places = torch.bucketize(values.detach().double(), inner, right=True)
+        numbers = values.detach().double()
+        places = torch.where(numbers.isnan(), bins.number, torch.bucketize(numbers, inner, right=True))
         counts.index_add_(0, places, torch.ones_like(places))
 
     def read(self) -> tuple[Histogram, ...]:
-        """The histograms, by name. Waits for the device."""
-        return tuple(
-            Histogram(name, bins.low, bins.high, tuple(counts.tolist()))
-            for name, (bins, _, counts) in sorted(self._counted.items())
-        )
+        """The histograms, by name; a warning says how many values were NaN. Waits for the device."""
+        found = []
+        for name, (bins, _, counts) in sorted(self._counted.items()):
+            *held, nan = counts.tolist()
+            if nan:
+                log.warning(
+                    "%d of %d values of %s are NaN, and are in no bin of its histogram", nan, sum(held) + nan, name
+                )
+            found.append(Histogram(name, bins.low, bins.high, tuple(held)))
+        return tuple(found)

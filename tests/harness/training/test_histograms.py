@@ -58,6 +58,14 @@ def test_edges_and_values_beyond_the_range_by_hand(values: list[float], counts: 
     assert counted.read() == (Histogram("value", 0.0, 1.0, counts),)
 
 
+def test_nan_is_in_no_bin_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    counted = Histograms()
+    counted.add("value", torch.tensor([0.1, math.nan, 0.9, math.nan]), Bins(0.0, 1.0, 4))
+    counted.add("other", torch.tensor([0.1]), Bins(0.0, 1.0, 4))
+    assert [histogram.counts for histogram in counted.read()] == [(1, 0, 0, 0), (1, 0, 0, 1)]
+    assert caplog.messages == ["2 of 4 values of value are NaN, and are in no bin of its histogram"]
+
+
 def test_whole_numbers_have_a_bin_each() -> None:
     """As GAIRAT counts its steps to flip: 0 to 3 in four bins around them."""
     counted = Histograms()
