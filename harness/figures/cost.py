@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.errors import HarnessError, listed
 from harness.events import EpochRecord
@@ -63,13 +64,20 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
 
 
 def _refuse_two_machines(runs: Sequence[RunRecord]) -> None:
-    """Raise HarnessError if the runs were trained in two places: their seconds cannot be compared."""
-    places = {f"{place.get('device')} of {place.get('host')}" for run in runs for place in every_place(run.provenance)}
+    """Raise HarnessError if the runs were trained in two places, or by two numbers of threads of a CPU."""
+    places = {_place(place) for run in runs for place in every_place(run.provenance)}
     if len(places) > 1:
         raise HarnessError(
-            f"seconds on two machines cannot be compared: {', '.join(sorted(places))}; draw --cost passes, or name rows"
-            " of one machine with --method"
+            "seconds on two machines, or of two numbers of threads, cannot be compared:"
+            f" {'; '.join(sorted(places))}; draw --cost passes, or name rows of one machine with --method"
         )
+
+
+def _place(place: Mapping[str, Any]) -> str:
+    """Where seconds can be compared: ``cpu of HOST, threads: 2``."""
+    device = str(place.get("device"))
+    threads = f", threads: {place['threads']}" if device == "cpu" and "threads" in place else ""
+    return f"{device} of {place.get('host')}{threads}"
 
 
 def _cost(material: Material, run: RunRecord, row: Row) -> float:

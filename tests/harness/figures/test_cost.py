@@ -81,7 +81,7 @@ def test_seconds_are_the_mean_and_the_range_over_networks(store: Store) -> None:
 def test_seconds_of_two_machines_are_refused_and_passes_are_not(store: Store) -> None:
     train(store, "sat", 1.0)
     train(store, "standard", 1.0, host="there")
-    with pytest.raises(HarnessError, match="cpu of here, cpu of there; draw --cost passes"):
+    with pytest.raises(HarnessError, match="cpu of here; cpu of there; draw --cost passes"):
         COST.data(seconds(store))
     assert len(COST.data(made.material(store)).rows) == 2
     assert len(COST.data(seconds(store, methods=("sat",))).rows) == 1
@@ -89,7 +89,14 @@ def test_seconds_of_two_machines_are_refused_and_passes_are_not(store: Store) ->
 
 def test_a_training_that_went_on_elsewhere_is_of_two_machines(store: Store) -> None:
     train(store, "sat", 1.0, also=[{"host": "here", "device": "cuda"}])
-    with pytest.raises(HarnessError, match="cpu of here, cuda of here"):
+    with pytest.raises(HarnessError, match="cpu of here; cuda of here"):
+        COST.data(seconds(store))
+
+
+def test_seconds_of_two_numbers_of_threads_are_refused(store: Store) -> None:
+    train(store, "sat", 1.0, threads=1)
+    train(store, "standard", 1.0, threads=2)
+    with pytest.raises(HarnessError, match="cpu of here, threads: 1; cpu of here, threads: 2; draw --cost passes"):
         COST.data(seconds(store))
 
 
