@@ -20,7 +20,7 @@ def lowest_groups(values: Sequence[float], share: float = SHARE) -> list[bool]:
     counts = sorted(Counter(values).items())
     if len(counts) < 2:
         return [False] * len(values)
-    asked = math.ceil(round(share * len(values), 9))  # rounded: 0.07 * 100 is 7.000000000000001
+    asked = asked_of(len(values), share)
     taken, border, best = 0, counts[0][0], len(values)
     for value, count in counts:
         taken += count
@@ -28,3 +28,8 @@ def lowest_groups(values: Sequence[float], share: float = SHARE) -> list[bool]:
         if away < best:
             border, best = value, away
     return [value <= border for value in values]
+
+
+def asked_of(images: int, share: float = SHARE) -> int:
+    """How many of so many images are asked for, which is the set's size where all values differ."""
+    return math.ceil(round(share * images, 9))  # rounded: 0.07 * 100 is 7.000000000000001
