@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from harness.figures.accuracies import over_text
@@ -10,7 +9,7 @@ from harness.figures.axes import percent_ticks, window, write_caption
 from harness.figures.curves import ACCURACY, BEGINS
 from harness.figures.marks import Marks, Value, number
 from harness.figures.plot import Canvas
-from harness.figures.style import COLUMN, LINES, QUIET, look_of
+from harness.figures.style import COLUMN, QUIET, line_styles, look_of
 
 FEW = 12  # epochs: of more, not every one gets a marker
 
@@ -22,12 +21,13 @@ def draw_curves(marks: Marks, canvas: Canvas) -> None:
 
     panels = marks.distinct("panel")
     rows = marks.distinct("row")
+    styles = line_styles([str(marks.where(row=row)[0]["method"]) for row in rows])
     points = marks.where(mark=ACCURACY)
     ends = [(number(mark, "low"), number(mark, "high")) for mark in points]
     shown = window([number(mark, "value") for mark in points], ends, whole=True)
     for axes, panel in zip(canvas.subplots(1, len(panels), sharey=True, squeeze=False).flat, panels, strict=True):
-        for row in rows:
-            _draw_line(axes, marks, panel, row, _line(marks, rows, row))
+        for row, style in zip(rows, styles, strict=True):
+            _draw_line(axes, marks, panel, row, style)
         for begins in dict.fromkeys(number(mark, "epoch") for mark in marks.where(panel=panel, mark=BEGINS)):
             axes.axvline(begins, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
         axes.set_title(str(panel))
@@ -49,13 +49,6 @@ def _draw_line(axes: Any, marks: Marks, panel: Value, row: Value, style: str) ->
     axes.fill_between(epochs, low, high, color=look.colour, alpha=0.15, linewidth=0)
     drawn = {"color": look.colour, "marker": look.marker, "markevery": every, "markersize": 3.5, "linestyle": style}
     axes.plot(epochs, values, label=str(row), **drawn)
-
-
-def _line(marks: Marks, rows: Sequence[Value], row: Value) -> str:
-    """The style of a training's line; it differs between trainings of one method."""
-    methods = {other: marks.where(row=other)[0]["method"] for other in rows}
-    alike = [other for other in rows if methods[other] == methods[row]]
-    return LINES[alike.index(row) % len(LINES)]
 
 
 def _caption(marks: Marks) -> str:

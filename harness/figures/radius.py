@@ -12,7 +12,7 @@ from harness.figures.axes import NATURAL, percent_ticks, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
-from harness.figures.style import COLUMN, LINES, QUIET, SMALL, look_of
+from harness.figures.style import COLUMN, QUIET, SMALL, line_styles, look_of
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import full_name
 from harness.leaderboard.columns import WORST_CASE
@@ -108,6 +108,11 @@ def _number(row: Row) -> str:
     return f"{row.runs[0]}:{row.checkpoint}" if row.runs else "MODEL"
 
 
+def _listed(name: str) -> str:
+    """A name as a legend lists it: matplotlib would leave out one that begins with ``_``, such as a model's."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def _draw(marks: Marks, canvas: Canvas) -> None:
     rows = marks.distinct("row")
     within = len(rows) <= NAMES_WITHIN
@@ -115,19 +120,19 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     axes = canvas.subplots()
     levels = marks.only("norm") == LINF
     scale = 255 if levels else 1
+    lines = line_styles([str(marks.where(row=row)[0]["method"]) for row in rows])
     for place, row in enumerate(rows):
         held = marks.where(row=row)
         look = look_of(str(held[0]["method"]))
         style = {"color": look.colour, "marker": look.marker, "markeredgecolor": "white"}
-        before = {mark["row"] for mark in marks.where(method=held[0]["method"]) if rows.index(mark["row"]) < place}
-        style["linestyle"] = LINES[len(before) % len(LINES)]
+        style |= {"linestyle": lines[place], "label": _listed(str(row))}
         x = [scale * number(mark, "radius") for mark in held]
         y = [number(mark, "value") for mark in held]
         ends = [
             [number(mark, "value") - number(mark, "low") for mark in held],
             [number(mark, "high") - number(mark, "value") for mark in held],
         ]
-        axes.errorbar(x, y, yerr=ends, label=str(row), elinewidth=0.8, zorder=3 + (len(rows) - place) / 100, **style)
+        axes.errorbar(x, y, yerr=ends, elinewidth=0.8, zorder=3 + (len(rows) - place) / 100, **style)
     axes.set_ylim(-2, 102)
     axes.set_xlim(left=-0.02 * max(scale * number(mark, "radius") for mark in marks.rows))
     if (epsilon := marks.only("epsilon")) is not None:

@@ -72,7 +72,7 @@ def draw_recorded(axes: Any, marks: Sequence[Mapping[str, Value]], early: Sequen
                     axes.plot(x, y, color=look.colour, marker=look.marker, markersize=3.5, markeredgecolor="white")
                 else:
                     axes.plot(x, y, color=look.colour, linestyle=(0, (3, 2)), linewidth=0.9, zorder=1.5)
-    methods = Counter(method for _, method in {(mark["row"], mark["method"]) for mark in marks})
+    looks = Counter(look_of(str(method)) for _, method in {(mark["row"], mark["method"]) for mark in marks})
     for epoch in early:
         axes.axvline(epoch, color=QUIET, linewidth=0.6, zorder=1)
         axes.text(epoch, 0.02, " early", transform=axes.get_xaxis_transform(), fontsize=SMALL, color=QUIET)
@@ -82,7 +82,7 @@ def draw_recorded(axes: Any, marks: Sequence[Mapping[str, Value]], early: Sequen
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch")
     axes.set_ylabel(accuracy_label(marks[0]["attack"], "\n"))
-    if max(methods.values()) > 1:  # rows of one method share colour and marker
+    if max(looks.values()) > 1:  # such as rows of one method
         write_names(axes.figure, axes, list(_ends(marks)))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +82,7 @@ LOOKS: Mapping[str, Appearance] = {
     "lrat": Appearance("#aa4499", "D"),
     "lrat-trades": Appearance("#56b4e9", "d"),
 }
-LINES = ("-", "--", ":", "-.")  # of the rows of one method, which share colour and marker
+LINES = ("-", "--", ":", "-.")  # of the rows that share colour and marker
 _OTHER_COLOURS = ("#882255", "#332288", "#117733", "#999933", "#44aa99", "#88ccee", "#661100")
 _OTHER_MARKERS = ("p", "h", "<", ">", "*", "H", "8")
 
@@ -93,6 +94,19 @@ def look_of(method: str) -> Appearance:
     value = int(hashlib.sha256(method.encode()).hexdigest()[:8], 16)
     colour, marker = value % len(_OTHER_COLOURS), value // len(_OTHER_COLOURS) % len(_OTHER_MARKERS)
     return Appearance(_OTHER_COLOURS[colour], _OTHER_MARKERS[marker])
+
+
+def line_styles(methods: Sequence[str]) -> list[str]:
+    """The style of each row's line, given its method: rows of one look, of one method or of two, have different lines.
+
+    Few colours and markers are left for methods that do not ship, so two of these may share both.
+    """
+    before: Counter[Appearance] = Counter()
+    styles = []
+    for look in map(look_of, methods):
+        styles.append(LINES[before[look] % len(LINES)])
+        before[look] += 1
+    return styles
 
 
 def require_matplotlib() -> None:

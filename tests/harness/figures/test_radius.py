@@ -10,6 +10,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.figures.marks import Marks
 from harness.figures.radius import RADIUS
+from harness.figures.style import look_of
 from harness.store.store import Store
 from tests import stores
 from tests.harness.figures import made
@@ -124,3 +125,23 @@ def test_lines_go_through_the_rows_and_the_radius_is_in_units_of_a_level(store: 
             ends = [segment[:, 1] for segment in line.lines[2][0].get_segments()]
             assert made.rounded(ends) == made.rounded((m["low"], m["high"]) for m in held)
         assert axes.get_xlabel() == "L∞ radius, in 1/255"
+
+
+def test_every_row_is_in_the_legend_and_differs_from_the_others(store: Store) -> None:
+    """The first two methods share colour and marker; matplotlib lists no label that begins with an underscore."""
+    names = ["mine6", "mine12", "_mine"]
+    assert look_of(names[0]) == look_of(names[1])
+    stores.see_protocol(store, made.SETTINGS, made.TRAINING)
+    for number, method in enumerate(names, 1):
+        run = stores.start(store, stores.make_spec(method=method, training=made.TRAINING))
+        stores.add_checkpoint(store, run, epoch=3)
+        store.end_run(run.id)
+        sweep(store, {0.1: 30 + number, 0.2: 20 + number, 0.4: 10}, run=number)
+    marks = RADIUS.data(made.material(store))
+    with made.drawn(RADIUS, marks) as canvas:
+        (axes,) = canvas.axes
+        listed = axes.get_legend()
+        assert sorted(text.get_text().strip() for text in listed.get_texts()) == sorted(names)
+        lines = [handle.lines[0] for handle in axes.get_legend_handles_labels()[0]]
+        looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}
+    assert len(looks) == 3
