@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from harness.errors import visible
 from harness.figures.marks import Marks, Value, number
 from harness.leaderboard.board import Board, Row
-from harness.leaderboard.cells import full_name, range_text
+from harness.leaderboard.cells import MADE_ELSEWHERE, full_name, range_text
 from harness.leaderboard.columns import TITLES, WORST_CASE, VerdictsById
+from harness.leaderboard.legend import ELSEWHERE
 from harness.statistics.figures import t_interval, wilson
 
 TRAINING_SEEDS, TEST_IMAGES = "training seeds", "test images"
@@ -104,8 +105,10 @@ def row_names(board: Board, row: Row) -> dict[str, Value]:
 
 
 def measured_on(marks: Marks) -> str:
-    """On what a figure's accuracies were measured: ``digits, 360 test images``."""
-    return f"{visible(str(marks.only('dataset')))}, {marks.only('images')} test images"
+    """On what a figure's accuracies were measured: ``digits, 360 test images``; and what the sign of a name means."""
+    elsewhere = any(MADE_ELSEWHERE in str(row) for row in marks.distinct("row"))
+    meaning = f"; {MADE_ELSEWHERE} {ELSEWHERE}" if elsewhere else ""
+    return f"{visible(str(marks.only('dataset')))}, {marks.only('images')} test images{meaning}"
 
 
 def over_text(marks: Marks, *prefixes: str) -> str:

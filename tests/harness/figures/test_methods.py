@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from typing import Any
 
 import pytest
 from scipy import stats
@@ -148,3 +149,15 @@ def test_worst_cases_of_more_evaluations_are_told_from_others(store: Store, plot
             caption = canvas.get_supxlabel().replace("\n", " ")
         assert caption.endswith(said)
         assert ("worst cases" in caption) == bool(said)
+
+
+def test_the_sign_of_a_model_from_elsewhere_is_explained(store: Store) -> None:
+    made.fill(store, methods=["sat"], seeds=[0])
+    alone = METHODS.data(made.material(store))
+    facts: dict[str, Any] = {key: {} for key in ("network_settings", "network_departures", "provenance")}
+    model = store.see_model("theirs", stores.DIGITS, sha256="e" * 64, network="smallcnn", parameters=9, **facts)
+    stores.add_evaluation(store, model.checkpoint, "pgd", made.SETTINGS["pgd"], stores.right(10, 40))
+    for marks, said in ((alone, False), (METHODS.data(made.material(store)), True)):
+        with made.drawn(METHODS, marks) as canvas:
+            caption = canvas.get_supxlabel().replace("\n", " ")
+        assert ("† not trained under the protocol: a model from elsewhere" in caption) == said
