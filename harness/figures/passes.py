@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.errors import HarnessError, SettingError
+from harness.errors import HarnessError, SettingError, visible
 from harness.figures.marks import Marks, Value
 from harness.figures.material import Material
 from harness.figures.trainings import Siblings, trainings
@@ -95,7 +95,7 @@ def passed_text(marks: Marks) -> str:
     part = {"train": "training", "test": "test"}[str(marks.only("part"))]
     first = [marks.where(row=row)[0] for row in marks.distinct("row")]
     seeds = ", ".join(f"{mark['train_seed']} ({mark['row']})" for mark in first)
-    return f"{marks.only('images')} {part} images of {marks.only('dataset')}; training seeds: {seeds}"
+    return f"{marks.only('images')} {part} images of {visible(str(marks.only('dataset')))}; training seeds: {seeds}"
 
 
 def _checkpoint(material: Material, run: RunRecord) -> CheckpointRecord:
