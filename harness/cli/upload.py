@@ -32,7 +32,8 @@ def upload(
     facts = read_facts(run_id, model)
     command = f"harness upload {run_id} --to {repository}"
     plugins = tuple(model.plugins or ())
-    files = hub_files(facts, model.runs_dir, command=command, plugins=plugins, repository=repository)
+    where = {"repository": repository, "revision": branch}
+    files = hub_files(facts, model.runs_dir, command=command, plugins=plugins, **where)
     if dry_run:
         for name, content in files.items():
             print(f"{name}: {len(content):,} bytes")

@@ -10,7 +10,7 @@ from harness.events import Finding
 from harness.hub.facts import CardFacts, CardFigure
 from harness.hub.front_matter import front_matter
 from harness.hub.markup import cells_table, code_span, fenced, settings_span
-from harness.hub.names import LOADER, SETTINGS, WEIGHTS
+from harness.hub.names import LOADER, MAIN, SETTINGS, WEIGHTS
 from harness.leaderboard.board import Board
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import TITLES
@@ -22,11 +22,12 @@ from harness.store.records import ExaminationRecord
 _PRIVATE = ("host", "sources")  # of a provenance: the machine's name, and paths on it
 
 
-def model_card(facts: CardFacts, repository: str | None = None) -> str:
+def model_card(facts: CardFacts, repository: str | None = None, revision: str = MAIN) -> str:
     """The whole card.
 
     Args:
         repository: where the model will be on the Hub, ``OWNER/NAME``; None: the card does not say how to download it.
+        revision: the branch of the repository. The card names it: another branch may have other weights.
     """
     run = facts.run
     title = f"# {code_span(run.method)}, {code_span(run.network)}, {code_span(run.dataset.name)}"
@@ -42,7 +43,7 @@ def model_card(facts: CardFacts, repository: str | None = None) -> str:
         *_checks(facts.examinations),
         *_training(facts),
         *_code(facts),
-        *_loading(facts, repository),
+        *_loading(facts, repository, revision),
         "## Licence",
         f"{code_span(facts.licence)}, chosen by who published the model." if facts.licence else "None was chosen.",
         "## Citation",
@@ -195,11 +196,13 @@ def _place(place: Mapping[str, Any]) -> str:
     return settings_span({key: value for key, value in place.items() if key not in _PRIVATE})
 
 
-def _loading(facts: CardFacts, repository: str | None) -> Iterator[str]:
+def _loading(facts: CardFacts, repository: str | None, revision: str) -> Iterator[str]:
     yield "## How to load it"
     code = ["import sys", ""]
     if repository is not None:
-        code += ["from huggingface_hub import snapshot_download", "", f"folder = snapshot_download({repository!r})"]
+        branch = f", revision={revision!r}" if revision != MAIN else ""
+        code += ["from huggingface_hub import snapshot_download", ""]
+        code += [f"folder = snapshot_download({repository!r}{branch})"]
     else:
         code += ['folder = "."  # where these files are']
     code += ["sys.path.insert(0, folder)", "from load_model import load_model", ""]

@@ -16,7 +16,7 @@ from harness.errors import HarnessError, listed
 from harness.files import atomic_write_bytes, require_writable, writable_directory
 from harness.hub.card import model_card
 from harness.hub.facts import CardFacts
-from harness.hub.names import CARD, LOADER, SETTINGS, WEIGHTS
+from harness.hub.names import CARD, LOADER, MAIN, SETTINGS, WEIGHTS
 from harness.robustbench.loader import loader
 
 
@@ -27,17 +27,18 @@ def hub_files(
     command: str,
     plugins: Sequence[Path] = (),
     repository: str | None = None,
+    revision: str = MAIN,
 ) -> dict[str, bytes]:
     """The files by their names: the card, the weights as the training wrote them, the settings, and a loader.
 
     Args:
         command: the command that makes them, for the head of the loader.
-        repository: where the model will be on the Hub.
+        repository, revision: where the model will be on the Hub, and on which branch.
     Raises:
         HarnessError: the weights are gone or changed, or the network's code has changed since the training, so that
             the loader would refuse them; or huggingface_hub is not installed.
     """
-    card = model_card(facts, repository)
+    card = model_card(facts, repository, revision)
     text = loader(facts.run, facts.checkpoint, Path(WEIGHTS), Path(), command=command)
     return {
         CARD: card.encode(),

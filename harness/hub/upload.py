@@ -13,10 +13,9 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.hub.extra import import_huggingface_hub
-from harness.hub.names import WEIGHTS
+from harness.hub.names import MAIN, WEIGHTS
 from harness.hub.refusals import NOTHING, endpoint_of, redacted, refusal, secrets_in, shown_endpoint
 
-MAIN = "main"
 TIMEOUT_S = 30.0  # without any byte; huggingface_hub itself would wait for ever
 
 

@@ -68,6 +68,12 @@ class TestWhatArrives:
         assert hub.files("me/robust", "main") == {}
         assert hub.files("me/robust", "seed-3").keys() == FILES
 
+    def test_the_card_on_a_branch_downloads_that_branch(self, one_run: OneRun, hub: FakeHub, ends: Ends) -> None:
+        # the branch main may have the weights of another checkpoint
+        ends(f"{UPLOAD} --revision seed-3")
+        card = hub.files("me/robust", "seed-3")["README.md"].decode()
+        assert "snapshot_download('me/robust', revision='seed-3')" in card
+
     def test_a_repository_that_is_there_takes_one_more_commit(self, one_run: OneRun, hub: FakeHub, ends: Ends) -> None:
         hub.repositories["me/robust"] = {"main": {"other.txt": b"kept"}}
         hub.warnings.append("metadata: `datasets` names a data set twice")
