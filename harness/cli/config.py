@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.config_file import Table, said_of
+from harness.cli.config_file import Table, said_of, without_secrets
 from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON
 from harness.cli.sources import given
 from harness.planning.configuration import FILE
-from harness.planning.places import PLACES, PLUGINS, ConfiguredPlaces
+from harness.planning.places import PLACES, PLUGINS, ConfiguredPlaces, place_shown
 from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ def config(*, as_json: bool = AS_JSON) -> None:
 
 def _places(places: ConfiguredPlaces, file: str) -> Iterator[ShownSetting]:
     for place in PLACES:
-        variable, told = os.environ.get(place.variable), places.paths.get(place.key)
+        variable, told = (
+            place_shown(text) if text else text
+            for text in (os.environ.get(place.variable), places.paths.get(place.key))
+        )
         if variable:
             yield ShownSetting(None, place.key, variable, place.variable, told)
         else:
@@ -68,7 +71,7 @@ def _places(places: ConfiguredPlaces, file: str) -> Iterator[ShownSetting]:
 
 def _options(tables: Mapping[tuple[str, ...], Table], file: str) -> Iterator[ShownSetting]:
     for words, table in tables.items():
-        yield from (ShownSetting(" ".join(words), key, value, file) for key, value in table.values())
+        yield from (ShownSetting(" ".join(words), key, without_secrets(value), file) for key, value in table.values())
 
 
 def _table(entries: Iterable[ShownSetting]) -> RenderableType:

@@ -109,8 +109,22 @@ def overruled(places: ConfiguredPlaces, configuration: Configuration, keys: Sequ
     for place in PLACES:
         told, variable = places.paths.get(place.key), os.environ.get(place.variable)
         if place.key in keys and told is not None and variable and _whole(variable) != _whole(told):
-            notes.append(f"{place.variable}={variable} holds, and not {place.key} = {told} of {configuration.name}")
+            shown = place_shown(variable), place_shown(told)
+            notes.append(f"{place.variable}={shown[0]} holds, and not {place.key} = {shown[1]} of {configuration.name}")
     return notes
+
+
+def place_shown(place: str) -> str:
+    """A place for a message: a path as it is, an address without what may be secret in it.
+
+    So a token that stands for a name is left out, too, and so are the values of a query.
+    """
+    scheme, separator, rest = place.partition("://")
+    if not separator or scheme.startswith("sqlite"):
+        return place
+    rest, question, query = rest.partition("?")
+    secret, at, host = rest.rpartition("@")
+    return f"{scheme}://{secret and '***'}{at}{host}{question}{re.sub(r'=[^&]*', '=***', query)}"
 
 
 def _whole(path: str) -> str:

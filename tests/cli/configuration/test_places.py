@@ -120,6 +120,31 @@ class TestTwoSourcesThatDisagree:
         assert ends(f"{command} --quiet")[2] == ""
 
 
+class TestNoPasswordIsTold:
+    """A terminal's text goes into logs and reports of faults."""
+
+    @pytest.fixture(autouse=True)
+    def secrets(self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        address = "postgresql://me:p4ss@w/ord@file-host/board?password=word9"
+        track = '["mlflow:http://t0ken@tracking-host", "mlflow:https://me:p4ss@tracking-host/x?key=word9"]'
+        write(elsewhere, f'db = "{address}"\n[run]\ntrack = {track}')
+        monkeypatch.setenv("HARNESS_DB", "variable.db")
+        self.address = address
+
+    @pytest.mark.parametrize("command", ["config", "config --json", "leaderboard --dataset svhn", "run sat --dry-run"])
+    def test_of_the_file(self, command: str, ends: Ends) -> None:
+        said = "".join(ends(command)[1:])
+        assert "file-host" in said
+        assert not {secret for secret in ("p4ss", "ord@", "t0ken", "word9") if secret in said}
+
+    @pytest.mark.parametrize("command", ["config", "config --json"])
+    def test_of_the_variable(self, command: str, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HARNESS_DB", self.address.replace("file-host", "variable-host"))
+        said = "".join(ends(command)[1:])
+        assert "variable-host" in said
+        assert not {secret for secret in ("p4ss", "ord@", "t0ken", "word9") if secret in said}
+
+
 class TestConfig:
     """``harness config`` shows each setting, its value, and its origin."""
 
