@@ -56,7 +56,7 @@ class CardFacts:
 
     Attributes:
         figures: of every complete evaluation; those of one protocol together, in its order.
-        evaluations: those behind the figures, one for each attack with its settings.
+        evaluations: those behind the figures, of every attack seed.
         unfinished: evaluations that are not complete, and so have no figure.
         examinations: of the checks of rigour; of several with the same settings, the newest.
         bibtex: of the method and its wrappers.
@@ -121,7 +121,7 @@ def card_facts(
         checkpoint=found,
         boards=boards,
         figures=tuple(figures),
-        evaluations=tuple(group[0] for group in groups),
+        evaluations=tuple(e for group in groups for e in group),
         unfinished=tuple(e for e in found.evaluations if not e.complete),
         examinations=_newest(found.examinations),
         bibtex=_bibtex(run, plugins),

@@ -197,6 +197,18 @@ class TestContent:
         for private in ("a-private-host", "/home/me", str(one_run.folder)):
             assert private not in text
 
+    def test_warnings_and_devices_of_every_attack_seed(self, one_run: OneRun) -> None:
+        part = right(20, EXAMPLES)
+        number = add_evaluation(one_run.store, one_run.record, "pgd", PGD, part, seed=3, warnings=("of seed 3 alone",))
+        other = '{"device": "cuda", "host": "another"}'
+        with sqlite3.connect(one_run.folder / "leaderboard.db") as connection:
+            connection.execute("UPDATE evaluations SET provenance = ? WHERE id = ?", (other, number))
+        connection.close()
+        text = card_of(one_run.folder).text
+        assert text.count("- `pgd`: `of seed 3 alone`") == 1
+        assert text.count("- `pgd`: `device=cuda`") == 1
+        assert text.count("- `pgd`: `epsilon=0.2 steps=20 block_size=100`") == 1
+
     def test_a_note_is_published_only_if_the_user_wants_it(self, one_run: OneRun) -> None:
         one_run.store.annotate(one_run.store.run(1), "for the *reviewers*")
         assert "reviewers" not in card_of(one_run.folder).text
