@@ -96,7 +96,9 @@ def _refuse_a_stranger(configuration: Configuration) -> None:
     """Refuse plugins that another user's file names: in a folder that all may write to, anybody can leave one."""
     if configuration.named or configuration.file is None or not hasattr(os, "getuid"):
         return
-    if configuration.file.stat().st_uid not in (os.getuid(), 0):
+    file = configuration.file
+    owners = {file.stat().st_uid, file.lstat().st_uid}  # a stranger's link moves this user's file, and paths beside it
+    if not owners <= {os.getuid(), 0}:
         raise SettingError(
             f"{configuration.name} belongs to another user, and names plugins, which are code that would run as you;"
             f" if you trust it, set {VARIABLE}={configuration.file}, else set {VARIABLE}=none"

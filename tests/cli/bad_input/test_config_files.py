@@ -164,6 +164,24 @@ class TestPluginsOfAStranger:
         assert ends("list methods")[0] == 0
         assert (elsewhere / "imported").exists()
 
+    def test_are_refused_by_a_strangers_link_to_an_own_file(
+        self, ends: Ends, elsewhere: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # paths are relative to the folder of the link, where the stranger leaves another mine.py
+        file = write(tmp_path_factory.mktemp("own"), "plugins = ['mine.py']")
+        write(elsewhere, METHOD, "mine.py")
+        link = elsewhere / "harness.toml"
+        link.symlink_to(file)
+        owner = file.stat().st_uid
+        if owner == 0:
+            os.lchown(link, 12345, -1)
+        else:  # this user may not give a link away
+            held = Path.lstat
+            changed = os.stat_result((*link.lstat()[:4], owner + 1, *link.lstat()[5:]))
+            monkeypatch.setattr(Path, "lstat", lambda path: changed if path == link else held(path))
+        code, _, err = ends("list methods")
+        assert (code, "belongs to another user, and names plugins" in err) == (2, True)
+
     def test_anything_else_that_it_says_counts(
         self, ends: Ends, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
