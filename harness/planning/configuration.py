@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingError
+from harness.files import expanded
 from harness.protocols.toml_file import parse_toml, read_toml
 
 VARIABLE = "HARNESS_CONFIG"
@@ -44,7 +45,7 @@ class Configuration:
     def beside(self, text: str) -> str:
         """A path that the configuration says: relative to the folder of its file."""
         assert self.file is not None
-        return os.path.normpath(self.file.parent / Path(text).expanduser())
+        return os.path.normpath(self.file.parent / expanded(text))
 
 
 def file_shown(file: Path) -> str:
@@ -62,7 +63,7 @@ def read_configuration() -> Configuration:
     if named is not None:
         if named.strip().lower() in NO_FILE:
             return Configuration()
-        file = Path(named).expanduser().absolute()
+        file = expanded(named).absolute()
         whole = read_toml(file, f"the configuration {named}, which {VARIABLE} names,")
         return Configuration(file, _own(whole, file) if file.name == PROJECT_FILE else whole, named=True)
     return next(_found(), Configuration())

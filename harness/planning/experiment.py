@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingError, UnknownName
+from harness.files import expanded
 from harness.planning.experiment_protocol import BASE, protocol_texts
 from harness.planning.request import RunRequest
 from harness.protocols.toml_file import read_toml
@@ -216,4 +217,7 @@ def _beside(file: Path, dataset: str) -> str:
     """A data set; the path of a folder is relative to the experiment's folder."""
     if not dataset.startswith(FOLDER) or dataset == FOLDER:
         return dataset
-    return FOLDER + str(file.parent / Path(dataset.removeprefix(FOLDER)).expanduser())
+    try:
+        return FOLDER + str(file.parent / expanded(dataset.removeprefix(FOLDER)))
+    except SettingError as error:
+        raise SettingError(f"{file}: {error}") from None

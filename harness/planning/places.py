@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import SettingError, UnknownName
+from harness.files import expanded
 from harness.planning.configuration import VARIABLE, Configuration, read_configuration
 
 PLUGINS = "plugins"
@@ -130,7 +131,7 @@ def place_shown(place: str) -> str:
 
 
 def _whole(path: str) -> str:
-    return path if "://" in path else str(Path(path).expanduser().resolve())
+    return path if "://" in path else str(expanded(path).resolve())
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,20 @@ class TestAFileThatCannotBeRead:
         assert ends("runs")[0] == 0
 
 
+class TestTheHomeOfAUserWhoDoesNotExist:
+    @pytest.mark.parametrize(
+        "text", ["db = '~no-such-user/x'", "plugins = ['~no-such-user/x']", "[leaderboard]\nout = '~no-such-user/x'"]
+    )
+    def test_in_a_file(self, refusal: Refused, elsewhere: Path, text: str) -> None:
+        write(elsewhere, text)
+        assert "~no-such-user/x is refused: there is no user no-such-user; write" in refusal("leaderboard")
+
+    @pytest.mark.parametrize("variable", ["HARNESS_CONFIG", "HARNESS_DB"])
+    def test_in_a_variable(self, refusal: Refused, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+        monkeypatch.setenv(variable, "~no-such-user/x")
+        assert "there is no user no-such-user" in refusal("leaderboard")
+
+
 class TestPluginsOfAStranger:
     """A file that nobody named, of another user, must not make this user import code."""
 

@@ -46,6 +46,10 @@ def test_a_good_one_is_taken(elsewhere: Path) -> None:
         (GOOD + "seeds = 5.0", ["seeds = 5.0 is refused"]),
         (GOOD + "limit = true", ["limit = True is refused: it must be a whole number"]),
         (GOOD + "checks = 0", ["checks = 0 is refused: it must be true or false"]),
+        (
+            "methods = ['sat']\ndatasets = ['folder:~no-such-user/x']",
+            ["~no-such-user/x is refused: there is no user no-such-user"],
+        ),
         (GOOD + "class-order = ['a']", ["class-order = ['a'] is refused"]),
         ("methods = 'sat'", ["methods = 'sat' is refused: it must be a list of names"]),
         ("methods = [5]", ["methods = [5] is refused"]),
