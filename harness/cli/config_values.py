@@ -7,10 +7,9 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from harness.errors import SettingError, UnknownName
-from harness.planning.configuration import Configuration
+from harness.planning.configuration import Configuration, class_order_beside
 
 FOLDER = "folder:"  # a data set of images in a folder
-ORDERS = ("auto", "names", "numbers")  # of classes; anything else is a list, or a file
 RULES = {
     bool: "true or false",
     int: "a whole number",
@@ -83,13 +82,6 @@ def _located(key: str, value: Any, kind: Any, configuration: Configuration) -> A
         return configuration.beside(text)
     if key == "dataset" and text.startswith(FOLDER) and text != FOLDER:
         return FOLDER + configuration.beside(text.removeprefix(FOLDER))
-    if key == "class-order" and text not in ORDERS and _is_file(configuration.beside(text)):
-        return configuration.beside(text)
+    if key == "class-order" and configuration.file is not None:
+        return class_order_beside(text, configuration.file.parent)
     return text
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except OSError:  # a list of classes, longer than a file name may be
-        return False

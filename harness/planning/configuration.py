@@ -19,6 +19,7 @@ from harness.protocols.toml_file import parse_toml, read_toml
 VARIABLE = "HARNESS_CONFIG"
 FILE, PROJECT_FILE = "harness.toml", "pyproject.toml"
 NO_FILE = ("", "none")
+ORDERS = ("auto", "names", "numbers")  # of classes; anything else is a list, or a file
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,15 @@ class Configuration:
 def file_shown(file: Path) -> str:
     """A file for a message: its name if it is in the working directory, else its path."""
     return file.name if file.parent in _folders()[:1] else str(file)
+
+
+def class_order_beside(text: str, folder: Path) -> str:
+    """An order of classes that a file in this folder says: a path if it names a file of classes that stands there."""
+    try:
+        file = Path(os.path.normpath(folder / expanded(text)))
+        return str(file) if text not in ORDERS and file.is_file() else text
+    except (OSError, SettingError):  # a list of classes, longer than a file's name may be, or with a strange name
+        return text
 
 
 def read_configuration() -> Configuration:

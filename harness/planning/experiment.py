@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.errors import SettingError, UnknownName
 from harness.files import expanded
+from harness.planning.configuration import class_order_beside
 from harness.planning.experiment_protocol import BASE, protocol_texts
 from harness.planning.request import RunRequest
 from harness.protocols.toml_file import read_toml
@@ -210,7 +211,7 @@ def _shared(file: Path, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]
             value = content[key]
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 raise SettingError(f"{file}: {key} = {value!r} is refused: it must be {rules[kind]}")
-            yield key.replace("-", "_"), value
+            yield key.replace("-", "_"), class_order_beside(value, file.parent) if key == "class-order" else value
 
 
 def _beside(file: Path, dataset: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.planning.experiment import read_experiment
 from harness.store.store import Store
 from tests.cli.conftest import Ends, Harness
 
@@ -197,3 +198,17 @@ def test_paths_are_beside_the_experiment(ends: Ends, elsewhere: Path) -> None:
     assert json.loads(out)["networks"] == json.loads(ends(line)[1])["networks"]
     (elsewhere / "sub/f.toml").write_text('methods = ["sat"]\ndatasets = ["folder:my images"]')
     assert f"there is no folder {elsewhere / 'sub/my images'}" in ends("run sub/f.toml --dry-run")[2]
+
+
+def test_a_file_of_classes_is_beside_the_experiment(elsewhere: Path) -> None:
+    """And not the one of the same name in the working directory, which may have another order."""
+    (elsewhere / "sub").mkdir()
+    for folder in (elsewhere, elsewhere / "sub"):
+        (folder / "order.txt").write_text(f"a\nb\n{folder.name}")
+    text = "methods = ['sat']\ndatasets = ['folder:images']\nclass-order = "
+    (elsewhere / "sub/e.toml").write_text(f"{text}'order.txt'")
+    read = read_experiment(Path("sub/e.toml")).shared["class_order"]
+    assert (elsewhere / read).samefile(elsewhere / "sub/order.txt")
+    for order in ("names", "b,a", "a" * 5000, "~no-such-user"):
+        (elsewhere / "sub/e.toml").write_text(f"{text}'{order}'")
+        assert read_experiment(Path("sub/e.toml")).shared["class_order"] == order
