@@ -72,7 +72,7 @@ def _text(value: Any) -> str:
 
 
 def _located(key: str, value: Any, kind: Any, configuration: Configuration) -> Any:
-    """The value, its path made absolute if it is one: a file of a protocol and a folder of images are paths, too."""
+    """The value, its path made absolute if it is one: and so is a protocol's file, a folder of images, a tracker's."""
     if kind is Path:
         return configuration.beside(value)
     if kind is not str:
@@ -82,6 +82,10 @@ def _located(key: str, value: Any, kind: Any, configuration: Configuration) -> A
         return configuration.beside(text)
     if key == "dataset" and text.startswith(FOLDER) and text != FOLDER:
         return FOLDER + configuration.beside(text.removeprefix(FOLDER))
+    if key == "track":
+        from harness.trackers.named import located
+
+        return located(text, configuration.beside)
     if key == "class-order" and configuration.file is not None:
         return class_order_beside(text, configuration.file.parent)
     return text

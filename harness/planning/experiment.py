@@ -23,7 +23,8 @@ LISTS = {"methods": "method", "networks": "network", "datasets": "data set", "wr
 LABELLED = ("methods", "networks")  # names that may have settings
 COUNTS = ("seeds", "train-seeds", "limit", "image-size", "channels")
 KEYS = ("summary", *LISTS, *COUNTS, "class-order", "checks", "protocol")
-ELSEWHERE = ("db", "runs-dir", "data-dir", "plugins", "plugin", "device", "workers", "plain")
+OF_RUN = ("device", "workers", "plain", "track")
+ELSEWHERE = ("db", "runs-dir", "data-dir", "plugins", "plugin", *OF_RUN)
 """What belongs to a machine and not to an experiment."""
 
 SHORT = {
@@ -153,7 +154,7 @@ def read_experiment(file: Path) -> Experiment:
     content = read_toml(file, f"the experiment {file}")
     for key in content:
         if key in ELSEWHERE:
-            place = "harness.toml" if key not in ("device", "workers", "plain") else "harness.toml, below [run]"
+            place = "harness.toml" if key not in OF_RUN else "harness.toml, below [run]"
             raise SettingError(f"{file}: {key} is refused: it belongs to a machine; write it in {place}")
         if key not in KEYS:
             raise SettingError(f"{file}: {UnknownName('key', key, KEYS)}")

@@ -38,6 +38,17 @@ def trackers_of(given: Trackers, runs_dir: Path) -> tuple[Tracker, ...]:
     return tuple(_named(each, runs_dir) if isinstance(each, str) else each for each in several)
 
 
+def located(text: str, beside: Callable[[str], str]) -> str:
+    """A tracker's name as a file says it, its place made absolute where it is a path.
+
+    Args:
+        beside: makes a path absolute.
+    """
+    name, _, place = text.partition(":")
+    path = name == "tensorboard" or (name == "mlflow" and not _is_uri(place))
+    return f"{name}:{beside(place)}" if place and path else text
+
+
 def _named(text: str, runs_dir: Path) -> Tracker:
     name, colon, place = text.partition(":")
     if name not in NAMED:
@@ -78,10 +89,14 @@ def _project(place: str, _runs_dir: Path) -> str:
     return "/".join(parts)
 
 
+def _is_uri(place: str) -> bool:
+    return "://" in place or place.partition(":")[0] in ("databricks", "databricks-uc", "uc", "file")
+
+
 def _tracking_uri(place: str, _runs_dir: Path) -> str:
     """A URI as it is; a path as the URI of an SQLite database, which MLflow makes where there is none."""
     place = place or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    if "://" in place or place.partition(":")[0] in ("databricks", "databricks-uc", "uc", "file"):
+    if _is_uri(place):
         return place
     file = Path(place).absolute()
     if file.is_dir():

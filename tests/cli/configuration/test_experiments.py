@@ -178,6 +178,13 @@ class TestBesideAnExperiment:
         (elsewhere / "harness.toml").unlink()
         assert changed["networks"] == json.loads(ends("run e.toml --set momentum=0.5 --dry-run --json")[1])["networks"]
 
+    def test_trackers_of_the_project_follow_it_and_that_is_said(self, ends: Ends, elsewhere: Path) -> None:
+        (elsewhere / "harness.toml").write_text('[run]\nepochs = 9\ntrack = ["tensorboard"]')
+        assert ends("run e.toml --dry-run --json")[2].splitlines() == [
+            "harness.toml: track = tensorboard",
+            "harness.toml: epochs of [run] do not count beside an experiment",
+        ]
+
     def test_a_setting_of_one_method_is_for_the_parts_that_have_it(self, harness: Harness, elsewhere: Path) -> None:
         (elsewhere / "f.toml").write_text(
             'methods = ["trades", "trades inverse_lambda=3", "lrat"]\nnetworks = ["smallcnn"]\ndatasets = ["digits"]'

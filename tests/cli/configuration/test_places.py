@@ -92,6 +92,18 @@ def test_paths_in_a_table_are_beside_the_file_too(asked: Asked, elsewhere: Path,
     assert (request.protocol, request.dataset, request.class_order) == ("paper", "digits", "auto")
 
 
+def test_places_of_trackers_are_beside_the_file(
+    asked: Asked, elsewhere: Path, below: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr("harness.trackers.named.trackers_of", lambda given, _: seen.append(list(given)) or ())
+    names = ["tensorboard", "tensorboard:logs", "wandb:me/x", "mlflow:a.db", "mlflow:http://host/a", "mlflow:file:a"]
+    write(elsewhere, f"[run]\ntrack = {names}")
+    asked("run sat")
+    logs, database = f"tensorboard:{elsewhere / 'logs'}", f"mlflow:{elsewhere / 'a.db'}"
+    assert seen == [[names[0], logs, names[2], database, *names[4:]]]
+
+
 class TestTwoSourcesThatDisagree:
     def test_the_variable_holds_and_that_is_said_once(
         self, ends: Ends, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
