@@ -22,7 +22,8 @@ def loader(
     """
     place = f"Path({str(weights.resolve())!r})"
     if folder is not None:
-        place = f"Path(__file__).resolve().parent / {os.path.relpath(weights.resolve(), folder.resolve())!r}"
+        file = weights.parent.resolve() / weights.name  # as it will be: a link of that name here is another file
+        place = f"Path(__file__).resolve().parent / {os.path.relpath(file, folder.resolve())!r}"
     shape = (run.dataset.channels, run.dataset.height, run.dataset.width, run.dataset.classes)
     size = "x".join(str(extent) for extent in shape[:3])
     return f'''{HEADER.format(run=run.id, checkpoint=checkpoint.name, command=command)}

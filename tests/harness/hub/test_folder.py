@@ -54,6 +54,14 @@ class TestFiles:
         x = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(2))
         assert torch.equal(model(x), one_run.model(x))
 
+    def test_the_loader_names_the_folder_s_own_weights_whatever_is_in_the_working_directory(
+        self, one_run: OneRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("model.safetensors").symlink_to("private/other.safetensors")
+        text = files_of(one_run)["load_model.py"].decode()
+        assert "WEIGHTS = Path(__file__).resolve().parent / 'model.safetensors'\n" in text
+
     def test_a_network_whose_code_has_changed_is_refused(self, tmp_path: Path) -> None:
         made = OneRun(tmp_path, code={"network": "0" * 64})
         made.measure()
