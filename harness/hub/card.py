@@ -78,6 +78,7 @@ def _accuracy(facts: CardFacts) -> Iterator[str]:
         if figures:
             yield _under(board, facts)
             yield _figures(figures)
+            yield from _unmeasured(board)
     yield (
         "Right: the share of test images that the network classifies rightly, median ± standard deviation over attack"
         " seeds. The interval is Wilson's, 95 %, over the test images. Worst case: right under every attack of the"
@@ -94,6 +95,13 @@ def _under(board: Board | None, facts: CardFacts) -> str:
     images = board.images.described(facts.run.dataset.test_examples) if board.images is not None else ""
     others = "".join(f", also {code_span(alias[:8])}" for alias in board.aliases)
     return f"**Protocol {code_span(board.protocol)}, fingerprint {code_span(board.fingerprint)}{others}; {images}:**"
+
+
+def _unmeasured(board: Board | None) -> Iterator[str]:
+    """The attacks of a protocol that have no figure: without them the network seems more robust."""
+    missing = [] if board is None else [name for name in board.attacks if board.rows[0].metrics[name] is None]
+    if missing:
+        yield f"Not measured, so that there is no worst case: {', '.join(map(code_span, missing))}."
 
 
 def _figures(figures: Sequence[CardFigure]) -> str:

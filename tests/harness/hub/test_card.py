@@ -108,6 +108,14 @@ class TestFigures:
         assert card.text.count("**Protocol `") == 2
         assert [m["args"]["attack"] for m in card.metrics] == ["natural", "pgd", "worst_case", "natural", "pgd", "pgd"]
 
+    def test_an_attack_of_the_protocol_that_was_not_measured_is_named(self, one_run: OneRun) -> None:
+        said = "Not measured, so that there is no worst case"
+        assert said not in card_of(one_run.folder).text
+        see_protocol(one_run.store, ATTACKS | {"cw": PGD}, TRAINING, fingerprint="b" * 64, name="larger")
+        text = card_of(one_run.folder).text
+        assert text.count(said) == text.count(f"{said}: `cw`.") == 1
+        assert text.index("**Protocol `larger`") < text.index(said)
+
     def test_figures_on_other_images_stand_apart(self, one_run: OneRun) -> None:
         add_evaluation(one_run.store, one_run.record, "pgd", PGD, right(1, 20), sample="balanced")
         card = card_of(one_run.folder)
