@@ -45,7 +45,7 @@ def test_calls_come_in_order_from_one_other_thread_and_close_is_the_last() -> No
 def test_a_password_in_an_address_is_not_told() -> None:
     class Elsewhere(Heard):
         def run_began(self, run: TrackedRun) -> str | None:
-            return "see http://me:secret@host/a"
+            return "see http://me:sec@ret@host/a"
 
         def epoch_done(self, run: TrackedRun, record: EpochRecord) -> None:
             raise OSError("postgresql+psycopg://me:sec.ret@host:5432/a refuses x@y.z")
