@@ -136,6 +136,8 @@ def _checked(cls: type, field: Field[Any], value: Any) -> Any:
     from pydantic import ValidationError
 
     hint = _hints(cls)[field.name]
+    if isinstance(value, bool) and _opened(hint)[0] in (int, float):  # pydantic reads true as 1
+        raise SettingError(f"{field.name}={value} is refused: it should be a number, and not true or false")
     try:
         return _validator(hint).validate_python(_from_text(hint, value))
     except ValidationError as error:

@@ -104,6 +104,8 @@ def test_values_of_toml_are_taken_as_they_are() -> None:
         ("radius", "1/0", "it should be a valid number"),
         ("radius", None, "it should be a valid number"),
         ("radius", [0.1], "it should be a valid number"),
+        ("radius", True, "it should be a number, and not true or false"),
+        ("steps", True, "it should be a number, and not true or false"),
         ("steps", 0, "it should be greater than or equal to 1"),
         ("steps", 2.5, "it should be a valid integer"),
         ("steps", "2.5", "it should be a valid integer"),
