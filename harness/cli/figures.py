@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
 from harness.cli.grouped import grouped
-from harness.cli.options import DB, PLUGINS, RUNS_DIR, ImageFolder, Rows, argument, of_output, of_rows, option, place
+from harness.cli.options import (
+    DATA_DIR,
+    DB,
+    PLUGINS,
+    RUNS_DIR,
+    ImageFolder,
+    Rows,
+    argument,
+    of_output,
+    of_rows,
+    option,
+)
 from harness.errors import HarnessError, SettingError
 
 if TYPE_CHECKING:
@@ -75,7 +86,7 @@ def figures(
     inference: Inference,
     reading: ImageFolder,
     runs_dir: Path = RUNS_DIR,
-    data_dir: Path = place("--data-dir PATH", "Where downloaded data sets are kept.", Path("data")),
+    data_dir: Path = DATA_DIR,
     db: str | None = DB,
     plugins: list[Path] | None = PLUGINS,
     out: Path = of_output("--out DIR", "The folder to write NAME.png, NAME.svg, and NAME.csv into.", Path("figures")),

@@ -11,6 +11,7 @@ import typer
 
 from harness.cli.config_file import options_of
 from harness.cli.main import app
+from harness.planning.places import PLACES, NamedPlace
 from harness.planning.request import RunRequest
 from tests.cli.configuration.conftest import Asked
 from tests.cli.conftest import Ends, Harness, Refused
@@ -191,6 +192,15 @@ def test_every_option_may_stand_in_a_file_but_places_and_what_is_typed_each_time
     keys = {option.key for option in options_of(group.commands["run"])}
     every = {parameter.opts[0].removeprefix("--") for parameter in group.commands["run"].params} - {"methods"}
     assert every - keys == {"db", "runs-dir", "data-dir", "plugin", "fresh", "dry-run"}
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.key)
+def test_a_place_is_the_same_for_all_commands(place: NamedPlace) -> None:
+    """But for ``compare --data-dir``, which would then download data sets."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    own = [(name, p) for name, command in commands.items() for p in command.params if f"--{place.key}" in p.opts]
+    assert [name for name, p in own if p.envvar != place.variable] == ["compare"] * (place.key == "data-dir")
+    assert len(own) > 1
 
 
 def test_help_reads_no_file(harness: Harness, elsewhere: Path) -> None:
