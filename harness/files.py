@@ -13,26 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.errors import SettingError
-
 try:
     import fcntl
 except ImportError:  # on Windows, where folders are not marked
     fcntl = None  # type: ignore[assignment]
-
-
-def expanded(text: str) -> Path:
-    """A path whose ``~`` is the home of the user.
-
-    Raises:
-        SettingError: it begins with ``~NAME``, and there is no user of that name.
-    """
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise SettingError(
-            f"{text} is refused: there is no user {text.split('/')[0][1:]}; write the path out"
-        ) from None
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:

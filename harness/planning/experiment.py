@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingError, UnknownName
-from harness.files import expanded
-from harness.planning.configuration import class_order_beside
+from harness.planning.configuration import class_order_beside, expanded
 from harness.planning.experiment_protocol import BASE, protocol_texts
 from harness.planning.request import RunRequest
 from harness.protocols.toml_file import read_toml

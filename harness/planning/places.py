@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import SettingError, UnknownName
-from harness.files import expanded
-from harness.planning.configuration import VARIABLE, Configuration, read_configuration
+from harness.planning.configuration import VARIABLE, Configuration, expanded, read_configuration
 
 PLUGINS = "plugins"
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:)(.+)")  # a URL of a file, by a relative path

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 from sqlalchemy.pool import StaticPool
 
 from harness.errors import StoreError
-from harness.files import expanded, require_writable
+from harness.files import require_writable
 from harness.store.schema import METADATA
 from harness.store.schema_base import VERSION_TABLE
 
@@ -32,7 +32,11 @@ def locate(location: str | None) -> URL:
     """The database that ``--db``, else ``HARNESS_DB``, else the working directory names: a path or a SQLAlchemy URL."""
     name = location or os.environ.get(VARIABLE) or DEFAULT
     if "://" not in name:
-        return URL.create("sqlite", database=str(expanded(name)))
+        try:
+            return URL.create("sqlite", database=str(Path(name).expanduser()))
+        except RuntimeError:
+            user = name.partition("/")[0].removeprefix("~")
+            raise StoreError(f"--db {name} is refused: there is no user {user}; write the path out") from None
     try:
         return make_url(name)
     except ArgumentError:
