@@ -39,8 +39,10 @@ def locate(location: str | None) -> URL:
             raise StoreError(f"--db {name} is refused: there is no user {user}; write the path out") from None
     try:
         return make_url(name)
-    except ArgumentError:
-        raise StoreError(f"--db {name} is neither a path nor a URL such as sqlite:///file.db") from None
+    except (ArgumentError, ValueError):  # ValueError: of a port that is no number; the URL may have a password
+        raise StoreError(
+            f"--db (or {VARIABLE}) is refused: it is no URL such as sqlite:///file.db, or its port is no number"
+        ) from None
 
 
 def sqlite_file(url: URL) -> Path | None:

@@ -185,6 +185,13 @@ class TestRefused:
         with pytest.raises(StoreError, match=f"older schema 0000; .* {database.REVISION}: `harness upgrade`"):
             Store.read(str(full))
 
+    @pytest.mark.parametrize("url", ["postgresql://me:hunter2@host:port/x", "://me:hunter2@host", "a b://me:hunter2@x"])
+    def test_what_is_no_url_is_refused_without_its_password(self, url: str) -> None:
+        with pytest.raises(StoreError) as refusal:
+            database.locate(url)
+        assert "it is no URL such as sqlite:///file.db, or its port is no number" in str(refusal.value)
+        assert "hunter2" not in str(refusal.value)
+
     @pytest.mark.parametrize("url", ["nonsense://x", "://x", "postgresql+nonsense://host/x"])
     def test_a_url_that_leads_nowhere(self, url: str) -> None:
         for opening in (Store.read, Store.write):
