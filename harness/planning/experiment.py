@@ -211,7 +211,7 @@ def _shared(file: Path, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]
             value = content[key]
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 raise SettingError(f"{file}: {key} = {value!r} is refused: it must be {rules[kind]}")
-            yield key.replace("-", "_"), class_order_beside(value, file.parent) if key == "class-order" else value
+            yield key.replace("-", "_"), class_order_beside(str(value), file.parent) if key == "class-order" else value
 
 
 def _beside(file: Path, dataset: str) -> str:

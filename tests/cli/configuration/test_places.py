@@ -96,7 +96,12 @@ def test_places_of_trackers_are_beside_the_file(
     asked: Asked, elsewhere: Path, below: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    monkeypatch.setattr("harness.trackers.named.trackers_of", lambda given, _: seen.append(list(given)) or ())
+
+    def trackers_of(given: list[str], _: object) -> tuple[()]:
+        seen.append(list(given))
+        return ()
+
+    monkeypatch.setattr("harness.trackers.named.trackers_of", trackers_of)
     names = ["tensorboard", "tensorboard:logs", "wandb:me/x", "mlflow:a.db", "mlflow:http://host/a", "mlflow:file:a"]
     write(elsewhere, f"[run]\ntrack = {names}")
     asked("run sat")
