@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError, SettingError
+from harness.errors import HarnessError, SettingError, listed
 from harness.figures.axes import write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
@@ -28,12 +28,25 @@ def _data(material: Material) -> Marks:
         raise SettingError(
             f"--checkpoint {material.selection.checkpoint} is refused: weights shows the last epoch; leave it out"
         )
-    return Marks.of(
-        row
-        for training in trainings(material, ("gairat",))
+    shown = trainings(material, ("gairat",))
+    last = {
+        (training.label, name): [_last(material, run, name, training.runs) for run in training.runs]
+        for training in shown
         for name in KINDS
-        for row in _rows(training, name, [_last(material, run, name, training.runs) for run in training.runs])
+    }
+    for name in KINDS:
+        if len({_bins(last[training.label, name][0][1]) for training in shown}) > 1:
+            labels = listed([training.label for training in shown])
+            raise HarnessError(
+                f"{labels} count {name} in different bins, which are no one axis; choose one by --method"
+            )
+    return Marks.of(
+        row for training in shown for name in KINDS for row in _rows(training, name, last[training.label, name])
     )
+
+
+def _bins(histogram: Histogram) -> tuple[float, float, int]:
+    return histogram.low, histogram.high, len(histogram.counts)
 
 
 def _last(material: Material, run: RunRecord, name: str, among: Sequence[RunRecord]) -> tuple[int, Histogram]:
@@ -58,7 +71,7 @@ def _last(material: Material, run: RunRecord, name: str, among: Sequence[RunReco
 def _rows(training: Siblings, name: str, last: Sequence[tuple[int, Histogram]]) -> Iterator[dict[str, Value]]:
     """One row a bar: the share of the instances, of all networks together; and one row for the share below ``LOW``."""
     epoch, first = last[0]
-    if any((h.low, h.high, len(h.counts)) != (first.low, first.high, len(first.counts)) for _, h in last):
+    if any(_bins(h) != _bins(first) for _, h in last):
         raise HarnessError(
             f"the weights of {training.label} were counted in different bins by versions of harness;"
             f" record them alike with the command `{command_of(training.first, training.runs, '--fresh')}`"
@@ -83,11 +96,14 @@ def bins_below(histogram: Histogram, value: float) -> int:
     """How many bins lie below a value, which is the edge of a bin.
 
     Raises:
-        ValueError: it is not.
+        HarnessError: it is not, in the histogram of a method that counts otherwise than GAIRAT.
     """
     place = (value - histogram.low) / (histogram.high - histogram.low) * len(histogram.counts)
     if not math.isclose(place, round(place), abs_tol=1e-6):
-        raise ValueError(f"{value} is inside a bin of {histogram.name}")
+        raise HarnessError(
+            f"how many values of {histogram.name} are below {value} cannot be told: {value} is inside a bin, of"
+            f" {len(histogram.counts)} from {histogram.low} to {histogram.high}; count in bins that have it as an edge"
+        )
     return round(place)
 
 

@@ -31,7 +31,9 @@ def weights(distances: Sequence[int]) -> list[float]:
     return [geometry(distance, STEPS, -1.0, "tanh") for distance in distances]
 
 
-def add(store: Store, method: str, seed: int, distances: Sequence[int] | None, *, epochs: int = EPOCHS) -> None:
+def add(
+    store: Store, method: str, seed: int, distances: Sequence[int] | None, *, epochs: int = EPOCHS, most: float = 5.0
+) -> None:
     """A run whose instances have these distances in every epoch; a distance of 0 alone in all epochs but the last."""
     stores.see_protocol(store, {"natural": {}}, TRAINING)
     run = stores.start(store, stores.make_spec(method=method, training=TRAINING, train_seed=seed))
@@ -40,7 +42,7 @@ def add(store: Store, method: str, seed: int, distances: Sequence[int] | None, *
         if distances is not None:
             raw = weights(distances if epoch == EPOCHS else [0] * len(distances))
             scaled = [len(raw) * weight / sum(raw) for weight in raw]
-            kept = (histogram("weight", raw, 0.0, 1.0, 50), histogram("normalised_weight", scaled, 0.0, 5.0, 50))
+            kept = (histogram("weight", raw, 0.0, 1.0, 50), histogram("normalised_weight", scaled, 0.0, most, 50))
         store.add_epoch(run.id, EpochRecord(epoch, 1.0, 0.1, 20, 1.0, histograms=kept))
     stores.add_checkpoint(store, run)
     store.end_run(run.id)
@@ -111,8 +113,14 @@ def test_another_checkpoint_is_not_shown_as_the_last(store: Store) -> None:
         WEIGHTS.data(made.material(store, checkpoint="early"))
 
 
+def test_rows_in_other_bins_share_no_axis(store: Store) -> None:
+    add(store, "gair-trades", 0, DISTANCES[0], most=10.0)
+    with pytest.raises(HarnessError, match="gairat and gair-trades count normalised_weight in different bins"):
+        WEIGHTS.data(made.material(store, methods=("gairat", "gair-trades")))
+
+
 def test_a_border_inside_a_bin_is_no_border() -> None:
     assert bins_below(Histogram("weight", 0.0, 1.0, (0,) * 50), 0.2) == 10
     assert bins_below(Histogram("normalised_weight", 0.0, 5.0, (0,) * 50), 0.2) == 2
-    with pytest.raises(ValueError, match="inside a bin"):
+    with pytest.raises(HarnessError, match="inside a bin"):
         bins_below(Histogram("weight", 0.0, 1.0, (0,) * 3), 0.2)
