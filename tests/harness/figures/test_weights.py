@@ -115,7 +115,7 @@ def test_another_checkpoint_is_not_shown_as_the_last(store: Store) -> None:
 
 def test_rows_in_other_bins_share_no_axis(store: Store) -> None:
     add(store, "gair-trades", 0, DISTANCES[0], most=10.0)
-    with pytest.raises(HarnessError, match="gairat and gair-trades count normalised_weight in different bins"):
+    with pytest.raises(HarnessError, match="gairat, gair-trades count normalised_weight in different bins"):
         WEIGHTS.data(made.material(store, methods=("gairat", "gair-trades")))
 
 
