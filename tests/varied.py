@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,20 @@ def varied_store(file: Path) -> Store:
 
     Run 1 and run 2 are attempts at one identity, and run 3 a third attempt, which failed.
     """
-    store = Store.write(str(file))
+    file.write_bytes(_written())
+    return Store.write(str(file))
+
+
+@functools.cache
+def _written() -> bytes:
+    """The file, written once: many tests begin with a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "varied.db"
+        _fill(Store.write(str(file)))
+        return file.read_bytes()
+
+
+def _fill(store: Store) -> None:
     see_protocol(store, ATTACKS, TRAINING, fingerprint="1" * 64, name="short")
     see_protocol(store, ATTACKS | {"cw": {"epsilon": 0.1}}, TRAINING, fingerprint="2" * 64, name="with-cw")
     see_protocol(store, ATTACKS, TRAINING, fingerprint="3" * 64, name="short")  # equal to the first, but for its name
@@ -60,7 +75,7 @@ def varied_store(file: Path) -> Store:
     weak = _model(store, "weakly attacked")
     add_evaluation(store, weak, "pgd", WEAK_PGD, as_digits("10101010"))
     add_evaluation(store, weak, "pgd", WEAK_PGD, as_digits("1010"), sample="balanced")
-    return store
+    store.close()
 
 
 def _run(store: Store, dataset: DatasetRecord = TOY, attempt: int = 1, **changes: Any) -> RunRecord:
