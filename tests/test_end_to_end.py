@@ -135,6 +135,7 @@ def test_the_same_command_again_does_only_what_is_missing(base: Base, tmp_path: 
     assert sorted((row["examples"], row["rank"]) for row in rows) == [(10, 1), (60, 1)]
 
 
+@pytest.mark.slow
 def test_a_fresh_start_with_another_number_of_workers_gives_the_same_bits(base: Base, tmp_path: Path) -> None:
     place = base.copy(tmp_path)
     before = place.runs()
@@ -148,6 +149,7 @@ def test_a_fresh_start_with_another_number_of_workers_gives_the_same_bits(base: 
     assert printed == base.printed | {"runs": [again.id]}
 
 
+@pytest.mark.slow
 def test_two_equal_commands_at_once_leave_what_one_leaves(base: Base, tmp_path: Path) -> None:
     place = make_place(tmp_path)
     options = ("--epochs", "2", "--seeds", "2", "--workers", "1")
