@@ -228,7 +228,10 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         with told(ctx.meta[GIVEN], quiet=bool(ctx.params.get("quiet"))):
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except EOFError as error:  # click takes it for Ctrl-D at a prompt, and would say that the user stopped
+                raise RuntimeError("a file or a pipe ended before its content") from error
 
     def get_params(self, ctx: Any) -> list[Any]:
         parameters: list[Any] = super().get_params(ctx)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Owner = RunRecord | ModelRecord
 
-OWN_FILES = ("state.pt", "log.txt", "*.safetensors", ".*.tmp")
+OWN_FILES = ("state.pt", "state-before.pt", "log.txt", "*.safetensors", ".*.tmp")
 """What harness writes into a run's folder; other files there are somebody else's."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, one_line
 from harness.events import EpochRecord
 from harness.files import atomic_write_bytes
 from harness.protocols.run_spec import RunSpec
+from harness.training.state_file import STATE_BEFORE, STATE_FILE, DamagedState, read_state, write_state
 
 METADATA_KEY = "harness"
-STATE_FILE = "state.pt"
+log = logging.getLogger("harness.training")
 
 
 def weights_file(directory: Path, checkpoint: str) -> Path:
@@ -70,20 +72,48 @@ class TrainingState:
     checkpoints: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
-        """Write the state atomically: after a crash the file holds this state or the previous one."""
+        """Write the state; the previous one is kept beside it."""
         buffer = io.BytesIO()
         document = {key: value for key, value in vars(self).items() if key != "records"}
         torch.save(document | {"records": [asdict(record) for record in self.records]}, buffer)
-        atomic_write_bytes(directory / STATE_FILE, buffer.getvalue())
+        write_state(directory, buffer.getvalue())
 
     @classmethod
     def load(cls, directory: Path, identity: str, device: torch.device) -> TrainingState | None:
-        """The state that an earlier start of the same run left; None if there is none."""
-        file = directory / STATE_FILE
-        if not file.exists():
-            return None
-        document = torch.load(file, map_location=device, weights_only=True)
-        if document["identity"] != identity:
-            raise HarnessError(f"{file} belongs to another run; move {directory} away, or choose another --runs-dir")
-        records = [EpochRecord.from_document(record) for record in document.pop("records")]
-        return cls(**document, records=records)
+        """The newest whole state that an earlier start of the same run left; None if there is none.
+
+        Raises:
+            HarnessError: the state belongs to another run; or every state that is there is damaged.
+        """
+        damaged: list[str] = []
+        for file in (directory / STATE_FILE, directory / STATE_BEFORE):
+            if not file.exists():
+                continue
+            try:
+                state = cls._read(file, device)
+            except DamagedState as error:
+                damaged.append(f"{file} is damaged: {error}")
+                continue
+            if state.identity != identity:
+                raise HarnessError(
+                    f"{file} belongs to another run; move {directory} away, or choose another --runs-dir"
+                )
+            for problem in damaged:
+                log.warning("%s; the training goes on from the state before it, after epoch %d", problem, state.epoch)
+            return state
+        if damaged:
+            raise HarnessError(
+                f"{damaged[0]}, and there is no whole state before it; delete the file to train from the beginning, or"
+                " put it back from a copy"
+            )
+        return None
+
+    @classmethod
+    def _read(cls, file: Path, device: torch.device) -> TrainingState:
+        content = read_state(file)
+        try:
+            document = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+            records = [EpochRecord.from_document(record) for record in document.pop("records")]
+            return cls(**document, records=records)
+        except Exception as error:  # an older version's file has no checksum, and torch raises as the bytes have it
+            raise DamagedState(one_line(error)) from error

@@ -35,7 +35,7 @@ def board(elsewhere: Path) -> Path:
     folder = elsewhere / "runs" / store.run(2).folder
     store.close()
     folder.mkdir(parents=True)
-    for name in ("state.pt", "log.txt", "last.safetensors", "mine.txt"):
+    for name in ("state.pt", "state-before.pt", "log.txt", "last.safetensors", "mine.txt"):
         (folder / name).write_text("x")
     return elsewhere / "mine.db"
 
@@ -53,7 +53,7 @@ def test_it_says_what_is_lost_and_what_counts_then(harness: Harness, board: Path
     assert lines[0] == "run 2: sat, smallcnn, digits, seed 0; done, 0/2 epochs"
     assert lines[1] == "lost: 1 evaluations (4 verdicts), 0 findings of checks"
     assert lines[2] == "run 1, an earlier attempt of it, counts on the leaderboard then"
-    assert lines[3].startswith("its 3 files in runs/")
+    assert lines[3].startswith("its 4 files in runs/")
     assert lines[3].endswith("(0.0 MB) stay; --weights deletes them, too")
     assert lines[4] == "removed run 2"
     assert numbers() == [1, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,8 +32,9 @@ from harness.plugin.wrapper import Wrapper
 from harness.registry.catalogue import discover
 from harness.registry.shipped import code_of
 from harness.runtime.seeds import generator
-from harness.training.checkpoints import STATE_FILE, load_weights
+from harness.training.checkpoints import load_weights
 from harness.training.loop import Trainer, initial_model
+from harness.training.state_file import STATE_FILE, read_state
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
 from tests.harness.training.given import dataset as noise
@@ -119,7 +121,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 
 def state(folder: Path) -> dict[str, Any]:
-    document: dict[str, Any] = torch.load(folder / STATE_FILE, weights_only=True)
+    document: dict[str, Any] = torch.load(io.BytesIO(read_state(folder / STATE_FILE)), weights_only=True)
     return {name: document[name] for name in ("model", "optimizer", "method", "wrappers")}
 
 

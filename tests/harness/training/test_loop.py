@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.precision import precision_code
 from harness.training.batches import augment, epoch_batches
-from harness.training.checkpoints import STATE_FILE, load_weights, weights_file
+from harness.training.checkpoints import load_weights, weights_file
 from harness.training.loop import Trainer, checkpoint_epochs, learning_rate
+from harness.training.state_file import STATE_FILE, read_state
 from tests.harness.training.given import checkpoints, dataset, spec
 from tests.tiny import draws
 
@@ -153,7 +155,7 @@ def test_weights_carry_their_settings_and_are_checked(tmp_path: Path) -> None:
 
 def test_the_state_loads_as_weights_only_and_belongs_to_its_run(tmp_path: Path) -> None:
     trainer(tmp_path, epochs=1).fit(lambda event: None)
-    torch.load(tmp_path / STATE_FILE, weights_only=True)
+    torch.load(io.BytesIO(read_state(tmp_path / STATE_FILE)), weights_only=True)
     with pytest.raises(HarnessError, match="belongs to another run"):
         trainer(tmp_path, epochs=1, seed=5).fit(lambda event: None)
 

@@ -26,6 +26,7 @@ from harness.plugin.network import Shape
 from harness.plugin.wrapper import Wrapper
 from harness.training.loop import Trainer
 from harness.training.memory import unsavable
+from harness.training.state_file import read_state
 from harness.wrappers.awp import AWP
 from tests.harness.training.given import dataset, spec
 from tests.tiny import make_threat
@@ -161,4 +162,4 @@ def test_a_training_ends_with_the_reason_and_keeps_the_state_before_it(
     assert method.memory["updates"] == (8 if first == 6 and not wrappers else first)  # awp copies it at every update
     assert (tmp_path / "state.pt").exists() == bool(epochs)
     if epochs:
-        assert torch.load(tmp_path / "state.pt", weights_only=True)["method"] == {"updates": 4}
+        assert torch.load(io.BytesIO(read_state(tmp_path / "state.pt")), weights_only=True)["method"] == {"updates": 4}

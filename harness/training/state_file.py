@@ -1,0 +1,45 @@
+"""The files of a training's state: each with a checksum, the newest and the one before it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from harness.files import atomic_write_bytes
+
+STATE_FILE, STATE_BEFORE = "state.pt", "state-before.pt"
+_HEAD = b"harness training state, sha256 "
+
+
+class DamagedState(Exception):
+    """The content of a state's file is not what was written; the text says in what way."""
+
+
+def write_state(directory: Path, content: bytes) -> None:
+    """Write a state; the newest so far becomes the one before it.
+
+    At every moment, also after a crash, one of the two files holds a whole state.
+    """
+    file = directory / STATE_FILE
+    if file.exists():
+        file.replace(directory / STATE_BEFORE)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    atomic_write_bytes(file, _HEAD + digest + b"\n" + content)
+
+
+def read_state(file: Path) -> bytes:
+    """The content of a state's file. A file of an older version has no checksum.
+
+    Raises:
+        DamagedState: the file is empty, or is not what was written.
+        OSError: it cannot be read.
+    """
+    content = file.read_bytes()
+    if not content:
+        raise DamagedState("it is empty")
+    if not content.startswith(_HEAD):
+        return content
+    head, _, rest = content.partition(b"\n")
+    if hashlib.sha256(rest).hexdigest().encode() != head.removeprefix(_HEAD):
+        raise DamagedState("its checksum does not fit its content")
+    return rest
