@@ -10,7 +10,7 @@ from harness.errors import HarnessError, listed
 from harness.events import EpochRecord
 from harness.figures.accuracies import about, accuracy, covered, measured_on, over_text, row_names, uneven_text
 from harness.figures.axes import accuracy_label, write_caption
-from harness.figures.marks import Marks, Value, number
+from harness.figures.marks import Marks, Value
 from harness.figures.material import PASSES, ROOM, Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
@@ -106,17 +106,8 @@ def _passes(material: Material, run: RunRecord, epochs: Sequence[EpochRecord]) -
 def _draw(marks: Marks, canvas: Canvas) -> None:
     canvas.set_size_inches(COLUMN, 2.7)
     axes = canvas.subplots()
-    spots = [
-        Spot(
-            str(row["row"]),
-            str(row["method"]),
-            number(row, "cost"),
-            (number(row, "cost_low"), number(row, "cost_high")),
-            number(row, "value"),
-            (number(row, "low"), number(row, "high")),
-        )
-        for row in marks.rows
-    ]
+    x, y = ("cost", "cost_low", "cost_high"), ("value", "low", "high")
+    spots = [Spot.of(row, x, y) for row in marks.rows]
     axes.set_xscale("log")
     axes.set_xlim(min(spot.x_ends[0] for spot in spots) / WIDER, max(spot.x_ends[1] for spot in spots) * WIDER)
     _plain_ticks(axes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.figures.axes import percent_ticks, window
 from harness.figures.labels import Named, write_names
+from harness.figures.marks import Value, number
 from harness.figures.style import look_of
 
 
@@ -21,6 +22,12 @@ class Spot:
     x_ends: tuple[float, float]
     y: float
     y_ends: tuple[float, float]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Value], x: tuple[str, str, str], y: tuple[str, str, str]) -> Spot:
+        """The spot of a row of marks; of each axis the columns of the value and of both ends of its interval."""
+        (along, *ends), (up, *heights) = ([number(row, column) for column in columns] for columns in (x, y))
+        return cls(str(row["row"]), str(row["method"]), along, (ends[0], ends[1]), up, (heights[0], heights[1]))
 
 
 def draw_spots(canvas: Any, axes: Any, spots: Sequence[Spot]) -> None:

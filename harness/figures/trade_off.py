@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from harness.errors import HarnessError
 from harness.figures.accuracies import about, accuracy, covered, measured_on, over_text, row_names, uneven_text
 from harness.figures.axes import NATURAL, accuracy_label, percent_ticks, window, write_caption
-from harness.figures.marks import Marks, Value, number
+from harness.figures.marks import Marks, Value
 from harness.figures.material import ROOM, Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
@@ -42,17 +42,8 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
 def _draw(marks: Marks, canvas: Canvas) -> None:
     canvas.set_size_inches(COLUMN, 2.7)
     axes = canvas.subplots()
-    spots = [
-        Spot(
-            str(row["row"]),
-            str(row["method"]),
-            number(row, "natural_value"),
-            (number(row, "natural_low"), number(row, "natural_high")),
-            number(row, "robust_value"),
-            (number(row, "robust_low"), number(row, "robust_high")),
-        )
-        for row in marks.rows
-    ]
+    x, y = ("natural_value", "natural_low", "natural_high"), ("robust_value", "robust_low", "robust_high")
+    spots = [Spot.of(row, x, y) for row in marks.rows]
     shown = window([spot.x for spot in spots], [spot.x_ends for spot in spots], whole=True)
     axes.set_xlim(shown.low, shown.high)
     percent_ticks(axes.xaxis, 6)

@@ -54,3 +54,17 @@ def full(store: Store, file: Path) -> Path:
     model = see_model(store)
     store.add_examination(model.checkpoint.id, {"epsilon": 0.2}, FINDINGS, 1.5, {"device": "cpu"})
     return file
+
+
+@pytest.fixture
+def other(tmp_path: Path, template: Path) -> Path:
+    """The file of another database, without runs."""
+    return Path(shutil.copy(template, tmp_path / "other.db"))
+
+
+@pytest.fixture
+def there(other: Path) -> Iterator[Store]:
+    """The other database."""
+    store = Store.write(str(other))
+    yield store
+    store.close()

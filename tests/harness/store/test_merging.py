@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +29,6 @@ PUBLISHED = Path(__file__).parents[3] / "leaderboard.db"
 
 def merge_database(source: str, into: str) -> Merged:
     return merging.merge_database(source, into, same_function)
-
-
-@pytest.fixture
-def other(tmp_path: Path, template: Path) -> Path:
-    """The file of another database, without runs."""
-    return Path(shutil.copy(template, tmp_path / "other.db"))
-
-
-@pytest.fixture
-def there(other: Path) -> Iterator[Store]:
-    """The other database."""
-    store = Store.write(str(other))
-    yield store
-    store.close()
 
 
 def finish(store: Store, seed: int = 3, sha256: str = "c" * 64, **changes: Any) -> tuple[RunRecord, CheckpointRecord]:

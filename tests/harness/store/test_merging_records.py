@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from harness.store.merging import Merged, merge_database
 from harness.store.records import CheckpointRecord, RunRecord
@@ -27,20 +23,6 @@ from tests.harness.store.entries import (
 )
 
 PREDICTED = (0, 65534, -1, 0)
-
-
-@pytest.fixture
-def other(tmp_path: Path, template: Path) -> Path:
-    """The file of another database, without runs."""
-    return Path(shutil.copy(template, tmp_path / "other.db"))
-
-
-@pytest.fixture
-def there(other: Path) -> Iterator[Store]:
-    """The other database."""
-    store = Store.write(str(other))
-    yield store
-    store.close()
 
 
 def train(store: Store, *, recorded: bool, seed: int = 3) -> RunRecord:
