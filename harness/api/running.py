@@ -83,6 +83,9 @@ def _planned(jobs: Sequence[RunJob], place: Workplace, started: float, note: Not
     missing = missing_of(jobs, place, fresh=fresh)
     if missing.refused and len(missing.refused) == len(missing.runs):  # no run can go on
         raise missing.refused[0].refusal or AssertionError("a refusal has a reason")
+    trained = sum(run.trained and bool(run.job.eval_every) for run in missing.runs)
+    if trained:
+        note(f"--eval-every records nothing of {trained} network(s) trained already; --fresh trains them again")
     return PlannedRuns(jobs, missing, started)
 
 

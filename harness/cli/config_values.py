@@ -7,9 +7,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from harness.errors import SettingError, UnknownName
-from harness.planning.configuration import Configuration, class_order_beside
+from harness.planning.configuration import Configuration, class_order_beside, dataset_beside
 
-FOLDER = "folder:"  # a data set of images in a folder
 RULES = {
     bool: "true or false",
     int: "a whole number",
@@ -80,12 +79,9 @@ def _located(key: str, value: Any, kind: Any, configuration: Configuration) -> A
     text = _text(value)
     if key == "protocol" and text.endswith(".toml"):
         return configuration.beside(text)
-    if key == "dataset" and text.startswith(FOLDER) and text != FOLDER:
-        return FOLDER + configuration.beside(text.removeprefix(FOLDER))
     if key == "track":
         from harness.trackers.named import located
 
         return located(text, configuration.beside)
-    if key == "class-order" and configuration.file is not None:
-        return class_order_beside(text, configuration.file.parent)
-    return text
+    beside = {"dataset": dataset_beside, "class-order": class_order_beside}.get(key)
+    return text if beside is None or configuration.file is None else beside(text, configuration.file.parent)

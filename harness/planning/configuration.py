@@ -18,6 +18,7 @@ from harness.protocols.toml_file import parse_toml, read_toml
 VARIABLE = "HARNESS_CONFIG"
 FILE, PROJECT_FILE = "harness.toml", "pyproject.toml"
 NO_FILE = ("", "none")
+_IMAGES = "folder:"  # a data set of images in a folder
 ORDERS = ("auto", "names", "numbers")  # of classes; anything else is a list, or a file
 
 
@@ -45,7 +46,7 @@ class Configuration:
     def beside(self, text: str) -> str:
         """A path that the configuration says: relative to the folder of its file."""
         assert self.file is not None
-        return os.path.normpath(self.file.parent / expanded(text))
+        return path_beside(text, self.file.parent)
 
 
 def file_shown(file: Path) -> str:
@@ -67,10 +68,21 @@ def expanded(text: str) -> Path:
         ) from None
 
 
+def path_beside(text: str, folder: Path) -> str:
+    """A path that a file in this folder says."""
+    return os.path.normpath(folder / expanded(text))
+
+
+def dataset_beside(text: str, folder: Path) -> str:
+    """A data set that a file in this folder says: the path of a folder of images begins there."""
+    path = text.removeprefix(_IMAGES)
+    return _IMAGES + path_beside(path, folder) if text.startswith(_IMAGES) and path else text
+
+
 def class_order_beside(text: str, folder: Path) -> str:
     """An order of classes that a file in this folder says: a path if it names a file of classes that stands there."""
     try:
-        file = Path(os.path.normpath(folder / expanded(text)))
+        file = Path(path_beside(text, folder))
         return str(file) if text not in ORDERS and file.is_file() else text
     except (OSError, SettingError):  # a list of classes, longer than a file's name may be, or with a strange name
         return text

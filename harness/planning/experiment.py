@@ -13,26 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingError, UnknownName
-from harness.planning.configuration import class_order_beside, expanded
+from harness.planning.configuration import class_order_beside, dataset_beside
 from harness.planning.experiment_protocol import BASE, protocol_texts
-from harness.planning.request import RunRequest
+from harness.planning.request import SHORT_FORMS, RunRequest
 from harness.protocols.toml_file import read_toml
 
 LISTS = {"methods": "method", "networks": "network", "datasets": "data set", "wrap": "wrapper"}
 LABELLED = ("methods", "networks")  # names that may have settings
-COUNTS = ("seeds", "train-seeds", "limit", "image-size", "channels")
+COUNTS = ("seeds", "train-seeds", "limit", "eval-every", "image-size", "channels")
 KEYS = ("summary", *LISTS, *COUNTS, "class-order", "checks", "protocol")
 OF_RUN = ("device", "workers", "plain", "track")
 ELSEWHERE = ("db", "runs-dir", "data-dir", "plugins", "plugin", *OF_RUN)
 """What belongs to a machine and not to an experiment."""
-
-SHORT = {
-    "epsilon": "epsilon",
-    "attacks": "evaluation.attacks",
-    "epochs": "train.epochs",
-    "precision": "train.precision",
-}
-FOLDER = "folder:"
 
 
 @dataclass(frozen=True)
@@ -110,7 +102,7 @@ class Experiment:
         lists = {key: (kind(typed[name]),) for name, (key, kind) in firsts.items() if name in typed}
         shared = {name: value for name, value in self.shared.items() if name not in typed}
         said = {text.partition("=")[0] for text in typed.get("values", ())}
-        said |= {key for name, key in SHORT.items() if name in typed}
+        said |= {key for name, key in SHORT_FORMS.items() if name in typed}
         changed = [text for text in self.values if text.partition("=")[0] in said]
         gone = [f"{key} = {value}" for name, (key, value) in self.keys.items() if name in typed]
         gone += [f"protocol.{text.replace('=', ' = ', 1)}" for text in changed]
@@ -216,9 +208,7 @@ def _shared(file: Path, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]
 
 def _beside(file: Path, dataset: str) -> str:
     """A data set; the path of a folder is relative to the experiment's folder."""
-    if not dataset.startswith(FOLDER) or dataset == FOLDER:
-        return dataset
     try:
-        return FOLDER + str(file.parent / expanded(dataset.removeprefix(FOLDER)))
+        return dataset_beside(dataset, file.parent)
     except SettingError as error:
         raise SettingError(f"{file}: {error}") from None

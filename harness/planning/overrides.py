@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from harness.errors import SettingError, UnknownName
-from harness.planning.request import RunRequest
+from harness.planning.request import SHORT_FORMS, RunRequest
 from harness.plugin.dataset import DataSource
 from harness.plugin.settings import Plugin
 from harness.protocols.protocol import Protocol
@@ -37,8 +37,8 @@ def read_dataset(catalogue: Catalogue, text: str, options: Mapping[str, Any]) ->
 
 def short_forms(request: RunRequest) -> Iterator[str]:
     """Options that are short for ``--set``, as texts for it. They come after the user's, and so override them."""
-    for key in ("epsilon", "evaluation.attacks", "train.epochs", "train.precision"):
-        value = getattr(request, key.rpartition(".")[2])
+    for name, key in SHORT_FORMS.items():
+        value = getattr(request, name)
         if value is not None:
             yield f"{key}={','.join(value) if isinstance(value, tuple) else value}"
 

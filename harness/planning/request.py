@@ -46,6 +46,14 @@ class RunRequest(_Request):
     eval_every: int | None = None
 
 
+SHORT_FORMS = {
+    "epsilon": "epsilon",
+    "attacks": "evaluation.attacks",
+    "epochs": "train.epochs",
+    "precision": "train.precision",
+}
+"""Fields of a request of ``harness run`` that are short for ``--set``: field -> the setting."""
+
 FATE: dict[str, str] = {
     **dict.fromkeys(("methods", "wrap", "network", "dataset", "image_size", "class_order", "channels"), "identity"),
     **dict.fromkeys(("epsilon", "attacks", "epochs", "precision", "values"), "identity"),

@@ -10,6 +10,8 @@ import pytest
 
 from harness.cli.show_text import curve
 from harness.events import EpochRecord
+from harness.planning.request import RunRequest
+from harness.planning.run_job import resolve_run
 from harness.store.store import Store
 from tests.cli.conftest import Ends, Harness
 from tests.stores import add_checkpoint, add_evaluation, as_digits, make_spec, start
@@ -174,6 +176,17 @@ class TestDryRun:
             "this machine has not timed smallcnn",
         ):
             assert part in text
+
+    def test_what_is_trained_already_is_not_recorded_and_that_is_said(self, ends: Ends, elsewhere: Path) -> None:
+        request = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", device="cpu", values=("width=1",))
+        (job,) = resolve_run(request)
+        store = Store.write("mine.db")
+        store.end_run(start(store, job.specs[0]).id)
+        store.close()
+        for every, told in (("1", True), ("0", False)):
+            code, _, err = ends(f"{TINY} --device cpu --db mine.db --eval-every {every} --dry-run")
+            assert code == 0
+            assert ("records nothing of 1 network(s) trained already; --fresh trains them again" in err) == told
 
     def test_a_store_that_is_there_stays_as_it_is(self, harness: Harness, board: Path) -> None:
         before = board.read_bytes(), board.stat().st_mtime_ns

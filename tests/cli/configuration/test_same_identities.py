@@ -49,7 +49,12 @@ CHANGES = {
     "evaluation.checkpoints": st.sampled_from([["last"], ["early", "last"]]),
     "cw.kappa": st.sampled_from([1, 2.5]),
 }
-COUNTS = {"seeds": st.integers(1, 4), "train-seeds": st.integers(1, 3), "limit": st.integers(1, 360)}
+COUNTS = {
+    "seeds": st.integers(1, 4),
+    "train-seeds": st.integers(1, 3),
+    "limit": st.integers(1, 360),
+    "eval-every": st.integers(0, 3),
+}
 WANTED = st.builds(
     Wanted,
     methods=st.lists(st.sampled_from(["sat", "lrat", "trades"]), min_size=1, max_size=2, unique=True).map(tuple),
@@ -149,6 +154,7 @@ def identity(jobs: list[RunJob]) -> list[tuple[Any, ...]]:
             job.protocol.evaluation.checkpoints,
             job.images,
             job.checks,
+            job.eval_every,
         )
         for job in jobs
     ]
