@@ -100,15 +100,14 @@ def figures(
     if ALL in names and len(names) > 1:
         raise SettingError("all is refused beside other names: it means every figure; leave them out")
     chosen = list(PLOTS.values()) if names == [ALL] else [plot_called(name) for name in dict.fromkeys(names)]
-    if out.exists() and not out.is_dir():
-        raise HarnessError(f"--out {out} is refused: it is a file; name a folder")
     from harness.figures.material import Material
     from harness.figures.style import require_matplotlib
-    from harness.figures.writing import write_figures
+    from harness.figures.writing import refuse_unwritable, write_figures
     from harness.leaderboard.board import Selection
     from harness.store.store import Store
 
     require_matplotlib()
+    refuse_unwritable(out)
     store = Store.read(db)
     material = Material(
         store=store,

@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.figures.marks import Marks
 from harness.figures.plot import Plot
 from harness.figures.style import styled
-from harness.files import writable_directory, write_together
+from harness.files import require_writable, writable_directory, write_together
 
 
 def rendered(plot: Plot, marks: Marks) -> dict[str, bytes]:
@@ -29,6 +29,16 @@ def rendered(plot: Plot, marks: Marks) -> dict[str, bytes]:
     return {f"{plot.name}.png": png.getvalue(), f"{plot.name}.svg": svg.getvalue(), f"{plot.name}.csv": data}
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Raise HarnessError if files cannot be written into a folder: before figures are made, which may take long."""
+    if folder.exists() and not folder.is_dir():
+        raise HarnessError(f"--out {folder} is refused: it is a file; name a folder")
+    try:
+        require_writable(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
 def write_figures(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into a folder, which is made if it is missing; older files of these names are replaced.
 
@@ -39,6 +49,8 @@ def write_figures(folder: Path, files: Mapping[str, bytes]) -> None:
         with writable_directory(folder):
             write_together({folder / name: content for name, content in files.items()})
     except OSError as error:
-        raise HarnessError(
-            f"--out {folder} cannot be written: {error.strerror or error}; choose another place"
-        ) from None
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> HarnessError:
+    return HarnessError(f"--out {folder} cannot be written: {error.strerror or error}; choose another place")

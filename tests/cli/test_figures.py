@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.figures import writing
 from harness.store.store import Store
 from tests import stores
 from tests.cli.conftest import Ends, Harness, Refused
@@ -97,6 +98,16 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert reason in refusal(f"{arguments} --db {database}")
     assert [path.name for path in Path().iterdir()] == ["taken"]
     assert Path("taken").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_a_figure_is_made(
+    refusal: Refused, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_of: list[object] = []
+    monkeypatch.setattr(writing, "rendered", lambda *arguments: made_of.extend(arguments))
+    Path("taken").write_text("mine")
+    assert "cannot be written" in refusal(f"figures methods --out taken/within --db {database}")
+    assert made_of == []
 
 
 def test_a_name_in_letters_that_the_font_lacks_is_whole_in_the_svg(ends: Ends, tmp_path: Path) -> None:
