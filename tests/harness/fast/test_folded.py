@@ -28,7 +28,8 @@ def test_every_network_gives_the_same_logits_and_gradients_with_faster_layers(na
     (logits, gradient), (fast_logits, fast_gradient) = both(model, x)
     assert torch.allclose(fast_logits, logits, rtol=1e-4, atol=1e-5 * float(logits.abs().max()))
     assert float((fast_gradient - gradient).norm() / gradient.norm()) < 1e-2  # a ReLU at zero may open or shut
-    assert float((fast_gradient.sign() == gradient.sign()).float().mean()) > 0.999
+    counts = gradient.abs() > 0.1 * gradient.square().mean().sqrt()  # nearer to zero, rounding decides the sign
+    assert float((fast_gradient.sign() == gradient.sign())[counts].float().mean()) > 0.999
     assert torch.equal(logits_and_gradient(model, x)[0], logits)
 
 
