@@ -68,6 +68,21 @@ class TrainingFailed(HarnessError):
         self.epoch, self.batch = epoch, batch
 
 
+class LeaseLost(HarnessError):
+    """An item of work that a process held is not its own any more: it stood still for longer than its lease."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(
+            f"the {item} is not this process's any more: it stood still for too long, and another may have taken the"
+            " work; nothing was written, and the same command goes on"
+        )
+        self.item = item
+
+
+class Stopped(HarnessError):
+    """The user, or the system, asked the command to stop; what was done is kept."""
+
+
 # ---- texts inside a one-line message
 
 

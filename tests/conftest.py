@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from sqlalchemy import Engine, inspect
 
 from harness.plugin.ball import BALLS
+from harness.store import database
+from harness.store.store import Store
 from tests.balls import L2
+
+_EVERY_STEP = database._migrate
 
 # no deadline: a slow machine is no failure; the same examples every time: nor is bad luck
 settings.register_profile("harness", deadline=None, derandomize=True)
@@ -32,6 +39,31 @@ def no_times_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         fonts = Path(tempfile.gettempdir()) / "harness-tests-matplotlib"  # matplotlib's list of fonts takes seconds
         patch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(fonts))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def new_databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every step of the schema takes time: a new database in a file is a copy of one that went through them."""
+    template = tmp_path_factory.mktemp("template") / "new.db"
+    Store.write(str(template)).close()
+
+    def copied(engine: Engine) -> None:
+        if not inspect(engine).get_table_names() and database.sqlite_file(engine.url) is not None:
+            raw = engine.raw_connection()
+            with contextlib.closing(sqlite3.connect(template)) as source, contextlib.closing(raw):
+                source.backup(raw.driver_connection)  # type: ignore[arg-type]
+        else:
+            _EVERY_STEP(engine)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_migrate", copied)
+        yield
+
+
+@pytest.fixture
+def every_step_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new database goes through every step of the schema, as a user's does."""
+    monkeypatch.setattr(database, "_migrate", _EVERY_STEP)
 
 
 @pytest.fixture

@@ -23,7 +23,12 @@ _ALL = {
         TableColumn("parameters", "int", "", "how many numbers the network's parameters hold"),
         # ---- a run
         TableColumn("identity", "text", "", "SHA-256 of everything that determines the trained network"),
-        TableColumn("status", "category", "", "`running` (also: stopped), `done`, or `failed`"),
+        TableColumn(
+            "status",
+            "category",
+            "",
+            "`queued`, `running`, `done`, `failed`, `cancelled`, `lost`, or `preempted`",
+        ),
         TableColumn("failure", "text", "", "why the training failed"),
         TableColumn("method_settings", "json", "", "every setting of the method"),
         TableColumn("network_settings", "json", "", "every setting of the network"),

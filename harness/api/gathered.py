@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from harness.leaderboard.contestants import Contestant, Trained, contestants, tr
 from harness.plugin.ball import LINF
 from harness.reference import ReportedFigure
 from harness.store.records import Curve, DatasetRecord, EvaluationRecord, ExaminationRecord, ModelRecord, RunRecord
+from harness.store.run_states import RunState
 
 Row = dict[str, Any]
 
@@ -25,12 +26,12 @@ def current(runs: Iterable[RunRecord]) -> set[int]:
     return {run.id for run in newest.values()}
 
 
-def run_rows(runs: Sequence[RunRecord]) -> Iterator[Row]:
+def run_rows(runs: Sequence[RunRecord], states: Mapping[int, RunState]) -> Iterator[Row]:
     """Each run, in the order of their numbers."""
     counts = current(runs)
     for run in runs:
         yield of_run(run, counts) | {
-            "status": run.status,
+            "status": states[run.id].state,
             "failure": run.failure,
             "epochs": run.training.get("epochs"),
             "epochs_done": len(run.epochs),

@@ -78,7 +78,8 @@ class Results:
         """Every training, even if it stopped or failed."""
         from harness.api.gathered import run_rows
 
-        return self._table("runs", columns.RUNS, run_rows(self._runs()), filters, superseded)
+        runs = self._runs()
+        return self._table("runs", columns.RUNS, run_rows(runs, self._store.states(runs)), filters, superseded)
 
     def models(self, **filters: object) -> Table:
         """Every model that harness did not train."""

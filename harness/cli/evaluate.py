@@ -24,6 +24,7 @@ from harness.cli.options import (
     option,
     what,
 )
+from harness.cli.signals import stoppable
 from harness.errors import SettingError
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def evaluate(
         note_dataset(evaluation.assessment.dataset, output.note)
         _note_model(evaluation, output)
 
-    with Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
+    with stoppable(), Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
         done = evaluate_target(evaluation, store, places.runs_dir, listen, workers, entered=entered, started=started)
     store.close()
     _print(evaluation, done, output)

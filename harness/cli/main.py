@@ -31,7 +31,8 @@ from harness.cli import (
     upload,
 )
 from harness.cli.options import Command, Group
-from harness.errors import HarnessError
+from harness.cli.signals import stopped
+from harness.errors import HarnessError, Stopped
 
 # The base of usage errors: in click, which older typer imports, or in the copy that newer typer carries.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -132,6 +133,9 @@ def main() -> None:
     """Run the command line. A user's mistake is one line and exit code 2; a bug keeps its traceback."""
     try:
         code = app(prog_name=PROGRAM, standalone_mode=False)
+    except Stopped:
+        code, line = stopped()
+        print(f"harness: {line}", file=sys.stderr)
     except (HarnessError, UsageError) as error:
         message = str(error) if isinstance(error, HarnessError) else error.format_message()  # type: ignore[attr-defined]
         print(f"harness: {' '.join(message.split())}", file=sys.stderr)

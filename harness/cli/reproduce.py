@@ -13,6 +13,7 @@ from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
+from harness.cli.signals import stoppable
 from harness.errors import SettingError
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Out
     if missing.idle:
         output.note(f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}: nothing to do")
     note_cpu(missing, place, places.device, output.note)
-    with Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, followers(places)) as listen:
+    watch = Watch(quiet=output.quiet, verbose=output.verbose)
+    with stoppable(), watch, tracked(watch, followers(places)) as listen:
         summary = conduct(missing, place, listen)
     note_times(summary, time.perf_counter() - started, output.note)
     return summary

@@ -11,6 +11,7 @@ from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_boards, print_json
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
+from harness.cli.signals import stoppable
 from harness.cli.sources import given
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def run(
         print_plan(planned.missing, place.workers_for(planned.jobs[0]), output.as_json)
         return
     note_cpu(planned.missing, place, places.device, output.note)
-    with Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
+    with stoppable(), Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
         done = conduct_runs(planned, place, listen)
     if done.origin is not None:
         output.note(done.origin)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from harness.cli import completion
 from harness.cli.console import print_json
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, of_rows
 from harness.errors import UnknownName
+from harness.store.run_states import State
 
 if TYPE_CHECKING:
     from harness.leaderboard.headline import Headline
     from harness.store.store import Store
 
-State = Literal["running", "done", "failed"]
 SORTS = ("run", "date", "figure", "method", "network", "dataset", "state")
 
 
@@ -32,7 +32,10 @@ class WantedRuns:
         "Runs trained under this protocol alone: its name, or its fingerprint's beginning.",
         complete=completion.protocols,
     )
-    state: State | None = of_rows("--state <running|done|failed>", "Runs in this state alone.")
+    state: State | None = of_rows(
+        "--state STATE",
+        "Runs in this state alone: queued, running, done, failed, cancelled, lost, or preempted.",
+    )
     tag: str | None = of_rows("--tag TAG", "Those with this tag alone.", complete=completion.tags)
     since: str | None = of_rows("--since DATE", "Those that began on this day or later, such as 2026-11-30 (UTC).")
     sort: str = of_rows(
@@ -70,7 +73,9 @@ def documents(store: Store) -> Iterator[dict[str, Any]]:
     from harness.leaderboard.headline import headline
 
     protocols = store.protocols()
-    for run in store.runs():
+    runs = store.runs()
+    states = store.states(runs)
+    for run in runs:
         departures = "".join(f" {key}={value}" for key, value in run.method_departures.items())
         evaluations = [e for checkpoint in run.checkpoints for e in checkpoint.evaluations]
         found = headline(list(contestants([run])), protocols) if run.status == "done" else None
@@ -82,7 +87,9 @@ def documents(store: Store) -> Iterator[dict[str, Any]]:
             "dataset": run.dataset.name,
             "train_seed": run.train_seed,
             "attempt": run.attempt,
-            "status": run.status,
+            "status": states[run.id].state,
+            "since_utc": states[run.id].document()["since_utc"],
+            "reason": states[run.id].reason,
             "epochs": f"{len(run.epochs)}/{run.training.get('epochs', '?')}",
             "evaluations": sum(e.complete for e in evaluations),
             "created_utc": run.created_utc.isoformat(),

@@ -83,15 +83,17 @@ def _show_run(store: Store, run: RunRecord, as_json: bool) -> None:
     from harness.cli.show_records import record_document, record_lines
 
     recorded = store.curves(run.id), store.histograms(run.id)
+    state, history = store.states([run])[run.id], store.history(run.id)
     if as_json:
-        document = asdict(run) | record_document(*recorded)
+        states = {"state": state.document(), "states": [one.document() for one in history]}
+        document = asdict(run) | record_document(*recorded) | states
         for epoch in document["epochs"]:
             del epoch["curve"], epoch["histograms"]  # they stand together, beside the epochs
         print_json(_in_json_types(document))
         return
     from harness.cli.show_text import parts_of_run
 
-    _print(parts_of_run(run, record_lines(*recorded)))
+    _print(parts_of_run(run, state, history, record_lines(*recorded)))
 
 
 def _show_row(store: Store, label: str, as_json: bool) -> None:

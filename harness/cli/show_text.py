@@ -21,16 +21,25 @@ from harness.registry.shipped import manifest, version_text
 from harness.registry.source import content
 from harness.runtime.provenance import every_place
 from harness.store.records import CheckpointRecord, EvaluationRecord, ModelRecord, RunRecord
+from harness.store.run_states import RunState
 
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def parts_of_run(run: RunRecord, recorded: Iterable[RenderableType]) -> Iterator[RenderableType]:
-    """Everything about a run: its facts, epoch curves, what was recorded, evaluations, and findings."""
+def parts_of_run(
+    run: RunRecord, state: RunState, history: Sequence[RunState], recorded: Iterable[RenderableType]
+) -> Iterator[RenderableType]:
+    """Everything about a run: its facts, epoch curves, what was recorded, evaluations, and findings.
+
+    Args:
+        history: what was recorded of the run's states; shown if the training did not go through at once.
+    """
+    interrupted = any(one.state in ("cancelled", "lost", "preempted") for one in history)
     yield _facts(
         {
             "run": f"{run.id} (attempt {run.attempt}, identity {run.identity[:12]})",
-            "status": run.status + (f": {run.failure}" if run.failure else ""),
+            "status": state.text,
+            **({"before": "\n".join(one.text for one in history)} if interrupted else {}),
             "method": f"{run.method}  {_settings(run.method_settings)}",
             "network": _network(run),
             "dataset": _dataset(run),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from harness.errors import HarnessError, ModelFault
 from harness.events import (
@@ -25,20 +25,18 @@ from harness.events import (
     Report,
     checks_key,
 )
+from harness.execution.claims import Claims
 from harness.execution.executors.executor import Executor
 from harness.execution.log import LOG_FILE
 from harness.execution.plan import block_item, checks_item, examination_key
 from harness.execution.summary import Summary
+from harness.execution.verdict_checks import verdicts_examined
 from harness.execution.work import BlockWork, ExamineWork, Work
-from harness.identity import digest
-from harness.planning.assessment import Assessment
 from harness.planning.cost import Prices
 from harness.planning.gaps import AttackGap, ModelGap
-from harness.plugin.ball import LINF
 from harness.registry.shipped import code_of
-from harness.rigour.checks import examine_verdicts
-from harness.runtime.provenance import provenance
-from harness.store.records import EvaluationRecord
+from harness.store.leases import Lease
+from harness.store.models import now
 from harness.store.store import Store
 from harness.targets.model import Weights
 from harness.trackers.outcomes import EvaluationDone, FindingsKept
@@ -84,10 +82,12 @@ class Attacking:
         listen: receives the progress, once the store has a block.
         summary: gets what was done, and how long it took.
         prices: what the items take, for the progress.
+        claims: the items that this command holds.
     """
 
-    def __init__(self, store: Store, listen: Report, summary: Summary, prices: Prices) -> None:
+    def __init__(self, store: Store, listen: Report, summary: Summary, prices: Prices, claims: Claims) -> None:
         self._store, self._tell, self._summary, self._prices = store, listen, summary, prices
+        self._claims = claims
 
     def attack(
         self, models: Sequence[Attacked], executor: Executor, cores: int = 1, threads: int | None = None
@@ -100,7 +100,7 @@ class Attacking:
         Raises:
             HarnessError: a plugin, a data set, or weights cannot be used; what was done before is kept.
         """
-        started = time.perf_counter()
+        started, began = time.perf_counter(), now()
         opened = [(model, work) for model in models for gap in model.gap.attacks for work in self._blocks(model, gap)]
         examined = [model for model in models if model.gap.examine]
         by_id = {work.evaluation_id: work for _, work in opened}
@@ -116,30 +116,57 @@ class Attacking:
 
         def hear(event: Event) -> None:
             if isinstance(event, Examined):
-                self._keep(event, by_key[checks_key(event.checkpoint_id, event.settings)])
-                self._tell(Ended(checks_key(event.checkpoint_id, event.settings), event.duration_s))
+                key = checks_key(event.checkpoint_id, event.settings)
+                if self._claims.keep(key, partial(self._keep, event, by_key[key])):
+                    self._tell(Ended(key, event.duration_s))
             if not isinstance(event, BlockDone):
                 return self._tell(event)
-            self._store.add_block(event)
-            work = by_id[event.evaluation_id]
-            self._summary.busy_s[work.attack] += event.duration_s
-            self._summary.blocks += 1
-            self._summary.attacked.add(event.evaluation_id)
-            self._tell(Ended(replace(work, start=event.start).key, event.duration_s))
-            place = (work.weights.label, work.weights.checkpoint, work.attack, work.seed)
-            self._tell(EvaluationProgress(*place, self._summary.blocks, len(opened)))
-            left[event.evaluation_id] -= 1
-            if not left[event.evaluation_id]:
-                self._tell_of_whole(owners[event.evaluation_id], work)
+            work = replace(by_id[event.evaluation_id], start=event.start)
+            if self._claims.keep(work.key, partial(self._store.add_block, event)):
+                self._summary.busy_s[work.attack] += event.duration_s
+                self._summary.blocks += 1
+                self._summary.attacked.add(event.evaluation_id)
+                self._tell(Ended(work.key, event.duration_s))
+                place = (work.weights.label, work.weights.checkpoint, work.attack, work.seed)
+                self._tell(EvaluationProgress(*place, self._summary.blocks, len(opened)))
+                self._count_down(work, left, owners)
 
-        for outcome in executor.run(works, hear):
+        def wanted(work: Work) -> bool:
+            missing = not self._done_elsewhere(work, began)
+            if not missing:
+                self._tell(Ended(work.key))
+            if isinstance(work, BlockWork) and not missing:
+                self._count_down(work, left, owners)
+            return missing
+
+        for outcome in executor.run(self._claims.each(works, wanted), hear):
+            if not self._claims.ended(outcome.work, outcome.error):
+                continue
             if isinstance(outcome.error, ModelFault):
                 raise ModelFault(*_failure(outcome.work, outcome.error)) from outcome.error
             if outcome.error is not None:
                 raise outcome.error
+        self._claims.raise_if_stopped()
         for model in models:
-            self._examine_verdicts(model)
+            found = verdicts_examined(self._store, model.checkpoint_id, model.gap.assessment, model.weights.label)
+            if found is not None:
+                self._keep(found, model)
         self._summary.evaluation_s = time.perf_counter() - started
+
+    def _done_elsewhere(self, work: Work, began: datetime) -> bool:
+        """Whether another command did an item after this one was planned."""
+        if isinstance(work, BlockWork):
+            blocks = self._store.blocks(work.evaluation_id)
+            return any(start < work.start + work.length and work.start < start + n for start, n in blocks)
+        assert isinstance(work, ExamineWork)
+        done = self._store.checkpoint(work.checkpoint_id).examinations
+        return any(one.settings == work.settings and one.created_utc >= began for one in done)
+
+    def _count_down(self, work: BlockWork, left: Counter[int], owners: Mapping[int, str]) -> None:
+        """Count the blocks of an evaluation that are left, and tell of it when there is none."""
+        left[work.evaluation_id] -= 1
+        if not left[work.evaluation_id]:
+            self._tell_of_whole(owners[work.evaluation_id], work)
 
     def _tell_of_whole(self, owner: str, work: BlockWork) -> None:
         """Tell the accuracy of an evaluation that has all its verdicts."""
@@ -179,37 +206,9 @@ class Attacking:
                 length=length,
             )
 
-    def _examine_verdicts(self, model: Attacked) -> None:
-        """Check the stored verdicts, and keep the findings if they are new."""
-        assessment = model.gap.assessment
-        if not assessment.checks:
-            return
-        checkpoint = self._store.checkpoint(model.checkpoint_id)
-        evaluations = list(_comparable(checkpoint.evaluations, assessment))
-        verdicts = self._store.verdicts_of([e.id for e in evaluations])
-        by_attack: dict[str, list[EvaluationRecord]] = defaultdict(list)
-        for evaluation in evaluations:
-            by_attack[evaluation.attack].append(evaluation)
-        started = time.perf_counter()
-        findings = examine_verdicts(
-            {attack: [verdicts[e.id] for e in several] for attack, several in by_attack.items()},
-            assessment.attack_types,
-            assessment.dataset.test.labels[assessment.dataset.places(assessment.images)].cpu(),
-            {attack: [text for e in several for text in e.warnings] for attack, several in by_attack.items()},
-            assessment.protocol.evaluation.block_size,
-            assessment.dataset.classes,
-        )
-        settings = assessment.examination("verdicts")
-        known = [examination.findings for examination in checkpoint.examinations if examination.settings == settings]
-        if known != [tuple(findings)]:
-            duration = time.perf_counter() - started
-            here = provenance("cpu", torch.get_num_threads())
-            label = model.weights.label
-            self._keep(Examined(checkpoint.id, label, settings, tuple(findings), duration, here), model)
-
-    def _keep(self, event: Examined, model: Attacked) -> None:
+    def _keep(self, event: Examined, model: Attacked, lease: Lease | None = None) -> None:
         facts = (event.settings, event.findings, event.duration_s, event.provenance)
-        self._store.add_examination(event.checkpoint_id, *facts)
+        self._store.add_examination(event.checkpoint_id, *facts, lease)
         self._summary.busy_s["checks"] += event.duration_s
         self._tell(FindingsKept(model.owner, model.weights.checkpoint, event.findings))
 
@@ -250,18 +249,6 @@ def _examination(model: Attacked) -> ExamineWork:
         block_size=assessment.protocol.evaluation.block_size,
         settings=assessment.examination("model"),
     )
-
-
-def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment) -> Iterator[EvaluationRecord]:
-    """Complete evaluations on the same images in the same ball, with the protocol's settings if it has the attack."""
-    threat = assessment.threat
-    for e in evaluations:
-        known = e.attack in assessment.attacks
-        same = not known or e.settings_sha256 == digest(assessment.attack_settings(e.attack))
-        ball = (e.settings.get("epsilon"), e.settings.get("norm", LINF))
-        still = "epsilon" not in e.settings  # the attack uses no ball
-        if e.complete and e.images == assessment.images and same and (still or ball == (threat.epsilon, threat.norm)):
-            yield e
 
 
 def _failure(work: Work, fault: ModelFault) -> tuple[str, str]:

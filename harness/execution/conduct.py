@@ -6,31 +6,28 @@ This process is the only one that writes to the store; workers report to it.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 
-from harness.errors import HarnessError, PluginFault, TrainingFailed, normal
-from harness.events import CheckpointDone, Ended, EpochDone, Event, Planned, Report, TrainingBegan
+from harness.errors import HarnessError, normal
+from harness.events import Planned, Report
 from harness.execution.attacking import Attacked, Attacking, usable
+from harness.execution.claims import Claims
 from harness.execution.executors.executor import Executor, InProcess
 from harness.execution.executors.processes import Processes
-from harness.execution.log import LOG_FILE, logging_to
 from harness.execution.owners import owner_name, radius_of, run_opened, target_opened
 from harness.execution.plan import later_phase, training_phases
 from harness.execution.summary import Summary
-from harness.execution.work import TrainWork
+from harness.execution.trainings import Trainings
 from harness.files import in_use
 from harness.planning.assessment import Assessment
 from harness.planning.cost import Prices
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
 from harness.registry.catalogue import discover
-from harness.runtime.device import device_label, training_threads
 from harness.runtime.provenance import provenance
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
@@ -92,26 +89,30 @@ class Conductor:
             self.store.see_protocol(job.protocol_record(), job.protocol.training_document)
         opened = [(gap, self._open_run(gap)) for gap in runs]
         self.summary.run_ids = [record.id for _, record in opened]
-        for gap, record in opened:
+        for _, record in opened:
             if record.status == "failed":
                 self.summary.failures[record.id] = f"{record.failure} (before; --fresh starts it over)"
-            elif gap.refusal and record.status == "running":
-                self._refuse(gap, gap.refusal, record)
         to_train = [(gap, record) for gap, record in opened if gap.passes is not None and record.status == "running"]
         device = runs[0].job.device
         at_work = [self.runs_dir / record.folder for gap, record in opened if gap.items]
-        with working_in(at_work), executor_for(self.missing.items, self.workers, device) as executor:
+        with (
+            working_in(at_work),
+            Claims(self.store, self._tell) as claims,
+            executor_for(self.missing.items, self.workers, device) as executor,
+        ):
             for gap, record in opened:
                 if gap.items and record.status != "failed":
                     self._tell(run_opened(record, gap))
             attacked = [(gap.spec.label, m) for gap, r in opened if r.status != "failed" for m in gap.models if m.items]
             later = later_phase(attacked, self._prices, executor.workers)
             self._tell(Planned((*training_phases(to_train, self._prices, executor.workers), later)))
-            self._train(to_train, executor)
+            trainings = Trainings(self.store, self.runs_dir, self._tell, self.summary, claims)
+            trainings.refuse((gap, record) for gap, record in opened if record.status == "running")
+            trainings.train(to_train, executor)
             now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
             ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
             cores = self.workers if device.type == "cpu" else 1
-            Attacking(self.store, self._tell, self.summary, self._prices).attack(ready, executor, cores)
+            Attacking(self.store, self._tell, self.summary, self._prices, claims).attack(ready, executor, cores)
             for gap, record in opened:
                 if gap.items and record.id not in self.summary.failures:
                     self._tell(OwnerClosed(run_owner(record.id)))
@@ -144,62 +145,6 @@ class Conductor:
                     file=weights_file(folder, checkpoint.name),
                 )
                 yield Attacked(model, weights, checkpoint.id, folder, run_owner(record.id))
-
-    # ---- training
-
-    def _train(self, opened: Sequence[tuple[RunGap, RunRecord]], executor: Executor) -> None:
-        started = time.perf_counter()
-        works = [
-            TrainWork(
-                spec=gap.spec,
-                run_id=record.id,
-                place=gap.job.place,
-                dataset_fingerprint=gap.job.dataset.fingerprint,
-                folder=self.runs_dir / record.folder,
-                device=gap.job.device,
-                threads=training_threads(gap.job.parameters, gap.job.device),
-                plugins=gap.job.plugins,
-                plain=gap.job.plain,
-                curve=gap.job.curve,
-            )
-            for gap, record in opened
-        ]
-        # a large network takes all cores, so large ones are trained one by one; small ones side by side
-        together = [work for work in works if work.threads == 1]
-        groups: list[list[TrainWork]] = [together, *([work] for work in works if work.threads > 1)]
-        for outcome in (outcome for group in groups for outcome in executor.run(group, self._hear_training)):
-            self._tell(Ended(outcome.work.key, failed=outcome.error is not None))
-            if isinstance(outcome.error, (TrainingFailed, PluginFault)):
-                self._fail(outcome.work.run_id, outcome.work.folder, str(outcome.error))
-            elif outcome.error is not None:
-                raise outcome.error
-            else:
-                self.summary.trained += 1
-                self.store.end_run(outcome.work.run_id)
-        self.summary.training_s = time.perf_counter() - started
-
-    def _refuse(self, gap: RunGap, refusal: PluginFault, record: RunRecord) -> None:
-        """Record that the run failed on this machine; the plugin's traceback goes to the run's log."""
-        folder = self.runs_dir / record.folder
-        with logging_to(folder / LOG_FILE, self._tell):
-            logging.getLogger("harness.plugins").error("%s", refusal, exc_info=refusal.__cause__)
-        self.store.add_provenance(record.id, provenance(device_label(gap.job.device), torch.get_num_threads()))
-        self._tell(run_opened(record, gap))
-        self._fail(record.id, folder, str(refusal))
-
-    def _fail(self, run_id: int, folder: Path, reason: str) -> None:
-        self.summary.failures[run_id] = f"{reason} (log: {folder / LOG_FILE})"
-        self.store.end_run(run_id, failure=reason)
-        self._tell(OwnerClosed(run_owner(run_id), reason))
-
-    def _hear_training(self, event: Event) -> None:
-        if isinstance(event, TrainingBegan):
-            self.store.add_provenance(event.run_id, event.provenance)
-        elif isinstance(event, EpochDone):
-            self.store.add_epoch(event.run_id, event.record)
-        elif isinstance(event, CheckpointDone):
-            self.store.add_checkpoint(event.run_id, event.name, event.epoch, event.sha256)
-        self._tell(event)
 
 
 def conduct_evaluation(
@@ -243,10 +188,14 @@ def conduct_evaluation(
         if at.gap.items
     }
     cores = workers if device.type == "cpu" else 1
-    with working_in(at_work), executor_for(missing.items, workers, device) as executor:
+    with (
+        working_in(at_work),
+        Claims(store, listen) as claims,
+        executor_for(missing.items, workers, device) as executor,
+    ):
         for opened in owners.values():
             listen(opened)
-        Attacking(store, listen, summary, Prices(missing.stored)).attack(ready, executor, cores, threads)
+        Attacking(store, listen, summary, Prices(missing.stored), claims).attack(ready, executor, cores, threads)
         for owner in owners:
             listen(OwnerClosed(owner))
     return summary, model

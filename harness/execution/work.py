@@ -36,6 +36,7 @@ from harness.runtime.device import device_label
 from harness.runtime.process import process_kept
 from harness.runtime.provenance import path_of, provenance
 from harness.runtime.seeds import generator
+from harness.store.leases import LeaseGuard
 from harness.targets.model import Weights
 from harness.targets.target import quiet
 from harness.training.loop import Trainer
@@ -101,6 +102,7 @@ class TrainWork(Work):
     spec: RunSpec
     run_id: int
     curve: CurvePlan | None = None
+    guard: LeaseGuard | None = None  # asked before each file is written; None: nobody else can have the training
 
     @property
     def key(self) -> str:

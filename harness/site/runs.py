@@ -16,6 +16,7 @@ from harness.site.commands import reproduction
 from harness.site.evaluations import Checks, Document, Verdicts, checkpoint_document, settings_text
 from harness.site.seeds import label_of
 from harness.store.records import Curve, DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
+from harness.store.run_states import RunState
 from harness.store.store import Store
 
 Point = TypeVar("Point")
@@ -30,10 +31,11 @@ def run_documents(store: Store) -> Document:
     verdicts = store.verdicts_of({e.id for c in checkpoints for e in c.evaluations if e.complete})
     datasets = [run.dataset for run in runs] + [model.dataset for model in models]
     known = {dataset.fingerprint: _labels(dataset) for dataset in datasets}
-    checks, recorded = Checks(), store.curves_of(run.id for run in runs)
+    checks, recorded, states = Checks(), store.curves_of(run.id for run in runs), store.states(runs)
 
     def document(run: RunRecord) -> Document:
-        return run_document(run, known[run.dataset.fingerprint], verdicts, protocols, checks, recorded[run.id])
+        labels = known[run.dataset.fingerprint]
+        return run_document(run, labels, verdicts, protocols, checks, recorded[run.id], states[run.id])
 
     return {
         "runs": [document(run) for run in runs],
@@ -59,6 +61,7 @@ def run_document(
     protocols: Sequence[ProtocolRecord],
     checks: Checks,
     recorded: Sequence[Curve] = (),
+    state: RunState | None = None,
 ) -> Document:
     """Everything about a run.
 
@@ -67,6 +70,7 @@ def run_document(
         verdicts: of every complete evaluation of the run.
         checks: takes what the findings of runs share.
         recorded: accuracies while the network was trained.
+        state: what became of the run; None: only what the run's row says.
     """
     again, order = reproduction(run, protocols), attack_order(protocols)
     return {
@@ -76,7 +80,7 @@ def run_document(
         "network": run.network,
         "dataset": run.dataset.name,
         "seed": run.train_seed,
-        "status": run.status,
+        "status": state.state if state is not None else run.status,
         "failure": run.failure,
         "epochs": [run.epochs[-1].epoch if run.epochs else 0, run.training.get("epochs")],
         "facts": {
@@ -89,6 +93,7 @@ def run_document(
             "training": settings_text(run.training),
             "training seed": str(run.train_seed),
             "begun": f"{run.created_utc:%Y-%m-%d %H:%M} UTC",
+            **({"state": state.text} if state is not None and run.status == "running" else {}),
             **({"ended": f"{run.finished_utc:%Y-%m-%d %H:%M} UTC"} if run.finished_utc else {}),
             "code": _code(run),
             "made on": "; ".join(map(settings_text, every_place(run.provenance))),

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from harness.errors import HarnessError, StoreError, quoted, visible
-from harness.store.models import ModelWriter
+from harness.store.leases import Leases
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.schema import ModelRow, RemovedAttemptRow, RunRow
 
@@ -38,7 +38,7 @@ def refuse_no_tag(tag: str) -> None:
         )
 
 
-class Curating(ModelWriter):
+class Curating(Leases):
     """The base of ``Store``: its methods that write a note, change tags, or remove runs and models."""
 
     def annotate(self, owner: RunRecord | ModelRecord, note: str | None) -> None:

@@ -23,8 +23,8 @@ from harness.store.schema_base import VERSION_TABLE
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
-REVISION = "0006"
-OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005")
+REVISION = "0007"
+OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005", "0006")
 BUSY_TIMEOUT_MS = 60_000
 
 

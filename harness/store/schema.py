@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from harness.store.schema_base import NUMBERED_ONCE, OWNS, Base
 from harness.store.schema_records import AdversarialImageRow, CurveRow, HistogramRow
+from harness.store.schema_work import LeaseRow, RunStateRow
 
 
 class ProtocolRow(Base):
@@ -263,5 +264,6 @@ class ReportedRow(Base):
     n: Mapped[int | None]  # seeds behind the statistic
 
 
+ALL = (LeaseRow, RunStateRow)  # of other modules, which nothing here refers to
 METADATA = Base.metadata
-"""Every table, those of ``schema_records``, too."""
+"""Every table, those of ``schema_records`` and ``schema_work``, too."""

@@ -1,4 +1,8 @@
-"""The store: each method is one transaction. ``Queries`` has the methods that read, this module those that write."""
+"""The store: each method is one transaction. ``Queries`` has the methods that read, this module those that write.
+
+A method that writes a result takes the lease of the work, and raises LeaseLost, before it writes anything, if that
+lease is not held any more.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,14 @@ from harness.identity import digest
 from harness.protocols.run_spec import RunSpec
 from harness.reference import reported_figures
 from harness.runtime.provenance import joined
+from harness.runtime.worker import this_worker
 from harness.store import database
 from harness.store.curating import Curating
+from harness.store.leases import Lease, require
 from harness.store.models import now
 from harness.store.queries import run_record
 from harness.store.records import SPEC_FIELDS, DatasetRecord, ProtocolRecord, RunRecord
+from harness.store.run_states import add_state
 from harness.store.schema import (
     BlockRow,
     CheckpointRow,
@@ -62,6 +69,13 @@ class Store(Curating):
     def in_memory(cls) -> Store:
         """A store that nothing keeps."""
         return cls(database.in_memory())
+
+    @property
+    def place(self) -> str | None:
+        """The database's URL, with its password, for another process that opens it; None: it is in memory."""
+        url = self._engine.url
+        in_memory = url.get_backend_name() == "sqlite" and database.sqlite_file(url) is None
+        return None if in_memory else url.render_as_string(hide_password=False)
 
     def close(self) -> None:
         """Close the database."""
@@ -120,15 +134,17 @@ class Store(Curating):
             session.flush()
             return run_record(row)
 
-    def add_provenance(self, run_id: int, provenance: dict[str, Any]) -> None:
+    def add_provenance(self, run_id: int, provenance: dict[str, Any], lease: Lease | None = None) -> None:
         """Store where a training is performed; see ``joined`` for one that goes on in another place."""
         with self._writing() as session:
+            require(session, lease)
             row = _there(session, RunRow, run_id)
             row.provenance = joined(row.provenance, provenance)
 
-    def add_epoch(self, run_id: int, record: EpochRecord) -> None:
+    def add_epoch(self, run_id: int, record: EpochRecord, lease: Lease | None = None) -> None:
         """Store an epoch and its records; an epoch that is reported again, after a stop, replaces its rows."""
         with self._writing() as session:
+            require(session, lease)
             _there(session, RunRow, run_id)
             seen = [dataclasses.asdict(one) | {"counts": list(one.counts)} for one in record.histograms]
             plain = {field: value for field, value in vars(record).items() if field not in ("histograms", "curve")}
@@ -139,9 +155,10 @@ class Store(Curating):
             for point in record.curve:
                 _add_point(session, run_id, record.epoch, point)
 
-    def add_checkpoint(self, run_id: int, name: str, epoch: int, sha256: str) -> None:
+    def add_checkpoint(self, run_id: int, name: str, epoch: int, sha256: str, lease: Lease | None = None) -> None:
         """Store a checkpoint. A stored one takes the new hash; if it has evaluations, it stays as it is."""
         with self._writing() as session:
+            require(session, lease)
             _there(session, RunRow, run_id)
             where = (CheckpointRow.run_id == run_id, CheckpointRow.name == name)
             row = session.scalar(select(CheckpointRow).where(*where))
@@ -150,11 +167,13 @@ class Store(Curating):
             elif not row.evaluations:
                 row.sha256 = sha256
 
-    def end_run(self, run_id: int, failure: str | None = None) -> None:
-        """Mark a run as done, or as failed with the reason."""
+    def end_run(self, run_id: int, failure: str | None = None, lease: Lease | None = None) -> None:
+        """Mark a run as done, or as failed with the reason. Its lease ends."""
         with self._writing() as session:
+            require(session, lease, ends=True)
             row = _there(session, RunRow, run_id)
             row.status, row.failure, row.finished_utc = "failed" if failure else "done", failure, now()
+            add_state(session, run_id, "failed" if failure else "done", this_worker(), failure)
 
     def open_evaluation(
         self,
@@ -182,8 +201,8 @@ class Store(Curating):
                 session.flush()
             return row.id
 
-    def add_block(self, block: BlockDone) -> None:
-        """Store the verdicts of a block, and where it was attacked.
+    def add_block(self, block: BlockDone, lease: Lease | None = None) -> None:
+        """Store the verdicts of a block, and where it was attacked. Its lease ends.
 
         A block that overlaps a stored one is dropped: another command did that part meanwhile, perhaps in blocks of
         another size. What is still missing then is left to the next command.
@@ -194,6 +213,7 @@ class Store(Curating):
             BlockRow.start + BlockRow.examples > block.start,
         )
         with self._writing() as session:
+            require(session, lease, ends=True)
             if session.scalar(there.limit(1)) is not None:
                 return
             evaluation = _there(session, EvaluationRow, block.evaluation_id)
@@ -223,11 +243,16 @@ class Store(Curating):
         findings: Sequence[Finding],
         duration_s: float,
         provenance: dict[str, Any],
+        lease: Lease | None = None,
     ) -> None:
-        """Store the findings of an examination; they replace those of an earlier one with the same settings."""
+        """Store the findings of an examination; they replace those of an earlier one with the same settings.
+
+        Its lease ends.
+        """
         key = {"checkpoint_id": checkpoint_id, "settings_sha256": digest(settings)}
         rows = [FindingRow(position=i, **dataclasses.asdict(finding)) for i, finding in enumerate(findings)]
         with self._writing() as session:
+            require(session, lease, ends=True)
             _there(session, CheckpointRow, checkpoint_id)
             old = session.scalar(select(ExaminationRow).filter_by(**key))
             if old is not None:

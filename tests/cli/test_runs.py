@@ -59,7 +59,8 @@ def board(elsewhere: Path) -> Path:
 class TestRuns:
     def test_a_list(self, harness: Harness, board: Path) -> None:
         good, bad = json.loads(harness("runs --db mine.db --json"))["runs"]
-        date = good.pop("created_utc")
+        date, ended = good.pop("created_utc"), good.pop("since_utc")
+        assert date <= ended
         assert good == {
             "run": 1,
             "method": "lrat kappa=5.0",
@@ -68,6 +69,7 @@ class TestRuns:
             "train_seed": 0,
             "attempt": 1,
             "status": "done",
+            "reason": None,
             "epochs": "3/3",
             "evaluations": 1,
             "protocols": [],

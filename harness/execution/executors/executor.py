@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
@@ -12,6 +13,7 @@ from harness.events import Report
 from harness.execution.work import Work
 
 W = TypeVar("W", bound=Work)
+POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,11 @@ class Executor(ABC):
     """How many items are performed side by side."""
 
     @abstractmethod
-    def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
+    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
         """Perform the items; ``listen`` gets the events of an item before its outcome is given.
 
+        Args:
+            works: asked for an item when there is a worker for it; None: there is none now, ask again a little later.
         Raises:
             Exception: a bug, in its own class. If the item ran in another process, ``__cause__`` has that process's
                 traceback.
@@ -47,8 +51,11 @@ class Executor(ABC):
 class InProcess(Executor):
     """One item after the other, in this process: for one worker, and for a CUDA device."""
 
-    def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
+    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
         for work in works:
+            if work is None:
+                time.sleep(POLL_S)
+                continue
             try:
                 work.perform(listen)
             except HarnessError as error:

@@ -10,18 +10,20 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, Stopped
 from harness.events import Event, Report
 from harness.execution.executors.carried import Carried, WorkerBug
-from harness.execution.executors.executor import Executor, Performed, W
+from harness.execution.executors.executor import POLL_S, Executor, Performed, W
+from harness.runtime.stopping import ask_to_stop, asked_to_stop
 
-_POLL_S = 0.5
+# Ctrl-C in a terminal, and what a scheduler sends, goes to the whole group of processes; the parent decides
+_GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True)
@@ -43,27 +45,47 @@ class Processes(Executor):
         self.workers = workers
         self._tasks: Any = self._context.Queue()
         self._events: Any = self._context.Queue()
+        self._stop: Any = self._context.Event()
         self._processes: list[BaseProcess] = []
+        self._next_index = 0
 
-    def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
-        for index, work in enumerate(works):
-            self._tasks.put((index, work))
-        while len(self._processes) < min(self.workers, len(works)):
-            process = self._context.Process(target=_serve, args=(self._tasks, self._events), daemon=True)
-            with _without_main():
+    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
+        asked, at_work, more = iter(works), dict[int, W](), True
+        while more or at_work:
+            while more and len(at_work) <= self.workers:  # one more than work, so that none waits for this process
+                try:
+                    work = next(asked)
+                except StopIteration:
+                    more = False
+                    break
+                if work is None:
+                    break
+                self._put(work, at_work)
+            ended = self._next_end(listen)
+            if ended is not None:
+                yield Performed(at_work.pop(ended.index), _mistake(ended.error))
+
+    def _put(self, work: W, at_work: dict[int, W]) -> None:
+        """Give an item to the workers, of whom there are as many as items, at most."""
+        index, self._next_index = self._next_index, self._next_index + 1
+        at_work[index] = work
+        self._tasks.put((index, work))
+        if len(self._processes) < min(self.workers, len(at_work)):
+            process = self._context.Process(target=_serve, args=(self._tasks, self._events, self._stop), daemon=True)
+            with _without_main(), _signals_held():
                 process.start()
             self._processes.append(process)
-        for _ in works:
-            ended = self._next_end(listen)
-            yield Performed(works[ended.index], _mistake(ended.error))
 
-    def _next_end(self, listen: Report) -> _Ended:
+    def _next_end(self, listen: Report) -> _Ended | None:
+        """Hand on events up to the next end of an item; None: nothing came for a while."""
         while True:
+            if asked_to_stop():
+                self._stop.set()
             try:
-                message: Event | _Ended = pickle.loads(self._events.get(timeout=_POLL_S))
+                message: Event | _Ended = pickle.loads(self._events.get(timeout=POLL_S))
             except queue.Empty:
                 self._check_alive()
-                continue
+                return None
             if isinstance(message, _Ended):
                 return message
             listen(message)
@@ -78,7 +100,7 @@ class Processes(Executor):
 
     def __exit__(self, *exception: object) -> None:
         for process in self._processes:
-            process.terminate()
+            process.kill()  # a worker ignores SIGTERM
         for process in self._processes:
             process.join()
         for channel in (self._tasks, self._events):
@@ -100,9 +122,26 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _serve(tasks: Any, events: Any) -> None:
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Inside, signals to the whole group wait: a process that is started does not ignore them from its first moment."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(tasks: Any, events: Any, stop: Any) -> None:
     """A worker's loop: take an item, perform it, say how it ended. The parent ends the worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
+    for number in _GROUP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def report(message: Event | _Ended) -> None:
@@ -112,6 +151,8 @@ def _serve(tasks: Any, events: Any) -> None:
         index, work = tasks.get()
         error: Carried | None = None
         try:
+            if asked_to_stop():  # the item was put into the queue before
+                raise Stopped("stopped before it began")
             work.perform(report)
         except Exception as raised:
             error = Carried.of(raised)
@@ -126,6 +167,12 @@ def _mistake(carried: Carried | None) -> HarnessError | None:
     if isinstance(error, HarnessError):
         return error
     raise error from WorkerBug(carried.trace)
+
+
+def _stop_with_parent(stop: Any) -> None:
+    """Stop the work of this process when the parent was asked to stop."""
+    stop.wait()
+    ask_to_stop()
 
 
 def _end_with_parent() -> None:

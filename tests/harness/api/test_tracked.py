@@ -12,6 +12,7 @@ import torch
 import harness
 from harness.errors import HarnessError
 from harness.events import EpochRecord
+from harness.store.leases import Lease
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.trackers import tracking
@@ -176,10 +177,10 @@ def test_a_tracker_that_hangs_does_not_keep_the_command(
 def test_a_training_that_goes_on_is_told_whole_and_each_epoch_once(monkeypatch: pytest.MonkeyPatch) -> None:
     keep = Store.add_epoch
 
-    def stop(store: Store, run_id: int, record: EpochRecord) -> None:
+    def stop(store: Store, run_id: int, record: EpochRecord, lease: Lease | None) -> None:
         if record.epoch == 2:
             raise KeyboardInterrupt
-        keep(store, run_id, record)
+        keep(store, run_id, record, lease)
 
     first, second = Heard(), Heard()
     with monkeypatch.context() as patch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,34 +18,16 @@ from harness.events import EvaluationProgress, Event, Report, TrainingBegan
 from harness.execution import work
 from harness.execution.conduct import Conductor, conduct_evaluation
 from harness.execution.executors.executor import Executor, InProcess, Performed, W
-from harness.execution.summary import Summary
 from harness.files import in_use
 from harness.planning import gaps
 from harness.planning.cost import estimate
 from harness.planning.evaluate_job import resolve_evaluate
 from harness.planning.missing import Missing, find_missing
-from harness.planning.request import EvaluateRequest, RunRequest
-from harness.planning.run_job import RunJob, resolve_run
+from harness.planning.request import EvaluateRequest
 from harness.runtime.provenance import ALSO, HOST_VARIABLE, every_place, host, joined
 from harness.store.records import EvaluationRecord, RunRecord
 from harness.store.store import Store
-
-VALUES = ("epochs=1", "train.steps=1", "width=1", "evaluation.steps=1", "block_size=8", "checkpoints=last")
-REQUEST = RunRequest(
-    methods=("standard", "sat"),
-    network="smallcnn",
-    dataset="digits",
-    device="cpu",
-    seeds=1,
-    train_seeds=2,
-    limit=16,
-    checks=False,
-    values=(*VALUES, "evaluation.attacks=natural,pgd"),
-)
-
-
-def jobs(**changes: Any) -> list[RunJob]:
-    return resolve_run(replace(REQUEST, **changes))
+from tests.harness.execution.asked import conduct, jobs
 
 
 @pytest.fixture
@@ -53,10 +35,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store.write(str(tmp_path / "results.db"))
     yield opened
     opened.close()
-
-
-def conduct(missing: Missing, store: Store, folder: Path) -> Summary:
-    return Conductor(missing, store, folder, lambda _event: None, 1).conduct()
 
 
 @contextlib.contextmanager
@@ -126,7 +104,7 @@ class Elsewhere(InProcess):
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         self._monkeypatch, self._name = monkeypatch, name
 
-    def run(self, works: Sequence[W], listen: Report) -> Iterator[Performed[W]]:
+    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
         for work_ in works:
             with self._monkeypatch.context() as patch:
                 patch.setenv(HOST_VARIABLE, self._name)

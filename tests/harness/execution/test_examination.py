@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from harness.data.digits import Digits
 from harness.events import Began, Event, Examined, Finding, Logged
 from harness.execution.attacking import Attacked, Attacking
+from harness.execution.claims import Claims
 from harness.execution.executors.executor import InProcess
 from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
@@ -150,13 +151,14 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
         given.append(arguments)
         return [finding]
 
-    monkeypatch.setattr("harness.execution.attacking.examine_verdicts", examine)
+    monkeypatch.setattr("harness.execution.verdict_checks.examine_verdicts", examine)
     known = store.checkpoint(model.checkpoint.id)
     gap = model_gap(job, "given", ("linear", {}), known)
     assert not gap.items
     weights = Linear(label="linear", checkpoint="given", sha256="d" * 64)
     attacked = Attacked(gap, weights, model.checkpoint.id, tmp_path)
-    Attacking(store, lambda _event: None, Summary(), Prices([])).attack([attacked], InProcess())
+    with Claims(store, lambda _event: None) as claims:
+        Attacking(store, lambda _event: None, Summary(), Prices([]), claims).attack([attacked], InProcess())
     ((verdicts, types, labels, warnings, block, names),) = given
     assert verdicts == {
         "natural": [bytes([1, 1, 1, 0])],

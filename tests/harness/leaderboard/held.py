@@ -21,6 +21,7 @@ from harness.store.records import (
     ProtocolRecord,
     RunRecord,
 )
+from harness.store.run_states import RunState
 from harness.store.store import Store
 from tests.tiny import PROTOCOL_DOCUMENT
 
@@ -63,6 +64,9 @@ class Held(Store):
 
     def runs(self) -> list[RunRecord]:
         return self._held[0]
+
+    def states(self, runs: Iterable[RunRecord]) -> dict[int, RunState]:
+        return {run.id: RunState("done", None, run.finished_utc) for run in runs}
 
     def protocols(self) -> list[ProtocolRecord]:
         return self._held[1]

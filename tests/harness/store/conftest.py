@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,17 +27,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "board.db"
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store without runs; copying it takes less time than making one."""
-    file = tmp_path_factory.mktemp("template") / "board.db"
-    Store.write(str(file)).close()
-    return file
-
-
 @pytest.fixture
-def store(file: Path, template: Path) -> Iterator[Store]:
-    shutil.copy(template, file)
+def store(file: Path) -> Iterator[Store]:
+    """A store without runs."""
     store = Store.write(str(file))
     yield store
     store.close()
@@ -57,9 +48,10 @@ def full(store: Store, file: Path) -> Path:
 
 
 @pytest.fixture
-def other(tmp_path: Path, template: Path) -> Path:
+def other(tmp_path: Path) -> Path:
     """The file of another database, without runs."""
-    return Path(shutil.copy(template, tmp_path / "other.db"))
+    Store.write(str(tmp_path / "other.db")).close()
+    return tmp_path / "other.db"
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from harness.store.schema_base import VERSION_TABLE
 from harness.store.store import Store
 from tests.harness.store.entries import CARRIED
 
+pytestmark = pytest.mark.usefixtures("every_step_is_taken")
+
 
 def structure(engine: Engine) -> dict[str, Any]:
     """All that a database says of its tables, but for the version table."""

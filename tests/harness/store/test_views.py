@@ -169,4 +169,5 @@ def test_a_new_database_has_them_too_after_every_later_step(varied: Path) -> Non
         "leaderboard_by_network",
         "findings_overview",
         "curves_overview",
+        "states_overview",
     }

@@ -1,0 +1,151 @@
+"""Leases: an item of work belongs to one process at a time, until it is done, given back, or its time is over.
+
+A lease has a fencing number, which grows with every lease that is given. A write that names a lease happens only while
+that lease is held: a process that was frozen past its lease, and wakes, writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from harness.errors import LeaseLost
+from harness.runtime.worker import Worker, is_dead
+from harness.store import database
+from harness.store.database_time import database_seconds
+from harness.store.models import now
+from harness.store.recorded import IDS_A_QUERY
+from harness.store.run_states import RunStates, State, add_state
+from harness.store.schema import RunRow
+from harness.store.schema_work import LeaseRow
+
+
+@dataclass(frozen=True)
+class Lease:
+    """An item of work that this process holds.
+
+    Attributes:
+        item: the work's key.
+        number: the fencing number.
+        run_id: of a training.
+    """
+
+    item: str
+    number: int
+    run_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """An item of work that a process holds, since when."""
+
+    item: str
+    worker: Worker
+    since_utc: datetime
+    run_id: int | None
+
+
+class Leases(RunStates):
+    """The base of ``Store``: who holds which item of work."""
+
+    def take(self, item: str, worker: Worker, seconds: float, run_id: int | None = None) -> Lease | Held | None:
+        """Take an item for so long; or say who holds it; None: it is a training that is done, or has failed.
+
+        An item whose time is over, or whose process has ended for certain, is taken over. If it is a training, the run
+        is recorded as lost by that process before it is recorded as running.
+
+        Args:
+            run_id: of a training.
+        """
+        with self._writing() as session:
+            row = session.scalar(select(LeaseRow).where(LeaseRow.item == item))
+            if row is not None:
+                held = _held(row)
+                clock = session.scalar(select(database_seconds())) or 0.0
+                if row.expires > clock and not is_dead(held.worker):
+                    return held
+                if run_id is not None:
+                    over = "ended without a word" if is_dead(held.worker) else "was not heard of any more"
+                    add_state(session, run_id, "lost", held.worker, f"{held.worker.title} {over}")
+                session.delete(row)
+                session.flush()
+            if run_id is not None and session.scalar(select(RunRow.status).where(RunRow.id == run_id)) != "running":
+                return None
+            facts = {"host": worker.host, "process": worker.process, "user_name": worker.user, "taken_utc": now()}
+            lease = LeaseRow(item=item, run_id=run_id, expires=database_seconds() + seconds, **facts)
+            session.add(lease)
+            if run_id is not None:
+                add_state(session, run_id, "running", worker)
+            session.flush()
+            return Lease(item, lease.id, run_id)
+
+    def renew(self, leases: Iterable[Lease], seconds: float) -> None:
+        """Prolong leases. One whose time is over is not prolonged: another process may take its item at any moment."""
+        numbers = [lease.number for lease in leases]
+        with self._writing() as session:
+            mine = LeaseRow.id.in_(numbers), LeaseRow.expires > database_seconds()
+            session.execute(update(LeaseRow).where(*mine).values(expires=database_seconds() + seconds))
+
+    def give_back(self, leases: Collection[Lease], worker: Worker, state: State, reason: str | None) -> None:
+        """Give up items. A run whose training is given up gets the state, if the lease was still there."""
+        with self._writing() as session:
+            for lease in leases:
+                gone = session.execute(delete(LeaseRow).where(LeaseRow.id == lease.number)).rowcount  # type: ignore[attr-defined]
+                if gone and lease.run_id is not None:
+                    add_state(session, lease.run_id, state, worker, reason)
+
+    def held(self, items: Sequence[str]) -> list[Held]:
+        """The items of these that a process holds which may still be there."""
+        found: list[Held] = []
+        with self._reading() as session:
+            for start in range(0, len(items), IDS_A_QUERY):
+                some = LeaseRow.item.in_(items[start : start + IDS_A_QUERY])
+                rows = session.scalars(select(LeaseRow).where(some, LeaseRow.expires > database_seconds()))
+                found += [_held(row) for row in rows]
+        return [one for one in found if not is_dead(one.worker)]
+
+
+def require(session: Session, lease: Lease | None, *, ends: bool = False) -> None:
+    """Check that a lease is held, if there is one.
+
+    Args:
+        ends: give the lease back in the same transaction, since the work is done.
+    Raises:
+        LeaseLost: its time is over, or another process has taken the item.
+    """
+    if lease is None:
+        return
+    row = session.scalar(select(LeaseRow).where(LeaseRow.id == lease.number, LeaseRow.expires > database_seconds()))
+    if row is None:
+        raise LeaseLost(lease.item)
+    if ends:
+        session.delete(row)
+
+
+@dataclass(frozen=True)
+class LeaseGuard:
+    """Asks, in a process that has no store open, whether a lease is still held. Plain data.
+
+    Args:
+        place: the database's URL, which may have a password.
+    """
+
+    place: str = field(repr=False)
+    lease: Lease
+
+    def __call__(self) -> None:
+        """Raise LeaseLost unless the lease is held; StoreError if the database does not answer."""
+        engine = database.open_for_reading(database.locate(self.place))
+        try:
+            with Session(engine) as session:
+                require(session, self.lease)
+        finally:
+            engine.dispose()
+
+
+def _held(row: LeaseRow) -> Held:
+    return Held(row.item, Worker(row.host, row.process, row.user_name), row.taken_utc, row.run_id)
