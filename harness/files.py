@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,21 +19,31 @@ except ImportError:  # on Windows, where folders are not marked
     fcntl = None  # type: ignore[assignment]
 
 
-def atomic_write_bytes(path: Path, content: bytes) -> None:
+def always() -> None:
+    """Refuse nothing: a file may take its place."""
+
+
+def atomic_write_bytes(path: Path, content: bytes, before: Callable[[], None] = always) -> None:
     """Write a file completely or not at all; on return it is on the disk. Its directory must exist.
 
+    Args:
+        before: see ``atomic_file``.
     Raises:
         OSError: the file could not be written. An old file is unchanged, and no temporary file is left.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, before) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, before: Callable[[], None] = always) -> Iterator[BinaryIO]:
     """A new file to write to, which takes the path's place at the end of the block; if the block fails, it is removed.
 
     It is for content that is too long to be in memory; see ``atomic_write_bytes``.
+
+    Args:
+        before: called when the content is on the disk, just before the file takes its place. If it raises, the file is
+            removed, and what was at the path stays.
     """
     # beside the target: a rename across file systems is not atomic; not mkstemp: its file mode stays 0600
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -42,6 +52,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())  # otherwise the rename may reach the disk before the content
+        before()
         temporary.replace(path)
     except BaseException:  # an interrupt, too, must not leave the temporary file
         temporary.unlink(missing_ok=True)

@@ -19,6 +19,22 @@ def test_writes_a_new_file_and_replaces_an_old_one(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_refusal_at_the_last_moment_keeps_the_old_content(tmp_path: Path, old: bytes | None) -> None:
+    target, seen = tmp_path / "checkpoint", []
+    if old is not None:
+        target.write_bytes(old)
+
+    def refuse() -> None:
+        seen.append({file.read_bytes() for file in tmp_path.iterdir()})
+        raise PermissionError("not yours any more")
+
+    with pytest.raises(PermissionError):
+        atomic_write_bytes(target, b"new", refuse)
+    assert seen == [{b"new"} | ({old} if old else set())]  # the content was whole, beside the old one
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == ([old] if old else [])
+
+
 def test_mode_is_what_the_umask_allows(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
