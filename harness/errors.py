@@ -83,6 +83,14 @@ class Stopped(HarnessError):
     """The user, or the system, asked the command to stop; what was done is kept."""
 
 
+class TrainingStopped(Stopped):
+    """A training ended early because the process was asked to stop; it can go on from its last state."""
+
+    def __init__(self, label: str, place: str, *, saved: bool = True) -> None:
+        start = "there" if saved else "the last state that was written"
+        super().__init__(f"{label} was stopped {place}; the same command goes on from {start}")
+
+
 # ---- texts inside a one-line message
 
 

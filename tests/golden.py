@@ -27,7 +27,8 @@ from harness.plugin.wrapper import Wrapper
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
 from harness.runtime.seeds import generator
-from harness.training.loop import Trainer, initial_model, wrapped_backward
+from harness.training.loop import Trainer, initial_model
+from harness.training.wrapped import wrapped_backward
 from tests.stores import make_spec
 
 CLASSES = 10

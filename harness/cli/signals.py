@@ -18,7 +18,7 @@ def stoppable() -> Iterator[None]:
     Raises:
         Stopped: by the work, which says nothing of the signal; see ``stopped``.
     """
-    from harness.runtime.stopping import ask_to_stop, asked_to_stop, forget_stop
+    from harness.runtime.stopping import ask_to_stop, asked_to_stop, take_back_stop
 
     def hear(number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
@@ -30,7 +30,7 @@ def stoppable() -> Iterator[None]:
         text = f"harness: {name}: the step or block at work ends, then its state is saved; again ends at once\n"
         os.write(2, text.encode())  # not print: the handler may interrupt another print
 
-    forget_stop()
+    take_back_stop()
     before = {number: signal.signal(number, hear) for name in NAMES if (number := getattr(signal, name, None))}
     try:
         yield

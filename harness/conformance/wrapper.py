@@ -13,8 +13,8 @@ from harness.conformance.probe import global_generator_untouched, prepared, prob
 from harness.plugin.adversary import CrossEntropy
 from harness.plugin.method import Step
 from harness.plugin.wrapper import Wrapper
-from harness.training.loop import wrapped_backward
 from harness.training.memory import unsavable
+from harness.training.wrapped import wrapped_backward
 
 
 def _loss(step: Step) -> Tensor:

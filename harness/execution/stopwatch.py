@@ -18,6 +18,7 @@ from harness.plugin.dataset import Dataset
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Network
 from harness.protocols.run_spec import RunSpec
+from harness.training.epoch_so_far import EpochSoFar
 from harness.training.loop import Trainer
 
 Clock = Callable[[], float]
@@ -74,8 +75,8 @@ class TimedTrainer(Trainer):
         with self.watch.part(CRAFTING):
             return self.craft(model, x, *others)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        batches = super()._batches(epoch)
+    def _batches(self, so_far: EpochSoFar) -> Iterator[tuple[Tensor, Tensor]]:
+        batches = super()._batches(so_far)
         while True:
             with self.watch.part(DATA):
                 batch = next(batches, None)

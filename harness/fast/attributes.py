@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sized
+from hashlib import sha256
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,6 +17,25 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _KINDS, _MAPPINGS = frozenset(_PLAIN), frozenset((dict, OrderedDict))
 
 Attributes = dict[str, Any]
+
+
+class Identity(int):
+    """An address, or a length: it tells objects of this process apart, and means nothing in another."""
+
+
+class TensorIdentity:
+    """Which tensor it is, and its version. It keeps no tensor alive, and equals none that has a freed one's address."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor, self._version = ref(tensor), 0 if tensor.is_inference() else tensor._version
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TensorIdentity) or self._version != other._version:
+            return False
+        tensor = self._tensor()
+        return tensor is not None and tensor is other._tensor()
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def attributes(model: nn.Module) -> Attributes:
@@ -32,8 +53,28 @@ def attributes(model: nn.Module) -> Attributes:
             for tensors in (module._parameters, module._buffers)
             for key, tensor in tensors.items()
         ]
-        found[name] = (id(module), type(module), own)
+        found[name] = (Identity(id(module)), type(module), own)
     return found
+
+
+def plain_digest(found: Attributes) -> str:
+    """A digest of the attributes that are numbers and texts; two processes may compare theirs."""
+    return sha256(repr(_only(found, plain=True)).encode()).hexdigest()
+
+
+def exchanged(before: Attributes, now: Attributes) -> bool:
+    """Whether anything but numbers and texts has changed: a layer, a hook, a tensor."""
+    return bool(_only(before, plain=False) != _only(now, plain=False))
+
+
+def _only(value: Any, *, plain: bool) -> Any:
+    """The part of a value that is plain, or that is not; None stands in for the other part."""
+    if isinstance(value, dict):
+        parts = {key: _only(each, plain=plain) for key, each in value.items()}
+        return {key: part for key, part in parts.items() if part is not None}
+    if isinstance(value, (list, tuple)):
+        return [_only(each, plain=plain) for each in value]
+    return value if plain == (isinstance(value, _PLAIN) and not isinstance(value, Identity)) else None
 
 
 def _value(value: Any, depth: int) -> Any:
@@ -45,14 +86,18 @@ def _value(value: Any, depth: int) -> Any:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Tensor):
-        return id(value), 0 if value.is_inference() else value._version
+        return TensorIdentity(value)
     if isinstance(value, (nn.Module, np.ndarray)) or depth == 0:
-        return id(value)
+        return Identity(id(value))
     if isinstance(value, Mapping) and len(value) <= _LONGEST:
         return [(_value(key, depth - 1), _value(each, depth - 1)) for key, each in value.items()]
     if isinstance(value, (list, tuple)):
-        return [_value(each, depth - 1) for each in value] if len(value) <= _LONGEST else (id(value), len(value))
+        return [_value(each, depth - 1) for each in value] if len(value) <= _LONGEST else _sized(value)
     inside = getattr(value, "__dict__", None)
     if isinstance(inside, dict) and not isinstance(value, type) and not callable(value):
         return type(value), _value(inside, depth - 1)
-    return id(value), len(value) if isinstance(value, Sized) else 0
+    return _sized(value)
+
+
+def _sized(value: Any) -> tuple[Identity, Identity]:
+    return Identity(id(value)), Identity(len(value) if isinstance(value, Sized) else 0)

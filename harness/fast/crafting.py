@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from harness.fast.attributes import attributes, plain_digest
 from harness.fast.folded import Folded
 from harness.fast.graphed import Graphed, Record
 from harness.plugin.adversary import KL, Crafter, CrossEntropy, Margin, Objective, Variant, ascend, climb
@@ -40,6 +42,7 @@ class FastCrafter:
         self._folded: Folded | None = None
         self._calls = self._traces = self._looks = 0
         self._fits = False
+        self._carried: dict[str, Any] | None = None  # of an earlier start, until the network is traced here
         self._record = record
         self._graphs: dict[Hashable, Graphed | None] = {}
 
@@ -52,7 +55,28 @@ class FastCrafter:
             epoch: from 1; in the first the network is untrained, so it is compared often.
         """
         self._calls = self._traces = 0
+        self._carried = None
         self._looks, self._fits = (0 if epoch == 1 else EVERY), True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What another crafter needs to go on within an epoch, to the bit, after the same calls.
+
+        Of the network that was traced it has the numbers and texts: they may change, and change back. If a layer, a
+        hook, or a tensor was exchanged since, no network of another process is the one that was traced.
+        """
+        if not self._calls:
+            return {}
+        found = self._carried
+        if self._folded is not None:
+            found = {"traced": self._folded.made_for(), "channels last": self._folded.channels_last}
+        counted = {"calls": self._calls, "traces": self._traces, "looks": self._looks, "fits": self._fits}
+        return {**(found or {}), **counted}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on within an epoch, which has begun, from what ``state_dict`` gave."""
+        if state:
+            self._calls, self._traces, self._looks = state["calls"], state["traces"], state["looks"]
+            self._fits, self._carried = state["fits"], state
 
     def __call__(
         self,
@@ -74,6 +98,7 @@ class FastCrafter:
         return self._graphed(self._folded, x, y, objectives, threat, ball.start(threat.start, generator))
 
     def _ready(self, model: nn.Module, x: Tensor) -> bool:
+        self._take_up(model, x)
         self._calls += 1
         first = self._calls == 1  # of an epoch: a resumed training cannot know what has changed since the last one
         changed = self._folded is None or self._folded.model is not model or self._folded.changed()
@@ -92,6 +117,15 @@ class FastCrafter:
                 log.info("crafting is plain: this network cannot be computed with faster layers")
         self._looks += 1
         return self._fits
+
+    def _take_up(self, model: nn.Module, x: Tensor) -> None:
+        """Have what an earlier start had found of the network, unless the network is another now."""
+        carried = self._carried
+        if self._folded is not None:  # traced here
+            self._carried = None
+        elif carried is not None and plain_digest(attributes(model)) == carried["traced"]:
+            self._folded = Folded(model, x)
+            self._folded.channels_last = carried["channels last"]
 
     def _graphed(
         self, folded: Folded, x: Tensor, y: Tensor, objectives: Sequence[Objective], threat: Threat, start: Tensor

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from harness.fast.attributes import attributes
+from harness.fast.attributes import attributes, exchanged, plain_digest
 from harness.fast.chain import Chain
 from harness.fast.convolution import FoldedConvolution
 from harness.fast.pairs import chains, pairs
@@ -66,6 +66,20 @@ class Folded:
     def changed(self) -> bool:
         """Whether the network has other layers, hooks, or attributes than at first, so that its pass may be another."""
         return attributes(self.model) != self._attributes
+
+    def made_for(self) -> str | None:
+        """A digest of the network's numbers and texts at first; None if anything else has been exchanged since."""
+        return None if exchanged(self._attributes, attributes(self.model)) else plain_digest(self._attributes)
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether features have channels last; so they have, until ``fits`` finds that the network does not take it."""
+        return all(layer.layout == torch.channels_last for layer in self._layers)
+
+    @channels_last.setter
+    def channels_last(self, last: bool) -> None:
+        for layer in self._layers:
+            layer.use(torch.channels_last if last else torch.contiguous_format)
 
     @property
     def pointers(self) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from harness.rigour import budgets as rigour
 from harness.runtime.device import device_label, training_threads
 from harness.runtime.provenance import ALSO, host, path_of
 from harness.store.records import RunRecord
-from harness.training.loop import checkpoint_epochs
+from harness.training.schedule import checkpoint_epochs
 
 STORED, STORED_PASSES = "stored runs", "passes, and stored runs"
 BENCH, BENCH_PASSES = "harness bench", "passes, and harness bench"

@@ -30,9 +30,8 @@ from harness.registry.shipped import ships
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import generator, global_seed
 from harness.training.guard import guarded
-from harness.training.loop import wrapped_backward
 from harness.training.remembered import Remembered
-from harness.training.wrapped import published
+from harness.training.wrapped import published, wrapped_backward
 
 _PROBE = 2  # images
 _TINY = Shape(channels=1, height=2, width=2, classes=4)

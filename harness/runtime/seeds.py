@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import random
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ class Streams:
     """
 
     def __init__(self, device: torch.device, seed: int) -> None:
-        self._torchs = {"torch's": torch.default_generator, **_cuda_generator(device)}
+        self._torchs = _shared_generators(device)
         self._states = {n: torch.Generator(g.device).manual_seed(seed).get_state() for n, g in self._torchs.items()}
         self._numpy: np.random.BitGenerator = np.random.MT19937(seed)
         self._python_state = random.Random(seed).getstate()
@@ -85,3 +86,23 @@ def _cuda_generator(device: torch.device) -> dict[str, torch.Generator]:
     torch.cuda.init()  # type: ignore[no-untyped-call]
     index = torch.cuda.current_device() if device.index is None else device.index
     return {"torch's CUDA": torch.cuda.default_generators[index]}
+
+
+def global_states(device: torch.device) -> dict[str, Any]:
+    """The states of the generators that the whole process shares, as a saved state can hold them; nothing is drawn."""
+    numpys = np.random.get_state(legacy=False)
+    numpys["state"]["key"] = numpys["state"]["key"].tolist()
+    torchs = {name: shared.get_state() for name, shared in _shared_generators(device).items()}
+    return {"torch": torchs, "numpy": numpys, "python": random.getstate()}
+
+
+def put_global_states(device: torch.device, states: Mapping[str, Any]) -> None:
+    """Put the generators that the whole process shares into the states that ``global_states`` gave."""
+    for name, shared in _shared_generators(device).items():
+        shared.set_state(states["torch"][name].cpu())
+    np.random.set_state(states["numpy"])
+    random.setstate(states["python"])
+
+
+def _shared_generators(device: torch.device) -> dict[str, torch.Generator]:
+    return {"torch's": torch.default_generator, **_cuda_generator(device)}

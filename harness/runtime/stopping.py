@@ -24,6 +24,6 @@ def asked_by() -> str:
     return _asked[0] if _asked else ""
 
 
-def forget_stop() -> None:
+def take_back_stop() -> None:
     """Take the request back, for the next work of this process."""
     _asked.clear()

@@ -12,16 +12,27 @@ from harness.plugin.dataset import Augmentation, Dataset
 from harness.runtime.seeds import generator
 
 
-def epoch_batches(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def augmentation_draws(device: torch.device, seed: int, epoch: int) -> torch.Generator:
+    """The generator that augments the images of an epoch."""
+    return generator(device, seed, "augmentation", epoch)
+
+
+def epoch_batches(
+    dataset: Dataset, batch_size: int, seed: int, epoch: int, *, after: int = 0, draws: torch.Generator | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Every training image once; (seed, epoch) decide the order and the augmentation.
 
     Yields ``(batch, channels, height, width)`` float32 in [0, 1] and int64 labels. The last batch may be smaller. If it
     would have one image, this image joins the batch before it, since batch-norm needs two.
+
+    Args:
+        after: how many batches to leave out, which an earlier start has seen.
+        draws: the epoch's ``augmentation_draws``, in the state after these batches; None: made here.
     """
     device = dataset.train.images.device
     order = torch.randperm(len(dataset.train), generator=generator(device, seed, "order", epoch), device=device)
-    draws = generator(device, seed, "augmentation", epoch)
-    for chosen in torch.split(order, batch_sizes(len(order), batch_size)):
+    draws = augmentation_draws(device, seed, epoch) if draws is None else draws
+    for chosen in torch.split(order, batch_sizes(len(order), batch_size))[after:]:
         images = augment(dataset.train.images[chosen], dataset.augmentation, draws)
         yield dataset.pixels(images), dataset.train.labels[chosen]
 

@@ -5,45 +5,46 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.errors import TrainingFailed
+from harness.errors import PluginFault, TrainingFailed, TrainingStopped
 from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
 from harness.fast.crafting import FastCrafter
 from harness.fast.folded import LOOKED_AT
 from harness.fast.layout import lay_out
+from harness.files import always
 from harness.plugin.adversary import Crafter, ascend
 from harness.plugin.dataset import Dataset
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Network, Shape
-from harness.plugin.wrapper import Backward, Loss, Wrapper
+from harness.plugin.wrapper import Wrapper
 from harness.protocols.protocol import TrainProtocol
 from harness.protocols.run_spec import RunSpec
 from harness.registry.faults import blaming, modes_held, suspect
 from harness.registry.shipped import ships
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
-from harness.runtime.seeds import derive_seed, generator, global_seed
+from harness.runtime.seeds import derive_seed, global_seed
+from harness.runtime.stopping import asked_to_stop
 from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
+from harness.training.epoch_so_far import EpochSoFar
 from harness.training.guard import guarded, moving_once
-from harness.training.histograms import Histograms
-from harness.training.means import Means
 from harness.training.rebuilt import Rebuilding
 from harness.training.recorder import Recorder
 from harness.training.remembered import Remembered
-from harness.training.wrapped import held_backward, published
+from harness.training.schedule import checkpoint_epochs, learning_rate
+from harness.training.wrapped import published, wrapped_backward
 
 log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5
-_RISE = 2 / 5  # of a training, in which one-cycle's learning rate rises
+STATE_EVERY_S = 600.0  # of a long epoch, at most so much is lost
 _COMPARED = 8  # training images on which a rebuilt network is compared with the trained one
 
 
@@ -53,29 +54,6 @@ def initial_model(network: Network, shape: Shape, train_seed: int) -> nn.Module:
         return network.build(shape)
 
 
-def learning_rate(protocol: TrainProtocol, epoch: int, share: float = 1.0) -> float:
-    """The learning rate of an update in an epoch (counted from 1).
-
-    A drop at fraction f acts after round(f * epochs) epochs. One-cycle rises linearly from 0 in the first two fifths of
-    the training, then falls linearly to 0.
-
-    Args:
-        share: of the epoch's updates, up to and with this one.
-    Source: one-cycle is the schedule ``superconverge`` of the official code of Rice et al. 2020, "Overfitting in
-        adversarially robust deep learning". Departs: the peak is at two fifths exactly, not rounded down to an epoch.
-    """
-    if protocol.schedule == "one-cycle":
-        passed = (epoch - 1 + share) / protocol.epochs
-        return protocol.lr * min(passed / _RISE, (1 - passed) / (1 - _RISE))
-    drops = sum(epoch > round(fraction * protocol.epochs) for fraction in protocol.lr_drops)
-    return protocol.lr * protocol.lr_factor**drops
-
-
-def checkpoint_epochs(protocol: TrainProtocol) -> dict[str, int]:
-    """Checkpoint -> the epoch after which it is saved."""
-    return {"early": max(1, round(protocol.early * protocol.epochs)), "last": protocol.epochs}
-
-
 class Trainer:
     """The training of one run on one device. ``fit`` resumes from the state in the run's directory, if there is one.
 
@@ -83,6 +61,8 @@ class Trainer:
         craft: crafts the variants that the method trains on. With the faster one, the network is laid out to be faster
             in the update's own passes, too, if method and wrappers ship.
         recorder: measures accuracies after some epochs, on a copy of the network.
+        state_every_s: within an epoch a state is written when so many seconds have passed since the last.
+        may_write: called just before each file takes its place, and raises if another process has taken the run over.
     """
 
     def __init__(
@@ -96,10 +76,14 @@ class Trainer:
         wrappers: Sequence[Wrapper] = (),
         craft: Crafter = ascend,
         recorder: Recorder | None = None,
+        *,
+        state_every_s: float = STATE_EVERY_S,
+        may_write: Callable[[], None] = always,
     ) -> None:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
         self.network, self.wrappers, self.craft, self.recorder = network, wrappers, craft, recorder
-        self._updated = False
+        self.state_every_s, self.may_write = state_every_s, may_write
+        self._updated, self._written = False, time.monotonic()
         self._loss_of_an_update = moving_once(method, guarded(method, network, wrappers), wrappers)
         training = dict(spec.training)
         epsilon = training.pop("epsilon")
@@ -110,30 +94,30 @@ class Trainer:
         self.model = initial_model(network, dataset.shape, spec.train_seed).to(self.device)
 
     def fit(self, report: Report) -> None:
-        """Train to the last epoch; write checkpoints and, after every epoch, the state to resume from.
+        """Train to the last epoch; write checkpoints, and the state to resume from: after every epoch, and within one.
 
         Raises:
+            TrainingStopped: the process was asked to stop; the same training goes on from the state.
             TrainingFailed: a loss or a weight is not finite; names the epoch, and for a loss the batch.
             PluginFault: the method, the network, or a wrapper broke its contract; or saving the weights of the trained
                 network would lose a part of it.
         """
-        state = TrainingState.load(self.directory, self.spec.identity, self.device) or TrainingState(
-            self.spec.identity, 0, {}, {}, {}
-        )
-        resumed, rebuilding = state.epoch > 0, self._rebuilding()
+        known = TrainingState.load(self.directory, self.spec.identity, self.device)
+        state = known or TrainingState(self.spec.identity)
+        resumed, rebuilding = state.begun, self._rebuilding()
         self.begin()
         if resumed:
-            self.model.load_state_dict(state.model)
-            self.optimizer.load_state_dict(state.optimizer)
-            self.method.load_state_dict(state.method)
-            for wrapper, saved in zip(self.wrappers, state.wrappers, strict=True):
-                wrapper.load_state_dict(saved)
+            state.give(self.model, self.optimizer, self.method, self.wrappers)
             self._repeat(state, report)
+        self._updated = state.within is not None  # within an epoch a plugin may have what it has not at the end of one
+        self._written = time.monotonic()
         with arithmetic(self.device, self.protocol.precision):
             for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
+                if asked_to_stop():
+                    raise TrainingStopped(self.spec.label, state.place)
                 if isinstance(self.craft, FastCrafter):
                     self.craft.begin(epoch)
-                record = self.train_epoch(epoch, report)
+                record = self.train_epoch(epoch, report, state)
                 if epoch in checkpoint_epochs(self.protocol).values():
                     rebuilding.refuse_lost_state(self.model, resumed=resumed)
                 if self.recorder is not None and self.recorder.due(epoch):
@@ -176,7 +160,7 @@ class Trainer:
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
         """Report the epochs and checkpoints of an earlier start again: the store may lack those before the stop."""
-        log.info("resume after epoch %d", state.epoch)
+        log.info("resume %s", state.place)
         for record in state.records:
             report(EpochDone(self.run_id, self.spec.label, self.protocol.epochs, record))
         for name, (epoch, sha256) in state.checkpoints.items():
@@ -187,19 +171,39 @@ class Trainer:
         for name, at in checkpoint_epochs(self.protocol).items():
             if record.epoch == at:
                 weights = published(self.wrappers, self.model)
-                sha256 = save_weights(self.directory, name, weights, self.spec, at)
+                sha256 = save_weights(self.directory, name, weights, self.spec, at, self.may_write)
                 state.checkpoints[name] = (at, sha256)
-        state.epoch = record.epoch
-        state.model, state.optimizer = self.model.state_dict(), self.optimizer.state_dict()
-        state.method = self.method.state_dict()
-        state.wrappers = [wrapper.state_dict() for wrapper in self.wrappers]
+        state.epoch, state.within = record.epoch, None
         state.records.append(record)
-        state.save(self.directory)
+        self._write(state)
         log.info("epoch %d: loss %.4f, lr %g, %.1f s", record.epoch, record.loss, record.lr, record.duration_s)
         report(EpochDone(self.run_id, self.spec.label, self.protocol.epochs, record))
         for name, (epoch, sha256) in state.checkpoints.items():
             if epoch == record.epoch:
                 report(CheckpointDone(self.run_id, name, epoch, sha256))
+
+    def _write(self, state: TrainingState) -> None:
+        state.take(self.model, self.optimizer, self.method, self.wrappers)
+        state.save(self.directory, self.may_write)
+        self._written = time.monotonic()
+
+    def _keep_within(self, so_far: EpochSoFar, state: TrainingState) -> bool:
+        """Write the state within an epoch, if a training that resumes from it would go on to the last bit.
+
+        If it would not, the training goes on as if nobody had looked: the end of the epoch decides what is refused.
+        """
+        within = so_far.state_dict(self.model, self.craft)
+        with so_far.uncounted():
+            try:
+                with blaming([self.method, self.network, *self.wrappers]):
+                    self._remembered.refuse_lost()
+            except PluginFault as fault:
+                log.info("no state within epoch %d, after update %d: %s", so_far.epoch, so_far.updates, fault)
+                self._written = time.monotonic()
+                return False
+            state.within = within
+            self._write(state)
+        return True
 
     def _rebuilding(self) -> Rebuilding:
         def build() -> nn.Module:
@@ -210,48 +214,58 @@ class Trainer:
         images = self.dataset.pixels(self.dataset.train.images[chosen])
         return Rebuilding([self.network, self.method, *self.wrappers], build, images)
 
-    def train_epoch(self, epoch: int, report: Report) -> EpochRecord:
-        """Train on every image once, under the caller's arithmetic; write nothing.
+    def train_epoch(self, epoch: int, report: Report, state: TrainingState | None = None) -> EpochRecord:
+        """Train on every image once, under the caller's arithmetic.
 
+        Args:
+            state: to begin where it is within the epoch, and to write on the way; None: nothing is written.
         Raises:
-            TrainingFailed, PluginFault: as ``fit``.
+            TrainingFailed, PluginFault, TrainingStopped: as ``fit``.
         """
         # For networks that draw. Seeded for each epoch, so that a resumed training draws the same numbers.
         with global_seed(self.device, derive_seed(self.spec.train_seed, "network", epoch)):
-            return self._epoch(epoch, report)
+            return self._epoch(EpochSoFar(self.device, self.spec.train_seed, epoch), report, state)
 
-    def _epoch(self, epoch: int, report: Report) -> EpochRecord:
-        images = len(self.dataset.train)
+    def _epoch(self, so_far: EpochSoFar, report: Report, state: TrainingState | None) -> EpochRecord:
+        images, epoch, means = len(self.dataset.train), so_far.epoch, so_far.means
         batches = len(batch_sizes(images, self.protocol.batch_size))
-        means, histograms = Means(self.device), Histograms()
-        attack_draws = generator(self.device, self.spec.train_seed, "attack", epoch)
         self.model.train()
-        started = shown = time.perf_counter()
-        for index, (x, y) in enumerate(self._batches(epoch), start=1):
+        if state is not None and state.within is not None:
+            so_far.load_state_dict(state.within, self.model, self.craft)
+        shown = time.perf_counter()
+        for x, y in self._batches(so_far):
+            index = so_far.updates + 1
             progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.protocol, epoch, index / batches)
-            told: dict[str, Any] = {"log": means.add, "tally": histograms.add, "craft": self.craft}
-            step = Step(x, y, self.model, self.threat, progress, attack_draws, **told)
+            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add, "craft": self.craft}
+            step = Step(x, y, self.model, self.threat, progress, so_far.attack_draws, **told)
             means.add_loss(self._update(step))
+            so_far.updates = index
+            if state is not None and (asked_to_stop() or time.monotonic() - self._written >= self.state_every_s):
+                means.raise_if_not_finite(epoch)
+                stopping, kept = asked_to_stop(), self._keep_within(so_far, state)
+                if stopping:
+                    place = f"in epoch {epoch} of {self.protocol.epochs}, after update {index} of {batches}"
+                    raise TrainingStopped(self.spec.label, place, saved=kept)
             now = time.perf_counter()
             if now - shown >= PROGRESS_INTERVAL_S:  # seldom: reading the loss waits for the device
                 shown = now
                 done = min(index * self.protocol.batch_size, images)
-                rate = done / (now - started)
+                rate = done / so_far.duration_s
                 left = ((self.protocol.epochs - epoch + 1) * images - done) / rate
                 means.raise_if_not_finite(epoch)
-                place = (self.run_id, self.spec.label, epoch, self.protocol.epochs, index, batches)
-                report(TrainingProgress(*place, loss=means.loss(), images_per_s=rate, left_s=left))
+                at = (self.run_id, self.spec.label, epoch, self.protocol.epochs, index, batches)
+                report(TrainingProgress(*at, loss=means.loss(), images_per_s=rate, left_s=left))
         means.raise_if_not_finite(epoch)
         if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
             raise TrainingFailed("a weight is not finite", epoch, None)
-        duration = time.perf_counter() - started
-        lr, seen = learning_rate(self.protocol, epoch), histograms.read()
+        duration, lr, seen = so_far.duration_s, learning_rate(self.protocol, epoch), so_far.histograms.read()
         return EpochRecord(epoch, means.loss(), lr, images, duration, means.read(), seen)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, epoch)
+    def _batches(self, so_far: EpochSoFar) -> Iterator[tuple[Tensor, Tensor]]:
+        place: dict[str, Any] = {"after": so_far.updates, "draws": so_far.augmentation_draws}
+        return epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, so_far.epoch, **place)
 
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
@@ -265,21 +279,3 @@ class Trainer:
                 self._remembered.refuse_lost()
                 self._updated = True
         return loss
-
-
-def wrapped_backward(wrappers: Sequence[Wrapper], *, held: bool = False) -> Backward:
-    """The function that computes an update's gradient: plain ``backward`` inside the wrappers, the last one outermost.
-
-    Args:
-        held: check each wrapper's contract.
-    """
-    backward: Backward = _backward
-    for wrapper in wrappers:
-        backward = partial(partial(held_backward, wrapper) if held else wrapper.backward, inner=backward)
-    return backward
-
-
-def _backward(step: Step, loss: Loss) -> Tensor:
-    value = loss(step)
-    value.backward()  # type: ignore[no-untyped-call]
-    return value.detach()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,7 @@ class Means:
 
     def add(self, name: str, value: Tensor) -> None:
         """Add one batch's value of a diagnostic."""
+        name = str.__str__(name)  # a member of an enumeration of texts could not be read from a saved state
         total, count = self._sums.get(name, (torch.zeros_like(self._loss), 0))
         self._sums[name] = (total + value.detach(), count + 1)
 
@@ -42,3 +45,12 @@ class Means:
     def read(self) -> dict[str, float]:
         """The means of the diagnostics. Waits for the device."""
         return {name: float(total) / count for name, (total, count) in self._sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far, for ``load_state_dict`` in another process."""
+        return {"sums": self._sums, "loss": self._loss, "batches": self._batches, "first bad": self._first_bad}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the sums of an earlier start."""
+        self._sums, self._batches = dict(state["sums"]), state["batches"]
+        self._loss, self._first_bad = state["loss"], state["first bad"]

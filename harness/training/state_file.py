@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
-from harness.files import atomic_write_bytes
+from harness.files import always, atomic_write_bytes
 
 STATE_FILE, STATE_BEFORE = "state.pt", "state-before.pt"
 _HEAD = b"harness training state, sha256 "
@@ -15,16 +16,32 @@ class DamagedState(Exception):
     """The content of a state's file is not what was written; the text says in what way."""
 
 
-def write_state(directory: Path, content: bytes) -> None:
+def write_state(directory: Path, content: bytes, may_write: Callable[[], None] = always) -> None:
     """Write a state; the newest so far becomes the one before it.
 
     At every moment, also after a crash, one of the two files holds a whole state.
+
+    Args:
+        may_write: called when the new state is on the disk, just before it takes its place. If it raises, both files
+            stay as they were.
     """
     file = directory / STATE_FILE
-    if file.exists():
-        file.replace(directory / STATE_BEFORE)
+
+    def make_room() -> None:
+        may_write()
+        if _is_whole(file):  # a damaged one must not take the place of the whole one that the training went on from
+            file.replace(directory / STATE_BEFORE)
+
     digest = hashlib.sha256(content).hexdigest().encode()
-    atomic_write_bytes(file, _HEAD + digest + b"\n" + content)
+    atomic_write_bytes(file, _HEAD + digest + b"\n" + content, make_room)
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        read_state(file)
+    except (DamagedState, OSError):
+        return False
+    return True
 
 
 def read_state(file: Path) -> bytes:

@@ -1,8 +1,9 @@
-"""Check a wrapper's contract in a training: the gradient that it leaves, and the weights that it publishes."""
+"""An update's gradient inside the wrappers, and their contract: the gradient they leave, the weights they publish."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +11,24 @@ from torch import Tensor, nn
 from harness.plugin.method import Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.registry.faults import fault
+
+
+def wrapped_backward(wrappers: Sequence[Wrapper], *, held: bool = False) -> Backward:
+    """The function that computes an update's gradient: plain ``backward`` inside the wrappers, the last one outermost.
+
+    Args:
+        held: check each wrapper's contract.
+    """
+    backward: Backward = _backward
+    for wrapper in wrappers:
+        backward = partial(partial(held_backward, wrapper) if held else wrapper.backward, inner=backward)
+    return backward
+
+
+def _backward(step: Step, loss: Loss) -> Tensor:
+    value = loss(step)
+    value.backward()  # type: ignore[no-untyped-call]
+    return value.detach()
 
 
 def held_backward(wrapper: Wrapper, step: Step, loss: Loss, inner: Backward) -> Tensor:

@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(claims_module, "_LOOK_AGAIN_S", 0.05)
     yield
-    stopping.forget_stop()
+    stopping.take_back_stop()
 
 
 def one_job() -> Any:

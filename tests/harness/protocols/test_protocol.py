@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.protocols.protocol import Protocol, load_protocol, protocol_names
-from harness.training.loop import checkpoint_epochs, learning_rate
+from harness.training.schedule import checkpoint_epochs, learning_rate
 from tests.harness.documents import FIELDS, PAPER
 
 pytestmark = pytest.mark.usefixtures("l2")  # another norm, to change to

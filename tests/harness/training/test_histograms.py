@@ -21,7 +21,7 @@ from harness.plugin.method import Bins, Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.training.guard import MOST_BINS, guarded
 from harness.training.histograms import Histograms, OtherBins
-from harness.training.loop import wrapped_backward
+from harness.training.wrapped import wrapped_backward
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
 from tests.harness.training.losses import Odd, and_plain, plain

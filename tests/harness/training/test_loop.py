@@ -25,7 +25,8 @@ from harness.protocols.run_spec import RunSpec
 from harness.runtime.precision import precision_code
 from harness.training.batches import augment, epoch_batches
 from harness.training.checkpoints import load_weights, weights_file
-from harness.training.loop import Trainer, checkpoint_epochs, learning_rate
+from harness.training.loop import Trainer
+from harness.training.schedule import checkpoint_epochs, learning_rate
 from harness.training.state_file import STATE_FILE, read_state
 from tests.harness.training.given import checkpoints, dataset, spec
 from tests.tiny import draws

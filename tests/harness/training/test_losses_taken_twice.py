@@ -15,7 +15,7 @@ from harness.plugin.adversary import CrossEntropy
 from harness.plugin.method import Method, Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.training.guard import guarded, moving_once
-from harness.training.loop import wrapped_backward
+from harness.training.wrapped import wrapped_backward
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
 from tests.harness.training.losses import Odd, plain

@@ -13,7 +13,8 @@ from harness.methods.standard import Standard
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.method import Step
 from harness.protocols.protocol import Protocol, load_protocol
-from harness.training.loop import Trainer, learning_rate
+from harness.training.loop import Trainer
+from harness.training.schedule import learning_rate
 from tests.harness.training.given import checkpoints, dataset
 from tests.stores import make_spec
 

@@ -22,7 +22,8 @@ from harness.plugin.method import Method, Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.registry.catalogue import discover
 from harness.training.checkpoints import load_weights, weights_file
-from harness.training.loop import Trainer, wrapped_backward
+from harness.training.loop import Trainer
+from harness.training.wrapped import wrapped_backward
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
 from tests.harness.training.given import dataset, spec

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 import torch
 
-from harness.errors import HarnessError, PluginError, PluginFault, TrainingFailed, UnknownName
+from harness.errors import HarnessError, PluginError, PluginFault, TrainingFailed, TrainingStopped, UnknownName
 from harness.events import Report
 from harness.execution.executors.carried import Carried, WorkerBug
 from harness.execution.executors.executor import Executor, InProcess
@@ -69,6 +69,7 @@ def across(error: BaseException) -> BaseException:
         Wordy("epsilon=8", "pixels are in [0, 1]"),
         Doubling("this"),
         TrainingFailed("the loss is not finite", 3, 4),
+        TrainingStopped("sat-digits-smallcnn-0", "in epoch 3 of 4, after update 5 of 9", saved=False),
         UnknownName("method", "satt", ["sat"]),
         KeyError("gone"),
         FileNotFoundError(2, "No such file or directory", "weights.pt"),
