@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
 import torch
 
 from harness.execution.bench import measure
+from harness.execution.loaded import on_device
 from harness.fast import graphed
-from harness.fast.crafting import EVERY, FastCrafter
+from harness.fast.crafting import EVERY, FastCrafter, crafter_for
+from harness.networks.smallcnn import SmallCNN
 from harness.planning.bench_job import resolve_bench
 from harness.planning.request import RunRequest
 from harness.plugin.adversary import CrossEntropy, Margin, ascend
+from harness.plugin.dataset import Augmentation
 from harness.plugin.method import Method, Step
 from harness.registry.catalogue import discover
+from harness.runtime.determinism import deterministic
 from harness.runtime.device import arithmetic, resolve_device
 from harness.runtime.seeds import generator
+from harness.training.loop import Trainer
 from harness.training.means import Means
+from harness.wrappers.ema import EMA
+from tests.harness.training.given import dataset, spec
 from tests.tiny import make_batch, make_threat, make_tiny_model
 
 pytestmark = [
@@ -122,3 +131,35 @@ def test_steps_are_recorded_once_and_agree_with_plain_ones(
             for parameter in model.parameters():
                 parameter.mul_(1.1 if seed % 2 else 0.9)
     assert len(recorded) == 1
+
+
+@pytest.mark.parametrize("name", ["sat", "trades", "lrat"])
+def test_a_deterministic_training_goes_on_within_an_epoch_to_the_last_bit(
+    name: str, device: torch.device, tmp_path: Path
+) -> None:
+    data = on_device(dataset(200, 12, Augmentation(crop_padding=1, flip=True)), device)
+
+    def trained(folder: Path, stops: int) -> Trainer:
+        folder.mkdir(exist_ok=True)
+        craft, method = crafter_for(False, repeatable=True), cast(Method, METHODS[name]())
+        made = Trainer(spec(data, 2), 1, method, SmallCNN(width=8), data, folder, [EMA()], craft, state_every_s=0)
+        update, left = made._update, iter(range(stops))
+
+        def stopping(step: Step) -> torch.Tensor:
+            if next(left, None) is None and stops:
+                raise KeyboardInterrupt
+            return update(step)
+
+        made._update = stopping  # type: ignore[method-assign]
+        with contextlib.suppress(KeyboardInterrupt), deterministic(device, wanted=True):
+            made.fit(lambda _event: None)
+        return made
+
+    whole = trained(tmp_path / "whole", 0).model.state_dict()
+    for _ in range(8):
+        trained(tmp_path / "parts", 3)
+    parts = trained(tmp_path / "parts", 0).model.state_dict()
+    assert all(torch.equal(tensor, parts[key]) for key, tensor in whole.items())
+    assert (tmp_path / "whole" / "last.safetensors").read_bytes() == (
+        tmp_path / "parts" / "last.safetensors"
+    ).read_bytes()

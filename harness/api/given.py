@@ -93,6 +93,18 @@ def counts_of(given: Mapping[str, object]) -> dict[str, int | None]:
     return counts
 
 
+def number_of(name: str, value: object) -> float:
+    """A number, by its keyword.
+
+    Raises:
+        SettingError: it is none.
+    """
+    try:
+        return float(_whole(value))
+    except (TypeError, ValueError):
+        raise SettingError(f"{name}={value!r} is refused: it must be a number") from None
+
+
 def _whole(value: object) -> Any:
     if isinstance(value, bool):
         raise TypeError("a truth value is no count")

@@ -14,6 +14,7 @@ from harness.api.given import (
     attacks_of,
     counts_of,
     names_of,
+    number_of,
     paths_of,
     settings_of,
     text_of,
@@ -90,6 +91,8 @@ def run(
     limit: int | None = None,
     checks: bool = True,
     eval_every: int | None = None,
+    state_every: float = 10.0,
+    deterministic: bool = False,
     fresh: bool = False,
     dry_run: bool = False,
     image_size: int | None = None,
@@ -126,6 +129,9 @@ def run(
         checks: whether to look for signs that a robust accuracy is too high.
         eval_every: record accuracies on 128 test and 128 training images after every so many epochs; 0: never. None:
             ten times in the training of a small network.
+        state_every: minutes; within a long epoch, the state that a stopped training goes on from is written so often.
+        deterministic: train with torch's deterministic algorithms, so that a stopped training goes on to the last bit
+            on a CUDA device, too. On the CPU it does so anyway.
         fresh: begin again, as if nothing were stored; stored results are kept.
         dry_run: write nothing; ``plan`` of the report is the work to do.
         device: None: CUDA if there is one, else the CPU.
@@ -177,6 +183,8 @@ def run(
         dataset=dataset,
         values=settings_of(set or {}, settings),
         checks=checks,
+        state_every=number_of("state_every", state_every),
+        deterministic=deterministic,
         plain=plain,
         data_dir=places.data_dir,
         plugins=places.plugins,

@@ -10,7 +10,10 @@ from harness.cli.config_file import Given
 from harness.planning.experiment import Experiment, read_experiment
 from harness.planning.request import FATE, RunRequest
 
-OF_THE_MACHINE = ("device", "workers", "plain", "trackers", "as_json", "verbose", "quiet")
+OF_THE_MACHINE = (
+    *("device", "workers", "plain", "state_every", "deterministic", "trackers"),
+    *("as_json", "verbose", "quiet"),
+)
 """Parameters whose defaults count beside an experiment, too: they change no result."""
 
 

@@ -134,6 +134,16 @@ class Training:
         "Record natural, PGD, and CW accuracy on 128 test and 128 training images after every N epochs; 0: never.",
         shown="10 times for a small network",
     )
+    state_every: float = place(
+        "--state-every MINUTES",
+        "Within a long epoch, write the state that a stopped training goes on from so often; 0: after every update.",
+        10.0,
+    )
+    deterministic: bool = place(
+        "--deterministic",
+        "Train with torch's deterministic algorithms, so that a stopped training goes on to the last bit on CUDA, too.",
+        False,
+    )
     epsilon: str | None = of_protocol(
         "--epsilon E",
         "Train and attack in a ball of this radius, such as 4/255. Short for --set epsilon=E.",

@@ -98,6 +98,8 @@ class Trainings:
             plugins=gap.job.plugins,
             plain=gap.job.plain,
             curve=gap.job.curve,
+            state_every_s=gap.job.state_every_s,
+            deterministic=gap.job.deterministic,
         )
 
     def _end(self, outcome: Performed[TrainWork]) -> None:

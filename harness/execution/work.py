@@ -19,6 +19,7 @@ from harness.execution.loaded import dataset_of, forget_dataset, forget_model, m
 from harness.execution.log import LOG_FILE, PrintLog, logging_to, speaker_of
 from harness.execution.recording import CurveRecorder
 from harness.fast.crafting import crafter_for
+from harness.files import always
 from harness.planning.assessment import DatasetPlace
 from harness.planning.curve_plan import CurvePlan
 from harness.plugin.attack import Attack
@@ -32,14 +33,15 @@ from harness.registry.shipped import code_of
 from harness.rigour.budgets import EXAMPLES
 from harness.rigour.checks import examine_model, subset
 from harness.runtime.allocator import keep_freed_memory
+from harness.runtime.determinism import deterministic
 from harness.runtime.device import device_label
 from harness.runtime.process import process_kept
-from harness.runtime.provenance import path_of, provenance
+from harness.runtime.provenance import path_of, provenance, resume_of
 from harness.runtime.seeds import generator
 from harness.store.leases import LeaseGuard
 from harness.targets.model import Weights
 from harness.targets.target import quiet
-from harness.training.loop import Trainer
+from harness.training.loop import STATE_EVERY_S, Trainer
 from harness.training.run_plugins import method_of, network_of, wrappers_of
 
 KEPT = 4  # adversarial images of each attack's first seed, to look at
@@ -103,6 +105,8 @@ class TrainWork(Work):
     run_id: int
     curve: CurvePlan | None = None
     guard: LeaseGuard | None = None  # asked before each file is written; None: nobody else can have the training
+    state_every_s: float = STATE_EVERY_S
+    deterministic: bool = False
 
     @property
     def key(self) -> str:
@@ -111,13 +115,20 @@ class TrainWork(Work):
     def _perform(self, report: Report) -> None:
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
-        craft, dataset = crafter_for(self.plain), self._dataset()
+        craft, dataset = crafter_for(self.plain, repeatable=self.deterministic), self._dataset()
         recorder = CurveRecorder(self.curve, dataset, self.plugins, self.plain) if self.curve else None
-        trainer = Trainer(self.spec, self.run_id, method, network, dataset, self.folder, wrappers, craft, recorder)
+        parts: tuple[Any, ...] = (method, network, dataset, self.folder, wrappers, craft, recorder)
+        trainer = Trainer(
+            self.spec, self.run_id, *parts, state_every_s=self.state_every_s, may_write=self.guard or always
+        )
         report(TrainingBegan(self.run_id, self._provenance()))
         speaker = speaker_of([method, network, *wrappers])
-        with redirect_stdout(PrintLog(speaker, self.folder / LOG_FILE, report)):
+        prints = redirect_stdout(PrintLog(speaker, self.folder / LOG_FILE, report))
+        with prints, deterministic(self.device, wanted=self.deterministic):
             trainer.fit(report)
+
+    def _provenance(self) -> dict[str, Any]:
+        return super()._provenance() | {"resume": resume_of(self.device.type, deterministic=self.deterministic)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,9 +23,14 @@ _KNOWN = (CrossEntropy, Margin, KL)  # another objective may look into the netwo
 log = logging.getLogger("harness.training")
 
 
-def crafter_for(plain: bool) -> Crafter:
-    """The crafter of one training: the network's own layers alone, or faster ones."""
-    return ascend if plain else FastCrafter()
+def crafter_for(plain: bool, *, repeatable: bool = False) -> Crafter:
+    """The crafter of one training: the network's own layers alone, or faster ones.
+
+    Args:
+        repeatable: record no graph: a replay need not round as the run that was recorded, which a training that resumes
+            makes once more.
+    """
+    return ascend if plain else FastCrafter(graphs=not repeatable)
 
 
 class FastCrafter:
@@ -36,14 +41,15 @@ class FastCrafter:
 
     Args:
         record: how a graph is recorded; None: not at all on the CPU, and as a CUDA graph on a CUDA device.
+        graphs: whether any is recorded.
     """
 
-    def __init__(self, record: Record | None = None) -> None:
+    def __init__(self, record: Record | None = None, *, graphs: bool = True) -> None:
         self._folded: Folded | None = None
         self._calls = self._traces = self._looks = 0
         self._fits = False
         self._carried: dict[str, Any] | None = None  # of an earlier start, until the network is traced here
-        self._record = record
+        self._record, self._records = record, graphs
         self._graphs: dict[Hashable, Graphed | None] = {}
 
     def begin(self, epoch: int) -> None:
@@ -91,7 +97,8 @@ class FastCrafter:
             return ascend(model, x, y, objectives, threat, generator)
         assert self._folded is not None
         of_others = any(objective.x is not x for objective in objectives if isinstance(objective, KL))
-        if of_others or (self._record is None and x.device.type != "cuda"):  # a graph takes KL's images to be the batch
+        records = self._records and (self._record is not None or x.device.type == "cuda")
+        if of_others or not records:  # a graph takes KL's images to be the batch
             with self._folded.put_in():
                 return ascend(model, x, y, objectives, threat, generator)
         ball = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1))

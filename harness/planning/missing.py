@@ -16,6 +16,7 @@ from harness.planning.run_job import RunJob
 from harness.planning.trials import try_update
 from harness.plugin.attack import Passes
 from harness.protocols.run_spec import RunSpec
+from harness.runtime.determinism import deterministic
 from harness.store.models import model_identity
 from harness.store.records import CheckpointRecord, ModelRecord, RunRecord
 from harness.store.store import Store
@@ -120,6 +121,7 @@ def find_missing(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -
         fresh: whether every run begins again, as another attempt.
     Raises:
         PluginError: the code of a stopped training has changed.
+        SettingError: a deterministic training is asked for, and torch has no such algorithm for it.
     """
     stored = store.runs()
     if not fresh:
@@ -157,7 +159,8 @@ def _trial(job: RunJob) -> tuple[Passes | None, PluginFault | None]:
     """The passes that one training image takes, or why nothing can be trained."""
     threat = job.protocol.train.threat(job.protocol.epsilon)
     try:
-        return try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device), None
+        with deterministic(job.device, wanted=job.deterministic):
+            return try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device), None
     except PluginFault as fault:
         return None, fault
 

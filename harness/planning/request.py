@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,11 @@ class _Request:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest(_Request):
-    """What a user may ask of ``harness run``. ``FATE`` says which fields are part of a run's identity."""
+    """What a user may ask of ``harness run``. ``FATE`` says which fields are part of a run's identity.
+
+    Attributes:
+        state_every: minutes; see ``Trainer``.
+    """
 
     methods: tuple[str, ...]
     wrap: tuple[str, ...] = ()
@@ -44,6 +49,8 @@ class RunRequest(_Request):
     precision: str | None = None
     train_seeds: int = 1
     eval_every: int | None = None
+    state_every: float = 10.0
+    deterministic: bool = False
 
 
 SHORT_FORMS = {
@@ -61,7 +68,7 @@ FATE: dict[str, str] = {
     **dict.fromkeys(
         ("seeds", "train_seeds", "limit", "checks", "eval_every"), "selection"
     ),  # which results, not what they are
-    **dict.fromkeys(("device", "plain", "data_dir", "plugins"), "provenance"),
+    **dict.fromkeys(("device", "plain", "data_dir", "plugins", "state_every", "deterministic"), "provenance"),
 }
 """For each field of a request: part of a run's identity, a choice of how many, or only provenance."""
 
@@ -95,3 +102,12 @@ def check_counts(request: _Request, names: Iterable[str], least: int = 1) -> Non
         if value is not None and not least <= value <= MOST:
             rule = f"it must be {least} or more" if value < least else f"it must be {MOST:,} at most"
             raise SettingError(f"--{name.replace('_', '-')} {value} is refused: {rule}")
+
+
+def check_state_every(request: RunRequest) -> None:
+    """Refuse minutes that are negative or not finite."""
+    if not 0 <= request.state_every < math.inf:
+        raise SettingError(
+            f"--state-every {request.state_every:g} is refused: it must be 0 or more minutes; 0 writes a state after"
+            " every update"
+        )

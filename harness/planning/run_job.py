@@ -13,7 +13,7 @@ from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.planning.curve_plan import CurvePlan, plan_curve
 from harness.planning.overrides import assign, read_dataset, short_forms
-from harness.planning.request import RunRequest, check_counts
+from harness.planning.request import RunRequest, check_counts, check_state_every
 from harness.planning.trials import count_parameters, refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.ball import radius_text
@@ -28,6 +28,7 @@ from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import KINDS, discover, make
 from harness.registry.loading import load, unread
 from harness.registry.shipped import code_of, engine_code, ships, source_of_plugin
+from harness.runtime.determinism import prepare_determinism
 from harness.runtime.device import arithmetic, resolve_device
 from harness.runtime.precision import precision_code
 from harness.training.batches import batch_code
@@ -40,6 +41,8 @@ class RunJob(Assessment):
 
     Attributes:
         eval_every: see ``plan_curve``.
+        state_every_s: see ``Trainer``.
+        deterministic: whether the training uses deterministic algorithms, where others are faster.
         sources: for each plugin that does not ship, by its part in the run, its files with their SHA-256.
     """
 
@@ -49,6 +52,8 @@ class RunJob(Assessment):
     network: Network
     parameters: int
     eval_every: int | None = None
+    state_every_s: float = 600.0
+    deterministic: bool = False
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @cached_property
@@ -78,6 +83,7 @@ def choose(request: RunRequest) -> Choice:
     """
     check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size"))
     check_counts(request, ("eval_every",), least=0)
+    check_state_every(request)
     catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
     for catalogue in catalogues.values():
         catalogue.refuse_broken(request.plugins)
@@ -97,6 +103,8 @@ def choose(request: RunRequest) -> Choice:
     device = resolve_device(request.device)
     with arithmetic(device, protocol.train.precision):
         pass  # refuses a precision that the device lacks
+    if request.deterministic:
+        prepare_determinism(device)  # now, before anything computes on the device
     return Choice(
         methods={name: cast(Method, make(cls, name, values[name])) for name, cls in methods.items()},
         wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in wrappers.items()),
@@ -182,6 +190,8 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
             checks=request.checks,
             plain=request.plain,
             eval_every=request.eval_every,
+            state_every_s=60 * request.state_every,
+            deterministic=request.deterministic,
             sources=_sources({**shared, "method": method}),
         )
         for name, method in choice.methods.items()

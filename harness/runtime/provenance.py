@@ -31,6 +31,11 @@ def path_of(plain: bool) -> str:
     return "plain" if plain else "fast"
 
 
+def resume_of(device_type: str, *, deterministic: bool) -> str:
+    """How a training that was stopped goes on: equal to an uninterrupted one to the last bit, or but for rounding."""
+    return "exact" if device_type == "cpu" or deterministic else "same up to rounding"
+
+
 def joined(known: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
     """The provenance of a result of several parts: that of the first, and every other one once under ``also``.
 

@@ -78,6 +78,8 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "limit": [3],
         "checks": [False],
         "eval_every": [0, 1],
+        "state_every": [0.0, 2.5],
+        "deterministic": [True],
         "device": [None],
         "plain": [True],
         "data_dir": [tmp_path / "other"],

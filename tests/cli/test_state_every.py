@@ -1,0 +1,64 @@
+"""``--state-every`` and ``--deterministic``: the same run, and its provenance says how a stopped training goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.runtime.stopping import ask_to_stop, take_back_stop
+from harness.store.store import Store
+from harness.training.loop import Trainer
+from tests.cli.conftest import Ends, Harness, Refused
+
+RUN = "run sat --dataset digits --arch smallcnn --set width=1 --set train.steps=1 --epochs 1 --limit 20 --seeds 1"
+RUN += " --workers 1 --device cpu --attacks natural --no-checks"
+
+
+def weights(folder: str) -> bytes:
+    (file,) = Path(folder).glob("*/last.safetensors")
+    return file.read_bytes()
+
+
+def test_a_command_that_is_stopped_goes_on_within_the_epoch(
+    harness: Harness, ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = harness(f"{RUN} --db whole.db --runs-dir whole")
+    update, made = Trainer._update, []
+
+    def counted(self: Trainer, step: object) -> object:
+        made.append(step)
+        if len(made) == 3:
+            ask_to_stop()
+        return update(self, step)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_update", counted)
+    code, out, err = ends(f"{RUN} --db parts.db --runs-dir parts")
+    take_back_stop()
+    assert (code, out) == (2, "")
+    assert "was stopped in epoch 1 of 1, after update 3 of " in err
+    assert "; the same command goes on from there" in err
+    assert harness(f"{RUN} --db parts.db --runs-dir parts --state-every 0 --deterministic") == figures
+    assert weights("parts") == weights("whole")
+    stores = [Store.read(name) for name in ("whole.db", "parts.db")]
+    whole, parts = [run for store in stores for run in store.runs()]
+    for store in stores:
+        store.close()
+    assert whole.identity == parts.identity
+    assert [epoch.loss for epoch in parts.epochs] == [epoch.loss for epoch in whole.epochs]
+    assert whole.provenance["resume"] == parts.provenance["resume"] == "exact"
+    assert "also" not in parts.provenance  # on the CPU the option changes nothing
+    assert "resume=exact" in harness("show 1 --db whole.db")
+
+
+@pytest.mark.parametrize("minutes", ["-1", "nan", "inf"])
+def test_minutes_that_are_none_are_refused(minutes: str, refusal: Refused, elsewhere: Path) -> None:
+    said = refusal(f"{RUN} --state-every {minutes}")
+    assert f"--state-every {minutes} is refused: it must be 0 or more minutes" in said
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["state-every = 5", "deterministic = true"])
+def test_in_an_experiment_they_are_refused_as_what_belongs_to_a_machine(key: str, refusal: Refused) -> None:
+    Path("all.toml").write_text(f'methods = ["sat"]\n{key}\n')
+    assert "it belongs to a machine; write it in harness.toml, below [run]" in refusal("run all.toml --dry-run")
