@@ -1,4 +1,4 @@
-"""What a method or a wrapper remembers beyond its settings; it is saved after every epoch and restored on resume."""
+"""What a method or a wrapper remembers beyond its settings; it is saved between updates, and restored on resume."""
 
 from __future__ import annotations
 
