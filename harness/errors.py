@@ -39,6 +39,10 @@ class StoreError(HarnessError):
     """A database cannot be opened, is another program's, has another schema, or lacks what was asked for."""
 
 
+class StoreFault(StoreError):
+    """A database failed while it was used: a full disk, a lock, damage. This ends the command, and fails no run."""
+
+
 class PluginError(HarnessError):
     """A plugin broke its contract; the message names its file."""
 

@@ -5,6 +5,7 @@ Every command imports this module. So it imports the catalogue and the protocols
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,13 +73,10 @@ def _stored(context: typer.Context, read: Callable[[Any], Iterable[str]]) -> Ite
     from harness.store.store import Store
 
     try:
-        store = Store.read(context.params.get("db"))
+        with contextlib.closing(Store.read(context.params.get("db"))) as store:
+            return list(read(store))
     except HarnessError:
         return ()
-    try:
-        return list(read(store))
-    finally:
-        store.close()
 
 
 def _runs_and_models(store: Any) -> Iterable[str]:

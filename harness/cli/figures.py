@@ -23,7 +23,7 @@ from harness.cli.options import (
     of_rows,
     option,
 )
-from harness.errors import HarnessError, SettingError
+from harness.errors import HarnessError, SettingError, StoreFault
 
 if TYPE_CHECKING:
     from harness.figures.material import Material
@@ -160,6 +160,8 @@ def _files(chosen: list[Plot], material: Material, *, skip: bool) -> dict[str, b
     for plot in chosen:
         try:
             files |= _rendered(plot, material)
+        except StoreFault:  # a damaged database is no reason to leave a figure out
+            raise
         except HarnessError as error:
             if not skip:
                 raise HarnessError(f"{plot.name}: {error}") if len(chosen) > 1 else error from None

@@ -1,4 +1,4 @@
-"""Opening a database: one engine factory, the check of its schema, its creation, and its upgrade."""
+"""Opening a database: the check of its schema, its creation, and its upgrade."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import contextlib
 import os
 import secrets
 import sqlite3
-import weakref
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
 from harness.errors import StoreError
 from harness.files import require_writable
+from harness.store import failures
+from harness.store.connecting import engine_on
 from harness.store.schema import METADATA
 from harness.store.schema_base import VERSION_TABLE
 
@@ -25,7 +25,6 @@ VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
 REVISION = "0007"
 OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005", "0006")
-BUSY_TIMEOUT_MS = 60_000
 
 
 def locate(location: str | None) -> URL:
@@ -59,21 +58,25 @@ def open_for_reading(url: URL) -> Engine:
     """
     file = sqlite_file(url)
     if file is None and url.get_backend_name() != "sqlite":
-        engine = _engine(url)
+        engine = engine_on(url, shown(url))
     elif file is None or not file.exists() or file.stat().st_size == 0:
         return in_memory()
     else:
-        # A killed writer leaves a journal. SQLite must roll it back before anyone reads, and for that it must write.
-        mode = "rw" if Path(f"{file.resolve()}-journal").exists() else "ro"
-        uri = URL.create("sqlite", database=f"file:{quote(str(file.resolve()))}", query={"mode": mode, "uri": "true"})
-        engine = _engine(uri)
+        # A writer that is killed leaves a journal, at any moment. SQLite must roll it back before anyone reads, and for
+        # that it must write: so the file is opened for writing, if it may be, and statements that write are refused.
+        query = {"mode": "rw", "uri": "true"}
+        uri = URL.create("sqlite", database=f"file:{quote(str(file.resolve()))}", query=query)
+        engine = engine_on(uri, shown(url), file=file, read_only=True)
+        _refuse_damage(engine, file)
+        if not inspect(engine).get_table_names():  # its first writer was killed before it made the tables
+            return in_memory()
     _check(engine, url)
     return engine
 
 
 def in_memory() -> Engine:
     """An engine on an empty database in memory, of the newest schema."""
-    engine = _engine(URL.create("sqlite"), poolclass=StaticPool)
+    engine = engine_on(URL.create("sqlite"), "in memory", poolclass=StaticPool)
     METADATA.create_all(engine)
     return engine
 
@@ -88,8 +91,9 @@ def open_for_writing(url: URL) -> Engine:
     check_writable(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    engine = _engine(url)
-    if _tables(engine, url):
+    engine = engine_on(url, shown(url), file=file)
+    _refuse_damage(engine, file)
+    if inspect(engine).get_table_names():
         _check(engine, url)
     else:
         _migrate(engine)
@@ -114,14 +118,16 @@ def upgrade_database(location: str | None, *, backup: bool = True) -> tuple[str,
         raise StoreError(f"there is no database {file}; `harness run` makes one of the newest schema")
     check_writable(url)
     # SQLite alters a table by dropping and rebuilding it: enforced keys would delete all rows that refer to it.
-    engine = _engine(url, foreign_keys=False)
+    engine = engine_on(url, shown(url), file=file, foreign_keys=False)
     try:
+        _refuse_damage(engine, file)
         revision = _revision(engine, url)
         if revision == REVISION:
             return revision, None
         if backup and file is None:
             raise StoreError(f"{shown(url)} is not a file that can be copied: back it up, then --no-backup")
-        copy = _copy(file, revision) if backup and file is not None else None
+        with failures.failures_told(shown(url)):
+            copy = _copy(file, revision) if backup and file is not None else None
         _migrate(engine)
         return revision, copy
     finally:
@@ -156,31 +162,6 @@ def _copy(file: Path, revision: str) -> Path:
     return copy
 
 
-def _engine(url: URL, *, foreign_keys: bool = True, **options: Any) -> Engine:
-    try:
-        engine = create_engine(url, **options)
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise StoreError(f"no driver for the database {url.drivername!r}: {error}") from None
-    weakref.finalize(engine, engine.pool.dispose)  # also where nobody closes it: a database that was refused
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _on_connect)
-        event.listen(engine, "begin", _on_begin)
-        if not foreign_keys:
-            event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = OFF"))
-    return engine
-
-
-def _on_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes late and does not cover DDL; ours does
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-
-
-def _on_begin(connection: Connection) -> None:
-    # A deferred BEGIN that a write upgrades fails at once when another process wrote in between, whatever the timeout.
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('harness_begin', 'DEFERRED')}")
-
-
 def check_writable(url: URL) -> None:
     """Raise StoreError where a database cannot be created or written; create nothing."""
     file = sqlite_file(url)
@@ -196,18 +177,18 @@ def check_writable(url: URL) -> None:
         ) from None
 
 
-def _tables(engine: Engine, url: URL) -> list[str]:
-    try:
-        return inspect(engine).get_table_names()
-    except OperationalError as error:
-        raise StoreError(f"the database {shown(url)} cannot be opened: {error.orig}; give another --db") from None
-    except DatabaseError:
-        raise StoreError(f"{shown(url)} is not a database; give another --db, or move the file away") from None
+def _refuse_damage(engine: Engine, file: Path | None) -> None:
+    """Check a whole file, unless it is large."""
+    if file is not None and file.exists() and 0 < file.stat().st_size <= failures.CHECKED_BYTES:
+        with engine.connect() as connection:
+            fault = failures.fault_of(connection.exec_driver_sql)
+        if fault is not None:
+            raise failures.damaged(str(file), fault)
 
 
 def _revision(engine: Engine, url: URL) -> str:
     """The schema of a database of harness; StoreError for any other database, and for a newer schema."""
-    if VERSION_TABLE not in _tables(engine, url):
+    if VERSION_TABLE not in inspect(engine).get_table_names():
         raise StoreError(f"{shown(url)} is a database of another program; give another --db")
     with engine.connect() as connection:
         revision = str(connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar())
