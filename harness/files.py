@@ -54,8 +54,10 @@ def atomic_file(path: Path, before: Callable[[], None] = always) -> Iterator[Bin
             os.fsync(file.fileno())  # otherwise the rename may reach the disk before the content
         before()
         temporary.replace(path)
-    except BaseException:  # an interrupt, too, must not leave the temporary file
+    except BaseException as error:  # an interrupt, too, must not leave the temporary file
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None  # the user knows that one; a failed write names none
         raise
     _sync_directory(path.parent)
 
@@ -75,7 +77,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         made = {path: path.with_name(f".{secrets.token_hex(8)}.tmp") for path in contents}
         for path, temporary in made.items():
             stack.callback(temporary.unlink, missing_ok=True)
-            atomic_write_bytes(temporary, contents[path])
+            _stage(temporary, path, contents[path])
         with contextlib.ExitStack() as undo:
             for path, temporary in made.items():
                 aside = path.with_name(f".{secrets.token_hex(8)}.old")
@@ -86,6 +88,15 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
                 temporary.rename(path)
                 undo.callback(path.unlink)
             undo.pop_all()
+
+
+def _stage(temporary: Path, path: Path, content: bytes) -> None:
+    try:
+        atomic_write_bytes(temporary, content)
+    except OSError as error:
+        if error.errno:
+            error.filename = str(path)
+        raise
 
 
 def require_writable(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,7 @@ from harness.cli import (
 )
 from harness.cli.options import Command, Group
 from harness.cli.signals import stopped
+from harness.cli.system_errors import end_output, print_error, system_error_line
 from harness.errors import HarnessError, Stopped
 
 # The base of usage errors: in click, which older typer imports, or in the copy that newer typer carries.
@@ -130,18 +132,30 @@ def start(
 
 
 def main() -> None:
-    """Run the command line. A user's mistake is one line and exit code 2; a bug keeps its traceback."""
+    """Run the command line. A user's mistake is one line and exit code 2; a bug keeps its traceback.
+
+    So is what the machine refuses, such as a full disk. An output whose reader has ended ends the command quietly.
+    """
     try:
         code = app(prog_name=PROGRAM, standalone_mode=False)
+        end_output()
     except Stopped:
         code, line = stopped()
-        print(f"harness: {line}", file=sys.stderr)
+        print_error(f"harness: {line}")
     except (HarnessError, UsageError) as error:
         message = str(error) if isinstance(error, HarnessError) else error.format_message()  # type: ignore[attr-defined]
-        print(f"harness: {' '.join(message.split())}", file=sys.stderr)
+        print_error(f"harness: {' '.join(message.split())}")
+        code = 2
+    except OSError as error:
+        line = system_error_line(error)
+        if line is None:
+            raise
+        with contextlib.suppress(OSError):
+            end_output()
+        print_error(f"harness: {line}")
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED  # newer typer returns this code itself
     if code == INTERRUPTED:
-        print("harness: stopped; what was done is kept: run the same command to go on from there", file=sys.stderr)
+        print_error("harness: stopped; what was done is kept: run the same command to go on from there")
     sys.exit(code if isinstance(code, int) else 0)

@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from harness.cli import completion
 from harness.cli.config_file import LazyDefaults, merge_defaults, read_defaults
 from harness.cli.sources import GIVEN, ancestry, tell_sources, told
+from harness.cli.waiting import waiting_shown
 from harness.errors import SettingError
 
 WHAT, FOLDERS, PROTOCOL = "What to run", "Folders of images", "Protocol"
@@ -237,7 +238,8 @@ class Command(TyperCommand):
         return rest
 
     def invoke(self, ctx: Any) -> Any:
-        with told(ctx.meta[GIVEN], quiet=bool(ctx.params.get("quiet"))):
+        quiet = bool(ctx.params.get("quiet"))
+        with told(ctx.meta[GIVEN], quiet=quiet), waiting_shown(quiet=quiet):
             try:
                 return super().invoke(ctx)
             except EOFError as error:  # click takes it for Ctrl-D at a prompt, and would say that the user stopped

@@ -31,6 +31,8 @@ def new(
     from importlib import resources
     from string import Template
 
+    from harness.files import write_together
+
     taken = _catalogue(kind).found.get(name)
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise HarnessError(f"{name!r} is refused: a name is lower-case letters and digits, joined by hyphens")
@@ -45,9 +47,9 @@ def new(
             raise HarnessError(f"{file} is there already; choose another name or --dir")
     if not folder.is_dir():
         raise HarnessError(f"--dir {folder} is not a directory; make it first")
-    for file, template in files.items():
-        text = (resources.files("harness.plugin") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
-        file.write_text(Template(text).substitute(words), encoding="utf-8")
+    templates = resources.files("harness.plugin") / "templates"
+    texts = {file: (templates / f"{name}.txt").read_text(encoding="utf-8") for file, name in files.items()}
+    write_together({file: Template(text).substitute(words).encode() for file, text in texts.items()})
     first, second = files
     print(f"wrote {first} and {second}")
     print(f"  harness check {kind} {name} --plugin {first}")

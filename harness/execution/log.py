@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,16 +21,31 @@ _noted: set[Path] = set()  # logs with prints about which this process has repor
 
 
 class _Log(logging.FileHandler):
-    """Writes each record to the run's log, and reports it."""
+    """Writes each record to the run's log, and reports it.
+
+    A log that cannot be written, as on a full disk, is reported once and stops nothing.
+    """
 
     def __init__(self, file: Path, report: Report) -> None:
         super().__init__(file)
-        self._report = report
+        self._file, self._report, self._lost = file, report, False
         self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         super().emit(record)
         self._report(Logged(self.format(record)))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging calls it so
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._lost:
+            self._lost = True
+            self._report(Noted(f"the log {self._file} cannot be written ({error.strerror}): it lacks lines"))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # closing writes what could not be written before
+            super().close()
 
 
 @contextlib.contextmanager

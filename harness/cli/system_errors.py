@@ -1,0 +1,65 @@
+"""Errors of the operating system that are no bug: a full disk, a place that may not be written, an ended reader."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+
+from harness.errors import visible
+
+PLACE = "give a place that can be written, by --out, --runs-dir, --data-dir, or --db"
+AGAIN = "then run the same command again: what was done is kept"
+REMEDIES = {
+    errno.ENOSPC: f"free some space, {AGAIN}",
+    errno.EDQUOT: f"free some of your quota, {AGAIN}",
+    errno.EFBIG: f"a file may not grow so large here: raise the limit (`ulimit -f`), {AGAIN}",
+    errno.EROFS: f"its file system can only be read: {PLACE}",
+    errno.EACCES: f"change its permissions, or {PLACE}",
+    errno.EIO: f"its disk, or the way to it, failed: see to that, {AGAIN}",
+    errno.ESTALE: f"the server of its file system lost it: see to that, {AGAIN}",
+    errno.EMFILE: f"raise the limit of open files (`ulimit -n`), {AGAIN}",
+    errno.ENFILE: f"end some programs that hold files open, {AGAIN}",
+}
+_WITHOUT_A_FILE = REMEDIES.keys() - {errno.EACCES}  # permission for something else than a file is a bug's question
+
+
+def system_error_line(error: OSError) -> str | None:
+    """What happened, to which file, and what to do; None for an error that only a bug can cause, such as ENOENT."""
+    if error.errno not in REMEDIES or (error.filename is None and error.errno not in _WITHOUT_A_FILE):
+        return None
+    named = isinstance(error.filename, (str, bytes, os.PathLike))
+    # harness names each file that it writes, so what has no name is most likely the output
+    what = visible(os.fsdecode(error.filename)) if named else "standard output, or a file without a name,"
+    return f"{what} cannot be read or written: {error.strerror}; {REMEDIES[error.errno]}"
+
+
+def end_output() -> None:
+    """Write out what is left of standard output, or give it up.
+
+    Raises:
+        OSError: it cannot be written. Python itself would say so after the end of the program, in two lines.
+        SystemExit: its reader has ended, as that of ``| head`` does: nobody needs to be told.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        _give_up_output()
+        if error.errno == errno.EPIPE:
+            raise SystemExit(1) from None
+        raise
+
+
+def print_error(line: str) -> None:
+    """Print a line on standard error, if that can be written."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _give_up_output() -> None:
+    """Let Python, which flushes standard output at the end, write the rest to nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

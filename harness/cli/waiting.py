@@ -1,0 +1,25 @@
+"""Shows on standard error what the store says while a command waits, such as for a lock of another process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+
+
+class _Shown(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"note: {record.getMessage()}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def waiting_shown(*, quiet: bool) -> Iterator[None]:
+    """Inside, notes of the store are printed, unless quiet."""
+    logger = logging.getLogger("harness.store")
+    handler = logging.NullHandler() if quiet else _Shown()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
