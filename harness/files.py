@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
+
+from harness.unfinished import is_unfinished, locked, name_aside, unfinished_file, unfinished_name
 
 try:
     import fcntl
@@ -45,20 +46,12 @@ def atomic_file(path: Path, before: Callable[[], None] = always) -> Iterator[Bin
         before: called when the content is on the disk, just before the file takes its place. If it raises, the file is
             removed, and what was at the path stays.
     """
-    # beside the target: a rename across file systems is not atomic; not mkstemp: its file mode stays 0600
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # otherwise the rename may reach the disk before the content
+    with _named_in_errors(path), unfinished_file(path) as (temporary, file):  # beside it: a rename stays in a disk
+        yield file
+        file.flush()
+        os.fsync(file.fileno())  # otherwise the rename may reach the disk before the content
         before()
         temporary.replace(path)
-    except BaseException as error:  # an interrupt, too, must not leave the temporary file
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
-            error.filename, error.filename2 = str(path), None  # the user knows that one; a failed write names none
-        raise
     _sync_directory(path.parent)
 
 
@@ -74,28 +67,42 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, f"{path} is a directory")
     with contextlib.ExitStack() as stack:
-        made = {path: path.with_name(f".{secrets.token_hex(8)}.tmp") for path in contents}
-        for path, temporary in made.items():
-            stack.callback(temporary.unlink, missing_ok=True)
-            _stage(temporary, path, contents[path])
+        made = {}
+        for path, content in contents.items():
+            stack.enter_context(_named_in_errors(path))
+            made[path], file = stack.enter_context(unfinished_file(path))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         with contextlib.ExitStack() as undo:
             for path, temporary in made.items():
-                aside = path.with_name(f".{secrets.token_hex(8)}.old")
-                if path.exists() or path.is_symlink():
-                    path.rename(aside)
-                    undo.callback(aside.replace, path)
-                    stack.callback(aside.unlink, missing_ok=True)
-                temporary.rename(path)
-                undo.callback(path.unlink)
+                with _named_in_errors(path):
+                    _exchange(path, temporary, stack, undo)
             undo.pop_all()
+    for folder in {path.parent for path in contents}:
+        _sync_directory(folder)
 
 
-def _stage(temporary: Path, path: Path, content: bytes) -> None:
+def _exchange(path: Path, temporary: Path, stack: contextlib.ExitStack, undo: contextlib.ExitStack) -> None:
+    """Put the new file in the place of the old one, which is removed at the end, or put back."""
+    if path.exists() or path.is_symlink():
+        aside = name_aside(path)
+        stack.enter_context(locked(path))
+        path.rename(aside)
+        undo.callback(aside.replace, path)
+        stack.callback(aside.unlink, missing_ok=True)
+    temporary.rename(path)
+    undo.callback(path.unlink)
+
+
+@contextlib.contextmanager
+def _named_in_errors(path: Path) -> Iterator[None]:
+    """An error of a write names no file, and that of a rename a temporary one: the user knows the path."""
     try:
-        atomic_write_bytes(temporary, content)
+        yield
     except OSError as error:
-        if error.errno:
-            error.filename = str(path)
+        if error.errno and (error.filename is None or is_unfinished(Path(str(error.filename)))):
+            error.filename, error.filename2 = str(path), None
         raise
 
 
@@ -107,12 +114,12 @@ def require_writable(directory: Path) -> None:
     existing = next(place for place in (directory, *directory.absolute().parents) if place.exists())
     if not existing.is_dir():
         raise NotADirectoryError(f"{existing} is not a directory")
-    probe = existing / f".{secrets.token_hex(8)}.tmp"
+    probe = unfinished_name(existing / "probe")
     try:
         probe.touch(exist_ok=False)
     except OSError as error:
         raise OSError(f"nothing can be made in {existing} ({error.strerror})") from None
-    probe.unlink()
+    probe.unlink(missing_ok=True)  # another process may take it for that of a dead one
 
 
 @contextlib.contextmanager

@@ -6,13 +6,13 @@ import contextlib
 import http.client
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import DataError
 from harness.files import writable_directory
+from harness.unfinished import unfinished_folder
 
 SILENCE_S = 60.0  # a download fails if the server sends nothing for so long; torchvision alone would wait for ever
 DIGITS = "or use --dataset digits, which needs no download"
@@ -86,16 +86,16 @@ def _fetch(download: Download, names: Sequence[str], data_dir: Path) -> None:
     from torchvision.datasets.utils import extract_archive
 
     try:
-        with writable_directory(data_dir), tempfile.TemporaryDirectory(prefix=".fetch-", dir=data_dir) as staging:
+        with writable_directory(data_dir), unfinished_folder(data_dir / "download") as staging:
             source = data_dir / download.filename
             if not source.exists():
-                source = Path(staging) / download.filename
+                source = staging / download.filename
                 _download(download, source, data_dir / names[0])
             if download.members:
                 extract_archive(source, staging)
             for name in names:
                 (data_dir / name).parent.mkdir(exist_ok=True)
-                (Path(staging) / name).replace(data_dir / name)
+                (staging / name).replace(data_dir / name)
     except OSError as error:
         raise DataError(
             f"cannot write to the data directory {data_dir}: {_reason(error)}; name one that can be written, {DIGITS}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +16,7 @@ from harness.hub.card import model_card
 from harness.hub.facts import CardFacts
 from harness.hub.names import CARD, LOADER, MAIN, SETTINGS, WEIGHTS
 from harness.robustbench.loader import loader
+from harness.unfinished import unfinished_folder
 
 
 def hub_files(
@@ -113,17 +112,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     check_folder(folder)
     folder = folder.resolve()
     try:
-        with writable_directory(folder.parent):
-            made = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}.tmp")
-            try:
-                made.mkdir()
-                for name, content in files.items():
-                    atomic_write_bytes(made / name, content)
-                if folder.exists():
-                    folder.rmdir()  # it is empty
-                made.rename(folder)
-            finally:
-                shutil.rmtree(made, ignore_errors=True)
+        with writable_directory(folder.parent), unfinished_folder(folder) as made:
+            for name, content in files.items():
+                atomic_write_bytes(made / name, content)
+            if folder.exists():
+                folder.rmdir()  # it is empty
+            made.rename(folder)
     except OSError as error:
         raise HarnessError(f"--out {folder} cannot be written: {error.strerror}; choose another place") from None
 

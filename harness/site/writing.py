@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError, listed
 from harness.files import require_writable, writable_directory
+from harness.unfinished import clear_dead, dead_in, locked, name_aside, unfinished_folder
 
 MARK = "harness-site.json"  # lists the files that harness wrote, so that the next site replaces these and no others
 
@@ -24,15 +24,12 @@ def write_site(folder: Path, files: Mapping[str, bytes]) -> None:
         HarnessError: the folder cannot be written, or it has files and is no site of harness. Nothing was changed.
     """
     folder = folder.resolve()  # a link stays a link to the folder
-    old = check_place(folder)
     try:
-        with writable_directory(folder.parent):
-            new = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}.tmp")
-            try:
-                _fill(new, files)
-                _swap(folder, new, old)
-            finally:
-                _remove(new, [*files, MARK])
+        _finish_dead(folder)
+        old = check_place(folder)
+        with writable_directory(folder.parent), unfinished_folder(folder) as new:
+            _fill(new, files)
+            _swap(folder, new, old)
     except OSError as error:
         raise HarnessError(f"--out {folder} cannot be written: {error.strerror}; choose another place") from None
 
@@ -53,7 +50,7 @@ def check_place(folder: Path) -> list[str]:
         held = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
         if not held:
             return []
-        old = json.loads((folder / MARK).read_text(encoding="utf-8"))["files"]
+        return _listed(folder)
     except FileNotFoundError:
         raise HarnessError(
             f"--out {folder} is refused: it has {listed(held)}, which harness did not write; name an empty folder"
@@ -62,6 +59,11 @@ def check_place(folder: Path) -> list[str]:
         raise HarnessError(f"--out {folder} cannot be written: {error}; choose another place") from None
     except (ValueError, KeyError, TypeError):
         raise HarnessError(f"--out {folder} is refused: its {MARK} is damaged; name an empty folder") from None
+
+
+def _listed(folder: Path) -> list[str]:
+    """The files of a site, as its mark lists them."""
+    old = json.loads((folder / MARK).read_text(encoding="utf-8"))["files"]
     return [name for name in old if isinstance(name, str) and _inside(folder, name)]
 
 
@@ -81,19 +83,37 @@ def _swap(folder: Path, new: Path, old: list[str]) -> None:
     if not folder.exists():
         new.rename(folder)
         return
-    aside = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}.old")
-    folder.rename(aside)
-    try:
-        new.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
-    _remove(aside, old)
-    for path in sorted(aside.rglob("*")) if aside.exists() else []:  # what harness did not write
+    aside = name_aside(folder)
+    with locked(folder):
+        folder.rename(aside)
+        try:
+            new.rename(folder)
+        except OSError:
+            aside.rename(folder)
+            raise
+        _carry_over(aside, folder, old)
+
+
+def _finish_dead(folder: Path) -> None:
+    """Finish the swap of a process that died before, or after, its new site had taken the place of the old one."""
+    clear_dead(folder.parent)
+    for aside, place in dead_in(folder.parent):
+        if place == folder and aside.is_dir():
+            try:
+                old = _listed(aside)
+            except (OSError, ValueError, KeyError, TypeError):  # the mark goes last, or is damaged
+                old = []
+            _carry_over(aside, folder, old)
+
+
+def _carry_over(aside: Path, folder: Path, old: list[str]) -> None:
+    """Remove an old site, and move what harness did not write into the new one."""
+    _remove(aside, [name for name in old if name != MARK])
+    for path in sorted(aside.rglob("*")) if aside.exists() else []:
         target = folder / path.relative_to(aside)
         if not target.exists():
             path.rename(target)
-    _remove(aside, [])
+    _remove(aside, [MARK])  # last: as long as it is there, what harness wrote is known
 
 
 def _remove(folder: Path, names: list[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from harness.store import failures
 from harness.store.connecting import engine_on
 from harness.store.schema import METADATA
 from harness.store.schema_base import VERSION_TABLE
+from harness.unfinished import unfinished_file
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
@@ -151,14 +151,11 @@ def _copy(file: Path, revision: str) -> Path:
     copy = file.with_name(f"{file.stem}.schema-{revision}{file.suffix}")
     if copy.exists():
         raise StoreError(f"the copy's name {copy} is taken; move that file away")
-    part = file.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
+    with unfinished_file(copy) as (part, _):
         with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(part)) as target:
+            target.execute("PRAGMA journal_mode = OFF")  # a part of a copy is of no use, so nothing is rolled back
             source.backup(target)
         part.rename(copy)
-    except BaseException:  # an interrupt, too, must not leave an incomplete copy
-        part.unlink(missing_ok=True)
-        raise
     return copy
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from harness.cli import run as run_command
 from harness.cli.system_errors import REMEDIES, system_error_line
+from harness.errors import StoreFault
 from harness.files import atomic_write_bytes, write_together
 from harness.store import connecting
 from harness.store.store import Store
@@ -176,6 +177,22 @@ class TestDatabase:
         assert code == 2
         (line,) = err.splitlines()
         assert "is locked by another process (" in line
+
+    @pytest.mark.slow
+    def test_one_that_fails_in_a_training_fails_no_run(
+        self, ends: Ends, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(store: Store, *_: object) -> None:
+            raise StoreFault("the database is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "add_epoch", full)
+            code, out, err = ends(f"{SMALL} --set width=2 --workers 1")
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == "harness: the database is full"
+        store = Store.read()
+        assert [run.status for run in store.runs()] == ["running"]
+        store.close()
 
 
 @pytest.mark.slow

@@ -151,11 +151,11 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestDamage:
     def test_some_pages(self, full: Path) -> None:
-        check_damage(full, slice(1, None, 13))
+        check_damage(full, slice(1, None, 23))
 
     @pytest.mark.usefixtures("large")
     def test_some_pages_of_a_large_file(self, full: Path) -> None:
-        check_damage(full, slice(2, None, 13))
+        check_damage(full, slice(2, None, 23))
 
     @pytest.mark.slow
     def test_every_page(self, full: Path) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,10 +33,9 @@ def locked(file: Path, how: str = "EXCLUSIVE") -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def released_when_told(other: sqlite3.Connection, log: pytest.LogCaptureFixture) -> Iterator[None]:
-    """End the other's transaction as soon as the note is out."""
+def released_when_told(other: sqlite3.Connection) -> Iterator[None]:
+    """End the other's transaction some time after the note is out."""
     told = threading.Event()
-    done = threading.Event()
 
     class Listens(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -43,8 +43,8 @@ def released_when_told(other: sqlite3.Connection, log: pytest.LogCaptureFixture)
 
     def release() -> None:
         told.wait(LONG_MS / 1000)
+        time.sleep(0.3)  # longer than the wait before the note
         other.execute("ROLLBACK")
-        done.set()
 
     listens, thread = Listens(), threading.Thread(target=release)
     logging.getLogger("harness.store").addHandler(listens)
@@ -120,7 +120,7 @@ class TestShortLock:
     def test_a_reader_waits_and_reads(self, full: Path, caplog: pytest.LogCaptureFixture) -> None:
         store = Store.read(str(full))
         truth = store.runs()
-        with locked(full) as other, released_when_told(other, caplog):
+        with locked(full) as other, released_when_told(other):
             assert store.runs() == truth
         store.close()
         assert [record.getMessage() for record in caplog.records] == [
@@ -130,7 +130,7 @@ class TestShortLock:
     @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE", "DEFERRED"])
     def test_a_writer_waits_and_writes_once(self, full: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
         store = Store.write(str(full))
-        with locked(full, how) as other, released_when_told(other, caplog):
+        with locked(full, how) as other, released_when_told(other):
             start(store, make_spec(train_seed=9))
         assert len(store.runs()) == 2
         assert len(caplog.records) == 1
