@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ from harness.errors import StoreError
 from harness.identity import digest
 from harness.store.queries import Queries, model_record
 from harness.store.records import DatasetRecord, ModelRecord
-from harness.store.schema import CheckpointRow, DatasetRow, ModelRow
+from harness.store.schema import METADATA, CheckpointRow, DatasetRow, ModelRow
+from harness.store.typed import naming_rows
 
 
 def now() -> datetime:
@@ -42,7 +44,13 @@ class ModelWriter(Queries):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._writing = sessionmaker(engine.execution_options(harness_begin="IMMEDIATE")).begin
+        self._writers = sessionmaker(engine.execution_options(harness_begin="IMMEDIATE"))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """A transaction that writes; what it reads has the types that the schema says."""
+        with self._writers.begin() as session, naming_rows(session, METADATA.tables):
+            yield session
 
     def see_model(
         self,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shlex
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer, selectinload
 
-from harness.errors import StoreError
+from harness.errors import StoreError, visible
 from harness.events import EpochRecord, Finding
 from harness.reference import ReportedFigure
-from harness.store.recorded import IDS_A_QUERY, Recorded
+from harness.store.recorded import IDS_A_QUERY, Recorded, kept_bytes
 from harness.store.records import (
     CheckpointRecord,
     DatasetRecord,
@@ -36,6 +37,8 @@ from harness.store.schema import (
     RunRow,
 )
 from harness.store.schema_base import Base
+from harness.store.soundness import block_problems, count_problems, damage_of, place_problems, refuse_unsound
+from harness.store.typed import refuse_missing_values
 from harness.store.verdicts import Judgements, PackedBlock, unpack, unpack_margins
 
 if TYPE_CHECKING:
@@ -43,8 +46,8 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record", bound="DataclassInstance")
 
-# what there is for each image is large: it is read only by the queries that return it
-_LARGE = (BlockRow.margins, BlockRow.verdicts, BlockRow.predicted)
+# what there is for each image is large: it is read only by the queries that return it; but counts need their bits
+_LARGE = (BlockRow.margins, BlockRow.predicted)
 _BLOCKS = selectinload(EvaluationRow.blocks).options(*map(defer, _LARGE))
 _WHOLE_CHECKPOINT = (
     selectinload(CheckpointRow.evaluations).options(_BLOCKS),
@@ -55,6 +58,7 @@ _WHOLE_RUN = (
     selectinload(RunRow.epochs),
     selectinload(RunRow.checkpoints).options(*_WHOLE_CHECKPOINT),
 )
+_SOME_ROWS = {"yield_per": 100}  # so that the bits of few runs are in memory at a time
 _WHOLE_MODEL = (selectinload(ModelRow.dataset), selectinload(ModelRow.checkpoint).options(*_WHOLE_CHECKPOINT))
 
 
@@ -64,7 +68,8 @@ class Queries(Recorded):
     def runs(self) -> list[RunRecord]:
         """Every run, in the order of their numbers."""
         with self._reading() as session:
-            rows = session.scalars(select(RunRow).options(*_WHOLE_RUN).order_by(RunRow.id))
+            every = select(RunRow).options(*_WHOLE_RUN).order_by(RunRow.id)
+            rows = session.scalars(every, execution_options=_SOME_ROWS)
             return [run_record(row) for row in rows]
 
     def run(self, run_id: int) -> RunRecord:
@@ -101,7 +106,8 @@ class Queries(Recorded):
     def models(self) -> list[ModelRecord]:
         """Every model from elsewhere, in the order of their numbers."""
         with self._reading() as session:
-            rows = session.scalars(select(ModelRow).options(*_WHOLE_MODEL).order_by(ModelRow.id))
+            every = select(ModelRow).options(*_WHOLE_MODEL).order_by(ModelRow.id)
+            rows = session.scalars(every, execution_options=_SOME_ROWS)
             return [model_record(row) for row in rows]
 
     def protocols(self) -> list[ProtocolRecord]:
@@ -129,12 +135,15 @@ class Queries(Recorded):
     def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
         """The verdicts of many evaluations: evaluation -> as ``verdicts`` returns them."""
         found = dict.fromkeys(sorted(evaluation_ids), b"")
-        columns = (BlockRow.evaluation_id, BlockRow.verdicts, BlockRow.examples)
+        columns = (BlockRow.evaluation_id, BlockRow.start, BlockRow.examples, BlockRow.correct, BlockRow.verdicts)
         with self._reading() as session:
             for start in range(0, len(found), IDS_A_QUERY):
                 some = list(found)[start : start + IDS_A_QUERY]
                 blocks = select(*columns).where(BlockRow.evaluation_id.in_(some)).order_by(BlockRow.start)
-                for number, verdicts, examples in session.execute(blocks):
+                for number, first, examples, correct, verdicts in session.execute(blocks):
+                    refuse_unsound(
+                        f"evaluation {number}, block at {first}", count_problems(examples, correct, verdicts)
+                    )
                     found[number] += unpack(verdicts, examples)
         return found
 
@@ -153,10 +162,8 @@ class Queries(Recorded):
         A margin is ``p_y(x_adv) - max_{i != y} p_i(x_adv)``, in [-1, 1], stored with three to four digits.
         """
         with self._reading() as session:
-            query = select(BlockRow.margins).where(BlockRow.evaluation_id == evaluation_id).order_by(BlockRow.start)
-            packed = list(session.scalars(query))
-        kept = [part for part in packed if part is not None]
-        return unpack_margins(b"".join(kept)) if len(kept) == len(packed) else None
+            kept = kept_bytes(session, BlockRow.margins, evaluation_id)
+        return None if kept is None else unpack_margins(kept)
 
     def judgements(self, evaluations: Mapping[int, int]) -> Judgements:
         """What is kept of each image of many evaluations, one evaluation after the other.
@@ -174,40 +181,62 @@ class Queries(Recorded):
                 blocks = select(*columns).where(BlockRow.evaluation_id.in_(numbers[start : start + IDS_A_QUERY]))
                 for row in session.execute(blocks.execution_options(yield_per=100)):
                     block = PackedBlock(*row)
+                    images, place = evaluations[block.evaluation_id], (block.start, block.examples)
+                    problems = itertools.chain(block_problems(block), place_problems(images, [place]))
+                    refuse_unsound(f"evaluation {block.evaluation_id}, block at {block.start}", problems)
                     found.put(first[block.evaluation_id] + block.start, block)
         return found
 
 
 def record_of(row: Base, cls: type[Record], **others: Any) -> Record:
     """A record with the row's value for each field, except for the fields given in ``others``."""
-    names = [field.name for field in dataclasses.fields(cls) if field.name not in others]
-    return cls(**{name: getattr(row, name) for name in names}, **others)
+    values = {field.name: getattr(row, field.name) for field in dataclasses.fields(cls) if field.name not in others}
+    if None in values.values():
+        refuse_missing_values(row, [name for name, value in values.items() if value is None])
+    return cls(**values, **others)
 
 
 def run_record(row: RunRow) -> RunRecord:
     """A run with its epochs, checkpoints, and their evaluations."""
     epochs = tuple(record_of(epoch, EpochRecord, histograms=(), curve=()) for epoch in row.epochs)
-    checkpoints = tuple(checkpoint_record(checkpoint) for checkpoint in row.checkpoints)
+    checkpoints = tuple(checkpoint_record(checkpoint, str(row.id)) for checkpoint in row.checkpoints)
     parts = {"epochs": epochs, "checkpoints": checkpoints, "tags": tuple(row.tags)}
-    return record_of(row, RunRecord, dataset=_dataset(row.dataset), **parts)
+    return record_of(row, RunRecord, dataset=_dataset(row.dataset, row), **parts)
 
 
 def model_record(row: ModelRow) -> ModelRecord:
     """A model from elsewhere with its evaluations and examinations."""
-    parts = {"checkpoint": checkpoint_record(row.checkpoint), "tags": tuple(row.tags)}
-    return record_of(row, ModelRecord, dataset=_dataset(row.dataset), **parts)
+    checkpoint: CheckpointRow | None = row.checkpoint
+    if checkpoint is None:
+        raise _lost(row, "checkpoint")
+    parts = {"checkpoint": checkpoint_record(checkpoint, shlex.quote(row.name)), "tags": tuple(row.tags)}
+    return record_of(row, ModelRecord, dataset=_dataset(row.dataset, row), **parts)
 
 
-def _dataset(row: DatasetRow) -> DatasetRecord:
+def _lost(row: RunRow | ModelRow, part: str) -> StoreError:
+    """The error for a row that refers to another one, which the database lacks."""
+    return StoreError(
+        f"the database is damaged, or another program wrote to it: the row id {row.id} of the table"
+        f" {row.__tablename__} has no {part}; give another --db, or a copy from before"
+    )
+
+
+def _dataset(row: DatasetRow | None, owner: RunRow | ModelRow) -> DatasetRecord:
+    if row is None:
+        raise _lost(owner, "data set")
     return record_of(row, DatasetRecord, class_names=None if row.class_names is None else tuple(row.class_names))
 
 
-def checkpoint_record(row: CheckpointRow) -> CheckpointRecord:
-    """A checkpoint with its examinations and, of each repeated evaluation, the newest attempt."""
+def checkpoint_record(row: CheckpointRow, owner: str | None = None) -> CheckpointRecord:
+    """A checkpoint with its examinations and, of each repeated evaluation, the newest attempt.
+
+    Args:
+        owner: how ``harness rm`` names the run or the model that it belongs to.
+    """
     newest: dict[tuple[object, ...], EvaluationRow] = {}
     for e in sorted(row.evaluations, key=lambda e: e.attempt):
         newest[e.attack, e.settings_sha256, e.seed, e.examples, e.sample] = e
-    evaluations = tuple(_evaluation(e) for e in sorted(newest.values(), key=lambda e: e.id))
+    evaluations = tuple(_evaluation(e, owner) for e in sorted(newest.values(), key=lambda e: e.id))
     examinations = tuple(_examination(e) for e in row.examinations)
     return record_of(row, CheckpointRecord, evaluations=evaluations, examinations=examinations)
 
@@ -216,7 +245,10 @@ def _examination(row: ExaminationRow) -> ExaminationRecord:
     return record_of(row, ExaminationRecord, findings=tuple(record_of(found, Finding) for found in row.findings))
 
 
-def _evaluation(row: EvaluationRow) -> EvaluationRecord:
+def _evaluation(row: EvaluationRow, owner: str | None) -> EvaluationRecord:
+    counts = (count_problems(block.examples, block.correct, block.verdicts) for block in row.blocks)
+    places = place_problems(row.examples, [(block.start, block.examples) for block in row.blocks])
+    what = f"evaluation {row.id} ({visible(row.attack)}, seed {row.seed})"
     return record_of(
         row,
         EvaluationRecord,
@@ -225,4 +257,5 @@ def _evaluation(row: EvaluationRow) -> EvaluationRecord:
         blocks=tuple((block.start, block.examples) for block in row.blocks),
         duration_s=sum(block.duration_s for block in row.blocks),
         warnings=tuple(dict.fromkeys(text for block in row.blocks for text in block.warnings)),
+        damage=damage_of(what, itertools.chain(*counts, places), owner),
     )

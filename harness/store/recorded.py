@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import cast
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import selectinload, sessionmaker
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload, sessionmaker
 
-from harness.errors import StoreError
+from harness.errors import StoreError, visible
 from harness.events import Histogram, Part
 from harness.store.records import AdversarialImage, Curve, EpochHistogram
-from harness.store.schema import BlockRow, CheckpointRow, DatasetRow, EvaluationRow, ModelRow, RunRow
+from harness.store.schema import METADATA, BlockRow, CheckpointRow, DatasetRow, EvaluationRow, ModelRow, RunRow
 from harness.store.schema_records import AdversarialImageRow, CurveRow, HistogramRow
+from harness.store.soundness import length_problems, refuse_unsound
+from harness.store.typed import naming_rows
 from harness.store.verdicts import unpack_classes
 
+_FLOAT_BYTES = 4
 IDS_A_QUERY = 30_000  # SQLite takes 32,766 parameters
 
 
@@ -24,7 +30,13 @@ class Recorded:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reading = sessionmaker(engine).begin
+        self._sessions = sessionmaker(engine)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Session]:
+        """A transaction that reads; what it reads has the types that the schema says."""
+        with self._sessions.begin() as session, naming_rows(session, METADATA.tables):
+            yield session
 
     def histograms(self, run_id: int) -> list[EpochHistogram]:
         """The histograms of a training, by epoch and name."""
@@ -60,20 +72,23 @@ class Recorded:
 
         -1 stands for logits that are not finite. None: an older version did not keep the classes of all blocks.
         """
-        blocks = select(BlockRow.predicted).where(BlockRow.evaluation_id == evaluation_id)
         with self._reading() as session:
-            packed = list(session.scalars(blocks.order_by(BlockRow.start)))
-        kept = [part for part in packed if part is not None]
-        return unpack_classes(b"".join(kept)) if len(kept) == len(packed) else None
+            kept = kept_bytes(session, BlockRow.predicted, evaluation_id)
+        return None if kept is None else unpack_classes(kept)
 
     def adversarial_images(self, evaluation_id: int) -> list[AdversarialImage]:
-        """The adversarial images that were kept of an evaluation; only its first seed has some."""
-        rows = select(AdversarialImageRow).where(AdversarialImageRow.evaluation_id == evaluation_id)
+        """The adversarial images that were kept of an evaluation; only its first seed has some.
+
+        Raises:
+            StoreError: an image is damaged.
+        """
+        images = select(AdversarialImageRow.place, AdversarialImageRow.pixels)
+        images = images.where(AdversarialImageRow.evaluation_id == evaluation_id).order_by(AdversarialImageRow.place)
         with self._reading() as session:
-            return [
-                AdversarialImage(row.place, zlib.decompress(row.pixels))
-                for row in session.scalars(rows.order_by(AdversarialImageRow.place))
-            ]
+            rows = list(session.execute(images))
+        size = _FLOAT_BYTES * math.prod(self.evaluated(evaluation_id)[1]) if rows else 0
+        what = f"of evaluation {evaluation_id}"
+        return [AdversarialImage(place, _pixels(f"image {place} {what}", packed, size)) for place, packed in rows]
 
     def evaluated(self, evaluation_id: int) -> tuple[int, tuple[int, int, int]]:
         """How many images an evaluation has, complete or not, and their shape: channels, height, width.
@@ -94,6 +109,32 @@ class Recorded:
         return found[0], (found[1], found[2], found[3])
 
 
+def kept_bytes(session: Session, column: InstrumentedAttribute[bytes | None], evaluation_id: int) -> bytes | None:
+    """What a column of blocks has of an evaluation, two bytes an image; None if a block of an older version lacks it.
+
+    Raises:
+        StoreError: a block has more or fewer bytes than its images.
+    """
+    blocks = select(BlockRow.start, BlockRow.examples, column).where(BlockRow.evaluation_id == evaluation_id)
+    found = list(session.execute(blocks.order_by(BlockRow.start)))
+    for start, examples, kept in found:
+        if kept is not None:
+            refuse_unsound(f"evaluation {evaluation_id}, block at {start}", length_problems(column.key, examples, kept))
+    parts = [kept for *_, kept in found if kept is not None]
+    return b"".join(parts) if len(parts) == len(found) else None
+
+
+def _pixels(what: str, packed: bytes, size: int) -> bytes:
+    """The pixels of an image, of so many bytes; a few packed bytes can stand for gigabytes, so no more is unpacked."""
+    try:
+        pixels = zlib.decompressobj().decompress(packed, max(1, min(size + 1, sys.maxsize)))
+    except zlib.error:
+        pixels = b""
+    right = len(pixels) == size
+    refuse_unsound(what, [] if right else [f"its pixels are not the {size} bytes of an image of its data set"])
+    return pixels
+
+
 def _some(numbers: Iterable[int]) -> Iterator[list[int]]:
     """The numbers, as many at once as a query takes."""
     every = list(numbers)
@@ -101,6 +142,9 @@ def _some(numbers: Iterable[int]) -> Iterator[list[int]]:
 
 
 def _curve(row: CurveRow) -> Curve:
+    for point in row.points:
+        wrong = [] if point.correct <= row.images else [f"it counts {point.correct} of {row.images} images as right"]
+        refuse_unsound(f"the curve of {visible(row.attack)} after epoch {point.epoch} of run {row.run_id}", wrong)
     return Curve(
         part=cast(Part, row.part),
         attack=row.attack,

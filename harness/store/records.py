@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from harness.errors import StoreError
 from harness.events import EpochRecord, Finding, Histogram, Part
 from harness.plugin.images import Images
 from harness.protocols.run_spec import RunSpec
@@ -49,6 +50,7 @@ class EvaluationRecord:
     created_utc: datetime | None = None
     sample: str = "first"  # in the data set's order; or ``balanced`` over the classes
     attempt: int = 1  # one more for each repetition with ``--fresh``
+    damage: str | None = None  # why its counts cannot be believed; no figure is made of it
 
     @property
     def images(self) -> Images:
@@ -57,12 +59,24 @@ class EvaluationRecord:
 
     @property
     def complete(self) -> bool:
-        """Whether every example has its verdict."""
+        """Whether every example has its verdict.
+
+        Raises:
+            StoreError: the counts are damaged. Asked here, since every figure asks first whether it is complete.
+        """
+        if self.damage is not None:
+            raise StoreError(self.damage)
         return self.done == self.examples
 
     @property
     def percent(self) -> float:
-        """The accuracy on the images done so far, in percent."""
+        """The accuracy on the images done so far, in percent.
+
+        Raises:
+            StoreError: the counts are damaged.
+        """
+        if self.damage is not None:
+            raise StoreError(self.damage)
         return 100.0 * self.correct / self.done
 
 

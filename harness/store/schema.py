@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from harness.store.schema_base import NUMBERED_ONCE, OWNS, Base
 from harness.store.schema_records import AdversarialImageRow, CurveRow, HistogramRow
 from harness.store.schema_work import LeaseRow, RunStateRow
+from harness.store.typed import MAY_BE_INFINITE, type_columns
 
 
 class ProtocolRow(Base):
@@ -237,8 +238,8 @@ class FindingRow(Base):
     check: Mapped[str]
     status: Mapped[str]
     mark: Mapped[str]  # one character, shown on the leaderboard
-    value: Mapped[float | None]
-    threshold: Mapped[float | None]
+    value: Mapped[float | None] = mapped_column(info=MAY_BE_INFINITE)
+    threshold: Mapped[float | None] = mapped_column(info=MAY_BE_INFINITE)
     reason: Mapped[str]
     details: Mapped[dict[str, Any]]
 
@@ -265,5 +266,6 @@ class ReportedRow(Base):
 
 
 ALL = (LeaseRow, RunStateRow)  # of other modules, which nothing here refers to
+type_columns(Base)
 METADATA = Base.metadata
 """Every table, those of ``schema_records`` and ``schema_work``, too."""

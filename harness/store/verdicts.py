@@ -73,6 +73,7 @@ class PackedBlock(NamedTuple):
     evaluation_id: int
     start: int
     examples: int
+    correct: int
     verdicts: bytes
     margins: bytes | None
     predicted: bytes | None
