@@ -24,6 +24,11 @@ def always() -> None:
     """Refuse nothing: a file may take its place."""
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name, perhaps from somebody else's file, is that of one file or folder, and not hidden or a path."""
+    return bool(name) and Path(name).name == name and "\0" not in name and not name.startswith(".")
+
+
 def atomic_write_bytes(path: Path, content: bytes, before: Callable[[], None] = always) -> None:
     """Write a file completely or not at all; on return it is on the disk. Its directory must exist.
 

@@ -14,9 +14,10 @@ import tarfile
 from pathlib import Path
 
 from harness.execution.log import LOG_FILE
+from harness.store.folders import run_folder
 from harness.store.records import RunRecord
 from harness.store.store import Store
-from harness.training.checkpoints import weights_file
+from harness.training.weights_place import weights_file
 
 PART_BYTES = 16 * 2**20
 WHOLE_BYTES = 64 * 2**20
@@ -56,7 +57,7 @@ def _weights(database: Path, runs_dir: Path) -> list[Path]:
     store.close()
     checkpoints = [(run, checkpoint.name) for run in trained for checkpoint in run.checkpoints]
     ordered = sorted(checkpoints, key=lambda each: (_attacked(each[0]), each[1] != "last"))
-    files = (weights_file(runs_dir / run.folder, name) for run, name in ordered)
+    files = (weights_file(run_folder(runs_dir, run), name) for run, name in ordered)
     return [file for file in files if file.exists()]
 
 

@@ -65,7 +65,9 @@ def robustbench(
     from harness.robustbench import export as made
     from harness.robustbench.entry import write_entry
     from harness.robustbench.loader import loader as loader_text
+    from harness.store.folders import run_folder
     from harness.store.store import Store
+    from harness.training.weights_place import weights_file
 
     before = _before(out)
     store = Store.read(db)
@@ -75,7 +77,7 @@ def robustbench(
     chosen = made.checkpoint_of(run, checkpoint)
     typed = {"authors": authors, "name": title, "link": link, "venue": venue, "additional_data": additional_data}
     given = {key: value for key, value in typed.items() if value is not None}
-    weights = runs_dir / run.folder / f"{checkpoint}.safetensors"
+    weights = weights_file(run_folder(runs_dir, run), chosen.name)
     command = f"harness export robustbench {run_id}"
     snippet = loader_text(run, chosen, weights, None if out is None else out.parent, command=command)
     entry = made.make_entry(run, checkpoint, figures, given, before)

@@ -14,7 +14,7 @@ from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, argument, option
 from harness.cli.owners import ON, owners_of
 from harness.cli.remarks import RUN
-from harness.errors import HarnessError, listed
+from harness.errors import HarnessError, StoreError, listed
 
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
@@ -45,11 +45,11 @@ def remove(
     owners, everything = owners_of(store, runs, dataset), store.runs()
     store.close()
     database.check_writable(database.locate(db))
-    folders = [runs_dir / _folder(owner) for owner in owners]
+    folders = [_folder(owner, runs_dir) for owner in owners]
     try:
-        with in_use(folders, alone=True):
+        with in_use([folder for folder in folders if folder is not None], alone=True):
             for owner, folder in zip(owners, folders, strict=True):
-                files = _own_files(folder, runs_dir)
+                files = _own_files(folder)
                 print("\n".join(_losses(owner, everything, owners, folder, files, weights)))
             _ask(yes)
             store = Store.write(db)
@@ -65,7 +65,12 @@ def remove(
 
 
 def _losses(
-    owner: Owner, runs: Sequence[RunRecord], gone: Sequence[Owner], folder: Path, files: Sequence[Path], weights: bool
+    owner: Owner,
+    runs: Sequence[RunRecord],
+    gone: Sequence[Owner],
+    folder: Path | None,
+    files: Sequence[Path],
+    weights: bool,
 ) -> Iterator[str]:
     """What is lost with a run or a model, line by line."""
     from harness.store.records import RunRecord
@@ -92,7 +97,9 @@ def _losses(
         yield f"  its {len(files)} files in {folder} ({size:.1f} MB) {fate}"
     elif isinstance(owner, RunRecord):
         unsure = "; if a command trains it with another --runs-dir right now, stop that first"
-        yield f"  none of its files is in {folder}" + (unsure if owner.status == "running" else "")
+        yield f"  none of its files is in {folder or 'the folder of the runs'}" + (
+            unsure if owner.status == "running" else ""
+        )
 
 
 def _counts_then(run: RunRecord, runs: Sequence[RunRecord], gone: Sequence[Owner]) -> RunRecord | None:
@@ -113,16 +120,22 @@ def _ask(yes: bool) -> None:
         raise HarnessError("nothing was removed")
 
 
-def _folder(owner: Owner) -> str:
-    """The folder of a run or model, below --runs-dir."""
+def _folder(owner: Owner, runs_dir: Path) -> Path | None:
+    """The folder of a run or model, below --runs-dir; None where a row that another program wrote names a path."""
+    from harness.store.folders import model_folder, run_folder
     from harness.store.records import RunRecord
 
-    return owner.folder if isinstance(owner, RunRecord) else f"model-{owner.checkpoint.sha256[:8]}"
+    try:
+        if isinstance(owner, RunRecord):
+            return run_folder(runs_dir, owner)
+        return model_folder(runs_dir, owner.checkpoint.sha256)
+    except StoreError:  # the row can be removed all the same
+        return None
 
 
-def _own_files(folder: Path, runs_dir: Path) -> list[Path]:
-    """The files of a run. None if its folder is a link or lies elsewhere, as it may in a database from anyone."""
-    if folder.parent != runs_dir or folder.name == ".." or folder.is_symlink() or not folder.is_dir():
+def _own_files(folder: Path | None) -> list[Path]:
+    """The files of a run; none if its folder is a link."""
+    if folder is None or folder.is_symlink() or not folder.is_dir():
         return []
     return sorted(file for pattern in OWN_FILES for file in folder.glob(pattern) if file.is_file())
 
@@ -131,12 +144,12 @@ def _delete(owners: Sequence[Owner], runs_dir: Path) -> None:
     """Delete the files of the runs among these, and each folder that is empty then."""
     from harness.store.records import RunRecord
 
-    for folder in (runs_dir / owner.folder for owner in owners if isinstance(owner, RunRecord)):
-        files = _own_files(folder, runs_dir)
+    for folder in (_folder(owner, runs_dir) for owner in owners if isinstance(owner, RunRecord)):
+        files = _own_files(folder)
         try:
             for file in files:
                 file.unlink(missing_ok=True)
-            if files and not any(folder.iterdir()):
+            if folder is not None and files and not any(folder.iterdir()):
                 folder.rmdir()
         except OSError as error:
             print(f"note: {error.filename} cannot be deleted ({error.strerror})", file=sys.stderr)

@@ -29,12 +29,13 @@ from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
 from harness.registry.catalogue import discover
 from harness.runtime.provenance import provenance
+from harness.store.folders import model_folder, run_folder
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
 from harness.targets.model import RunWeights
 from harness.targets.target import Opened
 from harness.trackers.outcomes import OwnerClosed, run_owner
-from harness.training.checkpoints import weights_file
+from harness.training.weights_place import weights_file
 
 
 def default_workers(job: Assessment) -> int:
@@ -94,7 +95,7 @@ class Conductor:
                 self.summary.failures[record.id] = f"{record.failure} (before; --fresh starts it over)"
         to_train = [(gap, record) for gap, record in opened if gap.passes is not None and record.status == "running"]
         device = runs[0].job.device
-        at_work = [self.runs_dir / record.folder for gap, record in opened if gap.items]
+        at_work = [run_folder(self.runs_dir, record) for gap, record in opened if gap.items]
         with (
             working_in(at_work),
             Claims(self.store, self._tell) as claims,
@@ -133,7 +134,7 @@ class Conductor:
 
     def _models(self, gap: RunGap, record: RunRecord) -> Iterator[Attacked]:
         """The checkpoints of a trained network."""
-        folder = self.runs_dir / record.folder
+        folder = run_folder(self.runs_dir, record)
         for model in gap.models:
             checkpoint = record.checkpoint(model.checkpoint)
             if checkpoint is not None:
@@ -173,7 +174,7 @@ def conduct_evaluation(
     def attacked() -> Iterator[Attacked]:
         for gap in missing.targets:
             own = weights[gap.checkpoint]
-            folder = runs_dir / (job.run.folder if job.run else f"model-{own.sha256[:8]}")
+            folder = run_folder(runs_dir, job.run) if job.run else model_folder(runs_dir, own.sha256)
             owner = owner_name(job, own, model, radius_of(job, gap.assessment))
             yield Attacked(gap, own, known[gap.checkpoint].id, folder, owner)
 

@@ -29,6 +29,7 @@ from harness.execution.work import TrainWork
 from harness.planning.missing import RunGap
 from harness.runtime.device import device_label, training_threads
 from harness.runtime.provenance import provenance
+from harness.store.folders import run_folder
 from harness.store.leases import Lease
 from harness.store.records import RunRecord
 from harness.store.store import Store
@@ -76,7 +77,7 @@ class Trainings:
         for gap, record in opened:
             if gap.refusal is None:
                 continue
-            lease, folder = self._claims.take(training_key(record.id), record.id), self._runs_dir / record.folder
+            lease, folder = self._claims.take(training_key(record.id), record.id), run_folder(self._runs_dir, record)
             if not isinstance(lease, Lease):
                 continue  # another process trains it: there the plugin works
             with logging_to(folder / LOG_FILE, self._tell):
@@ -92,7 +93,7 @@ class Trainings:
             run_id=record.id,
             place=gap.job.place,
             dataset_fingerprint=gap.job.dataset.fingerprint,
-            folder=self._runs_dir / record.folder,
+            folder=run_folder(self._runs_dir, record),
             device=gap.job.device,
             threads=training_threads(gap.job.parameters, gap.job.device),
             plugins=gap.job.plugins,

@@ -47,8 +47,9 @@ def seen_by_networks(material: Material, usual: Sequence[str]) -> list[Seen]:
     """
     from harness.figures.views import views_of
     from harness.runtime.device import resolve_device
+    from harness.store.folders import run_folder
     from harness.targets.model import RunWeights
-    from harness.training.checkpoints import weights_file
+    from harness.training.weights_place import weights_file
 
     shown = trainings(material, usual)
     device = resolve_device(material.device)
@@ -59,7 +60,7 @@ def seen_by_networks(material: Material, usual: Sequence[str]) -> list[Seen]:
             checkpoint=checkpoint.name,
             sha256=checkpoint.sha256,
             spec=training.first.spec,
-            file=weights_file(material.runs_dir / training.first.folder, checkpoint.name),
+            file=weights_file(run_folder(material.runs_dir, training.first), checkpoint.name),
         )
         for training, checkpoint in kept
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,8 @@ from harness.robustbench.export import checkpoint_of
 from harness.statistics.figures import Figure, Interval, summarise, wilson
 from harness.store.records import CheckpointRecord, EvaluationRecord, ExaminationRecord, RunRecord
 from harness.store.store import Store
+from harness.training.weights_place import checked_checkpoint_name
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _FLAGGED = "flagged"
 
 
@@ -99,10 +98,7 @@ def card_facts(
     found = checkpoint_of(run, checkpoint)
     if run.status != "done":
         raise HarnessError(f"run {run_id} is {run.status}; a model hub takes runs that are done: see `harness runs`")
-    if not _FILE_NAME.fullmatch(checkpoint):
-        raise HarnessError(
-            f"checkpoint {checkpoint!r} of run {run_id} is refused: a checkpoint's name is a file's name"
-        )
+    checked_checkpoint_name(checkpoint)
     contestant = next(c for c in contestants([run]) if c.checkpoint.name == checkpoint)
     complete = [e for e in found.evaluations if e.complete]
     if not complete:

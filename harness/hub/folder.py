@@ -86,11 +86,12 @@ def settings_document(facts: CardFacts) -> dict[str, Any]:
 def _weights(facts: CardFacts, runs_dir: Path, plugins: tuple[Path, ...]) -> bytes:
     """The bytes of the weights' file, which were seen to load into the run's network."""
     from harness.plugin.network import Shape
+    from harness.store.folders import run_folder
     from harness.targets.model import RunWeights
-    from harness.training.checkpoints import weights_file
+    from harness.training.weights_place import weights_file
 
     run, checkpoint = facts.run, facts.checkpoint
-    file = weights_file(runs_dir / run.folder, checkpoint.name)
+    file = weights_file(run_folder(runs_dir, run), checkpoint.name)
     known = {"label": run.spec.label, "checkpoint": checkpoint.name, "sha256": checkpoint.sha256}
     data = run.dataset
     shape = Shape(data.channels, data.height, data.width, data.classes)

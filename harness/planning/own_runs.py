@@ -10,10 +10,11 @@ from pathlib import Path
 
 from harness.errors import SettingError
 from harness.protocols.protocol import Protocol
+from harness.store.folders import run_folder
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.targets.model import RunWeights, Weights
-from harness.training.checkpoints import weights_file
+from harness.training.weights_place import weights_file
 
 RUN = re.compile(r"([0-9]+)(?::([a-z]+))?")
 
@@ -65,7 +66,7 @@ def stored_protocol(run: RunRecord, store: Store) -> Protocol:
 
 def own_weights(own: OwnTarget, protocol: Protocol, runs_dir: Path) -> tuple[Weights, ...]:
     """The weights of the named checkpoint, or of the checkpoints that the protocol evaluates."""
-    run, folder = own.run, runs_dir / own.run.folder
+    run = own.run
     names = (own.checkpoint,) if own.checkpoint is not None else protocol.evaluation.checkpoints
     spec = run.spec
     return tuple(
@@ -74,7 +75,7 @@ def own_weights(own: OwnTarget, protocol: Protocol, runs_dir: Path) -> tuple[Wei
             checkpoint=checkpoint.name,
             sha256=checkpoint.sha256,
             spec=spec,
-            file=own.file or weights_file(folder, checkpoint.name),
+            file=own.file or weights_file(run_folder(runs_dir, run), checkpoint.name),
         )
         for checkpoint in run.checkpoints
         if checkpoint.name in names

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from harness.store.records import CheckpointRecord, RunRecord
+from harness.training.weights_place import checked_checkpoint_name
 
 HEADER = '"""Load run {run}, checkpoint {checkpoint}; written by `{command}`."""'
 
@@ -18,15 +19,19 @@ def loader(
     Args:
         folder: where the file will be: it names the weights by their path from there, so that both can be moved
             together, and no path of this machine is published. None: it names the absolute path.
-        command: the command that writes the file.
+        command: the command that writes the file; it has no quotes.
+    Raises:
+        HarnessError: the checkpoint's name is no name of a file.
     """
     place = f"Path({str(weights.resolve())!r})"
     if folder is not None:
         file = weights.parent.resolve() / weights.name  # as it will be: a link of that name here is another file
         place = f"Path(__file__).resolve().parent / {os.path.relpath(file, folder.resolve())!r}"
-    shape = (run.dataset.channels, run.dataset.height, run.dataset.width, run.dataset.classes)
+    data = run.dataset
+    shape = tuple(map(int, (data.channels, data.height, data.width, data.classes)))  # nothing else may become code
+    name = checked_checkpoint_name(checkpoint.name)
     size = "x".join(str(extent) for extent in shape[:3])
-    return f'''{HEADER.format(run=run.id, checkpoint=checkpoint.name, command=command)}
+    return f'''{HEADER.format(run=int(run.id), checkpoint=name, command=command)}
 
 import hashlib
 from pathlib import Path

@@ -23,14 +23,10 @@ from harness.plugin.method import Method
 from harness.plugin.wrapper import Wrapper
 from harness.protocols.run_spec import RunSpec
 from harness.training.state_file import STATE_BEFORE, STATE_FILE, DamagedState, read_state, write_state
+from harness.training.weights_place import weights_file
 
 METADATA_KEY = "harness"
 log = logging.getLogger("harness.training")
-
-
-def weights_file(directory: Path, checkpoint: str) -> Path:
-    """The file with the weights of a checkpoint, in the run's directory."""
-    return directory / f"{checkpoint}.safetensors"
 
 
 def save_weights(

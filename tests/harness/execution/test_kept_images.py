@@ -15,7 +15,8 @@ from harness.planning.missing import find_missing
 from harness.planning.request import RunRequest
 from harness.planning.run_job import resolve_run
 from harness.store.store import Store
-from harness.training.checkpoints import load_weights, weights_file
+from harness.training.checkpoints import load_weights
+from harness.training.weights_place import weights_file
 
 VALUES = ("epochs=1", "train.steps=1", "width=2", "evaluation.steps=2", "block_size=7", "checkpoints=last")
 

@@ -243,4 +243,4 @@ class TestRefused:
 
     def test_a_checkpoint_whose_name_is_no_files_name(self, one_run: OneRun) -> None:
         one_run.store.add_checkpoint(1, "../last", 2, "0" * 64)
-        assert "is refused: a checkpoint's name is a file's name" in self.refused(one_run.folder, checkpoint="../last")
+        assert "is refused, since it is no file's name" in self.refused(one_run.folder, checkpoint="../last")

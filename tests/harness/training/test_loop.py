@@ -24,10 +24,11 @@ from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.precision import precision_code
 from harness.training.batches import augment, epoch_batches
-from harness.training.checkpoints import load_weights, weights_file
+from harness.training.checkpoints import load_weights
 from harness.training.loop import Trainer
 from harness.training.schedule import checkpoint_epochs, learning_rate
 from harness.training.state_file import STATE_FILE, read_state
+from harness.training.weights_place import weights_file
 from tests.harness.training.given import checkpoints, dataset, spec
 from tests.tiny import draws
 

@@ -20,9 +20,9 @@ from harness.methods.standard import Standard
 from harness.plugin.network import Network, Shape
 from harness.plugin.wrapper import Wrapper
 from harness.registry.catalogue import discover
-from harness.training.checkpoints import weights_file
 from harness.training.loop import Trainer
 from harness.training.rebuilt import Rebuilding, difference
+from harness.training.weights_place import weights_file
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
 from tests.harness.training.given import checkpoints, dataset, spec

@@ -24,8 +24,8 @@ from harness.planning.trials import training_passes
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Shape
 from harness.plugin.wrapper import Wrapper
-from harness.training.checkpoints import weights_file
 from harness.training.loop import Trainer
+from harness.training.weights_place import weights_file
 from harness.wrappers.awp import AWP
 from tests.harness.training.given import dataset, spec
 from tests.tiny import make_threat

@@ -21,8 +21,9 @@ from harness.plugin.adversary import CrossEntropy
 from harness.plugin.method import Method, Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
 from harness.registry.catalogue import discover
-from harness.training.checkpoints import load_weights, weights_file
+from harness.training.checkpoints import load_weights
 from harness.training.loop import Trainer
+from harness.training.weights_place import weights_file
 from harness.training.wrapped import wrapped_backward
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
