@@ -12,8 +12,9 @@ from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON
 from harness.cli.sources import given
+from harness.locations import shown_location
 from harness.planning.configuration import FILE
-from harness.planning.places import PLACES, PLUGINS, ConfiguredPlaces, place_shown
+from harness.planning.places import PLACES, PLUGINS, ConfiguredPlaces
 from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def config(*, as_json: bool = AS_JSON) -> None:
 def _places(places: ConfiguredPlaces, file: str) -> Iterator[ShownSetting]:
     for place in PLACES:
         variable, told = (
-            place_shown(text) if text else text
+            shown_location(text) if text else text
             for text in (os.environ.get(place.variable), places.paths.get(place.key))
         )
         if variable:

@@ -13,8 +13,9 @@ from typing import Any
 
 from harness.cli.config_values import read_value
 from harness.errors import SettingError, UnknownName
+from harness.locations import without_secrets_in
 from harness.planning.configuration import Configuration, read_configuration
-from harness.planning.places import PLACES, ConfiguredPlaces, overruled, place_shown, read_places
+from harness.planning.places import PLACES, ConfiguredPlaces, overruled, read_places
 
 NO_DEFAULTS = ("config", "new", "note", "rm", "tag", "upgrade")
 """Commands that write or remove by themselves: nothing but the command line says what they do."""
@@ -211,7 +212,7 @@ def without_secrets(value: Any) -> Any:
     """A value without passwords: the address of a tracker may have one."""
     if isinstance(value, list):
         return [without_secrets(part) for part in value]
-    return place_shown(value) if isinstance(value, str) else value
+    return without_secrets_in(value) if isinstance(value, str) else value
 
 
 class LazyDefaults(dict[str, Any]):

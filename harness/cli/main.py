@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,8 @@ from harness.cli import (
 from harness.cli.options import Command, Group
 from harness.cli.signals import stopped
 from harness.cli.system_errors import end_output, print_error, system_error_line
-from harness.errors import HarnessError, Stopped
+from harness.errors import HarnessError, Stopped, visible
+from harness.locations import HIDDEN, without_secrets_in
 
 # The base of usage errors: in click, which older typer imports, or in the copy that newer typer carries.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -131,6 +133,11 @@ def start(
         print(context.get_help(), end="")  # with rich, get_help prints the help itself and returns an empty text
 
 
+def _usage(message: str) -> str:
+    """Click's message about a wrong command line, without what stands before an @: it quotes parts of addresses."""
+    return re.sub(r"[^\s('\"]+@", f"{HIDDEN}@", message)
+
+
 def main() -> None:
     """Run the command line. A user's mistake is one line and exit code 2; a bug keeps its traceback.
 
@@ -143,8 +150,8 @@ def main() -> None:
         code, line = stopped()
         print_error(f"harness: {line}")
     except (HarnessError, UsageError) as error:
-        message = str(error) if isinstance(error, HarnessError) else error.format_message()  # type: ignore[attr-defined]
-        print_error(f"harness: {' '.join(message.split())}")
+        message = str(error) if isinstance(error, HarnessError) else _usage(error.format_message())  # type: ignore[attr-defined]
+        print_error(f"harness: {visible(' '.join(without_secrets_in(message).split()))}")
         code = 2
     except OSError as error:
         line = system_error_line(error)
@@ -152,7 +159,7 @@ def main() -> None:
             raise
         with contextlib.suppress(OSError):
             end_output()
-        print_error(f"harness: {line}")
+        print_error(f"harness: {visible(line)}")
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED  # newer typer returns this code itself

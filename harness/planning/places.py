@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import SettingError, UnknownName
+from harness.locations import shown_location
 from harness.planning.configuration import VARIABLE, Configuration, expanded, read_configuration
 
 PLUGINS = "plugins"
@@ -111,22 +112,9 @@ def overruled(places: ConfiguredPlaces, configuration: Configuration, keys: Sequ
     for place in PLACES:
         told, variable = places.paths.get(place.key), os.environ.get(place.variable)
         if place.key in keys and told is not None and variable and _whole(variable) != _whole(told):
-            shown = place_shown(variable), place_shown(told)
+            shown = shown_location(variable), shown_location(told)
             notes.append(f"{place.variable}={shown[0]} holds, and not {place.key} = {shown[1]} of {configuration.name}")
     return notes
-
-
-def place_shown(place: str) -> str:
-    """A place for a message: a path as it is, an address without what may be secret in it.
-
-    So a token that stands for a name is left out, too, and so are the values of a query.
-    """
-    scheme, separator, rest = place.partition("://")
-    if not separator or scheme.startswith("sqlite"):
-        return place
-    rest, question, query = rest.partition("?")
-    secret, at, host = rest.rpartition("@")
-    return f"{scheme}://{secret and '***'}{at}{host}{question}{re.sub(r'=[^&]*', '=***', query)}"
 
 
 def _whole(path: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from harness.errors import StoreError
 from harness.store.failures import damaged, failure_of, failure_of_server, fault_in, is_lock
@@ -49,6 +49,8 @@ def engine_on(
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise StoreError(f"no driver for the database {url.drivername!r}: {error}") from None
+    except (ArgumentError, TypeError, ValueError):  # of an option in the URL, whose value may be secret
+        raise StoreError(f"the database {name} has an option that its driver refuses; correct the URL") from None
     weakref.finalize(engine, engine.pool.dispose)  # also where nobody closes it: a database that was refused
     if sqlite:
         pragmas = {"foreign_keys": int(foreign_keys), "query_only": int(read_only), "cell_size_check": 1}
@@ -56,7 +58,8 @@ def engine_on(
         event.listen(engine, "begin", _on_begin)
         event.listen(engine, "handle_error", lambda context: _tell(context, name, file, read_only=read_only))
     else:
-        event.listen(engine, "handle_error", lambda context: _tell_server(context, name, url.password))
+        address = url.render_as_string(hide_password=False)
+        event.listen(engine, "handle_error", lambda context: _tell_server(context, name, address))
     return engine
 
 
@@ -126,7 +129,7 @@ def _tell(context: ExceptionContext, name: str, file: Path | None, *, read_only:
         raise told from error
 
 
-def _tell_server(context: ExceptionContext, name: str, password: str | None) -> None:
-    told = failure_of_server(context.sqlalchemy_exception or context.original_exception, name, password)
+def _tell_server(context: ExceptionContext, name: str, address: str) -> None:
+    told = failure_of_server(context.sqlalchemy_exception or context.original_exception, name, address)
     if told is not None:
         raise told from context.original_exception

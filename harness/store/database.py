@@ -15,6 +15,7 @@ from sqlalchemy.pool import StaticPool
 
 from harness.errors import StoreError
 from harness.files import require_writable
+from harness.locations import is_broken_address, shown_location
 from harness.store import failures
 from harness.store.connecting import engine_on
 from harness.store.schema import METADATA
@@ -30,6 +31,11 @@ OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005", "000
 def locate(location: str | None) -> URL:
     """The database that ``--db``, else ``HARNESS_DB``, else the working directory names: a path or a SQLAlchemy URL."""
     name = location or os.environ.get(VARIABLE) or DEFAULT
+    if is_broken_address(name):
+        raise StoreError(
+            f"--db (or {VARIABLE}) is refused: it seems to be the URL of a database, and has no ://; write a URL such"
+            " as sqlite:///file.db, or ./ before the path of a file"
+        )
     if "://" not in name:
         try:
             return URL.create("sqlite", database=str(Path(name).expanduser()))
@@ -89,9 +95,9 @@ def open_for_writing(url: URL) -> Engine:
     """
     file = sqlite_file(url)
     check_writable(url)
+    engine = engine_on(url, shown(url), file=file)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    engine = engine_on(url, shown(url), file=file)
     _refuse_damage(engine, file)
     if inspect(engine).get_table_names():
         _check(engine, url)
@@ -204,6 +210,6 @@ def _check(engine: Engine, url: URL) -> None:
 
 
 def shown(url: URL) -> str:
-    """The database's name for messages: its path, or its URL without the password."""
+    """The database's name for messages: its path, or its URL without what may be secret."""
     file = sqlite_file(url)
-    return str(file) if file is not None else url.render_as_string(hide_password=True)
+    return shown_location(str(file) if file is not None else url.render_as_string(hide_password=False))

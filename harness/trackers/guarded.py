@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import queue
-import re
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TextIO
 
 from harness.errors import one_line
+from harness.locations import without_secrets_in
 from harness.trackers.tracker import Tracker
 
 Tell = Callable[[str], None]
@@ -100,20 +100,12 @@ class GuardedTracker:
         else:
             if method == "run_began" and isinstance(place, str) and not self._shown:
                 self._shown = True
-                self._note(f"{self.tracker.name}: {without_passwords(place)}")
+                self._note(f"{self.tracker.name}: {without_secrets_in(place)}")
         self._returned += 1
 
     def _fail(self, reason: str) -> None:
         with self._lock:
             first, self._off = not self._off, True
         if first:
-            why = without_passwords(reason)
+            why = without_secrets_in(reason)
             self._alert(f"tracker {self.tracker.name} is off: {why}; the work goes on without it")
-
-
-def without_passwords(text: str) -> str:
-    """The text without what stands before an @ in its URLs: libraries quote the address that they were given.
-
-    A password may have an @, too: the last one before the path counts, as it does for who connects.
-    """
-    return re.sub(r"://[^/\s]*@", "://", text)

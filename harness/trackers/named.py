@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.errors import HarnessError, SettingError, UnknownName, quoted
 from harness.files import require_writable
+from harness.locations import without_secrets_in
 from harness.trackers.apart import Apart
-from harness.trackers.guarded import without_passwords
 from harness.trackers.tracker import Tracker
 
 Trackers = str | Tracker | Sequence[str | Tracker]
@@ -35,7 +35,7 @@ def trackers_of(given: Trackers, runs_dir: Path) -> tuple[Tracker, ...]:
             kind = "a class" if isinstance(tracker, type) else f"a {type(tracker).__name__}"
             raise SettingError(f"a tracker is refused: it is {kind}; give a name, or an object of a harness.Tracker")
         if several.count(tracker) > 1:
-            raise SettingError(f"tracker {quoted(without_passwords(str(tracker)))} is given twice; leave one out")
+            raise SettingError(f"tracker {quoted(without_secrets_in(str(tracker)))} is given twice; leave one out")
     return tuple(_named(each, runs_dir) if isinstance(each, str) else each for each in several)
 
 

@@ -51,8 +51,8 @@ def test_a_password_in_an_address_is_not_told() -> None:
             raise OSError("postgresql+psycopg://me:sec.ret@host:5432/a refuses x@y.z")
 
     told = lived(Elsewhere())
-    assert told.notes == ["heard: see http://host/a"]
-    reason = "OSError: postgresql+psycopg://host:5432/a refuses x@y.z"
+    assert told.notes == ["heard: see http://***@host/a"]
+    reason = "OSError: postgresql+psycopg://***@host:5432/a refuses x@y.z"
     assert told.alerts == [f"tracker heard is off: {reason}; the work goes on without it"]
 
 

@@ -68,7 +68,7 @@ def test_objects_and_names_side_by_side() -> None:
         ("mlflow:gone/own.db", "there is no folder"),
         ("mlflow:file/own.db", "tracker mlflow cannot write to"),
         (["wandb", "wandb"], "tracker 'wandb' is given twice"),
-        (2 * ["mlflow:http://me:secret@host"], "tracker 'mlflow:http://host' is given twice"),
+        (2 * ["mlflow:http://me:secret@host"], "tracker 'mlflow:http://***@host' is given twice"),
         ([Heard], "it is a class; give a name, or an object of a harness.Tracker"),
         ([print], "it is a builtin_function_or_method"),
         (Heard, "it is a class"),
