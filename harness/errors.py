@@ -114,6 +114,11 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def visible_lines(text: str) -> str:
+    """The text with its lines; all other control and invisible characters become escapes."""
+    return text if text.isprintable() else "\n".join(map(visible, text.split("\n")))
+
+
 def quoted(text: str) -> str:
     """A name for a message: visible, in quotes, and cut if it is long."""
     shown = visible(text)

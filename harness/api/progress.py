@@ -15,6 +15,8 @@ from rich.live import Live
 from rich.text import Text
 
 from harness.api.progress_text import clock, labelled, status_lines
+from harness.api.terminal import Terminal
+from harness.errors import visible_lines
 from harness.events import EpochDone, Event, Examined, Logged, Noted
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Watch:
         ticking: bool = True,
     ) -> None:
         self._quiet, self._verbose, self._time_s, self._ticking = quiet, verbose, time_s, ticking
-        self._console = console or Console(stderr=True)
+        self._console = console or Terminal(stderr=True)
         self._outlook: Outlook | None = None
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=True)
@@ -111,9 +113,9 @@ class Watch:
     def _print(self, line: str) -> None:
         """Print a line above those that move, without markup."""
         if self._live is None:
-            print(line, file=self._console.file, flush=True)
+            print(visible_lines(line), file=self._console.file, flush=True)
         else:
-            self._console.print(Text(line), soft_wrap=True)
+            self._console.print(Text(visible_lines(line)), soft_wrap=True)
 
     def _tick_on(self) -> None:
         while not self._stop.wait(TICK_S):

@@ -92,9 +92,9 @@ def _keep(record: Bench, job: BenchJob, output: Output) -> None:
 @contextlib.contextmanager
 def _told(output: Output) -> Iterator[Callable[[str], None]]:
     """Says on a terminal what is being measured."""
-    from rich.console import Console
+    from harness.api.terminal import Terminal
 
-    console = Console(stderr=True, file=sys.__stderr__)
+    console = Terminal(stderr=True, file=sys.__stderr__)
     if output.quiet or not console.is_terminal:
         yield lambda _text: None
         return

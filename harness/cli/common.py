@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import typer
 
 from harness.api.workplace import Workplace
+from harness.cli.console import print_lines
+from harness.locations import without_secrets_in
 
 if TYPE_CHECKING:
     from harness.cli.options import Places
@@ -36,6 +37,6 @@ def end(summaries: Iterable[Summary]) -> None:
     """Name the runs that failed, and end with exit code 1 if there are any."""
     failures = {number: reason for summary in summaries for number, reason in summary.failures.items()}
     for number, reason in failures.items():
-        print(f"harness: run {number} failed: {reason}", file=sys.stderr)
+        print_lines([f"harness: run {number} failed: {without_secrets_in(reason)}"], error=True)
     if failures:
         raise typer.Exit(1)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from harness.errors import visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,12 +41,11 @@ def board_text(
     """The boards as they are printed into a pipe, without colours."""
     import io
 
-    from rich.console import Console
-
+    from harness.api.terminal import Terminal
     from harness.leaderboard.render_table import Detail, render_table
 
     text = io.StringIO()
-    console = Console(file=text, width=_pipe_width(), color_system=None)
+    console = Terminal(file=text, width=_pipe_width(), color_system=None)
     for part in render_table(boards, console, Detail(intervals=intervals, explained=explained, brief=brief)):
         console.print(part)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
@@ -56,12 +58,18 @@ def print_parts(parts: Iterable[RenderableType]) -> None:
         console.print(part)
 
 
-def _console() -> Console:
-    from rich.console import Console
+def print_lines(lines: Iterable[str], *, error: bool = False) -> None:
+    """Print lines as they are, but for control and invisible characters: what is named may be somebody else's."""
+    for line in lines:
+        print(visible_lines(line), file=sys.stderr if error else sys.stdout)
 
-    console = Console()
+
+def _console() -> Console:
+    from harness.api.terminal import Terminal
+
+    console = Terminal()
     width = console.width if console.is_terminal else _pipe_width()
-    return console if width == console.width >= LEAST_WIDTH else Console(width=max(width, LEAST_WIDTH))
+    return console if width == console.width >= LEAST_WIDTH else Terminal(width=max(width, LEAST_WIDTH))
 
 
 def _pipe_width() -> int:

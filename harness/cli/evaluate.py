@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
 from harness.cli.common import followers, workplace
-from harness.cli.console import print_json
+from harness.cli.console import print_json, print_lines
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
     Extent,
@@ -179,7 +179,7 @@ def _print(evaluation: EvaluateJob, done: Evaluated, output: Output) -> None:
         documents = [report_document(each) for reports in done.reports.values() for each in reports]
         print_json({"dataset": evaluation.assessment.dataset.name, "reports": documents})
     for reports in () if output.as_json else done.reports.values():
-        print("\n".join(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0])))
+        print_lines(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0]))
     say = output.note if output.as_json else print
     for text in filter(None, (done.origin, done.repeated)):
         say(text)

@@ -12,7 +12,7 @@ import typer
 from harness.cli import completion, export_hub, export_verdicts
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, Command, Group, argument, option
-from harness.errors import HarnessError
+from harness.errors import HarnessError, visible
 
 if TYPE_CHECKING:
     from harness.robustbench.entry import Entry
@@ -87,7 +87,9 @@ def robustbench(
         print(snippet if loader else write_entry(entry), end="")
     if run.dataset.name not in made.LEADERBOARDS:
         ranked = ", ".join(made.LEADERBOARDS)
-        print(f"note: RobustBench ranks {ranked}; it has no leaderboard for {run.dataset.name}", file=sys.stderr)
+        print(
+            f"note: RobustBench ranks {ranked}; it has no leaderboard for {visible(run.dataset.name)}", file=sys.stderr
+        )
 
 
 def _radius(text: str | None) -> float | None:

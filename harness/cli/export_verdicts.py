@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 from harness.cli import completion
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, Rows, argument, of_output, of_rows, place
-from harness.errors import HarnessError, UnknownName
+from harness.errors import HarnessError, UnknownName, visible
 
 if TYPE_CHECKING:
     from harness.leaderboard.verdict_rows import Judged, Wanted
@@ -72,7 +72,7 @@ def verdicts(
     if stopped:
         print(f"note: {stopped} evaluation(s) are not complete and were left out", file=sys.stderr)
     for name in sorted(places.unknown):
-        print(f"note: image is empty in balanced samples of {name}: its labels are not here", file=sys.stderr)
+        print(f"note: image is empty in balanced samples of {visible(name)}: its labels are not here", file=sys.stderr)
 
 
 def _format(form: Format | None, out: Path | None) -> Format:

@@ -84,25 +84,27 @@ def protocol_documents() -> Iterator[dict[str, Any]]:
 
 
 def _print(document: dict[str, list[dict[str, Any]]]) -> None:
-    from rich.console import Console
     from rich.text import Text
+
+    from harness.api.terminal import Terminal
 
     broken = document.pop("broken", [])
     for entry in (entry for entries in document.values() for entry in entries):
         print_entry(entry)
     for entry in broken:
         reason = f"{entry['name']}  cannot be used: {entry['where']}: {entry['reason']}"
-        Console().print(Text(reason, style="red"))
+        Terminal().print(Text(reason, style="red"))
 
 
 def print_entry(entry: dict[str, Any]) -> None:
     """Print one plugin or protocol with its settings."""
-    from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    from harness.api.terminal import Terminal
+
+    console = Terminal()
     place = ", ".join(filter(None, (entry.get("kind"), entry["where"])))
     console.print(Text(entry["name"], style="bold"), Text(f"  {entry['summary']}  [{place}]"), sep="")
     if entry["settings"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion
+from harness.cli.console import print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, argument, option
 from harness.cli.owners import ON, owners_of
@@ -50,7 +51,7 @@ def remove(
         with in_use([folder for folder in folders if folder is not None], alone=True):
             for owner, folder in zip(owners, folders, strict=True):
                 files = _own_files(folder)
-                print("\n".join(_losses(owner, everything, owners, folder, files, weights)))
+                print_lines(_losses(owner, everything, owners, folder, files, weights))
             _ask(yes)
             store = Store.write(db)
             store.remove(owners)
@@ -61,7 +62,7 @@ def remove(
         raise HarnessError(
             f"{error.filename} is in use: a command is working on that run right now; wait for it, or stop it"
         ) from None
-    print(f"removed {listed([owner.title for owner in owners], len(owners))}")
+    print_lines([f"removed {listed([owner.title for owner in owners], len(owners))}"])
 
 
 def _losses(

@@ -19,9 +19,9 @@ IMAGES = "; images: how many, where not all test images"
 def print_runs(chosen: Documents, everything: Documents, wanted: Mapping[str, Any]) -> None:
     """Print the chosen runs and models; a line that says what to do where there are none."""
     if chosen:
-        from rich.console import Console
+        from harness.api.terminal import Terminal
 
-        console = Console()
+        console = Terminal()
         for part in _parts(chosen):
             console.print(part)
     elif everything:

@@ -201,9 +201,9 @@ def _show_protocol(store: Store, name: str, as_json: bool) -> None:
 
 
 def _print(parts: Iterable[RenderableType]) -> None:
-    from rich.console import Console
+    from harness.api.terminal import Terminal
 
-    console = Console()
+    console = Terminal()
     for part in parts:
         console.print(part)
 

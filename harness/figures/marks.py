@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.leaderboard.csv_cells import csv_cell
+
 Value = str | int | float | None
 """A text, a count, a measured number, or None where there is none."""
 
@@ -48,7 +50,8 @@ class Marks:
         writer.writerow(self.columns)
         for row in self.rows:
             writer.writerow(
-                "" if value is None else value if isinstance(value, str) else repr(value) for value in row.values()
+                "" if value is None else csv_cell(value) if isinstance(value, str) else repr(value)
+                for value in row.values()
             )
         return text.getvalue()
 

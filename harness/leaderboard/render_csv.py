@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from harness.leaderboard.board import Board
+from harness.leaderboard.csv_cells import csv_cell
 from harness.leaderboard.tidy import COLUMNS, tidy_rows
 
 
@@ -15,5 +16,5 @@ def render_csv(boards: Sequence[Board]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(tidy_rows(boards))
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in tidy_rows(boards))
     return text.getvalue().rstrip("\n")

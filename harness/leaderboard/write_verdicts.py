@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any, BinaryIO
 
 from harness.errors import HarnessError
+from harness.leaderboard.csv_cells import csv_cells
 from harness.leaderboard.verdict_rows import COLUMNS, OF_IMAGE, Judged
 from harness.store.verdicts import NOT_KEPT
 
@@ -20,7 +21,7 @@ def write_csv(evaluations: Iterable[Judged], file: IO[str]) -> int:
     count = 0
     for evaluation in evaluations:
         start = io.StringIO()
-        csv.writer(start, lineterminator=",").writerow(evaluation.facts.values())
+        csv.writer(start, lineterminator=",").writerow(csv_cells(evaluation.facts.values()))
         facts = start.getvalue()
         file.write("".join(facts + line for line in _lines(evaluation)))
         count += len(evaluation)
