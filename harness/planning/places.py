@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import SettingError, UnknownName
-from harness.locations import shown_location
+from harness.locations import is_broken_address, shown_location
 from harness.planning.configuration import VARIABLE, Configuration, expanded, read_configuration
 
 PLUGINS = "plugins"
@@ -74,7 +74,7 @@ def _located(text: str, configuration: Configuration) -> str:
     relative = _SQLITE.fullmatch(text)
     if relative is not None:
         return relative[1] + configuration.beside(relative[2])
-    return text if "://" in text else configuration.beside(text)
+    return text if "://" in text or is_broken_address(text) else configuration.beside(text)
 
 
 def _plugins(configuration: Configuration) -> tuple[Path, ...]:
