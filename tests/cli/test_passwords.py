@@ -21,7 +21,7 @@ ADDRESSES = [
 COMMANDS = ["runs --json", "run sat --dataset digits --arch smallcnn --dry-run", "rm 1 --yes", "config"]
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", ADDRESSES, ids=map(str, range(len(ADDRESSES))))  # a folder has a test's name
 def test_none_is_told(address: str, elsewhere: Path, fails: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     said = {f"{command} --db": "".join(fails(f"{command} --db {address}")[1:]) for command in COMMANDS[:-1]}
     said["in the wrong place"] = "".join(fails(f"runs {address}")[1:])
