@@ -57,7 +57,7 @@ def atomic_file(path: Path, before: Callable[[], None] = always) -> Iterator[Bin
         os.fsync(file.fileno())  # otherwise the rename may reach the disk before the content
         before()
         temporary.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
@@ -85,7 +85,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
                     _exchange(path, temporary, stack, undo)
             undo.pop_all()
     for folder in {path.parent for path in contents}:
-        _sync_directory(folder)
+        sync_directory(folder)
 
 
 def _exchange(path: Path, temporary: Path, stack: contextlib.ExitStack, undo: contextlib.ExitStack) -> None:
@@ -168,7 +168,8 @@ def in_use(folders: Iterable[Path], *, alone: bool = False) -> Iterator[None]:
         yield
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Have the disk keep what was made, renamed, or removed in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)  # a rename changes the directory: without this a power cut may undo it

@@ -2,7 +2,7 @@
 
 python -m scripts.merge_board runs/boards/two-cores/board.db
 
-A database of an older schema is refused: ``harness upgrade --db FILE`` upgrades it and keeps a copy.
+A database of an older schema is refused: ``harness db upgrade --db FILE`` upgrades it and keeps a copy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.cli.db_merge import merge_lines
 from harness.errors import HarnessError
 from harness.store.merging import merge_database
 from harness.targets.probe import same_function
@@ -30,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"merge_board: {error}", file=sys.stderr)
         return 2
-    added = ", ".join(f"{count} {name}" for name, count in vars(merged).items() if name != "left")
-    print("\n".join([f"added: {added}", *(f"left out: {reason}" for reason in merged.left)]))
+    print("\n".join(merge_lines(merged)))
     return 0
 
 

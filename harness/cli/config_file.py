@@ -17,7 +17,7 @@ from harness.locations import without_secrets_in
 from harness.planning.configuration import Configuration, read_configuration
 from harness.planning.places import PLACES, ConfiguredPlaces, overruled, read_places
 
-NO_DEFAULTS = ("config", "new", "note", "rm", "tag", "upgrade")
+NO_DEFAULTS = ("config", "db", "new", "note", "rm", "tag", "upgrade")
 """Commands that write or remove by themselves: nothing but the command line says what they do."""
 
 TYPED_EACH_TIME = ("dry-run", "fresh")

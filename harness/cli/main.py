@@ -15,6 +15,8 @@ from harness.cli import (
     bench,
     compare,
     config,
+    db,
+    doctor,
     evaluate,
     export,
     figures,
@@ -29,7 +31,6 @@ from harness.cli import (
     serve,
     show,
     site,
-    upgrade,
     upload,
 )
 from harness.cli.options import Command, Group
@@ -65,10 +66,10 @@ app = typer.Typer(
 )
 
 
-def _add(name: str, function: Callable[..., Any], *examples: str) -> None:
+def _add(name: str, function: Callable[..., Any], *examples: str, hidden: bool = False) -> None:
     head = "Example:" if len(examples) == 1 else "Examples:"
     text = "\n\n".join([head, *(f"  harness {example}" for example in examples)])
-    app.command(name, cls=Command, epilog=text)(function)
+    app.command(name, cls=Command, epilog=text, hidden=hidden)(function)
 
 
 _add(
@@ -111,10 +112,12 @@ _add("rm", remove.remove, "rm 12", "rm 3 4 --weights --yes")
 _add("serve", serve.serve, "serve", "serve --port 9000 --db results.db")
 _add("new", plugins.new, "new method half-way")
 _add("check", plugins.check, "check method half-way --plugin half_way.py")
+_add("doctor", doctor.doctor, "doctor", "doctor --db results.db --weights --json")
 _add("config", config.config, "config", "config --json")
-_add("upgrade", upgrade.upgrade, "upgrade --db results.db")
+_add("upgrade", db.upgrade, "upgrade --db results.db", hidden=True)  # what it was called before `harness db`
 _add("upload", upload.upload, "upload 12 --to me/robust-digits --license mit", "upload 12 --to me/trades --dry-run")
 app.add_typer(export.app, name="export")
+app.add_typer(db.app, name="db")
 
 
 def _version(wanted: bool) -> None:
@@ -147,8 +150,8 @@ def main() -> None:
         code = app(prog_name=PROGRAM, standalone_mode=False)
         end_output()
     except Stopped:
-        code, line = stopped()
-        print_error(f"harness: {line}")
+        code, told = stopped()
+        print_error(f"harness: {told}")
     except (HarnessError, UsageError) as error:
         message = str(error) if isinstance(error, HarnessError) else _usage(error.format_message())  # type: ignore[attr-defined]
         print_error(f"harness: {visible(' '.join(without_secrets_in(message).split()))}")

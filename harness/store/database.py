@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,10 +15,10 @@ from harness.errors import StoreError
 from harness.files import require_writable
 from harness.locations import is_broken_address, shown_location
 from harness.store import failures
+from harness.store.backup import back_up
 from harness.store.connecting import engine_on
 from harness.store.schema import METADATA
 from harness.store.schema_base import VERSION_TABLE
-from harness.unfinished import unfinished_file
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
@@ -87,6 +85,13 @@ def in_memory() -> Engine:
     return engine
 
 
+def migrated_in_memory() -> Engine:
+    """An engine on an empty database in memory, made by the migrations: it has the views, too."""
+    engine = engine_on(URL.create("sqlite"), ":memory:", poolclass=StaticPool)
+    _migrate(engine)
+    return engine
+
+
 def open_for_writing(url: URL) -> Engine:
     """An engine on a database of the newest schema; a missing database is created.
 
@@ -140,6 +145,19 @@ def upgrade_database(location: str | None, *, backup: bool = True) -> tuple[str,
         engine.dispose()
 
 
+def schema_of(url: URL) -> str:
+    """The schema of a database that is there, which may be an older one.
+
+    Raises:
+        StoreError: it is no database, belongs to another program, or has a newer schema.
+    """
+    engine = engine_on(url, shown(url), file=sqlite_file(url), read_only=True)
+    try:
+        return _revision(engine, url)
+    finally:
+        engine.dispose()
+
+
 def _migrate(engine: Engine) -> None:
     """Bring a database to the newest schema, in one transaction."""
     from harness.store import migrations  # imported late: Alembic takes a third of a second
@@ -153,15 +171,11 @@ def _migrate(engine: Engine) -> None:
 
 
 def _copy(file: Path, revision: str) -> Path:
-    """Copy the file beside itself with SQLite's backup: complete even while another process writes, or not at all."""
+    """Copy the file beside itself."""
     copy = file.with_name(f"{file.stem}.schema-{revision}{file.suffix}")
     if copy.exists():
         raise StoreError(f"the copy's name {copy} is taken; move that file away")
-    with unfinished_file(copy) as (part, _):
-        with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(part)) as target:
-            target.execute("PRAGMA journal_mode = OFF")  # a part of a copy is of no use, so nothing is rolled back
-            source.backup(target)
-        part.rename(copy)
+    back_up(file, copy)
     return copy
 
 
@@ -205,7 +219,7 @@ def _check(engine: Engine, url: URL) -> None:
     if revision != REVISION:
         raise StoreError(
             f"{shown(url)} has the older schema {revision}; this version reads {REVISION}:"
-            " `harness upgrade` upgrades it and keeps a copy"
+            " `harness db upgrade` upgrades it and keeps a copy"
         )
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from harness.errors import LeaseLost
 from harness.runtime.worker import Worker, is_dead
 from harness.store import database
+from harness.store.connecting import engine_on
 from harness.store.database_time import database_seconds
 from harness.store.models import now
 from harness.store.recorded import IDS_A_QUERY
@@ -139,7 +140,8 @@ class LeaseGuard:
 
     def __call__(self) -> None:
         """Raise LeaseLost unless the lease is held; StoreError if the database does not answer."""
-        engine = database.open_for_reading(database.locate(self.place))
+        url = database.locate(self.place)
+        engine = engine_on(url, database.shown(url), file=database.sqlite_file(url), read_only=True)
         try:
             with Session(engine) as session:
                 require(session, self.lease)

@@ -15,9 +15,10 @@ from harness.cli.main import app
 from harness.cli.options import FOLDERS, OUTPUT, PLACES, PROTOCOL, WHAT
 
 GROUP: Any = typer.main.get_command(app)
+GROUPS = ("db", "export")
 COMMANDS: dict[str, Any] = {
-    **{name: command for name, command in GROUP.commands.items() if name != "export"},
-    **{f"export {name}": command for name, command in GROUP.commands["export"].commands.items()},
+    **{name: command for name, command in GROUP.commands.items() if name not in GROUPS},
+    **{f"{group} {name}": command for group in GROUPS for name, command in GROUP.commands[group].commands.items()},
 }
 
 

@@ -183,7 +183,7 @@ class TestOpening:
         old = Path(__file__).parents[2] / "assets" / "schema-0001.db"
         (tmp_path / "old.db").write_bytes(old.read_bytes())
         (tmp_path / "text.db").write_text("no database")
-        with pytest.raises(StoreError, match="harness upgrade"):
+        with pytest.raises(StoreError, match="harness db upgrade"):
             harness.open("old.db")
         with pytest.raises(StoreError, match="is not a database"):
             harness.open("text.db")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness.store.records import ProtocolRecord
 from harness.store.store import Store
 from tests.harness.store.entries import (
     FINDINGS,
@@ -17,6 +17,7 @@ from tests.harness.store.entries import (
     point,
     recorded_block,
     see_model,
+    see_pgd_protocol,
     start,
     start_evaluation,
 )
@@ -35,16 +36,25 @@ def store(file: Path) -> Iterator[Store]:
     store.close()
 
 
-@pytest.fixture
-def full(store: Store, file: Path) -> Path:
-    """The file of a store that has a row in every table."""
+@pytest.fixture(scope="module")
+def full_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has a row in every table but that of removed attempts."""
+    file = tmp_path_factory.mktemp("full") / "board.db"
+    store = Store.write(str(file))
     run = start(store)
-    store.see_protocol(ProtocolRecord("p" * 64, "tiny", "t" * 64, {"pgd": "a"}, {"epsilon": 0.1}), {"epochs": 2})
+    see_pgd_protocol(store)
     store.add_epoch(run.id, epoch(1, point(64), histograms=(WEIGHT,)))
     store.add_block(recorded_block(start_evaluation(store, run), 0, range(10), images(0.5)))
     model = see_model(store)
     store.add_examination(model.checkpoint.id, {"epsilon": 0.2}, FINDINGS, 1.5, {"device": "cpu"})
+    store.close()
     return file
+
+
+@pytest.fixture
+def full(full_template: Path, file: Path) -> Path:
+    """The file of a store that has a row in every table but that of removed attempts."""
+    return Path(shutil.copy(full_template, file))
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.events import BlockDone, CurvePoint, EpochRecord, Finding, Histogram, Part
+from harness.identity import digest
+from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
-from harness.store.records import ModelRecord, RunRecord
+from harness.store.records import ModelRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
 from tests import stores
 from tests.stores import DIGITS
@@ -41,6 +43,14 @@ def see_model(store: Store, name: str = "theirs", **changes: Any) -> ModelRecord
     facts |= {"network_departures": {"depth": 2}}
     facts |= {"sha256": "d" * 64, "provenance": {"file": "theirs.pt"}}
     return store.see_model(name, DIGITS, **(facts | changes))
+
+
+def see_pgd_protocol(store: Store) -> None:
+    """A protocol as harness stores it, of PGD alone, with the settings of ``start_evaluation``."""
+    protocol = load_protocol("digits").with_values({"evaluation.attacks": ("pgd",)})
+    training, attacks = protocol.training_document, {"pgd": digest({"steps": 20})}
+    record = ProtocolRecord(protocol.fingerprint, "digits", digest(training), attacks, protocol.document())
+    store.see_protocol(record, training)
 
 
 FINDINGS = (

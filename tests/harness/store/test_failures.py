@@ -260,10 +260,10 @@ class TestBugs:
 class TestServer:
     def test_a_server_that_is_gone_is_told_without_the_password(self) -> None:
         gone = OperationalError("SELECT 1", {}, Exception("server at me:hunter2@host\nis gone"))
-        told = failure_of_server(gone, "postgresql://me:***@host/x", "hunter2")
+        told = failure_of_server(gone, "postgresql://me:***@host/x", "postgresql://me:hunter2@host/x")
         assert told is not None
         assert "server at me:***@host is gone; see that its server can be reached" in str(told)
-        assert failure_of_server(IntegrityError("", {}, Exception("unique")), "x", None) is None
+        assert failure_of_server(IntegrityError("", {}, Exception("unique")), "x", "x") is None
 
 
 def test_a_failure_fails_no_run_and_leaves_the_file_as_it_was(full: Path, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from harness.events import BlockDone, EpochRecord, Finding
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_json import row_documents
 from harness.store import merging
-from harness.store.merging import Merged
+from harness.store.merged_results import Merged
 from harness.store.records import CheckpointRecord, RunRecord
 from harness.store.store import Store
 from harness.targets.probe import same_function
 from scripts import merge_board
 from tests import stores
-from tests.harness.store.entries import FINDINGS, make_spec, see_model, start
+from tests.harness.store.entries import FINDINGS, make_spec, see_model, see_pgd_protocol, start
 from tests.stores import DIGITS
 
 PUBLISHED = Path(__file__).parents[3] / "leaderboard.db"
@@ -76,7 +76,7 @@ def test_the_published_database_taken_into_an_empty_one_gives_the_same_boards(tm
 
 
 def test_nothing_is_taken_twice_and_what_is_there_stays(store: Store, file: Path, there: Store, other: Path) -> None:
-    stores.see_protocol(store, {"pgd": {"steps": 20}}, {"epochs": 2})
+    see_pgd_protocol(store)
     mine, checkpoint = finish(store)
     number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 20}, 0, 5)
     store.add_block(BlockDone(number, 0, bytes([1, 0, 1]), 0.5, ("w",), (0.5, -0.5, 0.25), {"device": "cuda"}))
@@ -133,13 +133,15 @@ def test_a_network_that_is_there_gets_the_results_that_it_lacks(
     there.add_examination(its.id, {"epsilon": 0.2}, [older], 1.0, {})
     store.add_examination(mine.id, {"epsilon": 0.2}, [newer], 1.0, {})
     merged = merge_database(str(file), str(other))
-    assert (merged.evaluations, merged.examinations) == (2, 1)
-    assert [reason.rpartition(": ")[2] for reason in merged.left] == [
-        "pgd, seed 0, is there already, with other verdicts"
+    assert (merged.evaluations, merged.examinations) == (1, 1)
+    assert [reason.rpartition(": ")[2] for reason in merged.conflicts] == [
+        "pgd, seed 0, is there already, with other verdicts",
+        "pgd, seed 1, is there in part, with other verdicts or in other blocks",
     ]
+    assert len(merged.replaced) == 1
     (run,) = there.runs()
     verdicts = {e.seed: there.verdicts(e.id) for e in run.checkpoints[0].evaluations}
-    assert verdicts == {0: bytes(4), 1: bytes([1] * 4), 2: bytes([1] * 4)}  # a complete one that is there stays
+    assert verdicts == {0: bytes(4), 1: bytes(2), 2: bytes([1] * 4)}  # what is there stays
     (examination,) = run.checkpoints[0].examinations
     assert examination.findings == (newer,)
     assert merge_database(str(other), str(file)).examinations == 0  # and back: the newer one stays
@@ -149,7 +151,9 @@ def test_another_training_of_the_same_run_is_left_out(store: Store, file: Path, 
     finish(store, sha256="a" * 64)
     theirs, _ = finish(there, sha256="b" * 64)
     merged = merge_database(str(file), str(other))
-    assert [reason.partition(":")[2] for reason in merged.left] == [" it is there already, with other weights"]
+    assert [text.partition(":")[2] for text in merged.conflicts] == [
+        " it is there already as run 1, with other weights"
+    ]
     assert there.runs() == [theirs]
 
 
@@ -170,9 +174,13 @@ def test_only_the_newest_attempt_that_is_done_counts(store: Store, file: Path, t
     finish(store, sha256="a" * 64)
     finish(store, sha256="b" * 64, attempt=2)
     start(store, make_spec(train_seed=3), attempt=3)
-    assert merge_database(str(file), str(other)).runs == 1
+    merged = merge_database(str(file), str(other))
     (run,) = there.runs()
     assert (run.attempt, run.checkpoints[0].sha256) == (2, "b" * 64)
+    assert [text.partition(":")[2] for text in merged.left] == [
+        " it is an earlier attempt than run 2, which counts",
+        " its training is not finished",
+    ]
 
 
 def test_a_model_from_elsewhere_keeps_its_name_if_that_is_free(
@@ -183,7 +191,10 @@ def test_a_model_from_elsewhere_keeps_its_name_if_that_is_free(
     see_model(there, "ours", sha256="c" * 64)
     for model in (same, mine):
         attack(store, model.checkpoint, "1010")
-    assert merge_database(str(file), str(other)) == Merged(models=1, evaluations=2)
+    merged = merge_database(str(file), str(other))
+    assert (merged.models, merged.evaluations) == (1, 2)
+    assert merged.conflicts == ["model ours: another model has its name; it is called 'ours (2)' there"]
+    assert merged.left == ["model same: it is there already, as same as theirs"]
     names = {model.checkpoint.sha256[0]: model.name for model in there.models()}
     assert names == {"a": "same as theirs", "b": "ours (2)", "c": "ours"}
     assert {model.dataset for model in there.models()} == {DIGITS}
@@ -219,7 +230,7 @@ def test_models_of_a_users_code_that_cannot_be_compared_are_not_mixed(
         attack(each, see_model(each, code={"mine.py": "a"}).checkpoint, "1010")
     merged = merge_database(str(file), str(other))
     assert (merged.models, merged.evaluations) == (0, 0)
-    assert merged.left == ["model theirs: one with its weights is there, without a probe to compare"]
+    assert merged.conflicts == ["model theirs: one with its weights is there, without a probe to compare"]
 
 
 @pytest.mark.parametrize("more", ["source", "target", "both"])
@@ -244,7 +255,8 @@ def test_checks_of_verdicts_stay_with_the_verdicts_that_they_saw(
     (run,) = there.runs()
     (examination,) = run.checkpoints[0].examinations
     assert examination.findings == ((passed,) if more == "both" else (flagged,))
-    assert bool(merged.left) == (more == "both")
+    saw = {"source": [], "target": ["which saw fewer attacks"], "both": ["which saw those of one database only"]}
+    assert [text.rpartition(", ")[2] for text in merged.left] == saw[more]
 
 
 def test_a_failure_leaves_the_database_as_it_was(
@@ -255,10 +267,10 @@ def test_a_failure_leaves_the_database_as_it_was(
     before = content(other)
     take = merging._Merge.take_run
 
-    def fail_at_the_second(self: merging._Merge, run: Any) -> None:
+    def fail_at_the_second(self: merging._Merge, run: Any, counting: Any) -> None:
         if self.merged.runs:
             raise RuntimeError("the machine stops")
-        take(self, run)
+        take(self, run, counting)
 
     monkeypatch.setattr(merging._Merge, "take_run", fail_at_the_second)
     with pytest.raises(RuntimeError, match="the machine stops"):

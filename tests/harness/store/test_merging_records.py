@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from harness.store.merging import Merged, merge_database
+from harness.store.merged_results import Merged
+from harness.store.merging import merge_database
 from harness.store.records import CheckpointRecord, RunRecord
 from harness.store.store import Store
 from harness.targets.probe import same_function
@@ -117,7 +118,7 @@ def test_another_training_gives_no_records(store: Store, file: Path, there: Stor
     there.add_epoch(run.id, epoch(1))
     stores.add_checkpoint(there, run, sha256="d" * 64)
     there.end_run(run.id)
-    assert len(take(file, other).left) == 1
+    assert len(take(file, other).conflicts) == 1
     assert (there.curves(run.id), there.histograms(run.id)) == ([], [])
 
 
@@ -127,8 +128,8 @@ def test_a_complete_evaluation_brings_its_records_in_place_of_one_that_was_stopp
     mine, its = train(store, recorded=False), train(there, recorded=False)
     attack(store, mine.checkpoints[0])
     number = there.open_evaluation(its.checkpoints[0].id, "pgd", {"steps": 20}, 0, 4)
-    there.add_block(recorded_block(number, 0, (5, 5), images(0.9, 0.9, 0.9)))
-    assert take(file, other) == Merged(evaluations=1)
+    there.add_block(recorded_block(number, 0, PREDICTED[:2]))
+    assert take(file, other) == Merged(evaluations=1, filled=1)
     ((evaluation,),) = (checkpoint.evaluations for checkpoint in there.run(its.id).checkpoints)
     assert there.predicted(evaluation.id) == list(PREDICTED)
     assert [image.pixels for image in there.adversarial_images(evaluation.id)] == list(images(0.1, 1e-45))

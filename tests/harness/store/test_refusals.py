@@ -182,7 +182,7 @@ class TestRefused:
         with contextlib.closing(sqlite3.connect(full)) as connection, connection:
             connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0000'")
         monkeypatch.setattr(database, "OLDER_REVISIONS", ("0000",))
-        with pytest.raises(StoreError, match=f"older schema 0000; .* {database.REVISION}: `harness upgrade`"):
+        with pytest.raises(StoreError, match=f"older schema 0000; .* {database.REVISION}: `harness db upgrade`"):
             Store.read(str(full))
 
     @pytest.mark.parametrize("url", ["postgresql://me:hunter2@host:port/x", "://me:hunter2@host", "a b://me:hunter2@x"])

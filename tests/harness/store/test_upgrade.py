@@ -101,7 +101,7 @@ def test_an_upgraded_database_has_the_views_with_the_figures_of_its_board(old: P
 
 def test_an_older_database_is_merged_after_its_upgrade_and_not_before(old: Path, tmp_path: Path) -> None:
     into = str(tmp_path / "into.db")
-    with pytest.raises(StoreError, match=r"older schema .*: `harness upgrade`"):
+    with pytest.raises(StoreError, match=r"older schema .*: upgrade a copy of it, by `harness db copy .*`"):
         merge_database(str(old), into, same_function)
     assert not Path(into).exists()
     upgrade_database(str(old))

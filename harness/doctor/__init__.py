@@ -1,0 +1,1 @@
+"""What `harness doctor` looks at: the machine, the places that harness writes to, and the store."""

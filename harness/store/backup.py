@@ -1,0 +1,56 @@
+"""A copy of an SQLite file: whole and of one moment, also while other processes write to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import StoreError
+from harness.files import sync_directory
+from harness.unfinished import unfinished_file
+
+LONGEST_WAIT_S = 60.0  # for a process that holds a lock
+
+
+def back_up(file: Path, copy: Path, examine: Callable[[Path], None] = lambda _: None) -> None:
+    """Copy by SQLite's own means. The copy appears when it is whole and on the disk; else nothing is left.
+
+    Args:
+        examine: is given the whole copy before it has its name, and may raise: then nothing is left, either.
+    Raises:
+        FileExistsError: the copy's name is taken.
+        OSError: the copy cannot be written.
+        sqlite3.Error: the file cannot be read, or the disk is full.
+        StoreError: another process holds the file locked.
+    """
+    end = time.monotonic() + LONGEST_WAIT_S
+
+    def waiting(status: int, _remaining: int, _pages: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > end:
+            raise StoreError(f"{file} cannot be copied: another process holds it locked; end that process, or wait")
+
+    with unfinished_file(copy) as (part, whole):
+        reading = sqlite3.connect(file, timeout=LONGEST_WAIT_S)
+        with contextlib.closing(reading) as source, contextlib.closing(sqlite3.connect(part)) as target:
+            target.execute("PRAGMA journal_mode = OFF")  # a part of a copy is of no use, so nothing is rolled back
+            source.backup(target, progress=waiting)
+        examine(part)
+        os.fsync(whole.fileno())
+        _rename_to_new(part, copy)
+        sync_directory(copy.parent)
+
+
+def _rename_to_new(part: Path, copy: Path) -> None:
+    """Give the file its name, and never take the place of a file that came meanwhile, as ``rename`` would."""
+    try:
+        os.link(part, copy)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as that of a memory stick
+        if copy.exists():
+            raise FileExistsError(copy) from None
+        part.rename(copy)
