@@ -11,7 +11,7 @@ from harness.leaderboard.contestants import Contestant, Trained, contestants, tr
 from harness.plugin.ball import LINF
 from harness.reference import ReportedFigure
 from harness.store.records import Curve, DatasetRecord, EvaluationRecord, ExaminationRecord, ModelRecord, RunRecord
-from harness.store.run_states import RunState
+from harness.store.run_state import RunState
 
 Row = dict[str, Any]
 

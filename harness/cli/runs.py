@@ -11,7 +11,7 @@ from harness.cli.console import print_json
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, of_rows
 from harness.errors import UnknownName
-from harness.store.run_states import State
+from harness.store.run_state import State
 
 if TYPE_CHECKING:
     from harness.leaderboard.headline import Headline

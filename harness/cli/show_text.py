@@ -21,7 +21,7 @@ from harness.registry.shipped import manifest, version_text
 from harness.registry.source import content
 from harness.runtime.provenance import every_place
 from harness.store.records import CheckpointRecord, EvaluationRecord, ModelRecord, RunRecord
-from harness.store.run_states import RunState
+from harness.store.run_state import RunState
 
 BARS = "▁▂▃▄▅▆▇█"
 

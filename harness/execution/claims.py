@@ -19,7 +19,7 @@ from harness.execution.work import TrainWork, Work
 from harness.runtime.stopping import asked_to_stop
 from harness.runtime.worker import this_worker
 from harness.store.leases import Held, Lease, LeaseGuard
-from harness.store.run_states import State
+from harness.store.run_state import State
 from harness.store.store import Store
 
 W = TypeVar("W", bound=Work)

@@ -16,7 +16,7 @@ from harness.site.commands import reproduction
 from harness.site.evaluations import Checks, Document, Verdicts, checkpoint_document, settings_text
 from harness.site.seeds import label_of
 from harness.store.records import Curve, DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
-from harness.store.run_states import RunState
+from harness.store.run_state import RunState
 from harness.store.store import Store
 
 Point = TypeVar("Point")

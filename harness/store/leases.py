@@ -20,7 +20,8 @@ from harness.store.connecting import engine_on
 from harness.store.database_time import database_seconds
 from harness.store.models import now
 from harness.store.recorded import IDS_A_QUERY
-from harness.store.run_states import RunStates, State, add_state
+from harness.store.run_state import State
+from harness.store.run_states import RunStates, add_state
 from harness.store.schema import RunRow
 from harness.store.schema_work import LeaseRow
 

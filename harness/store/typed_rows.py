@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column, DateTime, Float, Integer, LargeBinary, String, Table
+from sqlalchemy.types import TypeDecorator
 
 DEEPEST = 100  # levels of a JSON document; harness writes fewer than ten
 LISTS = ("class_names", "counts", "tags", "warnings", "wrappers")
@@ -65,7 +66,8 @@ def _reader(column: Column[Any]) -> Callable[[Any], Any]:
         String: _text,
         LargeBinary: _blob,
     }
-    read = next(read for kind, read in kinds.items() if isinstance(column.type, kind))
+    own = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    read = next(read for kind, read in kinds.items() if isinstance(own, kind))
     return read if not column.nullable else lambda value: None if value is None else read(value)
 
 

@@ -21,7 +21,7 @@ from harness.store.records import (
     ProtocolRecord,
     RunRecord,
 )
-from harness.store.run_states import RunState
+from harness.store.run_state import RunState
 from harness.store.store import Store
 from tests.tiny import PROTOCOL_DOCUMENT
 

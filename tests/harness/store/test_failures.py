@@ -262,7 +262,11 @@ class TestServer:
         gone = OperationalError("SELECT 1", {}, Exception("server at me:hunter2@host\nis gone"))
         told = failure_of_server(gone, "postgresql://me:***@host/x", "postgresql://me:hunter2@host/x")
         assert told is not None
-        assert "server at me:***@host is gone; see that its server can be reached" in str(told)
+        assert "hunter2" not in str(told)
+        assert "the database postgresql://me:***@host/x failed: Exception; see that its server can be" in str(told)
+        plain = OperationalError("SELECT 1", {}, Exception("server at host\nis gone"))
+        told = failure_of_server(plain, "postgresql://me:***@host/x", "postgresql://me:hunter2@host/x")
+        assert "server at host is gone; see that its server can be reached" in str(told)
         assert failure_of_server(IntegrityError("", {}, Exception("unique")), "x", "x") is None
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from harness.runtime.worker import this_worker
 from harness.store.leases import Lease
-from harness.store.run_states import OLDER, RunState
+from harness.store.run_state import OLDER, RunState
 from harness.store.store import Store
 from tests.harness.store import entries
 from tests.harness.store.holders import FAR, HERE, dead, let_it_pass, taken
