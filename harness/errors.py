@@ -43,6 +43,10 @@ class StoreFault(StoreError):
     """A database failed while it was used: a full disk, a lock, damage. This ends the command, and fails no run."""
 
 
+class DamagedDatabase(StoreFault):
+    """The content of a database is not what was written to it."""
+
+
 class PluginError(HarnessError):
     """A plugin broke its contract; the message names its file."""
 

@@ -10,7 +10,9 @@ from harness.doctor.diagnosis import Diagnosis
 from harness.errors import StoreError, listed
 from harness.store import database
 from harness.store.checking import check_database
+from harness.store.folders import run_folder
 from harness.store.store import Store
+from harness.training.weights_place import weights_file
 
 MOST_SHOWN = 20
 
@@ -49,7 +51,7 @@ def _weights(location: str | None, runs_dir: Path, hashes: bool) -> Diagnosis:
     missing, differing, count = [], [], 0
     for run in runs:
         for checkpoint in run.checkpoints:
-            file, name = runs_dir / run.folder / f"{checkpoint.name}.safetensors", f"{run.id}:{checkpoint.name}"
+            file, name = weights_file(run_folder(runs_dir, run), checkpoint.name), f"{run.id}:{checkpoint.name}"
             count += 1
             if not file.is_file():
                 missing.append(name)

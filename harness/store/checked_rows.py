@@ -74,6 +74,11 @@ class RowCheck:
             if not 0 <= row["median_percent"] <= 100:
                 self._add(f"reported figure {row['id']}", f"{row['median_percent']} % cannot be")
         list(self._rows("removed_attempts"))
+        for row in self._rows("run_states"):
+            self._add(f"state {row['id']} of run {row['run_id']}", plausible.dates_fault(row["at_utc"]))
+        for row in self._rows("leases"):
+            endless = None if row["expires"] < math.inf else "it never ends"
+            self._add_all(f"lease {row['id']}", [plausible.dates_fault(row["taken_utc"]), endless])
 
     def _add(self, where: str, what: str | None, remedy: str = OLDER_COPY) -> None:
         if what is None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Float, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
-from harness.errors import StoreError, listed, visible
+from harness.errors import DamagedDatabase, StoreError, listed, visible
 from harness.store import database
 from harness.store.checked_rows import OLDER_COPY, Problem, RowCheck
 from harness.store.schema_base import VERSION_TABLE
@@ -53,7 +53,10 @@ def check_database(location: str | None) -> Checked:
     """
     url = database.locate(location)
     require_file(url)
-    engine = database.open_for_reading(url)
+    try:
+        engine = database.open_for_reading(url)
+    except DamagedDatabase as error:
+        return Checked(database.shown(url), problems=(Problem("the file", str(error), _RECOVER),))
     try:
         return _checked(engine, database.shown(url))
     finally:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from harness.errors import StoreFault, one_line, visible
+from harness.errors import DamagedDatabase, StoreFault, one_line, visible
 from harness.locations import told_by
 from harness.store.schema import METADATA
 
@@ -66,9 +66,9 @@ def failure_of_server(error: BaseException, name: str, address: str) -> StoreFau
     return StoreFault(f"the database {name} failed: {text}; see that its server can be reached, {AGAIN}")
 
 
-def damaged(name: str, what: str) -> StoreFault:
+def damaged(name: str, what: str) -> DamagedDatabase:
     """The line about a database whose content is not what was written."""
-    return StoreFault(
+    return DamagedDatabase(
         f"the database {name} is damaged: {what}; put back a copy of it, or save what is left by `sqlite3 FILE"
         " .recover`, and give that as --db"
     )

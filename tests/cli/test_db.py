@@ -59,7 +59,7 @@ def test_a_check_says_what_is_there_or_what_is_wrong(tmp_path: Path, harness: Ha
     assert code == 1
     (line,) = out.splitlines()
     assert line.startswith(
-        f"run 1, last, autoattack, seed 0 (evaluation {number}), block from image 0: the verdicts of"
+        f"run 1, last, autoattack, seed 0 (evaluation {number}), block from image 0: its verdicts are 1 bytes"
     )
     assert line.endswith("; `harness rm 1` removes the run; then repeat it")
     code, out, _ = ends(f"db check --db {file} --json")

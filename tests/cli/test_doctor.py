@@ -74,7 +74,10 @@ def test_a_row_that_cannot_be_or_a_file_that_is_no_database_is_wrong(ends: Ends)
     assert found["text"] == "run 7: its folder '/etc' is not one folder below --runs-dir"
     Path("text.db").write_text("a text, which is long enough" * 100)
     code, out, _ = ends("doctor --db text.db --json")
-    assert (code, checks(out)["database text.db"]["text"]) == (1, "text.db is not a database")
+    assert (code, checks(out)["database text.db"]["text"]) == (
+        1,
+        "text.db is not a database (file is not a database, SQLITE_NOTADB)",
+    )
 
 
 def test_without_a_database_nothing_is_wrong_and_none_is_made(tmp_path: Path, harness: Harness) -> None:

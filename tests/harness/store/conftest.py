@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.runtime.worker import this_worker
 from harness.store.store import Store
 from tests.harness.store.entries import (
     FINDINGS,
@@ -45,6 +46,8 @@ def full_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     see_pgd_protocol(store)
     store.add_epoch(run.id, epoch(1, point(64), histograms=(WEIGHT,)))
     store.add_block(recorded_block(start_evaluation(store, run), 0, range(10), images(0.5)))
+    store.queue([run.id], this_worker())
+    store.take("the training", this_worker(), 60)
     model = see_model(store)
     store.add_examination(model.checkpoint.id, {"epsilon": 0.2}, FINDINGS, 1.5, {"device": "cpu"})
     store.close()

@@ -72,33 +72,36 @@ NESTED = "{" + '"a":{' * 200 + "}" * 201
         (
             "UPDATE blocks SET correct = 2",
             (),
-            f"{BLOCK}: 2 images are counted as right, and 1",
+            f"{BLOCK}: it counts 2 images as right, and its verdicts 1",
         ),
         (
             "UPDATE blocks SET verdicts = x'ffff'",
             (),
-            f"{BLOCK}: it has verdicts beyond its 10",
+            f"{BLOCK}: bits behind its last image are set",
         ),
         (
             "UPDATE blocks SET verdicts = x'80'",
             (),
-            f"{BLOCK}: the verdicts of 10 images take 2",
+            f"{BLOCK}: its verdicts are 1 bytes, and 10 images need 2",
         ),
         (
             "UPDATE blocks SET margins = x'00'",
             (),
-            f"{BLOCK}: the margins of 10 images take 20",
+            f"{BLOCK}: its column margins has 1 bytes, and 10 images need 20",
         ),
-        ("UPDATE blocks SET predicted = x''", (), f"{BLOCK}: the predicted classes of 10"),
-        ("UPDATE blocks SET start = 5", (), f"{EVALUATION}: the block from image 5 goes beyond its 10 images"),
+        ("UPDATE blocks SET predicted = x''", (), f"{BLOCK}: its column predicted has 0 bytes, and 10"),
+        ("UPDATE blocks SET start = 5", (), f"{EVALUATION}: its blocks end at 15, and it has 10 images"),
         (
             "INSERT INTO blocks (evaluation_id, start, examples, correct, verdicts, duration_s, warnings)"
             " VALUES (1, 9, 1, 0, x'00', 0.5, '[]')",
             (),
-            f"{EVALUATION}: the block from image 9 overlaps the one before",
+            f"{EVALUATION}: its block at 9 begins before the block ahead of it ends",
         ),
         ("UPDATE blocks SET warnings = '[1]'", (), f"{BLOCK}: its warnings or its duration"),
         ("UPDATE blocks SET verdicts = 'text'", (), "blocks 1 0: verdicts is no blob"),
+        ("UPDATE run_states SET at_utc = '1970-01-01 00:00:00'", (), "state 1 of run 1: its date 1970-01-01"),
+        ("UPDATE leases SET expires = 9e999", (), "lease 1: it never ends"),
+        ("UPDATE leases SET process = x'05'", (), "leases 1: process is no text"),
         ("UPDATE evaluations SET examples = 361", (), f"{EVALUATION}: it has 361 images of 360"),
         ("UPDATE evaluations SET settings = '{}'", (), f"{EVALUATION}: its settings are not those of their hash"),
         ("UPDATE evaluations SET settings = '{'", (), "evaluations 1: settings is no JSON"),
@@ -191,7 +194,7 @@ def test_a_column_without_its_constraints_is_named(full: Path) -> None:
             "UPDATE sqlite_master SET sql = replace(sql, 'CHECK (correct BETWEEN 0 AND examples)', 'CHECK (1)')"
             " WHERE name = 'blocks'"
         )
-    assert found(full) == ["table blocks: its checks are not those of schema 0006"]
+    assert found(full) == ["table blocks: its checks are not those of schema 0007"]
 
 
 def test_a_row_that_refers_to_nothing_is_named(full: Path) -> None:

@@ -265,7 +265,7 @@ class TestServer:
         assert "hunter2" not in str(told)
         assert "the database postgresql://me:***@host/x failed: Exception; see that its server can be" in str(told)
         plain = OperationalError("SELECT 1", {}, Exception("server at host\nis gone"))
-        told = failure_of_server(plain, "postgresql://me:***@host/x", "postgresql://me:hunter2@host/x")
+        told = failure_of_server(plain, "postgresql://***@host/x", "postgresql://meier:hunter2@host/xyz")
         assert "server at host is gone; see that its server can be reached" in str(told)
         assert failure_of_server(IntegrityError("", {}, Exception("unique")), "x", "x") is None
 
