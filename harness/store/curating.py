@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from harness.errors import HarnessError, StoreError, quoted, visible
-from harness.store.leases import Leases
+from harness.store.leases import Leases, refuse_trained_now
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.schema import ModelRow, RemovedAttemptRow, RunRow
 
@@ -69,12 +69,13 @@ class Curating(Leases):
         Data sets, protocols, and reported figures stay. A removed number is never given again.
 
         Raises:
-            StoreError: a run or model is gone; nothing is removed then.
+            StoreError: a run or model is gone, or a process trains the run; nothing is removed then.
         """
         with self._writing() as session:
             for owner in owners:
                 row = _row(session, owner)
                 if isinstance(row, RunRow):
+                    refuse_trained_now(session, row.id)
                     known = session.get(RemovedAttemptRow, row.identity)
                     attempt = max(row.attempt, known.attempt if known is not None else 0)
                     session.merge(RemovedAttemptRow(identity=row.identity, attempt=attempt))

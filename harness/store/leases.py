@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from harness.errors import LeaseLost
+from harness.errors import LeaseLost, StoreError
 from harness.runtime.worker import Worker, is_dead
 from harness.store import database
 from harness.store.connecting import engine_on
@@ -126,6 +126,18 @@ def require(session: Session, lease: Lease | None, *, ends: bool = False) -> Non
         raise LeaseLost(lease.item)
     if ends:
         session.delete(row)
+
+
+def refuse_trained_now(session: Session, run_id: int) -> None:
+    """Raise StoreError if a process trains the run, on this machine or another."""
+    mine = LeaseRow.run_id == run_id, LeaseRow.expires > database_seconds()
+    held = next(
+        (one for one in map(_held, session.scalars(select(LeaseRow).where(*mine))) if not is_dead(one.worker)), None
+    )
+    if held is not None:
+        raise StoreError(
+            f"run {run_id} is trained by {held.worker.title} since {held.since_utc:%H:%M} UTC: stop that first, or wait"
+        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import pytest
 
 from harness.errors import HarnessError, StoreError
 from harness.events import BlockDone, EpochRecord
-from harness.runtime.worker import this_worker
 from harness.store.curating import LONGEST_NOTE, note_of, refuse_no_tag
 from harness.store.merging import merge_database
 from harness.store.store import Store
@@ -29,6 +28,7 @@ from tests.harness.store.entries import (
     see_model,
     start,
 )
+from tests.harness.store.holders import FAR
 
 Rows = dict[str, set[tuple[Any, ...]]]
 
@@ -48,7 +48,7 @@ def fill(store: Store, seed: int) -> int:
     number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 20}, 0, 3)
     store.add_block(recorded_block(number, 0, (0, 3, 0), images(0.1, 0.2)))
     store.add_examination(checkpoint.id, {"epsilon": 0.2}, FINDINGS, 1.5, {})
-    store.take("its weights", this_worker(), 60, run.id)
+    store.take(f"run {run.id}", FAR, -1, run.id)  # its time is over
     store.end_run(run.id)
     return run.id
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from harness.errors import StoreError
 from harness.runtime.worker import this_worker
 from harness.store.leases import Lease
 from harness.store.run_state import OLDER, RunState
@@ -103,6 +104,11 @@ def test_the_training_of_a_run_that_has_ended_is_not_taken(store: Store, failure
 def test_a_removed_run_leaves_no_lease_and_no_state(store: Store) -> None:
     run = entries.start(store)
     lease = taken(store, "training", HERE, run_id=run.id)
+    with pytest.raises(
+        StoreError, match=rf"^run 1 is trained by {HERE.title} since ..:.. UTC: stop that first, or wait$"
+    ):
+        store.remove([run])
+    let_it_pass(store, lease)
     store.remove([run])
     assert store.held([lease.item]) == []
     assert store.history(run.id) == []
