@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sqlite3
 import tempfile
@@ -24,6 +25,12 @@ _EVERY_STEP = database._migrate
 # no deadline: a slow machine is no failure; the same examples every time: nor is bad luck
 settings.register_profile("harness", deadline=None, derandomize=True)
 settings.load_profile("harness")
+
+
+def pytest_collection_finish() -> None:
+    """Modules stay to the end: the collector need not look at their objects again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
