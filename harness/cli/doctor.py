@@ -33,14 +33,16 @@ def doctor(
     if as_json:
         print_json({"wrong": wrong, "checks": [dataclasses.asdict(one) for one in found]})
     else:
+        from rich import box
         from rich.table import Table
         from rich.text import Text
 
         from harness.errors import visible
 
-        table = Table("what", "state", "how it is", "what to do")
+        table = Table("what", "state", "how it is; what to do", box=box.SIMPLE_HEAD, padding=(0, 1))
         for one in found:
-            table.add_row(*(Text(visible(text)) for text in (one.topic, one.state, one.text, one.remedy)))
+            told = "; ".join(filter(None, (one.text, one.remedy)))
+            table.add_row(*(Text(visible(text)) for text in (one.topic, one.state, told)))
         print_parts([table])
     if wrong:
         raise typer.Exit(1)

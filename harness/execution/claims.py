@@ -25,6 +25,7 @@ from harness.store.store import Store
 W = TypeVar("W", bound=Work)
 VARIABLE = "HARNESS_LEASE_S"
 DEFAULT_S = 120.0
+_ENDLESS_S = 1e9
 _RENEWALS = 6  # in the time of a lease
 _LOOK_AGAIN_S = 1.0  # at the items that others hold
 
@@ -56,7 +57,9 @@ class Claims:
     """
 
     def __init__(self, store: Store, tell: Report) -> None:
-        self._store, self._tell, self._seconds = store, tell, lease_seconds()
+        self._store, self._tell = store, tell
+        # a store in memory has one connection, which two threads cannot share, and no other process
+        self._seconds = _ENDLESS_S if store.place is None else lease_seconds()
         self._worker = this_worker()
         self._held: dict[str, Lease] = {}
         self._given: set[str] = set()  # items that the executor has
@@ -194,12 +197,14 @@ class Claims:
                 logging.getLogger("harness.leases").warning("the leases were not renewed: %s", one_line(error))
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._store.place is not None:
+            self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._over.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         state, reason = _state_after(error)
         try:
             if self._held:

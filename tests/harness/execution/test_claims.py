@@ -197,6 +197,17 @@ def test_leases_are_renewed_while_work_goes_on_and_through_a_locked_database(
     assert leases(store) == []
 
 
+def test_a_store_in_memory_is_left_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    memory, threads = Store.in_memory(), threading.active_count()
+    with Claims(memory, lambda _event: None) as claims:
+        assert isinstance(claims.take("a"), Lease)
+        assert threading.active_count() == threads
+        threading.Event().wait(1.1)
+        assert claims.keep("a", lambda lease: memory.give_back([lease], FAR, "lost", None))
+    memory.close()
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "two", "86401", "1e9", "inf", "9" * 5000])
 def test_a_lease_of_no_sensible_time_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, text)
