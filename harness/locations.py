@@ -48,9 +48,9 @@ def shown_location(text: str) -> str:
     place, mark, query = _split(place)
     host, slash, path = place.partition("/")
     known = _HOST.fullmatch(host)
-    if (
-        known is None or (known[2] and not at and not slash) or re.search(r"[?#;&=\s]", secret)
-    ):  # 4711 may be a password
+    web = scheme.lower() in ("http", "https")
+    perhaps = known is not None and known[2] and not at and not slash and not web  # a password, as in name:4711
+    if known is None or perhaps or re.search(r"[?#;&=\s]", secret):
         return f"{scheme}://{HIDDEN}"
     shown_path = slash + path if _PATH.fullmatch(slash + path) else f"/{HIDDEN}"
     return f"{scheme}://{secret and HIDDEN}{at}{host}{shown_path}{_shown_query(mark, query)}"

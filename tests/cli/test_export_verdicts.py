@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from harness.data.digits import Digits
+from harness.errors import visible
 from harness.leaderboard import write_verdicts
 from harness.leaderboard.verdict_rows import COLUMNS, Judged, Wanted, verdict_rows
 from harness.plugin.images import Images
@@ -59,14 +60,17 @@ class TestCsv:
         harness("export verdicts --method sat --out other.txt --format csv")
         assert (elsewhere / "other.txt").read_bytes().decode() == printed
 
-    def test_names_with_commas_quotes_and_lines_are_read_back(self, elsewhere: Path, harness: Harness) -> None:
+    def test_names_with_commas_and_quotes_are_read_back_and_lines_as_escapes(self, elsewhere: Path, harness: Harness) -> None:
         store = varied_store(elsewhere / "leaderboard.db")
         name = 'a, "b"\nc'
         (model,) = (model for model in store.models() if model.name == "theirs")
         facts: dict[str, Any] = {"network": "n", "network_settings": {}, "network_departures": {}, "parameters": 9}
         store.see_model(name, model.dataset, sha256=model.checkpoint.sha256, provenance={}, **facts)
         store.close()
-        assert name in {row["method"] for row in csv.DictReader(io.StringIO(harness("export verdicts"), newline=""))}
+        rows = csv.DictReader(io.StringIO(harness("export verdicts"), newline=""))
+        assert visible(name) in {row["method"] for row in rows}
+            row["method"] for row in csv.DictReader(io.StringIO(harness("export verdicts"), newline=""))
+        }
 
 
 class TestParquet:
