@@ -60,7 +60,7 @@ class TestCsv:
         harness("export verdicts --method sat --out other.txt --format csv")
         assert (elsewhere / "other.txt").read_bytes().decode() == printed
 
-    def test_names_with_commas_and_quotes_are_read_back_and_lines_as_escapes(self, elsewhere: Path, harness: Harness) -> None:
+    def test_names_with_commas_and_quotes_are_read_back(self, elsewhere: Path, harness: Harness) -> None:
         store = varied_store(elsewhere / "leaderboard.db")
         name = 'a, "b"\nc'
         (model,) = (model for model in store.models() if model.name == "theirs")
@@ -68,9 +68,7 @@ class TestCsv:
         store.see_model(name, model.dataset, sha256=model.checkpoint.sha256, provenance={}, **facts)
         store.close()
         rows = csv.DictReader(io.StringIO(harness("export verdicts"), newline=""))
-        assert visible(name) in {row["method"] for row in rows}
-            row["method"] for row in csv.DictReader(io.StringIO(harness("export verdicts"), newline=""))
-        }
+        assert visible(name) in {row["method"] for row in rows}  # a line would be a row for some programs
 
 
 class TestParquet:
