@@ -1,0 +1,80 @@
+"""Signals that stop a command: heard once, however often they are sent at once, and never against ``nohup``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from harness.cli import signals
+from harness.cli.signals import stoppable, stopped
+from harness.runtime.stopping import asked_by, asked_to_stop, take_back_stop
+
+HERE = os.getpid()
+
+
+@pytest.fixture(autouse=True)
+def nobody_asks() -> Iterator[None]:
+    yield
+    take_back_stop()
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGUSR1", 138)])
+def test_a_signal_asks_the_work_to_stop(name: str, code: int) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with stoppable():
+        os.kill(HERE, number)
+        assert asked_by() == name
+    assert signal.getsignal(number) is before
+    assert stopped()[0] == code
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable():
+            os.kill(HERE, signal.SIGHUP)
+            assert not asked_to_stop()
+            os.kill(HERE, signal.SIGTERM)
+            assert asked_by() == "SIGTERM"
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_is_sent_at_once_is_one_request(capfd: pytest.CaptureFixture[str]) -> None:
+    with stoppable():
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM):
+            os.kill(HERE, number)
+    assert asked_by() == "SIGHUP"
+    assert capfd.readouterr().err.count("again ends at once") == 1
+
+
+def test_a_later_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "SAME_S", -1.0)
+    sent: list[tuple[int, object]] = []
+    with stoppable():
+        os.kill(HERE, signal.SIGTERM)
+        with monkeypatch.context() as patched:  # else this process would end
+            patched.setattr(os, "kill", lambda process, number: sent.append((number, signal.getsignal(number))))
+            signal.raise_signal(signal.SIGTERM)
+    assert sent == [(signal.SIGTERM, signal.SIG_DFL)]
+
+
+def test_a_hangup_stops_a_command_whose_terminal_is_gone() -> None:
+    script = (
+        "import os, signal\n"
+        "from harness.cli.signals import stoppable\n"
+        "from harness.runtime.stopping import asked_by\n"
+        "os.close(2)\n"
+        "with stoppable():\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "print(asked_by())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "SIGHUP")
