@@ -45,7 +45,10 @@ class Processes(Executor):
         self.workers = workers
         self._tasks: Any = self._context.Queue()
         self._events: Any = self._context.Queue()
-        self._stop: Any = self._context.Event()
+        # A pipe whose byte nobody takes, so that all see it. An Event's ``set`` waits for each process that waits for
+        # it, so for ever if one of them was killed meanwhile, or stands still.
+        self._stop_seen, self._stop = self._context.Pipe(duplex=False)
+        self._told_to_stop = False
         self._processes: list[BaseProcess] = []
         self._next_index = 0
 
@@ -71,7 +74,9 @@ class Processes(Executor):
         at_work[index] = work
         self._tasks.put((index, work))
         if len(self._processes) < min(self.workers, len(at_work)):
-            process = self._context.Process(target=_serve, args=(self._tasks, self._events, self._stop), daemon=True)
+            process = self._context.Process(
+                target=_serve, args=(self._tasks, self._events, self._stop_seen), daemon=True
+            )
             with _without_main(), _signals_held():
                 process.start()
             self._processes.append(process)
@@ -79,8 +84,9 @@ class Processes(Executor):
     def _next_end(self, listen: Report) -> _Ended | None:
         """Hand on events up to the next end of an item; None: nothing came for a while."""
         while True:
-            if asked_to_stop():
-                self._stop.set()
+            if asked_to_stop() and not self._told_to_stop:
+                self._told_to_stop = True
+                self._stop.send_bytes(b"!")
             try:
                 message: Event | _Ended = pickle.loads(self._events.get(timeout=POLL_S))
             except queue.Empty:
@@ -106,6 +112,8 @@ class Processes(Executor):
         for channel in (self._tasks, self._events):
             channel.close()
             channel.cancel_join_thread()
+        self._stop_seen.close()
+        self._stop.close()
 
 
 @contextlib.contextmanager
@@ -170,8 +178,8 @@ def _mistake(carried: Carried | None) -> HarnessError | None:
 
 
 def _stop_with_parent(stop: Any) -> None:
-    """Stop the work of this process when the parent was asked to stop."""
-    stop.wait()
+    """Stop the work of this process when the parent was asked to stop, or is gone."""
+    stop.poll(None)
     ask_to_stop()
 
 

@@ -7,21 +7,23 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
-from harness.errors import HarnessError, TrainingFailed
+from harness.errors import HarnessError, Stopped, TrainingFailed
 from harness.events import CheckpointDone, Event, Report
 from harness.execution.executors.carried import WorkerBug
 from harness.execution.executors.executor import Executor, InProcess, Performed
 from harness.execution.executors.processes import Processes
 from harness.execution.work import Work
 from harness.planning.assessment import DatasetPlace
+from harness.runtime.stopping import ask_to_stop, asked_to_stop, take_back_stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,12 @@ class Toy(Work):
             raise ZeroDivisionError("a bug")
         if self.end == "death":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.end == "stop":
+            deadline = time.monotonic() + 20
+            while not asked_to_stop() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if asked_to_stop():
+                raise Stopped("stopped")
         if self.end == "sleep":
             time.sleep(600)
 
@@ -92,6 +100,55 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
 def test_the_death_of_a_worker_is_told(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"ended with exit code -9 .* fewer --workers"):
         perform(Processes(2), [toy(tmp_path, 0, "death"), toy(tmp_path, 1)])
+
+
+@pytest.fixture
+def nobody_asks() -> Iterator[None]:
+    yield
+    take_back_stop()
+
+
+@pytest.mark.usefixtures("nobody_asks")
+def test_a_stop_waits_for_no_worker_that_has_died(tmp_path: Path) -> None:
+    events: list[Event] = []
+    executor = Processes(1)
+
+    def works() -> Iterator[Toy | None]:
+        yield toy(tmp_path, 0, "sleep")
+        while not any(isinstance(event, CheckpointDone) for event in events):
+            yield None
+        (worker,) = executor._processes
+        worker.kill()
+        worker.join()
+        ask_to_stop("SIGTERM")
+
+    told: list[BaseException] = []
+
+    def run() -> None:
+        with pytest.raises(HarnessError) as caught, executor:
+            list(executor.run(works(), events.append))
+        told.append(caught.value)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert "ended with exit code -9" in str(told)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nobody_asks")
+def test_every_worker_is_told_to_stop(tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    def works() -> Iterator[Toy | None]:
+        yield from (toy(tmp_path, number, "stop") for number in range(2))
+        while {event.run_id for event in events if isinstance(event, CheckpointDone)} != {0, 1}:
+            yield None
+        ask_to_stop("SIGTERM")
+
+    with Processes(2) as executor:
+        ended = list(executor.run(works(), events.append))
+    assert [type(one.error) for one in ended] == [Stopped, Stopped]
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
