@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from harness.runtime.provenance import host
+
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}")  # of a process; the database may be from elsewhere
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,35 @@ def _machine() -> str:
 
 
 def _started(number: int) -> str | None:
-    """The clock tick at which a process started; None if there is none of that number, or it has ended."""
-    try:
-        # the name, in brackets, may hold spaces and brackets; the state is the first field after it, the start the 20th
-        fields = Path(f"/proc/{number}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
+    """The clock tick at which a process started; None if it has ended, and waits for its parent to see that.
+
+    Raises:
+        OSError: there is no process of that number, or the system hides it.
+    """
+    # the name, in brackets, may hold spaces and brackets; the state is the first field after it, the start the 20th
+    fields = Path(f"/proc/{number}/stat").read_text(errors="replace").rpartition(")")[2].split()
     return None if fields[0] in "ZX" else fields[19]
+
+
+def _is_free(number: int) -> bool:
+    """Whether no process has a number. Signal 0 reaches none, and tells also of a process that ``/proc`` hides."""
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # it is another user's
+        return False
+    return False
 
 
 def this_worker() -> Worker:
     """The process that asks."""
     number = os.getpid()
-    started, machine = _started(number), _machine()
+    machine = _machine()
+    try:
+        started = _started(number)
+    except OSError:
+        started = None
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user number without a name
@@ -64,9 +84,16 @@ def this_worker() -> Worker:
 
 
 def is_dead(worker: Worker) -> bool:
-    """Whether a process has ended for certain; of a process on another machine, nothing is certain."""
+    """Whether a process has ended for certain; of a process on another machine, nothing is certain.
+
+    Where ``/proc`` is mounted so that it hides other users' processes (``hidepid``), such a process is dead only when no
+    process has its number.
+    """
     number, since, rest = worker.process.partition(" since ")
     started, _, machine = rest.partition(" in ")
-    if not since or machine != _machine() or not number.isdecimal():
+    if not since or machine != _machine() or not _NUMBER.fullmatch(number):
         return False
-    return _started(int(number)) != started
+    try:
+        return _started(int(number)) != started
+    except OSError:
+        return _is_free(int(number))
