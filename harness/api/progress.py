@@ -5,9 +5,10 @@ A clock of its own shows it, so that there is a sign of life while a block of an
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -53,7 +54,7 @@ class Watch:
             if self._console.is_terminal and not quiet
             else None
         )
-        self._lock, self._stop = threading.RLock(), threading.Event()
+        self._lock, self._stop, self._gone = threading.RLock(), threading.Event(), False
         self._thread = threading.Thread(target=self._tick_on, daemon=True)
         self._started_s = self._reported_s = time_s()
 
@@ -92,11 +93,12 @@ class Watch:
         """Show the state: on a terminal always, elsewhere if the last report is long enough ago."""
         with self._lock:
             now, outlook = self._time_s(), self._outlook
-            if outlook is None or not outlook.total:
+            if self._gone or outlook is None or not outlook.total:
                 return
             lines = status_lines(outlook, now, self._started_s, self._width)
             if self._live is not None:
-                self._live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+                with self._if_there():
+                    self._live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
             elif now - self._reported_s >= min(LATEST_S, max(SOONEST_S, (now - self._started_s) / 10)):
                 self._reported_s = now
                 self._print("\n".join(lines))
@@ -112,10 +114,21 @@ class Watch:
 
     def _print(self, line: str) -> None:
         """Print a line above those that move, without markup."""
-        if self._live is None:
-            print(visible_lines(line), file=self._console.file, flush=True)
-        else:
-            self._console.print(Text(visible_lines(line)), soft_wrap=True)
+        if self._gone:
+            return
+        with self._if_there():
+            if self._live is None:
+                print(visible_lines(line), file=self._console.file, flush=True)
+            else:
+                self._console.print(Text(visible_lines(line)), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def _if_there(self) -> Iterator[None]:
+        """Inside, what cannot be shown, as on a terminal that was closed, is given up: the work goes on without it."""
+        try:
+            yield
+        except OSError:
+            self._gone = True
 
     def _tick_on(self) -> None:
         while not self._stop.wait(TICK_S):
@@ -123,7 +136,8 @@ class Watch:
 
     def __enter__(self) -> Self:
         if self._live is not None:
-            self._live.start()
+            with self._if_there():
+                self._live.start()
         if self._ticking and not self._quiet:
             self._thread.start()
         return self
@@ -133,4 +147,5 @@ class Watch:
         if self._thread.is_alive():
             self._thread.join()
         if self._live is not None:
-            self._live.stop()
+            with self._if_there():
+                self._live.stop()

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 class _Shown(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"note: {record.getMessage()}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # such as a terminal that was closed: the statement goes on all the same
+            print(f"note: {record.getMessage()}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from harness.runtime.provenance import host
 
-
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")  # of a process; the database may be from elsewhere
 
 
@@ -86,8 +85,8 @@ def this_worker() -> Worker:
 def is_dead(worker: Worker) -> bool:
     """Whether a process has ended for certain; of a process on another machine, nothing is certain.
 
-    Where ``/proc`` is mounted so that it hides other users' processes (``hidepid``), such a process is dead only when no
-    process has its number.
+    Where ``/proc`` hides the processes of other users (``hidepid``), such a process is dead only when no process has
+    its number.
     """
     number, since, rest = worker.process.partition(" since ")
     started, _, machine = rest.partition(" in ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 import re
@@ -35,6 +36,34 @@ class Display:
             self.now += 1
             self.watch.tick()
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "\n", self.file.getvalue()[before:]).splitlines()
+
+
+class Closed(io.StringIO):
+    """A terminal that is closed at some moment: every write fails from then on."""
+
+    closed_now = False
+
+    def write(self, text: str) -> int:
+        if self.closed_now:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("at", ["the beginning", "a note", "a tick", "the end"])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_work_goes_on_when_its_terminal_is_closed(at: str, terminal: bool) -> None:
+    file, now = Closed(), [100.0]
+    console = Console(file=file, force_terminal=terminal, width=80, legacy_windows=False)
+    file.closed_now = at == "the beginning"
+    with Watch(console=console, time_s=lambda: now[0], ticking=False) as watch:
+        watch(blocks(4))
+        file.closed_now |= at == "a note"
+        watch(Noted("a remark"))
+        file.closed_now |= at == "a tick"
+        now[0] += 60
+        watch.tick()
+        watch.alert("a tracker is off")
+        file.closed_now = True
 
 
 def blocks(count: int, seconds: float | None = 200.0) -> Planned:
