@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection, func, select
 
 from harness.errors import StoreError
-from harness.store.schema import METADATA, BlockRow, CheckpointRow, DatasetRow, EvaluationRow, ModelRow, RunRow
-from harness.store.typed import unfit_values
+from harness.store.schema import BlockRow, CheckpointRow, DatasetRow, EvaluationRow, ModelRow, RunRow
 from harness.store.verdicts import PackedBlock, unpack_classes
 
 _BYTES = 2  # of a margin, and of a predicted class
@@ -108,10 +107,3 @@ def unsound_evaluations(connection: Connection) -> Iterator[str]:
             continue
         for problem in place_problems(examples, spans):
             yield f"evaluation {number}: {problem}"
-
-
-def unfit_rows(connection: Connection) -> Iterator[str]:
-    """A line for each value of a whole store that does not fit its column."""
-    for table in METADATA.sorted_tables:
-        for column in table.columns:
-            yield from map(str, unfit_values(connection, column))

@@ -126,7 +126,7 @@ def unfit_values(connection: Connection, column: Column[Any]) -> Iterator[UnfitV
     quote = connection.dialect.identifier_preparer.quote
     keys = [key.name for key in column.table.primary_key]
     names = ", ".join(map(quote, (*keys, column.name)))
-    read = column.type.result_processor(connection.dialect, None)
+    read = column.type.dialect_impl(connection.dialect).result_processor(connection.dialect, None)
     for *numbers, value in connection.exec_driver_sql(f"SELECT {names} FROM {quote(column.table.name)}"):
         row = ", ".join(f"{key} {number}" for key, number in zip(keys, numbers, strict=True))
         try:

@@ -110,6 +110,20 @@ def test_each_value_that_does_not_fit_its_column_is_named_with_its_row(full: Pat
     assert refused > 5 * len(COLUMNS)
 
 
+def test_no_row_that_fits_is_named(full: Path) -> None:
+    with contextlib.closing(sqlite3.connect(full)) as connection, connection:
+        columns = "run_id, state, at_utc, host, process, user_name, reason"
+        connection.execute(f"INSERT INTO run_states ({columns}) SELECT {columns} FROM run_states")
+        (last,) = connection.execute("SELECT max(id) FROM run_states").fetchone()
+        connection.execute("UPDATE run_states SET at_utc = 'later' WHERE id = ?", (last,))
+    engine = open_for_writing(locate(str(full)))
+    with engine.connect() as connection:
+        named = [str(error) for column in COLUMNS for error in unfit_values(connection, column)]
+    engine.dispose()
+    assert len(named) == 1
+    assert f"the column at_utc of the table run_states, row id {last}, holds 'later'" in named[0]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
