@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
 import sqlite3
 import time
@@ -27,21 +28,37 @@ def back_up(file: Path, copy: Path, examine: Callable[[Path], None] = lambda _: 
         sqlite3.Error: the file cannot be read, or the disk is full.
         StoreError: another process holds the file locked.
     """
+    with unfinished_file(copy) as (part, whole):
+        _fill(part, file)
+        examine(part)
+        os.fsync(whole.fileno())
+        _rename_to_new(part, copy)
+        sync_directory(copy.parent)
+
+
+def is_back_up(copy: Path, file: Path) -> bool:
+    """Whether a file is the copy that ``back_up`` would make now, to the last byte.
+
+    Raises:
+        OSError, sqlite3.Error, StoreError: as ``back_up``.
+    """
+    with unfinished_file(copy) as (part, _):
+        _fill(part, file)
+        return filecmp.cmp(part, copy, shallow=False)
+
+
+def _fill(part: Path, file: Path) -> None:
+    """Copy a database into an empty file."""
     end = time.monotonic() + LONGEST_WAIT_S
 
     def waiting(status: int, _remaining: int, _pages: int) -> None:
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > end:
             raise StoreError(f"{file} cannot be copied: another process holds it locked; end that process, or wait")
 
-    with unfinished_file(copy) as (part, whole):
-        reading = sqlite3.connect(file, timeout=LONGEST_WAIT_S)
-        with contextlib.closing(reading) as source, contextlib.closing(sqlite3.connect(part)) as target:
-            target.execute("PRAGMA journal_mode = OFF")  # a part of a copy is of no use, so nothing is rolled back
-            source.backup(target, progress=waiting)
-        examine(part)
-        os.fsync(whole.fileno())
-        _rename_to_new(part, copy)
-        sync_directory(copy.parent)
+    reading = sqlite3.connect(file, timeout=LONGEST_WAIT_S)
+    with contextlib.closing(reading) as source, contextlib.closing(sqlite3.connect(part)) as target:
+        target.execute("PRAGMA journal_mode = OFF")  # a part of a copy is of no use, so nothing is rolled back
+        source.backup(target, progress=waiting)
 
 
 def _rename_to_new(part: Path, copy: Path) -> None:

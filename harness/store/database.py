@@ -15,7 +15,7 @@ from harness.errors import StoreError
 from harness.files import require_writable
 from harness.locations import is_broken_address, shown_location
 from harness.store import failures
-from harness.store.backup import back_up
+from harness.store.backup import back_up, is_back_up
 from harness.store.connecting import engine_on
 from harness.store.schema import METADATA
 from harness.store.schema_base import VERSION_TABLE
@@ -171,8 +171,10 @@ def _migrate(engine: Engine) -> None:
 
 
 def _copy(file: Path, revision: str) -> Path:
-    """Copy the file beside itself."""
+    """Copy the file beside itself; an upgrade that was stopped after that may have done it."""
     copy = file.with_name(f"{file.stem}.schema-{revision}{file.suffix}")
+    if copy.exists() and is_back_up(copy, file):
+        return copy
     if copy.exists():
         raise StoreError(f"the copy's name {copy} is taken; move that file away")
     back_up(file, copy)

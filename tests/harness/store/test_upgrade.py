@@ -17,7 +17,8 @@ from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
 from harness.statistics.figures import Figure
 from harness.store import database, migrations
-from harness.store.database import upgrade_database
+from harness.store.backup import back_up
+from harness.store.database import locate, schema_of, upgrade_database
 from harness.store.merging import merge_database
 from harness.store.store import Store
 from harness.targets.probe import same_function
@@ -210,6 +211,24 @@ def make_newer(file: Path) -> None:
 def make_taken(file: Path) -> None:
     shutil.copy(OLD[0], file)
     file.with_name(f"{file.stem}.{OLD[0].stem}.db").write_text("mine")
+
+
+def test_an_upgrade_that_was_killed_after_its_copy_goes_on(old: Path) -> None:
+    copy = old.with_name(f"board.schema-{schema_of(locate(str(old)))}.db")
+    back_up(old, copy)
+    kept = copy.read_bytes()
+    assert upgrade_database(str(old))[1] == copy
+    assert copy.read_bytes() == kept
+    assert schema_of(locate(str(old))) == database.REVISION
+
+
+def test_a_copy_of_other_rows_is_not_taken_for_the_one_of_an_upgrade(old: Path) -> None:
+    copy = old.with_name(f"board.schema-{schema_of(locate(str(old)))}.db")
+    back_up(old, copy)
+    with contextlib.closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("UPDATE runs SET parameters = parameters + 1")
+    with pytest.raises(StoreError, match="is taken; move that file away"):
+        upgrade_database(str(old))
 
 
 @pytest.mark.parametrize(
