@@ -65,6 +65,12 @@ class Leases(RunStates):
         """
         with self._writing() as session:
             row = session.scalar(select(LeaseRow).where(LeaseRow.item == item))
+            # what killed commands held, and nobody asks for again; that of a training stays: it says who lost the run
+            session.execute(
+                delete(LeaseRow).where(
+                    LeaseRow.item != item, LeaseRow.run_id.is_(None), LeaseRow.expires <= database_seconds()
+                )
+            )
             if row is not None:
                 held = _held(row)
                 clock = session.scalar(select(database_seconds())) or 0.0

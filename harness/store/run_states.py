@@ -13,6 +13,7 @@ from harness.store.database_time import database_seconds
 from harness.store.models import ModelWriter, now
 from harness.store.records import RunRecord
 from harness.store.run_state import OLDER, RunState, State
+from harness.store.schema import RunRow
 from harness.store.schema_work import LeaseRow, RunStateRow
 
 
@@ -20,10 +21,12 @@ class RunStates(ModelWriter):
     """The base of ``Store``: the states of runs."""
 
     def queue(self, run_ids: Collection[int], worker: Worker) -> None:
-        """Record that a process is going to train runs."""
+        """Record that a process is going to train runs; those that another has ended meanwhile stay as they are."""
         with self._writing() as session:
+            open_runs = set(session.scalars(select(RunRow.id).where(RunRow.status == "running")))
             for number in run_ids:
-                add_state(session, number, "queued", worker)
+                if number in open_runs:
+                    add_state(session, number, "queued", worker)
 
     def history(self, run_id: int) -> list[RunState]:
         """All that was recorded of a run, oldest first."""

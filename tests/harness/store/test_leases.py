@@ -67,6 +67,19 @@ def test_a_lease_whose_time_is_over_is_taken_over_and_its_number_is_never_given_
     assert taken(store).number > second.number
 
 
+def test_what_killed_commands_held_does_not_pile_up(store: Store) -> None:
+    """A command holds an item of its own, which nobody asks for again; a training's lease says who lost the run."""
+    run = entries.start(store)
+    training = taken(store, "training", FAR, run_id=run.id)
+    for number in range(3):
+        let_it_pass(store, taken(store, f"command {number}", FAR))
+    let_it_pass(store, training)
+    taken(store, "live", FAR)
+    with store._engine.connect() as connection:
+        rows = connection.execute(text("SELECT item FROM leases ORDER BY id")).scalars().all()
+    assert rows == ["training", "live"]
+
+
 def test_a_process_that_has_ended_holds_nothing(store: Store) -> None:
     gone = dead()
     assert is_dead(gone)

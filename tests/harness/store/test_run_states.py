@@ -47,6 +47,16 @@ def test_a_run_is_queued_while_its_command_lives_then_running_then_done(store: S
     assert state(store).state == "done"
 
 
+def test_a_run_that_another_process_has_ended_is_not_queued_again(store: Store) -> None:
+    """A command that was frozen before it queued its runs wakes after another has trained them."""
+    done, open_run = entries.start(store), entries.start(store, entries.make_spec(train_seed=9))
+    store.end_run(done.id)
+    before = store.history(done.id)
+    store.queue([done.id, open_run.id], FAR)
+    assert store.history(done.id) == before
+    assert [one.state for one in store.history(open_run.id)] == ["queued"]
+
+
 def test_a_failed_run_has_its_reason(store: Store) -> None:
     store.end_run(entries.start(store).id, "the loss is not finite at epoch 3")
     assert (state(store).state, state(store).reason) == ("failed", "the loss is not finite at epoch 3")
