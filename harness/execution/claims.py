@@ -156,6 +156,8 @@ class Claims:
             return False
         lost = work.key in self._lost or isinstance(error, LeaseLost)
         if lost:
+            if error is not None and work.key not in self._lost:  # a training noticed it, before it wrote a file
+                self._tell(Noted(one_line(error)))
             self._lost.discard(work.key)
             self._again.append(work)
         elif not isinstance(error, TrainingFailed | PluginFault | None):

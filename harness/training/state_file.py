@@ -28,8 +28,9 @@ def write_state(directory: Path, content: bytes, may_write: Callable[[], None] =
     file = directory / STATE_FILE
 
     def make_room() -> None:
-        may_write()
-        if _is_whole(file):  # a damaged one must not take the place of the whole one that the training went on from
+        whole = _is_whole(file)  # a damaged one must not take the place of the whole one that the training went on from
+        may_write()  # last, as reading takes its time
+        if whole:
             file.replace(directory / STATE_BEFORE)
 
     digest = hashlib.sha256(content).hexdigest().encode()

@@ -122,8 +122,11 @@ def test_a_training_whose_lease_was_lost_is_taken_up_again_to_the_same_weights(t
         (tmp_path / name).mkdir()
         store = Store.write(str(tmp_path / name / "results.db"))
         lost = [name == "lost"]
+        notes: list[str] = []
 
-        def listen(event: Event, store: Store = store, lost: list[bool] = lost) -> None:
+        def listen(event: Event, store: Store = store, lost: list[bool] = lost, notes: list[str] = notes) -> None:
+            if isinstance(event, Noted):
+                notes.append(event.text)
             if isinstance(event, EpochDone) and event.record.epoch == 1 and lost[0]:
                 lost[0] = False
                 let_it_pass(store, Lease("", 2))  # the first is the command's
@@ -138,6 +141,8 @@ def test_a_training_whose_lease_was_lost_is_taken_up_again_to_the_same_weights(t
         store.close()
     assert found[0] == found[1]
     assert states == ["queued", "running", "lost", "running", "done"]
+    (note,) = [text for text in notes if "stood still" in text]
+    assert note.startswith("the training of run 1 is not this process's any more: ")
 
 
 @pytest.mark.parametrize(

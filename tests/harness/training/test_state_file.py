@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.events import EpochDone, Event
 from harness.methods.sat import SAT
 from harness.networks.smallcnn import SmallCNN
+from harness.training import state_file
 from harness.training.checkpoints import TrainingState
 from harness.training.loop import Trainer
 from harness.training.state_file import STATE_BEFORE, STATE_FILE, DamagedState, read_state, write_state
@@ -109,6 +110,17 @@ def test_a_state_of_an_older_version_has_no_checksum_and_is_read(tmp_path: Path,
     (tmp_path / STATE_FILE).write_bytes(read_state(tmp_path / STATE_FILE))
     (tmp_path / STATE_BEFORE).unlink()
     assert fit(tmp_path) == whole
+
+
+def test_the_last_question_before_the_files_move_is_whether_they_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the newest state takes seconds if it is large: a lease may end meanwhile."""
+    asked: list[str] = []
+    write_state(tmp_path, b"first")
+    monkeypatch.setattr(state_file, "read_state", lambda _file: asked.append("read"))
+    write_state(tmp_path, b"second", lambda: asked.append("may I"))
+    assert asked == ["read", "may I"]
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
