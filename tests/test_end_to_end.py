@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
-import signal
-import sqlite3
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +16,6 @@ from harness.planning.assessment import with_attacks
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
 from tests.place import HARNESS, Place, make_place
-
-PATIENCE_S = 120.0
 
 
 @pytest.fixture
@@ -149,90 +142,8 @@ def test_a_fresh_start_with_another_number_of_workers_gives_the_same_bits(base: 
     assert printed == base.printed | {"runs": [again.id]}
 
 
-@pytest.mark.slow
-def test_two_equal_commands_at_once_leave_what_one_leaves(base: Base, tmp_path: Path) -> None:
-    place = make_place(tmp_path)
-    options = ("--epochs", "2", "--seeds", "2", "--workers", "1")
-    with place.started(*options) as one, place.started(*options) as other:
-        printed = [process.communicate(timeout=PATIENCE_S) for process in (one, other)]
-        assert (one.returncode, other.returncode) == (0, 0), printed
-    assert [json.loads(out) for out, _ in printed] == [base.printed, base.printed]
-    ((run,), (expected,)) = (where.runs() for where in (place, base.place))
-    assert place.verdicts(run) == base.place.verdicts(expected)
-    assert [c.sha256 for c in run.checkpoints] == [c.sha256 for c in expected.checkpoints]
-    assert all(e.blocks == ((0, 25), (25, 25), (50, 10)) for c in run.checkpoints for e in c.evaluations)
-    assert "also" not in run.provenance  # both were here
-
-
 def test_a_setting_that_is_set_to_what_it_is_changes_nothing(base: Base, tmp_path: Path) -> None:
     assert base.copy(tmp_path).run("--epochs", "2", "--seeds", "2", "--set", "cw.kappa=50") == base.printed
-
-
-def wait_for_epoch(place: Place, epoch: int) -> None:
-    """Wait until the store has that epoch of the first run."""
-    ends = time.monotonic() + PATIENCE_S
-    file = place.folder / "leaderboard.db"
-    while time.monotonic() < ends:
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as c,
-        ):
-            if c.execute("SELECT count(*) FROM epochs").fetchone()[0] >= epoch:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"no epoch {epoch} after {PATIENCE_S} s")
-
-
-def wait_for_the_end_of_group(group: int) -> None:
-    ends = time.monotonic() + 20
-    while time.monotonic() < ends:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    raise AssertionError("workers outlive the command that started them")
-
-
-def test_a_training_that_is_killed_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    epochs = 10
-    options = ["--epochs", str(epochs), "--seeds", "1"]
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-    whole, killed = (make_place(tmp_path / name) for name in ("whole", "killed"))
-    with killed.started(*options) as process:
-        wait_for_epoch(killed, 2)
-        os.kill(process.pid, signal.SIGKILL)  # the command alone: its workers must notice
-        process.wait()
-        wait_for_the_end_of_group(process.pid)
-    (run,) = killed.runs()
-    assert (run.status, run.checkpoint("last")) == ("running", None)
-    assert 2 <= len(run.epochs) < epochs
-
-    found, expected = killed.run(*options), whole.run(*options)
-    ((one,), (other,)) = (place.runs() for place in (whole, killed))
-    assert (other.id, other.attempt, other.status) == (run.id, 1, "done")
-    assert [c.sha256 for c in other.checkpoints] == [c.sha256 for c in one.checkpoints]
-    for place, record in ((whole, one), (killed, other)):
-        file = place.folder / "runs" / record.folder / "last.safetensors"
-        assert hashlib.sha256(file.read_bytes()).hexdigest() == one.checkpoints[1].sha256
-    durations = {"duration_s": 0.0}
-    assert [asdict(e) | durations for e in other.epochs] == [asdict(e) | durations for e in one.epochs]
-    assert killed.verdicts(other) == whole.verdicts(one)
-    assert found["metrics"] == expected["metrics"]
-    log = (killed.folder / "runs" / other.folder / "log.txt").read_text()
-    assert log.count("resume after epoch") == 1
-
-
-def test_an_interrupt_says_that_what_was_done_is_kept(place: Place) -> None:
-    with place.started("--epochs", "500") as process:
-        wait_for_epoch(place, 1)
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
-        out, told = process.communicate(timeout=PATIENCE_S)
-        assert (process.returncode, out) == (130, "")
-        assert "Traceback" not in told
-        wait_for_the_end_of_group(process.pid)
-        assert told.splitlines()[-1].startswith("harness: stopped; what was done is kept")
 
 
 def test_autoattack_by_the_protocol_of_the_digits(place: Place) -> None:

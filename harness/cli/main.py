@@ -34,7 +34,7 @@ from harness.cli import (
     upload,
 )
 from harness.cli.options import Command, Group
-from harness.cli.signals import stopped
+from harness.cli.signals import ending, interrupted_by_signal, stopped
 from harness.cli.system_errors import end_output, print_error, system_error_line
 from harness.errors import HarnessError, Stopped, visible
 from harness.locations import HIDDEN, without_secrets_in
@@ -147,8 +147,9 @@ def main() -> None:
     So is what the machine refuses, such as a full disk. An output whose reader has ended ends the command quietly.
     """
     try:
-        code = app(prog_name=PROGRAM, standalone_mode=False)
-        end_output()
+        with ending():
+            code = app(prog_name=PROGRAM, standalone_mode=False)
+            end_output()
     except Stopped:
         code, told = stopped()
         print_error(f"harness: {told}")
@@ -167,5 +168,8 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED  # newer typer returns this code itself
     if code == INTERRUPTED:
-        print_error("harness: stopped; what was done is kept: run the same command to go on from there")
+        told = "stopped; what was done is kept: run the same command to go on from there"
+        if interrupted_by_signal():
+            code, told = stopped()
+        print_error(f"harness: {told}")
     sys.exit(code if isinstance(code, int) else 0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 NAMES = ("SIGTERM", "SIGHUP", "SIGUSR1")
@@ -17,39 +18,78 @@ SAME_S = 1.0  # a hangup comes from the terminal and from the shell, and systemd
 def stoppable() -> Iterator[None]:
     """Inside, the first of these signals asks the work to stop after its step or block; a later one ends at once.
 
-    What comes within a second of the first is the same request. A signal that is ignored stays ignored: whoever types
-    ``nohup harness run`` wants the work to go on when the terminal is closed.
+    What comes within a second of the first is the same request, unless it is a second SIGTERM. A signal that is ignored
+    stays ignored: whoever types ``nohup harness run`` wants the work to go on when the terminal is closed.
 
     Raises:
         Stopped: by the work, which says nothing of the signal; see ``stopped``.
     """
-    from harness.runtime.stopping import ask_to_stop, take_back_stop
+    from harness.runtime.stopping import ask_to_stop
 
-    asked_s: list[float] = []
+    heard: list[int] = []
+    first_s = 0.0
 
     def hear(number: int, _frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if asked_s:
-            if time.monotonic() - asked_s[0] > SAME_S:
-                signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)
+        nonlocal first_s
+        again = number == signal.SIGTERM and number in heard
+        if heard and (again or time.monotonic() - first_s > SAME_S):
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        heard.append(number)
+        if len(heard) > 1:
             return
-        asked_s.append(time.monotonic())
+        first_s, name = time.monotonic(), signal.Signals(number).name
         ask_to_stop(name)
         text = f"harness: {name}: the step or block at work ends, then its state is saved; again ends at once\n"
         with contextlib.suppress(OSError):  # the terminal may be gone, which is why the signal came
             os.write(2, text.encode())  # not print: the handler may interrupt another print
 
+    # a request stays that came before: Python drops an exception that a handler raises within a destructor
+    with _heard_by(hear):
+        yield
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """Inside, each of these signals ends the command as Ctrl-C does: where no work goes on whose state could be saved.
+
+    Raises:
+        KeyboardInterrupt: such a signal came; ``stopped`` says which.
+    """
+    from harness.runtime.stopping import ask_to_stop, take_back_stop
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second one ends at once
+        ask_to_stop(signal.Signals(number).name)
+        raise KeyboardInterrupt
+
     take_back_stop()
-    known = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    with _heard_by(hear):
+        yield
+
+
+@contextlib.contextmanager
+def _heard_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Inside, a handler has these signals, but for those that are ignored, as ``nohup`` has SIGHUP ignored."""
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
+        numbers = []
     # None: a handler that is not Python's, which could not be put back
-    heard = [number for number in known if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-    before = {number: signal.signal(number, hear) for number in heard}
+    before = {number: found for number in numbers if (found := signal.getsignal(number)) not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, found in before.items():
+            signal.signal(number, found)
+
+
+def interrupted_by_signal() -> bool:
+    """Whether one of these signals, and not Ctrl-C, ended the command."""
+    from harness.runtime.stopping import asked_by
+
+    return asked_by() in NAMES
 
 
 def stopped() -> tuple[int, str]:

@@ -1,0 +1,129 @@
+"""A command that dies, and the same command again: what both leave is what one leaves that nothing stopped."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.dying.left import left
+from tests.dying.sitecustomize import KINDS, VARIABLE
+from tests.dying.started import Started, Starter
+from tests.place import make_place
+
+TRAIN = (
+    "run sat --dataset digits --arch smallcnn --set width=4 --set train.steps=1 --protocol mine.toml --epochs 3"
+    " --limit 40 --seeds 1 --no-checks --json"
+)
+JOBS = {
+    "plain": f"{TRAIN} --workers 1",
+    "wrapped": f"{TRAIN} --workers 1 --wrap awp --wrap ema --state-every 0.001",
+    "autoattack": f"{TRAIN} --workers 1 --attacks natural,autoattack --limit 6 --epochs 1",
+    "workers": f"{TRAIN} --workers 2 --train-seeds 2 --epochs 2",
+    "checks": TRAIN.replace("--no-checks", "--checks --workers 1 --epochs 2"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that may die, where it runs, and what it leaves if nothing stops it."""
+
+    starter: Starter
+    command: tuple[str, ...]
+    whole: Any
+    took_s: float
+    folder: Path  # where copies of the place go
+    before: Path  # the place as it is before the command
+
+    def place(self) -> Path:
+        """A fresh place."""
+        made = self.folder / f"{random.SystemRandom().getrandbits(40):x}"
+        shutil.copytree(self.before, made)
+        return made
+
+    def again(self, place: Path) -> Any:
+        """What is left after the same command, to its end."""
+        return left(place, self.starter.run(place, *self.command).out)
+
+    def goes_on(self, place: Path) -> None:
+        """The same command leaves what one leaves that nothing stopped; then the place is removed."""
+        found = self.again(place)
+        assert found == self.whole, (place, self.command)
+        shutil.rmtree(place)
+
+
+def job(starter: Starter, folder: Path, command: str, prepare: Callable[[Path], None] = lambda _: None) -> Job:
+    """Run a command once, uninterrupted, in a folder of its own.
+
+    Args:
+        prepare: makes what must be there before.
+    """
+    (folder / "before").mkdir(parents=True)
+    make_place(folder / "before")
+    prepare(folder / "before")
+    shutil.copytree(folder / "before", folder / "whole")
+    starter.ready()
+    started = time.monotonic()
+    ended = starter.run(folder / "whole", *command.split())
+    took_s = time.monotonic() - started
+    whole = left(folder / "whole", ended.out)
+    return Job(starter, tuple(command.split()), whole, took_s, folder, folder / "before")
+
+
+def die_at(job: Job, point: str) -> bool:
+    """Die at a point, such as ``rename:3:after``; whether the command came there. A worker's death ends the parent."""
+    place = job.place()
+    died = job.starter.run(place, *job.command, more={VARIABLE: point}, code=None)
+    code = died.ended()
+    assert code in (0, -signal.SIGKILL, 2), (point, code, died.err)
+    assert code != 2 or "exit code -9" in died.err, (point, died.err)
+    if code == 0:
+        assert left(place, died.out) == job.whole, point
+        shutil.rmtree(place)
+        return False
+    job.goes_on(place)
+    return True
+
+
+def points(kinds: tuple[str, ...] = KINDS) -> Iterator[Iterator[str]]:
+    """For each kind of call its points, without an end: the first that is not reached is the last to try."""
+    for kind in kinds:
+        yield (f"{kind}:{n}{when}" for n in range(1, 10_000) for when in ("", ":after"))
+
+
+def die_at_random(job: Job, draws: random.Random, *, times: int = 1) -> int:
+    """Be killed at a random moment, so many times in a row; how often the command was at work then.
+
+    Each later one goes on from what the one before left.
+    """
+    place, killed = job.place(), 0
+    for _ in range(times):
+        started = job.starter.start(place, *job.command)
+        time.sleep(draws.uniform(0.02, job.took_s))
+        killed += started.ended() is None
+        _kill(started, group=draws.random() < 0.5)
+    job.goes_on(place)
+    return killed
+
+
+def _kill(started: Started, *, group: bool) -> None:
+    """Kill the command with its workers, or alone: then these must end by themselves."""
+    workers = started.children()
+    started.send(signal.SIGKILL, group=group)
+    started.wait()
+    end = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}/cmdline").exists() and _alive(pid) for pid in workers):
+        assert time.monotonic() < end, "a worker outlives the command that started it"
+        time.sleep(0.02)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
