@@ -16,7 +16,6 @@ from harness.leaderboard.cells import (
     titles,
     wilson_text,
 )
-from harness.leaderboard.columns import VerdictsById
 from harness.leaderboard.legend import legend
 from harness.leaderboard.pairs import common_seeds, network_pairs, over_training_seeds, robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
@@ -25,6 +24,7 @@ from harness.statistics.figures import t_interval
 from harness.statistics.paired import bootstrap_difference, cross
 from harness.store.records import RunRecord
 from harness.store.store import Store
+from harness.store.verdicts import VerdictsById
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"

@@ -10,7 +10,15 @@ from harness.api.filters import NAMES
 from harness.leaderboard.contestants import Contestant, Trained, contestants, trained_by
 from harness.plugin.ball import LINF
 from harness.reference import ReportedFigure
-from harness.store.records import Curve, DatasetRecord, EvaluationRecord, ExaminationRecord, ModelRecord, RunRecord
+from harness.store.records import (
+    CheckpointRecord,
+    Curve,
+    DatasetRecord,
+    EvaluationRecord,
+    ExaminationRecord,
+    ModelRecord,
+    RunRecord,
+)
 from harness.store.run_state import RunState
 
 Row = dict[str, Any]
@@ -67,28 +75,28 @@ def model_rows(models: Iterable[ModelRecord]) -> Iterator[Row]:
         }
 
 
-def networks_of(runs: Sequence[RunRecord], models: Sequence[ModelRecord]) -> Iterator[tuple[Contestant, Row]]:
-    """Each checkpoint of each run, and each model, with the columns that say which network it is."""
+def networks_of(runs: Sequence[RunRecord], models: Sequence[ModelRecord]) -> Iterator[tuple[CheckpointRecord, Row]]:
+    """Each checkpoint of each run, and of each model, with the columns that say which network it is."""
     counts = current(runs)
     for run in runs:
-        for network in contestants([run]):
-            yield network, of_run(run, counts) | _of_checkpoint(network)
-    for network in contestants([], models):
-        yield network, _of_network(network, network.dataset) | _of_checkpoint(network)
+        for network, checkpoint in zip(contestants([run]), run.checkpoints, strict=True):
+            yield checkpoint, of_run(run, counts) | _of_checkpoint(network)
+    for network, model in zip(contestants([], models), models, strict=True):
+        yield model.checkpoint, _of_network(network, network.dataset) | _of_checkpoint(network)
 
 
 def evaluation_rows(runs: Sequence[RunRecord], models: Sequence[ModelRecord]) -> Iterator[Row]:
     """Each evaluation of each checkpoint; of each repeated evaluation, the newest attempt."""
-    for network, known in networks_of(runs, models):
-        for evaluation in network.checkpoint.evaluations:
+    for checkpoint, known in networks_of(runs, models):
+        for evaluation in checkpoint.evaluations:
             yield known | _of_evaluation(evaluation)
 
 
 def finding_rows(runs: Sequence[RunRecord], models: Sequence[ModelRecord]) -> Iterator[Row]:
     """Each finding of each checkpoint; of examinations that differ in the edition of the checks alone, the newest."""
-    for network, known in networks_of(runs, models):
+    for checkpoint, known in networks_of(runs, models):
         newest: dict[str, ExaminationRecord] = {}
-        for examination in sorted(network.checkpoint.examinations, key=lambda e: e.created_utc):
+        for examination in sorted(checkpoint.examinations, key=lambda e: e.created_utc):
             scope = {key: value for key, value in examination.settings.items() if key != "edition"}
             newest[repr(sorted(scope.items()))] = examination
         for examination in newest.values():

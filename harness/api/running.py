@@ -99,8 +99,8 @@ def conduct_runs(planned: PlannedRuns, place: Workplace, listen: Report) -> Cond
     summary = conduct(planned.missing, place, listen)
     store = Store.read(place.db)
     chosen = list(_boards_of(planned.jobs, summary.run_ids, store))
+    source = origin(_evaluations(chosen, summary.run_ids, store), summary.attacked)
     store.close()
-    source = origin(_evaluations(chosen, summary.run_ids), summary.attacked)
     return Conducted(chosen, summary, source, time.perf_counter() - planned.started)
 
 
@@ -167,9 +167,10 @@ def times_of(summary: Summary, total_s: float) -> dict[str, float]:
     return shares | {"the rest": total_s - sum(shares.values())}
 
 
-def _evaluations(chosen: Iterable[Board], runs: Collection[int]) -> Iterator[EvaluationRecord]:
+def _evaluations(chosen: Iterable[Board], runs: Collection[int], store: Store) -> Iterator[EvaluationRecord]:
     """The evaluations behind the figures of some runs."""
+    held = {e.id: e for number in runs for c in store.run(number).checkpoints for e in c.evaluations}
     for board in chosen:
         for network in (network for row in board.rows for network in row.networks if network.number in runs):
             for attack in board.attacks:
-                yield from board.column(attack).evaluations(network)[attack]
+                yield from (held[e.id] for e in board.column(attack).evaluations(network)[attack])

@@ -36,7 +36,7 @@ from harness.cli import (
 from harness.cli.options import Command, Group
 from harness.cli.signals import ending, interrupted_by_signal, stopped
 from harness.cli.system_errors import end_output, print_error, system_error_line
-from harness.errors import HarnessError, Stopped, visible
+from harness.errors import HarnessError, Stopped, TrainingStopped, visible
 from harness.locations import HIDDEN, without_secrets_in
 
 # The base of usage errors: in click, which older typer imports, or in the copy that newer typer carries.
@@ -150,7 +150,9 @@ def main() -> None:
         with ending():
             code = app(prog_name=PROGRAM, standalone_mode=False)
             end_output()
-    except Stopped:
+    except Stopped as error:
+        if isinstance(error, TrainingStopped):
+            print_error(f"harness: {visible(str(error))}")
         code, told = stopped()
         print_error(f"harness: {told}")
     except (HarnessError, UsageError) as error:

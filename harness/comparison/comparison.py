@@ -10,7 +10,7 @@ from harness.comparison.labels import Labels
 from harness.comparison.matching import Pair, common_column
 from harness.comparison.naming import Entrant
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
-from harness.leaderboard.columns import WORST_CASE, Column, Shared, VerdictsById
+from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, over_training_seeds, robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
@@ -18,6 +18,7 @@ from harness.plugin.images import Images
 from harness.statistics.figures import Interval
 from harness.statistics.paired import Crossed, PairedT, bootstrap_difference, cross, cross_by_class, holm, mcnemar
 from harness.store.store import Store
+from harness.store.verdicts import VerdictsById
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from harness.errors import HarnessError
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import network_pairs
-from harness.store.records import EvaluationRecord, ProtocolRecord
+from harness.store.records import ProtocolRecord
+from harness.store.standing import Evaluated
 from harness.store.store import Store
 
 Pair = tuple[Contestant, Contestant]
@@ -108,5 +109,5 @@ def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack
     return f"{between}attack seeds {seeds[0]} and {seeds[1]}; {rule}"
 
 
-def _complete(networks: Iterable[Contestant]) -> list[EvaluationRecord]:
+def _complete(networks: Iterable[Contestant]) -> list[Evaluated]:
     return [e for network in networks for e in network.checkpoint.evaluations if e.complete]

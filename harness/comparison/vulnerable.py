@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.leaderboard.columns import Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.statistics.agreement import SHARE, Agreement, agreement
-from harness.store.records import EvaluationRecord
+from harness.store.standing import Evaluated
 from harness.store.store import Store
 
 
@@ -82,7 +82,7 @@ def _seeds(store: Store, shared: Shared, share: float, names: tuple[str, str]) -
     return tuple(SeedAgreement(seed, one, other, agreement(one, other, share)) for seed, one, other in sides)
 
 
-def _vulnerabilities(store: Store, evaluation: EvaluationRecord, name: str) -> list[float]:
+def _vulnerabilities(store: Store, evaluation: Evaluated, name: str) -> list[float]:
     margins = store.margins(evaluation.id)
     if margins is None:
         raise HarnessError(

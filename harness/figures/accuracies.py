@@ -10,9 +10,10 @@ from harness.errors import visible
 from harness.figures.marks import Marks, Value, number
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import MADE_ELSEWHERE, full_name, range_text
-from harness.leaderboard.columns import TITLES, WORST_CASE, VerdictsById
+from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.legend import ELSEWHERE
 from harness.statistics.figures import t_interval, wilson
+from harness.store.verdicts import VerdictsById
 
 TRAINING_SEEDS, TEST_IMAGES = "training seeds", "test images"
 

@@ -24,12 +24,13 @@ from harness.figures.recorded_epochs import RECORDED, draw_recorded, recorded_ac
 from harness.figures.style import COLUMN, INK, QUIET, SMALL, TEXT, look_of
 from harness.identity import canonical_json
 from harness.leaderboard.board import Board, Row
-from harness.leaderboard.columns import TITLES, Column, Shared, VerdictsById
+from harness.leaderboard.columns import TITLES, Column, Shared
 from harness.leaderboard.contestants import Contestant, Trained
 from harness.leaderboard.pairs import network_pairs
 from harness.leaderboard.ranking import read_verdicts
 from harness.statistics.paired import paired_t
 from harness.statistics.resampled import bootstrap_change
+from harness.store.verdicts import VerdictsById
 
 EARLY, LAST, CHANGE = "early", "last", "change"
 RECORD = (

@@ -18,7 +18,7 @@ from harness.leaderboard.cells import full_name
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.radii import RadiusCurve, radius_curves
 from harness.plugin.ball import LINF
-from harness.store.records import EvaluationRecord
+from harness.store.standing import Evaluated
 
 FEWEST = 2  # radii above 0 that make a curve
 NAMES_WITHIN = 6  # names of rows that have room between the lines
@@ -90,7 +90,7 @@ def _most_followed(board: Board, attacks: Sequence[str]) -> str | None:
     return max(place, key=lambda attack: (attacks.count(attack), place[attack]), default=None)
 
 
-def _of_board(board: Board, evaluation: EvaluationRecord) -> bool:
+def _of_board(board: Board, evaluation: Evaluated) -> bool:
     return board.attacks.get(evaluation.attack) == evaluation.settings_sha256
 
 

@@ -13,11 +13,12 @@ from harness.figures.plot import Canvas, Plot
 from harness.figures.style import COLUMN, TEXT, look_of
 from harness.leaderboard.board import Board
 from harness.leaderboard.cells import full_name
-from harness.leaderboard.columns import TITLES, Column, VerdictsById
+from harness.leaderboard.columns import TITLES, Column
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.ranking import read_verdicts
 from harness.statistics.paired import robust_under_every
 from harness.statistics.resampled import rank_intervals
+from harness.store.verdicts import VerdictsById
 
 FEWEST_ROWS = 2
 

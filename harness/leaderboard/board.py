@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from harness.errors import SettingError
+from harness.errors import SettingError, visible
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
 from harness.leaderboard.pairs import Decision
@@ -34,12 +35,15 @@ def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | No
         None where no network was examined in this scope, or where no flag was raised but a network is still to be
         examined.
     """
-    examined = [found for n in networks if (found := n.checkpoint.findings(scope))]
+    examined = [(n, found) for n in networks if (found := n.checkpoint.raised(scope)) is not None]
     if not examined:
         return None
+    order = dict.fromkeys(finding.check for _, findings in examined for finding in findings)
+    if len(order) > 1:  # one check has no order
+        order = dict.fromkeys(check for n, _ in examined for check in n.checkpoint.checks(scope))
     raised = []
-    for check in dict.fromkeys(finding.check for findings in examined for finding in findings):
-        hits = [f for findings in examined for f in findings if (f.check, f.status) == (check, "flagged")]
+    for check in order:
+        hits = [finding for _, findings in examined for finding in findings if finding.check == check]
         if hits:
             raised.append(Flag(hits[0].mark, check, len(hits), len(examined), hits[0].reason))
     return tuple(raised) if raised or len(examined) == len(networks) else None
@@ -136,15 +140,26 @@ class Board:
         """All rows that were ranked, whether they are shown or not."""
         return self.ranking or self.rows
 
-    @property
+    @cached_property
     def filled(self) -> tuple[str, ...]:
         """The columns that have a figure in a row that is shown; tables leave out the others."""
         return tuple(column for column in self.columns if any(row.value(column) is not None for row in self.rows))
 
-    @property
+    @cached_property
     def by_seed(self) -> bool:
         """Whether a row stands for the network of one training seed."""
         return any(row.train_seed is not None for row in self.rows)
+
+    @cached_property
+    def examined(self) -> bool:
+        """Whether checks of rigour were made on any row that is shown."""
+        return any(row.flags is not None for row in self.rows)
+
+    @cached_property
+    def differs(self) -> tuple[bool, bool]:
+        """Whether the rows that were ranked differ in their network, and in their checkpoint, as tables name these."""
+        networks, checkpoints = {row.arch_label for row in self.ranked}, {row.checkpoint for row in self.ranked}
+        return len(set(map(visible, networks))) > 1, len(set(map(visible, checkpoints))) > 1
 
     @property
     def examples(self) -> int | None:
@@ -215,9 +230,9 @@ class Selection:
     def _fingerprint_of(self, board: Board) -> bool:
         return any(known.startswith(str(self.protocol)) for known in (board.fingerprint, *board.aliases))
 
-    def competes(self, row: Row) -> bool:
-        """Whether the row is ranked."""
-        return self.network in (None, row.network) and self.checkpoint in (None, row.checkpoint)
+    def competes(self, network: str, checkpoint: str) -> bool:
+        """Whether a row of that network and checkpoint is ranked."""
+        return self.network in (None, network) and self.checkpoint in (None, checkpoint)
 
     def shows(self, row: Row) -> bool:
         """Whether to show the row, if it is ranked."""

@@ -124,7 +124,7 @@ def _seed(board: Board) -> list[str]:
 
 def _flags(board: Board) -> list[str]:
     """``["flags"]`` where checks of rigour were made on any row, else an empty list."""
-    return ["flags"] if any(row.flags is not None for row in board.rows) else []
+    return ["flags"] if board.examined else []
 
 
 def name_text(row: Row) -> str:
@@ -134,8 +134,8 @@ def name_text(row: Row) -> str:
 
 def full_name(board: Board, row: Row) -> str:
     """The row's name, with its network, checkpoint, and training seed where the rows of the board differ in these."""
-    told = [(visible(r.arch_label), visible(r.checkpoint)) for r in (row, *board.ranked)]
-    apart = [own for own, *others in zip(*told, strict=True) if len({own, *others}) > 1]
+    own = (visible(row.arch_label), visible(row.checkpoint))
+    apart = [name for name, differs in zip(own, board.differs, strict=True) if differs]
     apart += [] if row.train_seed is None else [f"training seed {row.train_seed}"]
     return name_text(row) + (f" ({', '.join(apart)})" if apart else "")
 

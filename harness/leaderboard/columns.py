@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter
 
 from harness.leaderboard.contestants import Contestant
 from harness.plugin.images import Images
 from harness.statistics.paired import robust_under_every
-from harness.store.records import EvaluationRecord
+from harness.store.standing import Evaluated
+from harness.store.verdicts import Bits, VerdictsById
 
 WORST_CASE = "worst_case"
 TITLES = {WORST_CASE: "worst case"}
 
-VerdictsById = Mapping[int, bytes]
-"""Evaluation's number -> one byte a test image: 1 where the network is right under the attack, else 0."""
-
-Shared = Sequence[tuple[EvaluationRecord, EvaluationRecord]]
+Shared = Sequence[tuple[Evaluated, Evaluated]]
 """Evaluations of two networks, paired: both of a pair have the same attack and the same attack seed."""
+
+
+def right_under_every(verdicts: VerdictsById, evaluations: Sequence[int]) -> int:
+    """How many images are right under every one of these evaluations."""
+    if isinstance(verdicts, Bits):
+        return verdicts.together(evaluations).bit_count()
+    return robust_under_every([verdicts[number] for number in evaluations]).count(1)
 
 
 @dataclass(frozen=True)
@@ -28,31 +34,39 @@ class Column:
     name: str
     attacks: Mapping[str, str]  # attack -> SHA-256 of its settings; for the worst case all attacks of the protocol
     images: Images
+    _held: dict[int, tuple[Contestant, dict[str, list[Evaluated]]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # what ``evaluations`` found, by the network's ``id``: rows are compared in pairs, and ask again and again
 
     @property
     def examples(self) -> int:
         """How many test images are attacked."""
         return self.images.count
 
-    def evaluations(self, network: Contestant) -> dict[str, list[EvaluationRecord]]:
+    def evaluations(self, network: Contestant) -> dict[str, list[Evaluated]]:
         """Each attack's complete evaluations, in the order of their attack seeds."""
-        complete = [e for e in network.checkpoint.evaluations if e.complete and e.images == self.images]
-        complete.sort(key=lambda e: e.seed)
-        return {
-            attack: [e for e in complete if (e.attack, e.settings_sha256) == (attack, sha256)]
-            for attack, sha256 in self.attacks.items()
-        }
+        known, found = self._held.get(id(network), (None, {}))
+        if known is not network:
+            count, sample = self.images.count, self.images.sample
+            complete = [e for e in network.checkpoint.evaluations if e.complete and e.examples == count]
+            complete = sorted((e for e in complete if e.sample == sample), key=attrgetter("seed"))
+            found = {
+                attack: [e for e in complete if e.attack == attack and e.settings_sha256 == sha256]
+                for attack, sha256 in self.attacks.items()
+            }
+            self._held[id(network)] = network, found
+        return found
 
-    def figure(self, evaluations: Sequence[EvaluationRecord], verdicts: VerdictsById) -> float:
+    def figure(self, evaluations: Sequence[Evaluated], verdicts: VerdictsById) -> float:
         """The median over attack seeds; for the worst case, the share of images right under every evaluation. Percent.
 
         Each attack or seed more can only lower the worst case: compare worst cases of equally many evaluations alone.
         """
         if self.name != WORST_CASE:
             return statistics.median(e.percent for e in evaluations)
-        return 100 * robust_under_every([verdicts[e.id] for e in evaluations]).count(1) / self.examples
+        return 100 * right_under_every(verdicts, [e.id for e in evaluations]) / self.examples
 
-    def right(self, evaluations: Sequence[EvaluationRecord], verdicts: VerdictsById) -> list[bytes]:
+    def right(self, evaluations: Sequence[Evaluated], verdicts: VerdictsById) -> list[bytes]:
         """The verdicts for each attack seed; for the worst case those under every evaluation at once."""
         held = [verdicts[e.id] for e in evaluations]
         return [robust_under_every(held)] if self.name == WORST_CASE else held

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.identity import canonical_json
 from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, RunRecord
+from harness.store.standing import ModelStanding, RunStanding, CheckpointStanding
 
 _CODE = re.compile(r"@([0-9a-f]{8}|version \d+)")
 
@@ -59,7 +60,7 @@ class Contestant(Trained):
 
     kin: str
     dataset: DatasetRecord
-    checkpoint: CheckpointRecord
+    checkpoint: CheckpointRecord | CheckpointStanding
     number: int | None = None
     train_seed: int | None = None
     training_sha256: str | None = None
@@ -76,7 +77,7 @@ def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
     return list({run.identity: run for run in runs if run.status == "done"}.values())
 
 
-def trained_by(run: RunRecord) -> Trained:
+def trained_by(run: RunRecord | RunStanding) -> Trained:
     """What a run trained, and how."""
     return Trained(
         method=run.method,
@@ -88,18 +89,21 @@ def trained_by(run: RunRecord) -> Trained:
     )
 
 
-def kin_of(run: RunRecord) -> list[Any]:
+def kin_of(run: RunRecord | RunStanding) -> list[Any]:
     """What runs share that differ in nothing but the training seed, of one data set and training protocol."""
     return [run.method, run.method_settings, run.wrappers, run.network, run.network_settings, run.code]
 
 
-def contestants(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> Iterator[Contestant]:
+def contestants(
+    runs: Iterable[RunRecord | RunStanding], models: Iterable[ModelRecord | ModelStanding] = ()
+) -> Iterator[Contestant]:
     """Every checkpoint of the runs, then every model from elsewhere."""
     for run in runs:
+        shared, kin = vars(trained_by(run)), canonical_json(kin_of(run))
         for checkpoint in run.checkpoints:
             yield Contestant(
-                **vars(trained_by(run)),
-                kin=canonical_json([*kin_of(run), checkpoint.name, checkpoint.epoch]),
+                **shared,
+                kin=f"{kin[:-1]},{canonical_json([checkpoint.name, checkpoint.epoch])[1:]}",  # one list
                 number=run.id,
                 train_seed=run.train_seed,
                 dataset=run.dataset,

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.leaderboard.columns import Column, Shared, VerdictsById
+from harness.leaderboard.columns import Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.statistics.figures import Interval
 from harness.statistics.paired import ALPHA, PairedT, cross, holm, mcnemar, paired_t, robust_under_every
+from harness.store.verdicts import VerdictsById
 
 PAIRED_T: Literal["paired t"] = "paired t"
 MCNEMAR: Literal["McNemar"] = "McNemar"

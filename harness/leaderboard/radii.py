@@ -9,7 +9,7 @@ from typing import Any
 from harness.identity import canonical_json
 from harness.plugin.ball import LINF
 from harness.plugin.images import Images
-from harness.store.records import EvaluationRecord
+from harness.store.standing import Evaluated
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class RadiusCurve:
     norm: str
     images: Images
     alike: str
-    points: Mapping[float, Sequence[EvaluationRecord]]
+    points: Mapping[float, Sequence[Evaluated]]
 
 
-def radius_curves(evaluations: Sequence[EvaluationRecord]) -> Iterator[RadiusCurve]:
+def radius_curves(evaluations: Sequence[Evaluated]) -> Iterator[RadiusCurve]:
     """The curves of one network: for each attack that was made at several radii with settings alike otherwise.
 
     A step size that grows with the radius is alike. Natural accuracy on the same images is the point at 0.
     """
-    found: dict[tuple[str, Images, str], dict[float, list[EvaluationRecord]]] = {}
+    found: dict[tuple[str, Images, str], dict[float, list[Evaluated]]] = {}
     for e in evaluations:
         if e.complete and "epsilon" in e.settings:
             radius = float(e.settings["epsilon"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
@@ -9,16 +10,21 @@ from dataclasses import fields, replace
 from harness.errors import UnknownName
 from harness.identity import canonical_json, digest
 from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection, flags
-from harness.leaderboard.columns import WORST_CASE, VerdictsById
-from harness.leaderboard.contestants import Contestant, Trained, contestants, newest
+from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.contestants import Contestant, Trained, contestants
 from harness.leaderboard.pairs import compare_rows, corrected
 from harness.leaderboard.showing import narrowed, shown_of, with_columns
 from harness.plugin.images import Images
 from harness.reference import ReportedFigure, remarks_on
+from harness.runtime.collector import collector_paused
 from harness.statistics.figures import summarise
 from harness.store.records import ProtocolRecord
 from harness.store.scope import Scope
 from harness.store.store import Store
+from harness.store.verdicts import VerdictsById
+
+Kin = Sequence[Contestant]
+"""The networks of one row."""
 
 Place = tuple[str, str, Images]
 """What identifies a board: fingerprint of the protocol, fingerprint of the data set, the test images."""
@@ -33,37 +39,62 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
         UnknownName: no board has the column ``selection.sort``, or one of ``selection.columns``.
     """
     selection = selection or Selection()
-    networks = list(contestants(newest(store.runs()), store.models()))
-    verdicts = read_verdicts(store, networks)
-    everything = _all(store, networks, verdicts)
-    columns = {column for board in everything for column in board.columns}
+    known = [*_measured(store), *((board, ()) for board in _reported(store.reported()))]
+    columns = {column for board, _ in known for column in board.columns}
     for name in (*([] if selection.sort is None else [selection.sort]), *selection.columns):
         if name not in columns:
             raise UnknownName("column", name, columns)
-    chosen = []
-    for board in filter(selection.takes_board, everything):
-        rows = [row for row in board.rows if selection.competes(row)]
+    chosen: list[Board] = []
+    for board, alike in known:
+        if selection.takes_board(board):
+            with collector_paused():
+                chosen += _chosen(store, board, alike, selection)
+    return [board for board in chosen if board.rows and board.columns]
+
+
+def _chosen(store: Store, board: Board, alike: Sequence[Kin], selection: Selection) -> Iterator[Board]:
+    """A board, ranked, with the rows that are to be shown; nothing if none of its rows competes.
+
+    Args:
+        alike: the networks of each row; empty for a board that has its rows already.
+    """
+    within: tuple[tuple[str, str], ...] = ()
+    competing = [kin for kin in alike if selection.competes(kin[0].network, kin[0].checkpoint.name)]
+    verdicts = _bits(store, board, competing)
+    every = len(alike) or len(board.rows)
+    rows = [_row(kin, board, verdicts) for kin in competing]
+    rows += [row for row in board.rows if selection.competes(row.network, row.checkpoint)]
+    if rows:
         attacks = [column for column in board.columns if column != WORST_CASE]
         column = selection.sort if selection.sort in board.columns else attacks[-1]
-        if rows:
-            within = narrowed(selection) if len(rows) < len(board.rows) else ()
-            ranked = replace(board, rows=_ranked(rows, column), ranked_by=column, within=within)
-            done = _with_ties(ranked, verdicts) if board.source == MEASURED else ranked
-            shown = shown_of(replace(done, ranking=done.rows), selection)
-            if selection.by_seed:
-                shown = replace(shown, rows=tuple(_of_each_seed(shown, verdicts)))
-            chosen.append(with_columns(shown, selection.columns))
-    return [board for board in chosen if board.rows and board.columns]
+        within = narrowed(selection) if len(rows) < every else ()
+        ranked = replace(board, rows=_ranked(rows, column), ranked_by=column, within=within)
+        done = _with_ties(ranked, verdicts) if board.source == MEASURED else ranked
+        shown = shown_of(replace(done, ranking=done.rows), selection)
+        if selection.by_seed:
+            shown = replace(shown, rows=tuple(_of_each_seed(shown, verdicts)))
+        yield with_columns(shown, selection.columns)
+
+
+def _measured(store: Store) -> list[tuple[Board, list[Kin]]]:
+    """Every measured board, without its rows, and the networks of each row."""
+    with collector_paused():
+        return list(_without_rows(list(contestants(*store.standings())), store.protocols()))
+
+
+def _bits(store: Store, board: Board, alike: Iterable[Kin]) -> VerdictsById:
+    """The verdicts of the complete evaluations of which the board's figures are made."""
+    if board.source != MEASURED:
+        return {}
+    column = board.column(WORST_CASE)
+    held = (column.evaluations(network) for kin in alike for network in kin)
+    return store.bits_of({e.id for by in held for evaluations in by.values() for e in evaluations})
 
 
 def unranked(store: Store) -> list[Board]:
     """Every board, its rows in no order: what there is to choose from."""
-    networks = list(contestants(newest(store.runs()), store.models()))
-    return _all(store, networks, read_verdicts(store, networks))
-
-
-def _all(store: Store, networks: Sequence[Contestant], verdicts: VerdictsById) -> list[Board]:
-    return [*measured_boards(networks, store.protocols(), verdicts), *_reported(store.reported())]
+    measured = [_with_rows(board, alike, _bits(store, board, alike)) for board, alike in _measured(store)]
+    return [*measured, *_reported(store.reported())]
 
 
 def _of_each_seed(board: Board, verdicts: VerdictsById) -> Iterator[Row]:
@@ -86,8 +117,9 @@ def read_verdicts(store: Store, networks: Iterable[Contestant]) -> VerdictsById:
 def _ranked(rows: Sequence[Row], column: str) -> tuple[Row, ...]:
     """Rows by figure, highest first. Equal figures share a rank; rows without a figure come last and have no rank."""
     values = [row.value(column) for row in rows]
+    ascending = sorted(value for value in values if value is not None)
     ranked = [
-        replace(row, rank=None if value is None else 1 + sum(v is not None and v > value for v in values))
+        replace(row, rank=None if value is None else 1 + len(ascending) - bisect_right(ascending, value))
         for row, value in zip(rows, values, strict=True)
     ]
     return tuple(sorted(ranked, key=lambda row: (row.rank is None, row.rank, row.label)))
@@ -110,6 +142,18 @@ def measured_boards(
     networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord], verdicts: VerdictsById
 ) -> Iterator[Board]:
     """Every board on which one of the networks stands, its rows in no order."""
+    for board, alike in _without_rows(networks, protocols):
+        yield _with_rows(board, alike, verdicts)
+
+
+def _with_rows(board: Board, alike: Iterable[Kin], verdicts: VerdictsById) -> Board:
+    return replace(board, rows=tuple(_row(kin, board, verdicts) for kin in alike))
+
+
+def _without_rows(
+    networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]
+) -> Iterator[tuple[Board, list[Kin]]]:
+    """Every board on which one of the networks stands, and the networks of each of its rows."""
     equal: dict[str, list[ProtocolRecord]] = defaultdict(list)
     for record in protocols:
         equal[canonical_json([record.training_sha256, list(record.attacks.items())])].append(record)
@@ -134,7 +178,7 @@ def measured_boards(
         kin: dict[str, list[Contestant]] = defaultdict(list)
         for network in members:
             kin[network.kin].append(network)
-        yield replace(board, rows=tuple(_row(alike, board, verdicts) for alike in kin.values()))
+        yield board, list(kin.values())
 
 
 def _places(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> dict[Place, list[Contestant]]:
@@ -159,12 +203,17 @@ def _places(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord])
 
 def _eligible(network: Contestant, protocols: Sequence[ProtocolRecord]) -> Iterator[Place]:
     """Where an attack of the protocol was completed; attacks without settings do not count."""
-    evaluations = [e for e in network.checkpoint.evaluations if e.complete]
+    evaluations = [
+        (e.attack, e.settings_sha256, e.examples, e.sample) for e in network.checkpoint.evaluations if e.complete
+    ]
     for protocol in protocols:
         if network.training_sha256 in (None, protocol.training_sha256):
             telling = {name: key for name, key in protocol.attacks.items() if key != _NOTHING} or protocol.attacks
-            attacked = {e.images for e in evaluations if telling.get(e.attack) == e.settings_sha256}
-            yield from ((protocol.fingerprint, network.dataset.fingerprint, images) for images in sorted(attacked))
+            attacked = {
+                (count, sample) for attack, sha256, count, sample in evaluations if telling.get(attack) == sha256
+            }
+            for count, sample in sorted(attacked):
+                yield protocol.fingerprint, network.dataset.fingerprint, Images(count, sample)
 
 
 def _beside(with_runs: set[Place], eligible: Sequence[Place]) -> Iterator[Place]:

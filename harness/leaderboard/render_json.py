@@ -101,5 +101,7 @@ def row_documents(boards: Iterable[Board]) -> Iterator[dict[str, Any]]:
 
 
 def render_json(boards: Iterable[Board]) -> str:
-    """One JSON object, ``{"rows": [...]}``."""
-    return json.dumps({"rows": list(row_documents(boards))}, indent=2)
+    """One JSON object, ``{"rows": [...]}``; a row's document is gone once it is text, since there may be thousands."""
+    rows = [json.dumps(row, indent=2).replace("\n", "\n    ") for row in row_documents(boards)]  # no text has a newline
+    inside = "\n    " + ",\n    ".join(rows) + "\n  " if rows else ""
+    return f'{{\n  "rows": [{inside}]\n}}'

@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.leaderboard.contestants import Contestant, contestants
 from harness.plugin.images import Images
-from harness.store.records import DatasetRecord, EvaluationRecord, ProtocolRecord
+from harness.store.records import DatasetRecord, ProtocolRecord
+from harness.store.standing import Evaluated
 from harness.store.store import Store
 from harness.store.verdicts import NOT_KEPT, Judgements
 
@@ -59,7 +60,7 @@ class Judged:
     """
 
     network: Contestant
-    evaluation: EvaluationRecord
+    evaluation: Evaluated
     kept: Judgements
     images: Sequence[int] | None
 
@@ -87,7 +88,7 @@ class Judged:
             yield position, image, right, margin if margin == margin else None, known
 
 
-def wanted_evaluations(store: Store, wanted: Wanted) -> Iterator[tuple[Contestant, EvaluationRecord]]:
+def wanted_evaluations(store: Store, wanted: Wanted) -> Iterator[tuple[Contestant, Evaluated]]:
     """The evaluations that are wanted, complete or not; of each repeated evaluation, the newest attempt.
 
     Raises:
@@ -107,9 +108,7 @@ def first_places(_: DatasetRecord, images: Images) -> Sequence[int] | None:
     return range(images.count) if images.sample == "first" else None
 
 
-def read_judged(
-    store: Store, network: Contestant, evaluation: EvaluationRecord, places: Places = first_places
-) -> Judged:
+def read_judged(store: Store, network: Contestant, evaluation: Evaluated, places: Places = first_places) -> Judged:
     """The verdicts of a complete evaluation."""
     assert evaluation.complete  # else an image without a verdict would pass for a wrong one
     kept = store.judgements({evaluation.id: evaluation.examples})
@@ -145,6 +144,6 @@ def _called(protocol: ProtocolRecord, name: str) -> bool:
     return protocol.name == name or protocol.fingerprint.startswith(name)
 
 
-def _has(protocol: ProtocolRecord, network: Contestant, evaluation: EvaluationRecord) -> bool:
+def _has(protocol: ProtocolRecord, network: Contestant, evaluation: Evaluated) -> bool:
     trained_so = network.training_sha256 in (None, protocol.training_sha256)
     return trained_so and protocol.attacks.get(evaluation.attack) == evaluation.settings_sha256

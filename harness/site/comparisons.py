@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from harness.leaderboard.board import MEASURED, Board, Row
-from harness.leaderboard.columns import WORST_CASE, Column, Shared, VerdictsById
+from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import Decision, compare_rows, corrected, network_pairs, robust_sides
 from harness.leaderboard.ranking import read_verdicts
@@ -17,6 +17,7 @@ from harness.statistics.agreement import SHARE, Agreement, most_vulnerable
 from harness.statistics.paired import cross, mcnemar
 from harness.store.records import RunRecord
 from harness.store.store import Store
+from harness.store.verdicts import VerdictsById
 
 Document = dict[str, Any]
 

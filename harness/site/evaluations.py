@@ -15,6 +15,7 @@ from harness.site.packed import compact
 from harness.statistics.figures import plus_minus, summarise, wilson
 from harness.statistics.paired import robust_under_every
 from harness.store.records import CheckpointRecord, EvaluationRecord, ExaminationRecord
+from harness.store.standing import Evaluated
 
 Document = dict[str, Any]
 Verdicts = Mapping[int, bytes]
@@ -140,7 +141,7 @@ def radius_documents(evaluations: Sequence[EvaluationRecord]) -> Iterator[Docume
         }
 
 
-def _point(radius: float, group: Sequence[EvaluationRecord]) -> list[Any]:
+def _point(radius: float, group: Sequence[Evaluated]) -> list[Any]:
     """Radius, its text, the median over attack seeds, and its interval over test images."""
     figure = summarise([[e.percent for e in group]])
     assert figure is not None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 from sqlalchemy import Engine
 
+from harness.leaderboard.contestants import newest
 from harness.reference import ReportedFigure
 from harness.store.records import Curve, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.store import Store
+from harness.store.verdicts import VerdictsById
 
 
 class Snapshot(Store):
@@ -31,6 +33,12 @@ class Snapshot(Store):
 
     def models(self) -> list[ModelRecord]:
         return self._models
+
+    def standings(self) -> tuple[Sequence[RunRecord], Sequence[ModelRecord]]:
+        return newest(self.runs()), self.models()
+
+    def bits_of(self, evaluation_ids: Collection[int]) -> VerdictsById:
+        return self.verdicts_of(evaluation_ids)
 
     def protocols(self) -> list[ProtocolRecord]:
         return self._protocols

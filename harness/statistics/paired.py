@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from harness.identity import digest
-from harness.statistics.figures import LEVEL, Interval, t_interval
+from harness.statistics.figures import LEVEL, Interval, deviation, t_interval
 
 ALPHA = 0.05
 RESAMPLES = 9_999
@@ -160,7 +160,7 @@ def paired_t(first: Sequence[float], second: Sequence[float]) -> PairedT:
     mean, n = statistics.fmean(differences), len(differences)
     if max(differences) - min(differences) < _SAME:
         return PairedT(mean, Interval(mean, mean), 1.0 if abs(mean) < _SAME else None, n)
-    std = statistics.stdev(differences)
+    std = deviation(differences)
     interval = t_interval(mean, std, n)
     assert interval is not None
     from scipy import special

@@ -201,29 +201,30 @@ def run_record(row: RunRow) -> RunRecord:
     epochs = tuple(record_of(epoch, EpochRecord, histograms=(), curve=()) for epoch in row.epochs)
     checkpoints = tuple(checkpoint_record(checkpoint, str(row.id)) for checkpoint in row.checkpoints)
     parts = {"epochs": epochs, "checkpoints": checkpoints, "tags": tuple(row.tags)}
-    return record_of(row, RunRecord, dataset=_dataset(row.dataset, row), **parts)
+    return record_of(row, RunRecord, dataset=dataset_record(row.dataset, "runs", row.id), **parts)
 
 
 def model_record(row: ModelRow) -> ModelRecord:
     """A model from elsewhere with its evaluations and examinations."""
     checkpoint: CheckpointRow | None = row.checkpoint
     if checkpoint is None:
-        raise _lost(row, "checkpoint")
+        raise lost_part("models", row.id, "checkpoint")
     parts = {"checkpoint": checkpoint_record(checkpoint, shlex.quote(row.name)), "tags": tuple(row.tags)}
-    return record_of(row, ModelRecord, dataset=_dataset(row.dataset, row), **parts)
+    return record_of(row, ModelRecord, dataset=dataset_record(row.dataset, "models", row.id), **parts)
 
 
-def _lost(row: RunRow | ModelRow, part: str) -> StoreError:
+def lost_part(table: str, number: int, part: str) -> StoreError:
     """The error for a row that refers to another one, which the database lacks."""
     return StoreError(
-        f"the database is damaged, or another program wrote to it: the row id {row.id} of the table"
-        f" {row.__tablename__} has no {part}; give another --db, or a copy from before"
+        f"the database is damaged, or another program wrote to it: the row id {number} of the table"
+        f" {table} has no {part}; give another --db, or a copy from before"
     )
 
 
-def _dataset(row: DatasetRow | None, owner: RunRow | ModelRow) -> DatasetRecord:
+def dataset_record(row: DatasetRow | None, table: str, number: int) -> DatasetRecord:
+    """The data set of a row of that table; StoreError if the database lacks it."""
     if row is None:
-        raise _lost(owner, "data set")
+        raise lost_part(table, number, "data set")
     return record_of(row, DatasetRecord, class_names=None if row.class_names is None else tuple(row.class_names))
 
 
@@ -236,7 +237,7 @@ def checkpoint_record(row: CheckpointRow, owner: str | None = None) -> Checkpoin
     newest: dict[tuple[object, ...], EvaluationRow] = {}
     for e in sorted(row.evaluations, key=lambda e: e.attempt):
         newest[e.attack, e.settings_sha256, e.seed, e.examples, e.sample] = e
-    evaluations = tuple(_evaluation(e, owner) for e in sorted(newest.values(), key=lambda e: e.id))
+    evaluations = tuple(evaluation_record(e, owner) for e in sorted(newest.values(), key=lambda e: e.id))
     examinations = tuple(_examination(e) for e in row.examinations)
     return record_of(row, CheckpointRecord, evaluations=evaluations, examinations=examinations)
 
@@ -245,7 +246,8 @@ def _examination(row: ExaminationRow) -> ExaminationRecord:
     return record_of(row, ExaminationRecord, findings=tuple(record_of(found, Finding) for found in row.findings))
 
 
-def _evaluation(row: EvaluationRow, owner: str | None) -> EvaluationRecord:
+def evaluation_record(row: EvaluationRow, owner: str | None) -> EvaluationRecord:
+    """An evaluation with the sums over its blocks, and what is wrong with them; ``owner`` as ``checkpoint_record``."""
     counts = (count_problems(block.examples, block.correct, block.verdicts) for block in row.blocks)
     places = place_problems(row.examples, [(block.start, block.examples) for block in row.blocks])
     what = f"evaluation {row.id} ({visible(row.attack)}, seed {row.seed})"

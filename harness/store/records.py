@@ -10,7 +10,7 @@ from harness.errors import StoreError
 from harness.events import EpochRecord, Finding, Histogram, Part
 from harness.plugin.images import Images
 from harness.protocols.run_spec import RunSpec
-from harness.store.scope import EXAMINATION_KINDS, Scope
+from harness.store.scope import Scope, newest_examinations
 
 SPEC_FIELDS = ("method", "method_settings", "network", "network_settings", "training", "train_seed", "code")
 """The fields of a ``RunSpec`` that a run's row has under the same names and in the same form."""
@@ -104,13 +104,17 @@ class CheckpointRecord:
 
     def findings(self, scope: Scope) -> tuple[Finding, ...]:
         """The findings under that scope: of each kind of examination the newest, made by any version of the checks."""
-        found: tuple[Finding, ...] = ()
-        for kind in EXAMINATION_KINDS:
-            wanted = scope.settings(kind)
-            alike = [e for e in self.examinations if all(e.settings.get(key) == v for key, v in wanted.items())]
-            newest = sorted(alike, key=lambda e: e.created_utc)[-1:]
-            found += tuple(finding for examination in newest for finding in examination.findings)
-        return found
+        newest = newest_examinations(self.examinations, scope)
+        return tuple(finding for examination in newest for finding in examination.findings)
+
+    def raised(self, scope: Scope) -> tuple[Finding, ...] | None:
+        """The flagged findings under that scope; None where there are no findings at all."""
+        found = self.findings(scope)
+        return tuple(finding for finding in found if finding.status == "flagged") if found else None
+
+    def checks(self, scope: Scope) -> list[str]:
+        """What was checked under that scope, in the order of the findings."""
+        return [finding.check for finding in self.findings(scope)]
 
 
 @dataclass(frozen=True)

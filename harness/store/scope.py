@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
 
 from harness.plugin.ball import LINF
 
@@ -66,3 +67,26 @@ class Scope:
         if kind == "model":
             return common | {"threat": dict(self.threat), "block_size": self.block_size}
         return common | {"attacks": dict(self.attacks)}
+
+
+class Dated(Protocol):
+    """An examination, as far as it is chosen by what it examined and when."""
+
+    @property
+    def settings(self) -> dict[str, Any]: ...
+
+    @property
+    def created_utc(self) -> datetime: ...
+
+
+Examination = TypeVar("Examination", bound=Dated)
+
+
+def newest_examinations(examinations: Iterable[Examination], scope: Scope) -> list[Examination]:
+    """Under that scope, of each kind of examination the newest, made by any version of the checks."""
+    found = []
+    for kind in EXAMINATION_KINDS:
+        wanted = scope.settings(kind)
+        alike = [e for e in examinations if all(e.settings.get(key) == value for key, value in wanted.items())]
+        found += sorted(alike, key=lambda e: e.created_utc)[-1:]
+    return found

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from sqlalchemy import Column, Connection, String, Table
+from sqlalchemy import Column, Connection, Dialect, String, Table
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -61,6 +61,11 @@ class Typed(TypeDecorator[Any]):
         self.kind: type = get_origin(annotation) or annotation
         self.what = "a number" if infinite else _WORDS[self.kind]
         self.fits = _fits(self.kind, get_args(annotation), infinite=infinite)
+
+    def reader(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """What reads a value as that database has it: a time is a text in SQLite."""
+        read: Callable[[Any], Any] = self.dialect_impl(dialect).result_processor(dialect, None)  # type: ignore[assignment]
+        return read
 
     def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any]:
         """Reads a value as the column's own type does, and checks it before and after."""
@@ -126,7 +131,7 @@ def unfit_values(connection: Connection, column: Column[Any]) -> Iterator[UnfitV
     quote = connection.dialect.identifier_preparer.quote
     keys = [key.name for key in column.table.primary_key]
     names = ", ".join(map(quote, (*keys, column.name)))
-    read = column.type.dialect_impl(connection.dialect).result_processor(connection.dialect, None)
+    read = column.type.reader(connection.dialect)
     for *numbers, value in connection.exec_driver_sql(f"SELECT {names} FROM {quote(column.table.name)}"):
         row = ", ".join(f"{key} {number}" for key, number in zip(keys, numbers, strict=True))
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
@@ -65,6 +67,36 @@ def _classes(packed: bytes) -> np.ndarray[Any, Any]:
     classes = np.frombuffer(packed, _CLASS).astype(np.int32)
     classes[classes == _NO_CLASS] = -1
     return classes
+
+
+VerdictsById = Mapping[int, bytes]
+"""Evaluation's number -> one byte a test image: 1 where the network is right under the attack, else 0."""
+
+
+class Bits(Mapping[int, bytes]):
+    """The verdicts of many evaluations, one bit an image; as a mapping it gives one byte an image.
+
+    Args:
+        held: evaluation -> its number of images, and their verdicts as one whole number, the first image most
+            significant.
+    """
+
+    def __init__(self, held: dict[int, tuple[int, int]]) -> None:
+        self._held = held
+
+    def together(self, evaluations: Sequence[int]) -> int:
+        """The images that are right under every one of these evaluations, as a whole number; at least one is given."""
+        return reduce(operator.and_, (self._held[number][1] for number in evaluations))
+
+    def __getitem__(self, evaluation: int) -> bytes:
+        examples, bits = self._held[evaluation]
+        return unpack((bits << (-examples % 8)).to_bytes((examples + 7) // 8, "big"), examples)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
 
 
 class PackedBlock(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.leaderboard.board import Board, Row, Selection
+from harness.leaderboard.contestants import newest
 from harness.leaderboard.ranking import boards
 from harness.reference import ReportedFigure
 from harness.store.records import (
@@ -58,6 +59,12 @@ class Held(Store):
 
     def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
         return {number: self._verdicts[number] for number in evaluation_ids}
+
+    def bits_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
+        return self.verdicts_of(evaluation_ids)
+
+    def standings(self) -> tuple[list[RunRecord], list[ModelRecord]]:
+        return newest(self.runs()), self.models()
 
     def curves_of(self, run_ids: Iterable[int]) -> dict[int, list[Curve]]:
         return {number: [] for number in run_ids}

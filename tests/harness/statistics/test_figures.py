@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from random import Random
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.statistics.figures import Figure, Spread, summarise
+from harness.statistics.figures import Figure, Spread, deviation, summarise
 
 percents = st.floats(0, 100).map(lambda value: round(value, 2))
 networks = st.lists(st.lists(percents, min_size=1, max_size=6), min_size=1, max_size=5)
@@ -120,3 +121,13 @@ def test_the_median_lies_among_the_accuracies(accuracies: list[list[float]]) -> 
     everything = [a for seeds in accuracies for a in seeds]
     assert min(everything) <= figure.median <= max(everything)
     assert figure.std is None or 0 <= figure.std <= 100
+
+
+@given(st.lists(st.one_of(st.floats(0, 100), st.integers(0, 360).map(lambda n: 100 * n / 360)), min_size=2, max_size=9))
+def test_the_deviation_is_the_librarys_to_the_last_bit(values: list[float]) -> None:
+    assert deviation(values) == statistics.stdev(values)
+
+
+def test_one_value_has_no_deviation() -> None:
+    with pytest.raises(ValueError, match="1 values"):
+        deviation([1.0])

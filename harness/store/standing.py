@@ -1,0 +1,140 @@
+"""What the leaderboard needs of runs and models: less than their records, so that ten thousand runs are soon read.
+
+Each class has the fields of its record, under the same names and with the same values, that figures and rows are made
+of. Times, blocks, warnings, provenance, and epochs are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from harness.errors import StoreError
+from harness.plugin.images import Images
+from harness.store.records import DatasetRecord, EvaluationRecord
+from harness.store.scope import Scope, newest_examinations
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationStanding:
+    """What an evaluation came to; see ``EvaluationRecord``."""
+
+    id: int
+    attack: str
+    settings: dict[str, Any]
+    settings_sha256: str
+    seed: int
+    examples: int
+    sample: str
+    done: int
+    correct: int
+    damage: str | None
+
+    @property
+    def images(self) -> Images:
+        """Which test images are attacked."""
+        return Images(self.examples, self.sample)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every example has its verdict.
+
+        Raises:
+            StoreError: the counts are damaged.
+        """
+        if self.damage is not None:
+            raise StoreError(self.damage)
+        return self.done == self.examples
+
+    @property
+    def percent(self) -> float:
+        """The accuracy on the images done so far, in percent.
+
+        Raises:
+            StoreError: the counts are damaged.
+        """
+        if self.damage is not None:
+            raise StoreError(self.damage)
+        return 100.0 * self.correct / self.done
+
+
+Evaluated = EvaluationRecord | EvaluationStanding
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedFlag:
+    """A finding that is flagged; see ``Finding``."""
+
+    check: str
+    mark: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminationStanding:
+    """An examination; see ``ExaminationRecord``. ``raised`` are its flagged findings; None where it has none at all."""
+
+    id: int
+    settings: dict[str, Any]
+    created_utc: datetime
+    raised: tuple[RaisedFlag, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointStanding:
+    """A checkpoint; see ``CheckpointRecord``.
+
+    Attributes:
+        checks_of: what some examinations, given by their numbers, checked: the names in their order.
+    """
+
+    id: int
+    name: str
+    epoch: int | None
+    sha256: str
+    evaluations: tuple[EvaluationStanding, ...]
+    examinations: tuple[ExaminationStanding, ...]
+    checks_of: Callable[[Sequence[int]], list[str]] = field(compare=False, repr=False)
+
+    def raised(self, scope: Scope) -> tuple[RaisedFlag, ...] | None:
+        """The flagged findings under that scope; None where there are no findings at all."""
+        found = [e.raised for e in newest_examinations(self.examinations, scope) if e.raised is not None]
+        return tuple(flag for flags in found for flag in flags) if found else None
+
+    def checks(self, scope: Scope) -> list[str]:
+        """What was checked under that scope, in the order of the findings. It asks the store."""
+        return self.checks_of([examined.id for examined in newest_examinations(self.examinations, scope)])
+
+
+@dataclass(frozen=True, slots=True)
+class RunStanding:
+    """A run that is done, and newer than every other attempt of its identity that is done; see ``RunRecord``."""
+
+    id: int
+    method: str
+    method_settings: dict[str, Any]
+    method_departures: dict[str, Any]
+    wrappers: list[dict[str, Any]]
+    network: str
+    network_settings: dict[str, Any]
+    network_departures: dict[str, Any]
+    dataset: DatasetRecord
+    training_sha256: str
+    train_seed: int
+    code: dict[str, Any]
+    checkpoints: tuple[CheckpointStanding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStanding:
+    """A model from elsewhere; see ``ModelRecord``."""
+
+    id: int
+    identity: str
+    name: str
+    network: str
+    network_departures: dict[str, Any]
+    dataset: DatasetRecord
+    checkpoint: CheckpointStanding
