@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.identity import canonical_json
 from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, RunRecord
-from harness.store.standing import ModelStanding, RunStanding, CheckpointStanding
+from harness.store.standing import CheckpointStanding, ModelStanding, RunStanding
 
 _CODE = re.compile(r"@([0-9a-f]{8}|version \d+)")
 

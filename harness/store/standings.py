@@ -18,12 +18,12 @@ from harness.store.records import DatasetRecord, ModelRecord, RunRecord
 from harness.store.schema import METADATA, DatasetRow, EvaluationRow
 from harness.store.soundness import count_problems, refuse_unsound
 from harness.store.standing import (
+    CheckpointStanding,
+    EvaluationStanding,
     ExaminationStanding,
     ModelStanding,
-    EvaluationStanding,
     RaisedFlag,
     RunStanding,
-    CheckpointStanding,
 )
 from harness.store.typed_columns import TypedColumns
 from harness.store.verdicts import Bits, VerdictsById
