@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,9 @@ from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, PLUGINS, ImageFolder, Rows, argument, of_rows, option, place
 from harness.errors import HarnessError
+
+MANY_PAIRS = 10_000
+PAIRS_A_SECOND = 8_000  # on one core, if rows have five networks; see benchmarks/scale.py
 
 of_comparison = partial(option, "How to compare")
 
@@ -62,7 +66,7 @@ def compare(
     from harness.comparison import document as documents
     from harness.comparison import text as texts
     from harness.comparison.comparison import compare as compare_entrants
-    from harness.comparison.comparison import families
+    from harness.comparison.comparison import families, rivals
     from harness.comparison.labels import known_labels, labels_of, read
     from harness.comparison.naming import Where, find_one, find_two
     from harness.comparison.vulnerable import attacks_agree, networks_agree
@@ -75,7 +79,9 @@ def compare(
     where = Where(dataset=dataset, fingerprint=images.fingerprint if images else None, **vars(rows))
     store = Store.read(db)
     if how.everything:
-        found = families(store, Selection(dataset=dataset, sort=how.attack, **vars(rows)))
+        compared = rivals(store, Selection(dataset=dataset, sort=how.attack, **vars(rows)))
+        _tell_many([len(ranked) for _, ranked in compared])
+        found = families(store, compared)
         document, parts = documents.family_document(found), texts.family_parts(found)
     elif how.attacks is not None:
         pairs = attacks_agree(store, find_one(store, names[0], where), how.attacks.split(","), how.share or SHARE)
@@ -94,6 +100,21 @@ def compare(
     else:
         print_parts(parts)
     store.close()
+
+
+def _tell_many(rows: list[int]) -> None:
+    """Say, before many pairs are compared, how long it takes, and how to compare fewer.
+
+    Args:
+        rows: how many rows each board has.
+    """
+    pairs = sum(count * (count - 1) // 2 for count in rows)
+    if pairs > MANY_PAIRS:
+        print(
+            f"harness: comparing {pairs} pairs of {sum(rows)} rows takes about {max(1, pairs // PAIRS_A_SECOND)} s;"
+            " --dataset, --arch, --checkpoint, and --protocol compare fewer",
+            file=sys.stderr,
+        )
 
 
 def _check(how: How, names: list[str]) -> None:

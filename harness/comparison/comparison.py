@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -13,8 +13,9 @@ from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, over_training_seeds, robust_sides
-from harness.leaderboard.ranking import boards, read_verdicts
+from harness.leaderboard.ranking import boards
 from harness.plugin.images import Images
+from harness.runtime.collector import collector_paused
 from harness.statistics.figures import Interval
 from harness.statistics.paired import Crossed, PairedT, bootstrap_difference, cross, cross_by_class, holm, mcnemar
 from harness.store.store import Store
@@ -144,19 +145,26 @@ class Family:
     pairs: dict[tuple[str, str], Decision | None]  # by the rows' names; None where they cannot be compared
 
 
-def families(store: Store, selection: Selection) -> list[Family]:
-    """One family for each measured board of two or more ranked rows, in the column that ranks it.
+def rivals(store: Store, selection: Selection) -> list[tuple[Board, list[Row]]]:
+    """Each measured board of two or more ranked rows, and these rows: what ``families`` compares.
 
     Raises:
         UnknownName: ``selection.sort`` is no column of any board.
     """
+    ranked = [(board, [row for row in board.rows if row.rank is not None]) for board in boards(store, selection)]
+    return [(board, rows) for board, rows in ranked if board.source == MEASURED and len(rows) > 1]
+
+
+def families(store: Store, compared: Iterable[tuple[Board, list[Row]]]) -> list[Family]:
+    """One family for each of some boards, which ``rivals`` gives, in the column that ranks it."""
     found = []
-    for board in boards(store, selection):
-        rows = [row for row in board.rows if row.rank is not None]
-        if board.source == MEASURED and len(rows) > 1:
-            verdicts = read_verdicts(store, [network for row in rows for network in row.networks])
-            column = board.column(board.ranked_by)
-            pairs = combinations([row.networks for row in rows], 2)
+    for board, rows in compared:
+        column = board.column(board.ranked_by)
+        networks = (network for row in rows for network in row.networks)
+        evaluations = (e for network in networks for es in column.evaluations(network).values() for e in es)
+        verdicts = store.bits_of({e.id for e in evaluations})
+        pairs = combinations([row.networks for row in rows], 2)
+        with collector_paused():
             decisions = corrected([compare_rows(one, other, column, verdicts) for one, other in pairs])
             found.append(Family(board, column, dict(zip(combinations(_names(rows), 2), decisions, strict=True))))
     return found

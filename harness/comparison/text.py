@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -16,6 +17,8 @@ from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import TITLES
 from harness.leaderboard.pairs import RULE
 from harness.statistics.paired import ALPHA
+
+MOST_PAIRS = 200  # of a board, that are printed; 20 rows have 190
 
 
 def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
@@ -95,7 +98,7 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
         count = len(family.pairs)
         yield _bold(f"{family.board.heading}: {TITLES.get(family.column.name, family.column.name)}, {count} pairs")
         table = _table("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "significant")
-        for (first, second), decision in family.pairs.items():
+        for (first, second), decision in itertools.islice(family.pairs.items(), MOST_PAIRS):
             if decision is None:
                 _add(table, first, second, "-", "-", "-", "-", "-", "not compared")
                 continue
@@ -104,6 +107,8 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
             n = f"{decision.n} {decision.unit}"
             _add(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps)
         yield table
+        if count > MOST_PAIRS:
+            yield Text(f"The pairs of the best rows come first; {count - MOST_PAIRS} more are in --json.")
     nothing = "No board of two or more measured rows matches; `harness leaderboard` shows what there is"
     legend = f"A difference is the first minus the second, in points; paired t also gives a 95 % interval. {RULE}"
     yield Text(legend if families else nothing)

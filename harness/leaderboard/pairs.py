@@ -9,8 +9,8 @@ from typing import Literal
 from harness.leaderboard.columns import Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.statistics.figures import Interval
-from harness.statistics.paired import ALPHA, PairedT, cross, holm, mcnemar, paired_t, robust_under_every
-from harness.store.verdicts import VerdictsById
+from harness.statistics.paired import ALPHA, Crossed, PairedT, cross, holm, mcnemar, paired_t, robust_under_every
+from harness.store.verdicts import Bits, VerdictsById
 
 PAIRED_T: Literal["paired t"] = "paired t"
 MCNEMAR: Literal["McNemar"] = "McNemar"
@@ -84,7 +84,7 @@ def compare_rows(
     t = over_training_seeds(shared, column, verdicts)
     if t is not None and t.p is not None:
         return Decision(PAIRED_T, t.n, t.difference, t.interval, t.p, t.p)
-    table = cross(*robust_sides(shared[0], verdicts))
+    table = crossed(shared[0], verdicts)
     p = mcnemar(table)
     return Decision(MCNEMAR, table.examples, table.difference, None, p, p)
 
@@ -105,6 +105,16 @@ def robust_sides(shared: Shared, verdicts: VerdictsById) -> tuple[bytes, bytes]:
     """The verdicts "right under every shared evaluation" of two networks."""
     ours = robust_under_every([verdicts[e.id] for e, _ in shared])
     return ours, robust_under_every([verdicts[f.id] for _, f in shared])
+
+
+def crossed(shared: Shared, verdicts: VerdictsById) -> Crossed:
+    """The 2x2 table of the verdicts "right under every shared evaluation" of two networks."""
+    if not isinstance(verdicts, Bits):
+        return cross(*robust_sides(shared, verdicts))
+    first, second = verdicts.together([e.id for e, _ in shared]), verdicts.together([f.id for _, f in shared])
+    both, images = (first & second).bit_count(), verdicts.images(shared[0][0].id)
+    one, other = first.bit_count(), second.bit_count()
+    return Crossed(both, one - both, other - both, images - one - other + both)
 
 
 def corrected(decisions: Sequence[Decision | None]) -> list[Decision | None]:

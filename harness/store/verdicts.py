@@ -88,6 +88,10 @@ class Bits(Mapping[int, bytes]):
         """The images that are right under every one of these evaluations, as a whole number; at least one is given."""
         return reduce(operator.and_, (self._held[number][1] for number in evaluations))
 
+    def images(self, evaluation: int) -> int:
+        """How many images the evaluation has a verdict on."""
+        return self._held[evaluation][0]
+
     def __getitem__(self, evaluation: int) -> bytes:
         examples, bits = self._held[evaluation]
         return unpack((bits << (-examples % 8)).to_bytes((examples + 7) // 8, "big"), examples)

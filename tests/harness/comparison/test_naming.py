@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.comparison.comparison import families
+from harness.comparison.comparison import families, rivals
 from harness.comparison.naming import Where, find_one
 from harness.errors import HarnessError, StoreError, UnknownName
 from harness.leaderboard.board import Selection
@@ -112,7 +112,7 @@ class TestFamilies:
         for method, right in counts.items():
             put(method, {"pgd": ["1" * right + "0" * (8 - right)]})
         put("elsewhere", {"pgd": ["11111111"]}, dataset=OTHER)
-        (family,) = families(store, Selection(dataset="digits", sort="pgd"))
+        (family,) = families(store, rivals(store, Selection(dataset="digits", sort="pgd")))
         assert (family.board.dataset, family.column.name) == ("digits", "pgd")
         # two-sided p of 1, 8, and 7 discordant images, all one way
         raw = {("a", "b"): 1.0, ("a", "c"): 2 / 2**8, ("b", "c"): 2 / 2**7}
@@ -125,5 +125,5 @@ class TestFamilies:
     def test_rows_of_one_label_are_told_apart(self, store: Kept, put: Put) -> None:
         put("sat", {"pgd": ["11111111"]})
         put("sat", {"pgd": ["11110000"]}, network="resnet18")
-        (family,) = families(store, Selection(sort="pgd"))
+        (family,) = families(store, rivals(store, Selection(sort="pgd")))
         assert list(family.pairs) == [("sat smallcnn", "sat resnet18")]

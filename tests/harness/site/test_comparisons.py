@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.comparison.comparison import compare, families
+from harness.comparison.comparison import compare, families, rivals
 from harness.comparison.naming import Where, find_two
 from harness.comparison.vulnerable import networks_agree
 from harness.events import EpochRecord
@@ -39,7 +39,9 @@ def test_the_tests_are_those_of_all_pairs(store: Snapshot, found: dict[str, Any]
     ranked = boards(store)[0]
     labels = [row.label for row in ranked.rows]
     family = next(
-        f for f in families(store, Selection(dataset="digits", sort=name)) if f.board.columns == ranked.columns
+        f
+        for f in families(store, rivals(store, Selection(dataset="digits", sort=name)))
+        if f.board.columns == ranked.columns
     )
     there = found["columns"][ranked.columns.index(name)]["pairs"]
     assert len(there) == len(family.pairs) == 21
