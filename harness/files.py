@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.errors import SettingError, visible
 from harness.unfinished import is_unfinished, locked, name_aside, unfinished_file, unfinished_name
 
 try:
@@ -27,6 +29,43 @@ def always() -> None:
 def is_plain_name(name: str) -> bool:
     """Whether a name, perhaps from somebody else's file, is that of one file or folder, and not hidden or a path."""
     return bool(name) and Path(name).name == name and "\0" not in name and not name.startswith(".")
+
+
+MISSING, DIRECTORY = "does not exist", "is a directory"
+
+
+def why_no_file(path: Path) -> str | None:
+    """Why a path is no file to read, in words such as ``is a directory``; None for a file, or a link to one.
+
+    A pipe may keep its reader waiting for ever, and a device may have no end. So only ordinary files are read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except ValueError:
+        return "cannot be read: a character of its name is none of a file's name"
+    if stat.S_ISREG(mode):
+        return None
+    return DIRECTORY if stat.S_ISDIR(mode) else "is no ordinary file, but a pipe, a socket, or a device"
+
+
+def expanded(text: str) -> Path:
+    """A path whose ``~`` is the home of the user.
+
+    Raises:
+        SettingError: it begins with ``~NAME``, and there is no user of that name; or it has a NUL character.
+    """
+    if "\0" in text:
+        raise SettingError(f"the path {visible(text)} is refused: no path has a NUL character; correct it")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = text.split("/")[0][1:]
+        lacking = f"there is no user {user}" if user else "this user has no home directory"
+        raise SettingError(f"{text} is refused: {lacking}; write the path out") from None
 
 
 def atomic_write_bytes(path: Path, content: bytes, before: Callable[[], None] = always) -> None:
@@ -50,7 +89,11 @@ def atomic_file(path: Path, before: Callable[[], None] = always) -> Iterator[Bin
     Args:
         before: called when the content is on the disk, just before the file takes its place. If it raises, the file is
             removed, and what was at the path stays.
+    Raises:
+        OSError: the file cannot be written; or a pipe, a socket, or a device has the path, which a file must not
+            replace: root would take ``/dev/null`` from the whole machine.
     """
+    _refuse_special(path)
     with _named_in_errors(path), unfinished_file(path) as (temporary, file):  # beside it: a rename stays in a disk
         yield file
         file.flush()
@@ -71,6 +114,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     for path in contents:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, f"{path} is a directory")
+        _refuse_special(path)
     with contextlib.ExitStack() as stack:
         made = {}
         for path, content in contents.items():
@@ -98,6 +142,11 @@ def _exchange(path: Path, temporary: Path, stack: contextlib.ExitStack, undo: co
         stack.callback(aside.unlink, missing_ok=True)
     temporary.rename(path)
     undo.callback(path.unlink)
+
+
+def _refuse_special(path: Path) -> None:
+    if path.exists() and not path.is_file() and not path.is_dir():  # of a directory the rename tells
+        raise FileExistsError(errno.EEXIST, f"it {why_no_file(path)}", str(path))
 
 
 @contextlib.contextmanager

@@ -111,7 +111,7 @@ def _before(out: Path | None) -> Entry | None:
     if out.suffix != ".json":
         raise HarnessError(f"--out {out} is refused: an entry is a JSON file; write --out {out.with_suffix('.json')}")
     code = out.with_suffix(".py")
-    if code.exists() and HEADER.split("{")[0] not in code.read_text(encoding="utf-8", errors="replace"):
+    if code.exists() and not (code.is_file() and HEADER.split("{")[0] in code.read_text("utf-8", "replace")):
         raise HarnessError(f"--out {out} is refused: {code} is there and is not a loader; choose another name")
     return read_entry(out) if out.exists() else None
 

@@ -27,7 +27,7 @@ def owner_of(store: Store, name: str, dataset: str | None) -> RunRecord | ModelR
         HarnessError: there is none, or several models have the name; says what to do.
     """
     model = named_model(store.models(), name, dataset)
-    return store.run(int(name)) if model is None else model
+    return store.numbered(name) if model is None else model
 
 
 def owners_of(store: Store, names: Sequence[str], dataset: str | None) -> list[RunRecord | ModelRecord]:

@@ -20,9 +20,13 @@ REMEDIES = {
     errno.EIO: f"its disk, or the way to it, failed: see to that, {AGAIN}",
     errno.ESTALE: f"the server of its file system lost it: see to that, {AGAIN}",
     errno.EMFILE: f"raise the limit of open files (`ulimit -n`), {AGAIN}",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ELOOP: "its links lead in a circle: give another path",
     errno.ENFILE: f"end some programs that hold files open, {AGAIN}",
 }
-_WITHOUT_A_FILE = REMEDIES.keys() - {errno.EACCES}  # permission for something else than a file is a bug's question
+_OF_A_FILE = {errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP}  # for something else than a file a bug's question
+_WITHOUT_A_FILE = REMEDIES.keys() - _OF_A_FILE
+_LONGEST_PATH, _EDGE = 1024, 40  # characters
 
 
 def system_error_line(error: OSError) -> str | None:
@@ -31,8 +35,13 @@ def system_error_line(error: OSError) -> str | None:
         return None
     named = isinstance(error.filename, (str, bytes, os.PathLike))
     # harness names each file that it writes, so what has no name is most likely the output
-    what = visible(os.fsdecode(error.filename)) if named else "standard output, or a file without a name,"
+    what = _cut(visible(os.fsdecode(error.filename))) if named else "standard output, or a file without a name,"
     return f"{what} cannot be read or written: {error.strerror}; {REMEDIES[error.errno]}"
+
+
+def _cut(path: str) -> str:
+    """A path, without the middle of a very long one."""
+    return path if len(path) <= _LONGEST_PATH else f"{path[:_EDGE]}…{path[-_EDGE:]}"
 
 
 def end_output() -> None:

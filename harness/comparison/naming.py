@@ -66,7 +66,7 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
         HarnessError: the run is not done, or ``where`` excludes everything of that name.
     """
     if name.isdecimal():
-        run = store.run(int(name))
+        run = store.numbered(name)
         if run.status != "done":
             raise HarnessError(
                 f"run {run.id} is {run.status}; only a run that is done can be compared: see `harness runs`"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,17 +21,20 @@ from harness.files import atomic_write_bytes, writable_directory
 
 DECODER = 1  # part of a cache's name: raise it when images are decoded differently
 MODES = {3: "RGB", 1: "L"}
+MOST_PIXELS = 8192 * 8192  # of one image: as RGB they take 200 MB; a file of some kilobytes can ask for any number
+PROGRAMS = ("EPS", "WMF")  # formats whose images another program would draw, by running the file
 
 
 def decode(parts: Mapping[str, Sequence[Path]], image_size: int, channels: int) -> dict[str, Tensor]:
     """Decode each part's files to ``(n, channels, height, width)`` uint8.
 
     Raises:
-        DataError: a file is not an 8-bit image, or images differ in size.
+        DataError: a file is not an 8-bit image, or has too many pixels; images differ in size, or do not fit into the
+            memory together.
     """
     first = next(files[0] for files in parts.values() if files)
-    shape = _read_image(first, image_size, channels).shape
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the interpreter's lock
+    with _bounded(), ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the interpreter's lock
+        shape = _read_image(first, image_size, channels).shape
         return {part: _decode_part(pool, files, image_size, first, shape) for part, files in parts.items()}
 
 
@@ -38,7 +43,8 @@ def contents(files: Sequence[Path]) -> list[str]:
 
     def read(file: Path) -> str:
         try:
-            return hashlib.sha256(file.read_bytes()).hexdigest()
+            with file.open("rb") as opened:
+                return hashlib.file_digest(opened, "sha256").hexdigest()
         except OSError as error:
             raise DataError(f"cannot read {file}: {error.strerror}; make it readable or remove it") from error
 
@@ -49,7 +55,12 @@ def contents(files: Sequence[Path]) -> list[str]:
 def _decode_part(
     pool: ThreadPoolExecutor, files: Sequence[Path], image_size: int, first: Path, shape: tuple[int, ...]
 ) -> Tensor:
-    images = np.empty((len(files), *shape), np.uint8)
+    try:
+        images = np.empty((len(files), *shape), np.uint8)
+    except (MemoryError, ValueError):  # ValueError: more bytes than an array can have
+        raise DataError(
+            f"{len(files)} images of {_size(shape)} do not fit into the memory; make them smaller, with --image-size N"
+        ) from None
 
     def fill(index: int) -> None:
         image = _read_image(files[index], image_size, shape[0])
@@ -72,17 +83,44 @@ def _size(shape: tuple[int, ...]) -> str:
 def _read_image(path: Path, image_size: int, channels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Read one image as ``(channels, height, width)`` uint8."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as image:  # reads the header alone
+            if image.width * image.height > MOST_PIXELS:
+                raise _too_large(path)
+            if image.format in PROGRAMS:
+                raise DataError(f"{path} is a program ({image.format}), and none is run; convert it to PNG")
             if image.mode.startswith(("I", "F")):  # Pillow would clip their values to 255, white
                 raise DataError(f"{path} has more than 8 bits a pixel (mode {image.mode}); convert it to 8 bits")
             plain = image.convert(MODES[channels])
     except DataError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # in the header, or of an image inside it
+        raise _too_large(path) from None
     except Exception as error:  # Pillow raises all kinds of exceptions for a damaged file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"cannot read the image {path}: {reason}; repair it or remove it") from error
     pixels = np.asarray(_central_square(plain, image_size) if image_size else plain)
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _too_large(path: Path) -> DataError:
+    return DataError(
+        f"the image {path} is refused: it has more than {MOST_PIXELS:,} pixels (8192x8192), the most that is decoded;"
+        " make it smaller"
+    )
+
+
+@contextlib.contextmanager
+def _bounded() -> Iterator[None]:
+    """Have Pillow refuse an image of too many pixels, also one inside another, such as an icon; and not warn else."""
+    most = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd palettes and tags, which change no pixel that is taken
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = most
 
 
 def _central_square(image: Image.Image, size: int) -> Image.Image:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, SettingError, listed, normal, visible
+from harness.files import why_no_file
 
 PARTS = ("train", "test")
 AUTO = "auto"
@@ -37,18 +40,37 @@ def list_parts(root: Path, parts: Sequence[str], class_order: str) -> dict[str, 
     return {part: {name: listing[name] for name in classes} for part, listing in found.items()}
 
 
+def parts_in(root: Path) -> list[str]:
+    """Which of the parts a folder has; DataError if that cannot be told."""
+    try:
+        return [part for part in PARTS if (root / part).is_dir()]
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename}: {error.strerror}; name another folder") from error
+
+
 def stamp(listings: Mapping[str, Listing]) -> list[Any]:
-    """Names, sizes, and times of all files: the stamp differs if a file was added, removed, or changed."""
+    """Names, sizes, and times of all files: the stamp differs if a file was added, removed, or changed.
+
+    Raises:
+        DataError: one is no ordinary file and no link to one, or cannot be read.
+    """
     try:
         return [
             [part, name, file.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]  # ctime: tar resets mtime
             for part, listing in listings.items()
             for name, files in listing.items()
             for file in files
-            for status in [file.stat()]
+            for status in [_status(file)]
         ]
     except OSError as error:
         raise DataError(f"cannot read {error.filename}: {error.strerror}; make it readable or remove it") from error
+
+
+def _status(file: Path) -> os.stat_result:
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, and a device read, for ever
+        raise DataError(f"cannot read {file}: it {why_no_file(file)}; an image is an ordinary file: remove it")
+    return status
 
 
 def ordered(names: Iterable[str], class_order: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from torch import Tensor
 from typing_extensions import Doc
 
 from harness.data._decoding import DECODER, MODES, contents, decode, read_cache, write_cache
-from harness.data._listing import AUTO, PARTS, Listing, list_parts, order_note, stamp
+from harness.data._listing import AUTO, PARTS, Listing, list_parts, order_note, parts_in, stamp
 from harness.errors import SettingError, normal
+from harness.files import expanded
 from harness.identity import digest
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.plugin.images import evaluation_set
@@ -26,9 +28,11 @@ class Folder(DataSource):
     """Your own images in ``train/CLASS/*`` and ``test/CLASS/*`` (the layout of torchvision's ImageFolder).
 
     Takes any 8-bit format that Pillow reads, and converts it to RGB: grey is repeated, transparency dropped, only the
-    first frame of an animation taken, EXIF rotation ignored. Names that begin with a dot are skipped. Examples are
-    sorted by class, then by file name. Decoded pixels are kept in ``folder-cache`` below the data directory, and used
-    again as long as path, names, sizes, and times of all files stay the same. The cache may be deleted at any time.
+    first frame of an animation taken, EXIF rotation ignored. An image of more than 67,108,864 pixels (8192x8192) is
+    refused before it is decoded, and so is one that is a program (EPS, WMF). Every file must be an ordinary one, or a
+    link to one. Names that begin with a dot are skipped. Examples are sorted by class, then by file name. Decoded
+    pixels are kept in ``folder-cache`` below the data directory, and used again as long as path, names, sizes, and
+    times of all files stay the same. The cache may be deleted at any time.
 
     To evaluate a model from elsewhere, only ``test`` is read, and only as many images as the limit are decoded. Such a
     data set is identified by the bytes of its test files, or by all pixels if these were decoded before.
@@ -67,7 +71,7 @@ class Folder(DataSource):
 
     def load_for_evaluation(self, data_dir: Path, limit: int | None) -> Dataset:
         """Read the test images, or a balanced sample of them; both parts if the cache has both, or without a limit."""
-        parts = [part for part in PARTS if (self._root / part).is_dir()]
+        parts = parts_in(self._root)
         listings = list_parts(self._root, parts or PARTS, self.class_order)
         if parts == list(PARTS) and (limit is None or self._cache(data_dir, listings).is_file()):
             return self.load(data_dir)
@@ -90,7 +94,7 @@ class Folder(DataSource):
 
     @property
     def _root(self) -> Path:
-        return Path(self.path).expanduser().resolve()
+        return Path(os.path.realpath(expanded(self.path)))  # Path.resolve raises where links make a circle
 
     def _dataset(self, train: Split, test: Split, classes: tuple[str, ...]) -> Dataset:
         return Dataset(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingError
+from harness.files import expanded
 from harness.protocols.toml_file import parse_toml, read_toml
 
 VARIABLE = "HARNESS_CONFIG"
@@ -52,20 +53,6 @@ class Configuration:
 def file_shown(file: Path) -> str:
     """A file for a message: its name if it is in the working directory, else its path."""
     return file.name if file.parent in _folders()[:1] else str(file)
-
-
-def expanded(text: str) -> Path:
-    """A path whose ``~`` is the home of the user.
-
-    Raises:
-        SettingError: it begins with ``~NAME``, and there is no user of that name.
-    """
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise SettingError(
-            f"{text} is refused: there is no user {text.split('/')[0][1:]}; write the path out"
-        ) from None
 
 
 def path_beside(text: str, folder: Path) -> str:

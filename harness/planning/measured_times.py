@@ -92,6 +92,8 @@ def read_benches(file: Path | None = None) -> list[Bench]:
         KeyError,
         TypeError,
         AttributeError,
+        OverflowError,
+        RecursionError,
     ):  # a cache may hold anything
         return []
 

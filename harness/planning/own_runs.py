@@ -33,7 +33,7 @@ def own_target(target: str, store: Store) -> OwnTarget | None:
     match = RUN.fullmatch(target)
     if match is None:
         return _by_file(Path(target), store)
-    run = store.run(int(match[1]))
+    run = store.numbered(match[1])
     if run.status != "done":
         raise SettingError(f"run {run.id} is {run.status}; only a network that is trained can be evaluated")
     if match[2] is not None and run.checkpoint(match[2]) is None:

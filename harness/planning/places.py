@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import SettingError, UnknownName
+from harness.files import DIRECTORY, expanded, why_no_file
 from harness.locations import is_broken_address, shown_location
-from harness.planning.configuration import VARIABLE, Configuration, expanded, read_configuration
+from harness.planning.configuration import VARIABLE, Configuration, read_configuration
 
 PLUGINS = "plugins"
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:)(.+)")  # a URL of a file, by a relative path
@@ -86,8 +87,9 @@ def _plugins(configuration: Configuration) -> tuple[Path, ...]:
         )
     paths = tuple(Path(configuration.beside(text)) for text in texts)
     for path in paths:
-        if not path.exists():
-            raise SettingError(f"{configuration.name}: {PLUGINS} names {path}, which does not exist; correct the path")
+        reason = why_no_file(path)
+        if reason not in (None, DIRECTORY):
+            raise SettingError(f"{configuration.name}: {PLUGINS} names {path}, which {reason}; correct the path")
     if paths:
         _refuse_a_stranger(configuration)
     return paths

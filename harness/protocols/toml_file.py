@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingError
+from harness.files import why_no_file
 
 
 def read_toml(file: Path, what: str) -> dict[str, Any]:
@@ -17,8 +18,8 @@ def read_toml(file: Path, what: str) -> dict[str, Any]:
     Raises:
         SettingError: there is no such file, it cannot be read, or it is not TOML in UTF-8.
     """
-    if not file.is_file():
-        reason = "is a directory" if file.is_dir() else "is no ordinary file" if file.exists() else "does not exist"
+    reason = why_no_file(file)
+    if reason is not None:
         raise SettingError(f"{what} cannot be read: {file} {reason}; give a TOML file")
     try:
         return parse_toml(file.read_bytes(), what)
@@ -32,5 +33,7 @@ def parse_toml(content: bytes, what: str) -> dict[str, Any]:
         return tomllib.loads(content.decode("utf-8-sig"))  # some editors begin a file with a mark
     except UnicodeDecodeError:
         raise SettingError(f"{what} is not a text in UTF-8; save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingError(f"{what} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise SettingError(f"{what} is not valid TOML: its lists or tables stand in each other too deep") from None
+    except ValueError as error:  # also of a number of thousands of digits, which Python does not convert
+        raise SettingError(f"{what} is not valid TOML: {' '.join(str(error).split())}") from None

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import PluginError, SettingError, UnknownName, one_line
+from harness.files import DIRECTORY, MISSING, why_no_file
 from harness.plugin.settings import Plugin
 from harness.registry.importing import import_file
 
@@ -107,12 +108,14 @@ class Catalogue:
 
     def refuse_broken(self, files: Sequence[Path]) -> None:
         """Raise PluginError if one of these files, which the user named, cannot be used; folders are left out."""
-        files = [file for file in files if not file.is_dir()]  # of a folder, only the plugins that are used must work
+        files = [
+            file for file in files if why_no_file(file) != DIRECTORY
+        ]  # of a folder, only the plugins that are used must work
         for file in files:
             if file.name.startswith("_"):
                 rule = "a name that begins with _ marks a module that plugins share; rename it"
                 raise PluginError(f"the plugin file {file} cannot be used: {rule}")
-        named = {str(file.resolve()) for file in files}
+        named = {os.path.realpath(file) for file in files}
         for broken in self.broken:
             if broken.where in named:
                 raise PluginError(f"the plugin file {broken.where} cannot be used: {broken.reason}")
@@ -182,17 +185,19 @@ def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[PossiblePlug
     for entry in importlib.metadata.entry_points(group=spec.group):
         yield PossiblePlugin(entry.name, f"{entry.value} (entry point)", entry.load)
     folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
-    folders = [Path(folder)] if folder else []
-    dropped = (file for place in (*folders, *filter(Path.is_dir, files)) for file in sorted(place.glob("*.py")))
-    for file in dict.fromkeys((*dropped, *(file for file in files if not file.is_dir()))):
+    named = {file: why_no_file(file) == DIRECTORY for file in files}
+    folders = [*([Path(folder)] if folder else []), *(file for file, is_folder in named.items() if is_folder)]
+    dropped = (file for place in folders for file in sorted(place.glob("*.py")))
+    for file in dict.fromkeys((*dropped, *(file for file, is_folder in named.items() if not is_folder))):
         if not file.name.startswith("_"):
-            place = file.resolve()
+            place = Path(os.path.realpath(file))  # Path.resolve raises where links make a circle
             yield PossiblePlugin(file.stem.replace("_", "-"), str(place), partial(_import_file, place), place)
 
 
 def _import_file(file: Path) -> ModuleType:
-    if not file.is_file():
-        raise PluginError("there is no such file")
+    reason = why_no_file(file)
+    if reason is not None:
+        raise PluginError("there is no such file" if reason == MISSING else f"it {reason}")
     if file.suffix != ".py":
         raise PluginError("a plugin is a Python file, its name ending in .py")
     return import_file(file)

@@ -28,8 +28,8 @@ def _kinds(file: Path) -> set[str]:
     All kinds, if no base class is known (as when it comes from another file of the user).
     """
     try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(file.read_bytes() if file.is_file() else b"")  # a pipe would keep the shell waiting
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested too deep
         return set()
     origins = dict(_imports(tree))
     named = [ast.unparse(base) for node in tree.body if isinstance(node, ast.ClassDef) for base in node.bases]

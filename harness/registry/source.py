@@ -273,7 +273,7 @@ def _beside(folder: Path) -> Iterator[Path]:
         elif path.is_dir() and (path / "__init__.py").is_file():
             yield from _beside(path)
         elif path.is_dir() and not path.name.startswith((".", "__")):
-            yield from sorted(path.glob("*.py"))
+            yield from sorted(filter(Path.is_file, path.glob("*.py")))
 
 
 def _loaded(parts: Sequence[str]) -> Iterator[Path]:

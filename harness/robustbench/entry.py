@@ -7,6 +7,7 @@ an unknown value. Some files have keys that its ``ModelInfo`` lacks, such as ``e
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.files import why_no_file
 
 KEYS = (  # in the order of RobustBench's files
     *("link", "name", "authors", "additional_data", "number_forward_passes", "dataset", "venue", "architecture"),
@@ -68,7 +70,9 @@ class Entry:
 
 def _read_number(value: Any) -> float | None:
     if isinstance(value, (int, float)):
-        return None if isinstance(value, bool) else float(value)
+        with contextlib.suppress(OverflowError):  # of a whole number with hundreds of digits
+            return None if isinstance(value, bool) else float(value)
+        return math.inf
     match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
@@ -98,12 +102,19 @@ def read_entry(source: str | Path) -> Entry:
         HarnessError: the source cannot be read, is not a JSON object, or has another value where a number belongs.
     """
     name = str(source) if isinstance(source, Path) else "the entry"
+    reason = why_no_file(source) if isinstance(source, Path) else None
+    if reason is not None:
+        raise HarnessError(f"{name} cannot be read as an entry of RobustBench: it {reason}; name its JSON file")
     try:
         text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
     except (OSError, UnicodeDecodeError) as error:
         raise HarnessError(f"{name} cannot be read as an entry of RobustBench: {error}") from None
     try:
         document = json.loads(text)
+    except RecursionError:
+        raise HarnessError(
+            f"{name} is not JSON that can be read: its lists or objects stand in each other too deep"
+        ) from None
     except ValueError as error:
         raise HarnessError(f"{name} is not JSON ({error}); an entry is one JSON object") from None
     if not isinstance(document, dict) or not document.keys() & set(KEYS):

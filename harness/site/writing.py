@@ -57,7 +57,7 @@ def check_place(folder: Path) -> list[str]:
         ) from None
     except OSError as error:
         raise HarnessError(f"--out {folder} cannot be written: {error}; choose another place") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise HarnessError(f"--out {folder} is refused: its {MARK} is damaged; name an empty folder") from None
 
 
@@ -101,7 +101,7 @@ def _finish_dead(folder: Path) -> None:
         if place == folder and aside.is_dir():
             try:
                 old = _listed(aside)
-            except (OSError, ValueError, KeyError, TypeError):  # the mark goes last, or is damaged
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the mark goes last, or is damaged
                 old = []
             _carry_over(aside, folder, old)
 

@@ -11,8 +11,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
-from harness.errors import StoreError
-from harness.files import require_writable
+from harness.errors import SettingError, StoreError
+from harness.files import DIRECTORY, MISSING, expanded, require_writable, why_no_file
 from harness.locations import is_broken_address, shown_location
 from harness.store import failures
 from harness.store.backup import back_up, is_back_up
@@ -36,16 +36,24 @@ def locate(location: str | None) -> URL:
         )
     if "://" not in name:
         try:
-            return URL.create("sqlite", database=str(Path(name).expanduser()))
-        except RuntimeError:
-            user = name.partition("/")[0].removeprefix("~")
-            raise StoreError(f"--db {name} is refused: there is no user {user}; write the path out") from None
+            return _of_a_file(URL.create("sqlite", database=str(expanded(name))))
+        except SettingError as error:
+            raise StoreError(f"--db {error}") from None
     try:
-        return make_url(name)
+        return _of_a_file(make_url(name))
     except (ArgumentError, ValueError):  # ValueError: of a port that is no number; the URL may have a password
         raise StoreError(
             f"--db (or {VARIABLE}) is refused: it is no URL such as sqlite:///file.db, or its port is no number"
         ) from None
+
+
+def _of_a_file(url: URL) -> URL:
+    """The URL; StoreError where a pipe or a device stands in the place of the file, or its name is none."""
+    file = sqlite_file(url)
+    reason = why_no_file(file) if file is not None else None
+    if reason not in (None, MISSING, DIRECTORY):
+        raise StoreError(f"the database {file} {reason}; give another --db, or set {VARIABLE}")
+    return url
 
 
 def sqlite_file(url: URL) -> Path | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer, selectinload
 
-from harness.errors import StoreError, visible
+from harness.errors import StoreError, quoted, visible
 from harness.events import EpochRecord, Finding
 from harness.reference import ReportedFigure
 from harness.store.recorded import IDS_A_QUERY, Recorded, kept_bytes
@@ -58,6 +58,7 @@ _WHOLE_RUN = (
     selectinload(RunRow.epochs),
     selectinload(RunRow.checkpoints).options(*_WHOLE_CHECKPOINT),
 )
+_MOST_DIGITS = 19  # of the largest number that SQLite has
 _SOME_ROWS = {"yield_per": 100}  # so that the bits of few runs are in memory at a time
 _WHOLE_MODEL = (selectinload(ModelRow.dataset), selectinload(ModelRow.checkpoint).options(*_WHOLE_CHECKPOINT))
 
@@ -79,6 +80,12 @@ class Queries(Recorded):
             if row is None:
                 raise StoreError(f"there is no run {run_id}; `harness runs` lists all runs")
             return run_record(row)
+
+    def numbered(self, digits: str) -> RunRecord:
+        """The run whose number a user typed; StoreError if no run has it. Python converts no thousands of digits."""
+        if len(digits) > _MOST_DIGITS:
+            raise StoreError(f"there is no run {quoted(digits)}; `harness runs` lists all runs")
+        return self.run(int(digits))
 
     def checkpoint(self, checkpoint_id: int) -> CheckpointRecord:
         """The checkpoint with that number, of a run or of a model from elsewhere, with its evaluations."""

@@ -10,6 +10,7 @@ from typing import Any, Self
 from torch import nn
 
 from harness.errors import did_you_mean, near_misses, one_line
+from harness.files import expanded
 from harness.plugin.network import Shape
 from harness.registry.importing import forget, import_file, import_module, on_path
 from harness.registry.source import Source, source_of
@@ -117,7 +118,7 @@ def open_factory(text: str, preprocessing: Preprocessing) -> tuple[FactoryTarget
     if not module or not all(part.isidentifier() for part in parts):
         raise TargetError(f"{text} is refused: write module:factory or FILE.py:factory, such as mynet:make")
     if module.endswith(".py"):
-        file = Path(module).expanduser().absolute()
+        file = expanded(module).absolute()
         if not file.is_file():
             raise TargetError(f"{text}: there is no file {file}; check the path")
         module = str(file)

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from harness.errors import SettingError, did_you_mean
+from harness.files import expanded
 from harness.plugin.network import Shape
 from harness.targets.conformity import check_conformity
 from harness.targets.factory import FactoryTarget, open_factory
@@ -99,7 +100,7 @@ def refuse_unknown(text: str) -> None:
     if file is not None:
         refuse_missing(file[0])
     elif ":" not in text:
-        path = Path(text).expanduser()
+        path = expanded(text)
         if path.is_dir():
             raise TargetError(directory_refusal(path))
         if path.is_file():

@@ -11,6 +11,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from harness.errors import PluginError, UnknownName
+from harness.files import expanded
 from harness.plugin.network import Network, Shape
 from harness.registry.catalogue import discover, make
 from harness.registry.shipped import code_of
@@ -84,7 +85,7 @@ class FileTarget(Target):
 def split_key(text: str) -> tuple[Path, str | None] | None:
     """``FILE`` or ``FILE:KEY`` of a weights file; None if the text has no ending of a weights file."""
     match = _FILE.fullmatch(text)
-    return (Path(match["file"]).expanduser(), match["key"]) if match else None
+    return (expanded(match["file"]), match["key"]) if match else None
 
 
 def open_weights(

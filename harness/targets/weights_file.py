@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 
 from harness.errors import did_you_mean, near_misses, one_line
+from harness.files import why_no_file
 from harness.targets.target import TargetError
 from harness.training.checkpoints import METADATA_KEY
 
@@ -80,6 +81,9 @@ def refuse_missing(path: Path) -> None:
         folder = "" if path.parent.is_dir() else f": there is no folder {path.parent}"
         hint = did_you_mean(similar_files(path)) or "check the path"
         raise TargetError(f"there is no weights file {path}{folder}; {hint}")
+    reason = why_no_file(path)
+    if reason is not None:
+        raise TargetError(f"the weights file {path} {reason}; name a weights file")
 
 
 def directory_refusal(path: Path) -> str:
@@ -106,7 +110,7 @@ def _read_safetensors(path: Path, content: bytes, sha256: str) -> WeightsFile:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         notes = dict(header.get("__metadata__", {}))
         run = json.loads(notes.pop(METADATA_KEY, "{}"))
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise TargetError(f"the weights file {path} is damaged ({one_line(error)}); copy it again") from error
     return WeightsFile(tensors, sha256, run if isinstance(run, dict) else {}, notes)
 
