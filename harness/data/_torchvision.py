@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import socket
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.data._archive import take_out
 from harness.errors import DataError
 from harness.files import writable_directory
 from harness.unfinished import unfinished_folder
@@ -24,12 +26,15 @@ class Download:
 
     Attributes:
         md5: the published checksum of the file.
+        sha256: its checksum as others publish it, for which nobody can make another file; torchvision has MD5 alone.
         members: for an archive, path of each extracted file below the data directory -> published MD5; else empty.
+            There is no other checksum of these.
     """
 
     url: str
     filename: str
     md5: str
+    sha256: str
     members: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -59,32 +64,37 @@ def fetch_missing(data_dir: Path, downloads: Sequence[Download]) -> None:
 
 
 def _missing(download: Download, data_dir: Path) -> list[str]:
-    names = [name for name, md5 in download.files.items() if not _intact(data_dir / name, md5, download.url)]
-    if names and download.members:
-        _intact(data_dir / download.filename, download.md5, download.url)  # an archive that the user put there
+    whole = data_dir / download.filename
+    if not download.members:
+        return [] if _intact(whole, download.md5, download.url, download.sha256) else [download.filename]
+    names = [name for name, md5 in download.members.items() if not _intact(data_dir / name, md5, download.url)]
+    if names:
+        _intact(whole, download.md5, download.url, download.sha256)  # an archive that the user put there
     return names
 
 
-def _intact(path: Path, md5: str, url: str) -> bool:
-    """Whether the file exists; DataError if it exists with another checksum than the published one."""
+def _intact(path: Path, md5: str, url: str, sha256: str | None = None) -> bool:
+    """Whether the file exists; DataError if it exists with another checksum than a published one."""
     from torchvision.datasets.utils import check_integrity
 
     try:
-        if check_integrity(path, md5):
+        right = check_integrity(path, md5)
+        if right and sha256 in (None, _sha256(path)):
             return True
         if not path.exists():
             return False
     except OSError as error:
         raise DataError(f"cannot read {path}: {_reason(error)}; make it readable, {DIGITS}") from error
-    raise DataError(
-        f"{path} is corrupt: its MD5 is not the published {md5}; "
-        f"delete it and run again to fetch it from {url}, {DIGITS}"
-    )
+    wrong = f"SHA-256 is not the published {sha256}" if right else f"MD5 is not the published {md5}"
+    raise DataError(f"{path} is corrupt: its {wrong}; delete it and run again to fetch it from {url}, {DIGITS}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch(download: Download, names: Sequence[str], data_dir: Path) -> None:
-    from torchvision.datasets.utils import extract_archive
-
     try:
         with writable_directory(data_dir), unfinished_folder(data_dir / "download") as staging:
             source = data_dir / download.filename
@@ -92,7 +102,7 @@ def _fetch(download: Download, names: Sequence[str], data_dir: Path) -> None:
                 source = staging / download.filename
                 _download(download, source, data_dir / names[0])
             if download.members:
-                extract_archive(source, staging)
+                take_out(source, names, staging)
             for name in names:
                 (data_dir / name).parent.mkdir(exist_ok=True)
                 (staging / name).replace(data_dir / name)
@@ -108,6 +118,8 @@ def _download(download: Download, target: Path, wanted: Path) -> None:
     try:
         with contextlib.redirect_stdout(sys.stderr), _network_timeout(SILENCE_S):
             download_url(download.url, target.parent, target.name, download.md5)
+            if _sha256(target) != download.sha256:
+                raise RuntimeError(f"File not found or corrupted: its SHA-256 is not the published {download.sha256}")
     except (OSError, http.client.HTTPException, RuntimeError) as error:  # RuntimeError: checksum or redirects
         raise DataError(
             f"{wanted} is missing and {download.url} could not be fetched: {_reason(error)}; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from hashlib import sha256
 from urllib.error import URLError
 
 import numpy as np
@@ -42,6 +43,7 @@ def cifar10(monkeypatch: pytest.MonkeyPatch) -> Published:
     monkeypatch.setattr(datasets.CIFAR10, "test_list", checksums[5:])
     monkeypatch.setattr(datasets.CIFAR10, "meta", datasets.CIFAR10.meta | {"md5": md5(content["batches.meta"])})
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5(archive))
+    monkeypatch.setattr("harness.data.cifar10.SHA256", sha256(archive).hexdigest())
     train, test = (
         Split(
             torch.from_numpy(np.concatenate([images[name] for name in part])),
@@ -58,7 +60,7 @@ def cifar10(monkeypatch: pytest.MonkeyPatch) -> Published:
 def svhn(monkeypatch: pytest.MonkeyPatch) -> Published:
     files: dict[str, bytes] = {}
     splits: list[Split] = []
-    lists = dict(datasets.SVHN.split_list)
+    lists, sums = dict(datasets.SVHN.split_list), {}
     for seed, part in enumerate(("train", "test")):
         images = noise(seed, 12, 3, 32, 32)
         digits = np.arange(12) % 10
@@ -68,8 +70,10 @@ def svhn(monkeypatch: pytest.MonkeyPatch) -> Published:
         name = f"{part}_32x32.mat"
         files[name] = buffer.getvalue()
         lists[part] = [lists[part][0], name, md5(files[name])]
+        sums[part] = sha256(files[name]).hexdigest()
         splits.append(Split(torch.from_numpy(images), torch.from_numpy(digits)))
     monkeypatch.setattr(datasets.SVHN, "split_list", lists)
+    monkeypatch.setattr("harness.data.svhn.SHA256", sums)
     return Published(SVHN(), files, files, splits[0], splits[1], "train_32x32.mat")
 
 
