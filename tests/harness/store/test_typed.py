@@ -117,8 +117,8 @@ def test_no_row_that_fits_is_named(full: Path) -> None:
         (last,) = connection.execute("SELECT max(id) FROM run_states").fetchone()
         connection.execute("UPDATE run_states SET at_utc = 'later' WHERE id = ?", (last,))
     engine = open_for_writing(locate(str(full)))
-    with engine.connect() as connection:
-        named = [str(error) for column in COLUMNS for error in unfit_values(connection, column)]
+    with engine.connect() as read:
+        named = [str(error) for column in COLUMNS for error in unfit_values(read, column)]
     engine.dispose()
     assert len(named) == 1
     assert f"the column at_utc of the table run_states, row id {last}, holds 'later'" in named[0]
