@@ -111,11 +111,11 @@ def test_each_value_that_does_not_fit_its_column_is_named_with_its_row(full: Pat
 
 
 def test_no_row_that_fits_is_named(full: Path) -> None:
-    with contextlib.closing(sqlite3.connect(full)) as connection, connection:
+    with contextlib.closing(sqlite3.connect(full)) as file, file:
         columns = "run_id, state, at_utc, host, process, user_name, reason"
-        connection.execute(f"INSERT INTO run_states ({columns}) SELECT {columns} FROM run_states")
-        (last,) = connection.execute("SELECT max(id) FROM run_states").fetchone()
-        connection.execute("UPDATE run_states SET at_utc = 'later' WHERE id = ?", (last,))
+        file.execute(f"INSERT INTO run_states ({columns}) SELECT {columns} FROM run_states")
+        (last,) = file.execute("SELECT max(id) FROM run_states").fetchone()
+        file.execute("UPDATE run_states SET at_utc = 'later' WHERE id = ?", (last,))
     engine = open_for_writing(locate(str(full)))
     with engine.connect() as read:
         named = [str(error) for column in COLUMNS for error in unfit_values(read, column)]
