@@ -31,9 +31,14 @@ class Workplace:
     workers: int | None = None
 
     def check(self, *, writing: bool) -> None:
-        """Refuse at once what would fail late: a file that is no store, or a folder that cannot be written."""
+        """Refuse at once what would fail late: a file that is no store, or a folder that cannot be written.
+
+        Args:
+            writing: whether work is done, and its results are stored.
+        """
         from harness.files import require_writable
         from harness.store import database
+        from harness.store.leases import lease_seconds
         from harness.store.store import Store
 
         Store.read(self.db).close()
@@ -41,6 +46,7 @@ class Workplace:
             raise HarnessError(f"--workers {self.workers} is refused: it must be 1 or more")
         if not writing:
             return
+        lease_seconds()
         database.check_writable(database.locate(self.db))
         try:
             require_writable(self.runs_dir)

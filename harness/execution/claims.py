@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import secrets
 import threading
 import time
@@ -14,36 +12,18 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from harness.errors import HarnessError, LeaseLost, PluginFault, Stopped, StoreError, TrainingFailed, one_line
-from harness.events import Noted, Report
+from harness.events import Ended, Noted, Report
 from harness.execution.work import TrainWork, Work
 from harness.runtime.stopping import asked_to_stop
 from harness.runtime.worker import this_worker
-from harness.store.leases import Held, Lease, LeaseGuard
+from harness.store.leases import Held, Lease, LeaseGuard, lease_seconds
 from harness.store.run_state import State
 from harness.store.store import Store
 
 W = TypeVar("W", bound=Work)
-VARIABLE = "HARNESS_LEASE_S"
-DEFAULT_S = 120.0
 _ENDLESS_S = 1e9
 _RENEWALS = 6  # in the time of a lease
 _LOOK_AGAIN_S = 1.0  # at the items that others hold
-
-
-def lease_seconds() -> float:
-    """For how long a lease is given: ``HARNESS_LEASE_S``, else two minutes. It is renewed six times in that time.
-
-    Raises:
-        HarnessError: the variable is no number from 1 to 86,400.
-    """
-    text = os.environ.get(VARIABLE) or str(DEFAULT_S)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= 86_400:
-        raise HarnessError(f"{VARIABLE}={text[:20]!r} is refused: it is a number of seconds from 1 to 86400")
-    return seconds
 
 
 class Claims:
@@ -66,6 +46,7 @@ class Claims:
         self._again: list[Any] = []  # items that were lost, to be taken anew
         self._lost: set[str] = set()
         self._told: set[str] = set()
+        self._bug: Exception | None = None  # what ended the thread that renews
         self._stopped: Stopped | None = None  # what an item ended with that stopped on the way
         self._lock, self._over = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._renew_on, name="leases", daemon=True)
@@ -86,6 +67,7 @@ class Claims:
         """
         waiting, look_s = deque(works), 0.0
         while not self._stops and (waiting or self._given or self._again):
+            self._raise_bug()
             waiting.extend(self._again)
             self._again.clear()
             if not waiting or time.monotonic() < look_s:
@@ -105,6 +87,8 @@ class Claims:
                         return
                 elif taken is not None:
                     self._give_back([taken], "lost", None)
+                else:  # a training that another process has done
+                    self._tell(Ended(work.key))
             self._tell_of_others(others[work.key] for work in waiting)
             look_s = time.monotonic() + _LOOK_AGAIN_S
 
@@ -122,6 +106,7 @@ class Claims:
         Returns:
             Whether it was written.
         """
+        self._raise_bug()
         try:
             if key in self._lost:
                 return False
@@ -135,6 +120,11 @@ class Claims:
             self._tell(Noted(one_line(error)))
             return False
         return True
+
+    def _raise_bug(self) -> None:
+        """Without leases that are renewed, each longer item would be done, dropped, and done again, for ever."""
+        if self._bug is not None:
+            raise self._bug
 
     @property
     def _stops(self) -> bool:
@@ -196,7 +186,10 @@ class Claims:
                 if leases:
                     self._store.renew(leases, self._seconds)
             except StoreError as error:  # such as a locked database: the next turn may come in time
-                logging.getLogger("harness.leases").warning("the leases were not renewed: %s", one_line(error))
+                self._tell(Noted(f"the leases were not renewed: {one_line(error)}"))
+            except Exception as error:
+                self._bug = error
+                return
 
     def __enter__(self) -> Self:
         if self._store.place is not None:

@@ -6,6 +6,7 @@ that lease is held: a process that was frozen past its lease, and wakes, writes 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from harness.errors import LeaseLost, StoreError
+from harness.errors import HarnessError, LeaseLost, StoreError
 from harness.runtime.worker import Worker, is_dead
 from harness.store import database
 from harness.store.connecting import engine_on
@@ -24,6 +25,25 @@ from harness.store.run_state import State
 from harness.store.run_states import RunStates, add_state
 from harness.store.schema import RunRow
 from harness.store.schema_work import LeaseRow
+
+VARIABLE = "HARNESS_LEASE_S"
+DEFAULT_S = 120.0
+
+
+def lease_seconds() -> float:
+    """For how long a lease is given: ``HARNESS_LEASE_S``, else two minutes. It is renewed six times in that time.
+
+    Raises:
+        HarnessError: the variable is no number from 1 to 86,400.
+    """
+    text = os.environ.get(VARIABLE) or str(DEFAULT_S)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 86_400:
+        raise HarnessError(f"{VARIABLE}={text[:20]!r} is refused: it is a number of seconds from 1 to 86400")
+    return seconds
 
 
 @dataclass(frozen=True)

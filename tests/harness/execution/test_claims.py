@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, LeaseLost, Stopped
-from harness.events import BlockDone, EpochDone, Event, Noted, TrainingBegan, training_key
+from harness.errors import HarnessError, LeaseLost, Stopped, StoreFault
+from harness.events import BlockDone, Ended, EpochDone, Event, Noted, TrainingBegan, training_key
 from harness.execution import claims as claims_module
-from harness.execution.claims import VARIABLE, Claims, lease_seconds
+from harness.execution.claims import Claims
 from harness.planning.missing import find_missing
 from harness.runtime import stopping
-from harness.store.leases import Lease
+from harness.store.leases import VARIABLE, Lease, lease_seconds
 from harness.store.store import Store
 from tests.harness.execution.asked import conduct, jobs
 from tests.harness.store.holders import FAR, let_it_pass, taken
@@ -91,9 +91,11 @@ def test_a_run_that_another_process_ends_is_not_trained_again(store: Store, tmp_
     number = opened_run(store, tmp_path)
     theirs = taken(store, training_key(number), FAR, run_id=number)
     thread = later(tmp_path, lambda other: other.end_run(number, "the loss is not finite", theirs))
-    summary = conduct(find_missing(one_job(), store), store, tmp_path)
+    told: list[Event] = []
+    summary = conduct(find_missing(one_job(), store), store, tmp_path, told.append)
     thread.join()
     assert summary.trained == 0
+    assert [event.key for event in told if isinstance(event, Ended)] == [training_key(number)]
     assert summary.failures[number].startswith("the loss is not finite")
 
 
@@ -200,6 +202,33 @@ def test_leases_are_renewed_while_work_goes_on_and_through_a_locked_database(
         threading.Event().wait(0.3)
         assert [held.item for held in store.held(["a"])] == ["a"]
     assert leases(store) == []
+
+
+def test_a_store_that_fails_is_told_and_a_bug_in_the_renewal_ends_the_work(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[Exception] = [ZeroDivisionError("a bug"), StoreFault("the database is locked")]
+    renew, renewed = store.renew, threading.Semaphore(0)
+
+    def fails(leases: Iterable[Lease], seconds: float) -> None:
+        renewed.release()
+        if errors:
+            raise errors.pop()
+        renew(leases, seconds)
+
+    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setattr(store, "renew", fails)
+    told: list[Event] = []
+    with Claims(store, told.append) as claims:
+        claims.take("a")
+        assert renewed.acquire(timeout=5)
+        assert renewed.acquire(timeout=5)
+        claims._thread.join(5)
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            claims.keep("a", lambda _lease: pytest.fail("nothing renews its lease"))
+    assert [one.text for one in told if isinstance(one, Noted)] == [
+        "the leases were not renewed: the database is locked"
+    ]
 
 
 def test_a_store_in_memory_is_left_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

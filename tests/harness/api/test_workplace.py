@@ -1,0 +1,21 @@
+"""What would fail late is refused before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.api.workplace import Workplace
+from harness.errors import HarnessError
+
+
+def test_the_time_of_a_lease_is_checked_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_LEASE_S", "soon")
+    place = Workplace(db=str(tmp_path / "results.db"), runs_dir=tmp_path / "runs")
+    place.check(writing=False)
+    with pytest.raises(HarnessError, match=r"^HARNESS_LEASE_S='soon' is refused"):
+        place.check(writing=True)
+    assert list(tmp_path.iterdir()) == []
