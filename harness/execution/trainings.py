@@ -16,6 +16,7 @@ from harness.events import (
     Ended,
     EpochDone,
     Event,
+    Noted,
     Report,
     TrainingBegan,
     training_key,
@@ -78,8 +79,10 @@ class Trainings:
             if gap.refusal is None:
                 continue
             lease, folder = self._claims.take(training_key(record.id), record.id), run_folder(self._runs_dir, record)
-            if not isinstance(lease, Lease):
-                continue  # another process trains it: there the plugin works
+            if not isinstance(lease, Lease):  # there the plugin works
+                there = "another process has trained it" if lease is None else f"{lease.worker.title} trains it"
+                self._tell(Noted(f"run {record.id} cannot be trained here, and {there}: {gap.refusal}"))
+                continue
             with logging_to(folder / LOG_FILE, self._tell):
                 logging.getLogger("harness.plugins").error("%s", gap.refusal, exc_info=gap.refusal.__cause__)
             place = provenance(device_label(gap.job.device), torch.get_num_threads())

@@ -88,9 +88,9 @@ def is_dead(worker: Worker) -> bool:
     Where ``/proc`` hides the processes of other users (``hidepid``), such a process is dead only when no process has
     its number.
     """
-    number, since, rest = worker.process.partition(" since ")
+    number, _, rest = worker.process.partition(" since ")
     started, _, machine = rest.partition(" in ")
-    if not since or machine != _machine() or not _NUMBER.fullmatch(number):
+    if not machine or machine != _machine() or not _NUMBER.fullmatch(number):
         return False
     try:
         return _started(int(number)) != started

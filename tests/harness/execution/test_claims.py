@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, LeaseLost, Stopped, StoreFault
+from harness.errors import HarnessError, LeaseLost, PluginFault, Stopped, StoreFault
 from harness.events import BlockDone, Ended, EpochDone, Event, Noted, TrainingBegan, training_key
 from harness.execution import claims as claims_module
 from harness.execution.claims import Claims
+from harness.execution.summary import Summary
+from harness.execution.trainings import Trainings
 from harness.planning.missing import find_missing
 from harness.runtime import stopping
 from harness.store.leases import VARIABLE, Lease, lease_seconds
@@ -97,6 +100,24 @@ def test_a_run_that_another_process_ends_is_not_trained_again(store: Store, tmp_
     assert summary.trained == 0
     assert [event.key for event in told if isinstance(event, Ended)] == [training_key(number)]
     assert summary.failures[number].startswith("the loss is not finite")
+
+
+def test_a_run_that_another_process_trains_and_this_one_cannot_is_told(store: Store, tmp_path: Path) -> None:
+    number = opened_run(store, tmp_path)
+    theirs = taken(store, training_key(number), FAR, run_id=number)
+    (gap,) = find_missing(one_job(), store).runs
+    refused = [(replace(gap, refusal=PluginFault("its prepare fails")), store.run(number))]
+    told: list[Event] = []
+    with Claims(store, told.append) as claims:
+        trainings = Trainings(store, tmp_path, told.append, Summary(), claims)
+        trainings.refuse(refused)
+        store.end_run(number, lease=theirs)
+        trainings.refuse(refused)
+    assert [event.text for event in told if isinstance(event, Noted)] == [
+        f"run {number} cannot be trained here, and process 17 on elsewhere trains it: its prepare fails",
+        f"run {number} cannot be trained here, and another process has trained it: its prepare fails",
+    ]
+    assert store.run(number).status == "done"
 
 
 def test_a_block_that_another_process_attacks_is_left_to_it(store: Store, tmp_path: Path) -> None:

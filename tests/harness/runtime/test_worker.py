@@ -61,3 +61,12 @@ def test_a_process_that_waits_for_its_parent_is_dead() -> None:
 @pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "0", "-1", "٣", "1_0"])
 def test_a_number_from_elsewhere_is_no_crash(number: str) -> None:
     is_dead(of(number))  # nothing is raised, and no group of processes is asked
+
+
+def test_where_the_system_does_not_tell_its_boot_nothing_is_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_machine", lambda: "")
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("on Windows this would end the process"))
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    for process in (f"{ended.pid} since 1 in ", f"{ended.pid} since 1", str(ended.pid)):
+        assert not is_dead(Worker("any", process))
