@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,18 @@ import pytest
 import torch
 from torch import nn
 
+from harness.api import running
 from harness.data.cifar10 import CIFAR10
 from harness.data.svhn import SVHN
+from harness.errors import Stopped
+from harness.execution.summary import Summary
 from harness.networks.resnet18 import ResNet18
 from harness.networks.wrn_32_10 import WRN32x10
 from harness.plugin.dataset import Dataset, DataSource, Split
 from harness.plugin.network import Network, Shape
+from harness.reproduction import recipes
+from harness.reproduction.recipes import parts
+from harness.runtime.stopping import asked_to_stop, take_back_stop
 from harness.store.store import Store
 from tests.cli.conftest import Ends, Harness, Refused
 
@@ -219,3 +227,27 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
     Path("there.txt").write_text("no database")
     assert told in refusal(f"reproduce {arguments}")
     assert [path.name for path in elsewhere.iterdir()] == ["there.txt"]
+
+
+def test_a_request_to_stop_at_the_end_of_a_part_holds_for_the_next(
+    ends: Ends, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bool] = []
+
+    def conduct(*_: object) -> Summary:
+        heard.append(asked_to_stop())
+        if heard[-1]:
+            raise Stopped("stopped")
+        os.kill(os.getpid(), signal.SIGTERM)  # when all of the part is done
+        return Summary()
+
+    def twice(*arguments: Any, **named: Any) -> Any:
+        (jobs,) = parts(*arguments, **named).values()
+        return {"first": jobs, "second": jobs}
+
+    monkeypatch.setattr(running, "conduct", conduct)
+    monkeypatch.setattr(recipes, "parts", twice)
+    code, _, err = ends("reproduce table4 --dataset digits --seeds 1 --workers 1")
+    take_back_stop()
+    assert (code, heard) == (143, [False, True])
+    assert err.splitlines()[-1].startswith("harness: stopped by SIGTERM; ")
