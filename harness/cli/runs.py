@@ -10,13 +10,14 @@ from harness.cli import completion
 from harness.cli.console import print_json
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, of_rows
-from harness.errors import UnknownName
+from harness.errors import SettingError, UnknownName
 from harness.store.run_state import State
 
 if TYPE_CHECKING:
     from harness.leaderboard.headline import Headline
     from harness.store.store import Store
 
+LISTED = 50  # runs, and models, that are printed
 SORTS = ("run", "date", "figure", "method", "network", "dataset", "state")
 
 
@@ -44,6 +45,11 @@ class WantedRuns:
         "run",
         complete=completion.words(*SORTS),
     )
+    limit: int | None = of_rows(
+        "--limit N",
+        "List so many runs, and so many models: the newest, or the first of another order.",
+        shown=f"{LISTED}; --json lists all",
+    )
 
 
 @grouped
@@ -54,17 +60,31 @@ def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) ->
 
     if wanted.sort not in SORTS:
         raise UnknownName("order", wanted.sort, SORTS)
+    if wanted.limit is not None and wanted.limit < 1:
+        raise SettingError(f"--limit {wanted.limit} is refused: it must be 1 or more")
     since = _day(wanted.since)
     store = Store.read(db)
     everything = list(documents(store))
     store.close()
     chosen = [document for document in everything if _takes(wanted, since, document)]
     chosen.sort(key=lambda document: _place(document, wanted.sort))
+    found = len(chosen)
+    if wanted.limit is not None or not as_json:
+        chosen = _first(chosen, wanted.limit or LISTED, newest=wanted.sort == "run")
     if as_json:
         lists = {name: [d for d in chosen if kind in d] for name, kind in (("runs", "run"), ("models", "model"))}
         print_json(lists)
     else:
         print_runs(chosen, everything, vars(wanted))
+        if len(chosen) < found:
+            print(f"{len(chosen)} of {found} are listed; --limit {found} lists all")
+
+
+def _first(chosen: list[dict[str, Any]], limit: int, *, newest: bool) -> list[dict[str, Any]]:
+    """So many runs, and so many models, at the most: the last of the list if the newest are wanted, else the first."""
+    parts = ([document for document in chosen if kind in document] for kind in ("run", "model"))
+    kept = {id(document) for part in parts for document in (part[-limit:] if newest else part[:limit])}
+    return [document for document in chosen if id(document) in kept]
 
 
 def documents(store: Store) -> Iterator[dict[str, Any]]:
@@ -73,12 +93,13 @@ def documents(store: Store) -> Iterator[dict[str, Any]]:
     from harness.leaderboard.headline import headline
 
     protocols = store.protocols()
-    runs = store.runs()
-    states = store.states(runs)
-    for run in runs:
+    listed = store.listed_runs()
+    states = store.states(listed)
+    for one in listed:
+        run = one.standing
         departures = "".join(f" {key}={value}" for key, value in run.method_departures.items())
         evaluations = [e for checkpoint in run.checkpoints for e in checkpoint.evaluations]
-        found = headline(list(contestants([run])), protocols) if run.status == "done" else None
+        found = headline(list(contestants([run])), protocols) if one.status == "done" else None
         own = [p for p in protocols if p.training_sha256 == run.training_sha256]
         yield {
             "run": run.id,
@@ -86,20 +107,17 @@ def documents(store: Store) -> Iterator[dict[str, Any]]:
             "network": run.network,
             "dataset": run.dataset.name,
             "train_seed": run.train_seed,
-            "attempt": run.attempt,
+            "attempt": one.attempt,
             "status": states[run.id].state,
             "since_utc": states[run.id].document()["since_utc"],
             "reason": states[run.id].reason,
-            "epochs": f"{len(run.epochs)}/{run.training.get('epochs', '?')}",
+            "epochs": f"{one.epochs}/{one.training.get('epochs', '?')}",
             "evaluations": sum(e.complete for e in evaluations),
-            "created_utc": run.created_utc.isoformat(),
+            "created_utc": one.created_utc.isoformat(),
             "protocols": [{"name": p.name, "fingerprint": p.fingerprint} for p in own],
-            "figure": _figure(
-                headline(list(contestants([run])), protocols) if run.status == "done" else None,
-                run.dataset.test_examples,
-            ),
-            "tags": list(run.tags),
-            "note": run.note,
+            "figure": _figure(found, run.dataset.test_examples),
+            "tags": list(one.tags),
+            "note": one.note,
         }
     for model in store.models():
         found = headline(list(contestants([], [model])), protocols)
@@ -127,8 +145,6 @@ def _figure(found: Headline | None, test_examples: int) -> dict[str, Any] | None
 def _day(text: str | None) -> str:
     """The beginning of a day, as times are written in documents; empty for None."""
     from datetime import date
-
-    from harness.errors import SettingError
 
     try:
         return "" if text is None else date.fromisoformat(text).isoformat()

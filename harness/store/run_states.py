@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from harness.runtime.worker import Worker, is_dead
 from harness.store.database_time import database_seconds
+from harness.store.listing import ListedRun
 from harness.store.models import ModelWriter, now
 from harness.store.records import RunRecord
 from harness.store.run_state import OLDER, RunState, State
@@ -34,7 +35,7 @@ class RunStates(ModelWriter):
             rows = session.scalars(select(RunStateRow).where(RunStateRow.run_id == run_id).order_by(RunStateRow.id))
             return [_state(row) for row in rows]
 
-    def states(self, runs: Iterable[RunRecord]) -> dict[int, RunState]:
+    def states(self, runs: Iterable[RunRecord | ListedRun]) -> dict[int, RunState]:
         """The state of each run now, by its number."""
         runs = list(runs)
         open_runs = {run.id for run in runs if run.status == "running"}

@@ -99,21 +99,27 @@ class Standings(Queries):
         return [check for number in examination_ids for check in found[number]]
 
     def _weights(
-        self, session: Session, rows: TypedColumns, wanted: set[int], names: dict[int, str]
+        self,
+        session: Session,
+        rows: TypedColumns,
+        wanted: set[int],
+        names: dict[int, str],
+        *,
+        examined: bool = True,
     ) -> tuple[dict[int, list[CheckpointStanding]], dict[int, list[CheckpointStanding]]]:
-        """The checkpoints of these runs, and of all models."""
+        """The checkpoints of these runs, and of all models; if not ``examined``, without their examinations."""
         columns = (_CHECKPOINT.id, _CHECKPOINT.run_id, _CHECKPOINT.model_id, _CHECKPOINT.name)
         every = select(*columns, _CHECKPOINT.epoch, _CHECKPOINT.sha256)
         every = every.order_by(_CHECKPOINT.run_id, _CHECKPOINT.epoch, _CHECKPOINT.name)
         there = [row for row in rows.rows(every) if row[2] is not None or row[1] in wanted]
         owners = {number: names.get(model, "") if run is None else str(run) for number, run, model, *_ in there}
         evaluations = _outcomes(session, rows, owners)
-        examinations = _examinations(session, rows, owners)
+        examinations = _examinations(session, rows, owners) if examined else {}
         of_runs: dict[int, list[CheckpointStanding]] = defaultdict(list)
         of_models: dict[int, list[CheckpointStanding]] = defaultdict(list)
         for number, run, model, name, epoch, sha256 in there:
-            outcomes, examined = tuple(evaluations.get(number, ())), tuple(examinations.get(number, ()))
-            held = CheckpointStanding(number, name, epoch, sha256, outcomes, examined, self.checks_of)
+            outcomes, flags = tuple(evaluations.get(number, ())), tuple(examinations.get(number, ()))
+            held = CheckpointStanding(number, name, epoch, sha256, outcomes, flags, self.checks_of)
             (of_models[model] if run is None else of_runs[run]).append(held)
         return of_runs, of_models
 

@@ -13,6 +13,7 @@ from harness.leaderboard.board import Board, Row, Selection
 from harness.leaderboard.contestants import newest
 from harness.leaderboard.ranking import boards
 from harness.reference import ReportedFigure
+from harness.store.listing import ListedRun
 from harness.store.records import (
     CheckpointRecord,
     Curve,
@@ -72,7 +73,7 @@ class Held(Store):
     def runs(self) -> list[RunRecord]:
         return self._held[0]
 
-    def states(self, runs: Iterable[RunRecord]) -> dict[int, RunState]:
+    def states(self, runs: Iterable[RunRecord | ListedRun]) -> dict[int, RunState]:
         return {run.id: RunState("done", None, run.finished_utc) for run in runs}
 
     def protocols(self) -> list[ProtocolRecord]:
