@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,21 +39,29 @@ COMMANDS = (
 PAIRS = ("compare", "--all", "--dataset", "digits", "--checkpoint", "last")  # of 2,000 runs: 200 rows, 19,900 pairs
 
 
+LAUNCH = """
+import os, sys
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, used = os.wait4(child, 0)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A small process that starts the command: a child's peak begins at its parent's memory, and this one has torch."""
+
+
 def run_command(checkout: Path, arguments: tuple[str, ...], database: Path) -> dict[str, float]:
     """One run of a command in a child process: seconds, bytes."""
     environment = os.environ | {"PYTHONPATH": str(checkout), "NO_COLOR": "1"}
     with tempfile.NamedTemporaryFile() as out:
         began = time.perf_counter()
-        actions = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1)]
         whole = [sys.executable, "-m", "harness", *arguments, "--db", str(database)]
-        child = os.posix_spawn(sys.executable, whole, environment, file_actions=actions)
-        _, status, used = os.wait4(child, 0)
+        launched = [sys.executable, "-S", "-c", LAUNCH, *whole]
+        told = subprocess.run(launched, env=environment, stdout=out, stderr=subprocess.PIPE, text=True, check=True)
         wall = time.perf_counter() - began
-        if status:
-            raise SystemExit(f"{' '.join(whole)} ended with {os.waitstatus_to_exitcode(status)}")
         length = float(Path(out.name).stat().st_size)
-    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"wall_s": wall, "processor_s": used.ru_utime + used.ru_stime, "peak_bytes": peak, "text_bytes": length}
+    seconds, kilobytes = map(float, told.stderr.splitlines()[-1].split())
+    peak = kilobytes * (1 if sys.platform == "darwin" else 1024)
+    return {"wall_s": wall, "processor_s": seconds, "peak_bytes": peak, "text_bytes": length}
 
 
 def measured(arguments: tuple[str, ...], database: Path, sides: dict[str, Path], rounds: int) -> dict[str, Any]:
