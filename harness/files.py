@@ -31,6 +31,11 @@ def is_plain_name(name: str) -> bool:
     return bool(name) and Path(name).name == name and "\0" not in name and not name.startswith(".")
 
 
+def resolved(path: Path) -> Path:
+    """A whole path without links. Links in a circle stay: ``Path.resolve`` raises there."""
+    return Path(os.path.realpath(path))
+
+
 MISSING, DIRECTORY = "does not exist", "is a directory"
 
 
@@ -165,7 +170,7 @@ def require_writable(directory: Path) -> None:
 
     Leaves nothing behind. It creates a file for a moment, since a system's answer about permissions can be wrong.
     """
-    existing = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    existing = next(place for place in (directory, *directory.absolute().parents) if _is_there(place))
     if not existing.is_dir():
         raise NotADirectoryError(f"{existing} is not a directory")
     probe = unfinished_name(existing / "probe")
@@ -174,6 +179,15 @@ def require_writable(directory: Path) -> None:
     except OSError as error:
         raise OSError(f"nothing can be made in {existing} ({error.strerror})") from None
     probe.unlink(missing_ok=True)  # another process may take it for that of a dead one
+
+
+def _is_there(place: Path) -> bool:
+    """Whether anything has this path, also a link to nothing or to itself; OSError where no file may have it."""
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import db_check, db_merge
+from harness.cli.console import print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, Command, Group, argument, place
 
@@ -47,9 +48,9 @@ def copy_db(destination: Annotated[Path, argument("DEST", "The new file.")], db:
     from harness.store.copying import copy_database
 
     revision = copy_database(db, destination)
-    print(f"copied to {destination}")
+    print_lines([f"copied to {destination}"])
     if revision != database.REVISION:
-        print(f"it has the older schema {revision}: `harness db upgrade --db {destination}` upgrades it")
+        print_lines([f"it has the older schema {revision}: `harness db upgrade --db {destination}` upgrades it"])
         return
     checked = check_database(str(destination))
     print("\n".join(db_check.check_lines(checked)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion, export_hub, export_verdicts
+from harness.cli.console import print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, Command, Group, argument, option
 from harness.errors import HarnessError, visible
@@ -126,4 +127,4 @@ def _write(out: Path, entry: str, snippet: str) -> None:
         atomic_write_bytes(out, entry.encode())
     except OSError as error:
         raise HarnessError(f"--out {out} cannot be written: {error.strerror}; choose another place") from None
-    print(f"wrote {out} and {code}", file=sys.stderr)
+    print_lines([f"wrote {out} and {code}"], error=True)

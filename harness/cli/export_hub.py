@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
+from harness.cli.console import print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import argument, of_output
 from harness.cli.sharing import Model, read_facts
@@ -32,4 +32,4 @@ def hub(
         print(files["README.md"].decode(), end="")
         return
     write_folder(out, files)
-    print(f"wrote {out}: {', '.join(files)}", file=sys.stderr)
+    print_lines([f"wrote {out}: {', '.join(files)}"], error=True)

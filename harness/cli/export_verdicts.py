@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 from harness.cli import completion
+from harness.cli.console import print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, Rows, argument, of_output, of_rows, place
 from harness.errors import HarnessError, UnknownName, visible
@@ -111,7 +112,7 @@ def _write(found: Iterator[Judged], form: Format, out: Path | None) -> None:
             count = write_parquet(found, file) if form == "parquet" else _write_text(found, file)
     except OSError as error:
         raise HarnessError(f"--out {out} cannot be written: {error.strerror or error}; choose another place") from None
-    print(f"wrote {out}: {count} verdicts", file=sys.stderr)
+    print_lines([f"wrote {out}: {count} verdicts"], error=True)
 
 
 def _write_text(found: Iterator[Judged], file: BinaryIO) -> int:

@@ -208,9 +208,9 @@ def _write(path: Path, text: str) -> None:
     Raises:
         HarnessError: it cannot be written, or is no ordinary file.
     """
-    from harness.files import atomic_write_bytes
+    from harness.files import atomic_write_bytes, resolved
 
-    place = path.resolve()  # a link stays, and the file that it names is replaced
+    place = resolved(path)  # a link stays, and the file that it names is replaced
     if place.exists() and not place.is_file():
         raise HarnessError(f"--out {path} is refused: it is there, and is no ordinary file; give another name")
     try:

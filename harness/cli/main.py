@@ -35,7 +35,7 @@ from harness.cli import (
 )
 from harness.cli.options import Command, Group
 from harness.cli.signals import ending, interrupted_by_signal, stopped
-from harness.cli.system_errors import end_output, print_error, system_error_line
+from harness.cli.system_errors import end_output, forget_odd_sizes, keep_every_text, print_error, system_error_line
 from harness.errors import HarnessError, Stopped, TrainingStopped, visible
 from harness.locations import HIDDEN, without_secrets_in
 
@@ -146,6 +146,8 @@ def main() -> None:
 
     So is what the machine refuses, such as a full disk. An output whose reader has ended ends the command quietly.
     """
+    keep_every_text()
+    forget_odd_sizes()
     try:
         with ending():
             code = app(prog_name=PROGRAM, standalone_mode=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion
-from harness.cli.console import print_json
+from harness.cli.console import print_json, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, PLUGINS, argument, place
 from harness.errors import HarnessError, UnknownName
@@ -51,8 +51,7 @@ def new(
     texts = {file: (templates / f"{name}.txt").read_text(encoding="utf-8") for file, name in files.items()}
     write_together({file: Template(text).substitute(words).encode() for file, text in texts.items()})
     first, second = files
-    print(f"wrote {first} and {second}")
-    print(f"  harness check {kind} {name} --plugin {first}")
+    lines = [f"wrote {first} and {second}", f"  harness check {kind} {name} --plugin {first}"]
     use = {
         "method": f"{name} --plugin {first} --dataset digits --arch smallcnn",
         "attack": f"sat --attacks natural,{name} --plugin {first}",
@@ -60,7 +59,7 @@ def new(
         "network": f"sat --arch {name} --plugin {first}",
         "wrapper": f"sat --wrap {name} --plugin {first}",
     }
-    print(f"  harness run {use[kind]}")
+    print_lines([*lines, f"  harness run {use[kind]}"])
 
 
 @grouped

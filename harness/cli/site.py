@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from harness.cli.console import print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, of_output
 
@@ -32,4 +32,4 @@ def site(
     store.close()
     write_site(out, files)
     megabytes = sum(len(content) for content in files.values()) / 1e6
-    print(f"wrote {out / 'index.html'} and its files, {megabytes:.1f} MB; open it in a browser", file=sys.stderr)
+    print_lines([f"wrote {out / 'index.html'} and its files, {megabytes:.1f} MB; open it in a browser"], error=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
+import re
 import sys
 
 from harness.errors import visible
@@ -42,6 +44,23 @@ def system_error_line(error: OSError) -> str | None:
 def _cut(path: str) -> str:
     """A path, without the middle of a very long one."""
     return path if len(path) <= _LONGEST_PATH else f"{path[:_EDGE]}…{path[-_EDGE:]}"
+
+
+def keep_every_text() -> None:
+    r"""Print what an output's encoding lacks as an escape such as ``\xb1``, where Python would end with a traceback.
+
+    Not as a question mark: two names that differ must not become one in a table that is read on.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def forget_odd_sizes() -> None:
+    """Drop a size of the terminal that is no number, as if it were not set: rich would end with a traceback."""
+    for name in ("COLUMNS", "LINES"):
+        if not re.fullmatch("[0-9]{1,6}", os.environ.get(name, "1")):
+            del os.environ[name]
 
 
 def end_output() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing_extensions import Doc
 from harness.data._decoding import DECODER, MODES, contents, decode, read_cache, write_cache
 from harness.data._listing import AUTO, PARTS, Listing, list_parts, order_note, parts_in, stamp
 from harness.errors import SettingError, normal
-from harness.files import expanded
+from harness.files import expanded, resolved
 from harness.identity import digest
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.plugin.images import evaluation_set
@@ -94,7 +93,7 @@ class Folder(DataSource):
 
     @property
     def _root(self) -> Path:
-        return Path(os.path.realpath(expanded(self.path)))  # Path.resolve raises where links make a circle
+        return resolved(expanded(self.path))
 
     def _dataset(self, train: Split, test: Split, classes: tuple[str, ...]) -> Dataset:
         return Dataset(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.doctor.diagnosis import Diagnosis
-from harness.files import require_writable
+from harness.files import require_writable, resolved
 
 LEAST_BYTES, FEW_BYTES = 100 * 10**6, 5 * 10**9  # less is wrong; less is told
 NETWORK = re.compile(r"nfs\d*|cifs|smb\w*|9p|afs|ceph|lustre|gpfs|beegfs|glusterfs|fuse\.(sshfs|glusterfs|s3fs|rclone)")
@@ -34,7 +34,7 @@ def examine_place(name: str, folder: Path, *, locks: bool = False) -> Iterator[D
     free = shutil.disk_usage(there).free
     state = "wrong" if free < LEAST_BYTES else "note" if free < FEW_BYTES else "ok"
     yield Diagnosis(topic, state, f"{free / 1e9:.1f} GB are free", "make room" if state != "ok" else "")  # type: ignore[arg-type]
-    kind = file_system(there.resolve(), MOUNTS.read_text() if MOUNTS.exists() else "")
+    kind = file_system(resolved(there), MOUNTS.read_text() if MOUNTS.exists() else "")
     if kind is not None and NETWORK.fullmatch(kind):
         if locks:
             remedy = "keep the database on a disk of this machine: two machines that write over a network can damage it"

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import __version__
 from harness.errors import HarnessError, listed
-from harness.files import atomic_write_bytes, require_writable, writable_directory
+from harness.files import atomic_write_bytes, require_writable, resolved, writable_directory
 from harness.hub.card import model_card
 from harness.hub.facts import CardFacts
 from harness.hub.names import CARD, LOADER, MAIN, SETTINGS, WEIGHTS
@@ -111,7 +111,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         HarnessError: the folder has files, is a file, or cannot be written. Nothing was changed.
     """
     check_folder(folder)
-    folder = folder.resolve()
+    folder = resolved(folder)
     try:
         with writable_directory(folder.parent), unfinished_folder(folder) as made:
             for name, content in files.items():
@@ -125,8 +125,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def check_folder(folder: Path) -> None:
     """Raise HarnessError if a folder cannot take a model: before anything is made."""
-    folder = folder.resolve()
-    if folder == Path.cwd().resolve():
+    folder = resolved(folder)
+    if folder == resolved(Path.cwd()):
         raise HarnessError(f"--out {folder} is refused: it is the working directory; name a folder for the model alone")
     if folder.exists() and not folder.is_dir():
         raise HarnessError(f"--out {folder} is refused: it is a file; name a folder for the model alone")

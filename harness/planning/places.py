@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import SettingError, UnknownName
-from harness.files import DIRECTORY, expanded, why_no_file
+from harness.files import DIRECTORY, expanded, resolved, why_no_file
 from harness.locations import is_broken_address, shown_location
 from harness.planning.configuration import VARIABLE, Configuration, read_configuration
 
@@ -120,7 +120,7 @@ def overruled(places: ConfiguredPlaces, configuration: Configuration, keys: Sequ
 
 
 def _whole(path: str) -> str:
-    return path if "://" in path else str(expanded(path).resolve())
+    return path if "://" in path else str(resolved(expanded(path)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from harness.errors import SettingError
 from harness.targets.preprocessing import Preprocessing
 
 MOST = 1_000_000  # the largest count that an option takes: more is a typing error
+MOST_SEEDS = 10_000  # each is planned by itself: a million take minutes to count
+MOST_NETWORKS_AND_SEEDS = 100_000  # of both together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +98,22 @@ class EvaluateRequest(_Request):
 
 
 def check_counts(request: _Request, names: Iterable[str], least: int = 1) -> None:
-    """Refuse a count below the least or above MOST; the error names its option."""
+    """Refuse a count below the least, or too large to be meant; the error names its option."""
     for name in names:
-        value = getattr(request, name)
-        if value is not None and not least <= value <= MOST:
-            rule = f"it must be {least} or more" if value < least else f"it must be {MOST:,} at most"
+        value, most = getattr(request, name), MOST_SEEDS if name.endswith("seeds") else MOST
+        if value is not None and not least <= value <= most:
+            rule = f"it must be {least} or more" if value < least else f"it must be {most:,} at most"
             raise SettingError(f"--{name.replace('_', '-')} {value} is refused: {rule}")
+
+
+def check_all_seeds(request: RunRequest) -> None:
+    """Refuse so many networks with so many seeds that counting the work would take minutes."""
+    both = request.train_seeds * request.seeds
+    if both > MOST_NETWORKS_AND_SEEDS:
+        raise SettingError(
+            f"--train-seeds {request.train_seeds} with --seeds {request.seeds} is refused: that is {both:,} evaluations"
+            f" of each attack, and {MOST_NETWORKS_AND_SEEDS:,} are the most"
+        )
 
 
 def check_state_every(request: RunRequest) -> None:

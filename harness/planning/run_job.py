@@ -13,7 +13,7 @@ from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.planning.curve_plan import CurvePlan, plan_curve
 from harness.planning.overrides import assign, read_dataset, short_forms
-from harness.planning.request import RunRequest, check_counts, check_state_every
+from harness.planning.request import RunRequest, check_all_seeds, check_counts, check_state_every
 from harness.planning.trials import count_parameters, refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.ball import radius_text
@@ -83,6 +83,7 @@ def choose(request: RunRequest) -> Choice:
     """
     check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size"))
     check_counts(request, ("eval_every",), least=0)
+    check_all_seeds(request)
     check_state_every(request)
     catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
     for catalogue in catalogues.values():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingError, UnknownName
+from harness.files import resolved
 from harness.protocols.toml_file import parse_toml, read_toml
 
 BASE = "base"
@@ -37,7 +38,7 @@ def documents_of(name: str) -> list[tuple[str, dict[str, Any]]]:
             content = (resources.files("harness") / "protocols" / f"{wanted}.toml").read_bytes()
             own, document = wanted, parse_toml(content, f"protocol {wanted!r}")
         else:
-            if file.resolve() in (known.resolve() for known in files):
+            if resolved(file) in (resolved(known) for known in files):
                 circle = " -> ".join(str(each) for each in (*files, file))
                 raise SettingError(f"protocol {found[0][0]!r} is refused: its bases make a circle, {circle}")
             files.append(file)

@@ -38,7 +38,7 @@ class TrainProtocol(Settings):
     lr_factor: Annotated[Positive, Doc("factor of the learning rate at a drop")]
     momentum: Annotated[float, Interval(ge=0, lt=1), Doc("momentum of SGD")]
     weight_decay: Annotated[float, Interval(ge=0, lt=math.inf), Doc("weight decay, on every parameter")]
-    steps: Annotated[int, Ge(1), Doc("steps K of the training attack")]
+    steps: Annotated[int, Interval(ge=1, le=10_000), Doc("steps K of the training attack")]
     relative_step: Annotated[Positive, Doc("step size of the training attack, as a fraction of epsilon")]
     start: Annotated[Start, Doc("start of the training attack")]
     early: Annotated[Fraction, Doc("fraction of the epochs after which the checkpoint `early` is taken")]

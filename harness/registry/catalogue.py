@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import PluginError, SettingError, UnknownName, one_line
-from harness.files import DIRECTORY, MISSING, why_no_file
+from harness.files import DIRECTORY, MISSING, resolved, why_no_file
 from harness.plugin.settings import Plugin
 from harness.registry.importing import import_file
 
@@ -115,7 +115,7 @@ class Catalogue:
             if file.name.startswith("_"):
                 rule = "a name that begins with _ marks a module that plugins share; rename it"
                 raise PluginError(f"the plugin file {file} cannot be used: {rule}")
-        named = {os.path.realpath(file) for file in files}
+        named = {str(resolved(file)) for file in files}
         for broken in self.broken:
             if broken.where in named:
                 raise PluginError(f"the plugin file {broken.where} cannot be used: {broken.reason}")
@@ -190,7 +190,7 @@ def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[PossiblePlug
     dropped = (file for place in folders for file in sorted(place.glob("*.py")))
     for file in dict.fromkeys((*dropped, *(file for file, is_folder in named.items() if not is_folder))):
         if not file.name.startswith("_"):
-            place = Path(os.path.realpath(file))  # Path.resolve raises where links make a circle
+            place = resolved(file)
             yield PossiblePlugin(file.stem.replace("_", "-"), str(place), partial(_import_file, place), place)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.files import resolved
 from harness.store.records import CheckpointRecord, RunRecord
 from harness.training.weights_place import checked_checkpoint_name
 
@@ -23,10 +24,10 @@ def loader(
     Raises:
         HarnessError: the checkpoint's name is no name of a file.
     """
-    place = f"Path({str(weights.resolve())!r})"
+    place = f"Path({str(resolved(weights))!r})"
     if folder is not None:
-        file = weights.parent.resolve() / weights.name  # as it will be: a link of that name here is another file
-        place = f"Path(__file__).resolve().parent / {os.path.relpath(file, folder.resolve())!r}"
+        file = resolved(weights.parent) / weights.name  # as it will be: a link of that name here is another file
+        place = f"Path(__file__).resolve().parent / {os.path.relpath(file, resolved(folder))!r}"
     data = run.dataset
     shape = tuple(map(int, (data.channels, data.height, data.width, data.classes)))  # nothing else may become code
     name = checked_checkpoint_name(checkpoint.name)

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from harness import __version__
+from harness.errors import visible
 from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_json import render_json
@@ -55,7 +56,7 @@ def make_site(store: Store, *, database: str, made: str, live: bool = False) -> 
     shared = {
         "pages": PAGES.items(),
         "version": __version__,
-        "database": database,
+        "database": visible(database),  # a file's name may hold bytes that are no text
         "made": made,
         "live": "",
         "policy": POLICY.format(connect="'self'" if live else "'none'"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError, listed
-from harness.files import require_writable, writable_directory
+from harness.files import require_writable, resolved, writable_directory
 from harness.unfinished import clear_dead, dead_in, locked, name_aside, unfinished_folder
 
 MARK = "harness-site.json"  # lists the files that harness wrote, so that the next site replaces these and no others
@@ -23,7 +23,7 @@ def write_site(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         HarnessError: the folder cannot be written, or it has files and is no site of harness. Nothing was changed.
     """
-    folder = folder.resolve()  # a link stays a link to the folder
+    folder = resolved(folder)  # a link stays a link to the folder
     try:
         _finish_dead(folder)
         old = check_place(folder)
@@ -40,8 +40,8 @@ def check_place(folder: Path) -> list[str]:
     Raises:
         HarnessError: the folder cannot take a site.
     """
-    folder = folder.resolve()
-    if folder == Path.cwd().resolve():
+    folder = resolved(folder)
+    if folder == resolved(Path.cwd()):
         raise HarnessError(f"--out {folder} is refused: it is the working directory; name a folder for the site alone")
     if folder.exists() and not folder.is_dir():
         raise HarnessError(f"--out {folder} is refused: it is a file; name a folder for the site")
@@ -68,7 +68,7 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _inside(folder: Path, name: str) -> bool:
-    return (folder / name).resolve().is_relative_to(folder)
+    return resolved(folder / name).is_relative_to(folder)
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
 from harness.errors import SettingError, StoreError
-from harness.files import DIRECTORY, MISSING, expanded, require_writable, why_no_file
+from harness.files import DIRECTORY, MISSING, expanded, require_writable, resolved, why_no_file
 from harness.locations import is_broken_address, shown_location
 from harness.store import failures
 from harness.store.backup import back_up, is_back_up
@@ -77,7 +77,7 @@ def open_for_reading(url: URL) -> Engine:
         # A writer that is killed leaves a journal, at any moment. SQLite must roll it back before anyone reads, and for
         # that it must write: so the file is opened for writing, if it may be, and statements that write are refused.
         query = {"mode": "rw", "uri": "true"}
-        uri = URL.create("sqlite", database=f"file:{quote(str(file.resolve()))}", query=query)
+        uri = URL.create("sqlite", database=f"file:{quote(os.fsencode(resolved(file)))}", query=query)
         engine = engine_on(uri, shown(url), file=file, read_only=True)
         _refuse_damage(engine, file)
         if not inspect(engine).get_table_names():  # its first writer was killed before it made the tables

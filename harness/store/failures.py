@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,7 @@ from urllib.parse import quote
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from harness.errors import DamagedDatabase, StoreFault, one_line, visible
+from harness.files import resolved
 from harness.locations import told_by
 from harness.store.schema import METADATA
 
@@ -101,7 +103,7 @@ def fault_of(execute: Callable[[str], Iterable[Any]]) -> str | None:
 
 def fault_in(file: Path) -> str | None:
     """The first fault in a file, whatever its size; None also where that cannot be told now."""
-    uri = f"file:{quote(str(file.resolve()))}?mode=ro"
+    uri = f"file:{quote(os.fsencode(resolved(file)))}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             return fault_of(connection.execute)

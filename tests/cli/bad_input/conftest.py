@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,21 @@ import pytest
 from tests.cli.bad_input.given import tree
 from tests.cli.conftest import Refused
 
+WAIT_S = 300  # a slow machine is no hang
+
 
 @pytest.fixture(autouse=True)
 def narrow(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal is one line on a narrow console too."""
     monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture(autouse=True)
+def no_hang() -> Iterator[None]:
+    """What waits for ever, such as for the other end of a pipe, ends the process with a traceback that says where."""
+    faulthandler.dump_traceback_later(WAIT_S, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

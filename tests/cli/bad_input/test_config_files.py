@@ -77,7 +77,7 @@ def test_a_mistake_is_one_line_for_any_command(
     ("table", "part"),
     [
         ("seeds = 0", "--seeds 0 is refused"),
-        ("train-seeds = 1000000000", "--train-seeds 1000000000 is refused: it must be 1,000,000 at most"),
+        ("train-seeds = 1000000000", "--train-seeds 1000000000 is refused: it must be 10,000 at most"),
         ("seeds = 1000000000", "--seeds 1000000000 is refused"),
         ("attacks = []", "--attacks '' is refused: name at least one"),
         ("epsilon = 8", "epsilon=8 is refused"),

@@ -95,7 +95,7 @@ def test_a_mistake_in_the_file(elsewhere: Path, text: str | bytes, parts: list[s
         (GOOD.replace('"smallcnn"', '"smallcnn width=no"'), ["e.toml, digits, smallcnn width=no: ", "width=no"]),
         (GOOD.replace('"digits"', '"digits", "digts"'), ["e.toml, digts, smallcnn: unknown dataset 'digts'"]),
         (GOOD.replace('"digits"', '"digits", "folder:gone"'), ["there is no folder"]),
-        (GOOD + "seeds = 1000000000", ["--seeds 1000000000 is refused: it must be 1,000,000 at most"]),
+        (GOOD + "seeds = 1000000000", ["--seeds 1000000000 is refused: it must be 10,000 at most"]),
         (GOOD + "train-seeds = 0", ["--train-seeds 0 is refused"]),
         (GOOD + "wrap = ['emma']", ["unknown wrapper 'emma'", "did you mean 'ema'"]),
         (GOOD + "[protocol]\nbase = 'papper'", ["unknown protocol 'papper'", "did you mean 'paper'"]),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ import pytest
 from harness.files import atomic_write_bytes, write_together
 from tests.cli.bad_input.given import RUN
 from tests.cli.conftest import Ends, Refused
-
-WAIT_S = 60  # then what waits for a pipe is ended, with a traceback that says where
-
-
-@pytest.fixture(autouse=True)
-def no_hang() -> Iterator[None]:
-    faulthandler.dump_traceback_later(WAIT_S, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
 
 
 def pipe(path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_count_below_one_is_refused(field: str, value: int) -> None:
 
 
 def test_a_count_beyond_reason_is_refused() -> None:
-    assert refusal(SettingError, seeds=10**23) == f"--seeds {10**23} is refused: it must be 1,000,000 at most"
+    assert refusal(SettingError, seeds=10**23) == f"--seeds {10**23} is refused: it must be 10,000 at most"
 
 
 def test_a_limit_beyond_the_test_images_is_refused() -> None:
