@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import SettingError, visible
-from harness.unfinished import is_unfinished, locked, name_aside, unfinished_file, unfinished_name
+from harness.unfinished import clear_dead, is_unfinished, locked, name_aside, unfinished_file, unfinished_name
 
 try:
     import fcntl
@@ -173,6 +173,7 @@ def require_writable(directory: Path) -> None:
     existing = next(place for place in (directory, *directory.absolute().parents) if _is_there(place))
     if not existing.is_dir():
         raise NotADirectoryError(f"{existing} is not a directory")
+    clear_dead(existing)
     probe = unfinished_name(existing / "probe")
     try:
         probe.touch(exist_ok=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import unfinished
-from harness.files import atomic_write_bytes, write_together
+from harness.files import atomic_write_bytes, require_writable, write_together
 from harness.hub.folder import write_folder
 from harness.site.writing import write_site
 from harness.unfinished import clear_dead, dead_in, unfinished_file, unfinished_folder
@@ -248,3 +248,14 @@ def test_writers_in_one_folder_take_nothing_from_each_other(tmp_path: Path) -> N
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 4
     assert len(list(tmp_path.iterdir())) == 12
+
+
+def test_a_probe_that_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    program = "import os, sys; from pathlib import Path; from harness.files import require_writable\n"
+    program += "os.unlink = lambda *_, **__: os.kill(os.getpid(), 9)\nrequire_writable(Path(sys.argv[1]))\n"
+    for _ in range(2):
+        ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+        assert ended.returncode == -9
+        assert len(list(tmp_path.iterdir())) == 1
+    require_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
