@@ -31,10 +31,11 @@ def upgrade(
     from harness.store.store import Store
 
     before, copy = database.upgrade_database(db, backup=backup)
+    # adds the published figures that ship with this version; an upgrade that was killed may have left that undone
+    Store.write(db).close()
     if before == database.REVISION:
         print(f"the database has the newest schema, {before}, already")
         return
-    Store.write(db).close()  # adds the published figures that ship with this version
     kept = f"; the old one is kept as {copy}" if copy is not None else ""
     print(f"upgraded from schema {before} to {database.REVISION}{kept}")
 
