@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.dying.deaths import JOBS, Job, job
+from tests.dying.deaths import Job
+from tests.dying.jobs import find_job
 from tests.dying.started import Starter, starter
 
 
@@ -25,7 +26,7 @@ def known(commands: Starter, tmp_path_factory: pytest.TempPathFactory) -> Callab
 
     def find(name: str) -> Job:
         if name not in made:
-            made[name] = job(commands, tmp_path_factory.mktemp(name), JOBS[name])
+            made[name] = find_job(name, commands, tmp_path_factory.mktemp(name))
         return made[name]
 
     return find

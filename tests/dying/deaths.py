@@ -16,18 +16,6 @@ from tests.dying.sitecustomize import KINDS, VARIABLE
 from tests.dying.started import Started, Starter
 from tests.place import make_place
 
-TRAIN = (
-    "run sat --dataset digits --arch smallcnn --set width=4 --set train.steps=1 --protocol mine.toml --epochs 3"
-    " --limit 40 --seeds 1 --no-checks --json"
-)
-JOBS = {
-    "plain": f"{TRAIN} --workers 1",
-    "wrapped": f"{TRAIN} --workers 1 --wrap awp --wrap ema --state-every 0.001",
-    "autoattack": f"{TRAIN} --workers 1 --attacks natural,autoattack --limit 6 --epochs 1",
-    "workers": f"{TRAIN} --workers 2 --train-seeds 2 --epochs 2",
-    "checks": TRAIN.replace("--no-checks", "--checks --workers 1 --epochs 2"),
-}
-
 
 @dataclass(frozen=True)
 class Job:
@@ -39,6 +27,7 @@ class Job:
     took_s: float
     folder: Path  # where copies of the place go
     before: Path  # the place as it is before the command
+    look: Callable[[Path, str], Any] = left  # what is left in a place, after a command that printed this
 
     def place(self) -> Path:
         """A fresh place."""
@@ -48,7 +37,7 @@ class Job:
 
     def again(self, place: Path) -> Any:
         """What is left after the same command, to its end."""
-        return left(place, self.starter.run(place, *self.command).out)
+        return self.look(place, self.starter.run(place, *self.command).out)
 
     def goes_on(self, place: Path) -> None:
         """The same command leaves what one leaves that nothing stopped; then the place is removed."""
@@ -57,11 +46,18 @@ class Job:
         shutil.rmtree(place)
 
 
-def job(starter: Starter, folder: Path, command: str, prepare: Callable[[Path], None] = lambda _: None) -> Job:
+def job(
+    starter: Starter,
+    folder: Path,
+    command: str,
+    prepare: Callable[[Path], None] = lambda _: None,
+    look: Callable[[Path, str], Any] = left,
+) -> Job:
     """Run a command once, uninterrupted, in a folder of its own.
 
     Args:
         prepare: makes what must be there before.
+        look: gives what is left in a place.
     """
     (folder / "before").mkdir(parents=True)
     make_place(folder / "before")
@@ -71,8 +67,8 @@ def job(starter: Starter, folder: Path, command: str, prepare: Callable[[Path], 
     started = time.monotonic()
     ended = starter.run(folder / "whole", *command.split())
     took_s = time.monotonic() - started
-    whole = left(folder / "whole", ended.out)
-    return Job(starter, tuple(command.split()), whole, took_s, folder, folder / "before")
+    whole = look(folder / "whole", ended.out)
+    return Job(starter, tuple(command.split()), whole, took_s, folder, folder / "before", look)
 
 
 def die_at(job: Job, point: str) -> bool:
@@ -83,7 +79,7 @@ def die_at(job: Job, point: str) -> bool:
     assert code in (0, -signal.SIGKILL, 2), (point, code, died.err)
     assert code != 2 or "exit code -9" in died.err, (point, died.err)
     if code == 0:
-        assert left(place, died.out) == job.whole, point
+        assert job.look(place, died.out) == job.whole, point
         shutil.rmtree(place)
         return False
     job.goes_on(place)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.dying.deaths import JOBS, Job, die_at, die_at_random, points
+from tests.dying.deaths import Job, die_at, die_at_random, points
+from tests.dying.jobs import JOBS, OTHERS
 from tests.dying.left import history
 from tests.dying.sitecustomize import KINDS, VARIABLE
 from tests.dying.started import environment
@@ -106,4 +107,13 @@ def test_every_seventh_point_loses_nothing(name: str, known: Known) -> None:
     for each in points(("fsync", "rename", "commit")):
         for number, point in enumerate(each):
             if number % 7 == 3 and not die_at(known(name), point):
+                break
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_point_of_what_changes_a_database_or_writes_files(name: str, known: Known) -> None:
+    for each in points():
+        for point in each:
+            if not die_at(known(name), point):
                 break
