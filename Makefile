@@ -4,9 +4,10 @@
 # make photographs   train and attack a board of photographs, and add it to leaderboard.db; PHOTOGRAPHS names them
 # make docs          the documentation site, in site-docs/; fails if a link leads nowhere
 # make slow          the tests that take long: whole commands, processes, pages of docs/, trackers' libraries
+# make soak          kill, freeze, and stop commands for 20 minutes, and print what was reached; SOAK has its options
 # make browser       the tests of the web page, in a Chromium that is installed
 
-.PHONY: demo test docs slow browser leaderboard photographs clean
+.PHONY: demo test docs slow soak browser leaderboard photographs clean
 .DEFAULT_GOAL := demo
 
 BIN := .venv/bin
@@ -49,6 +50,9 @@ docs: .venv/docs
 
 slow: .venv/developer
 	$(BIN)/pytest -n 2 --dist worksteal -m slow
+
+soak: .venv/developer
+	$(BIN)/python -m tests.soak --minutes 20 $(SOAK)
 
 browser: .venv/developer
 	$(BIN)/pytest -m browser
