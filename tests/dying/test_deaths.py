@@ -73,7 +73,7 @@ def test_a_process_dies_at_the_call_that_the_variable_names(kind: str, when: str
         assert end("commit:4") == 0  # there are only three
 
 
-@pytest.mark.parametrize("point", ["fsync:5:after", "commit:20"])
+@pytest.mark.parametrize("point", ["commit:20"])
 def test_a_death_at_a_point_loses_nothing(point: str, known: Known) -> None:
     assert die_at(known("plain"), point)
 
