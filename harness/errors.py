@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 LONGEST_NAME = 40  # characters of a name in a message
 _LONGEST_TEXT = 300  # characters of another library's exception in a message: torch writes pages
+# characters without ink that Python calls printable: two names that differ in these alone would look like one; an emoji
+# may have its variation selector
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
+    "|(?<![\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2900-\u2bff\u3030-\u3299\U0001f000-\U0001faff])"
+    "\ufe0f(?!\u20e3)"
+)
 
 
 class HarnessError(Exception):
@@ -115,12 +123,17 @@ def did_you_mean(names: Iterable[str]) -> str:
 
 def visible(text: str) -> str:
     r"""The text in one line; control and invisible characters become escapes such as ``\x1b``."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    shown = _BLANK.sub(lambda found: _escape(found[0]), text)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in shown)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def visible_lines(text: str) -> str:
     """The text with its lines; all other control and invisible characters become escapes."""
-    return text if text.isprintable() else "\n".join(map(visible, text.split("\n")))
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def quoted(text: str) -> str:

@@ -23,7 +23,4 @@ class Terminal(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Every text that is printed passes here; rich's own control codes stay."""
         for segment in super().render(renderable, options):
-            if segment.control or segment.text.isprintable():
-                yield segment
-            else:
-                yield Segment(visible_lines(segment.text), segment.style)
+            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)

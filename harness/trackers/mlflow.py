@@ -24,6 +24,8 @@ VARIABLES = {  # unless the user has set them
 STATUS: dict[RunStatus, str] = {"done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 TOGETHER = 100  # parameters in one call: MLflow's limit
 LONGEST = 5000  # characters of a parameter or tag: MLflow takes 6000 and 8000, some of its stores 5000
+_TAKEN = r"\w.\- /"
+_REFUSED = re.compile(rf"[^{_TAKEN}]|_(?=[0-9a-f]+(?:_|[^{_TAKEN}]))|^/|/(?=/|$)|(?:(?<=/)|^)\.{{1,2}}(?=/|$)")
 
 
 class Mlflow(Tracker):
@@ -52,10 +54,10 @@ class Mlflow(Tracker):
 
         if self._experiment is None:
             self._experiment = self._experiment_id()
-        tags = {"harness.group": run.group} | {f"harness.tag.{_key(tag)}": tag for tag in run.tags}
+        tags = {"harness.group": run.group} | {f"harness.tag.{mlflow_key(tag)}": tag for tag in run.tags}
         begun = self._client.create_run(self._experiment, run_name=run.name, tags=tags)
         self._runs[run.key] = begun.info.run_id
-        settings = [Param(_key(name), value[:LONGEST]) for name, value in flattened(run.settings)]
+        settings = [Param(mlflow_key(name), value[:LONGEST]) for name, value in flattened(run.settings)]
         for first in range(0, len(settings), TOGETHER):
             self._client.log_batch(begun.info.run_id, params=settings[first : first + TOGETHER])
         return f"experiment {EXPERIMENT!r} in {self._place}"
@@ -67,7 +69,9 @@ class Mlflow(Tracker):
         self._log(run, {seed_key(evaluation): evaluation.percent}, 0)
 
     def flagged(self, run: TrackedRun, checkpoint: str, finding: Finding) -> None:
-        self._client.set_tag(self._runs[run.key], _key(f"flags.{checkpoint}.{finding.check}"), finding.reason[:LONGEST])
+        self._client.set_tag(
+            self._runs[run.key], mlflow_key(f"flags.{checkpoint}.{finding.check}"), finding.reason[:LONGEST]
+        )
 
     def run_ended(self, run: TrackedRun, status: RunStatus, reason: str | None) -> None:
         number = self._runs.pop(run.key)
@@ -79,7 +83,7 @@ class Mlflow(Tracker):
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)
-        metrics = [Metric(_key(name), value, now_ms, step) for name, value in values.items()]
+        metrics = [Metric(mlflow_key(name), value, now_ms, step) for name, value in values.items()]
         self._client.log_batch(self._runs[run.key], metrics=metrics)
 
     def _experiment_id(self) -> str:
@@ -87,6 +91,10 @@ class Mlflow(Tracker):
         return self._client.create_experiment(EXPERIMENT) if known is None else known.experiment_id
 
 
-def _key(name: str) -> str:
-    """A name that MLflow takes; other characters become their number, so that no two names become one."""
-    return re.sub(r"[^\w.\- /]", lambda found: f"_{ord(found[0]):x}_", name)
+def mlflow_key(name: str) -> str:
+    """A name that MLflow takes; other characters become their number, so that no two names become one.
+
+    An underscore that would be read as the begin of such a number becomes its number, too. So does what is no plain
+    step of a path: MLflow refuses ``a//b`` and ``a/../b``.
+    """
+    return _REFUSED.sub(lambda found: "".join(f"_{ord(c):x}_" for c in found[0]), name)

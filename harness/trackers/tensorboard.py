@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import visible
 from harness.events import EpochRecord, Finding, Histogram
 from harness.trackers.metrics import accuracy_key, edges, scalars
 from harness.trackers.outcomes import EvaluationDone
@@ -15,6 +16,8 @@ from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+LONGEST = 60  # characters of a folder's name: a file system takes 255 bytes, and a letter may have four
 
 
 class TensorBoard(Tracker):
@@ -35,7 +38,7 @@ class TensorBoard(Tracker):
 
         writer = self._writers[run.key] = SummaryWriter(self._folder(run))
         settings = json.dumps(run.settings | ({"tags": list(run.tags)} if run.tags else {}), indent=2)
-        writer.add_text("settings", "\n".join(f"    {line}" for line in settings.splitlines()))  # Markdown's code
+        writer.add_text("settings", _as_code(settings))
         writer.flush()
         return f"tensorboard --logdir {self._place}"
 
@@ -53,11 +56,11 @@ class TensorBoard(Tracker):
         writer.flush()
 
     def flagged(self, run: TrackedRun, checkpoint: str, finding: Finding) -> None:
-        self._writers[run.key].add_text(f"flags/{checkpoint}/{finding.check}", finding.reason)
+        self._writers[run.key].add_text(f"flags/{checkpoint}/{finding.check}", _as_code(visible(finding.reason)))
 
     def run_ended(self, run: TrackedRun, status: RunStatus, reason: str | None) -> None:
         writer = self._writers.pop(run.key)
-        writer.add_text("status", status if reason is None else f"{status}: {reason}")
+        writer.add_text("status", _as_code(status if reason is None else f"{status}: {visible(reason)}"))
         writer.close()
 
     def close(self) -> None:
@@ -66,7 +69,7 @@ class TensorBoard(Tracker):
 
     def _folder(self, run: TrackedRun) -> Path:
         """A new folder: TensorBoard draws all event files of a folder as one run."""
-        name = re.sub(r"[^\w.+-]", "-", f"{run.key}-{run.name}")
+        name = re.sub(r"[^\w.+-]", "-", visible(f"{run.key}-{run.name}"))[:LONGEST]
         for number in itertools.count(1):
             folder = self._place / (name if number == 1 else f"{name}-{number}")
             try:
@@ -75,6 +78,11 @@ class TensorBoard(Tracker):
                 continue
             return folder
         raise AssertionError("the count has no end")
+
+
+def _as_code(text: str) -> str:
+    """A text as Markdown's code: TensorBoard shows texts as Markdown, which may load images from elsewhere."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _add_histogram(writer: SummaryWriter, histogram: Histogram, step: int) -> None:

@@ -109,9 +109,8 @@ def test_each_accuracy_in_percent_under_a_name_that_tells_its_seed(told: tuple[s
 
 def test_flags_with_their_reason(told: tuple[str, Told]) -> None:
     dot = "." if told[0] == "mlflow" else "/"
-    assert of_run(told, 0)["texts"][dot.join(("flags", "last", "autoattack-gap"))] == (
-        "PGD is 9 points above AutoAttack"
-    )
+    reason = of_run(told, 0)["texts"][dot.join(("flags", "last", "autoattack-gap"))]
+    assert reason.strip() == "PGD is 9 points above AutoAttack"
     assert not [key for key in of_run(told, 1)["texts"] if key.startswith("flags")]
 
 
@@ -122,7 +121,7 @@ def test_how_runs_ended(told: tuple[str, Told]) -> None:
         assert (done["status"], failed["status"]) == ("FINISHED", "FAILED")
         assert failed["texts"]["harness.failure"] == reason
     else:
-        assert (done["texts"]["status"], failed["texts"]["status"]) == ("done", f"failed: {reason}")
+        assert (done["texts"]["status"].strip(), failed["texts"]["status"].strip()) == ("done", f"failed: {reason}")
     if told[0] == "wandb":
         assert (done["status"], failed["status"]) == (0, 1)
 
