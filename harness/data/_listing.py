@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, SettingError, listed, normal, visible
+from harness.errors import DataError, SettingError, listed, normal, quoted, visible
 from harness.files import why_no_file
 
 PARTS = ("train", "test")
 AUTO = "auto"
+_CONTROLS = ("Cc", "Zl", "Zp")  # Unicode's categories
 _NUMBER = re.compile(r"-?[0-9]+")
 
 Listing = Mapping[str, Sequence[Path]]
@@ -29,6 +31,7 @@ def list_parts(root: Path, parts: Sequence[str], class_order: str) -> dict[str, 
         DataError: the folder does not exist, has no classes, or the parts have different classes.
         SettingError: the class order does not fit the classes.
     """
+    _refuse_controls(root)
     try:
         if not root.is_dir():
             raise DataError(f"there is no folder {root}; give one that holds train/CLASS/* and test/CLASS/*")
@@ -150,6 +153,7 @@ def _list_part(root: Path, part: str) -> Listing:
         raise DataError(f"{root} has no folder {part}/; images go into train/CLASS/* and test/CLASS/*")
     listing: dict[str, Sequence[Path]] = {}
     for folder in (folder for folder in _visible(root / part) if folder.is_dir()):
+        _refuse_controls(folder)
         name = normal(folder.name)  # systems encode the same name with different bytes
         if name in listing:
             raise DataError(f"{root / part} has two folders with the same Unicode name {name!r}; join them")
@@ -161,6 +165,15 @@ def _list_part(root: Path, part: str) -> Listing:
         if not files:
             raise DataError(f"{root / part / name} has no images; put some there or remove it from both parts")
     return listing
+
+
+def _refuse_controls(folder: Path) -> None:
+    """A name of one line is what tables, and files with one class a line, can hold."""
+    if any(unicodedata.category(character) in _CONTROLS for character in folder.name):
+        raise DataError(
+            f"the folder {quoted(folder.name)} in {visible(str(folder.parent))} is refused: a control character or a"
+            " line break is in its name; rename it"
+        )
 
 
 def _visible(folder: Path) -> list[Path]:
