@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.errors import visible
 from harness.leaderboard.csv_cells import csv_cell
 
 Value = str | int | float | None
@@ -54,6 +55,11 @@ class Marks:
                 for value in row.values()
             )
         return text.getvalue()
+
+    def shown(self) -> Marks:
+        """The rows as a drawing writes them: control and invisible characters in texts are escapes."""
+        rows = [{name: visible(v) if isinstance(v, str) else v for name, v in row.items()} for row in self.rows]
+        return Marks(self.columns, tuple(rows))
 
     def only(self, column: str) -> Value:
         """The value that every row has in a column.

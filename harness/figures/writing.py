@@ -23,7 +23,7 @@ def rendered(plot: Plot, marks: Marks) -> dict[str, bytes]:
     named = f"sha256:{hashlib.sha256(data).hexdigest()}"
     png, svg = io.BytesIO(), io.BytesIO()
     with styled() as canvas:
-        plot.draw(marks, canvas)
+        plot.draw(marks.shown(), canvas)
         canvas.savefig(png, format="png", metadata={"Title": plot.title, "Source": named})
         canvas.savefig(svg, format="svg", metadata={"Title": plot.title, "Identifier": named, "Date": None})
     return {f"{plot.name}.png": png.getvalue(), f"{plot.name}.svg": svg.getvalue(), f"{plot.name}.csv": data}
