@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from harness.cli import completion
-from harness.cli.console import print_json, print_parts
+from harness.cli.console import print_json, print_line, print_parts
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, PLUGINS, ImageFolder, Rows, argument, of_rows, option, place
 from harness.errors import HarnessError
@@ -110,10 +109,10 @@ def _tell_many(rows: list[int]) -> None:
     """
     pairs = sum(count * (count - 1) // 2 for count in rows)
     if pairs > MANY_PAIRS:
-        print(
+        print_line(
             f"harness: comparing {pairs} pairs of {sum(rows)} rows takes about {max(1, pairs // PAIRS_A_SECOND)} s;"
             " --dataset, --arch, --checkpoint, and --protocol compare fewer",
-            file=sys.stderr,
+            error=True,
         )
 
 

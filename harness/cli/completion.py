@@ -6,20 +6,28 @@ Every command imports this module. So it imports the catalogue and the protocols
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from harness.errors import visible
+
+_SHELL = re.compile(r"""[$`;&|<>()'"\\!*?{}#~]|^-""")
 Complete = Callable[[typer.Context, str], list[str]]
 
 
 def _choice(known: Callable[[typer.Context], Iterable[str]]) -> Complete:
-    """Offer the known words that begin with what was typed."""
+    """Offer the known words that begin with what was typed.
+
+    A shell puts a word into the command line as it is: a name with characters that it would act on is not offered.
+    """
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
-        return [word for word in known(context) if word.startswith(incomplete)]
+        fitting = (word for word in known(context) if word.startswith(incomplete))
+        return [word for word in fitting if visible(word) == word and not _SHELL.search(word)]
 
     return complete
 

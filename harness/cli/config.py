@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.config_file import Table, said_of, without_secrets
-from harness.cli.console import print_json, print_parts
+from harness.cli.console import print_json, print_line, print_parts
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON
 from harness.cli.sources import given
@@ -49,7 +49,7 @@ def config(*, as_json: bool = AS_JSON) -> None:
     if as_json:
         print_json({"file": None if file is None else str(file), "settings": list(map(asdict, entries))})
         return
-    print(f"configuration: {file or f'none; there is no {FILE} here or in a folder above'}")
+    print_line(f"configuration: {file or f'none; there is no {FILE} here or in a folder above'}")
     print_parts([_table(entries)])
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from harness.errors import visible_lines
+from harness.errors import visible, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -58,10 +58,23 @@ def print_parts(parts: Iterable[RenderableType]) -> None:
         console.print(part)
 
 
+def print_line(text: str, *, error: bool = False) -> None:
+    """Print one line at once: control and invisible characters, also newlines, become escapes.
+
+    What is named may be somebody else's. Everything that a command prints goes through this module.
+    """
+    print(visible(text), file=sys.stderr if error else sys.stdout, flush=error)
+
+
 def print_lines(lines: Iterable[str], *, error: bool = False) -> None:
-    """Print lines as they are, but for control and invisible characters: what is named may be somebody else's."""
+    """Print lines, each as ``print_line`` does."""
     for line in lines:
-        print(visible_lines(line), file=sys.stderr if error else sys.stdout)
+        print_line(line, error=error)
+
+
+def print_document(text: str) -> None:
+    """Print a text of several lines, which ends with a newline; other control characters become escapes."""
+    print(visible_lines(text), end="" if text.endswith("\n") else "\n")
 
 
 def _console() -> Console:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import db_check, db_merge
-from harness.cli.console import print_lines
+from harness.cli.console import print_line, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, Command, Group, argument, place
 
@@ -34,10 +34,10 @@ def upgrade(
     # adds the published figures that ship with this version; an upgrade that was killed may have left that undone
     Store.write(db).close()
     if before == database.REVISION:
-        print(f"the database has the newest schema, {before}, already")
+        print_line(f"the database has the newest schema, {before}, already")
         return
     kept = f"; the old one is kept as {copy}" if copy is not None else ""
-    print(f"upgraded from schema {before} to {database.REVISION}{kept}")
+    print_line(f"upgraded from schema {before} to {database.REVISION}{kept}")
 
 
 @app.command("copy", cls=Command, epilog="Example:\n\n  harness db copy backup.db --db results.db")
@@ -49,12 +49,12 @@ def copy_db(destination: Annotated[Path, argument("DEST", "The new file.")], db:
     from harness.store.copying import copy_database
 
     revision = copy_database(db, destination)
-    print_lines([f"copied to {destination}"])
+    print_line(f"copied to {destination}")
     if revision != database.REVISION:
-        print_lines([f"it has the older schema {revision}: `harness db upgrade --db {destination}` upgrades it"])
+        print_line(f"it has the older schema {revision}: `harness db upgrade --db {destination}` upgrades it")
         return
     checked = check_database(str(destination))
-    print("\n".join(db_check.check_lines(checked)))
+    print_lines(db_check.check_lines(checked))
     if not checked.sound:
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from harness.cli.console import print_json
+from harness.cli.console import print_json, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB
 
@@ -24,7 +24,7 @@ def check_db(db: str | None = DB, as_json: bool = AS_JSON) -> None:
     if as_json:
         print_json(check_document(checked))
     else:
-        print("\n".join(check_lines(checked)))
+        print_lines(check_lines(checked))
     if not checked.sound:
         raise typer.Exit(1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from harness.cli.console import print_json
+from harness.cli.console import print_json, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, WHAT, argument, option
 from harness.errors import visible
@@ -30,7 +30,7 @@ def merge_db(
     if as_json:
         print_json({"dry_run": dry_run} | vars(merged))
     else:
-        print("\n".join(merge_lines(merged, "would add" if dry_run else "added")))
+        print_lines(merge_lines(merged, "would add" if dry_run else "added"))
 
 
 def _same_function(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

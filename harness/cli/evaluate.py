@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
 from harness.cli.common import followers, workplace
-from harness.cli.console import print_json, print_lines
+from harness.cli.console import print_json, print_line, print_lines
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
     Extent,
@@ -180,7 +180,7 @@ def _print(evaluation: EvaluateJob, done: Evaluated, output: Output) -> None:
         print_json({"dataset": evaluation.assessment.dataset.name, "reports": documents})
     for reports in () if output.as_json else done.reports.values():
         print_lines(sweep_lines(reports) if evaluation.sweep else report_lines(reports[0]))
-    say = output.note if output.as_json else print
+    say = output.note if output.as_json else print_line
     for text in filter(None, (done.origin, done.repeated)):
         say(text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion, export_hub, export_verdicts
-from harness.cli.console import print_lines
+from harness.cli.console import print_document, print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, Command, Group, argument, option
-from harness.errors import HarnessError, visible
+from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.robustbench.entry import Entry
@@ -85,12 +84,10 @@ def robustbench(
     if out is not None:
         _write(out, write_entry(entry), snippet)
     else:
-        print(snippet if loader else write_entry(entry), end="")
+        print_document(snippet if loader else write_entry(entry))
     if run.dataset.name not in made.LEADERBOARDS:
         ranked = ", ".join(made.LEADERBOARDS)
-        print(
-            f"note: RobustBench ranks {ranked}; it has no leaderboard for {visible(run.dataset.name)}", file=sys.stderr
-        )
+        print_line(f"note: RobustBench ranks {ranked}; it has no leaderboard for {run.dataset.name}", error=True)
 
 
 def _radius(text: str | None) -> float | None:
@@ -127,4 +124,4 @@ def _write(out: Path, entry: str, snippet: str) -> None:
         atomic_write_bytes(out, entry.encode())
     except OSError as error:
         raise HarnessError(f"--out {out} cannot be written: {error.strerror}; choose another place") from None
-    print_lines([f"wrote {out} and {code}"], error=True)
+    print_line(f"wrote {out} and {code}", error=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from harness.cli.console import print_lines
+from harness.cli.console import print_document, print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import argument, of_output
 from harness.cli.sharing import Model, read_facts
@@ -29,7 +29,7 @@ def hub(
     command = f"harness export hub {run_id}"
     files = hub_files(facts, model.runs_dir, command=command, plugins=tuple(model.plugins or ()))
     if out is None:
-        print(files["README.md"].decode(), end="")
+        print_document(files["README.md"].decode())
         return
     write_folder(out, files)
-    print_lines([f"wrote {out}: {', '.join(files)}"], error=True)
+    print_line(f"wrote {out}: {', '.join(files)}", error=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 from harness.cli import completion
-from harness.cli.console import print_lines
+from harness.cli.console import print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, Rows, argument, of_output, of_rows, place
 from harness.errors import HarnessError, UnknownName, visible
@@ -71,9 +71,9 @@ def verdicts(
     _write(chain([first], found), form, out)
     store.close()
     if stopped:
-        print(f"note: {stopped} evaluation(s) are not complete and were left out", file=sys.stderr)
+        print_line(f"note: {stopped} evaluation(s) are not complete and were left out", error=True)
     for name in sorted(places.unknown):
-        print(f"note: image is empty in balanced samples of {visible(name)}: its labels are not here", file=sys.stderr)
+        print_line(f"note: image is empty in balanced samples of {visible(name)}: its labels are not here", error=True)
 
 
 def _format(form: Format | None, out: Path | None) -> Format:
@@ -112,7 +112,7 @@ def _write(found: Iterator[Judged], form: Format, out: Path | None) -> None:
             count = write_parquet(found, file) if form == "parquet" else _write_text(found, file)
     except OSError as error:
         raise HarnessError(f"--out {out} cannot be written: {error.strerror or error}; choose another place") from None
-    print_lines([f"wrote {out}: {count} verdicts"], error=True)
+    print_line(f"wrote {out}: {count} verdicts", error=True)
 
 
 def _write_text(found: Iterator[Judged], file: BinaryIO) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
+from harness.cli.console import print_line, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import (
     DATA_DIR,
@@ -126,7 +126,7 @@ def figures(
     files = _files(chosen, material, skip=names == [ALL])
     store.close()
     write_figures(out, files)
-    print("\n".join(str(out / name) for name in files))
+    print_lines(str(out / name) for name in files)
 
 
 def _list(plots: dict[str, Plot]) -> None:
@@ -134,7 +134,7 @@ def _list(plots: dict[str, Plot]) -> None:
     width = max(len(name) for name in plots)
     for name, plot in plots.items():
         of_paper = f" ({plot.paper} of Gao et al. 2021)" if plot.paper else ""
-        print(f"{name:{width}}  {plot.title}{of_paper}\n{'':{width}}  needs {plot.needs}")
+        print_lines([f"{name:{width}}  {plot.title}{of_paper}", f"{'':{width}}  needs {plot.needs}"])
 
 
 def _rendered(plot: Plot, material: Material) -> dict[str, bytes]:
@@ -146,7 +146,7 @@ def _rendered(plot: Plot, material: Material) -> dict[str, bytes]:
         warnings.filterwarnings("always", message="Glyph")
         files = rendered(plot, marks)
     if any(str(one.message).startswith("Glyph") for one in seen):
-        print(f"note: {plot.name}.png has no letters for a part of a name; {plot.name}.svg has them", file=sys.stderr)
+        print_line(f"note: {plot.name}.png has no letters for a part of a name; {plot.name}.svg has them", error=True)
     return files
 
 
@@ -165,7 +165,7 @@ def _files(chosen: list[Plot], material: Material, *, skip: bool) -> dict[str, b
         except HarnessError as error:
             if not skip:
                 raise HarnessError(f"{plot.name}: {error}") if len(chosen) > 1 else error from None
-            print(f"note: {plot.name} is left out: {error}", file=sys.stderr)
+            print_line(f"note: {plot.name} is left out: {error}", error=True)
     if not files:
         raise HarnessError("no figure can be drawn of these rows: the notes above say why")
     return files

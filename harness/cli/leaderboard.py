@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.cli import completion
-from harness.cli.console import board_text, print_boards
+from harness.cli.console import board_text, print_boards, print_document, print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, PLUGINS, Rows, comma_separated, of_output, of_rows
 from harness.errors import HarnessError, SettingError
@@ -139,17 +138,17 @@ def leaderboard(
         reason = no_match(unranked(store), selection)
         if form not in DATA:
             raise HarnessError(reason)
-        print(f"harness: {reason}", file=sys.stderr)
+        print_line(f"harness: {reason}", error=True)
     store.close()
     files = tuple(plugins or ())
     if form == "table" and look.out is None:
         print_boards(chosen, intervals=look.intervals, explained=look.legend, brief=look.brief)
         if look.bibtex:
-            print(f"\n{_bibtex(chosen, files)}")
+            print_document(f"\n{_bibtex(chosen, files)}")
         return
     text = _rendered(chosen, form, look, files, everything=bool(columns))
     if look.out is None:
-        print(text)
+        print_document(text)
     else:
         _write(look.out, f"{text}\n")
 

@@ -6,7 +6,6 @@ that fills a field of a request has the field's name. Its value is checked when 
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -222,7 +221,9 @@ class Output:
         """Print a note on standard error, unless the output is quiet; before the first, where the options came from."""
         tell_sources(quiet=self.quiet)
         if not self.quiet:
-            print(text, file=sys.stderr)
+            from harness.cli.console import print_line
+
+            print_line(text, error=True)
 
 
 class Command(TyperCommand):

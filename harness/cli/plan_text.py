@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.api.progress_text import duration
-from harness.cli.console import print_json
+from harness.cli.console import print_json, print_line, print_lines
 from harness.plugin.ball import radius_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def print_plan(missing: Missing, workers: int, as_json: bool, label: str | None 
     if as_json:
         print_json(plan_document(missing, cost, workers, label))
     else:
-        print("\n".join(_lines(missing, cost, workers, label)))
+        print_lines(_lines(missing, cost, workers, label))
 
 
 def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) -> None:
@@ -42,14 +42,14 @@ def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) ->
         if as_json:
             documents.append({**place, **plan_document(missing, cost, count)})
         else:
-            print("\n".join([f"== {', '.join(place.values())}", *_lines(missing, cost, count)]))
+            print_lines([f"== {', '.join(place.values())}", *_lines(missing, cost, count)])
     if as_json:
         print_json({"parts": documents})
     elif len(parts) > 1:
         passes = sum((cost.training + cost.evaluation for cost in costs), Passes())
         networks = sum(len(missing.to_train) for missing in parts)
-        print(f"== all: {networks} networks to train, at most {passes.forward:.3g}")
-        print(f"forward and {passes.backward:.3g} backward passes; each part's time is above, where it is known")
+        print_line(f"== all: {networks} networks to train, at most {passes.forward:.3g}")
+        print_line(f"forward and {passes.backward:.3g} backward passes; each part's time is above, where it is known")
 
 
 def _lines(missing: Missing, cost: Estimate, workers: int, label: str | None = None) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion
-from harness.cli.console import print_json, print_lines
+from harness.cli.console import print_json, print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, PLUGINS, argument, place
 from harness.errors import HarnessError, UnknownName
@@ -51,7 +51,8 @@ def new(
     texts = {file: (templates / f"{name}.txt").read_text(encoding="utf-8") for file, name in files.items()}
     write_together({file: Template(text).substitute(words).encode() for file, text in texts.items()})
     first, second = files
-    lines = [f"wrote {first} and {second}", f"  harness check {kind} {name} --plugin {first}"]
+    print_line(f"wrote {first} and {second}")
+    print_line(f"  harness check {kind} {name} --plugin {first}")
     use = {
         "method": f"{name} --plugin {first} --dataset digits --arch smallcnn",
         "attack": f"sat --attacks natural,{name} --plugin {first}",
@@ -59,7 +60,7 @@ def new(
         "network": f"sat --arch {name} --plugin {first}",
         "wrapper": f"sat --wrap {name} --plugin {first}",
     }
-    print_lines([*lines, f"  harness run {use[kind]}"])
+    print_line(f"  harness run {use[kind]}")
 
 
 @grouped
@@ -86,9 +87,11 @@ def check(
     if as_json:
         print_json({"checks": [{"check": f.check, "problem": f.problem} for f in findings]})
     else:
-        print(f"{kind} {name}, from {catalogue.found[name].where}")
+        print_line(f"{kind} {name}, from {catalogue.found[name].where}")
         for finding in findings:
-            print(f"ok    {finding.check}" if finding.problem is None else f"FAIL  {finding.check}: {finding.problem}")
+            print_line(
+                f"ok    {finding.check}" if finding.problem is None else f"FAIL  {finding.check}: {finding.problem}"
+            )
     if any(finding.problem for finding in findings):
         raise typer.Exit(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from harness.cli import completion
+from harness.cli.console import print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, argument, option
 from harness.cli.owners import ON, owner_of, owners_of
@@ -34,9 +35,11 @@ def note(
     store.annotate(owner, written)
     store.close()
     if written is None:
-        print(f"{owner.title} has no note any more" if owner.note else f"{owner.title} had no note")
+        print_line(f"{owner.title} has no note any more" if owner.note else f"{owner.title} had no note")
     else:
-        print(f"{owner.title}: {written}" + (f" (before: {owner.note})" if owner.note not in (None, written) else ""))
+        print_line(
+            f"{owner.title}: {written}" + (f" (before: {owner.note})" if owner.note not in (None, written) else "")
+        )
 
 
 @grouped
@@ -72,4 +75,4 @@ def tag(
     after = owners_of(store, runs, dataset)
     store.close()
     for owner in after:
-        print(f"{owner.title}: {', '.join(owner.tags) or 'no tags'}")
+        print_line(f"{owner.title}: {', '.join(owner.tags) or 'no tags'}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion
-from harness.cli.console import print_lines
+from harness.cli.console import print_line, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, argument, option
 from harness.cli.owners import ON, owners_of
@@ -153,4 +153,4 @@ def _delete(owners: Sequence[Owner], runs_dir: Path) -> None:
             if folder is not None and files and not any(folder.iterdir()):
                 folder.rmdir()
         except OSError as error:
-            print(f"note: {error.filename} cannot be deleted ({error.strerror})", file=sys.stderr)
+            print_line(f"note: {error.filename} cannot be deleted ({error.strerror})", error=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.cli import completion
-from harness.cli.console import print_json
+from harness.cli.console import print_json, print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, of_rows
 from harness.errors import SettingError, UnknownName
@@ -77,7 +77,7 @@ def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) ->
     else:
         print_runs(chosen, everything, vars(wanted))
         if len(chosen) < found:
-            print(f"{len(chosen)} of {found} are listed; --limit {found} lists all")
+            print_line(f"{len(chosen)} of {found} are listed; --limit {found} lists all")
 
 
 def _first(chosen: list[dict[str, Any]], limit: int, *, newest: bool) -> list[dict[str, Any]]:

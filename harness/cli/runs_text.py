@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import did_you_mean, near_misses
+from harness.cli.console import print_line
+from harness.errors import did_you_mean, near_misses, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,9 +26,9 @@ def print_runs(chosen: Documents, everything: Documents, wanted: Mapping[str, An
         for part in _parts(chosen):
             console.print(part)
     elif everything:
-        print(_no_match(everything, wanted))
+        print_line(_no_match(everything, wanted))
     else:
-        print("No run yet; `harness run sat --dataset digits --arch smallcnn` makes one")
+        print_line("No run yet; `harness run sat --dataset digits --arch smallcnn` makes one")
 
 
 def _parts(chosen: Documents) -> Iterator[RenderableType]:
@@ -38,13 +39,13 @@ def _parts(chosen: Documents) -> Iterator[RenderableType]:
         if rows := [document for document in chosen if kind in document]:
             yield _table(rows, attacks)
     if attacks:
-        head = attacks[0] if len(attacks) == 1 else "figure"
+        head = visible(attacks[0]) if len(attacks) == 1 else "figure"
         yield Text(f"{head}: % of test images classified rightly, the median over attack seeds;")
         yield Text("  under the last attack of the protocol" + (IMAGES if any(map(_images, chosen)) else ""))
     for document in chosen:
         if document["note"]:
             name = f"run {document['run']}" if "run" in document else document["model"]
-            yield Text(f"{name}: {document['note']}")
+            yield Text(visible(f"{name}: {document['note']}"))
 
 
 def _table(rows: Documents, attacks: Sequence[str]) -> RenderableType:
@@ -52,14 +53,14 @@ def _table(rows: Documents, attacks: Sequence[str]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    head = attacks[0] if len(attacks) == 1 else "figure"
+    head = visible(attacks[0]) if len(attacks) == 1 else "figure"
     cells = [_cells(row, head) for row in rows]
     shown = [name for name in cells[0] if any(row[name] for row in cells)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in shown:
         table.add_column(name, no_wrap=name not in FOLDED, overflow="fold")
     for row in cells:
-        table.add_row(*(Text(row[name]) for name in shown))
+        table.add_row(*(Text(visible(row[name])) for name in shown))
     return table
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 
+from harness.cli.console import print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, place
 from harness.cli.sources import tell_sources
@@ -27,8 +27,8 @@ def serve(
     with SiteServer(site.files, host, port) as server:
         site.files()  # a database that cannot be read is refused now, and not by each page
         tell_sources()  # now, and not when the server ends
-        print(f"{server.address} shows the leaderboard; Ctrl-C ends it", file=sys.stderr, flush=True)
+        print_line(f"{server.address} shows the leaderboard; Ctrl-C ends it", error=True)
         if host not in HERE:
-            print("note: whoever reaches this machine can read it", file=sys.stderr, flush=True)
+            print_line("note: whoever reaches this machine can read it", error=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli import completion
-from harness.cli.console import print_json
+from harness.cli.console import print_json, print_line, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.meanings import KINDS, PLUGINS_OF, meaning_of
 from harness.cli.options import AS_JSON, DB, PLUGINS, argument, option
@@ -110,10 +110,10 @@ def _show_row(store: Store, label: str, as_json: bool) -> None:
     if as_json:
         print_json({"row": label, "runs": numbers, "rows": list(row_documents(chosen))})
         return
-    print(f"{label}: runs {', '.join(map(str, numbers))}; `harness show {numbers[0]}` shows the first")
+    print_line(f"{label}: runs {', '.join(map(str, numbers))}; `harness show {numbers[0]}` shows the first")
     print_boards(chosen)
     if not chosen:
-        print("It stands on no board yet: no attack of its protocol is complete")
+        print_line("It stands on no board yet: no attack of its protocol is complete")
 
 
 def _show_plugin(store: Store, kind: str, name: str, files: tuple[Path, ...], as_json: bool) -> None:
@@ -136,8 +136,10 @@ def _show_plugin(store: Store, kind: str, name: str, files: tuple[Path, ...], as
     _print([Text(f"\n{entry['about']}")])
     for row in entry["rows"]:
         figure = "-" if row["median"] is None else f"{row['median']:.2f}"
-        print(f"\n{row['label']}, {row['dataset']}, {row['arch']}, {row['checkpoint']}: {row['attack']} {figure} %")
-        print(
+        print_lines(
+            ["", f"{row['label']}, {row['dataset']}, {row['arch']}, {row['checkpoint']}: {row['attack']} {figure} %"]
+        )
+        print_line(
             f"  protocol {row['protocol']}, runs {', '.join(map(str, row['runs'])) or 'none (a model from elsewhere)'}"
         )
 
@@ -193,11 +195,11 @@ def _show_protocol(store: Store, name: str, as_json: bool) -> None:
         return
     for entry in shipped:
         print_entry(entry)
-        print(f"fingerprint as shipped: {entry['fingerprint'][:8]}")
+        print_line(f"fingerprint as shipped: {entry['fingerprint'][:8]}")
     from harness.cli.show_text import protocol_lines
 
     for protocol in used:
-        print("\n".join(protocol_lines(protocol)))
+        print_lines(protocol_lines(protocol))
 
 
 def _print(parts: Iterable[RenderableType]) -> None:

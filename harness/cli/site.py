@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.cli.console import print_lines
+from harness.cli.console import print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, of_output
 
@@ -32,4 +32,4 @@ def site(
     store.close()
     write_site(out, files)
     megabytes = sum(len(content) for content in files.values()) / 1e6
-    print_lines([f"wrote {out / 'index.html'} and its files, {megabytes:.1f} MB; open it in a browser"], error=True)
+    print_line(f"wrote {out / 'index.html'} and its files, {megabytes:.1f} MB; open it in a browser", error=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 from harness.cli.config_file import Given
-from harness.errors import HarnessError, visible
+from harness.cli.console import print_line
+from harness.errors import HarnessError
 
 GIVEN = "harness.given"
 """Where a context of click keeps where its values came from."""
@@ -49,4 +49,4 @@ def tell_sources(*, quiet: bool = False) -> None:
     source = _untold.get()
     _untold.set(None)
     for line in source.lines if source is not None and not quiet else []:
-        print(visible(line), file=sys.stderr)  # a file may hold characters that change a terminal
+        print_line(line, error=True)  # a file may hold characters that change a terminal

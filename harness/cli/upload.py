@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
+from harness.cli.console import print_document, print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import argument, option
 from harness.cli.sharing import Model, read_facts
@@ -36,13 +36,13 @@ def upload(
     files = hub_files(facts, model.runs_dir, command=command, plugins=plugins, **where)
     if dry_run:
         for name, content in files.items():
-            print(f"{name}: {len(content):,} bytes")
-        print(f"\n{files['README.md'].decode()}", end="")
+            print_line(f"{name}: {len(content):,} bytes")
+        print_document(f"\n{files['README.md'].decode()}")
         return
     message = visible(f"Upload {facts.run.spec.label}, checkpoint {facts.checkpoint.name}, by harness")
     done = upload_files(files, repository, message=message, private=private, revision=branch)
     for remark in done.remarks:
-        print(f"note: {remark}", file=sys.stderr)
+        print_line(f"note: {remark}", error=True)
     if not done.made:
-        print(f"note: {repository} was there already; its history keeps the files as they were", file=sys.stderr)
-    print(f"{done.address} commit {done.commit}")
+        print_line(f"note: {repository} was there already; its history keeps the files as they were", error=True)
+    print_line(f"{done.address} commit {done.commit}")

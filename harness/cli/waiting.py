@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 from collections.abc import Iterator
+
+from harness.cli.console import print_line
 
 
 class _Shown(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):  # such as a terminal that was closed: the statement goes on all the same
-            print(f"note: {record.getMessage()}", file=sys.stderr, flush=True)
+            print_line(f"note: {record.getMessage()}", error=True)
 
 
 @contextlib.contextmanager

@@ -29,23 +29,23 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
         f"{first} and {second}, {TITLES.get(column.name, column.name)}: {dataset.name} [{dataset.fingerprint[:8]}],"
         f" {column.images.described(dataset.test_examples)}, {_places(comparison.networks[0])}"
     )
-    yield Text(f"A is {first}, B is {second}; a difference is A minus B, in points.")
-    yield from (Text(note) for note in comparison.notes)
+    yield _text(f"A is {first}, B is {second}; a difference is A minus B, in points.")
+    yield from (_text(note) for note in comparison.notes)
     t = comparison.methods
     if t is not None:
         yield _bold("\nThe methods, trained from new seeds, on these test images (unit: the training seed)")
         p = f"p {p_text(t.p, equals='= ')}" if t.p is not None else "no p: the difference is the same for every seed"
         interval = interval_text(t.interval, sign=True)
-        yield Text(f"  {t.difference:+.2f} {interval} 95 % t-interval, paired t over n = {t.n} training seeds, {p}")
+        yield _text(f"  {t.difference:+.2f} {interval} 95 % t-interval, paired t over n = {t.n} training seeds, {p}")
     yield _bold(f"\nThese networks, on images of this kind (unit: the test image, n = {column.examples})")
-    yield Text("Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, not corrected")
+    yield _text("Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, not corrected")
     yield _networks(comparison)
     if any(len(network.by_seed) > 1 for network in comparison.networks):
-        yield Text("Difference and McNemar's p under each attack seed")
+        yield _text("Difference and McNemar's p under each attack seed")
         yield _by_seed(comparison)
     if comparison.networks[0].classes:
         rule = f"* where McNemar's p, Holm over classes, is below {ALPHA:g}"
-        yield Text(f"Difference on the images of each class; {rule}")
+        yield _text(f"Difference on the images of each class; {rule}")
         yield _classes(comparison)
 
 
@@ -111,7 +111,7 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
             yield Text(f"The pairs of the best rows come first; {count - MOST_PAIRS} more are in --json.")
     nothing = "No board of two or more measured rows matches; `harness leaderboard` shows what there is"
     legend = f"A difference is the first minus the second, in points; paired t also gives a 95 % interval. {RULE}"
-    yield Text(legend if families else nothing)
+    yield _text(legend if families else nothing)
 
 
 def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
@@ -131,7 +131,7 @@ def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
             shares = (f"{s.overlap:.3f}", f"{s.expected:.3f}", f"{s.jaccard:.3f}")
             _add(table, runs, attacks, str(seed.seed), str(s.shared), *shares)
     yield table
-    yield Text(
+    yield _text(
         "V = p_y(x_adv) - max over i != y of p_i(x_adv); smaller is more vulnerable; among equal V the first image"
         " counts. overlap: the share of one set that is in the other; unit: these networks on these images"
     )
@@ -160,13 +160,18 @@ def _number(of_run: int | None) -> str:
     return "-" if of_run is None else str(of_run)
 
 
+def _text(text: str) -> Text:
+    """One line: what is named may be somebody else's."""
+    return Text(visible(text))
+
+
 def _bold(text: str) -> Text:
-    return Text(text, style="bold")
+    return Text(visible(text), style="bold")
 
 
 def _add(table: Table, *cells: str) -> None:
     """Add a row; rich must not read brackets in a name as markup."""
-    table.add_row(*map(Text, cells))
+    table.add_row(*map(_text, cells))
 
 
 def _table(*names: str) -> Table:

@@ -92,7 +92,7 @@ def _lines(board: Board, over: Callable[[Row], str], text: Callable[[Figure], st
     """A line for each row, with the texts of its figures that are not empty; no line where all are."""
     lines = []
     for row in board.rows:
-        texts = {TITLES.get(name, name): text(figure) for name, figure in row.metrics.items() if figure}
+        texts = {visible(TITLES.get(name, name)): text(figure) for name, figure in row.metrics.items() if figure}
         joined = ", ".join(f"{title} {said}" for title, said in texts.items() if said)
         lines += [f"{full_name(board, row)} over {over(row)}: {joined}"] if joined else []
     return lines
@@ -158,7 +158,7 @@ def flag_lines(board: Board) -> list[str]:
 
 def titles(board: Board) -> list[str]:
     """The names of the columns that hold figures."""
-    return [TITLES.get(column, column) for column in board.filled]
+    return [visible(TITLES.get(column, column)) for column in board.filled]
 
 
 def rank_text(row: Row) -> str:

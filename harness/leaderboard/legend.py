@@ -26,7 +26,7 @@ NAMED = 6  # rows named in a line, before it says how many more there are
 def answer(board: Board) -> str:
     """Which row is best in the column that ranks, with its interval, and which rows tie with it; hidden rows count."""
     column = board.ranked_by
-    where = "in the worst case" if column == WORST_CASE else f"under {column}"
+    where = "in the worst case" if column == WORST_CASE else f"under {visible(column)}"
     ranked = [row for row in board.ranked if row.rank is not None]
     if not ranked:
         return f"No row has a figure {where} yet."

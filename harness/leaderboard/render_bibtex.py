@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from harness.errors import HarnessError, visible
+from harness.errors import HarnessError, visible, visible_lines
 from harness.leaderboard.board import REPORTED, Board
 from harness.plugin.publication import Publication, parse_bibtex, publications_of, unique
 from harness.reference import BIBTEX
@@ -33,12 +33,17 @@ def bibtex_text(cited: Iterable[tuple[str, Sequence[Publication] | str]]) -> str
     remarks = []
     for name, entries in cited:
         if isinstance(entries, str):
-            remarks.append(f"{visible(name)}: {entries}")
+            remarks.append(
+                f"{visible(name)}: {entries}".replace("@", "(at)")
+            )  # BibTeX knows no comments: @ is an entry
         else:
             found += entries
     entries, contested = unique(iter(found))
     remarks += [f"{key}: several entries have this key, and only the first is here" for key in contested]
-    return "\n\n".join([*(entry.bibtex for entry in entries), *(f"% {text}" for text in dict.fromkeys(remarks))])
+    comments = (
+        f"% {text}".replace("@", "(at)") for text in dict.fromkeys(remarks)
+    )  # for BibTeX, @ begins an entry here
+    return "\n\n".join([*(visible_lines(entry.bibtex) for entry in entries), *comments])
 
 
 def _cited(boards: Sequence[Board], files: Sequence[Path]) -> Iterator[tuple[str, Sequence[Publication] | str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from harness.errors import visible, visible_lines
 from harness.leaderboard.board import REPORTED, Board
 from harness.leaderboard.cells import cells, flag_lines, header, heading, spread_lines, wilson_lines
 from harness.leaderboard.legend import answer, legend, notes
@@ -40,6 +41,10 @@ def render_html(boards: Sequence[Board], *, bibtex: str = "") -> str:
     if bibtex:
         ET.SubElement(body, "h2").text = "BibTeX"
         ET.SubElement(body, "pre").text = bibtex
+    for element in page.iter():
+        element.text = (
+            visible_lines(element.text or "") if element.tag in ("pre", "style") else visible(element.text or "")
+        )
     # the parts are made as elements, so that texts are escaped; an empty td must not be written as <td />
     return "<!doctype html>\n" + ET.tostring(page, encoding="unicode", method="html")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.errors import visible
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import (
     TIED,
@@ -89,7 +90,7 @@ def _ranked(board: Board) -> Iterator[str]:
     rivals = () if board.by_seed else board.ranked
     for row in board.rows:
         texts = {name: latex(text) for name, text in zip(header(board), cells(board, row), strict=True)}
-        figures = {TITLES.get(c, c): _figure(row, c, rivals) for c in board.filled}
+        figures = {visible(TITLES.get(c, c)): _figure(row, c, rivals) for c in board.filled}
         yield _line((texts | figures)[name] for name in shown)
     yield from (r"\bottomrule", r"\end{tabular}")
 

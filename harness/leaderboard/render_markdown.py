@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from harness.errors import visible
 from harness.leaderboard.board import Board
 from harness.leaderboard.cells import cells, flag_lines, header, heading, spread_lines
 from harness.leaderboard.legend import legend, notes
@@ -16,15 +17,17 @@ def render_markdown(boards: Sequence[Board], *, bibtex: str = "") -> str:
     """One table for each board, under a line that says what its rows share; then BibTeX, if there is any."""
     parts = []
     for board in boards:
-        table = markdown_table(header(board), [list(map(literal, cells(board, row, " "))) for row in board.rows])
+        texts = [header(board), *(cells(board, row, " ") for row in board.rows)]
+        head, *rows = (list(map(literal, line)) for line in texts)
+        table = markdown_table(head, rows)
         parts += [f"**{literal(heading(board))}**", table, *map(literal, [*spread_lines(board), *flag_lines(board)])]
     parts += map(literal, [*legend(boards), *notes(boards)])
     return "\n\n".join([*parts, *([f"```bibtex\n{bibtex}\n```"] if bibtex else [])])
 
 
 def literal(text: str) -> str:
-    """The text with a backslash before each character that Markdown would act on."""
-    return _ACTIVE.sub(r"\\\g<0>", text)
+    """The text in one line, with a backslash before each character that Markdown would act on."""
+    return _ACTIVE.sub(r"\\\g<0>", visible(text))
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

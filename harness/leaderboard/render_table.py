@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.errors import visible
 from harness.leaderboard.board import REPORTED, Board
 from harness.leaderboard.cells import (
     ALWAYS,
@@ -73,7 +74,7 @@ def render_table(boards: Sequence[Board], console: Console, detail: Detail | Non
 def _board(board: Board, console: Console, detail: Detail) -> Iterator[RenderableType]:
     names = header(board)[:-1]  # the source is in the heading
     if detail.brief:
-        headline = TITLES.get(board.ranked_by, board.ranked_by)
+        headline = visible(TITLES.get(board.ranked_by, board.ranked_by))
         raised = ["flags"] if any(row.flags for row in board.rows) else []
         names = [name for name in names if name in (*_PLACE, headline, *raised)]
     rows = [dict(zip(header(board), cells(board, row), strict=True)) for row in board.rows]

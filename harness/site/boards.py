@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.comparison.text import p_text
+from harness.errors import visible
 from harness.leaderboard import cells
 from harness.leaderboard.board import MEASURED, Board, Row
 from harness.leaderboard.columns import TITLES
@@ -66,7 +67,7 @@ def _board(store: Store, board: Board, groups: Sequence[Attempts], number: int) 
         for row, text, figures in zip(board.rows, texts, dots, strict=True)
     ]
     shown = [name for name in names if name not in (*common, *cells.titles(board), "rank", "method")]
-    ranked = TITLES.get(board.ranked_by, board.ranked_by)
+    ranked = visible(TITLES.get(board.ranked_by, board.ranked_by))
     return {
         "id": f"board-{number}",
         "source": board.source,
@@ -77,7 +78,7 @@ def _board(store: Store, board: Board, groups: Sequence[Attempts], number: int) 
         "shared": "; ".join(f"{WORDS.get(name, name)}: {text}" for name, text in common.items() if text != "-"),
         "words": [name for name in shown if name in ("network", "checkpoint")],
         "counts": [name for name in shown if name not in ("network", "checkpoint")],
-        "columns": [{"name": name, "title": TITLES.get(name, name)} for name in board.columns],
+        "columns": [{"name": name, "title": visible(TITLES.get(name, name))} for name in board.columns],
         "axes": [_axis([row["figures"][place] for row in rows]) for place in range(len(board.columns))],
         "ranked_by": board.ranked_by,
         "drawn": f"{ranked}, 95 % over test images" if board.examples else ranked,
@@ -100,7 +101,7 @@ def _title(board: Board) -> str:
 def _row(board: Board, row: Row, text: dict[str, str], dots: list[list[float]], group: Attempts | None) -> Document:
     document = row_document(board, row)
     figures = [
-        _figure(text.get(TITLES.get(name, name), "-"), document["metrics"].get(name), of_networks)
+        _figure(text.get(visible(TITLES.get(name, name)), "-"), document["metrics"].get(name), of_networks)
         for name, of_networks in zip(board.columns, dots, strict=True)
     ]
     why = cells.flag_lines(replace(board, rows=(row,)))
@@ -130,7 +131,7 @@ def _about_ties(board: Board, row: Row) -> Iterator[str]:
     test = row.versus_best
     if test is None:
         return
-    title = TITLES.get(board.ranked_by, board.ranked_by)
+    title = visible(TITLES.get(board.ranked_by, board.ranked_by))
     interval = f" {cells.interval_text(test.interval, sign=True)}" if test.interval else ""
     differs = "Differs significantly" if test.significant else "Does not differ significantly"
     yield (

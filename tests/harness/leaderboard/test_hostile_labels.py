@@ -26,22 +26,10 @@ from harness.leaderboard.render_markdown import render_markdown
 from harness.leaderboard.render_table import render_table
 from harness.store.store import Store
 from tests import stores
+from tests.hostile_labels import LABELS, PLAIN, unseen
 
-CONTROLS = [
-    *("\x1b[31mred", "\x1b]8;;http://x\x07link", "\x9b2J", "bell\x07", "back\x08\x08", "a\rb", "a\nb", "a\u2028b"),
-    *("a\x00b", "a\x85b", "\u202egnp", "\u2066x\u2069", "zero\u200bwidth", "\ufeffmark", "tag\U000e0041"),
-]
-LABELS = [
-    *CONTROLS,
-    *("<script>alert(1)</script>", "</script><b>", "<img src=x onerror=alert(1)>", "<!--", "&lt;"),
-    *("javascript:alert(1)", "=cmd|' /C calc'!A0", "+1+cmd", "-1+cmd", "@SUM(A1)", "\t=1", "\uff1d1+1", " =1+1"),
-    *("a|b", "`x`", "[x](javascript:alert(1))", "![](http://x/y.png)", "# h", "- item", "**b**", "$x$", "http://x"),
-    *("\\input{/etc/passwd}", "\\write18{id}", "%", "}{", "^^41", "[red]x[/red]", "[/x]", ":bomb:"),
-    "[link=http://x]y[/link]",
-]
 LETTERS = {f"\\{name}" for name in ("textbackslash", "textless", "textgreater", "textbar", "textquoteleft")}
 LETTERS |= {"\\textasciicircum", "\\textquotedblright"}
-PLAIN = ["Größe", "猫と犬", "🙂", "été", "плюс", "a-b_c+d e.f", "100%", "naïve (2)"]
 
 
 def made(label: str) -> list[Board]:
@@ -62,11 +50,6 @@ def made(label: str) -> list[Board]:
     assert made_boards
     store.close()
     return made_boards
-
-
-def unseen(text: str) -> set[str]:
-    """Characters that act or hide."""
-    return {c for c in text if not c.isprintable()} - {"\n"}
 
 
 class Page(HTMLParser):

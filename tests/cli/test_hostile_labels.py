@@ -1,0 +1,103 @@
+"""Hostile labels of a foreign database in what each command prints: none acts on a terminal or forges a line."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.errors import visible
+from tests.cli.conftest import Ends
+from tests.hostile_labels import APART, LABELS, hostile_store, unseen
+
+OF_ALL = [
+    *(
+        "runs --limit 900",
+        "runs --json",
+        "runs --tag plain --limit 900",
+        "runs --method nobody",
+        "leaderboard",
+        "leaderboard --intervals",
+    ),
+    *(f"leaderboard --format {form}" for form in ("markdown", "html", "latex", "csv", "json", "bibtex")),
+    *("compare --all", "db check", "db check --json", "doctor", "export verdicts"),
+]
+EVERY_NAME = (
+    "runs --limit 900",
+    "runs --tag plain --limit 900",
+    "leaderboard",
+    "leaderboard --intervals",
+    "compare --all",
+    "export verdicts",
+)
+OF_ONE = [
+    *("show RUN", "show FAILED", "show RUN --json", "show LABEL --as model", "show LABEL --as protocol", "show LABEL"),
+    *("show LABEL --as row", "export robustbench RUN", "export robustbench RUN --loader", "export hub RUN --out hub"),
+    *("note RUN -- -x", "note LABEL x", "tag RUN --add y", "tag LABEL --remove plain", "compare RUN LABEL"),
+    *("runs --dataset LABEL", "runs --tag LABEL", "runs --arch LABEL", "leaderboard --dataset LABEL", "rm RUN --yes"),
+    *(
+        "evaluate RUN --attacks pgd --dry-run",
+        "evaluate LABEL --dataset digits --dry-run",
+        "figures tops --dataset LABEL",
+    ),
+    *(
+        "run LABEL --dataset digits --dry-run",
+        "run sat --dataset LABEL --dry-run",
+        "list LABEL",
+        "config",
+        "rm LABEL --yes",
+    ),
+]
+FEW = 2 * len(OF_ONE)
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("foreign") / "foreign.db"
+    hostile_store(file)
+    return file
+
+
+def refuse_what_acts(*texts: str) -> None:
+    for text in texts:
+        assert unseen(text) == set()
+        assert [line for line in text.splitlines() if line.strip().startswith("forged")] == []
+        assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("command", OF_ALL)
+def test_none_acts_where_a_command_tells_of_all(command: str, foreign: Path, ends: Ends, elsewhere: Path) -> None:
+    code, out, err = ends(f"{command} --db {foreign}")
+    assert code == (1 if command.startswith(("db check", "doctor")) else 0), err
+    refuse_what_acts(out, err)
+    if command in EVERY_NAME:
+        out = out.replace('""', '"') if command == "export verdicts" else out  # CSV doubles quotation marks
+        lines = "".join(out.split())
+        assert [label for label in LABELS if len(label) < 99 and "".join(visible(label).split()) not in lines] == []
+
+
+def run_on(command: str, label: str, file: Path, ends: Ends) -> None:
+    number = LABELS.index(label) + 1
+    known = {"RUN": str(number * APART + 1), "FAILED": str(number * APART + 2), "LABEL": label}
+    name, *words = shlex.split(command)
+    code, out, err = ends(shlex.join([name, "--db", str(file), *(known.get(word, word) for word in words)]))
+    assert code in (0, 1, 2)
+    refuse_what_acts(out, err)
+
+
+@pytest.mark.parametrize("command", OF_ONE)
+def test_none_acts_where_a_command_tells_of_one(command: str, foreign: Path, ends: Ends, tmp_path: Path) -> None:
+    file = Path(shutil.copy(foreign, tmp_path / "copy.db"))
+    for label in LABELS[OF_ONE.index(command) :: FEW]:
+        run_on(command, label, file, ends)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", OF_ONE)
+def test_no_label_acts_in_any_command(command: str, foreign: Path, ends: Ends, tmp_path: Path) -> None:
+    file = Path(shutil.copy(foreign, tmp_path / "copy.db"))
+    for label in LABELS:
+        if "\0" not in label:  # no command line has it
+            run_on(command, label, file, ends)
