@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -78,7 +78,7 @@ class Claims:
                 work = waiting.popleft()
                 taken = others.get(work.key) or self.take(work.key, _run_of(work))
                 if isinstance(taken, Held):
-                    others[work.key] = taken
+                    self._tell_of(taken)
                     waiting.append(work)
                 elif taken is not None and wanted(work):
                     self._given.add(work.key)
@@ -89,7 +89,6 @@ class Claims:
                     self._give_back([taken], "lost", None)
                 else:  # a training that another process has done
                     self._tell(Ended(work.key))
-            self._tell_of_others(others[work.key] for work in waiting)
             look_s = time.monotonic() + _LOOK_AGAIN_S
 
     def take(self, key: str, run_id: int | None = None) -> Lease | Held | None:
@@ -167,16 +166,15 @@ class Claims:
                 self._held.pop(lease.item, None)
         self._store.give_back(leases, self._worker, state, reason)
 
-    def _tell_of_others(self, held: Iterable[Held]) -> None:
-        for one in held:
-            if one.worker.process not in self._told:
-                self._told.add(one.worker.process)
-                self._tell(
-                    Noted(
-                        f"{one.worker.title} has {one.item} at work since {one.since_utc:%H:%M} UTC, and perhaps more:"
-                        " this command does the rest, and waits for what is held"
-                    )
+    def _tell_of(self, held: Held) -> None:
+        if held.worker.process not in self._told:
+            self._told.add(held.worker.process)
+            self._tell(
+                Noted(
+                    f"{held.worker.title} has {held.item} at work since {held.since_utc:%H:%M} UTC, and perhaps more:"
+                    " this command does the rest, and waits for what is held"
                 )
+            )
 
     def _renew_on(self) -> None:
         while not self._over.wait(self._seconds / _RENEWALS):
