@@ -19,8 +19,14 @@ HERE = os.getpid()
 
 @pytest.fixture(autouse=True)
 def nobody_asks() -> Iterator[None]:
+    """No request stays, and no signal is ignored, as it is where ``nohup`` started the tests."""
+    before = {
+        number: signal.signal(number, signal.SIG_DFL) for number in map(signal.Signals.__getitem__, signals.NAMES)
+    }
     yield
     take_back_stop()
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGUSR1", 138)])

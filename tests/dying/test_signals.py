@@ -23,8 +23,12 @@ LONG = ("--epochs", "400")
 
 @pytest.fixture(autouse=True)
 def nobody_asks() -> Iterator[None]:
+    """No request stays, and no signal is ignored, as it is where ``nohup`` started the tests."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
     yield
     stopping.take_back_stop()
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def in_training(job: Job, *more: str) -> tuple[Started, Callable[[], list[str]]]:

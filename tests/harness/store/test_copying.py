@@ -35,7 +35,7 @@ def test_the_copy_has_every_row_and_nothing_else_is_made(full: Path) -> None:
 
 def test_a_copy_while_another_thread_writes_is_of_one_moment(full: Path) -> None:
     """Each transaction writes one number to two tables: in every copy they are equal."""
-    stop = threading.Event()
+    stop, written = threading.Event(), threading.Event()
 
     def write() -> None:
         with contextlib.closing(sqlite3.connect(full, isolation_level=None, timeout=30)) as connection:
@@ -46,10 +46,12 @@ def test_a_copy_while_another_thread_writes_is_of_one_moment(full: Path) -> None
                 connection.execute("UPDATE runs SET parameters = ?", [number])
                 connection.execute("UPDATE models SET parameters = ?", [number])
                 connection.execute("COMMIT")
+                written.set()
                 time.sleep(0.002)  # as between two blocks; without a pause SQLite lets no reader in
 
     writer = threading.Thread(target=write)
     writer.start()
+    assert written.wait(30)  # before the first transaction the numbers differ
     try:
         for number in range(5):
             copy_database(str(full), full.with_name(f"{number}.db"))
