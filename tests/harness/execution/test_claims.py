@@ -211,16 +211,16 @@ def test_no_item_is_begun_after_a_request_to_stop(store: Store, tmp_path: Path) 
 def test_leases_are_renewed_while_work_goes_on_and_through_a_locked_database(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setenv(VARIABLE, "3")
     with Claims(store, lambda _event: None) as claims:
         lease = claims.take("a")
         assert isinstance(lease, Lease)
         for _ in range(3):
-            threading.Event().wait(0.6)
+            threading.Event().wait(1.5)
             assert [held.item for held in store.held(["a"])] == ["a"]
         with store._engine.execution_options(harness_begin="IMMEDIATE").begin():
-            threading.Event().wait(0.5)  # half of its time
-        threading.Event().wait(0.3)
+            threading.Event().wait(1.0)  # a third of its time
+        threading.Event().wait(1.0)
         assert [held.item for held in store.held(["a"])] == ["a"]
     assert leases(store) == []
 
