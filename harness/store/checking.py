@@ -72,7 +72,7 @@ def require_file(url: URL) -> Path:
             " database; a server has tools of its own for that"
         )
     if not (file.is_file() and file.stat().st_size):
-        raise StoreError(f"there is no database {file}; give another --db")
+        raise StoreError(f"there is no database {file}; give the path of one that is there")
     return file
 
 

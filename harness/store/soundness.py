@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Connection, func, select
-
 from harness.errors import StoreError
-from harness.store.schema import BlockRow, CheckpointRow, DatasetRow, EvaluationRow, ModelRow, RunRow
 from harness.store.verdicts import PackedBlock, unpack_classes
 
 _BYTES = 2  # of a margin, and of a predicted class
@@ -83,27 +80,3 @@ def refuse_unsound(what: str, problems: Iterable[str]) -> None:
     damage = damage_of(what, problems)
     if damage is not None:
         raise StoreError(damage)
-
-
-def unsound_evaluations(connection: Connection) -> Iterator[str]:
-    """A line for each fault in the blocks of a whole store, with the evaluation's number. It reads every block once."""
-    columns = [getattr(BlockRow, name) for name in PackedBlock._fields]
-    dataset = func.coalesce(RunRow.dataset_id, ModelRow.dataset_id)
-    query = select(*columns, EvaluationRow.examples, DatasetRow.classes)
-    query = query.outerjoin(EvaluationRow, EvaluationRow.id == BlockRow.evaluation_id)
-    query = query.outerjoin(CheckpointRow, CheckpointRow.id == EvaluationRow.checkpoint_id)
-    query = query.outerjoin(RunRow, RunRow.id == CheckpointRow.run_id)
-    query = query.outerjoin(ModelRow, ModelRow.id == CheckpointRow.model_id)
-    query = query.outerjoin(DatasetRow, DatasetRow.id == dataset).order_by(BlockRow.evaluation_id, BlockRow.start)
-    places: dict[int, tuple[int | None, list[tuple[int, int]]]] = {}
-    for *values, examples, classes in connection.execute(query.execution_options(yield_per=100)):
-        block = PackedBlock(*values)
-        for problem in block_problems(block, classes):
-            yield f"evaluation {block.evaluation_id}, block at {block.start}: {problem}"
-        places.setdefault(block.evaluation_id, (examples, []))[1].append((block.start, block.examples))
-    for number, (examples, spans) in places.items():
-        if examples is None:
-            yield f"evaluation {number}: it has blocks, and is not there"
-            continue
-        for problem in place_problems(examples, spans):
-            yield f"evaluation {number}: {problem}"

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import pickle
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from harness.store.store import Store
 from tests import stores
 from tests.cli.conftest import Ends, Refused
 from tests.command import exit_code
+from tests.full_disk import largest_file
 
 SMALL = "run sat --dataset digits --arch smallcnn --epochs 1 --limit 20 --attacks natural --no-checks --eval-every 0"
 
@@ -42,17 +42,6 @@ def full_output() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, open("/dev/full", "w") as full:  # noqa: PTH123
         patch.setattr(sys, "stdout", full)
         yield
-
-
-@contextlib.contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file may grow beyond the size: a full disk that needs no disk. Python ignores the signal."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class TestLine:

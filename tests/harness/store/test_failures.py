@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import random
-import resource
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from harness.store import database, failures
 from harness.store.failures import failure_of_server
 from harness.store.schema import ReportedRow
 from harness.store.store import Store
+from tests.full_disk import largest_file
 from tests.harness.store.entries import epoch, make_spec, snapshot, start
 
 Damage = Callable[[bytes], bytes]
@@ -34,17 +34,6 @@ def one_line_about(file: Path, error: BaseException) -> str:
     assert str(file) in line
     assert "\n" not in line
     return line
-
-
-@contextlib.contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file may grow beyond the size: a full disk that needs no disk. Python ignores the signal."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class TestFullDisk:

@@ -14,8 +14,8 @@ from harness.errors import StoreError
 from harness.leaderboard.board import MEASURED, Selection
 from harness.leaderboard.ranking import boards
 from harness.statistics.figures import Figure
-from harness.store.database import locate, open_for_reading
-from harness.store.soundness import place_problems, unsound_evaluations
+from harness.store.checking import check_database
+from harness.store.soundness import place_problems
 from harness.store.store import Store
 from tests import stores
 
@@ -65,12 +65,10 @@ def damage(file: Path, name: str) -> None:
 
 
 def problems(file: Path) -> list[str]:
-    """What the check of a whole store finds."""
-    engine = open_for_reading(locate(str(file)))
-    with engine.connect() as connection:
-        found = list(unsound_evaluations(connection))
-    engine.dispose()
-    return found
+    """What the check of a whole store finds in its evaluations; the protocol and the run are made up."""
+    found = check_database(str(file)).problems
+    lines = [f"{problem.where}: {problem.what}" for problem in found]
+    return [line for line in lines if not line.startswith(("run 1:", "protocol "))]
 
 
 @pytest.fixture
@@ -93,7 +91,7 @@ def test_a_damaged_block_is_found_in_the_whole_store(name: str, measured: Path) 
     damage(measured, name)
     found = problems(measured)
     assert any(DAMAGES[name][2] in line for line in found)
-    assert all(line.startswith("evaluation 1") for line in found)
+    assert all("(evaluation 1)" in line for line in found)
 
 
 @pytest.mark.parametrize("name", BITS)
@@ -139,4 +137,6 @@ def test_blocks_in_any_order_are_in_place() -> None:
 def test_a_blocks_evaluation_is_there(measured: Path) -> None:
     with contextlib.closing(sqlite3.connect(measured)) as connection, connection:
         connection.execute("DELETE FROM evaluations")
-    assert problems(measured) == ["evaluation 1: it has blocks, and is not there"]
+    assert [line.partition(": ")[2] for line in problems(measured)] == [
+        "it refers to a row of evaluations that is not there"
+    ] * 2
