@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from harness.errors import SettingError, visible
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
+from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
 from harness.plugin.images import Images
 from harness.statistics.figures import Figure, Spread
 from harness.store.scope import Scope
 
 MEASURED, REPORTED = "measured", "reported"
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A flag that one check raised on ``networks`` of the ``of`` examined networks of a row."""
-
-    mark: str  # one character
-    check: str
-    networks: int
-    of: int
-    reason: str  # for the first flagged network
-
-
-def flags(networks: Sequence[Contestant], scope: Scope) -> tuple[Flag, ...] | None:
-    """The flags of a row's networks, in the order of the checks.
-
-    Returns:
-        None where no network was examined in this scope, or where no flag was raised but a network is still to be
-        examined.
-    """
-    examined = [(n, found) for n in networks if (found := n.checkpoint.raised(scope)) is not None]
-    if not examined:
-        return None
-    order = dict.fromkeys(finding.check for _, findings in examined for finding in findings)
-    if len(order) > 1:  # one check has no order
-        order = dict.fromkeys(check for n, _ in examined for check in n.checkpoint.checks(scope))
-    raised = []
-    for check in order:
-        hits = [finding for _, findings in examined for finding in findings if finding.check == check]
-        if hits:
-            raised.append(Flag(hits[0].mark, check, len(hits), len(examined), hits[0].reason))
-    return tuple(raised) if raised or len(examined) == len(networks) else None
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,11 @@ class Column:
         known, found = self._held.get(id(network), (None, {}))
         if known is not network:
             count, sample = self.images.count, self.images.sample
-            complete = [e for e in network.checkpoint.evaluations if e.complete and e.examples == count]
-            complete = sorted((e for e in complete if e.sample == sample), key=attrgetter("seed"))
-            found = {
-                attack: [e for e in complete if e.attack == attack and e.settings_sha256 == sha256]
-                for attack, sha256 in self.attacks.items()
-            }
+            found, by = {attack: [] for attack in self.attacks}, self.attacks.get
+            evaluations: Sequence[Evaluated] = network.checkpoint.evaluations
+            for e in sorted(evaluations, key=attrgetter("seed")):
+                if e.complete and (e.examples, e.sample) == (count, sample) and by(e.attack) == e.settings_sha256:
+                    found[e.attack].append(e)
             self._held[id(network)] = network, found
         return found
 

@@ -98,8 +98,13 @@ def contestants(
     runs: Iterable[RunRecord | RunStanding], models: Iterable[ModelRecord | ModelStanding] = ()
 ) -> Iterator[Contestant]:
     """Every checkpoint of the runs, then every model from elsewhere."""
+    known: dict[tuple[Any, ...], tuple[list[Any], dict[str, Any], str]] = {}
     for run in runs:
-        shared, kin = vars(trained_by(run)), canonical_json(kin_of(run))
+        documents = [*kin_of(run), run.method_departures, run.network_departures]
+        key = tuple(one if isinstance(one, str) else id(one) for one in documents)  # the store shares equal documents
+        if key not in known:  # and holds the documents, so that no other gets their ``id``
+            known[key] = documents, vars(trained_by(run)), canonical_json(kin_of(run))
+        _, shared, kin = known[key]
         for checkpoint in run.checkpoints:
             yield Contestant(
                 **shared,

@@ -6,12 +6,14 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import repeat
 
 from harness.errors import UnknownName
 from harness.identity import canonical_json, digest
-from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection, flags
-from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
+from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained, contestants
+from harness.leaderboard.flags import Flag, flags
 from harness.leaderboard.pairs import compare_rows, corrected
 from harness.leaderboard.showing import narrowed, shown_of, with_columns
 from harness.plugin.images import Images
@@ -20,8 +22,9 @@ from harness.runtime.collector import collector_paused
 from harness.statistics.figures import summarise
 from harness.store.records import ProtocolRecord
 from harness.store.scope import Scope
+from harness.store.standing import EvaluationStanding
 from harness.store.store import Store
-from harness.store.verdicts import VerdictsById
+from harness.store.verdicts import Bits, VerdictsById
 
 Kin = Sequence[Contestant]
 """The networks of one row."""
@@ -29,6 +32,7 @@ Kin = Sequence[Contestant]
 Place = tuple[str, str, Images]
 """What identifies a board: fingerprint of the protocol, fingerprint of the data set, the test images."""
 
+_TRAINED = tuple(shared.name for shared in fields(Trained))
 _NOTHING = digest({})  # the hash of an attack without settings, such as natural accuracy; every protocol has that one
 
 
@@ -38,7 +42,11 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
     Raises:
         UnknownName: no board has the column ``selection.sort``, or one of ``selection.columns``.
     """
-    selection = selection or Selection()
+    with collector_paused():
+        return _boards(store, selection or Selection())
+
+
+def _boards(store: Store, selection: Selection) -> list[Board]:
     known = [*_measured(store), *((board, ()) for board in _reported(store.reported()))]
     columns = {column for board, _ in known for column in board.columns}
     for name in (*([] if selection.sort is None else [selection.sort]), *selection.columns):
@@ -47,8 +55,7 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
     chosen: list[Board] = []
     for board, alike in known:
         if selection.takes_board(board):
-            with collector_paused():
-                chosen += _chosen(store, board, alike, selection)
+            chosen += _chosen(store, board, alike, selection)
     return [board for board in chosen if board.rows and board.columns]
 
 
@@ -60,9 +67,10 @@ def _chosen(store: Store, board: Board, alike: Sequence[Kin], selection: Selecti
     """
     within: tuple[tuple[str, str], ...] = ()
     competing = [kin for kin in alike if selection.competes(kin[0].network, kin[0].checkpoint.name)]
-    verdicts = _bits(store, board, competing)
+    worst = board.column(WORST_CASE)
+    verdicts = _bits(store, worst, competing)
     every = len(alike) or len(board.rows)
-    rows = [_row(kin, board, verdicts) for kin in competing]
+    rows = list(_rows(competing, board, worst, verdicts))
     rows += [row for row in board.rows if selection.competes(row.network, row.checkpoint)]
     if rows:
         attacks = [column for column in board.columns if column != WORST_CASE]
@@ -72,39 +80,45 @@ def _chosen(store: Store, board: Board, alike: Sequence[Kin], selection: Selecti
         done = _with_ties(ranked, verdicts) if board.source == MEASURED else ranked
         shown = shown_of(replace(done, ranking=done.rows), selection)
         if selection.by_seed:
-            shown = replace(shown, rows=tuple(_of_each_seed(shown, verdicts)))
+            shown = replace(shown, rows=tuple(_of_each_seed(shown, worst, verdicts)))
         yield with_columns(shown, selection.columns)
 
 
 def _measured(store: Store) -> list[tuple[Board, list[Kin]]]:
     """Every measured board, without its rows, and the networks of each row."""
-    with collector_paused():
-        return list(_without_rows(list(contestants(*store.standings())), store.protocols()))
+    return list(_without_rows(list(contestants(*store.standings())), store.protocols()))
 
 
-def _bits(store: Store, board: Board, alike: Iterable[Kin]) -> VerdictsById:
+def _bits(store: Store, column: Column, alike: Sequence[Kin]) -> VerdictsById:
     """The verdicts of the complete evaluations of which the board's figures are made."""
-    if board.source != MEASURED:
+    if not alike:
         return {}
-    column = board.column(WORST_CASE)
     held = (column.evaluations(network) for kin in alike for network in kin)
-    return store.bits_of({e.id for by in held for evaluations in by.values() for e in evaluations})
+    used = {e.id: e for by in held for evaluations in by.values() for e in evaluations}
+    read = {number: (e.done, e.bits) for number, e in used.items() if isinstance(e, EvaluationStanding)}
+    return Bits(read) if len(read) == len(used) else store.bits_of(used)
 
 
 def unranked(store: Store) -> list[Board]:
     """Every board, its rows in no order: what there is to choose from."""
-    measured = [_with_rows(board, alike, _bits(store, board, alike)) for board, alike in _measured(store)]
+    with collector_paused():
+        measured = [
+            replace(board, rows=tuple(_rows(alike, board, worst, _bits(store, worst, alike))))
+            for board, alike in _measured(store)
+            for worst in [board.column(WORST_CASE)]
+        ]
     return [*measured, *_reported(store.reported())]
 
 
-def _of_each_seed(board: Board, verdicts: VerdictsById) -> Iterator[Row]:
+def _of_each_seed(board: Board, column: Column, verdicts: VerdictsById) -> Iterator[Row]:
     """A row for each network of a row, with its own figures and flags, and the rank and ties of the whole row."""
     for row in board.rows:
         trained = [network for network in row.networks if network.train_seed is not None]
         if not trained:
             yield row
-        for network in sorted(trained, key=lambda network: network.train_seed or 0):
-            own = _row([network], board, verdicts)
+        trained.sort(key=lambda network: network.train_seed or 0)
+        own_rows = _rows([[network] for network in trained], board, column, verdicts)
+        for network, own in zip(trained, own_rows, strict=True):
             yield replace(own, rank=row.rank, versus_best=row.versus_best, best=row.best, train_seed=network.train_seed)
 
 
@@ -143,11 +157,7 @@ def measured_boards(
 ) -> Iterator[Board]:
     """Every board on which one of the networks stands, its rows in no order."""
     for board, alike in _without_rows(networks, protocols):
-        yield _with_rows(board, alike, verdicts)
-
-
-def _with_rows(board: Board, alike: Iterable[Kin], verdicts: VerdictsById) -> Board:
-    return replace(board, rows=tuple(_row(kin, board, verdicts) for kin in alike))
+        yield replace(board, rows=tuple(_rows(alike, board, board.column(WORST_CASE), verdicts)))
 
 
 def _without_rows(
@@ -222,21 +232,32 @@ def _beside(with_runs: set[Place], eligible: Sequence[Place]) -> Iterator[Place]
         yield from [place for place in alike if place in with_runs] or alike[-1:]
 
 
-def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -> Row:
-    """Make one row of networks that share everything but the training seed."""
-    one, column = networks[0], board.column(WORST_CASE)
+def _rows(alike: Sequence[Kin], board: Board, column: Column, verdicts: VerdictsById) -> Iterator[Row]:
+    """A row of each of these networks that share everything but the training seed.
+
+    Args:
+        column: the board's worst case.
+    """
+    raised = flags(alike, board.scope) if board.scope is not None else repeat(None)
+    for networks, found in zip(alike, raised, strict=board.scope is not None):
+        yield _row(networks, found, column, verdicts)
+
+
+def _row(networks: Kin, found: tuple[Flag, ...] | None, column: Column, verdicts: VerdictsById) -> Row:
+    """Make one row; the column is the board's worst case."""
+    one, attacks = networks[0], column.attacks
     held = [column.evaluations(network) for network in networks]
-    metrics = {attack: summarise([[e.percent for e in by[attack]] for by in held]) for attack in board.attacks}
+    metrics = {attack: summarise([[e.percent for e in by[attack]] for by in held]) for attack in attacks}
     unseeded = {attack for by in held for attack, es in by.items() if any("block_size" not in e.settings for e in es)}
     complete = [by for by in held if all(by.values())]
     counts = [{attack: len(es) for attack, es in by.items()} for by in complete]
-    fewest = {attack: min(count[attack] for count in counts) for attack in board.attacks if counts}
+    fewest = {attack: min(count[attack] for count in counts) for attack in attacks if counts}
     summary = summarise([[column.figure([e for es in by.values() for e in es], verdicts)] for by in complete])
     drawing = [n for attack, n in fewest.items() if attack not in unseeded]
     metrics[WORST_CASE] = replace(summary, n=min(drawing, default=1)) if summary else None
     uneven = any(count != fewest for count in counts)
     return Row(
-        **{shared.name: getattr(one, shared.name) for shared in fields(Trained)},
+        **{name: getattr(one, name) for name in _TRAINED},
         checkpoint=one.checkpoint.name,
         train_seeds=len(networks) if one.number is not None else None,
         metrics=metrics,
@@ -245,7 +266,7 @@ def _row(networks: Sequence[Contestant], board: Board, verdicts: VerdictsById) -
         unseeded=frozenset(unseeded),
         networks=tuple(networks),
         trained_here=one.training_sha256 is not None,
-        flags=None if board.scope is None else flags(networks, board.scope),
+        flags=found,
         worst_case_seeds=fewest,
     )
 

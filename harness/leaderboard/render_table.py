@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from rich import box
 from rich.console import Console, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from harness.errors import visible
@@ -27,12 +24,12 @@ from harness.leaderboard.cells import (
 )
 from harness.leaderboard.columns import TITLES, WORST_CASE
 from harness.leaderboard.legend import answer, flag_summary, legend, marks, notes, short_legend
+from harness.leaderboard.text_rows import GAP, Side, row_text
 
 MORE = "see harness leaderboard --legend"
 _PLACE = ("rank", "method", "seed", "network", "checkpoint")
 _WORDS = ("method", "network", "checkpoint")
 _WORD_WIDTH = 14
-_GAP = 2  # characters between two columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +100,7 @@ def _tables(
     tight = [row | {name: row[name].replace(" ± ", "±") for name in figures} for row in rows]
     for texts in (rows, tight):
         if _fits(texts, shown, console):
-            yield _table(board, texts, shown, console)
+            yield from _table(board, texts, shown, console)
             return
     worst = TITLES[WORST_CASE]
     attacks = [name for name in figures if name != worst] or figures
@@ -111,18 +108,18 @@ def _tables(
     folded = _folded(tight, shown, kept)
     place = max(len(row["method"].split("\n")[-1]) for row in folded)
     if _fits(folded, kept, console, room=max(0, place - _WORD_WIDTH)):
-        yield _table(board, folded, kept, console)
+        yield from _table(board, folded, kept, console)
         return
     folded = _folded(tight, shown, [*ALWAYS, *attacks])
     parts = _in_parts(folded, [name for name in shown if name in ALWAYS], attacks, console)
     for number, names in enumerate(parts):
         if number:
             yield Text()
-        yield _table(board, folded if number == 0 else tight, names, console)
+        yield from _table(board, folded if number == 0 else tight, names, console)
 
 
 def _fits(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console, room: int = 0) -> bool:
-    return sum(_least_widths(rows, shown)) + _GAP * (len(shown) - 1) + room <= console.width
+    return sum(_least_widths(rows, shown)) + GAP * (len(shown) - 1) + room <= console.width
 
 
 def _in_parts(
@@ -137,15 +134,21 @@ def _in_parts(
     return parts
 
 
-def _table(board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), show_edge=False, pad_edge=False)
-    for name, width in zip(shown, _widths(rows, shown, console), strict=True):
-        side: Literal["left", "right"] = "left" if name in _WORDS else "right"
-        table.add_column(name, justify=side, overflow="fold", width=width)
-    style = "dim italic" if board.source == REPORTED else ""
+def _table(
+    board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console
+) -> Iterator[RenderableType]:
+    """Headings, a rule, and the rows."""
+    widths = _widths(rows, shown, console)
+    sides: list[Side] = ["left" if name in _WORDS else "right" for name in shown]
+    heading = row_text([Text(name) for name in shown], widths, sides, console, heading=True)
+    heading.stylize("bold")
+    yield heading
+    yield Text("─" * (sum(widths) + GAP * (len(shown) - 1)))
+    figures, style = set(titles(board)), "dim italic" if board.source == REPORTED else ""
     for row in rows:
-        table.add_row(*(_cell(row[name], name in titles(board)) for name in shown), style=style)
-    return table
+        line = row_text([_cell(row[name], name in figures) for name in shown], widths, sides, console)
+        line.stylize(style)
+        yield line
 
 
 def _cell(text: str, figure: bool) -> Text:
@@ -158,7 +161,7 @@ def _cell(text: str, figure: bool) -> Text:
 def _widths(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console) -> list[int]:
     """The width of each column: the least, and what room is left to words first, then to headings."""
     widths = _least_widths(rows, shown)
-    room = console.width - sum(widths) - _GAP * (len(shown) - 1)
+    room = console.width - sum(widths) - GAP * (len(shown) - 1)
     for number in sorted(range(len(shown)), key=lambda number: shown[number] not in _WORDS):
         name = shown[number]
         wanted = max(len(line) for text in (name, *(row[name] for row in rows)) for line in text.split("\n"))

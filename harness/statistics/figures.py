@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 LEVEL = 0.95
 UPPER = (1 + LEVEL) / 2  # the quantile at which a two-sided interval ends
@@ -123,7 +124,13 @@ def t_interval(mean: float, std: float | None, n: int) -> Interval | None:
     """
     if std is None or n < 2:
         return None
+    half = _t_quantile(n - 1) * std / math.sqrt(n)
+    return Interval(mean - half, mean + half)
+
+
+@cache
+def _t_quantile(degrees: int) -> float:
+    """Where a two-sided t-interval ends, in standard errors. A board has many rows, and few numbers of seeds."""
     from scipy import special  # imported late, and not scipy.stats: a table is printed often and must not wait
 
-    half = float(special.stdtrit(n - 1, UPPER)) * std / math.sqrt(n)
-    return Interval(mean - half, mean + half)
+    return float(special.stdtrit(degrees, UPPER))

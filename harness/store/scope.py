@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar
 
 from harness.plugin.ball import LINF
@@ -57,6 +58,15 @@ class Scope:
         """The norm of the attacks' ball."""
         return str(self.threat.get("norm", LINF))
 
+    @cached_property
+    def _of_kinds(self) -> dict[ExaminationKind, dict[str, Any]]:
+        """The settings of each kind; ten thousand runs ask again and again."""
+        return {kind: self.settings(kind) for kind in EXAMINATION_KINDS}
+
+    def covers(self, kind: ExaminationKind, settings: Mapping[str, Any]) -> bool:
+        """Whether an examination with these settings is of that kind, and examined what the scope names."""
+        return all(settings.get(key) == value for key, value in self._of_kinds[kind].items())
+
     def settings(self, kind: ExaminationKind) -> dict[str, Any]:
         """What identifies an examination: for a model's, the attack budget; for verdicts', the attacks made."""
         common: dict[str, Any] = {"kind": kind, "epsilon": self.epsilon, "examples": self.examples}
@@ -86,7 +96,6 @@ def newest_examinations(examinations: Iterable[Examination], scope: Scope) -> li
     """Under that scope, of each kind of examination the newest, made by any version of the checks."""
     found = []
     for kind in EXAMINATION_KINDS:
-        wanted = scope.settings(kind)
-        alike = [e for e in examinations if all(e.settings.get(key) == value for key, value in wanted.items())]
+        alike = [e for e in examinations if scope.covers(kind, e.settings)]
         found += sorted(alike, key=lambda e: e.created_utc)[-1:]
     return found

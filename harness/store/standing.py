@@ -6,20 +6,24 @@ of. Times, blocks, warnings, provenance, and epochs are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.errors import StoreError
 from harness.plugin.images import Images
-from harness.store.records import DatasetRecord, EvaluationRecord
+from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord
 from harness.store.scope import Scope, newest_examinations
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationStanding:
-    """What an evaluation came to; see ``EvaluationRecord``."""
+class EvaluationStanding(NamedTuple):
+    """What an evaluation came to; see ``EvaluationRecord``. A tuple: a hundred thousand are made at once.
+
+    Attributes:
+        bits: the verdicts, a bit an image, the first image most significant; those of a complete and undamaged
+            evaluation.
+    """
 
     id: int
     attack: str
@@ -31,6 +35,7 @@ class EvaluationStanding:
     done: int
     correct: int
     damage: str | None
+    bits: int
 
     @property
     def images(self) -> Images:
@@ -87,7 +92,7 @@ class CheckpointStanding:
     """A checkpoint; see ``CheckpointRecord``.
 
     Attributes:
-        checks_of: what some examinations, given by their numbers, checked: the names in their order.
+        checks_of: what some examinations of its store, given by their numbers, checked: the names in their order.
     """
 
     id: int
@@ -96,16 +101,12 @@ class CheckpointStanding:
     sha256: str
     evaluations: tuple[EvaluationStanding, ...]
     examinations: tuple[ExaminationStanding, ...]
-    checks_of: Callable[[Sequence[int]], list[str]] = field(compare=False, repr=False)
+    checks_of: Callable[[Collection[int]], dict[int, list[str]]] = field(compare=False, repr=False)
 
     def raised(self, scope: Scope) -> tuple[RaisedFlag, ...] | None:
         """The flagged findings under that scope; None where there are no findings at all."""
         found = [e.raised for e in newest_examinations(self.examinations, scope) if e.raised is not None]
         return tuple(flag for flags in found for flag in flags) if found else None
-
-    def checks(self, scope: Scope) -> list[str]:
-        """What was checked under that scope, in the order of the findings. It asks the store."""
-        return self.checks_of([examined.id for examined in newest_examinations(self.examinations, scope)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +139,23 @@ class ModelStanding:
     network_departures: dict[str, Any]
     dataset: DatasetRecord
     checkpoint: CheckpointStanding
+
+
+def checks_under(checkpoints: Sequence[CheckpointRecord | CheckpointStanding], scope: Scope) -> list[list[str]]:
+    """What was checked on each checkpoint under that scope, in the order of the findings; all are of one store.
+
+    The store is asked once, however many checkpoints there are.
+    """
+    newest = [
+        newest_examinations(held.examinations, scope) if isinstance(held, CheckpointStanding) else []
+        for held in checkpoints
+    ]
+    numbers = [examined.id for of_one in newest for examined in of_one]
+    asked = next((held.checks_of for held in checkpoints if isinstance(held, CheckpointStanding)), None)
+    names = asked(numbers) if asked is not None else {}
+    return [
+        [name for examined in of_one for name in names[examined.id]]
+        if isinstance(held, CheckpointStanding)
+        else held.checks(scope)
+        for held, of_one in zip(checkpoints, newest, strict=True)
+    ]

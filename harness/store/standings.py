@@ -42,7 +42,7 @@ class Standings(Queries):
         """Of every identity the newest run that is done, in the order in which identities came; and every model."""
         with collector_paused(), self._reading() as session:
             rows = TypedColumns(session)
-            datasets = {row.id: row for row in session.scalars(select(DatasetRow))}
+            datasets = {row.id: dataset_record(row, "datasets", row.id) for row in session.scalars(select(DatasetRow))}
             runs = {}
             done = select(_RUN.identity, _RUN.id, _RUN.dataset_id, _RUN.training_sha256, _RUN.train_seed)
             done = done.add_columns(_RUN.code, _RUN.method, *(_RUN[name] for name in _FIELDS))
@@ -81,22 +81,25 @@ class Standings(Queries):
                 some = _BLOCK.evaluation_id.in_(numbers[first : first + IDS_A_QUERY])
                 blocks = select(*columns, _BLOCK.verdicts).where(some).order_by(_BLOCK.evaluation_id, _BLOCK.start)
                 for number, start, examples, correct, verdicts in TypedColumns(session).rows(blocks):
-                    if _is_unsound(examples, correct, verdicts):
+                    own = int.from_bytes(verdicts, "big")
+                    if _is_unsound(examples, correct, verdicts, own):
                         problems = count_problems(examples, correct, verdicts)
                         refuse_unsound(f"evaluation {number}, block at {start}", problems)
                     images, bits = found[number]
-                    own = int.from_bytes(verdicts, "big") >> (-examples % 8)
-                    found[number] = images + examples, bits << examples | own
+                    found[number] = images + examples, bits << examples | own >> (-examples % 8)
         return Bits(found)
 
-    def checks_of(self, examination_ids: Sequence[int]) -> list[str]:
-        """What some examinations checked, one after the other: the names in the order of their findings."""
-        found: dict[int, list[str]] = {number: [] for number in examination_ids}
-        checks = select(_FINDING.examination_id, _FINDING.check).where(_FINDING.examination_id.in_(found))
-        with self._reading() as session:
-            for number, check in session.execute(checks.order_by(_FINDING.examination_id, _FINDING.position)):
-                found[number].append(check)
-        return [check for number in examination_ids for check in found[number]]
+    def checks_of(self, examination_ids: Collection[int]) -> dict[int, list[str]]:
+        """What some examinations checked: the names in the order of their findings."""
+        found: dict[int, list[str]] = {number: [] for number in sorted(examination_ids)}
+        numbers, columns = list(found), (_FINDING.examination_id, _FINDING.check)
+        with collector_paused(), self._reading() as session:
+            for first in range(0, len(numbers), IDS_A_QUERY):
+                some = _FINDING.examination_id.in_(numbers[first : first + IDS_A_QUERY])
+                checks = select(*columns).where(some).order_by(_FINDING.examination_id, _FINDING.position)
+                for number, check in TypedColumns(session).rows(checks):
+                    found[number].append(check)
+        return found
 
     def _weights(
         self,
@@ -124,30 +127,44 @@ class Standings(Queries):
         return of_runs, of_models
 
 
-def _dataset_of(datasets: dict[int, DatasetRow], dataset_id: int, table: str, number: int) -> DatasetRecord:
+def _dataset_of(datasets: dict[int, DatasetRecord], dataset_id: int, table: str, number: int) -> DatasetRecord:
     """The data set of a row; an error if the database lacks it."""
-    return dataset_record(datasets.get(dataset_id), table, number)
+    if dataset_id not in datasets:
+        raise lost_part(table, number, "data set")
+    return datasets[dataset_id]
 
 
-def _is_unsound(examples: int, correct: int, verdicts: bytes) -> bool:
-    """Whether ``count_problems`` finds a problem; there may be a hundred thousand blocks, and this is a fast way."""
+def _is_unsound(examples: int, correct: int, verdicts: bytes, bits: int) -> bool:
+    """Whether ``count_problems`` finds a problem; there may be a hundred thousand blocks, and this is a fast way.
+
+    Args:
+        bits: the verdicts, as a whole number.
+    """
     return (
         examples < 1
         or len(verdicts) != (examples + 7) // 8
         or verdicts[-1] & ((1 << (-examples % 8)) - 1) != 0
-        or int.from_bytes(verdicts, "big").bit_count() != correct
+        or bits.bit_count() != correct
     )
 
 
-def _counts(rows: TypedColumns) -> dict[int, tuple[int, int, int, bool]]:
-    """For each evaluation: images done, images right, where its blocks end, and whether one of them is unsound."""
-    found: dict[int, tuple[int, int, int, bool]] = {}
+_Counts = tuple[int, int, int, bool, int]
+"""Of an evaluation: images done, images right, where its blocks end, whether one is unsound, and its verdicts' bits."""
+
+_NO_BLOCK: _Counts = (0, 0, 0, False, 0)
+
+
+def _counts(rows: TypedColumns) -> dict[int, _Counts]:
+    """Of each evaluation that has a block, what its blocks come to."""
+    found: dict[int, _Counts] = {}
     columns = (_BLOCK.evaluation_id, _BLOCK.start, _BLOCK.examples, _BLOCK.correct, _BLOCK.verdicts)
     blocks = select(*columns).order_by(_BLOCK.evaluation_id, _BLOCK.start)
     for number, start, examples, correct, verdicts in rows.rows(blocks):
-        done, right, end, unsound = found.get(number, (0, 0, 0, False))
-        unsound = unsound or start < end or _is_unsound(examples, correct, verdicts)
-        found[number] = (done + examples, right + correct, max(end, start + examples), unsound)
+        done, right, end, unsound, held = found.get(number, _NO_BLOCK)
+        bits = int.from_bytes(verdicts, "big")
+        unsound = unsound or start < end or _is_unsound(examples, correct, verdicts, bits)
+        held = 0 if unsound else held << examples | bits >> (-examples % 8)
+        found[number] = done + examples, right + correct, max(end, start + examples), unsound, held
     return found
 
 
@@ -167,14 +184,14 @@ def _outcomes(session: Session, rows: TypedColumns, owners: dict[int, str]) -> d
         key = (checkpoint, attack, sha256, seed, examples, sample)
         if key in newest and newest[key][0] > attempt:
             continue
-        done, correct, end, unsound = counts.get(number, (0, 0, 0, False))
+        done, correct, end, unsound, bits = counts.get(number, _NO_BLOCK)
         damage = None
         if unsound or end > examples:
             row = session.get_one(EvaluationRow, number)
             damage = evaluation_record(row, owners[checkpoint]).damage
             assert damage is not None, "soundness finds no problem where the counts are refused"
-        outcome = EvaluationStanding(number, attack, settings, sha256, seed, examples, sample, done, correct, damage)
-        newest[key] = attempt, outcome
+        own = (number, attack, settings, sha256, seed, examples, sample, done, correct, damage, bits)
+        newest[key] = attempt, EvaluationStanding(*own)
     found: dict[int, list[EvaluationStanding]] = defaultdict(list)
     for (checkpoint, *_), (_, outcome) in newest.items():
         found[checkpoint].append(outcome)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.leaderboard.board import Board, Flag, Selection
+from harness.leaderboard.board import Board, Selection
+from harness.leaderboard.flags import Flag
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_csv import render_csv
 from harness.leaderboard.render_html import render_html

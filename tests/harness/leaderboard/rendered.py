@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.leaderboard.board import MEASURED, REPORTED, Board, Flag, Row, Selection
+from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
+from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_table import Detail, render_table

@@ -10,8 +10,9 @@ import pytest
 
 from harness.events import Finding
 from harness.identity import digest
-from harness.leaderboard.board import MEASURED, Flag, Row
+from harness.leaderboard.board import MEASURED, Row
 from harness.leaderboard.cells import flags_text
+from harness.leaderboard.flags import Flag
 from harness.leaderboard.ranking import boards
 from harness.store.records import (
     ExaminationRecord,
