@@ -28,11 +28,31 @@ def print_boards(
     boards: Sequence[Board], *, intervals: bool = False, explained: bool = False, brief: bool = False
 ) -> None:
     """Print the boards of a leaderboard; ``Detail`` says what each word adds."""
+    print_page(board_page(boards, intervals=intervals, explained=explained, brief=brief))
+
+
+def board_page(
+    boards: Sequence[Board], *, intervals: bool = False, explained: bool = False, brief: bool = False
+) -> str:
+    """What ``print_boards`` prints, with the colours and for the width of this terminal."""
     from harness.leaderboard.render_table import Detail, render_table
 
     console = _console()
-    for part in render_table(boards, console, Detail(intervals=intervals, explained=explained, brief=brief)):
-        console.print(part)
+    with console.capture() as captured:
+        for part in render_table(boards, console, Detail(intervals=intervals, explained=explained, brief=brief)):
+            console.print(part)
+    return captured.get()
+
+
+def print_page(page: str) -> None:
+    """Print a page that ``board_page`` made: its escapes are those of rich, and no others are in it."""
+    print(page, end="")
+
+
+def page_style() -> list[object]:
+    """What a page depends on beside its boards, in JSON types."""
+    console = _console()
+    return [console.width, console.is_terminal, console.color_system, console.no_color, console.encoding]
 
 
 def board_text(
@@ -74,7 +94,12 @@ def print_lines(lines: Iterable[str], *, error: bool = False) -> None:
 
 def print_document(text: str) -> None:
     """Print a text of several lines, which ends with a newline; other control characters become escapes."""
-    print(visible_lines(text), end="" if text.endswith("\n") else "\n")
+    print(document_page(text), end="")
+
+
+def document_page(text: str) -> str:
+    """What ``print_document`` prints."""
+    return visible_lines(text) + ("" if text.endswith("\n") else "\n")
 
 
 def _console() -> Console:

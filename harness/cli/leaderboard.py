@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.cli import completion
-from harness.cli.console import board_text, print_boards, print_document, print_line
+from harness.cli.console import board_page, board_text, document_page, page_style, print_line, print_page
 from harness.cli.grouped import grouped
-from harness.cli.options import DB, PLUGINS, Rows, comma_separated, of_output, of_rows
+from harness.cli.kept_pages import kept_page
+from harness.cli.options import DB, DEFAULT_DB, PLUGINS, Rows, comma_separated, of_output, of_rows
 from harness.errors import HarnessError, SettingError
 
 if TYPE_CHECKING:
-    from harness.leaderboard.board import Board
+    from harness.leaderboard.board import Board, Selection
 
 Format = Literal["table", "markdown", "latex", "csv", "json", "html", "bibtex"]
 Source = Literal["measured", "reported"]
@@ -23,6 +25,7 @@ SUFFIXES: dict[str, Format] = {
     **{".html": "html", ".bib": "bibtex", ".txt": "table"},
 }
 DATA = ("json", "csv")  # programs read these: a selection that matches nothing is an empty document
+MOST_ROWS = 100  # of a board in a table, which a person reads; the heading says how many there are
 HOLDS_BIBTEX = ("table", "markdown", "latex", "html")
 
 
@@ -43,7 +46,11 @@ class Shown:
         "Show these figures alone, such as natural,worst_case; boards that have none of them are left out.",
         complete=completion.column_list,
     )
-    top: int | None = of_rows("--top N", "Show the first N rows of each board, and those of equal rank with the last.")
+    top: int | None = of_rows(
+        "--top N",
+        "Show the first N rows of each board, and those of equal rank with the last.",
+        shown=f"{MOST_ROWS} in a table, else all",
+    )
     by_seed: bool = of_rows("--by-seed", "Show one line for each training seed, under the rank of its row.", False)
 
 
@@ -112,9 +119,6 @@ def leaderboard(
 ) -> None:
     """Show the leaderboard: figures measured here, and figures that papers report, ranked apart."""
     from harness.leaderboard.board import Selection
-    from harness.leaderboard.ranking import boards, unranked
-    from harness.leaderboard.showing import no_match
-    from harness.store.store import Store
 
     form = look.format()
     columns = comma_separated("--columns", shown.columns) or ()
@@ -128,10 +132,35 @@ def leaderboard(
         source=shown.source,
         methods=tuple(shown.methods or ()),
         columns=tuple(map(_column, columns)),
-        top=shown.top,
+        top=shown.top if shown.top is not None or form != "table" else MOST_ROWS,
         by_seed=shown.by_seed,
         **vars(rows),
     )
+    files = tuple(plugins or ())
+    if look.out is not None:
+        _write(look.out, _text(_chosen(db, selection, form), form, look, files, everything=bool(columns)) + "\n")
+        return
+    place = None if files else kept_page(db or DEFAULT_DB, [repr(selection), repr(look), page_style()])
+    page = place.text() if place is not None else None
+    if page is None:
+        began = time.perf_counter()
+        boards = _chosen(db, selection, form)
+        page = _page(boards, form, look, files, everything=bool(columns))
+        if place is not None and boards:
+            place.keep(page, time.perf_counter() - began)
+    print_page(page)
+
+
+def _chosen(db: str | None, selection: Selection, form: Format) -> Sequence[Board]:
+    """The boards to show; none, and a line that says why, only where a program reads the output.
+
+    Raises:
+        HarnessError: no row matches.
+    """
+    from harness.leaderboard.ranking import boards, unranked
+    from harness.leaderboard.showing import no_match
+    from harness.store.store import Store
+
     store = Store.read(db)
     chosen = boards(store, selection)
     if not chosen:
@@ -140,17 +169,15 @@ def leaderboard(
             raise HarnessError(reason)
         print_line(f"harness: {reason}", error=True)
     store.close()
-    files = tuple(plugins or ())
-    if form == "table" and look.out is None:
-        print_boards(chosen, intervals=look.intervals, explained=look.legend, brief=look.brief)
-        if look.bibtex:
-            print_document(f"\n{_bibtex(chosen, files)}")
-        return
-    text = _rendered(chosen, form, look, files, everything=bool(columns))
-    if look.out is None:
-        print_document(text)
-    else:
-        _write(look.out, f"{text}\n")
+    return chosen
+
+
+def _page(boards: Sequence[Board], form: Format, look: Look, files: Sequence[Path], *, everything: bool) -> str:
+    """What is printed. A table has the colours and the width of the terminal."""
+    if form != "table":
+        return document_page(_text(boards, form, look, files, everything=everything))
+    page = board_page(boards, intervals=look.intervals, explained=look.legend, brief=look.brief)
+    return page + document_page(f"\n{_bibtex(boards, files)}") if look.bibtex else page
 
 
 def _column(name: str) -> str:
@@ -161,8 +188,8 @@ def _column(name: str) -> str:
     return names.get(name.replace("-", " "), name)
 
 
-def _rendered(boards: Sequence[Board], form: Format, look: Look, files: Sequence[Path], *, everything: bool) -> str:
-    """The boards in a format.
+def _text(boards: Sequence[Board], form: Format, look: Look, files: Sequence[Path], *, everything: bool) -> str:
+    """The boards in a format, for a file.
 
     Args:
         everything: show also the columns that the paper's layout leaves out.

@@ -204,3 +204,17 @@ class TestTerminal:
         assert "sat over 5 training seeds: natural 98.17 ± 0.25 [97.9, 98.5]" in harness(
             f"leaderboard {board} --dataset digits --intervals"
         )
+
+
+def test_a_table_shows_a_hundred_rows_and_data_has_all(
+    harness: Harness, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [run(n, evaluation("pgd", n), method_settings={"k": n}) for n in range(1, 121)]
+    held = Held(runs)
+    monkeypatch.setattr(held, "close", lambda: None, raising=False)
+    monkeypatch.setattr("harness.store.store.Store.read", lambda location: held)
+    table = harness("leaderboard --format table")
+    assert "100 of 120 rows are shown" in table
+    assert len(re.findall(r"^ +- +sat ", table, re.MULTILINE)) == 100
+    assert "of 120 rows" not in harness("leaderboard --format table --top 120")
+    assert len(list(csv.DictReader(io.StringIO(harness("leaderboard --format csv"))))) == 120
