@@ -84,6 +84,22 @@ class TrainingFailed(HarnessError):
         self.epoch, self.batch = epoch, batch
 
 
+class WorkerLost(HarnessError):
+    """The process that performed an item of work ended on the way, or was ended: its results so far are kept.
+
+    Attributes:
+        final: whether another try would end like this one.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False, tries: int = 1) -> None:
+        super().__init__(reason + (f"; so did {tries - 1} before it" if tries > 1 else ""))
+        self.reason, self.final = reason, final
+
+    def times(self, tries: int) -> WorkerLost:
+        """The same after so many tries."""
+        return WorkerLost(self.reason, final=self.final, tries=tries)
+
+
 class LeaseLost(HarnessError):
     """An item of work that a process held is not its own any more: it stood still for longer than its lease."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.api.given import Names, Paths, attacks_of, counts_of, paths_of, settings_of, text_of
+from harness.api.given import Names, Paths, attacks_of, counts_of, paths_of, settings_of, text_of, workplace_of
 from harness.api.workplace import Workplace
 from harness.errors import ModelFault, SettingError
 from harness.planning.places import place_arguments
@@ -51,7 +51,10 @@ def evaluate(
     class_order: str | None = None,
     channels: int | None = None,
     device: str | torch.device | None = None,
+    devices: Names | None = None,
+    per_device: int = 1,
     workers: int | None = None,
+    time_limit: float | None = None,
     plain: bool = False,
     db: str | Path | None = None,
     runs_dir: str | Path | None = None,
@@ -87,6 +90,7 @@ def evaluate(
         mean, std: one value a channel: the model gets (x - mean) / std.
         outputs: ``logits``, ``probabilities``, ``binary-logit``, or ``binary-probability``.
         device: None: that of the module; else CUDA if there is one, or the CPU.
+        devices, per_device, time_limit: as for ``harness.run``; not for a live module.
         workers: processes that work side by side. A live module is attacked in this process, by torch's threads.
         plain: compute a run's network with its own layers alone.
         db: the database that keeps the results; None: they are not kept.
@@ -101,9 +105,16 @@ def evaluate(
     """
     started = time.perf_counter()
     counts = counts_of({"seeds": seeds, "limit": limit, "image_size": image_size, "channels": channels})
-    (count,) = counts_of({"workers": workers}).values()
     places = place_arguments(runs_dir=runs_dir, data_dir=data_dir, plugins=paths_of(plugins))
-    place = Workplace(db=None if db is None else str(db), runs_dir=places.runs_dir, workers=count)
+    place = workplace_of(
+        db=None if db is None else str(db),
+        runs_dir=places.runs_dir,
+        workers=workers,
+        device=device,
+        devices=devices,
+        per_device=per_device,
+        time_limit=time_limit,
+    )
     live = not isinstance(model, (str, Path))
     of_files = {"arch": arch, "no_normalisation": no_normalisation or None}
     _refuse_contradictions(model, dataset, x, y, of_files, stored=db is not None)
@@ -124,7 +135,7 @@ def evaluate(
         "epsilon": None if epsilon is None else text_of("epsilon", epsilon),
         "protocol": None if protocol is None else str(protocol),
         "class_order": class_order,
-        "device": None if device is None else str(device),
+        "device": place.planned_on,
         "name": name,
         "network": arch,
     }
@@ -188,15 +199,16 @@ def _attacked(
     from harness.api.evaluation_report import report_of
     from harness.api.progress import Watch
     from harness.api.tracked import tracked
+    from harness.execution.executors.placement import Placement
     from harness.execution.loaded import forget_dataset, forget_model
 
     notes = [f"{job.assessment.dataset.name}: {text}" for text in job.assessment.dataset.notes]
-    workers = 1 if live else place.workers_for(job.assessment)
+    where = Placement() if live else place.placement(job.assessment)
     threads = torch.get_num_threads() if live else None
     forget_model()
     try:
         with Watch(quiet=not progress) as watch, tracked(watch, trackers, notes.append) as listen:
-            done = evaluate_target(job, store, folder, listen, workers, threads=threads, started=started)
+            done = evaluate_target(job, store, folder, listen, where, threads=threads, started=started)
     except ModelFault as fault:
         raise ModelFault(fault.what, "make it answer any images in [0, 1]") from _deepest(fault)
     finally:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.api.origin import origin, repeated
+from harness.errors import HarnessError
 from harness.events import Report
 from harness.execution.conduct import conduct_evaluation
+from harness.execution.executors.placement import Placement
 from harness.execution.summary import Summary
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import known_checkpoints
@@ -42,7 +44,7 @@ def evaluate_target(
     store: Store,
     runs_dir: Path,
     listen: Report,
-    workers: int,
+    place: Placement,
     *,
     entered: Callable[[], None] = lambda: None,
     threads: int | None = None,
@@ -54,10 +56,12 @@ def evaluate_target(
         entered, threads: see ``conduct_evaluation``.
         started: when the work began (``time.perf_counter``); None: now.
     Raises:
-        HarnessError: as ``conduct_evaluation``.
+        HarnessError: as ``conduct_evaluation``; or a part of the work was given up.
     """
     started = time.perf_counter() if started is None else started
-    summary, model = conduct_evaluation(job, store, runs_dir, listen, workers, entered, threads)
+    summary, model = conduct_evaluation(job, store, runs_dir, listen, place, entered, threads)
+    if summary.undone:
+        raise HarnessError("; ".join(summary.shortfalls()))
     known, shown = known_checkpoints(job, model, store), []
     run = f"run {job.run.id}" if job.run is not None else ""
     reports: dict[str, list[ModelReport]] = {}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.api.workplace import Workplace
 from harness.errors import SettingError
 
 Names = str | Sequence[str]
@@ -109,3 +110,30 @@ def _whole(value: object) -> Any:
     if isinstance(value, bool):
         raise TypeError("a truth value is no count")
     return value
+
+
+def workplace_of(
+    *,
+    db: str | None,
+    runs_dir: Path,
+    workers: int | None,
+    device: object,
+    devices: Names | None,
+    per_device: int,
+    time_limit: float | None,
+) -> Workplace:
+    """Where a function works, of its arguments.
+
+    Raises:
+        SettingError: a number is none; names its keyword.
+    """
+    counts = counts_of({"workers": workers, "per_device": per_device})
+    return Workplace(
+        db=db,
+        runs_dir=runs_dir,
+        workers=counts["workers"],
+        device=None if device is None else str(device),
+        devices=None if devices is None else names_of(devices),
+        per_device=1 if counts["per_device"] is None else counts["per_device"],
+        time_limit=None if time_limit is None else number_of("time_limit", time_limit),
+    )

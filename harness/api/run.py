@@ -18,9 +18,9 @@ from harness.api.given import (
     paths_of,
     settings_of,
     text_of,
+    workplace_of,
 )
 from harness.api.table import Table
-from harness.api.workplace import Workplace
 from harness.errors import HarnessError
 from harness.planning.places import place_arguments
 from harness.trackers.named import Trackers, trackers_of
@@ -41,6 +41,8 @@ class RunReport:
         rows: the figures of these runs as on the leaderboard, one a row, with the ranks of the whole board.
         runs: the numbers of the runs, trained now or before.
         failures: number of a run whose training failed -> the reason. It stands in no row of ``rows``.
+        given_up: work that was given up, since it took too long or its worker process ended again and again; one line
+            each. The same call goes on with it.
         trained: how many networks were trained now.
         attacked: how many evaluations got verdicts now.
         times_s: wall seconds of the training, of each attack, of the checks, and of the rest.
@@ -51,6 +53,7 @@ class RunReport:
     rows: Table
     runs: tuple[int, ...] = ()
     failures: Mapping[int, str] = field(default_factory=dict)
+    given_up: tuple[str, ...] = ()
     trained: int = 0
     attacked: int = 0
     times_s: Mapping[str, float] = field(default_factory=dict)
@@ -58,17 +61,20 @@ class RunReport:
     plan: Mapping[str, Any] | None = None
 
     def check(self) -> None:
-        """Raise HarnessError if a training failed."""
-        if self.failures:
-            raise HarnessError("; ".join(f"run {number} failed: {reason}" for number, reason in self.failures.items()))
+        """Raise HarnessError if a training failed, or work was given up."""
+        if self._shortfalls:
+            raise HarnessError("; ".join(self._shortfalls))
+
+    @property
+    def _shortfalls(self) -> list[str]:
+        return [*(f"run {number} failed: {reason}" for number, reason in self.failures.items()), *self.given_up]
 
     def __repr__(self) -> str:
         if self.plan is not None:
             return f"plan: {len(self.plan['networks'])} networks, {len(self.plan['evaluations'])} evaluations to do"
         seconds = sum(self.times_s.values())
         head = f"runs {', '.join(map(str, self.runs))}: {self.trained} trained, {self.attacked} evaluations attacked"
-        failures = [f"run {number} failed: {reason}" for number, reason in self.failures.items()]
-        return "\n".join([f"{head}, {seconds:.1f} s", *failures, *self.notes, repr(self.rows)])
+        return "\n".join([f"{head}, {seconds:.1f} s", *self._shortfalls, *self.notes, repr(self.rows)])
 
     def _repr_html_(self) -> str:
         return self.rows._repr_html_()
@@ -99,7 +105,10 @@ def run(
     class_order: str | None = None,
     channels: int | None = None,
     device: str | torch.device | None = None,
+    devices: Names | None = None,
+    per_device: int = 1,
     workers: int | None = None,
+    time_limit: float | None = None,
     plain: bool = False,
     db: str | Path | None = None,
     runs_dir: str | Path | None = None,
@@ -135,7 +144,10 @@ def run(
         fresh: begin again, as if nothing were stored; stored results are kept.
         dry_run: write nothing; ``plan`` of the report is the work to do.
         device: None: CUDA if there is one, else the CPU.
-        workers: processes that work side by side; None: one per core, and one on a CUDA device.
+        devices: the CUDA devices to work on side by side; None: ``device``, or all that there are if that is None, too.
+        per_device: networks that share a CUDA device, side by side.
+        workers: processes that work side by side, at most; None: one per core, and ``per_device`` on a CUDA device.
+        time_limit: minutes; a training or a block of images that takes longer is given up, and the rest goes on.
         plain: compute each network with its own layers alone.
         db: the database; None: as ``harness.open``.
         runs_dir, data_dir: where weights and logs, and downloaded data sets, are kept; None: what ``HARNESS_RUNS_DIR``
@@ -152,9 +164,17 @@ def run(
         HarnessError: the request cannot be met, or none of its networks can be trained.
     """
     counts = counts_of({"seeds": seeds, "train_seeds": train_seeds, "epochs": epochs, "limit": limit})
-    counts |= counts_of({"eval_every": eval_every, "image_size": image_size, "channels": channels, "workers": workers})
+    counts |= counts_of({"eval_every": eval_every, "image_size": image_size, "channels": channels})
     places = place_arguments(db=db, runs_dir=runs_dir, data_dir=data_dir, plugins=paths_of(plugins))
-    place = Workplace(db=places.db, runs_dir=places.runs_dir, workers=counts.pop("workers"))
+    place = workplace_of(
+        db=places.db,
+        runs_dir=places.runs_dir,
+        workers=workers,
+        device=device,
+        devices=devices,
+        per_device=per_device,
+        time_limit=time_limit,
+    )
     place.check(writing=not dry_run)
     following = trackers_of(trackers, place.runs_dir)
 
@@ -172,7 +192,7 @@ def run(
         "epsilon": None if epsilon is None else text_of("epsilon", epsilon),
         "protocol": None if protocol is None else str(protocol),
         "precision": precision,
-        "device": None if device is None else str(device),
+        "device": place.planned_on,
         "attacks": attacks_of(attacks),
         "class_order": class_order,
     }
@@ -194,7 +214,7 @@ def run(
     with as_in_a_new_process(), Watch(quiet=not progress) as watch:
         planned = running.plan_runs(request, place, fresh=fresh, count_only=dry_run, note=notes.append)
         if dry_run:
-            plan = plan_document(planned.missing, estimate(planned.missing), place.workers_for(planned.jobs[0]))
+            plan = plan_document(planned.missing, estimate(planned.missing), place.placement(planned.jobs[0]).workers)
             return RunReport(board_table([]), notes=tuple(notes), plan=plan)
         running.note_cpu(planned.missing, place, request.device, watch.note)
         with tracked(watch, following, notes.append) as listen:
@@ -202,10 +222,14 @@ def run(
     notes += [done.origin] if done.origin is not None else []
     for number, reason in done.summary.failures.items():
         warnings.warn(f"run {number} failed: {reason}", RunFailed, stacklevel=2)
+    given_up = tuple(done.summary.shortfalls()[len(done.summary.failures) :])
+    for line in given_up:
+        warnings.warn(line, RunFailed, stacklevel=2)
     return RunReport(
         rows=board_table(done.boards),
         runs=tuple(done.summary.run_ids),
         failures=done.summary.failures,
+        given_up=given_up,
         trained=done.summary.trained,
         attacked=len(done.summary.attacked),
         times_s=running.times_of(done.summary, done.total_s),

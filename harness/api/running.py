@@ -123,10 +123,10 @@ def missing_of(jobs: Sequence[RunJob], place: Workplace, *, fresh: bool) -> Miss
 
 def conduct(missing: Missing, place: Workplace, listen: Report) -> Summary:
     """Train and attack what is missing."""
-    workers = place.workers_for(missing.runs[0].job)
+    where = place.placement(missing.runs[0].job)
     store = Store.write(place.db)
     try:
-        return Conductor(missing, store, place.runs_dir, listen, workers).conduct()
+        return Conductor(missing, store, place.runs_dir, listen, where).conduct()
     finally:
         store.close()
 
@@ -139,7 +139,7 @@ def note_cpu(missing: Missing, place: Workplace, device: str | None, note: Note)
     """
     job, network = missing.runs[0].job, missing.runs[0].spec.network
     if job.device.type == "cpu" and device is None and not missing.idle:
-        seconds = estimate(missing).wall_s(place.workers_for(job))
+        seconds = estimate(missing).wall_s(place.placement(job).workers)
         known = f"not timed yet on this machine: {network}" if seconds is None else f"about {duration(seconds)}"
         note(f"no CUDA device: working on the CPU ({known})")
 

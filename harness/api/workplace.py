@@ -1,7 +1,8 @@
-"""Where results, weights, and logs are kept, and how many processes work: checked before the work begins."""
+"""Where results, weights, and logs are kept, and which processes work where: checked before the work begins."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
+    from harness.execution.executors.placement import Placement
     from harness.planning.assessment import Assessment
 
 Note = Callable[[str], None]
@@ -23,12 +25,25 @@ class Workplace:
     Attributes:
         db: the database, as ``database.locate`` takes it.
         runs_dir: the folder for weights, training states, and logs.
-        workers: processes that work side by side; None: one per core, and one on a CUDA device.
+        workers: processes that work side by side, at most; None: one per core, and ``per_device`` on a CUDA device.
+        device: what the user chose to compute on; None: the best there is.
+        devices: the CUDA devices to use, by name; None: ``device``, or all that there are if that is None, too.
+        per_device: how many items are performed side by side on a CUDA device.
+        time_limit: minutes, after which an item of work is given up; None: it may take for ever.
     """
 
     db: str | None = None
     runs_dir: Path = Path("runs")
     workers: int | None = None
+    device: str | None = None
+    devices: tuple[str, ...] | None = None
+    per_device: int = 1
+    time_limit: float | None = None
+
+    @property
+    def planned_on(self) -> str | None:
+        """The device that the work is planned for: of several, the first."""
+        return self.devices[0] if self.devices else self.device
 
     def check(self, *, writing: bool) -> None:
         """Refuse at once what would fail late: a file that is no store, or a folder that cannot be written.
@@ -37,13 +52,21 @@ class Workplace:
             writing: whether work is done, and its results are stored.
         """
         from harness.files import require_writable
+        from harness.runtime.device import resolve_device
         from harness.store import database
         from harness.store.leases import lease_seconds
         from harness.store.store import Store
 
         Store.read(self.db).close()
-        if self.workers is not None and self.workers < 1:
-            raise HarnessError(f"--workers {self.workers} is refused: it must be 1 or more")
+        for option, count in (("--workers", self.workers), ("--per-device", self.per_device)):
+            if count is not None and count < 1:
+                raise HarnessError(f"{option} {count} is refused: it must be 1 or more")
+        if self.time_limit is not None and not 0 < self.time_limit < math.inf:
+            raise HarnessError(f"--time-limit {self.time_limit:g} is refused: it must be more than 0 minutes")
+        if self.devices is not None and self.device is not None:
+            raise HarnessError("--device and --devices exclude each other: leave one out")
+        for name in self.devices or ():
+            resolve_device(name, "--devices")
         if not writing:
             return
         lease_seconds()
@@ -53,8 +76,19 @@ class Workplace:
         except OSError as error:
             raise HarnessError(f"--runs-dir {self.runs_dir} cannot be written: {error}; give another one") from None
 
-    def workers_for(self, job: Assessment) -> int:
-        """How many processes work side by side on a job."""
-        from harness.execution.conduct import default_workers
+    def placement(self, job: Assessment) -> Placement:
+        """Where the items of a job are performed.
 
-        return self.workers or default_workers(job)
+        Raises:
+            SettingError: a device is not on this machine.
+        """
+        from harness.execution.executors.placement import placement
+
+        return placement(
+            job.device,
+            workers=self.workers,
+            names=self.devices,
+            every=self.device is None,
+            per_device=self.per_device,
+            limit_s=math.inf if self.time_limit is None else 60 * self.time_limit,
+        )

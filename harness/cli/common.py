@@ -9,17 +9,26 @@ import typer
 
 from harness.api.workplace import Workplace
 from harness.cli.console import print_lines
+from harness.cli.options import comma_separated
 from harness.locations import without_secrets_in
 
 if TYPE_CHECKING:
-    from harness.cli.options import Places
+    from harness.cli.places import Places
     from harness.execution.summary import Summary
     from harness.trackers.tracker import Tracker
 
 
 def workplace(places: Places) -> Workplace:
     """Where a command works."""
-    return Workplace(db=places.db, runs_dir=places.runs_dir, workers=places.workers)
+    return Workplace(
+        db=places.db,
+        runs_dir=places.runs_dir,
+        workers=places.workers,
+        device=None if places.devices else places.device,
+        devices=comma_separated("--devices", places.devices),
+        per_device=places.per_device,
+        time_limit=places.time_limit,
+    )
 
 
 def followers(places: Places) -> tuple[Tracker, ...]:
@@ -34,9 +43,8 @@ def followers(places: Places) -> tuple[Tracker, ...]:
 
 
 def end(summaries: Iterable[Summary]) -> None:
-    """Name the runs that failed, and end with exit code 1 if there are any."""
-    failures = {number: reason for summary in summaries for number, reason in summary.failures.items()}
-    for number, reason in failures.items():
-        print_lines([f"harness: run {number} failed: {without_secrets_in(reason)}"], error=True)
-    if failures:
+    """Name the runs that failed, and what was given up, and end with exit code 1 if there is any."""
+    lines = [line for summary in summaries for line in summary.shortfalls()]
+    print_lines([f"harness: {without_secrets_in(line)}" for line in lines], error=True)
+    if lines:
         raise typer.Exit(1)

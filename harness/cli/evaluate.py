@@ -16,7 +16,6 @@ from harness.cli.options import (
     Extent,
     ImageFolder,
     Output,
-    Places,
     Rules,
     argument,
     comma_separated,
@@ -24,6 +23,7 @@ from harness.cli.options import (
     option,
     what,
 )
+from harness.cli.places import Places
 from harness.cli.signals import stoppable
 from harness.errors import SettingError
 
@@ -141,11 +141,11 @@ def evaluate(
     store = Store.read(places.db)
     with quiet():
         evaluation = resolve_evaluate(request, store, count_only=extent.dry_run)
-    workers = place.workers_for(evaluation.assessment)
+    where = place.placement(evaluation.assessment)
     if extent.dry_run:
         note_dataset(evaluation.assessment.dataset, output.note)
         label = evaluation.weights[0].label if evaluation.run is None else f"run {evaluation.run.id}"
-        print_plan(find_missing_of_target(evaluation, store), workers, output.as_json, label)
+        print_plan(find_missing_of_target(evaluation, store), where.workers, output.as_json, label)
         store.close()
         return
     store.close()
@@ -156,7 +156,7 @@ def evaluate(
         _note_model(evaluation, output)
 
     with stoppable(), Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
-        done = evaluate_target(evaluation, store, places.runs_dir, listen, workers, entered=entered, started=started)
+        done = evaluate_target(evaluation, store, places.runs_dir, listen, where, entered=entered, started=started)
     store.close()
     _print(evaluation, done, output)
     note_times(done.summary, done.total_s, output.note)

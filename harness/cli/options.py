@@ -182,31 +182,6 @@ class Extent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
-    """The device, the number of processes, and where files are."""
-
-    device: str | None = place(
-        "--device DEVICE",
-        "The device to compute on: cpu, cuda, or cuda:N.",
-        shown="cuda if there is one",
-        complete=completion.words("cpu", "cuda"),
-    )
-    workers: int | None = place("--workers N", "Processes that work side by side.", shown="one per core; 1 on CUDA")
-    plain: bool = place(
-        "--plain", "Compute each network with its own layers alone; by default faster ones compute the same.", False
-    )
-    runs_dir: Path = RUNS_DIR
-    data_dir: Path = DATA_DIR
-    db: str | None = DB
-    plugins: list[Path] | None = PLUGINS
-    trackers: list[str] | None = place(
-        "--track NAME[:PLACE]",
-        "Have tensorboard, wandb, or mlflow follow the runs; may be repeated. PLACE is a folder, a project, or a URI.",
-        complete=completion.words("tensorboard", "wandb", "mlflow"),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Output:
     """What is printed: results on standard output; notes, progress, and errors on standard error."""
 

@@ -11,6 +11,7 @@ from harness.cli.console import print_json, print_line, print_lines
 from harness.plugin.ball import radius_text
 
 if TYPE_CHECKING:
+    from harness.api.workplace import Workplace
     from harness.planning.cost import Estimate
     from harness.planning.missing import Missing, RunGap
 
@@ -27,9 +28,8 @@ def print_plan(missing: Missing, workers: int, as_json: bool, label: str | None 
         print_lines(_lines(missing, cost, workers, label))
 
 
-def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) -> None:
+def print_plans(parts: Sequence[Missing], place: Workplace, as_json: bool) -> None:
     """Print several plans; each is of one data set and one network, and has its own timings."""
-    from harness.execution.conduct import default_workers
     from harness.planning.cost import estimate
     from harness.planning.plan_document import plan_document
     from harness.plugin.attack import Passes
@@ -37,12 +37,12 @@ def print_plans(parts: Sequence[Missing], workers: int | None, as_json: bool) ->
     documents, costs = [], [estimate(missing) for missing in parts]
     for missing, cost in zip(parts, costs, strict=True):
         first = missing.runs[0]
-        count = workers or default_workers(first.job)
-        place = {"dataset": first.spec.dataset, "arch": first.spec.network}
+        count = place.placement(first.job).workers
+        part = {"dataset": first.spec.dataset, "arch": first.spec.network}
         if as_json:
-            documents.append({**place, **plan_document(missing, cost, count)})
+            documents.append({**part, **plan_document(missing, cost, count)})
         else:
-            print_lines([f"== {', '.join(place.values())}", *_lines(missing, cost, count)])
+            print_lines([f"== {', '.join(part.values())}", *_lines(missing, cost, count)])
     if as_json:
         print_json({"parts": documents})
     elif len(parts) > 1:

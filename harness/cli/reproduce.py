@@ -12,7 +12,8 @@ from harness.cli import completion
 from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_json, print_parts
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
+from harness.cli.options import Extent, ImageFolder, Output, Rules, Training, argument, comma_separated, what
+from harness.cli.places import Places
 from harness.cli.signals import stoppable
 from harness.errors import SettingError
 
@@ -87,9 +88,7 @@ def reproduce(
         for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in wanted}.values():
             note_dataset(data, output.note)
         if extent.dry_run:
-            print_plans(
-                [missing_of(jobs, place, fresh=extent.fresh) for jobs in wanted], places.workers, output.as_json
-            )
+            print_plans([missing_of(jobs, place, fresh=extent.fresh) for jobs in wanted], place, output.as_json)
             return
         summaries = [_conduct(jobs, places, extent, output) for jobs in wanted]
     store = Store.read(places.db)

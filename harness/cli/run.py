@@ -10,7 +10,8 @@ from harness.cli import completion
 from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_boards, print_json
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training, argument, comma_separated, what
+from harness.cli.options import Extent, ImageFolder, Output, Rules, Training, argument, comma_separated, what
+from harness.cli.places import Places
 from harness.cli.signals import stoppable
 from harness.cli.sources import given
 
@@ -71,7 +72,7 @@ def run(
     else:
         planned = plan_runs(asked, place, **how)
     if extent.dry_run:
-        print_plan(planned.missing, place.workers_for(planned.jobs[0]), output.as_json)
+        print_plan(planned.missing, place.placement(planned.jobs[0]).workers, output.as_json)
         return
     note_cpu(planned.missing, place, places.device, output.note)
     with stoppable(), Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, ModelFault
+from harness.errors import HarnessError, ModelFault, WorkerLost
 from harness.events import (
     BlockDone,
     Ended,
@@ -141,6 +141,10 @@ class Attacking:
 
         for outcome in executor.run(self._claims.each(works, wanted), hear):
             if not self._claims.ended(outcome.work, outcome.error):
+                continue
+            if isinstance(outcome.error, WorkerLost):
+                self._tell(Ended(outcome.work.key, failed=True))
+                self._summary.undone[outcome.work.key] = f"{outcome.error}; the same command tries it again"
                 continue
             if isinstance(outcome.error, ModelFault):
                 raise ModelFault(*_failure(outcome.work, outcome.error)) from outcome.error

@@ -11,7 +11,16 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from harness.errors import HarnessError, LeaseLost, PluginFault, Stopped, StoreError, TrainingFailed, one_line
+from harness.errors import (
+    HarnessError,
+    LeaseLost,
+    PluginFault,
+    Stopped,
+    StoreError,
+    TrainingFailed,
+    WorkerLost,
+    one_line,
+)
 from harness.events import Ended, Noted, Report
 from harness.execution.work import TrainWork, Work
 from harness.runtime.stopping import asked_to_stop
@@ -149,6 +158,9 @@ class Claims:
                 self._tell(Noted(one_line(error)))
             self._lost.discard(work.key)
             self._again.append(work)
+        elif isinstance(error, WorkerLost):
+            self._give_back([self._held[work.key]], "lost", str(error))
+            return True
         elif not isinstance(error, TrainingFailed | PluginFault | None):
             return True  # it ends the command, and so the lease
         with self._lock:

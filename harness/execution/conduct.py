@@ -6,7 +6,6 @@ This process is the only one that writes to the store; workers report to it.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,14 +15,12 @@ from harness.errors import HarnessError, normal
 from harness.events import Planned, Report
 from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.claims import Claims
-from harness.execution.executors.executor import Executor, InProcess
-from harness.execution.executors.processes import Processes
+from harness.execution.executors.placement import Placement
 from harness.execution.owners import owner_name, radius_of, run_opened, target_opened
 from harness.execution.plan import later_phase, training_phases
 from harness.execution.summary import Summary
 from harness.execution.trainings import Trainings
 from harness.files import in_use
-from harness.planning.assessment import Assessment
 from harness.planning.cost import Prices
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
@@ -36,16 +33,6 @@ from harness.targets.model import RunWeights
 from harness.targets.target import Opened
 from harness.trackers.outcomes import OwnerClosed, run_owner
 from harness.training.weights_place import weights_file
-
-
-def default_workers(job: Assessment) -> int:
-    """One worker per core on the CPU; one on a CUDA device."""
-    return (os.cpu_count() or 1) if job.device.type == "cpu" else 1
-
-
-def executor_for(items: int, workers: int, device: torch.device) -> Executor:
-    """Several processes for several items on the CPU; else this process."""
-    return Processes(workers) if workers > 1 and items > 1 and device.type == "cpu" else InProcess()
 
 
 @contextlib.contextmanager
@@ -67,12 +54,13 @@ class Conductor:
     are kept.
 
     Args:
-        missing: the work, all on one device.
+        missing: the work, all planned on one device.
         listen: receives every event, once the store has it.
+        place: where the items are performed.
     """
 
-    def __init__(self, missing: Missing, store: Store, runs_dir: Path, listen: Report, workers: int) -> None:
-        self.missing, self.store, self.runs_dir, self.workers = missing, store, runs_dir, workers
+    def __init__(self, missing: Missing, store: Store, runs_dir: Path, listen: Report, place: Placement) -> None:
+        self.missing, self.store, self.runs_dir, self.place = missing, store, runs_dir, place
         self._tell, self._prices = listen, Prices(missing.stored)
         self.summary = Summary()
 
@@ -94,12 +82,11 @@ class Conductor:
             if record.status == "failed":
                 self.summary.failures[record.id] = f"{record.failure} (before; --fresh starts it over)"
         to_train = [(gap, record) for gap, record in opened if gap.passes is not None and record.status == "running"]
-        device = runs[0].job.device
         at_work = [run_folder(self.runs_dir, record) for gap, record in opened if gap.items]
         with (
             working_in(at_work),
             Claims(self.store, self._tell) as claims,
-            executor_for(self.missing.items, self.workers, device) as executor,
+            self.place.executor(self.missing.items) as executor,
         ):
             for gap, record in opened:
                 if gap.items and record.status != "failed":
@@ -112,8 +99,8 @@ class Conductor:
             trainings.train(to_train, executor)
             now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
             ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
-            cores = self.workers if device.type == "cpu" else 1
-            Attacking(self.store, self._tell, self.summary, self._prices, claims).attack(ready, executor, cores)
+            attacking = Attacking(self.store, self._tell, self.summary, self._prices, claims)
+            attacking.attack(ready, executor, self.place.cores)
             for gap, record in opened:
                 if gap.items and record.id not in self.summary.failures:
                     self._tell(OwnerClosed(run_owner(record.id)))
@@ -153,13 +140,14 @@ def conduct_evaluation(
     store: Store,
     runs_dir: Path,
     listen: Report,
-    workers: int,
+    place: Placement,
     entered: Callable[[], None] = lambda: None,
     threads: int | None = None,
 ) -> tuple[Summary, ModelRecord | None]:
     """Do what ``harness evaluate`` asks for: attack a target's models where the store lacks verdicts.
 
     Args:
+        place: where the items are performed.
         entered: called when the model is in the store, before the attacks.
         threads: CPU threads of each item of work; None: one, and several for the last items.
     Returns:
@@ -181,22 +169,20 @@ def conduct_evaluation(
     ready = usable(attacked(), summary)
     entered()
     store.see_protocol(job.assessment.protocol_record(), job.assessment.protocol.training_document)
-    device = job.assessment.device
     at_work = [model.folder for model in ready if model.gap.items]
     owners = {
         at.owner: target_opened(job, at.weights, model, at.gap.assessment, radius_of(job, at.gap.assessment))
         for at in ready
         if at.gap.items
     }
-    cores = workers if device.type == "cpu" else 1
     with (
         working_in(at_work),
         Claims(store, listen) as claims,
-        executor_for(missing.items, workers, device) as executor,
+        place.executor(missing.items) as executor,
     ):
         for opened in owners.values():
             listen(opened)
-        Attacking(store, listen, summary, Prices(missing.stored), claims).attack(ready, executor, cores, threads)
+        Attacking(store, listen, summary, Prices(missing.stored), claims).attack(ready, executor, place.cores, threads)
         for owner in owners:
             listen(OwnerClosed(owner))
     return summary, model

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from harness.errors import PluginFault, TrainingFailed
+from harness.errors import PluginFault, TrainingFailed, WorkerLost
 from harness.events import (
     CheckpointDone,
     Ended,
@@ -116,7 +116,10 @@ class Trainings:
             self._summary.trained += kept
         if self._claims.ended(work, error):
             self._tell(Ended(work.key, failed=error is not None))
-            if error is not None and not isinstance(error, (TrainingFailed, PluginFault)):
+            if isinstance(error, WorkerLost):
+                self._summary.undone[work.key] = f"{error}; the same command goes on from the training's last state"
+                self._tell(OwnerClosed(run_owner(work.run_id), str(error)))
+            elif error is not None and not isinstance(error, (TrainingFailed, PluginFault)):
                 raise error
 
     def _hear_of_others(self, work: TrainWork) -> None:

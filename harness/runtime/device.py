@@ -23,8 +23,11 @@ def training_threads(parameters: int, device: torch.device) -> int:
     return (os.cpu_count() or 1) if parameters >= LARGE_NETWORK and device.type == "cpu" else 1
 
 
-def resolve_device(name: str | None) -> torch.device:
+def resolve_device(name: str | None, option: str = "--device") -> torch.device:
     """The device of that name; for None, CUDA if this machine has it, else the CPU.
+
+    Args:
+        option: what named it.
 
     Raises:
         SettingError: the name is not a device, or this machine lacks the device.
@@ -34,16 +37,16 @@ def resolve_device(name: str | None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise SettingError(f"--device {name} is not a device; write cpu, cuda, or cuda:0") from None
+        raise SettingError(f"{option} {name} is not a device; write cpu, cuda, or cuda:0") from None
     if device.type == "cpu":
         return torch.device("cpu")
     if device.type != "cuda":
-        raise SettingError(f"--device {name} is not supported; write cpu, cuda, or cuda:0")
+        raise SettingError(f"{option} {name} is not supported; write cpu, cuda, or cuda:0")
     count = torch.cuda.device_count()
     index = device.index or 0
     if index >= count:
         have = f"it has {count} CUDA device(s)" if count else "it has no CUDA device that torch can use"
-        raise SettingError(f"--device {name} is not on this machine: {have}; leave --device out, or write --device cpu")
+        raise SettingError(f"{option} {name} is not on this machine: {have}; leave {option} out, or write --device cpu")
     return torch.device("cuda", index)
 
 

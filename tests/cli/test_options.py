@@ -15,7 +15,8 @@ from harness.cli.compare import compare
 from harness.cli.evaluate import evaluate
 from harness.cli.grouped import grouped, request_of
 from harness.cli.main import app
-from harness.cli.options import Extent, ImageFolder, Output, Places, Rules, Training
+from harness.cli.options import Extent, ImageFolder, Output, Rules, Training
+from harness.cli.places import Places
 from harness.cli.reproduce import reproduce
 from harness.cli.run import run
 from harness.errors import SettingError
@@ -23,7 +24,8 @@ from harness.planning.request import EvaluateRequest, RunRequest
 from tests.cli.conftest import Harness
 
 MADE_OF = {"preprocessing": {"mean", "std", "outputs"}}  # a field that several options fill
-NOT_OF_REQUESTS = {"workers", "db", "dry_run", "as_json", "verbose", "quiet", "trackers"}
+NOT_OF_REQUESTS = {"workers", "devices", "per_device", "time_limit", "db", "dry_run", "as_json", "verbose", "quiet"}
+NOT_OF_REQUESTS |= {"trackers"}
 
 
 def declared(function: Any) -> dict[str, Any]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import multiprocessing
 import os
 import pickle
-import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from harness.errors import HarnessError, Stopped
-from harness.events import Event, Report
+import torch
+
+from harness.errors import HarnessError, Stopped, WorkerLost
+from harness.events import Event, Noted, Report
 from harness.execution.executors.carried import Carried, WorkerBug
 from harness.execution.executors.executor import POLL_S, Executor, Performed, W
 from harness.runtime.stopping import ask_to_stop, asked_to_stop
@@ -25,37 +31,61 @@ from harness.runtime.stopping import ask_to_stop, asked_to_stop
 # Ctrl-C in a terminal, and what a scheduler sends, goes to the whole group of processes; the parent decides
 _GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
 
+_MEMORY = " (often: out of memory)"
+_LAST_BREATH_S = 10.0
+DEATHS = 3  # of workers at one item, before it is given up
+
 
 @dataclass(frozen=True)
 class _Ended:
     """A worker's last message about an item: no error, or the exception that ended it."""
 
-    index: int
     error: Carried | None
 
 
-class Processes(Executor):
-    """Started at the first item and kept until the end.
+@dataclass(eq=False)
+class _Worker:
+    """A process with a pipe of its own, so that its death can spoil no other's messages.
 
-    Each item's events and its end come through one queue, in order.
+    Attributes:
+        item: the number of the item that it has.
+        until: when it has had the item for too long, by the monotonic clock.
+        spoke: whether a message ever came from it.
     """
 
-    def __init__(self, workers: int) -> None:
+    place: int
+    process: BaseProcess
+    pipe: Connection
+    item: int | None = None
+    until: float = math.inf
+    spoke: bool = False
+
+
+class Processes(Executor):
+    """Started as items come, and kept until the end. If one dies, its item is done again by another in its place.
+
+    Args:
+        workers: how many.
+        devices: worker n computes on device n, counted round; empty: each item on its own device.
+        limit_s: how long an item may take; after that its worker is ended, and the item is given up.
+    """
+
+    def __init__(self, workers: int, devices: Sequence[torch.device] = (), limit_s: float = math.inf) -> None:
         self._context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         self.workers = workers
-        self._tasks: Any = self._context.Queue()
-        self._events: Any = self._context.Queue()
+        self._devices, self._limit_s = devices, limit_s
         # A pipe whose byte nobody takes, so that all see it. An Event's ``set`` waits for each process that waits for
         # it, so for ever if one of them was killed meanwhile, or stands still.
         self._stop_seen, self._stop = self._context.Pipe(duplex=False)
         self._told_to_stop = False
-        self._processes: list[BaseProcess] = []
-        self._next_index = 0
+        self._workers: dict[int, _Worker] = {}  # by the place that they have among all
+        self._died_silently = 0  # in a row, before they said a word
 
     def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
-        asked, at_work, more = iter(works), dict[int, W](), True
-        while more or at_work:
-            while more and len(at_work) <= self.workers:  # one more than work, so that none waits for this process
+        asked, items, more = iter(works), dict[int, W](), True
+        waiting, deaths, count = deque[int](), Counter[int](), itertools.count()
+        while more or items:
+            while more and len(items) <= self.workers:  # one more than work, so that a worker soon has its next
                 try:
                     work = next(asked)
                 except StopIteration:
@@ -63,55 +93,95 @@ class Processes(Executor):
                     break
                 if work is None:
                     break
-                self._put(work, at_work)
-            ended = self._next_end(listen)
-            if ended is not None:
-                yield Performed(at_work.pop(ended.index), _mistake(ended.error))
+                items[number := next(count)] = work
+                waiting.append(number)
+            for worker in self._idle(len(items)):
+                if waiting:
+                    self._give(worker, waiting[0], items[waiting.popleft()])
+            for worker, ended in self._heard(listen):
+                done, worker.item, worker.until = worker.item, None, math.inf
+                if done is None:
+                    continue
+                number = done
+                if isinstance(ended, WorkerLost):
+                    deaths[number] += 1
+                    if not ended.final and deaths[number] < DEATHS and not asked_to_stop():
+                        listen(Noted(f"{ended}: {items[number].key} is done again"))
+                        waiting.appendleft(number)
+                        continue
+                    yield Performed(items.pop(number), ended.times(deaths[number]))
+                else:
+                    yield Performed(items.pop(number), _mistake(ended.error))
 
-    def _put(self, work: W, at_work: dict[int, W]) -> None:
-        """Give an item to the workers, of whom there are as many as items, at most."""
-        index, self._next_index = self._next_index, self._next_index + 1
-        at_work[index] = work
-        self._tasks.put((index, work))
-        if len(self._processes) < min(self.workers, len(at_work)):
-            process = self._context.Process(
-                target=_serve, args=(self._tasks, self._events, self._stop_seen), daemon=True
-            )
-            with _without_main(), _signals_held():
-                process.start()
-            self._processes.append(process)
+    def _idle(self, wanted: int) -> Iterator[_Worker]:
+        """The workers that have no item; as many are started as there are items, at most."""
+        for place in range(min(self.workers, wanted)):
+            if place not in self._workers:
+                self._workers[place] = self._start(place)
+            if self._workers[place].item is None:
+                yield self._workers[place]
 
-    def _next_end(self, listen: Report) -> _Ended | None:
-        """Hand on events up to the next end of an item; None: nothing came for a while."""
-        while True:
-            if asked_to_stop() and not self._told_to_stop:
-                self._told_to_stop = True
-                self._stop.send_bytes(b"!")
+    def _start(self, place: int) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs, self._stop_seen), daemon=True)
+        with _without_main(), _signals_held():
+            process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
+        return _Worker(place, process, ours)
+
+    def _give(self, worker: _Worker, number: int, work: W) -> None:
+        own = self._devices[worker.place % len(self._devices)] if self._devices else work.device
+        message = pickle.dumps(work if own == work.device else replace(work, device=own))
+        worker.item, worker.until = number, time.monotonic() + self._limit_s if worker.spoke else math.inf
+        with contextlib.suppress(OSError):  # it has died: its pipe says so next
+            worker.pipe.send_bytes(message)
+
+    def _heard(self, listen: Report) -> Iterator[tuple[_Worker, _Ended | WorkerLost]]:
+        """Hand on events, and give the workers whose item has ended, one way or another; it waits a little for news."""
+        if asked_to_stop() and not self._told_to_stop:
+            self._told_to_stop = True
+            self._stop.send_bytes(b"!")
+        by_pipe = {worker.pipe: worker for worker in self._workers.values()}
+        for pipe in wait(list(by_pipe), POLL_S):
+            worker = by_pipe[pipe]  # type: ignore[index]
             try:
-                message: Event | _Ended = pickle.loads(self._events.get(timeout=POLL_S))
-            except queue.Empty:
-                self._check_alive()
-                return None
+                message: Event | _Ended = pickle.loads(worker.pipe.recv_bytes())
+            except (EOFError, OSError):
+                worker.process.join(_LAST_BREATH_S)  # its pipe ends a moment before it does
+                yield worker, self._bury(worker)
+                continue
+            if not worker.spoke:  # the time that it takes to start is no item's
+                worker.spoke, worker.until, self._died_silently = True, time.monotonic() + self._limit_s, 0
             if isinstance(message, _Ended):
-                return message
-            listen(message)
+                yield worker, message
+            else:
+                listen(message)
+        for worker in [held for held in self._workers.values() if time.monotonic() > held.until]:
+            self._bury(worker)
+            yield worker, WorkerLost(f"it took more than {self._limit_s / 60:g} minutes, and was ended", final=True)
 
-    def _check_alive(self) -> None:
-        for process in self._processes:
-            if not process.is_alive():
+    def _bury(self, worker: _Worker) -> WorkerLost:
+        """End a worker that is dead or is to be, and let another take its place."""
+        del self._workers[worker.place]
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+        code = worker.process.exitcode
+        if not worker.spoke:
+            self._died_silently += 1
+            if self._died_silently >= DEATHS:
                 raise HarnessError(
-                    f"a worker process ended with exit code {process.exitcode} (-9 often means: out of memory);"
-                    " what was done is kept: run the command again, with fewer --workers"
+                    f"{DEATHS} worker processes ended with exit code {code} before they did anything (-9 often means:"
+                    " out of memory); what was done is kept: run the command again, with fewer --workers"
                 )
+        return WorkerLost(f"a worker process ended with exit code {code}{_MEMORY if code == -signal.SIGKILL else ''}")
 
     def __exit__(self, *exception: object) -> None:
-        for process in self._processes:
-            process.kill()  # a worker ignores SIGTERM
-        for process in self._processes:
-            process.join()
-        for channel in (self._tasks, self._events):
-            channel.close()
-            channel.cancel_join_thread()
+        for worker in self._workers.values():
+            worker.process.kill()  # a worker ignores SIGTERM
+        for worker in self._workers.values():
+            worker.process.join()
+            worker.pipe.close()
         self._stop_seen.close()
         self._stop.close()
 
@@ -143,7 +213,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(tasks: Any, events: Any, stop: Any) -> None:
+def _serve(pipe: Connection, stop: Any) -> None:
     """A worker's loop: take an item, perform it, say how it ended. The parent ends the worker."""
     for number in _GROUP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -151,20 +221,26 @@ def _serve(tasks: Any, events: Any, stop: Any) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    one_at_a_time = threading.Lock()  # a thread of a plugin's may log meanwhile
 
     def report(message: Event | _Ended) -> None:
-        events.put(pickle.dumps(message))  # here, since the queue's own thread would drop what cannot be pickled
+        content = pickle.dumps(message)
+        with one_at_a_time:
+            pipe.send_bytes(content)
 
-    while True:
-        index, work = tasks.get()
-        error: Carried | None = None
-        try:
-            if asked_to_stop():  # the item was put into the queue before
-                raise Stopped("stopped before it began")
-            work.perform(report)
-        except Exception as raised:
-            error = Carried.of(raised)
-        report(_Ended(index, error))
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone
+        while True:
+            content, error = pipe.recv_bytes(), None
+            try:
+                work = pickle.loads(content)
+                if asked_to_stop():  # the item was sent before
+                    raise Stopped("stopped before it began")
+                if work.device.type == "cuda":
+                    torch.cuda.set_device(work.device)  # for code that says no more than "cuda"
+                work.perform(report)
+            except Exception as raised:
+                error = Carried.of(raised)
+            report(_Ended(error))
 
 
 def _mistake(carried: Carried | None) -> HarnessError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,7 @@ def only_ask(monkeypatch: pytest.MonkeyPatch) -> None:
             {"db": Path("a.db"), "runs_dir": "r", "data_dir": Path("d")},
         ),
         ("sat --device cpu --workers 2", "sat", {"device": "cpu", "workers": 2}),
+        ("sat --per-device 3 --time-limit 90", "sat", {"per_device": 3, "time_limit": 90}),
         ("sat --plugin a.py --plugin b.py", "sat", {"plugins": ["a.py", Path("b.py")]}),
         (
             "sat --dataset folder:x --image-size 8 --channels 1 --class-order names",
@@ -128,6 +130,11 @@ class TestRefused:
             ({"steps": 3}, "train.steps or evaluation.steps"),
             ({"colour": "red"}, "unknown setting 'colour'"),
             ({"workers": 0}, "--workers 0 is refused"),
+            ({"per_device": 0}, "--per-device 0 is refused"),
+            ({"time_limit": 0}, "--time-limit 0 is refused"),
+            ({"time_limit": math.nan}, "--time-limit nan is refused"),
+            ({"device": "cpu", "devices": ["cuda:0"]}, "--device and --devices exclude each other"),
+            ({"devices": ["cuda:0", "cuda:7"]}, "--devices cuda:"),
             ({"dataset": "digit"}, "did you mean 'digits'"),
         ],
         ids=str,

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.events import Report
 from harness.execution.conduct import Conductor
+from harness.execution.executors.placement import Placement
 from harness.execution.summary import Summary
 from harness.planning.missing import Missing
 from harness.planning.request import RunRequest
@@ -33,4 +34,4 @@ def jobs(**changes: Any) -> list[RunJob]:
 
 
 def conduct(missing: Missing, store: Store, folder: Path, listen: Report = lambda _event: None) -> Summary:
-    return Conductor(missing, store, folder, listen, 1).conduct()
+    return Conductor(missing, store, folder, listen, Placement()).conduct()

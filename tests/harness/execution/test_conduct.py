@@ -18,6 +18,7 @@ from harness.events import EvaluationProgress, Event, Report, TrainingBegan
 from harness.execution import work
 from harness.execution.conduct import Conductor, conduct_evaluation
 from harness.execution.executors.executor import Executor, InProcess, Performed, W
+from harness.execution.executors.placement import Placement
 from harness.files import in_use
 from harness.planning import gaps
 from harness.planning.cost import estimate
@@ -90,7 +91,7 @@ def test_gaps_are_found_once_for_each_model(store: Store, tmp_path: Path, monkey
     assert len(found) == 2  # networks
     request = EvaluateRequest(target="1", dataset="digits", seeds=2, device="cpu", limit=16, checks=False)
     job = resolve_evaluate(replace(request, runs_dir=tmp_path), store)
-    summary, _ = conduct_evaluation(job, store, tmp_path, lambda _event: None, 1)
+    summary, _ = conduct_evaluation(job, store, tmp_path, lambda _event: None, Placement())
     assert summary.blocks == 2  # of the other seed of pgd
     assert len(found) == 3
 
@@ -131,7 +132,7 @@ def on(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def choose(*_: object) -> Executor:
         return Elsewhere(monkeypatch, name)
 
-    monkeypatch.setattr("harness.execution.conduct.executor_for", choose)
+    monkeypatch.setattr(Placement, "executor", choose)
 
 
 def test_what_is_stored_is_where_the_workers_were(
@@ -166,7 +167,7 @@ def test_what_goes_on_elsewhere_names_both_places_and_is_not_timed(
     on(monkeypatch, "far")
     for after, count, then in ((TrainingBegan, 1, "farther"), (EvaluationProgress, 3, "farthest")):
         with pytest.raises(KeyboardInterrupt):
-            Conductor(find_missing(asked, store), store, tmp_path, stop(after, count), 1).conduct()
+            Conductor(find_missing(asked, store), store, tmp_path, stop(after, count), Placement()).conduct()
         on(monkeypatch, then)
     conduct(find_missing(asked, store), store, tmp_path)
     (run,) = store.runs()
@@ -189,7 +190,7 @@ def test_the_folder_of_a_run_is_in_use_while_it_is_worked_on(store: Store, tmp_p
                 pass
             taken.append(run.id)
 
-    Conductor(find_missing(jobs(methods=("standard",)), store), store, tmp_path, hear, 1).conduct()
+    Conductor(find_missing(jobs(methods=("standard",)), store), store, tmp_path, hear, Placement()).conduct()
     assert set(taken) == {1, 2}  # also the one whose turn is later
     with in_use([tmp_path / run.folder for run in store.runs()], alone=True):
         pass

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from harness.execution.conduct import Conductor
+from harness.execution.executors.placement import Placement
 from harness.execution.work import KEPT
 from harness.networks.smallcnn import SmallCNN
 from harness.planning.missing import find_missing
@@ -35,7 +36,7 @@ def test_classes_and_images_are_those_of_the_verdicts(limit: int, tmp_path: Path
     )
     (job,) = resolve_run(request)
     store = Store.write(str(tmp_path / "board.db"))
-    Conductor(find_missing([job], store), store, tmp_path, lambda _event: None, 1).conduct()
+    Conductor(find_missing([job], store), store, tmp_path, lambda _event: None, Placement()).conduct()
     (run,) = store.runs()
     checkpoint = run.checkpoint("last")
     assert checkpoint is not None

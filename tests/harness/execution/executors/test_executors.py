@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.errors import HarnessError, Stopped, TrainingFailed
-from harness.events import CheckpointDone, Event, Report
+from harness.errors import HarnessError, Stopped, TrainingFailed, WorkerLost
+from harness.events import CheckpointDone, Event, Noted, Report
+from harness.execution.executors import processes
 from harness.execution.executors.carried import WorkerBug
 from harness.execution.executors.executor import Executor, InProcess, Performed
-from harness.execution.executors.processes import Processes
+from harness.execution.executors.processes import DEATHS, Processes
 from harness.execution.work import Work
 from harness.planning.assessment import DatasetPlace
 from harness.runtime.stopping import ask_to_stop, asked_to_stop, take_back_stop
@@ -35,12 +36,14 @@ class Toy(Work):
 
     def _perform(self, report: Report) -> None:
         for epoch in (1, 2):
-            report(CheckpointDone(self.run_id, "toy", epoch, f"{os.getpid()} {torch.get_num_threads()}"))
+            report(CheckpointDone(self.run_id, "toy", epoch, f"{os.getpid()} {torch.get_num_threads()} {self.device}"))
         if self.end == "mistake":
             raise TrainingFailed("the loss is not finite", 3, 4)
         if self.end == "bug":
             raise ZeroDivisionError("a bug")
-        if self.end == "death":
+        before = self.folder / "before"
+        if self.end == "death" or (self.end == "death once" and not before.exists()):
+            before.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         if self.end == "stop":
             deadline = time.monotonic() + 20
@@ -97,9 +100,57 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     assert re.search(r'(?s)Traceback.*raise ZeroDivisionError\("a bug"\)', str(caught.value.__cause__))
 
 
-def test_the_death_of_a_worker_is_told(tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match=r"ended with exit code -9 .* fewer --workers"):
-        perform(Processes(2), [toy(tmp_path, 0, "death"), toy(tmp_path, 1)])
+def test_an_item_whose_worker_dies_is_done_again_and_given_up_at_the_third_death(tmp_path: Path) -> None:
+    works = [toy(tmp_path, 0, "death"), toy(tmp_path, 1, "death once"), toy(tmp_path, 2)]
+    events: list[Event] = []
+    with Processes(2) as executor:
+        outcomes = list(executor.run(works, events.append))
+    lost, *others = sorted(outcomes, key=lambda one: one.work.run_id)
+    assert [(one.work.run_id, one.error) for one in others] == [(1, None), (2, None)]
+    assert isinstance(lost.error, WorkerLost)
+    assert str(lost.error) == "a worker process ended with exit code -9 (often: out of memory); so did 2 before it"
+    by_run = {n: [e for e in events if isinstance(e, CheckpointDone) and e.run_id == n] for n in range(3)}
+    assert [len({event.sha256 for event in by_run[n]}) for n in range(3)] == [DEATHS, 2, 1] == [3, 2, 1]
+    assert [event.epoch for event in by_run[1]] == [1, 2, 1, 2]
+    again = f"a worker process ended with exit code -9 (often: out of memory): {tmp_path}/%d is done again"
+    assert sorted(event.text for event in events if isinstance(event, Noted)) == [again % 0, again % 0, again % 1]
+
+
+def test_an_item_that_takes_too_long_is_given_up_at_once(tmp_path: Path) -> None:
+    works = [toy(tmp_path, 0, "sleep"), *(toy(tmp_path, number) for number in range(1, 4))]
+    outcomes, events = perform(Processes(2, limit_s=6.0), works)
+    (lost,) = [one for one in outcomes if one.error is not None]
+    assert lost.work.run_id == 0
+    assert str(lost.error) == "it took more than 0.1 minutes, and was ended"
+    assert len([event for event in events if event.run_id == 0]) == 2  # of one try
+    assert len(outcomes) == 4
+
+
+def test_workers_that_end_before_they_begin_end_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_serve", os.kill)  # it takes two numbers, and not what a worker is given
+    with pytest.raises(HarnessError, match=r"3 worker processes ended with exit code 1 before .* fewer --workers"):
+        perform(Processes(1), [toy(tmp_path, 0)])
+
+
+def test_each_worker_has_a_device_of_its_own(tmp_path: Path) -> None:
+    """``cpu:0`` and ``cpu:1`` are two names of the processor: they stand for two devices."""
+    devices = [torch.device("cpu", 0), torch.device("cpu", 1)]
+    events: list[Event] = []
+
+    def works() -> Iterator[Toy | None]:
+        yield from (toy(tmp_path, number, "stop") for number in range(4))
+        while len({event.sha256.split()[0] for event in events if isinstance(event, CheckpointDone)}) < 4:
+            yield None
+        ask_to_stop("test")
+
+    try:
+        with Processes(4, devices) as executor:
+            list(executor.run(works(), events.append))
+    finally:
+        take_back_stop()
+    words = [event.sha256.split() for event in events if isinstance(event, CheckpointDone)]
+    by_process = {process: device for process, _, device in words}
+    assert sorted(by_process.values()) == ["cpu:0", "cpu:0", "cpu:1", "cpu:1"]
 
 
 @pytest.fixture
@@ -117,22 +168,21 @@ def test_a_stop_waits_for_no_worker_that_has_died(tmp_path: Path) -> None:
         yield toy(tmp_path, 0, "sleep")
         while not any(isinstance(event, CheckpointDone) for event in events):
             yield None
-        (worker,) = executor._processes
-        worker.kill()
-        worker.join()
+        (worker,) = executor._workers.values()
+        worker.process.kill()
+        worker.process.join()
         ask_to_stop("SIGTERM")
 
-    told: list[BaseException] = []
+    outcomes: list[Performed[Toy]] = []
 
     def run() -> None:
-        with pytest.raises(HarnessError) as caught, executor:
-            list(executor.run(works(), events.append))
-        told.append(caught.value)
+        with executor:
+            outcomes.extend(executor.run(works(), events.append))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(20)
-    assert "ended with exit code -9" in str(told)
+    assert ["ended with exit code -9" in str(one.error) for one in outcomes] == [True]
 
 
 @pytest.mark.slow
