@@ -115,14 +115,20 @@ def _read_safetensors(path: Path, content: bytes, sha256: str) -> WeightsFile:
     return WeightsFile(tensors, sha256, run if isinstance(run, dict) else {}, notes)
 
 
+def asked_for(error: Exception) -> str | None:
+    """What a pickle asks for that is no tensor, if ``torch.load`` refused it for that: the name of code."""
+    wanted = _GLOBAL.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    return wanted[1] if wanted is not None else None
+
+
 def _refusal(path: Path, content: bytes, error: Exception) -> str:
     text = str(error)
     if "TorchScript" in text:
         return f"the weights file {path} is a TorchScript program, which is code and is not run; {_SAVE}"
-    wanted = _GLOBAL.search(text)
-    if wanted and isinstance(error, pickle.UnpicklingError):
+    wanted = asked_for(error)
+    if wanted is not None:
         return (
-            f"the weights file {path} is refused: its pickle asks for {wanted[1]}, which is not a tensor, and no code"
+            f"the weights file {path} is refused: its pickle asks for {wanted}, which is not a tensor, and no code"
             f" from a file is ever run; {_SAVE}, or name the code yourself as module:factory"
         )
     if content[:1] == b"\x80" and ("Unsupported operand" in text or "magic number" in text):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,11 +21,13 @@ from harness.files import writable_directory
 from harness.plugin.network import Shape
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, TargetError, quiet
+from harness.targets.weights_file import asked_for
 
 PREFIX = "robustbench:"
 THREAT_MODEL = "Linf"  # the norm of most entries, and the only one in harness
 _FOLDER = "robustbench"  # of the data directory
 _INSTALL = "pip install 'robustness-harness[robustbench]'"
+_FORCED, _UNFORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # torch takes one of both
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +42,19 @@ class ZooTarget(Target):
         utils = _import_robustbench("robustbench.utils")
         file = _weights(self.model_dir, self.dataset, self.name)
         try:
-            with writable_directory(file.parent), quiet(), warnings.catch_warnings():
+            with writable_directory(file.parent), quiet(), tensors_alone(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # from older code in it and in timm
                 model = utils.load_model(
                     model_name=self.name, model_dir=self.model_dir, dataset=self.dataset, threat_model=THREAT_MODEL
                 )
         except Exception as error:  # its downloaders may raise anything
-            if file.is_file():
+            wanted = asked_for(error)
+            if wanted is not None:
+                refusal = (
+                    f"loaded: the pickle of its weights in {file.parent} asks for {wanted}, which is not a tensor, and"
+                    " no code from a file is ever run; put a file there that holds a state dict alone"
+                )
+            elif file.is_file():
                 refusal = f"loaded from {file} ({one_line(error)}); delete that file to download it again"
             else:
                 refusal = (
@@ -55,6 +66,24 @@ class ZooTarget(Target):
 
     def context(self) -> dict[str, Any]:
         return {"robustbench": self.name, "dataset": self.dataset, "threat_model": THREAT_MODEL}
+
+
+@contextlib.contextmanager
+def tensors_alone() -> Iterator[None]:
+    """Inside, ``torch.load`` unpickles tensors and plain containers, whatever its caller or the user asks for.
+
+    RobustBench and timm call it, not harness. torch's own switch holds in all of them, also against the argument
+    ``weights_only=False``, and in the processes that they start.
+    """
+    before = {name: os.environ.pop(name, None) for name in (_FORCED, _UNFORCED)}
+    os.environ[_FORCED] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _weights(model_dir: Path, dataset: str, name: str) -> Path:

@@ -8,12 +8,15 @@ place where weights are kept.
 from __future__ import annotations
 
 import importlib.util
+import os
+import pickle
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -43,6 +46,16 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path / "site" / "robustbench"
     forget()
     sys.modules.update(before)
+
+
+class Payload:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, (str(self.trace), "w"))
 
 
 class TestStandIn:
@@ -87,6 +100,35 @@ class TestStandIn:
         line = refusal("robustbench:Standard", dataset="cifar10", shape=RGB)
         assert f"could not be loaded from {file}" in line
         assert "delete that file to download it again" in line
+
+    @pytest.mark.parametrize("loading", ["", ", weights_only=False", ", weights_only=False, pickle_module=pickle"])
+    @pytest.mark.parametrize("switch", ["", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"])
+    def test_code_in_a_pickle_is_refused_and_never_run(
+        self, loading: str, switch: str, site: Path, refusal: Refusal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if switch:
+            monkeypatch.setenv(switch, "1")
+        before = dict(os.environ)
+        code = (site / "utils.py").read_text()
+        changed = "import pickle\n" + code.replace('map_location="cpu")', f'map_location="cpu"{loading})')
+        assert (changed.count(loading) == 1) is bool(loading)
+        (site / "utils.py").write_text(changed)
+        file = tmp_path / "data" / "robustbench" / "cifar10" / "Linf" / "Standard.pt"
+        file.parent.mkdir(parents=True)
+        torch.save({"state_dict": trained(shape=RGB).state_dict(), "epoch": Payload(tmp_path / "trace")}, file)
+        line = refusal("robustbench:Standard", dataset="cifar10", shape=RGB)
+        assert not (tmp_path / "trace").exists()
+        assert line.startswith("robustbench:Standard could not be loaded")
+        if "pickle_module" not in loading:  # torch itself refuses that with another word
+            assert (
+                f"asks for {open.__module__}.open, which is not a tensor, and no code from a file is ever run" in line
+            )
+        assert dict(os.environ) == before
+
+    def test_the_payload_works_where_it_is_let(self, tmp_path: Path) -> None:
+        torch.save(Payload(tmp_path / "trace"), tmp_path / "net.pt")
+        torch.load(tmp_path / "net.pt", weights_only=False, pickle_module=pickle).close()
+        assert (tmp_path / "trace").exists()
 
     def test_a_normalisation_an_arch_a_network_for_other_images(self, site: Path, refusal: Refusal) -> None:
         given = Preprocessing(mean=(0.5,), std=(0.2,))
