@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 LONGEST_NAME = 40  # characters of a name in a message
+LONGEST_PATH = 1024  # characters of a path in a message: who looks for the file needs all of it
+_LONGEST_WORD = 200  # characters without a space, such as a value that was typed
+_LONGEST_LINE, _LINE_BEGIN, _LINE_END = 2000, 400, 1000  # what was refused stands first; the rule and the advice last
+_EDGE = 40  # characters that are left on each side of a cut
 _LONGEST_TEXT = 300  # characters of another library's exception in a message: torch writes pages
 # characters without ink that Python calls printable: two names that differ in these alone would look like one; an emoji
 # may have its variation selector
@@ -164,6 +169,21 @@ def listed(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + more
 
 
+def without_middle(text: str, longest: int = LONGEST_PATH) -> str:
+    """A text without its middle, if it is longer than so many characters."""
+    return text if len(text) <= longest else f"{text[:_EDGE]}…{text[-_EDGE:]}"
+
+
+def brief(line: str) -> str:
+    """A message without the middle of a long value that it echoes: of a word, a path, or a text with spaces."""
+    words = re.sub(
+        rf"\S{{{_LONGEST_WORD + 1},}}",
+        lambda word: without_middle(word[0], LONGEST_PATH if os.sep in word[0] else _LONGEST_WORD),
+        line,
+    )
+    return words if len(words) <= _LONGEST_LINE else f"{words[:_LINE_BEGIN]}…{words[-_LINE_END:]}"
+
+
 def class_name(names: Sequence[str], number: int) -> str:
     """A class for a message: its quoted name, or its number where the name is unknown."""
     return quoted(names[number]) if number < len(names) else str(number)
@@ -177,7 +197,7 @@ def normal(name: str) -> str:
 def one_line(error: BaseException) -> str:
     """An exception in one line: its type and text, or the text alone for a HarnessError."""
     if isinstance(error, HarnessError):
-        return " ".join(str(error).split())
+        return brief(" ".join(str(error).split()))
     try:
         text = visible(" ".join(str(error).split()))
     except Exception:  # another library's ``__str__`` may raise, too

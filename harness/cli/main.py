@@ -36,7 +36,7 @@ from harness.cli import (
 from harness.cli.options import Command, Group
 from harness.cli.signals import ending, interrupted_by_signal, stopped
 from harness.cli.system_errors import end_output, forget_odd_sizes, keep_every_text, print_error, system_error_line
-from harness.errors import HarnessError, Stopped, TrainingStopped, visible
+from harness.errors import HarnessError, Stopped, TrainingStopped
 from harness.locations import HIDDEN, without_secrets_in
 
 # The base of usage errors: in click, which older typer imports, or in the copy that newer typer carries.
@@ -137,8 +137,11 @@ def start(
 
 
 def _usage(message: str) -> str:
-    """Click's message about a wrong command line, without what stands before an @: it quotes parts of addresses."""
-    return re.sub(r"[^\s('\"]+@", f"{HIDDEN}@", message)
+    """Click's message about a wrong command line, without what stands before an @: it quotes parts of addresses.
+
+    Newer typer begins the rule with pydantic's word for the exception.
+    """
+    return re.sub(r"[^\s('\"]+@", f"{HIDDEN}@", message).replace(": Value error, ", ": ")
 
 
 def main() -> None:
@@ -154,12 +157,12 @@ def main() -> None:
             end_output()
     except Stopped as error:
         if isinstance(error, TrainingStopped):
-            print_error(f"harness: {visible(str(error))}")
+            print_error(str(error))
         code, told = stopped()
-        print_error(f"harness: {told}")
+        print_error(told)
     except (HarnessError, UsageError) as error:
         message = str(error) if isinstance(error, HarnessError) else _usage(error.format_message())  # type: ignore[attr-defined]
-        print_error(f"harness: {visible(' '.join(without_secrets_in(message).split()))}")
+        print_error(" ".join(without_secrets_in(message).split()))
         code = 2
     except OSError as error:
         line = system_error_line(error)
@@ -167,7 +170,7 @@ def main() -> None:
             raise
         with contextlib.suppress(OSError):
             end_output()
-        print_error(f"harness: {visible(line)}")
+        print_error(line)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED  # newer typer returns this code itself
@@ -175,5 +178,5 @@ def main() -> None:
         told = "stopped; what was done is kept: run the same command to go on from there"
         if interrupted_by_signal():
             code, told = stopped()
-        print_error(f"harness: {told}")
+        print_error(told)
     sys.exit(code if isinstance(code, int) else 0)

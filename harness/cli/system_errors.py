@@ -9,7 +9,7 @@ import os
 import re
 import sys
 
-from harness.errors import visible
+from harness.errors import brief, visible, without_middle
 
 PLACE = "give a place that can be written, by --out, --runs-dir, --data-dir, or --db"
 AGAIN = "then run the same command again: what was done is kept"
@@ -28,7 +28,6 @@ REMEDIES = {
 }
 _OF_A_FILE = {errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP}  # for something else than a file a bug's question
 _WITHOUT_A_FILE = REMEDIES.keys() - _OF_A_FILE
-_LONGEST_PATH, _EDGE = 1024, 40  # characters
 
 
 def system_error_line(error: OSError) -> str | None:
@@ -37,13 +36,10 @@ def system_error_line(error: OSError) -> str | None:
         return None
     named = isinstance(error.filename, (str, bytes, os.PathLike))
     # harness names each file that it writes, so what has no name is most likely the output
-    what = _cut(visible(os.fsdecode(error.filename))) if named else "standard output, or a file without a name,"
+    what = (
+        without_middle(visible(os.fsdecode(error.filename))) if named else "standard output, or a file without a name,"
+    )
     return f"{what} cannot be read or written: {error.strerror}; {REMEDIES[error.errno]}"
-
-
-def _cut(path: str) -> str:
-    """A path, without the middle of a very long one."""
-    return path if len(path) <= _LONGEST_PATH else f"{path[:_EDGE]}…{path[-_EDGE:]}"
 
 
 def keep_every_text() -> None:
@@ -80,10 +76,10 @@ def end_output() -> None:
         raise
 
 
-def print_error(line: str) -> None:
-    """Print a line on standard error, if that can be written."""
+def print_error(message: str) -> None:
+    """Print why a command ends, in one line on standard error, if that can be written; long values are cut."""
     with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(brief(visible(f"harness: {message}")), file=sys.stderr, flush=True)
 
 
 def _give_up_output() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from tests.cli.bad_input.given import RUN
@@ -32,6 +34,7 @@ NAMES = {  # command -> what must be in the line
     "evaluate 99": ["there is no run 99"],
     "list": ["KIND"],
     "run": ["METHOD"],
+    "runs --state dead": ["--state", "'dead' is not one of 'queued', 'running', 'done'"],
 }
 
 VALUES = {
@@ -96,6 +99,28 @@ FIELDS = {
 def test_an_unknown_name(refusal: Refused, command: str, parts: list[str]) -> None:
     line = refusal(command)
     assert [part for part in parts if part not in line] == []
+
+
+LONG = [  # commands that echo X
+    *("runs --state X", "runs --sort X", "runs --since X", "runs --limit X", "X", "runs --X", "list X", "show X"),
+    *("leaderboard --dataset X", "leaderboard --db X", "leaderboard --columns X", "evaluate X.pt --dataset digits"),
+    *("run X --dataset digits", "run sat --dataset X", "run sat --dataset digits --arch X", f"{RUN} --set X=1"),
+    *(f"{RUN} --set width=X", f"{RUN} --track X", f"{RUN} --plugin X.py", f"{RUN} --protocol X", f"{RUN} --attacks X"),
+    *(f"{RUN} --device X", "show 1 --as X", "compare X Y", "tag 1 --add X", "export hub 1 --licence X"),
+]
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, "x y " * 1250, "x/" * 2500], ids=["word", "words", "path"])
+@pytest.mark.parametrize("command", LONG)
+def test_a_long_value_is_not_echoed_whole(refusal: Refused, command: str, value: str) -> None:
+    line = refusal(command.replace("X", shlex.quote(value)))
+    assert len(line) < 1500
+    assert "xxxx" * 30 not in line
+
+
+def test_no_word_of_a_library_begins_a_rule(refusal: Refused) -> None:
+    for command in ("runs --state dead", "leaderboard --format xml", "show 1 --as x", "runs --limit x"):
+        assert "Value error" not in refusal(command)
 
 
 @pytest.mark.parametrize(("options", "parts"), VALUES.items(), ids=VALUES)
