@@ -199,7 +199,7 @@ def _without_figures(store: Store, board: Board, groups: Sequence[Attempts]) -> 
     training = {p.training_sha256 for p in store.protocols() if p.fingerprint == board.fingerprint}
     found = []
     for group in groups:
-        runs = (*group.failed, *group.running)
+        runs = (*group.failed, *group.open)
         if not group.done and runs[0].dataset.fingerprint == fingerprint and runs[0].training_sha256 in training:
             named = {"label": group.label, "network": runs[0].network, "text": group.text}
             found.append(named | {"runs": [run.id for run in runs]})

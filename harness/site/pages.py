@@ -45,7 +45,7 @@ def make_site(store: Store, *, database: str, made: str, live: bool = False) -> 
             page that is not live asks for nothing.
     """
     everything = boards(store)
-    tabs = board_tabs(store, everything, attempts(store.runs()))
+    tabs = board_tabs(store, everything, attempts(store.runs(), store.states(store.runs())))
     data = {
         "boards": _board_data(tabs),
         "comparisons": comparison_documents(store, everything),

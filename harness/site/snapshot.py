@@ -9,7 +9,9 @@ from sqlalchemy import Engine
 
 from harness.leaderboard.contestants import newest
 from harness.reference import ReportedFigure
+from harness.store.listing import ListedRun
 from harness.store.records import Curve, ModelRecord, ProtocolRecord, RunRecord
+from harness.store.run_state import RunState
 from harness.store.store import Store
 from harness.store.verdicts import VerdictsById
 
@@ -27,6 +29,7 @@ class Snapshot(Store):
         self._verdicts: dict[int, bytes] = {}
         self._margins: dict[int, list[float] | None] = {}
         self._curves: dict[int, list[Curve]] = {}
+        self._states: dict[int, RunState] = {}
 
     def runs(self) -> list[RunRecord]:
         return self._runs
@@ -57,6 +60,12 @@ class Snapshot(Store):
         if unread := [number for number in wanted if number not in self._curves]:
             self._curves |= super().curves_of(unread)
         return {number: self._curves[number] for number in wanted}
+
+    def states(self, runs: Iterable[RunRecord | ListedRun]) -> dict[int, RunState]:
+        wanted = list(runs)
+        if unread := [run for run in wanted if run.id not in self._states]:
+            self._states |= super().states(unread)
+        return {run.id: self._states[run.id] for run in wanted}
 
     def margins(self, evaluation_id: int) -> list[float] | None:
         if evaluation_id not in self._margins:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from harness.site.pages import Files, make_site
 from harness.site.snapshot import Snapshot
@@ -76,3 +80,9 @@ class Parsed(HTMLParser):
     def named(self, name: str) -> list[Element]:
         """Every element of a name, in order."""
         return [element for element in self.elements if element.name == name]
+
+
+def unpacked(script: bytes) -> Any:
+    """The document that a script of ``data/`` hands to the page."""
+    text = script.decode().split('"]="')[1].removesuffix('";\n')
+    return json.loads(gzip.decompress(base64.b85decode(text)))

@@ -20,7 +20,9 @@ FAILED = {"status": "failed", "failure": "the loss is not finite"}
 
 def board(store: Store) -> dict[str, Any]:
     """The first board as the page shows it."""
-    found: dict[str, Any] = board_tabs(store, boards(store), attempts(store.runs()))[0]["boards"][0]
+    found: dict[str, Any] = board_tabs(store, boards(store), attempts(store.runs(), store.states(store.runs())))[0][
+        "boards"
+    ][0]
     return found
 
 
@@ -82,4 +84,4 @@ def test_an_axis_holds_what_is_drawn_on_it() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_runs_without_a_figure_make_no_board(count: int) -> None:
     store = Held([run(n, **FAILED) for n in range(1, count + 1)])
-    assert board_tabs(store, boards(store), attempts(store.runs())) == []
+    assert board_tabs(store, boards(store), attempts(store.runs(), store.states(store.runs()))) == []
