@@ -6,7 +6,10 @@ import difflib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 LONGEST_NAME = 40  # characters of a name in a message
 LONGEST_PATH = 1024  # characters of a path in a message: who looks for the file needs all of it
@@ -152,6 +155,23 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def legible(name: str) -> str:
+    r"""A name of a store as tables and keys show it: as ``visible`` does, and so that no two names become one.
+
+    A name may have the four characters ``\x1b``, and another name that one character; two names may differ in Unicode's
+    form alone. So a backslash is doubled, and in a name that is not in the form NFC the accents are escapes.
+    """
+    text = name.replace("\\", "\\\\")
+    shown = visible(text)
+    return shown if unicodedata.is_normalized("NFC", shown) else visible("".join(map(_apart, text)))
+
+
+def _apart(character: str) -> str:
+    """A character of a name that is not in the form NFC: an escape if the form would join or replace it."""
+    joins = unicodedata.category(character).startswith("M") or "\u1100" <= character <= "\u11ff"  # Hangul's letters
+    return _escape(character) if joins or normal(character) != character else character
+
+
 def visible_lines(text: str) -> str:
     """The text with its lines; all other control and invisible characters become escapes."""
     return "\n".join(map(visible, text.split("\n")))
@@ -192,6 +212,24 @@ def class_name(names: Sequence[str], number: int) -> str:
 def normal(name: str) -> str:
     """A name in Unicode's form NFC, so that names that systems encode with different bytes compare equal."""
     return unicodedata.normalize("NFC", name)
+
+
+def of_name(name: str, items: Iterable[Item], name_of: Callable[[Item], str]) -> list[Item]:
+    """The items that a name means: as tables show it, else as it is stored, else in any of Unicode's forms.
+
+    Raises:
+        HarnessError: it means items whose names differ in Unicode's form.
+    """
+    items = list(items)
+    found = (
+        [item for item in items if legible(name_of(item)) == name]
+        or [item for item in items if name_of(item) == name]
+        or [item for item in items if normal(name_of(item)) == normal(name)]
+    )
+    names = sorted({legible(name_of(item)) for item in found})
+    if len(names) > 1:
+        raise HarnessError(f"{quoted(name)} has several spellings in Unicode: write one of {', '.join(names)}")
+    return found
 
 
 def one_line(error: BaseException) -> str:

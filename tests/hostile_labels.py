@@ -38,6 +38,10 @@ LABELS = [
     *("'; DROP TABLE runs; --", '\'"""\nforged', "x/" * 150, "--help"),
 ]
 PLAIN = ["Größe", "猫と犬", "🙂", "été", "плюс", "a-b_c+d e.f", "100%", "naïve (2)", "❤\ufe0f", "1\ufe0f\u20e3"]
+TWINS = [  # names that differ, and look alike after control characters are escapes, or by Unicode's form
+    *(("caf\u00e9", "cafe\u0301"), ("\u212bngstr\u00f6m", "\u00c5ngstr\u00f6m"), ("\uac00", "\u1100\u1161")),
+    *(("\x1b[31mred", "\\x1b[31mred"), ("a\nforged", "a\\nforged"), ("\u202egnp", "\\u202egnp")),
+]
 L = "LABEL"  # stands for each of them
 APART = 100  # run 101 and model 101 have label 1, run 102 failed because of it, run 201 and model 201 have label 2, ...
 

@@ -32,8 +32,10 @@ def chosen(rows: Rows, columns: Iterable[TableColumn], filters: Mapping[str, obj
             raise HarnessError(f"{name}={wanted!r} is refused: give one value of the column, or a list of such values")
         _refuse_unknown_values(rows, name, _several(wanted))
     for name, wanted in renamed(filters).items():
-        values = set(map(_comparable, _several(wanted)))
-        rows = [row for row in rows if not values.isdisjoint(map(_comparable, _names(row, name)))]
+        there = {value for row in rows for value in _names(row, name)}
+        exact = {value for value in _several(wanted) if value in there}
+        forms = {_comparable(value) for value in _several(wanted) if value not in there}  # of Unicode
+        rows = [row for row in rows if _has(_names(row, name), exact, forms)]
     return rows
 
 
@@ -50,6 +52,11 @@ def _several(wanted: object) -> list[object]:
 def _names(row: Mapping[str, Any], column: str) -> tuple[Any, ...]:
     """The value of a row, and the other names for it."""
     return (row[column], *row.get(NAMES, {}).get(column, ()))
+
+
+def _has(names: Sequence[Any], exact: Collection[object], forms: Collection[object]) -> bool:
+    """Whether a row is meant: by the name as it is stored, else by the name in another of Unicode's forms."""
+    return any(name in exact or _comparable(name) in forms for name in names)
 
 
 def _comparable(value: object) -> object:

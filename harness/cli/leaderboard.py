@@ -182,10 +182,9 @@ def _page(boards: Sequence[Board], form: Format, look: Look, files: Sequence[Pat
 
 def _column(name: str) -> str:
     """A column as it is named in data; its title is understood, too."""
-    from harness.leaderboard.columns import TITLES
+    from harness.leaderboard.columns import WORST_CASE, title_of
 
-    names = {title: column for column, title in TITLES.items()}
-    return names.get(name.replace("-", " "), name)
+    return WORST_CASE if name.replace("-", " ") == title_of(WORST_CASE) else name
 
 
 def _text(boards: Sequence[Board], form: Format, look: Look, files: Sequence[Path], *, everything: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, UnknownName, normal
+from harness.errors import HarnessError, UnknownName, of_name
 
 if TYPE_CHECKING:
     from harness.store.store import Store
@@ -35,7 +35,7 @@ def meaning_of(word: str, store: Store, plugins: Sequence[Path], wanted: str | N
     if wanted not in (None, *KINDS):
         raise UnknownName("kind", str(wanted), KINDS)
     known = known_words(store, plugins)
-    found = [kind for kind in KINDS if any(normal(word) == normal(name) for name in known[kind])]
+    found = [kind for kind in KINDS if of_name(word, known[kind], str)]
     if word.isdecimal() and "model" not in found:
         found = ["run"]  # the store says whether there is such a run
     if not found and len(word) >= FEWEST and any(p.fingerprint.startswith(word) for p in store.protocols()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli import completion
 from harness.cli.options import of_rows
-from harness.errors import HarnessError, UnknownName, normal
+from harness.errors import HarnessError, UnknownName, of_name
 
 if TYPE_CHECKING:
     from harness.store.records import ModelRecord, RunRecord
@@ -38,7 +38,7 @@ def owners_of(store: Store, names: Sequence[str], dataset: str | None) -> list[R
 
 def named_model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> ModelRecord | None:
     """The model of that name; None for a number that is no model's name."""
-    found = [model for model in models if normal(model.name) == normal(name)]
+    found = of_name(name, models, lambda model: model.name)
     if not found and not name.isdecimal():
         raise UnknownName("run or model", name, {model.name for model in models})
     if not found and dataset is not None:

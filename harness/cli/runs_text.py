@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import print_line
-from harness.errors import did_you_mean, near_misses, visible
+from harness.errors import did_you_mean, legible, near_misses, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,17 +34,19 @@ def print_runs(chosen: Documents, everything: Documents, wanted: Mapping[str, An
 def _parts(chosen: Documents) -> Iterator[RenderableType]:
     from rich.text import Text
 
+    from harness.leaderboard.columns import title_of
+
     attacks = list(dict.fromkeys(str(d["figure"]["attack"]) for d in chosen if d["figure"]))
     for kind in ("run", "model"):
         if rows := [document for document in chosen if kind in document]:
             yield _table(rows, attacks)
     if attacks:
-        head = visible(attacks[0]) if len(attacks) == 1 else "figure"
+        head = title_of(attacks[0]) if len(attacks) == 1 else "figure"
         yield Text(f"{head}: % of test images classified rightly, the median over attack seeds;")
         yield Text("  under the last attack of the protocol" + (IMAGES if any(map(_images, chosen)) else ""))
     for document in chosen:
         if document["note"]:
-            name = f"run {document['run']}" if "run" in document else document["model"]
+            name = f"run {document['run']}" if "run" in document else legible(document["model"])
             yield Text(visible(f"{name}: {document['note']}"))
 
 
@@ -53,7 +55,9 @@ def _table(rows: Documents, attacks: Sequence[str]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    head = visible(attacks[0]) if len(attacks) == 1 else "figure"
+    from harness.leaderboard.columns import title_of
+
+    head = title_of(attacks[0]) if len(attacks) == 1 else "figure"
     cells = [_cells(row, head) for row in rows]
     shown = [name for name in cells[0] if any(row[name] for row in cells)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -73,19 +77,17 @@ def _cells(document: Mapping[str, Any], head: str) -> dict[str, str]:
     figure = document["figure"]
     shown = "" if figure is None else f"{figure['median']:.2f}"
     last = {
-        head: f"{shown} {figure['attack']}" if head == "figure" and figure else shown,
+        head: f"{shown} {legible(figure['attack'])}" if head == "figure" and figure else shown,
         "images": _images(document),
         "date": document["created_utc"][:10],
         "tags": " ".join(document["tags"]),
     }
     if "model" in document:
-        return {**{name: document[name] for name in ("model", "network", "dataset")}, **last}
+        return {**{name: legible(document[name]) for name in ("model", "network", "dataset")}, **last}
     state = document["status"] if document["status"] == "done" else f"{document['status']} {document['epochs']}"
     return {
         "run": str(document["run"]),
-        "method": document["method"],
-        "network": document["network"],
-        "dataset": document["dataset"],
+        **{name: legible(document[name]) for name in ("method", "network", "dataset")},
         "seed": str(document["train_seed"]),
         "try": str(document["attempt"]) if document["attempt"] > 1 else "",
         "state": state,

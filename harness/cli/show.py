@@ -15,7 +15,7 @@ from harness.cli.grouped import grouped
 from harness.cli.meanings import KINDS, PLUGINS_OF, meaning_of
 from harness.cli.options import AS_JSON, DB, PLUGINS, argument, option
 from harness.cli.owners import ON, owner_of
-from harness.errors import normal
+from harness.errors import normal, of_name
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -104,7 +104,7 @@ def _show_row(store: Store, label: str, as_json: bool) -> None:
     from harness.leaderboard.ranking import boards
     from harness.leaderboard.render_json import row_documents
 
-    runs = {n.number for n in contestants(newest(store.runs())) if normal(n.label) == normal(label)}
+    runs = {n.number for n in of_name(label, contestants(newest(store.runs())), lambda network: network.label)}
     numbers = sorted(number for number in runs if number is not None)
     chosen = boards(store, Selection(runs=frozenset(numbers)))
     if as_json:

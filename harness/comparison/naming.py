@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 
-from harness.errors import HarnessError, UnknownName, normal
+from harness.errors import HarnessError, UnknownName, of_name
 from harness.leaderboard.contestants import Contestant, contestants, newest
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
@@ -76,7 +76,7 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
             raise HarnessError(f"run {run.id} has no complete evaluation; see `harness show {run.id}`")
     else:
         everything = _measured(newest(store.runs()), store.models())
-        known = [n for n in everything if normal(n.label) == normal(name)] or _of_one_code(name, everything)
+        known = of_name(name, everything, lambda network: network.label) or _of_one_code(name, everything)
         if not known:
             raise UnknownName("row", name, {network.label for network in everything})
     groups: dict[tuple[str, str, str | None], list[Contestant]] = {}
@@ -99,7 +99,7 @@ def _measured(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> 
 
 def _of_one_code(name: str, networks: Iterable[Contestant]) -> list[Contestant]:
     """The networks that a label written without its code means; an error where they have different codes."""
-    known = [network for network in networks if normal(network.short_label) == normal(name)]
+    known = of_name(name, networks, lambda network: network.short_label)
     labels = dict.fromkeys(network.label for network in known)
     if len(labels) > 1:
         raise HarnessError(f"{name} was run with {len(labels)} different codes; write one of {', '.join(labels)}")

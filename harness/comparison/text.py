@@ -12,9 +12,9 @@ from rich.text import Text
 
 from harness.comparison.comparison import Comparison, Family, NetworkComparison
 from harness.comparison.vulnerable import Vulnerable
-from harness.errors import visible
+from harness.errors import legible, visible
 from harness.leaderboard.cells import interval_text
-from harness.leaderboard.columns import TITLES
+from harness.leaderboard.columns import title_of
 from harness.leaderboard.pairs import RULE
 from harness.statistics.paired import ALPHA
 
@@ -23,10 +23,10 @@ MOST_PAIRS = 200  # of a board, that are printed; 20 rows have 190
 
 def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     """Two entrants: over training seeds, network by network, attack seed by attack seed, class by class."""
-    first, second, column = comparison.first.name, comparison.second.name, comparison.column
+    first, second, column = legible(comparison.first.name), legible(comparison.second.name), comparison.column
     dataset = comparison.networks[0].first.dataset
     yield _bold(
-        f"{first} and {second}, {TITLES.get(column.name, column.name)}: {dataset.name} [{dataset.fingerprint[:8]}],"
+        f"{first} and {second}, {title_of(column.name)}: {legible(dataset.name)} [{dataset.fingerprint[:8]}],"
         f" {column.images.described(dataset.test_examples)}, {_places(comparison.networks[0])}"
     )
     yield _text(f"A is {first}, B is {second}; a difference is A minus B, in points.")
@@ -52,7 +52,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
 def _places(pair: NetworkComparison) -> str:
     """Both networks and both checkpoints; where the two sides agree, named once."""
     sides = (pair.first, pair.second)
-    words = ([n.arch_label for n in sides], [n.checkpoint.name for n in sides])
+    words = ([legible(n.arch_label) for n in sides], [legible(n.checkpoint.name) for n in sides])
     return ", ".join(" and ".join(dict.fromkeys(both)) for both in words)
 
 
@@ -88,7 +88,7 @@ def _classes(comparison: Comparison) -> Table:
     table = _table("class", "images", *(f"train seeds {_train_seeds(n)}" for n in comparison.networks))
     for name, tested in held[0].items():
         differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
-        _add(table, visible(name), str(tested.table.examples), *differences)
+        _add(table, legible(name), str(tested.table.examples), *differences)
     return table
 
 
@@ -96,9 +96,10 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
     """All pairs of rows, board by board."""
     for family in families:
         count = len(family.pairs)
-        yield _bold(f"{family.board.heading}: {TITLES.get(family.column.name, family.column.name)}, {count} pairs")
+        yield _bold(f"{family.board.heading}: {title_of(family.column.name)}, {count} pairs")
         table = _table("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "significant")
-        for (first, second), decision in itertools.islice(family.pairs.items(), MOST_PAIRS):
+        for names, decision in itertools.islice(family.pairs.items(), MOST_PAIRS):
+            first, second = map(legible, names)
             if decision is None:
                 _add(table, first, second, "-", "-", "-", "-", "-", "not compared")
                 continue

@@ -15,7 +15,8 @@ from harness.files import why_no_file
 
 PARTS = ("train", "test")
 AUTO = "auto"
-_CONTROLS = ("Cc", "Zl", "Zp")  # Unicode's categories
+_CONTROLS = ("Cc", "Zl", "Zp", "Cf")  # Unicode's categories; of the last, words of some languages need the joiners
+_JOINERS = "\u200c\u200d"
 _NUMBER = re.compile(r"-?[0-9]+")
 
 Listing = Mapping[str, Sequence[Path]]
@@ -169,10 +170,10 @@ def _list_part(root: Path, part: str) -> Listing:
 
 def _refuse_controls(folder: Path) -> None:
     """A name of one line is what tables, and files with one class a line, can hold."""
-    if any(unicodedata.category(character) in _CONTROLS for character in folder.name):
+    if any(unicodedata.category(character) in _CONTROLS for character in folder.name if character not in _JOINERS):
         raise DataError(
-            f"the folder {quoted(folder.name)} in {visible(str(folder.parent))} is refused: a control character or a"
-            " line break is in its name; rename it"
+            f"the folder {quoted(folder.name)} in {visible(str(folder.parent))} is refused: a control character, a line"
+            " break, or an invisible character is in its name; rename it"
         )
 
 

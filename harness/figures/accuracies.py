@@ -10,7 +10,7 @@ from harness.errors import visible
 from harness.figures.marks import Marks, Value, number
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import MADE_ELSEWHERE, full_name, range_text
-from harness.leaderboard.columns import TITLES, WORST_CASE
+from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.legend import ELSEWHERE
 from harness.statistics.figures import t_interval, wilson
 from harness.store.verdicts import VerdictsById
@@ -82,7 +82,7 @@ def covered(board: Board, row: Row, column: str) -> dict[str, Value]:
 
 def uneven_text(marks: Marks) -> str:
     """A phrase that says where worst cases cannot be compared, since some are of more evaluations; else empty."""
-    held = marks.where(attack=TITLES[WORST_CASE])
+    held = marks.where(attack=title_of(WORST_CASE))
     counts = [int(number(row, name)) for row in held for name in ("evaluations", "evaluations_most")]
     if len(set(counts)) < 2:
         return ""

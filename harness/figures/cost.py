@@ -17,7 +17,7 @@ from harness.figures.scatter import Spot, draw_spots
 from harness.figures.style import COLUMN
 from harness.leaderboard.board import Row
 from harness.leaderboard.cells import full_name
-from harness.leaderboard.columns import TITLES
+from harness.leaderboard.columns import title_of
 from harness.runtime.provenance import every_place
 from harness.store.records import RunRecord
 
@@ -54,12 +54,12 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         found = accuracy(board, row, column)
         if found is None:
             raise HarnessError(
-                f"{full_name(board, row)}: no accuracy under {TITLES.get(column, column)}; `harness evaluate"
+                f"{full_name(board, row)}: no accuracy under {title_of(column)}; `harness evaluate"
                 f" {row.runs[0]}` attacks it; or name the other rows with --method"
             )
         costs = [_cost(material, runs[number], row) for number in numbers]
         ends = {"cost_low": min(costs), "cost_high": max(costs)}
-        own = {**about(board), **row_names(board, row), "attack": TITLES.get(column, column), "unit": material.cost}
+        own = {**about(board), **row_names(board, row), "attack": title_of(column), "unit": material.cost}
         yield {**own, "cost": statistics.fmean(costs), **ends, **found.columns(), **covered(board, row, column)}
 
 

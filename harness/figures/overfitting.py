@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from harness.errors import HarnessError, SettingError, listed, visible
+from harness.errors import HarnessError, SettingError, legible, listed
 from harness.figures.accuracies import (
     TEST_IMAGES,
     TRAINING_SEEDS,
@@ -24,7 +24,7 @@ from harness.figures.recorded_epochs import RECORDED, draw_recorded, recorded_ac
 from harness.figures.style import COLUMN, INK, QUIET, SMALL, TEXT, look_of
 from harness.identity import canonical_json
 from harness.leaderboard.board import Board, Row
-from harness.leaderboard.columns import TITLES, Column, Shared
+from harness.leaderboard.columns import Column, Shared, title_of
 from harness.leaderboard.contestants import Contestant, Trained
 from harness.leaderboard.pairs import network_pairs
 from harness.leaderboard.ranking import read_verdicts
@@ -57,7 +57,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     for pair in pairs:
         shared = [column.in_common(*both) for both in pair.networks]
         sides = [[column.figure([e[side] for e in of_both], verdicts) for of_both in shared] for side in (0, 1)]
-        own: dict[str, Value] = {**about(board), **pair.name, "attack": TITLES.get(column.name, column.name)}
+        own: dict[str, Value] = {**about(board), **pair.name, "attack": title_of(column.name)}
         for mark, percents, network in zip((EARLY, LAST), sides, pair.networks[0], strict=True):
             epoch = {"mark": mark, "part": "test", "epoch": network.checkpoint.epoch}
             yield {**own, **epoch, **accuracy_of(percents, column.examples).columns()}
@@ -119,7 +119,7 @@ def _key(row: Row) -> str:
 
 def _without_checkpoint(board: Board, row: Row) -> str:
     networks = {other.arch_label for other in board.rows}
-    return visible(row.label) + (f" ({visible(row.arch_label)})" if len(networks) > 1 else "")
+    return legible(row.label) + (f" ({legible(row.arch_label)})" if len(networks) > 1 else "")
 
 
 def _change(

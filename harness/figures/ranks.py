@@ -13,7 +13,7 @@ from harness.figures.plot import Canvas, Plot
 from harness.figures.style import COLUMN, TEXT, look_of
 from harness.leaderboard.board import Board
 from harness.leaderboard.cells import full_name
-from harness.leaderboard.columns import TITLES, Column
+from harness.leaderboard.columns import Column, title_of
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.ranking import read_verdicts
 from harness.statistics.paired import robust_under_every
@@ -37,7 +37,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     intervals = rank_intervals(held, board.fingerprint, column.name)
     count = len(networks[0])
     common: dict[str, Value] = {
-        "attack": TITLES.get(column.name, column.name),
+        "attack": title_of(column.name),
         "rows": len(rows),
         "networks": count,
         "evaluations": sum(len(of_attack) for of_attack in seeds.values()),  # of each network: attacks and their seeds
@@ -63,7 +63,7 @@ def _networks(board: Board, column: Column) -> list[list[Contestant]]:
     lacking = [full_name(board, row) for row, networks in zip(rows, held, strict=True) if not networks]
     if lacking:
         raise HarnessError(
-            f"{listed(lacking)}: no accuracy under {TITLES.get(column.name, column.name)}; `harness run` and `harness"
+            f"{listed(lacking)}: no accuracy under {title_of(column.name)}; `harness run` and `harness"
             " evaluate` attack them; or choose another --attack"
         )
     if len(rows) < FEWEST_ROWS:

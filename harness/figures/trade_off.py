@@ -13,7 +13,7 @@ from harness.figures.plot import Canvas, Plot
 from harness.figures.scatter import Spot, draw_spots
 from harness.figures.style import COLUMN
 from harness.leaderboard.cells import full_name
-from harness.leaderboard.columns import TITLES
+from harness.leaderboard.columns import title_of
 
 
 def _data(material: Material) -> Marks:
@@ -35,7 +35,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
                 f"{full_name(board, row)} has no accuracy under {NATURAL if across is None else robust}: harness run"
                 " or harness evaluate attacks it; or name the other rows with --method"
             )
-        own = {**about(board), **row_names(board, row), "attack": TITLES.get(robust, robust)}
+        own = {**about(board), **row_names(board, row), "attack": title_of(robust)}
         yield {**own, **across.columns("natural_"), **up.columns("robust_"), **covered(board, row, robust)}
 
 

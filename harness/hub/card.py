@@ -13,7 +13,7 @@ from harness.hub.markup import cells_table, code_span, fenced, settings_span
 from harness.hub.names import LOADER, MAIN, SETTINGS, WEIGHTS
 from harness.leaderboard.board import Board
 from harness.leaderboard.cells import interval_text
-from harness.leaderboard.columns import TITLES
+from harness.leaderboard.columns import title_of
 from harness.plugin.ball import radius_text
 from harness.runtime.provenance import every_place
 from harness.statistics.figures import plus_minus
@@ -107,7 +107,7 @@ def _unmeasured(board: Board | None) -> Iterator[str]:
 def _figures(figures: Sequence[CardFigure]) -> str:
     rows = [
         [
-            code_span(TITLES.get(figure.column, figure.column)),
+            code_span(title_of(figure.column)),
             plus_minus(figure.figure.median, figure.figure.std),
             interval_text(figure.interval),
             " ".join(f"{code_span(name)} {n}" for name, n in figure.seeds.items())

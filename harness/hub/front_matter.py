@@ -13,7 +13,7 @@ from harness.errors import visible
 from harness.hub.extra import import_huggingface_hub
 from harness.hub.facts import CardFacts, CardFigure
 from harness.hub.names import HUB_DATASETS
-from harness.leaderboard.columns import TITLES
+from harness.leaderboard.columns import title_of
 
 _TASK = "image-classification"
 _TAG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -66,7 +66,7 @@ def _metric(figure: CardFigure, total: int) -> dict[str, Any]:
         total: the data set's number of test images.
     """
     board = figure.board
-    attack = visible(TITLES.get(figure.column, figure.column))
+    attack = title_of(figure.column)
     seeds = ", ".join(f"{visible(name)} {n}" for name, n in figure.seeds.items())
     under = f"protocol {visible(board.protocol)} [{board.fingerprint[:8]}]" if board is not None else "no protocol"
     arguments = {

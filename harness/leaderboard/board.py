@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from harness.errors import SettingError, visible
+from harness.errors import SettingError, legible
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
 from harness.leaderboard.flags import Flag
@@ -127,7 +127,7 @@ class Board:
     def differs(self) -> tuple[bool, bool]:
         """Whether the rows that were ranked differ in their network, and in their checkpoint, as tables name these."""
         networks, checkpoints = {row.arch_label for row in self.ranked}, {row.checkpoint for row in self.ranked}
-        return len(set(map(visible, networks))) > 1, len(set(map(visible, checkpoints))) > 1
+        return len(set(map(legible, networks))) > 1, len(set(map(legible, checkpoints))) > 1
 
     @property
     def examples(self) -> int | None:
@@ -147,11 +147,12 @@ class Board:
     @property
     def heading(self) -> str:
         """What the rows have in common, in one line."""
+        dataset, protocol = legible(self.dataset), legible(self.protocol)
         if self.source == REPORTED:
-            return f"{self.dataset}, reported by {self.protocol} (not measured here)"
+            return f"{dataset}, reported by {protocol} (not measured here)"
         images = self.images.described(self.total or self.images.count) if self.images is not None else ""
         which = f", data set [{(self.dataset_fingerprint or '')[:8]}]" if self.namesake else ""
-        return f"{self.dataset}, measured, protocol {self.protocol} [{self.fingerprint[:8]}], {images}{which}"
+        return f"{dataset}, measured, protocol {protocol} [{self.fingerprint[:8]}], {images}{which}"
 
 
 @dataclass(frozen=True, kw_only=True)

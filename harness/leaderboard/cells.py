@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
-from harness.errors import visible
+from harness.errors import legible
 from harness.leaderboard.board import Board, Row
-from harness.leaderboard.columns import TITLES, WORST_CASE
+from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.plugin.ball import LINF, radius_text
 from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
 
@@ -31,7 +31,7 @@ def heading(board: Board) -> str:
     """What the rows have in common, among what they rank if not among all rows, and whether the figures are means."""
     seeds = training_seeds([board])
     means = f": {MEAN} over {seeds} training seeds" if seeds else ""
-    return "; ".join([visible(board.heading) + _ball(board) + means, *_contest(board)])
+    return "; ".join([board.heading + _ball(board) + means, *_contest(board)])
 
 
 def _ball(board: Board) -> str:
@@ -45,7 +45,7 @@ def _ball(board: Board) -> str:
 def _contest(board: Board) -> Iterator[str]:
     """Among what the rows rank, and how many are hidden; nothing where all rows of the board are shown."""
     rows = len(board.ranked)
-    among = " and ".join(f"{name} {visible(value)}" for name, value in board.within)
+    among = " and ".join(f"{name} {legible(value)}" for name, value in board.within)
     if board.shown is not None and board.shown < rows:
         yield f"{board.shown} of {rows} rows are shown, ranked among all {rows}" + (f" of {among}" if among else "")
     elif among:
@@ -92,7 +92,7 @@ def _lines(board: Board, over: Callable[[Row], str], text: Callable[[Figure], st
     """A line for each row, with the texts of its figures that are not empty; no line where all are."""
     lines = []
     for row in board.rows:
-        texts = {visible(TITLES.get(name, name)): text(figure) for name, figure in row.metrics.items() if figure}
+        texts = {title_of(name): text(figure) for name, figure in row.metrics.items() if figure}
         joined = ", ".join(f"{title} {said}" for title, said in texts.items() if said)
         lines += [f"{full_name(board, row)} over {over(row)}: {joined}"] if joined else []
     return lines
@@ -129,12 +129,12 @@ def _flags(board: Board) -> list[str]:
 
 def name_text(row: Row) -> str:
     """The row's label, marked if the model is from elsewhere."""
-    return visible(row.label) if row.trained_here else f"{visible(row.label)} {MADE_ELSEWHERE}"
+    return legible(row.label) if row.trained_here else f"{legible(row.label)} {MADE_ELSEWHERE}"
 
 
 def full_name(board: Board, row: Row) -> str:
     """The row's name, with its network, checkpoint, and training seed where the rows of the board differ in these."""
-    own = (visible(row.arch_label), visible(row.checkpoint))
+    own = (legible(row.arch_label), legible(row.checkpoint))
     apart = [name for name, differs in zip(own, board.differs, strict=True) if differs]
     apart += [] if row.train_seed is None else [f"training seed {row.train_seed}"]
     return name_text(row) + (f" ({', '.join(apart)})" if apart else "")
@@ -158,7 +158,7 @@ def flag_lines(board: Board) -> list[str]:
 
 def titles(board: Board) -> list[str]:
     """The names of the columns that hold figures."""
-    return [visible(TITLES.get(column, column)) for column in board.filled]
+    return [title_of(column) for column in board.filled]
 
 
 def rank_text(row: Row) -> str:
@@ -180,8 +180,8 @@ def cells(board: Board, row: Row, before_interval: str | None = None) -> list[st
         rank_text(row),
         name_text(row),
         *("-" if row.train_seed is None else str(row.train_seed) for _ in _seed(board)),
-        visible(row.arch_label),
-        visible(row.checkpoint),
+        legible(row.arch_label),
+        legible(row.checkpoint),
         *figures,
         seeds_text(row),
         "-" if row.train_seeds is None else str(row.train_seeds),
@@ -205,7 +205,7 @@ def in_words(name: str, value: str, before: str) -> str:
     if value == "-":
         return ""
     phrases = {
-        TITLES[WORST_CASE]: f"worst {value}",
+        title_of(WORST_CASE): f"worst {value}",
         "n": f"n = {value} attack seeds",
         "networks": f"{value} network(s) a row",
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from harness.errors import legible
 from harness.leaderboard.contestants import Contestant
 from harness.plugin.images import Images
 from harness.statistics.paired import robust_under_every
@@ -14,10 +15,23 @@ from harness.store.standing import Evaluated
 from harness.store.verdicts import Bits, VerdictsById
 
 WORST_CASE = "worst_case"
-TITLES = {WORST_CASE: "worst case"}
+_TITLES = {WORST_CASE: "worst case"}
+_TAKEN = {  # titles of other columns, of a board and of the list of runs
+    *("rank", "method", "seed", "network", "checkpoint", "n", "networks", "flags", "source", *_TITLES.values()),
+    *("run", "model", "dataset", "try", "state", "figure", "images", "date", "tags"),
+}
 
 Shared = Sequence[tuple[Evaluated, Evaluated]]
 """Evaluations of two networks, paired: both of a pair have the same attack and the same attack seed."""
+
+
+def title_of(column: str) -> str:
+    """The title of a column that holds figures, unlike every other title: an attack may be called ``n``, too."""
+    title = _TITLES.get(column) or legible(column)
+    bare = title
+    while bare.startswith("attack "):
+        bare = bare.removeprefix("attack ")
+    return f"attack {title}" if column not in _TITLES and bare in _TAKEN else title
 
 
 def right_under_every(verdicts: VerdictsById, evaluations: Sequence[int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.errors import listed, visible
+from harness.errors import legible, listed, visible
 from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.cells import (
     MADE_ELSEWHERE,
@@ -16,7 +16,7 @@ from harness.leaderboard.cells import (
     training_seeds,
     wilson_text,
 )
-from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.pairs import RULE
 from harness.reference import ABOUT
 
@@ -26,7 +26,7 @@ NAMED = 6  # rows named in a line, before it says how many more there are
 def answer(board: Board) -> str:
     """Which row is best in the column that ranks, with its interval, and which rows tie with it; hidden rows count."""
     column = board.ranked_by
-    where = "in the worst case" if column == WORST_CASE else f"under {visible(column)}"
+    where = "in the worst case" if column == WORST_CASE else f"under {title_of(column)}"
     ranked = [row for row in board.ranked if row.rank is not None]
     if not ranked:
         return f"No row has a figure {where} yet."
@@ -122,4 +122,4 @@ def _worst_case_seeds(rows: Sequence[Row]) -> str:
 def notes(boards: Sequence[Board]) -> list[str]:
     """Remarks on single rows, without repetitions."""
     said = [(r.label, r.network, note) for board in boards for r in board.rows for note in r.notes]
-    return [f"{visible(label)} {visible(network)}: {visible(note)}" for label, network, note in dict.fromkeys(said)]
+    return [f"{legible(label)} {legible(network)}: {visible(note)}" for label, network, note in dict.fromkeys(said)]

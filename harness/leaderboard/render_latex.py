@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.errors import visible
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import (
     TIED,
@@ -23,7 +22,7 @@ from harness.leaderboard.cells import (
     spread_lines,
     wilson_lines,
 )
-from harness.leaderboard.columns import TITLES, WORST_CASE
+from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.latex_text import latex
 from harness.leaderboard.legend import answer, legend, notes
 from harness.reference import lrat_paper
@@ -90,7 +89,7 @@ def _ranked(board: Board) -> Iterator[str]:
     rivals = () if board.by_seed else board.ranked
     for row in board.rows:
         texts = {name: latex(text) for name, text in zip(header(board), cells(board, row), strict=True)}
-        figures = {visible(TITLES.get(c, c)): _figure(row, c, rivals) for c in board.filled}
+        figures = {title_of(c): _figure(row, c, rivals) for c in board.filled}
         yield _line((texts | figures)[name] for name in shown)
     yield from (r"\bottomrule", r"\end{tabular}")
 
@@ -104,7 +103,7 @@ def _paper(board: Board, worst_case: bool) -> Iterator[str]:
     width = 1 + len(columns) * len(checkpoints)
     yield rf"\begin{{tabular}}{{l{'c' * (width - 1)}}}"
     yield r"\toprule"
-    spans = [_span(len(checkpoints), latex(lrat_paper.TITLES.get(c, TITLES.get(c, c)))) for c in columns]
+    spans = [_span(len(checkpoints), latex(lrat_paper.TITLES.get(c, title_of(c)))) for c in columns]
     yield _line(["Methods", *spans])
     for network in networks:
         yield r"\midrule"

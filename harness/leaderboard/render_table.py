@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from harness.errors import visible
 from harness.leaderboard.board import REPORTED, Board
 from harness.leaderboard.cells import (
     ALWAYS,
@@ -22,7 +21,7 @@ from harness.leaderboard.cells import (
     titles,
     wilson_lines,
 )
-from harness.leaderboard.columns import TITLES, WORST_CASE
+from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.legend import answer, flag_summary, legend, marks, notes, short_legend
 from harness.leaderboard.text_rows import GAP, Side, row_text
 
@@ -71,7 +70,7 @@ def render_table(boards: Sequence[Board], console: Console, detail: Detail | Non
 def _board(board: Board, console: Console, detail: Detail) -> Iterator[RenderableType]:
     names = header(board)[:-1]  # the source is in the heading
     if detail.brief:
-        headline = visible(TITLES.get(board.ranked_by, board.ranked_by))
+        headline = title_of(board.ranked_by)
         raised = ["flags"] if any(row.flags for row in board.rows) else []
         names = [name for name in names if name in (*_PLACE, headline, *raised)]
     rows = [dict(zip(header(board), cells(board, row), strict=True)) for row in board.rows]
@@ -102,7 +101,7 @@ def _tables(
         if _fits(texts, shown, console):
             yield from _table(board, texts, shown, console)
             return
-    worst = TITLES[WORST_CASE]
+    worst = title_of(WORST_CASE)
     attacks = [name for name in figures if name != worst] or figures
     kept = [name for name in shown if name not in _WORDS or name in ALWAYS]
     folded = _folded(tight, shown, kept)

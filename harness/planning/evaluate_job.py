@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor
 
-from harness.errors import SettingError, quoted
+from harness.errors import SettingError, quoted, visible
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.planning.overrides import assign, network_values, read_dataset
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
@@ -131,7 +131,7 @@ def _refuse_contradictions(request: EvaluateRequest) -> None:
     """Refuse options that exclude each other, and impossible names."""
     if not request.target.strip():
         raise SettingError(f"TARGET {request.target!r} is refused: name a run's number, {TARGET_KINDS}")
-    if request.name is not None and not request.name.isprintable():
+    if request.name is not None and visible(request.name) != request.name:
         raise SettingError(f"--name {quoted(request.name)} is refused: a control or invisible character is in it")
     if request.name is not None and (request.name.isdecimal() or not request.name.strip()):
         raise SettingError(f"--name {request.name!r} is refused: a number is a run's; give a name with a letter")

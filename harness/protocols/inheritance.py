@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from harness.errors import SettingError, UnknownName
+from harness.errors import SettingError, UnknownName, normal, quoted, visible
 from harness.files import resolved
 from harness.protocols.toml_file import parse_toml, read_toml
 
@@ -42,7 +42,11 @@ def documents_of(name: str) -> list[tuple[str, dict[str, Any]]]:
                 circle = " -> ".join(str(each) for each in (*files, file))
                 raise SettingError(f"protocol {found[0][0]!r} is refused: its bases make a circle, {circle}")
             files.append(file)
-            own, document = file.stem, read_toml(file, f"protocol {file.stem!r}")
+            own = normal(file.stem)  # systems encode the same name with different bytes
+            if visible(own) != own:
+                rule = "a control or invisible character is in its file's name; rename the file"
+                raise SettingError(f"protocol {quoted(own)} is refused: {rule}")
+            document = read_toml(file, f"protocol {own!r}")
         wanted = document.pop(BASE, None)
         if wanted is not None and not isinstance(wanted, str):
             raise SettingError(f"protocol {own!r}: {BASE}={wanted!r} is refused: write a protocol's name, or a file's")

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.comparison.text import p_text
-from harness.errors import visible
+from harness.errors import legible
 from harness.leaderboard import cells
 from harness.leaderboard.board import MEASURED, Board, Row
-from harness.leaderboard.columns import TITLES
+from harness.leaderboard.columns import title_of
 from harness.leaderboard.legend import legend, notes
 from harness.leaderboard.ranking import read_verdicts
 from harness.leaderboard.render_json import row_document
@@ -35,7 +35,8 @@ def board_tabs(store: Store, boards: Sequence[Board], groups: Sequence[Attempts]
     """The boards by data set and ball: each tab with its name, and its boards in the order of the ranking."""
     found: dict[str, list[Document]] = {}
     for number, board in enumerate(boards, 1):
-        found.setdefault(f"{board.dataset}, {ball_text(board)}", []).append(_board(store, board, groups, number))
+        name = f"{legible(board.dataset)}, {ball_text(board)}"
+        found.setdefault(name, []).append(_board(store, board, groups, number))
     return [{"id": f"tab-{i}", "name": name, "boards": held} for i, (name, held) in enumerate(found.items(), 1)]
 
 
@@ -44,7 +45,7 @@ def ball_text(board: Board) -> str:
     norm, epsilon = THREATS.get(board.protocol, ("", None))
     if board.scope is not None:
         norm, epsilon = board.scope.norm, board.scope.epsilon
-    return "ball not stated" if epsilon is None else f"{NORMS.get(norm, norm)} {radius_text(epsilon)}"
+    return "ball not stated" if epsilon is None else f"{NORMS.get(norm) or legible(norm)} {radius_text(epsilon)}"
 
 
 def method_address(name: str) -> str:
@@ -67,18 +68,18 @@ def _board(store: Store, board: Board, groups: Sequence[Attempts], number: int) 
         for row, text, figures in zip(board.rows, texts, dots, strict=True)
     ]
     shown = [name for name in names if name not in (*common, *cells.titles(board), "rank", "method")]
-    ranked = visible(TITLES.get(board.ranked_by, board.ranked_by))
+    ranked = title_of(board.ranked_by)
     return {
         "id": f"board-{number}",
         "source": board.source,
-        "dataset": board.dataset,
-        "protocol": board.protocol,
+        "dataset": legible(board.dataset),
+        "protocol": legible(board.protocol),
         "fingerprint": board.fingerprint,
         "title": _title(board),
         "shared": "; ".join(f"{WORDS.get(name, name)}: {text}" for name, text in common.items() if text != "-"),
         "words": [name for name in shown if name in ("network", "checkpoint")],
         "counts": [name for name in shown if name not in ("network", "checkpoint")],
-        "columns": [{"name": name, "title": visible(TITLES.get(name, name))} for name in board.columns],
+        "columns": [{"name": name, "title": title_of(name)} for name in board.columns],
         "axes": [_axis([row["figures"][place] for row in rows]) for place in range(len(board.columns))],
         "ranked_by": board.ranked_by,
         "drawn": f"{ranked}, 95 % over test images" if board.examples else ranked,
@@ -93,7 +94,7 @@ def _board(store: Store, board: Board, groups: Sequence[Attempts], number: int) 
 
 def _title(board: Board) -> str:
     """The board's heading without what the tab and the badge say already."""
-    said = f"{board.dataset}, {board.source}"
+    said = f"{legible(board.dataset)}, {board.source}"
     title = cells.heading(board).removeprefix(f"{said}, ").removeprefix(f"{said} by ")
     return title.replace(" (not measured here)", "")
 
@@ -101,7 +102,7 @@ def _title(board: Board) -> str:
 def _row(board: Board, row: Row, text: dict[str, str], dots: list[list[float]], group: Attempts | None) -> Document:
     document = row_document(board, row)
     figures = [
-        _figure(text.get(visible(TITLES.get(name, name)), "-"), document["metrics"].get(name), of_networks)
+        _figure(text.get(title_of(name), "-"), document["metrics"].get(name), of_networks)
         for name, of_networks in zip(board.columns, dots, strict=True)
     ]
     why = cells.flag_lines(replace(board, rows=(row,)))
@@ -109,11 +110,11 @@ def _row(board: Board, row: Row, text: dict[str, str], dots: list[list[float]], 
     return {
         "rank": row.rank,
         "rank_text": text["rank"],
-        "method": row.method,
+        "method": legible(row.method),
         "name": text["method"],
-        "link": method_address(row.method) if row.runs else None,
-        "network": row.network,
-        "checkpoint": row.checkpoint,
+        "link": method_address(legible(row.method)) if row.runs else None,
+        "network": legible(row.network),
+        "checkpoint": legible(row.checkpoint),
         "tied": row.tied,
         "texts": text,
         "figures": figures,
@@ -131,7 +132,7 @@ def _about_ties(board: Board, row: Row) -> Iterator[str]:
     test = row.versus_best
     if test is None:
         return
-    title = visible(TITLES.get(board.ranked_by, board.ranked_by))
+    title = title_of(board.ranked_by)
     interval = f" {cells.interval_text(test.interval, sign=True)}" if test.interval else ""
     differs = "Differs significantly" if test.significant else "Does not differ significantly"
     yield (
@@ -201,6 +202,6 @@ def _without_figures(store: Store, board: Board, groups: Sequence[Attempts]) -> 
     for group in groups:
         runs = (*group.failed, *group.open)
         if not group.done and runs[0].dataset.fingerprint == fingerprint and runs[0].training_sha256 in training:
-            named = {"label": group.label, "network": runs[0].network, "text": group.text}
+            named = {"label": group.label, "network": legible(runs[0].network), "text": group.text}
             found.append(named | {"runs": [run.id for run in runs]})
     return found

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.comparison.labels import Labels
+from harness.errors import legible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.radii import radius_curves
 from harness.plugin.ball import radius_text
@@ -46,7 +47,7 @@ def checkpoint_document(
         checks: takes what the findings of checkpoints share.
     """
     return {
-        "name": checkpoint.name,
+        "name": legible(checkpoint.name),
         "epoch": checkpoint.epoch,
         "sha256": checkpoint.sha256[:12],
         "attacks": [_attack(group, labels, verdicts) for group in _groups(checkpoint.evaluations, order)],
@@ -105,7 +106,7 @@ def _attack(group: Sequence[EvaluationRecord], labels: Labels | None, verdicts: 
     complete = [e for e in group if e.complete]
     figure = summarise([[e.percent for e in complete]])
     return {
-        "attack": one.attack,
+        "attack": legible(one.attack),
         "settings": settings_text(one.settings),
         "images": one.examples,
         "sample": one.sample,
@@ -134,8 +135,8 @@ def radius_documents(evaluations: Sequence[EvaluationRecord]) -> Iterator[Docume
     """Robust accuracy against epsilon, for each attack that was made at several radii."""
     for curve in radius_curves(evaluations):
         yield {
-            "attack": curve.attack,
-            "norm": curve.norm,
+            "attack": legible(curve.attack),
+            "norm": legible(curve.norm),
             "images": curve.images.count,
             "points": [_point(radius, group) for radius, group in curve.points.items()],
         }

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, legible
 
 
 def method_documents(names: Iterable[str]) -> list[dict[str, Any]]:
@@ -25,10 +25,10 @@ def method_document(name: str) -> dict[str, Any]:
         cls = discover("methods").get(name)
         publications, formula = publications_of(cls), formula_of(cls)
     except HarnessError as error:
-        return {"name": name, "here": False, "why": str(error).split(";")[0]}
+        return {"name": legible(name), "here": False, "why": str(error).split(";")[0]}
     text = inspect.cleandoc(cls.__doc__ or "")
     return {
-        "name": name,
+        "name": legible(name),
         "here": True,
         "about": [" ".join(part.split()) for part in text.split("\n\n") if part.strip()],
         "formula": formula,

@@ -8,6 +8,8 @@ import json
 import math
 from typing import Any
 
+from harness.errors import legible, visible_lines
+
 
 def finite(value: Any) -> Any:
     """The document with null in place of each number that JSON lacks: infinity, NaN."""
@@ -16,6 +18,15 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def replaced(value: Any) -> Any:
+    """The document as a page shows it: what acts or hides in a text is an escape, and no two keys become one."""
+    if isinstance(value, dict):
+        return {legible(str(key)): replaced(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [replaced(item) for item in value]
+    return visible_lines(value) if isinstance(value, str) else value
 
 
 def compact(document: Any) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from harness.comparison.labels import Labels, known_labels
-from harness.errors import HarnessError
+from harness.errors import HarnessError, legible
 from harness.events import EpochRecord
 from harness.leaderboard.curves import PARTS, named, samples
 from harness.runtime.provenance import every_place
@@ -76,9 +76,9 @@ def run_document(
     return {
         "id": run.id,
         "label": label_of(run),
-        "method": run.method,
-        "network": run.network,
-        "dataset": run.dataset.name,
+        "method": legible(run.method),
+        "network": legible(run.network),
+        "dataset": legible(run.dataset.name),
         "seed": run.train_seed,
         "status": state.state if state is not None else run.status,
         "failure": run.failure,
@@ -123,11 +123,11 @@ def model_document(
     order = attack_order(protocols)
     return {
         "id": model.id,
-        "label": model.name,
-        "network": model.network,
-        "dataset": model.dataset.name,
+        "label": legible(model.name),
+        "network": legible(model.network),
+        "dataset": legible(model.dataset.name),
         "facts": {
-            "model": f"{model.name} (not trained by harness)",
+            "model": f"{legible(model.name)} (not trained by harness)",
             **_remarks(model),
             "network": _with(model.network, model.network_settings) + f", {model.parameters:,} parameters",
             "data set": _dataset(model),

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.errors import legible
 from harness.identity import canonical_json
 from harness.store.records import RunRecord
 from harness.store.run_state import RunState, State
@@ -66,7 +67,7 @@ def _of(runs: list[RunRecord], states: Mapping[int, RunState]) -> Attempts:
 def label_of(run: RunRecord) -> str:
     """A run's method with its settings that differ from the defaults, and its wrappers."""
     departures = "".join(f" {key}={value}" for key, value in run.method_departures.items())
-    return "+".join((run.method + departures, *(str(wrapper["name"]) for wrapper in run.wrappers)))
+    return legible("+".join((run.method + departures, *(str(wrapper["name"]) for wrapper in run.wrappers))))
 
 
 def _kin(run: RunRecord) -> str:

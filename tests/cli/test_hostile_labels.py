@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import visible
+from harness.errors import legible
 from tests.cli.conftest import Ends
 from tests.hostile_labels import APART, LABELS, hostile_store, unseen
 
@@ -75,7 +75,7 @@ def test_none_acts_where_a_command_tells_of_all(command: str, foreign: Path, end
     if command in EVERY_NAME:
         out = out.replace('""', '"') if command == "export verdicts" else out  # CSV doubles quotation marks
         lines = "".join(out.split())
-        assert [label for label in LABELS if len(label) < 99 and "".join(visible(label).split()) not in lines] == []
+        assert [label for label in LABELS if len(label) < 99 and "".join(legible(label).split()) not in lines] == []
 
 
 def run_on(command: str, label: str, file: Path, ends: Ends) -> None:

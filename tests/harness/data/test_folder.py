@@ -14,9 +14,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from harness.data._listing import list_parts
 from harness.data.folder import Folder
-from harness.errors import DataError, SettingError, quoted
+from harness.errors import SettingError
 from harness.plugin.dataset import Augmentation
 from harness.plugin.network import Shape
 from tests.harness.data.pixels import Pixels, noise, refusal, tree
@@ -286,14 +285,3 @@ class TestFolderRefuses:
 
         monkeypatch.setattr(os, "fsync", fail)
         assert "No space left on device" in refused()
-
-
-@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\x85", "a\u2028b"], ids=ascii)
-def test_a_class_whose_name_has_a_control_character_or_a_line_break_is_refused(tmp_path: Path, name: str) -> None:
-    for part in ("train", "test"):
-        for folder in ("plain", name):
-            (tmp_path / part / folder).mkdir(parents=True)
-    with pytest.raises(DataError, match="a control character or a line break is in its name; rename it") as refused:
-        list_parts(tmp_path, ("train", "test"), "auto")
-    assert f"the folder {quoted(name)} in {tmp_path / 'train'}" in str(refused.value)
-    assert str(refused.value).isprintable()

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.api.terminal import Terminal
 from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
@@ -179,3 +180,11 @@ FLAGGED = dataclasses.replace(
         make_row("trades", 4),
     ),
 )
+
+
+def table_text(given: list[Board], *, terminal: bool = False) -> str:
+    text = io.StringIO()
+    console = Terminal(file=text, width=200, color_system=None, force_terminal=terminal)
+    for part in render_table(given, console):
+        console.print(part)
+    return text.getvalue()

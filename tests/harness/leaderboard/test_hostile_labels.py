@@ -23,9 +23,9 @@ from harness.leaderboard.render_html import render_html
 from harness.leaderboard.render_json import render_json
 from harness.leaderboard.render_latex import render_latex
 from harness.leaderboard.render_markdown import render_markdown
-from harness.leaderboard.render_table import render_table
 from harness.store.store import Store
 from tests import stores
+from tests.harness.leaderboard.rendered import table_text
 from tests.hostile_labels import LABELS, PLAIN, unseen
 
 LETTERS = {f"\\{name}" for name in ("textbackslash", "textless", "textgreater", "textbar", "textquoteleft")}
@@ -59,14 +59,6 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, attrs))
-
-
-def table_text(given: list[Board], *, terminal: bool = False) -> str:
-    text = io.StringIO()
-    console = Terminal(file=text, width=200, color_system=None, force_terminal=terminal)
-    for part in render_table(given, console):
-        console.print(part)
-    return text.getvalue()
 
 
 @pytest.mark.parametrize("label", LABELS, ids=ascii)
