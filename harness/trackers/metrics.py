@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.errors import legible
 from harness.events import EpochRecord, Histogram
 from harness.trackers.outcomes import EvaluationDone
 
@@ -17,10 +18,19 @@ def scalars(record: EpochRecord) -> dict[str, float]:
         "train/lr": record.lr,
         "train/images_per_s": record.images / record.duration_s,
     }
-    found |= {f"diagnostics/{name}": value for name, value in record.diagnostics.items()}
+    found |= {key_of("diagnostics", name): value for name, value in record.diagnostics.items()}
     for point in record.curve:
-        found[f"curve/{point.part}/{point.attack}"] = 100.0 * point.correct / point.images
+        found[key_of("curve", point.part, point.attack)] = 100.0 * point.correct / point.images
     return found
+
+
+def key_of(*names: str) -> str:
+    """The key of names, the widest first: what acts or hides is an escape, and no two keys become one.
+
+    The last name keeps its slashes, by which trackers make groups: a method may log ``loss/adversarial``.
+    """
+    *groups, last = map(legible, names)
+    return "/".join([*(group.replace("/", r"\x2f") for group in groups), last])
 
 
 def edges(histogram: Histogram) -> list[float]:
@@ -32,12 +42,12 @@ def edges(histogram: Histogram) -> list[float]:
 
 def accuracy_key(evaluation: EvaluationDone) -> str:
     """The name of an accuracy, without its seed."""
-    return f"accuracy/{evaluation.checkpoint}/{evaluation.attack}"
+    return key_of("accuracy", evaluation.checkpoint, evaluation.attack)
 
 
 def seed_key(evaluation: EvaluationDone) -> str:
     """The name of an accuracy with its seed, where each name holds one number: no seed passes for the median."""
-    return f"{accuracy_key(evaluation)}/seed {evaluation.seed}"
+    return key_of("accuracy", evaluation.checkpoint, evaluation.attack, f"seed {evaluation.seed}")
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

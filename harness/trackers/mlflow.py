@@ -7,6 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from harness.errors import legible, visible
 from harness.events import EpochRecord, Finding
 from harness.trackers.metrics import flattened, scalars, seed_key
 from harness.trackers.outcomes import EvaluationDone
@@ -54,8 +55,8 @@ class Mlflow(Tracker):
 
         if self._experiment is None:
             self._experiment = self._experiment_id()
-        tags = {"harness.group": run.group} | {f"harness.tag.{mlflow_key(tag)}": tag for tag in run.tags}
-        begun = self._client.create_run(self._experiment, run_name=run.name, tags=tags)
+        tags = {"harness.group": visible(run.group)} | {f"harness.tag.{mlflow_key(tag)}": tag for tag in run.tags}
+        begun = self._client.create_run(self._experiment, run_name=visible(run.name), tags=tags)
         self._runs[run.key] = begun.info.run_id
         settings = [Param(mlflow_key(name), value[:LONGEST]) for name, value in flattened(run.settings)]
         for first in range(0, len(settings), TOGETHER):
@@ -70,13 +71,13 @@ class Mlflow(Tracker):
 
     def flagged(self, run: TrackedRun, checkpoint: str, finding: Finding) -> None:
         self._client.set_tag(
-            self._runs[run.key], mlflow_key(f"flags.{checkpoint}.{finding.check}"), finding.reason[:LONGEST]
+            self._runs[run.key], mlflow_key(f"flags.{checkpoint}.{finding.check}"), visible(finding.reason)[:LONGEST]
         )
 
     def run_ended(self, run: TrackedRun, status: RunStatus, reason: str | None) -> None:
         number = self._runs.pop(run.key)
         if reason is not None:
-            self._client.set_tag(number, "harness.failure", reason[:LONGEST])
+            self._client.set_tag(number, "harness.failure", visible(reason)[:LONGEST])
         self._client.set_terminated(number, STATUS[status])
 
     def _log(self, run: TrackedRun, values: dict[str, float], step: int) -> None:
@@ -97,4 +98,4 @@ def mlflow_key(name: str) -> str:
     An underscore that would be read as the begin of such a number becomes its number, too. So does what is no plain
     step of a path: MLflow refuses ``a//b`` and ``a/../b``.
     """
-    return _REFUSED.sub(lambda found: "".join(f"_{ord(c):x}_" for c in found[0]), name)
+    return _REFUSED.sub(lambda found: "".join(f"_{ord(c):x}_" for c in found[0]), legible(name))

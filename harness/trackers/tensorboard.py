@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import visible
 from harness.events import EpochRecord, Finding, Histogram
-from harness.trackers.metrics import accuracy_key, edges, scalars
+from harness.trackers.metrics import accuracy_key, edges, key_of, scalars
 from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
@@ -56,7 +56,7 @@ class TensorBoard(Tracker):
         writer.flush()
 
     def flagged(self, run: TrackedRun, checkpoint: str, finding: Finding) -> None:
-        self._writers[run.key].add_text(f"flags/{checkpoint}/{finding.check}", _as_code(visible(finding.reason)))
+        self._writers[run.key].add_text(key_of("flags", checkpoint, finding.check), _as_code(visible(finding.reason)))
 
     def run_ended(self, run: TrackedRun, status: RunStatus, reason: str | None) -> None:
         writer = self._writers.pop(run.key)
@@ -90,7 +90,7 @@ def _add_histogram(writer: SummaryWriter, histogram: Histogram, step: int) -> No
     limits, counts = edges(histogram), list(histogram.counts)
     middles = [(a + b) / 2 for a, b in itertools.pairwise(limits)]
     writer.add_histogram_raw(
-        f"histograms/{histogram.name}",
+        key_of("histograms", histogram.name),
         min=limits[0],
         max=limits[-1],
         num=sum(counts),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from harness.errors import visible
 from harness.events import EpochRecord, Finding
-from harness.trackers.metrics import edges, scalars, seed_key
+from harness.trackers.metrics import edges, key_of, scalars, seed_key
 from harness.trackers.outcomes import EvaluationDone
 from harness.trackers.tracker import RunStatus, TrackedRun, Tracker
 
@@ -39,8 +40,8 @@ class WeightsAndBiases(Tracker):
         begun = self._runs[run.key] = wandb.init(
             project=self._project,
             entity=self._entity or None,
-            name=run.name,
-            group=run.group,
+            name=visible(run.name),
+            group=visible(run.group),
             tags=list(run.tags),
             config=run.settings,
             reinit="create_new",  # several runs are open side by side
@@ -53,7 +54,9 @@ class WeightsAndBiases(Tracker):
         import wandb
 
         histograms = {
-            f"histograms/{each.name}": wandb.Histogram(np_histogram=(np.array(each.counts), np.array(edges(each))))
+            key_of("histograms", each.name): wandb.Histogram(
+                np_histogram=(np.array(each.counts), np.array(edges(each)))
+            )
             for each in record.histograms
         }
         self._runs[run.key].log({**scalars(record), **histograms}, step=record.epoch)
@@ -62,9 +65,9 @@ class WeightsAndBiases(Tracker):
         self._runs[run.key].summary[seed_key(evaluation)] = evaluation.percent
 
     def flagged(self, run: TrackedRun, checkpoint: str, finding: Finding) -> None:
-        self._runs[run.key].summary[f"flags/{checkpoint}/{finding.check}"] = finding.reason
+        self._runs[run.key].summary[key_of("flags", checkpoint, finding.check)] = visible(finding.reason)
 
     def run_ended(self, run: TrackedRun, status: RunStatus, reason: str | None) -> None:
         begun = self._runs.pop(run.key)
-        begun.summary["status"] = status if reason is None else f"{status}: {reason}"
+        begun.summary["status"] = status if reason is None else f"{status}: {visible(reason)}"
         begun.finish(exit_code=0 if status == "done" else 1)
