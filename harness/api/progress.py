@@ -17,7 +17,7 @@ from rich.text import Text
 
 from harness.api.progress_text import clock, labelled, status_lines
 from harness.api.terminal import Terminal
-from harness.errors import visible_lines
+from harness.errors import visible, visible_lines
 from harness.events import EpochDone, Event, Examined, Logged, Noted
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Watch:
             self._outlook = self._outlook or Outlook()
             self._outlook.hear(event, self._time_s())
             if isinstance(event, Noted):
-                self._print(f"harness: {event.text}")
+                self._print(visible(f"harness: {event.text}"))
             elif isinstance(event, Logged):
                 if self._verbose:
                     self._print(event.text)
@@ -87,7 +87,7 @@ class Watch:
     def alert(self, text: str) -> None:
         """Show a line about something that went wrong, also where it is quiet."""
         with self._lock:
-            self._print(f"harness: {text}")
+            self._print(visible(f"harness: {text}"))
 
     def tick(self) -> None:
         """Show the state: on a terminal always, elsewhere if the last report is long enough ago."""

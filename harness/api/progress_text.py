@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from harness.errors import visible
+
 if TYPE_CHECKING:
     from harness.execution.outlook import Left, Outlook, Running
 
@@ -35,7 +37,7 @@ def cut_label(label: str, width: int) -> str:
 
 def labelled(label: str, text: str, width: int) -> str:
     """A label and a text in one line; a long label is cut, the text never is."""
-    return f"{cut_label(label, max(NARROWEST, width - len(text) - 2))}: {text}"
+    return f"{cut_label(visible(label), max(NARROWEST, width - len(text) - 2))}: {text}"
 
 
 def left_text(left: Left | None) -> str:

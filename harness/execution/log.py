@@ -9,7 +9,9 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from harness.errors import visible
 from harness.events import Logged, Noted, Report
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import noun_of
@@ -20,6 +22,20 @@ LOG_FILE = "log.txt"
 _noted: set[Path] = set()  # logs with prints about which this process has reported
 
 
+class _Lines(logging.Formatter):
+    """Writes a record in one line, and below it the traceback of an exception, if there is one.
+
+    What plugins print and raise is shown, and acts on no terminal; no text of theirs looks like another record.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging calls it so
+        record.message = visible(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join(f"  {visible(line)}" for line in super().formatException(ei).split("\n"))
+
+
 class _Log(logging.FileHandler):
     """Writes each record to the run's log, and reports it.
 
@@ -27,9 +43,9 @@ class _Log(logging.FileHandler):
     """
 
     def __init__(self, file: Path, report: Report) -> None:
-        super().__init__(file)
+        super().__init__(file, encoding="utf-8", errors="backslashreplace")
         self._file, self._report, self._lost = file, report, False
-        self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        self.setFormatter(_Lines("%(asctime)s %(name)s %(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         super().emit(record)
