@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.errors import visible
+from harness.errors import legible, visible
 from harness.events import Finding
 from harness.hub.facts import CardFacts, CardFigure
 from harness.hub.front_matter import front_matter
@@ -86,7 +86,8 @@ def _accuracy(facts: CardFacts) -> Iterator[str]:
         " nothing of networks that are trained from other seeds."
     )
     for e in facts.unfinished:
-        yield f"Left out as not complete: {code_span(e.attack)}, seed {e.seed}, {e.done} of {e.examples} images."
+        attack = code_span(legible(e.attack))
+        yield f"Left out as not complete: {attack}, seed {e.seed}, {e.done} of {e.examples} images."
 
 
 def _under(board: Board | None, facts: CardFacts) -> str:
@@ -101,7 +102,8 @@ def _unmeasured(board: Board | None) -> Iterator[str]:
     """The attacks of a protocol that have no figure: without them the network seems more robust."""
     missing = [] if board is None else [name for name in board.attacks if board.rows[0].metrics[name] is None]
     if missing:
-        yield f"Not measured, so that there is no worst case: {', '.join(map(code_span, missing))}."
+        names = ", ".join(code_span(legible(name)) for name in missing)
+        yield f"Not measured, so that there is no worst case: {names}."
 
 
 def _figures(figures: Sequence[CardFigure]) -> str:
@@ -110,7 +112,7 @@ def _figures(figures: Sequence[CardFigure]) -> str:
             code_span(title_of(figure.column)),
             plus_minus(figure.figure.median, figure.figure.std),
             interval_text(figure.interval),
-            " ".join(f"{code_span(name)} {n}" for name, n in figure.seeds.items())
+            " ".join(f"{code_span(legible(name))} {n}" for name, n in figure.seeds.items())
             if len(figure.seeds) > 1
             else str(*figure.seeds.values()),
             str(figure.images.count),
@@ -128,9 +130,9 @@ def _ball(figure: CardFigure) -> str:
 def _attacks(facts: CardFacts) -> Iterator[str]:
     yield "## Attacks"
     yield "harness projects an attack's images onto the ball, and classifies them anew: no attack scores itself."
-    lines = [f"- {code_span(e.attack)}: {settings_span(e.settings)}" for e in facts.evaluations]
+    lines = [f"- {code_span(legible(e.attack))}: {settings_span(e.settings)}" for e in facts.evaluations]
     yield "\n".join(dict.fromkeys(lines))
-    warned = [f"- {code_span(e.attack)}: {code_span(text)}" for e in facts.evaluations for text in e.warnings]
+    warned = [f"- {code_span(legible(e.attack))}: {code_span(text)}" for e in facts.evaluations for text in e.warnings]
     if warned:
         yield "Warnings of the attacks:\n\n" + "\n".join(dict.fromkeys(warned))
 
@@ -196,7 +198,7 @@ def _code(facts: CardFacts) -> Iterator[str]:
         yield "Method, network, data set, and wrappers are as shipped with harness."
     places = [f"- training: {_place(place)}" for place in every_place(run.provenance)]
     for e in facts.evaluations:
-        places += [f"- {code_span(e.attack)}: {_place(place)}" for place in every_place(e.provenance)]
+        places += [f"- {code_span(legible(e.attack))}: {_place(place)}" for place in every_place(e.provenance)]
     yield "\n".join(dict.fromkeys(places))
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from harness.errors import visible
+from harness.errors import legible, visible
 from harness.hub.extra import import_huggingface_hub
 from harness.hub.facts import CardFacts, CardFigure
 from harness.hub.names import HUB_DATASETS
@@ -67,11 +67,11 @@ def _metric(figure: CardFigure, total: int) -> dict[str, Any]:
     """
     board = figure.board
     attack = title_of(figure.column)
-    seeds = ", ".join(f"{visible(name)} {n}" for name, n in figure.seeds.items())
+    seeds = ", ".join(f"{legible(name)} {n}" for name, n in figure.seeds.items())
     under = f"protocol {visible(board.protocol)} [{board.fingerprint[:8]}]" if board is not None else "no protocol"
     arguments = {
-        "attack": visible(figure.column),
-        "attack_seeds": {visible(name): n for name, n in figure.seeds.items()},
+        "attack": legible(figure.column),
+        "attack_seeds": {legible(name): n for name, n in figure.seeds.items()},
         "standard_deviation": figure.figure.std,
         "interval": {"kind": "wilson", "level": 0.95, "low": figure.interval.low, "high": figure.interval.high},
         "test_images": figure.images.count,

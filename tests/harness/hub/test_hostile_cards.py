@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from harness.identity import digest
 from harness.store.records import DatasetRecord
 from harness.store.store import Store
 from tests.harness.hub.cards import Card, text_of
-from tests.hub_store import OneRun, flagged
+from tests.hostile_labels import LABELS, unseen
+from tests.hub_store import EXAMPLES, OneRun, flagged
+from tests.stores import add_evaluation, right
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -30,6 +33,7 @@ HOSTILE = [
     "\x1b[31m\u202eevil\u2028\x00",
     "!!python/object:os.system",
     "{{ 7 * 7 }}{% raw %}",
+    *(label for label in LABELS if label != "<script>alert(1)</script>"),
 ]
 HEADINGS = [
     *("Accuracy", "Attacks", "Checks of rigour", "Training", "Code, versions, and device"),
@@ -49,6 +53,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         training = {"epsilon": 0.2, "epochs": 2, "name": text}
         made = OneRun(place, dataset, into=store, wrappers=wrappers, training=training, **names)
         made.measure(warnings=(text,))
+        for worse, attack in enumerate((text, visible(text), "cafe\u0301", "caf\u00e9")):
+            if attack:
+                add_evaluation(store, made.record, attack, {text: text}, right(30 - worse, EXAMPLES))
         made.examine(flagged(text, "A", text))
         store.annotate(made.run, text)
         made.end()
@@ -63,6 +70,9 @@ def test_nothing_becomes_markup(folder: Path, run: int) -> None:
     kinds = {token.type for token in card.tokens}
     assert kinds & {"html_block", "html_inline", "link_open", "image", "em_open", "s_open", "hr"} == set()
     assert {len(row) for row in card.rows()} == {2, 6}
+    assert unseen(card.text) == set()
+    figures = {row[0]: row[1] for row in card.rows() if len(row) == 6}
+    assert (figures["`cafe\\u0301`"], figures["`caf\u00e9`"]) == ("70.00", "67.50")
     assert len([token for token in card.tokens if token.type == "fence"]) == 2
 
 
@@ -73,6 +83,9 @@ def test_the_head_has_its_keys_and_no_other(folder: Path, run: int) -> None:
     assert head["tags"] == ["adversarial-robustness", "adversarial-training", "pytorch", "safetensors"]
     ((result,),) = [index["results"] for index in head["model-index"]]
     assert result.keys() == {"task", "dataset", "metrics"}
+    assert unseen(json.dumps(head, ensure_ascii=False)) == set()
     assert result["dataset"].keys() == {"name", "type", "split", "args"}
     assert result["dataset"]["name"] == visible(HOSTILE[run - 1])
-    assert [metric["value"] for metric in result["metrics"]] == [85.0, 50.0, 47.5, 25.0]
+    values = [metric["value"] for metric in result["metrics"]]
+    assert values[:4] == [85.0, 50.0, 47.5, 25.0]
+    assert set(values[4:]) <= {75.0, 72.5, 70.0, 67.5}
