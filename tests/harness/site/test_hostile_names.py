@@ -1,4 +1,4 @@
-"""Names are texts: whatever they contain, nothing runs, nothing breaks, and each is shown as it is."""
+"""Names are texts: whatever they contain, nothing runs, nothing breaks, and each is shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import visible
+from harness.errors import legible
 from harness.site.boards import method_address
 from harness.site.pages import PAGES
 from tests.harness.site.conftest import Visit
@@ -42,10 +42,10 @@ def test_the_page_has_no_element_that_a_name_made(database: Path) -> None:
         assert not [e for e in parsed.elements if any(key.startswith("on") for key in e.attributes)]
 
 
-def test_every_name_is_on_the_board_as_it_is(database: Path) -> None:
+def test_every_name_is_on_the_board(database: Path) -> None:
     heads = [e.text for e in Parsed(site_of(database)["index.html"]).named("th") if e.attributes.get("scope") == "row"]
     for name in NAMES:
-        assert [head for head in heads if head.startswith(visible(name))], name
+        assert [head for head in heads if head.startswith(legible(name))], name
 
 
 def test_a_method_of_any_name_has_an_address_of_its_own(database: Path) -> None:
@@ -81,9 +81,9 @@ class TestInABrowser:
     @pytest.mark.parametrize("name", range(len(NAMES)))
     def test_every_page_shows_them_and_runs_nothing(self, visit: Visit, site: Path, name: int) -> None:
         page = visit((site / "index.html").as_uri())
-        page.locator(f"#board-1 tbody th a[href='{method_address(NAMES[name])}']").click()
+        page.locator(f"#board-1 tbody th a[href='{method_address(legible(NAMES[name]))}']").click()
         self.ready(page)
-        assert page.locator("h1").inner_text().strip() == NAMES[name].strip()
+        assert page.locator("h1").inner_text().strip() == legible(NAMES[name]).strip()
         page.goto(f"{(site / 'run.html').as_uri()}#run={name + 1}")
         self.ready(page)
         assert page.locator("h1").inner_text().startswith(f"Run {name + 1}: ")
@@ -94,7 +94,7 @@ class TestInABrowser:
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
         page.goto(f"{(site / 'run.html').as_uri()}#model={name + 1}")
         self.ready(page)
-        assert page.locator("h1").inner_text().strip() == NAMES[name].strip()
+        assert page.locator("h1").inner_text().strip() == legible(NAMES[name]).strip()
 
     @staticmethod
     def ready(page: Page) -> None:
