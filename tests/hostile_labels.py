@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Table
 
 from harness.events import CurvePoint, EpochRecord, Finding, Histogram
@@ -44,6 +45,12 @@ TWINS = [  # names that differ, and look alike after control characters are esca
 ]
 L = "LABEL"  # stands for each of them
 APART = 100  # run 101 and model 101 have label 1, run 102 failed because of it, run 201 and model 201 have label 2, ...
+
+
+def sampled(labels: list[str]) -> list[Any]:
+    """Labels as parameters of a test that takes long for each: every sixth is fast, the others are marked slow."""
+    marks = ([] if place % 6 == 0 else [pytest.mark.slow] for place in range(len(labels)))
+    return [pytest.param(label, marks=own, id=ascii(label)) for label, own in zip(labels, marks, strict=True)]
 
 
 def unseen(text: str) -> set[str]:

@@ -169,8 +169,10 @@ def _list_part(root: Path, part: str) -> Listing:
 
 
 def _refuse_controls(folder: Path) -> None:
-    """A name of one line is what tables, and files with one class a line, can hold."""
-    if any(unicodedata.category(character) in _CONTROLS for character in folder.name if character not in _JOINERS):
+    """A name of one line, in which each character is seen, is what tables and files with one class a line can hold."""
+    inked = "".join(character for character in folder.name if character.isprintable())
+    controls = {unicodedata.category(character) for character in folder.name if character not in _JOINERS}
+    if not controls.isdisjoint(_CONTROLS) or visible(inked) != inked:
         raise DataError(
             f"the folder {quoted(folder.name)} in {visible(str(folder.parent))} is refused: a control character, a line"
             " break, or an invisible character is in its name; rename it"

@@ -10,7 +10,7 @@ from harness.data._listing import list_parts
 from harness.errors import DataError, quoted
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\x85", "a\u2028b", "\u202ea"], ids=ascii)
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\x85", "a\u2028b", "\u202ea", "a\u3164", "a\ufe0f"], ids=ascii)
 def test_a_class_whose_name_has_a_character_that_acts_is_refused(tmp_path: Path, name: str) -> None:
     for part in ("train", "test"):
         for folder in ("plain", name):

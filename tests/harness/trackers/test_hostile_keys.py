@@ -89,7 +89,7 @@ def test_nothing_that_acts_is_sent(label: str, sent: Sent, tmp_path: Path, monke
         monkeypatch.setenv(name, "true")
     settings = {label: label, "training": {label: [label]}}
     run = TrackedRun("run 1", label, label, settings, ("plain",))
-    curve = (CurvePoint(label, label, {}, 40, 30, 0.5),)
+    curve = (CurvePoint("test", label, {}, 40, 30, 0.5),)
     record = EpochRecord(1, 2.5, 0.1, 100, 0.5, {label: 0.25}, (Histogram(label, 0.0, 2.0, (3, 1)),), curve)
     for tracker in trackers(tmp_path):
         before = len(sent.texts)
@@ -113,7 +113,7 @@ def test_no_two_figures_have_one_key() -> None:
     parts = ["a", "b", "a/b", "/", r"a\x2fb", "a\\", *NAMES]
     pairs = [*product(parts, repeat=2)]
     assert len({key_of("curve", *pair) for pair in pairs}) == len(pairs)
-    done = [EvaluationDone("run 1", *pair, seed, 1, 2) for pair in pairs for seed in (0, 1)]
+    done = [EvaluationDone("run 1", one, other, seed, 1, 2) for one, other in pairs for seed in (0, 1)]
     assert len({accuracy_key(one) for one in done}) == len(pairs)
     assert len({seed_key(one) for one in done}) == len(done)
 
