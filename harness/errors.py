@@ -37,13 +37,16 @@ class SettingError(HarnessError):
     """A setting is unknown, of the wrong type, or out of range."""
 
 
+MOST_KNOWN = 100  # names in a message; a store may have thousands of rows
+
+
 class UnknownName(HarnessError):
     """Nothing known has this name; the message suggests similar names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
         hint = did_you_mean(map(repr, near_misses(name, known)))
-        known_text = f"known: {', '.join(known) or 'none'}"
+        known_text = f"known: {listed(known, MOST_KNOWN) or 'none'}"
         super().__init__(f"unknown {kind} {name!r}; {f'{hint} {known_text}' if hint else known_text}")
 
 

@@ -81,6 +81,8 @@ def _planned(jobs: Sequence[RunJob], place: Workplace, started: float, note: Not
     for dataset in {job.dataset.fingerprint: job.dataset for job in jobs}.values():
         note_dataset(dataset, note)
     missing = missing_of(jobs, place, fresh=fresh)
+    for text in missing.notes:
+        note(text)
     if missing.refused and len(missing.refused) == len(missing.runs):  # no run can go on
         raise missing.refused[0].refusal or AssertionError("a refusal has a reason")
     trained = sum(run.trained and bool(run.job.eval_every) for run in missing.runs)

@@ -88,11 +88,12 @@ def _stored(context: typer.Context, read: Callable[[Any], Iterable[str]]) -> Ite
 
 
 def _runs_and_models(store: Any) -> Iterable[str]:
-    return (*(str(run.id) for run in store.runs()), *dict.fromkeys(model.name for model in store.models()))
+    return (*map(str, store.run_numbers()), *dict.fromkeys(model.name for model in store.named_models()))
 
 
 def _tags(store: Any) -> Iterable[str]:
-    return dict.fromkeys(tag for owner in (*store.runs(), *store.models()) for tag in owner.tags)
+    found: list[str] = store.tags()
+    return found
 
 
 def _everything(context: typer.Context) -> Iterable[str]:

@@ -60,15 +60,14 @@ def _named(kinds: Sequence[str]) -> str:
 
 def known_words(store: Store, plugins: Sequence[Path]) -> Mapping[str, set[str]]:
     """Every name that there is, by the kind of thing that it means; runs have numbers."""
-    from harness.leaderboard.contestants import contestants, newest
+    from harness.leaderboard.contestants import trained_by
     from harness.protocols.protocol import protocol_names
     from harness.registry.names import names
 
-    runs = store.runs()
     return {
-        "run": {str(run.id) for run in runs},
-        "model": {model.name for model in store.models()},
-        "row": {network.label for network in contestants(newest(runs))},
+        "run": set(map(str, store.run_numbers())),
+        "model": {model.name for model in store.named_models()},
+        "row": {trained_by(run).label for run in store.called_runs(with_weights=True)},
         **{kind: set(names(several, tuple(plugins))) for kind, several in PLUGINS_OF.items()},
         "protocol": {*protocol_names(), *(p.name for p in store.protocols())},
     }

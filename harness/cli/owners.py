@@ -10,6 +10,7 @@ from harness.cli.options import of_rows
 from harness.errors import HarnessError, UnknownName, of_name
 
 if TYPE_CHECKING:
+    from harness.store.lookups import NamedModel
     from harness.store.records import ModelRecord, RunRecord
     from harness.store.store import Store
 
@@ -26,8 +27,8 @@ def owner_of(store: Store, name: str, dataset: str | None) -> RunRecord | ModelR
     Raises:
         HarnessError: there is none, or several models have the name; says what to do.
     """
-    model = named_model(store.models(), name, dataset)
-    return store.numbered(name) if model is None else model
+    model = named_model(store.named_models(), name, dataset)
+    return store.numbered(name) if model is None else store.model(model.id)
 
 
 def owners_of(store: Store, names: Sequence[str], dataset: str | None) -> list[RunRecord | ModelRecord]:
@@ -36,7 +37,7 @@ def owners_of(store: Store, names: Sequence[str], dataset: str | None) -> list[R
     return list({(type(owner), owner.id): owner for owner in found}.values())
 
 
-def named_model(models: Sequence[ModelRecord], name: str, dataset: str | None) -> ModelRecord | None:
+def named_model(models: Sequence[NamedModel], name: str, dataset: str | None) -> NamedModel | None:
     """The model of that name; None for a number that is no model's name."""
     found = of_name(name, models, lambda model: model.name)
     if not found and not name.isdecimal():
@@ -51,5 +52,5 @@ def named_model(models: Sequence[ModelRecord], name: str, dataset: str | None) -
     return chosen[0] if chosen else None
 
 
-def _places(models: Sequence[ModelRecord]) -> str:
+def _places(models: Sequence[NamedModel]) -> str:
     return ", ".join(f"{model.dataset.name} [{model.dataset.fingerprint[:8]}]" for model in models)

@@ -18,6 +18,7 @@ from harness.cli.remarks import RUN
 from harness.errors import HarnessError, StoreError, listed
 
 if TYPE_CHECKING:
+    from harness.store.lookups import Attempt
     from harness.store.records import ModelRecord, RunRecord
 
     Owner = RunRecord | ModelRecord
@@ -43,7 +44,8 @@ def remove(
     from harness.store.store import Store
 
     store = Store.read(db)
-    owners, everything = owners_of(store, runs, dataset), store.runs()
+    owners = owners_of(store, runs, dataset)
+    attempts = store.attempts({owner.identity for owner in owners})
     store.close()
     database.check_writable(database.locate(db))
     folders = [_folder(owner, runs_dir) for owner in owners]
@@ -51,7 +53,7 @@ def remove(
         with in_use([folder for folder in folders if folder is not None], alone=True):
             for owner, folder in zip(owners, folders, strict=True):
                 files = _own_files(folder)
-                print_lines(_losses(owner, everything, owners, folder, files, weights))
+                print_lines(_losses(owner, attempts, owners, folder, files, weights))
             _ask(yes)
             store = Store.write(db)
             store.remove(owners)
@@ -67,13 +69,13 @@ def remove(
 
 def _losses(
     owner: Owner,
-    runs: Sequence[RunRecord],
+    attempts: Sequence[Attempt],
     gone: Sequence[Owner],
     folder: Path | None,
     files: Sequence[Path],
     weights: bool,
 ) -> Iterator[str]:
-    """What is lost with a run or a model, line by line."""
+    """What is lost with a run or a model, line by line; ``attempts`` are those at the identities that go."""
     from harness.store.records import RunRecord
 
     checkpoints = owner.checkpoints if isinstance(owner, RunRecord) else (owner.checkpoint,)
@@ -90,7 +92,7 @@ def _losses(
     parts += ["its note"] if owner.note else []
     parts += [f"its tags ({', '.join(owner.tags)})"] if owner.tags else []
     yield f"  lost: {', '.join(parts)}"
-    if isinstance(owner, RunRecord) and (earlier := _counts_then(owner, runs, gone)) is not None:
+    if isinstance(owner, RunRecord) and (earlier := _counts_then(owner, attempts, gone)) is not None:
         yield f"  run {earlier.id}, an earlier attempt of it, counts on the leaderboard then"
     if isinstance(owner, RunRecord) and files:
         size = sum(file.stat().st_size for file in files) / 1e6
@@ -103,10 +105,10 @@ def _losses(
         )
 
 
-def _counts_then(run: RunRecord, runs: Sequence[RunRecord], gone: Sequence[Owner]) -> RunRecord | None:
+def _counts_then(run: RunRecord, attempts: Sequence[Attempt], gone: Sequence[Owner]) -> Attempt | None:
     """The earlier attempt that takes the run's place on the leaderboard; None where there is none."""
     removed = {owner.id for owner in gone if type(owner) is type(run)}
-    done = [other for other in runs if other.identity == run.identity and other.status == "done"]
+    done = [other for other in attempts if other.identity == run.identity and other.status == "done"]
     left = [other for other in done if other.id not in removed]
     return left[-1] if left and done[-1].id == run.id else None  # the last number counts, as for the leaderboard
 

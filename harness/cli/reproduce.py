@@ -88,7 +88,10 @@ def reproduce(
         for data in {jobs[0].dataset.name: jobs[0].dataset for jobs in wanted}.values():
             note_dataset(data, output.note)
         if extent.dry_run:
-            print_plans([missing_of(jobs, place, fresh=extent.fresh) for jobs in wanted], place, output.as_json)
+            missing = [missing_of(jobs, place, fresh=extent.fresh) for jobs in wanted]
+            for text in (text for one in missing for text in one.notes):
+                output.note(text)
+            print_plans(missing, place, output.as_json)
             return
         summaries = [_conduct(jobs, places, extent, output) for jobs in wanted]
     store = Store.read(places.db)
@@ -105,6 +108,8 @@ def _conduct(jobs: Sequence[RunJob], places: Places, extent: Extent, output: Out
 
     place = workplace(places)
     started, missing = time.perf_counter(), missing_of(jobs, place, fresh=extent.fresh)
+    for text in missing.notes:
+        output.note(text)
     if missing.idle:
         output.note(f"{jobs[0].specs[0].dataset}, {jobs[0].specs[0].network}: nothing to do")
     note_cpu(missing, place, places.device, output.note)

@@ -100,12 +100,12 @@ def _show_row(store: Store, label: str, as_json: bool) -> None:
     """The boards that have the row, with this row alone; the numbers of its runs."""
     from harness.cli.console import print_boards
     from harness.leaderboard.board import Selection
-    from harness.leaderboard.contestants import contestants, newest
+    from harness.leaderboard.contestants import trained_by
     from harness.leaderboard.ranking import boards
     from harness.leaderboard.render_json import row_documents
 
-    runs = {n.number for n in of_name(label, contestants(newest(store.runs())), lambda network: network.label)}
-    numbers = sorted(number for number in runs if number is not None)
+    called = of_name(label, store.called_runs(with_weights=True), lambda run: trained_by(run).label)
+    numbers = sorted(run.id for run in called)
     chosen = boards(store, Selection(runs=frozenset(numbers)))
     if as_json:
         print_json({"row": label, "runs": numbers, "rows": list(row_documents(chosen))})
@@ -178,7 +178,7 @@ def _show_protocol(store: Store, name: str, as_json: bool) -> None:
     from harness.cli.listing import print_entry, protocol_documents
 
     shipped = [entry for entry in protocol_documents() if entry["name"] == name]
-    runs = store.runs()
+    runs = store.attempts()
     used = [
         {
             "name": p.name,

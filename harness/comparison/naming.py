@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from harness.errors import HarnessError, UnknownName, of_name
-from harness.leaderboard.contestants import Contestant, contestants, newest
+from harness.leaderboard.contestants import Contestant, contestants
 from harness.store.records import ModelRecord, RunRecord
+from harness.store.standing import ModelStanding, RunStanding
 from harness.store.store import Store
 
 _SAY_WHICH = "say which, by --dataset, --arch, or --protocol"
@@ -75,7 +76,7 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
         if not known:
             raise HarnessError(f"run {run.id} has no complete evaluation; see `harness show {run.id}`")
     else:
-        everything = _measured(newest(store.runs()), store.models())
+        everything = _measured(*store.standings())
         known = of_name(name, everything, lambda network: network.label) or _of_one_code(name, everything)
         if not known:
             raise UnknownName("row", name, {network.label for network in everything})
@@ -92,7 +93,9 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
     return entrants
 
 
-def _measured(runs: Iterable[RunRecord], models: Iterable[ModelRecord] = ()) -> list[Contestant]:
+def _measured(
+    runs: Iterable[RunRecord | RunStanding], models: Iterable[ModelRecord | ModelStanding] = ()
+) -> list[Contestant]:
     """The checkpoints with at least one complete evaluation."""
     return [n for n in contestants(runs, models) if any(e.complete for e in n.checkpoint.evaluations)]
 

@@ -46,17 +46,15 @@ def examine_store(location: str | None, runs_dir: Path, *, hashes: bool) -> Iter
 
 def _weights(location: str | None, runs_dir: Path, hashes: bool) -> Diagnosis:
     store = Store.read(location)
-    runs = store.runs()
+    every = store.stored_weights()
     store.close()
-    missing, differing, count = [], [], 0
-    for run in runs:
-        for checkpoint in run.checkpoints:
-            file, name = weights_file(run_folder(runs_dir, run), checkpoint.name), f"{run.id}:{checkpoint.name}"
-            count += 1
-            if not file.is_file():
-                missing.append(name)
-            elif hashes and _sha256(file) != checkpoint.sha256:
-                differing.append(name)
+    missing, differing, count = [], [], len(every)
+    for one in every:
+        file, name = weights_file(run_folder(runs_dir, one), one.name), f"{one.id}:{one.name}"
+        if not file.is_file():
+            missing.append(name)
+        elif hashes and _sha256(file) != one.sha256:
+            differing.append(name)
     topic = f"weights in {runs_dir}"
     if differing:
         text = f"{len(differing)} of {count} differ from their stored hash: {listed(differing)}"

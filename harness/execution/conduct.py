@@ -157,7 +157,7 @@ def conduct_evaluation(
     """
     model = _enter(job, job.opened, store) if job.opened is not None else None
     known, weights = known_checkpoints(job, model, store), {weights.checkpoint: weights for weights in job.weights}
-    missing, summary = missing_of_target(job, known, store.runs()), Summary()
+    missing, summary = missing_of_target(job, known, store), Summary()
 
     def attacked() -> Iterator[Attacked]:
         for gap in missing.targets:

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from harness.errors import HarnessError, SettingError, UnknownName, visible
 from harness.leaderboard.board import MEASURED, Board, Selection
 from harness.leaderboard.cells import full_name
-from harness.leaderboard.contestants import newest, trained_by
+from harness.leaderboard.contestants import trained_by
 from harness.leaderboard.ranking import boards, unranked
 from harness.leaderboard.showing import no_match
 from harness.store.records import RunRecord
+from harness.store.standing import RunStanding
 from harness.store.store import Store
 
 Cost = Literal["passes", "seconds"]
@@ -121,7 +122,7 @@ class Material:
         }
         found = [
             run
-            for run in newest(self.store.runs())
+            for run in self.store.called_runs()
             if chosen.dataset in (None, run.dataset.name)
             and chosen.network in (None, run.network)
             and run.training_sha256 in trainings
@@ -135,10 +136,11 @@ class Material:
         if len({run.training_sha256 for run in found}) > 1:
             names = ", ".join(sorted({trainings[run.training_sha256] for run in found}))
             raise HarnessError(f"runs under two protocols cannot be compared: {names}; choose one with --protocol")
-        return found
+        whole = {run.id: run for run in self.store.runs_of([run.id for run in found])}
+        return [whole[run.id] for run in found if run.id in whole]
 
 
-def known_names(run: RunRecord) -> tuple[str, str, str]:
+def known_names(run: RunRecord | RunStanding) -> tuple[str, str, str]:
     """What ``--method`` may call a run: its method, its label, and its label without code."""
     trained = trained_by(run)
     return trained.method, trained.label, trained.short_label

@@ -10,8 +10,9 @@ from typing import Any
 from harness.errors import HarnessError, visible
 from harness.figures.marks import Value
 from harness.figures.material import Material, known_names
-from harness.leaderboard.contestants import kin_of, newest, trained_by
+from harness.leaderboard.contestants import kin_of, trained_by
 from harness.store.records import RunRecord
+from harness.store.standing import RunStanding
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def trainings(material: Material, usual: Sequence[str], options: str = "") -> li
     """
     chosen = material.selection.methods
     if not chosen:
-        _refuse_missing(newest(material.store.runs()), usual, options)
+        _refuse_missing(material.store.called_runs(), usual, options)
         material = replace(material, selection=replace(material.selection, methods=tuple(usual)))
     runs = [run for run in material.runs() if chosen or trained_by(run).short_label in usual]
     if not chosen:
@@ -82,7 +83,7 @@ def _place(run: RunRecord, order: Sequence[str]) -> int:
     return min(order.index(name) for name in known_names(run) if name in order)
 
 
-def _refuse_missing(runs: Sequence[RunRecord], usual: Sequence[str], options: str) -> None:
+def _refuse_missing(runs: Sequence[RunRecord | RunStanding], usual: Sequence[str], options: str) -> None:
     for label in usual:
         if label not in {trained_by(run).short_label for run in runs}:
             method, *settings = label.split(" ")
@@ -111,7 +112,7 @@ def training_command(
     settings: Mapping[str, Any],
     wrappers: Sequence[str] = (),
     *,
-    like: RunRecord | None = None,
+    like: RunRecord | RunStanding | None = None,
     options: str = "",
 ) -> str:
     """The command that trains a network.

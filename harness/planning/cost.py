@@ -18,7 +18,7 @@ from harness.registry.catalogue import discover
 from harness.rigour import budgets as rigour
 from harness.runtime.device import device_label, training_threads
 from harness.runtime.provenance import ALSO, host, path_of
-from harness.store.records import RunRecord
+from harness.store.timed_work import TimedRun
 from harness.training.schedule import checkpoint_epochs
 
 STORED, STORED_PASSES = "stored runs", "passes, and stored runs"
@@ -123,7 +123,7 @@ class Prices:
         benches: of ``harness bench``; None: those of this user.
     """
 
-    def __init__(self, stored: Sequence[RunRecord], benches: Sequence[Bench] | None = None) -> None:
+    def __init__(self, stored: Sequence[TimedRun], benches: Sequence[Bench] | None = None) -> None:
         self._stored, self._benches = stored, read_benches() if benches is None else benches
         self._known: dict[str, Known] = {}
 
@@ -231,7 +231,7 @@ def _per_pass(several: Iterable[Timed]) -> float:
 
 
 def _known(
-    stored: Iterable[RunRecord],
+    stored: Iterable[TimedRun],
     benches: Sequence[Bench],
     network: tuple[str, Mapping[str, Any]],
     assessment: Assessment,

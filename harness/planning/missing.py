@@ -1,18 +1,21 @@
 """What is missing: the work that a command asks for, minus what the store has.
 
-It is found once, with one reading of the store's runs. Then its cost is estimated, or the work is done.
+It is found once, and of the store's runs only those are read that were asked for. Then its cost is estimated, or the
+work is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
-from harness.errors import PluginError, PluginFault
+from harness.errors import PluginFault
+from harness.planning.changed_code import changed_code
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.gaps import ModelGap, model_gap
 from harness.planning.run_job import RunJob
+from harness.planning.stored_times import timed_here
 from harness.planning.trials import try_update
 from harness.plugin.attack import Passes
 from harness.protocols.run_spec import RunSpec
@@ -20,6 +23,7 @@ from harness.runtime.determinism import deterministic
 from harness.store.models import model_identity
 from harness.store.records import CheckpointRecord, ModelRecord, RunRecord
 from harness.store.store import Store
+from harness.store.timed_work import TimedRun
 from harness.targets.probe import same_function
 from harness.targets.target import Opened
 
@@ -71,12 +75,15 @@ class Missing:
     Attributes:
         runs: every network that was asked for, even if nothing is missing for it.
         targets: models that are only attacked, such as those of ``harness evaluate``.
-        stored: the store's runs, from which costs are estimated.
+        stored: what the store's runs of these networks took on this machine, from which costs are estimated; nothing
+            if there is nothing to do.
+        notes: what to say before the work begins, one line each.
     """
 
     runs: tuple[RunGap, ...] = ()
     targets: tuple[ModelGap, ...] = ()
-    stored: Sequence[RunRecord] = field(default=(), repr=False)
+    stored: Sequence[TimedRun] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def models(self) -> list[ModelGap]:
@@ -123,12 +130,18 @@ def find_missing(jobs: Sequence[RunJob], store: Store, *, fresh: bool = False) -
         PluginError: the code of a stopped training has changed.
         SettingError: a deterministic training is asked for, and torch has no such algorithm for it.
     """
-    stored = store.runs()
-    if not fresh:
-        _refuse_changed_code([spec for job in jobs for spec in job.specs], stored)
-    newest = {run.identity: run for run in sorted(stored, key=lambda run: run.attempt)}
+    specs = [spec for job in jobs for spec in job.specs]
+    notes = () if fresh else changed_code(specs, store)
+    attempts = sorted(store.attempts({spec.identity for spec in specs}), key=lambda one: one.attempt)
+    numbers = {one.identity: one.id for one in attempts}  # of each identity the newest
+    newest = {run.identity: run for run in store.runs_of(numbers.values())}
     removed = store.removed_attempts()
-    return Missing(runs=tuple(run for job in jobs for run in _run_gaps(job, newest, removed, fresh)), stored=stored)
+    found = Missing(runs=tuple(run for job in jobs for run in _run_gaps(job, newest, removed, fresh)), notes=notes)
+    return _with_times(found, store, {spec.network for spec in specs})
+
+
+def _with_times(missing: Missing, store: Store, networks: Collection[str]) -> Missing:
+    return missing if missing.idle else replace(missing, stored=timed_here(store, networks))
 
 
 def _run_gaps(
@@ -165,16 +178,14 @@ def _trial(job: RunJob) -> tuple[Passes | None, PluginFault | None]:
         return None, fault
 
 
-def missing_of_target(
-    job: EvaluateJob, known: Mapping[str, CheckpointRecord], stored: Sequence[RunRecord] = ()
-) -> Missing:
+def missing_of_target(job: EvaluateJob, known: Mapping[str, CheckpointRecord], store: Store) -> Missing:
     """Compare what ``harness evaluate`` asks for with what the store has for these weights, by checkpoint."""
     of = job.run or job.opened
     assert of is not None  # a target is one or the other
     network, names = (of.network, of.network_settings), [weights.checkpoint for weights in job.weights]
     each = job.sweep or (job.assessment,)
     gaps = [model_gap(one, name, network, known.get(name), fresh=job.fresh) for name in names for one in each]
-    return Missing(targets=tuple(gaps), stored=stored)
+    return _with_times(Missing(targets=tuple(gaps)), store, [of.network])
 
 
 def find_missing_of_target(job: EvaluateJob, store: Store) -> Missing:
@@ -185,7 +196,7 @@ def find_missing_of_target(job: EvaluateJob, store: Store) -> Missing:
     """
     dataset = job.assessment.dataset.fingerprint
     model = known_model(job.opened, dataset, store)[1] if job.opened is not None else None
-    missing = missing_of_target(job, known_checkpoints(job, model, store), store.runs())
+    missing = missing_of_target(job, known_checkpoints(job, model, store), store)
     attacked = {gap.checkpoint for gap in missing.targets if gap.attacks}
     for weights in job.weights:
         if weights.checkpoint in attacked:
@@ -221,18 +232,3 @@ def known_model(opened: Opened, dataset_fingerprint: str, store: Store) -> tuple
             break
         number += 1
     return number, model
-
-
-def _refuse_changed_code(specs: Sequence[RunSpec], stored: Sequence[RunRecord]) -> None:
-    """Refuse to start a new run in silence if a stopped training could not go on because its code was edited."""
-    known = {run.identity for run in stored}
-    wanted = {spec.identity_without_code: spec for spec in specs if spec.identity not in known}
-    for run in stored if wanted else ():
-        spec = wanted.get(run.spec.identity_without_code)
-        if spec is not None and run.status == "running" and run.epochs:
-            parts = sorted(key for key in {*spec.code, *run.code} if spec.code.get(key) != run.code.get(key))
-            raise PluginError(
-                f"run {run.id} ({spec.label}) was stopped after epoch {len(run.epochs)} of {spec.training['epochs']},"
-                f" and the code of its {' and '.join(parts)} has changed since: put the old code back to go on,"
-                " or start over with --fresh"
-            )

@@ -46,9 +46,11 @@ def _by_file(file: Path, store: Store) -> OwnTarget | None:
     if file.suffix != ".safetensors" or not file.is_file():
         return None
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    newest_first = reversed(store.runs())  # a repeated training gives the same file: the newest attempt counts
-    known = ((run, c) for run in newest_first for c in run.checkpoints if c.sha256 == sha256 and run.status == "done")
-    return next((OwnTarget(run, checkpoint.name, file) for run, checkpoint in known), None)
+    known = [one for one in store.stored_weights(sha256) if one.status == "done"]
+    if not known:
+        return None
+    newest = max(one.id for one in known)  # a repeated training gives the same file: the newest attempt counts
+    return OwnTarget(store.run(newest), next(one.name for one in known if one.id == newest), file)
 
 
 def stored_protocol(run: RunRecord, store: Store) -> Protocol:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,10 @@ from harness.plugin.settings import Plugin
 from harness.protocols.protocol import TrainProtocol
 from harness.registry.catalogue import Catalogue
 from harness.registry.shipped import ships
+from harness.runtime.provenance import host
 from harness.store.records import RunRecord
+from harness.store.store import Store
+from harness.store.timed_work import TimedRun
 from harness.training.run_plugins import method_of, network_of, wrappers_of
 
 
@@ -35,8 +38,14 @@ class Timings:
         return images * self.attacks[settings_sha256] if settings_sha256 in self.attacks else None
 
 
+def timed_here(store: Store, networks: Collection[str]) -> list[TimedRun]:
+    """The store's runs of these networks, with the times of what was done on this machine."""
+    name = host()
+    return store.timed_runs(networks, lambda provenance: provenance.get("host") == name)
+
+
 def timings(
-    runs: Iterable[RunRecord],
+    runs: Iterable[TimedRun],
     methods: Catalogue,
     counts: Callable[[Mapping[str, Any]], bool] = lambda _: True,
     precision: str | None = None,
@@ -51,19 +60,20 @@ def timings(
     spent: dict[str, tuple[float, int]] = {}
     for run in runs:
         alike = counts(run.provenance) and precision in (None, run.training.get("precision"))
-        if alike and run.method in methods.found and run.epochs and not run.wrappers:
+        epochs, trained_on, took_s = run.trained
+        if alike and run.method in methods.found and epochs and not run.wrappers:
             passes = _passes_of(run, methods.found[run.method].cls)
             if passes.total:
-                seconds += sum(epoch.duration_s for epoch in run.epochs)
-                images += sum(epoch.images for epoch in run.epochs) * passes.total
-        for evaluation in (e for c in run.checkpoints for e in c.evaluations if counts(e.provenance)):
-            before = spent.get(evaluation.settings_sha256, (0.0, 0))
-            spent[evaluation.settings_sha256] = (before[0] + evaluation.duration_s, before[1] + evaluation.done)
+                seconds += took_s
+                images += trained_on * passes.total
+        for attack in (attack for attack in run.attacks if counts(attack.provenance)):
+            before = spent.get(attack.settings_sha256, (0.0, 0))
+            spent[attack.settings_sha256] = (before[0] + attack.duration_s, before[1] + attack.done)
     attacks = {settings: total / done for settings, (total, done) in spent.items() if done}
     return Timings(seconds / images if images else None, attacks)
 
 
-def _passes_of(run: RunRecord, cls: type[Plugin]) -> Passes:
+def _passes_of(run: TimedRun, cls: type[Plugin]) -> Passes:
     """The passes that an image of an old run took; none if its method has changed since, so the run does not count."""
     training = dict(run.training)
     epsilon = float(training.pop("epsilon"))

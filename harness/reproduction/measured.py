@@ -140,7 +140,7 @@ def _rows(standard: Conditions, limit: int | None, store: Store) -> dict[tuple[s
 
     Models from elsewhere, which may stand on the same board, are left out: they belong to no cell.
     """
-    runs = {run.id: run for run in store.runs()}
+    runs = {run.id: run for run in store.called_runs()}
     found = {}
     for board in boards(store, Selection(dataset=standard.dataset, protocol=standard.protocol.fingerprint)):
         for row in (row for row in board.rows if board.source == MEASURED and row.trained_here):

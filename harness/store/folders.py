@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from harness.errors import StoreError, quoted
 from harness.files import is_plain_name
-from harness.store.records import RunRecord
 
 
-def run_folder(runs_dir: Path, run: RunRecord) -> Path:
+class InFolder(Protocol):
+    """A run, as far as its folder goes."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def folder(self) -> str: ...
+
+
+def run_folder(runs_dir: Path, run: InFolder) -> Path:
     """The folder of a run.
 
     Raises:

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from harness.errors import StoreError
 from harness.identity import digest
-from harness.store.listing import Listing
 from harness.store.queries import model_record
 from harness.store.records import DatasetRecord, ModelRecord
 from harness.store.schema import METADATA, CheckpointRow, DatasetRow, ModelRow
+from harness.store.timed_work import TimedWork
 from harness.store.typed import naming_rows
 
 
@@ -40,7 +40,7 @@ def free_name(session: Session, name: str, dataset_id: int, identity: str = "") 
     return next(free for free in itertools.chain([name], numbered) if free not in taken)
 
 
-class ModelWriter(Listing):
+class ModelWriter(TimedWork):
     """The base of ``Store``: its write transaction, and the writing of models from elsewhere and of data sets."""
 
     def __init__(self, engine: Engine) -> None:

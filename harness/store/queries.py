@@ -60,18 +60,11 @@ _WHOLE_RUN = (
 )
 _MOST_DIGITS = 19  # of the largest number that SQLite has
 _SOME_ROWS = {"yield_per": 100}  # so that the bits of few runs are in memory at a time
-_WHOLE_MODEL = (selectinload(ModelRow.dataset), selectinload(ModelRow.checkpoint).options(*_WHOLE_CHECKPOINT))
+WHOLE_MODEL = (selectinload(ModelRow.dataset), selectinload(ModelRow.checkpoint).options(*_WHOLE_CHECKPOINT))
 
 
 class Queries(Recorded):
     """The base of ``Store``: its queries."""
-
-    def runs(self) -> list[RunRecord]:
-        """Every run, in the order of their numbers."""
-        with self._reading() as session:
-            every = select(RunRow).options(*_WHOLE_RUN).order_by(RunRow.id)
-            rows = session.scalars(every, execution_options=_SOME_ROWS)
-            return [run_record(row) for row in rows]
 
     def run(self, run_id: int) -> RunRecord:
         """One run; StoreError if no run has that number."""
@@ -113,7 +106,7 @@ class Queries(Recorded):
     def models(self) -> list[ModelRecord]:
         """Every model from elsewhere, in the order of their numbers."""
         with self._reading() as session:
-            every = select(ModelRow).options(*_WHOLE_MODEL).order_by(ModelRow.id)
+            every = select(ModelRow).options(*WHOLE_MODEL).order_by(ModelRow.id)
             rows = session.scalars(every, execution_options=_SOME_ROWS)
             return [model_record(row) for row in rows]
 

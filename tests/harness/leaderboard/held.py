@@ -67,6 +67,12 @@ class Held(Store):
     def standings(self) -> tuple[list[RunRecord], list[ModelRecord]]:
         return newest(self.runs()), self.models()
 
+    def called_runs(self, *, with_weights: bool = False) -> list[RunRecord]:
+        return [run for run in newest(self.runs()) if run.checkpoints or not with_weights]
+
+    def runs_of(self, numbers: Collection[int]) -> list[RunRecord]:
+        return [run for run in self.runs() if run.id in numbers]
+
     def curves_of(self, run_ids: Iterable[int]) -> dict[int, list[Curve]]:
         return {number: [] for number in run_ids}
 

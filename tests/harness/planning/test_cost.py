@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
-from typing import Any
 
 import pytest
 
-from harness.events import EpochRecord
 from harness.planning.cost import Known
 from harness.planning.stored_times import Timings, timings
 from harness.plugin.attack import Passes
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
-from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
+from harness.store.timed_work import TimedAttack, TimedRun
+from tests.stores import DIGITS
 
 METHODS = discover("methods")
 
@@ -22,23 +20,24 @@ METHODS = discover("methods")
 TRAINING = {"epsilon": 0.1, **load_protocol("paper").train.resolved()}  # 10 steps
 
 
-def record(name: str, *epochs: tuple[int, float], evaluations: tuple[EvaluationRecord, ...] = ()) -> RunRecord:
+def record(name: str, *epochs: tuple[int, float], evaluations: tuple[TimedAttack, ...] = ()) -> TimedRun:
     """A run of a method with default settings; each epoch by its images and seconds."""
-    values: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(RunRecord))
-    values |= {
-        "method": name,
-        "method_settings": {},
-        "wrappers": [],
-        "training": TRAINING,
-        "created_utc": datetime(2026, 1, 1),
-    }
-    values["epochs"] = tuple(EpochRecord(i, 0.0, 0.1, *epoch) for i, epoch in enumerate(epochs, start=1))
-    values["checkpoints"] = (CheckpointRecord(1, "last", 1, "", evaluations),)
-    return RunRecord(**values)
+    return TimedRun(
+        method=name,
+        method_settings={},
+        wrappers=[],
+        network="smallcnn",
+        network_settings={},
+        training=TRAINING,
+        provenance={},
+        dataset=DIGITS,
+        trained=(len(epochs), sum(images for images, _ in epochs), sum(seconds for _, seconds in epochs)),
+        attacks=evaluations,
+    )
 
 
-def evaluation(name: str, done: int, duration_s: float) -> EvaluationRecord:
-    return EvaluationRecord(1, name, {}, name, 0, 100, done, 0, (), duration_s, (), {})
+def evaluation(name: str, done: int, duration_s: float) -> TimedAttack:
+    return TimedAttack(name, {}, done, duration_s)
 
 
 def test_seconds_of_a_training_pass_by_hand() -> None:
