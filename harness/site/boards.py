@@ -17,11 +17,11 @@ from harness.leaderboard import cells
 from harness.leaderboard.board import MEASURED, Board, Row
 from harness.leaderboard.columns import title_of
 from harness.leaderboard.legend import legend, notes
-from harness.leaderboard.ranking import read_verdicts
 from harness.leaderboard.render_json import row_document
 from harness.plugin.ball import radius_text
 from harness.reference import THREATS
 from harness.site.seeds import Attempts
+from harness.site.snapshot import bits_on
 from harness.store.store import Store
 
 NORMS = {"Linf": "L∞", "L2": "L2"}
@@ -170,7 +170,7 @@ def _dots(store: Store, board: Board) -> list[list[list[float]]]:
     """For each row and column the figures of the row's networks, in the order of their training seeds."""
     if board.source != MEASURED:
         return [[[] for _ in board.columns] for _ in board.rows]
-    verdicts = read_verdicts(store, [network for row in board.rows for network in row.networks])
+    verdicts = bits_on(store, [network for row in board.rows for network in row.networks])
 
     def figures(row: Row, name: str) -> Iterator[float]:
         column = board.column(name)

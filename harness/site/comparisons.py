@@ -11,8 +11,8 @@ from harness.leaderboard.board import MEASURED, Board, Row
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import Decision, compare_rows, corrected, network_pairs, robust_sides
-from harness.leaderboard.ranking import read_verdicts
 from harness.site.runs import machine_of
+from harness.site.snapshot import bits_on
 from harness.statistics.agreement import SHARE, Agreement, most_vulnerable
 from harness.statistics.paired import cross, mcnemar
 from harness.store.records import RunRecord
@@ -38,7 +38,7 @@ def comparison_documents(store: Store, boards: Sequence[Board]) -> list[Document
 def _of_board(store: Store, board: Board, runs: Mapping[int, RunRecord]) -> Document:
     ranked = [row for row in board.rows if row.rank is not None]
     rows = ranked[:MOST_ROWS]
-    verdicts = read_verdicts(store, [network for row in rows for network in row.networks])
+    verdicts = bits_on(store, [network for row in rows for network in row.networks])
     return {
         "rows": len(rows),  # the first of the board
         "of": len(ranked),

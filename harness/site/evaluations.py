@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from harness.errors import legible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.radii import radius_curves
 from harness.plugin.ball import radius_text
-from harness.site.packed import compact
+from harness.site.packed import shown
 from harness.statistics.figures import plus_minus, summarise, wilson
 from harness.statistics.paired import robust_under_every
 from harness.store.records import CheckpointRecord, EvaluationRecord, ExaminationRecord
@@ -79,12 +78,12 @@ class Checks:
 
     def place(self, findings: list[list[Any]]) -> int:
         """The place of a list of findings; it is added if it is new."""
-        return self._places.setdefault(compact(findings), len(self._places))
+        return self._places.setdefault(shown(findings), len(self._places))
 
     @property
-    def documents(self) -> list[Any]:
-        """Every list, in the order of the places."""
-        return [json.loads(text) for text in self._places]
+    def texts(self) -> list[str]:
+        """Every list as JSON, in the order of the places."""
+        return list(self._places)
 
 
 def _where(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.errors import legible, visible_lines
@@ -34,11 +35,21 @@ def compact(document: Any) -> str:
     return json.dumps(finite(document), separators=(",", ":"), allow_nan=False)
 
 
-def packed_script(name: str, document: Any) -> bytes:
-    """A script that hands a compressed document to ``harness.unpack``.
+def shown(document: Any) -> str:
+    """The JSON of a document as a page shows it."""
+    return compact(replaced(document))
+
+
+def joined(parts: Mapping[str, Iterable[str]]) -> str:
+    """What ``shown`` makes of a document of lists, from the texts of their members."""
+    return "{" + ",".join(f"{compact(name)}:[{','.join(texts)}]" for name, texts in parts.items()) + "}"
+
+
+def packed_script(name: str, document: str) -> bytes:
+    """A script that hands a compressed document, given as JSON, to ``harness.unpack``.
 
     The alphabet of ``base64.b85encode`` has no quote, no backslash, and no slash, so nothing in the document can end
     the string or the script.
     """
-    packed = base64.b85encode(gzip.compress(compact(document).encode(), 9, mtime=0)).decode()
+    packed = base64.b85encode(gzip.compress(document.encode(), 9, mtime=0)).decode()
     return f'harness.packed["{name}"]="{packed}";\n'.encode()

@@ -19,8 +19,8 @@ from harness.leaderboard.render_json import render_json
 from harness.site.boards import Document, board_tabs
 from harness.site.comparisons import comparison_documents
 from harness.site.methods import method_documents
-from harness.site.packed import compact, packed_script, replaced
-from harness.site.runs import run_documents
+from harness.site.packed import joined, packed_script, replaced, shown
+from harness.site.runs import run_texts
 from harness.site.seeds import attempts
 from harness.store.store import Store
 
@@ -47,12 +47,12 @@ def make_site(store: Store, *, database: str, made: str, live: bool = False) -> 
     everything = boards(store)
     tabs = replaced(board_tabs(store, everything, attempts(store.runs(), store.states(store.runs()))))
     data = {
-        "boards": _board_data(tabs),
-        "comparisons": comparison_documents(store, everything),
-        "methods": method_documents(run.method for run in store.runs()),
-        "runs": run_documents(store),
+        "boards": shown(_board_data(tabs)),
+        "comparisons": shown(comparison_documents(store, everything)),
+        "methods": shown(method_documents(run.method for run in store.runs())),
+        "runs": joined(run_texts(store)),
     }
-    scripts = {f"data/{name}.js": packed_script(name, replaced(document)) for name, document in data.items()}
+    scripts = {f"data/{name}.js": packed_script(name, document) for name, document in data.items()}
     shared = {
         "pages": PAGES.items(),
         "version": __version__,

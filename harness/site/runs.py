@@ -14,6 +14,7 @@ from harness.leaderboard.curves import PARTS, named, samples
 from harness.runtime.provenance import every_place
 from harness.site.commands import reproduction
 from harness.site.evaluations import Checks, Document, Verdicts, checkpoint_document, settings_text
+from harness.site.packed import shown
 from harness.site.seeds import label_of
 from harness.store.records import Curve, DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.run_state import RunState
@@ -24,24 +25,22 @@ MOST_POINTS = 60  # of a curve; a longer training is drawn at every second epoch
 DIGITS = 3  # significant digits of a point of a curve
 
 
-def run_documents(store: Store) -> Document:
-    """Every run and every model from elsewhere."""
+def run_texts(store: Store) -> dict[str, list[str]]:
+    """Every run, every model from elsewhere, and what their checks share, each as JSON, which takes little memory."""
     runs, models, protocols = store.runs(), store.models(), store.protocols()
     checkpoints = [c for run in runs for c in run.checkpoints] + [model.checkpoint for model in models]
-    verdicts = store.verdicts_of({e.id for c in checkpoints for e in c.evaluations if e.complete})
+    verdicts = store.bits_of({e.id for c in checkpoints for e in c.evaluations if e.complete})
     datasets = [run.dataset for run in runs] + [model.dataset for model in models]
     known = {dataset.fingerprint: _labels(dataset) for dataset in datasets}
     checks, recorded, states = Checks(), store.curves_of(run.id for run in runs), store.states(runs)
 
-    def document(run: RunRecord) -> Document:
+    def text(run: RunRecord) -> str:
         labels = known[run.dataset.fingerprint]
-        return run_document(run, labels, verdicts, protocols, checks, recorded[run.id], states[run.id])
+        return shown(run_document(run, labels, verdicts, protocols, checks, recorded[run.id], states[run.id]))
 
-    return {
-        "runs": [document(run) for run in runs],
-        "models": [model_document(m, known[m.dataset.fingerprint], verdicts, protocols, checks) for m in models],
-        "checks": checks.documents,
-    }
+    own = [text(run) for run in runs]
+    theirs = [shown(model_document(m, known[m.dataset.fingerprint], verdicts, protocols, checks)) for m in models]
+    return {"runs": own, "models": theirs, "checks": checks.texts}
 
 
 @cache

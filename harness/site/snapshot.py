@@ -7,13 +7,18 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
-from harness.leaderboard.contestants import newest
+from harness.leaderboard.contestants import Contestant, newest
 from harness.reference import ReportedFigure
 from harness.store.listing import ListedRun
 from harness.store.records import Curve, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.run_state import RunState
 from harness.store.store import Store
-from harness.store.verdicts import VerdictsById
+from harness.store.verdicts import Bits, VerdictsById
+
+
+def bits_on(store: Store, networks: Iterable[Contestant]) -> VerdictsById:
+    """The verdicts of every complete evaluation of the networks, in the form that takes the least memory."""
+    return store.bits_of({e.id for network in networks for e in network.checkpoint.evaluations if e.complete})
 
 
 class Snapshot(Store):
@@ -26,7 +31,7 @@ class Snapshot(Store):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._verdicts: dict[int, bytes] = {}
+        self._bits = Bits({})
         self._margins: dict[int, list[float] | None] = {}
         self._curves: dict[int, list[Curve]] = {}
         self._states: dict[int, RunState] = {}
@@ -40,8 +45,13 @@ class Snapshot(Store):
     def standings(self) -> tuple[Sequence[RunRecord], Sequence[ModelRecord]]:
         return newest(self.runs()), self.models()
 
-    def bits_of(self, evaluation_ids: Collection[int]) -> VerdictsById:
-        return self.verdicts_of(evaluation_ids)
+    def bits_of(self, evaluation_ids: Collection[int]) -> Bits:
+        wanted = set(evaluation_ids)
+        if unread := wanted - self._bits.keys():
+            read = super().bits_of(unread)
+            assert isinstance(read, Bits)
+            self._bits = self._bits.with_more(read)
+        return self._bits.of(sorted(wanted))
 
     def protocols(self) -> list[ProtocolRecord]:
         return self._protocols
@@ -50,10 +60,7 @@ class Snapshot(Store):
         return self._reported
 
     def verdicts_of(self, evaluation_ids: Collection[int]) -> dict[int, bytes]:
-        wanted = set(evaluation_ids)
-        if unread := wanted - self._verdicts.keys():
-            self._verdicts |= super().verdicts_of(unread)
-        return {number: self._verdicts[number] for number in sorted(wanted)}
+        return dict(self.bits_of(evaluation_ids))  # a bit an image is kept, since there are many
 
     def curves_of(self, run_ids: Iterable[int]) -> dict[int, list[Curve]]:
         wanted = list(run_ids)

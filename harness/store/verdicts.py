@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -83,6 +83,14 @@ class Bits(Mapping[int, bytes]):
 
     def __init__(self, held: dict[int, tuple[int, int]]) -> None:
         self._held = held
+
+    def of(self, evaluations: Iterable[int]) -> Bits:
+        """Those of some evaluations alone."""
+        return Bits({number: self._held[number] for number in evaluations})
+
+    def with_more(self, others: Bits) -> Bits:
+        """These, and those of other evaluations."""
+        return Bits(self._held | others._held)
 
     def together(self, evaluations: Sequence[int]) -> int:
         """The images that are right under every one of these evaluations, as a whole number; at least one is given."""

@@ -10,7 +10,7 @@ import math
 import re
 from functools import cache
 
-from harness.site.packed import compact, packed_script
+from harness.site.packed import compact, joined, packed_script
 from harness.site.pages import PAGES, Files, static_files
 from tests.harness.site.made import PUBLISHED, Parsed, site_of
 
@@ -70,7 +70,7 @@ def test_our_scripts_write_text_and_never_markup() -> None:
 
 def test_a_packed_document_comes_back_and_cannot_end_its_script() -> None:
     document = {"name": "</script><!--\u2028", "values": [1.5, math.nan, math.inf, None]}
-    script = packed_script("x", document).decode()
+    script = packed_script("x", compact(document)).decode()
     packed = re.fullmatch(r'harness\.packed\["x"\]="([^"\\/\n]*)";\n', script)
     assert packed is not None
     unpacked = json.loads(gzip.decompress(base64.b85decode(packed[1])))
@@ -80,3 +80,8 @@ def test_a_packed_document_comes_back_and_cannot_end_its_script() -> None:
 
 def test_the_same_database_makes_the_same_site() -> None:
     assert published() == site_of(PUBLISHED)
+
+
+def test_texts_are_joined_as_the_whole_is_written() -> None:
+    parts = {"runs": [{"a": [1, None], "b": 'é"</script>'}, {}], "models": [], 'od"d': [math.nan]}
+    assert joined({name: map(compact, members) for name, members in parts.items()}) == compact(parts)

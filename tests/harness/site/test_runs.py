@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from datetime import datetime
@@ -162,7 +163,7 @@ def test_reasons_keep_every_character_and_share_what_is_alike() -> None:
         held = replace(checkpoint(), examinations=(examined,))
         (last,) = run_document(run(1, held), None, {}, [], checks)["checkpoints"]
         (document,) = last["examinations"]
-        ((check, status, mark, parts, threshold),) = checks.documents[document["kind"]]
+        ((check, status, mark, parts, threshold),) = json.loads(checks.texts[document["kind"]])
         assert (check, status, mark, threshold) == ("a-check", "passed", "", "0.15")
         numbers = [*document["numbers"], ""]
         assert "".join(part + number for part, number in zip(parts, numbers, strict=True)) == reason
