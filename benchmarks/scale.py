@@ -35,6 +35,11 @@ COMMANDS = (
     ("runs",),
     ("runs", "--json"),
     ("show", "17"),
+    ("show", "17", "--json"),
+    ("show", "sat alpha=0.0"),  # a row
+    ("show", "digits", "--as", "protocol"),
+    ("compare", "sat alpha=0.0", "sat alpha=0.25"),
+    ("run", "sat", "--dataset", "digits", "--arch", "smallcnn", "--dry-run"),
 )
 PAIRS = ("compare", "--all", "--dataset", "digits", "--checkpoint", "last")  # of 2,000 runs: 200 rows, 19,900 pairs
 

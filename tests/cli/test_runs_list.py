@@ -149,3 +149,57 @@ def test_bad_options(refusal: Refused, board: Path) -> None:
     assert "unknown order 'datte'; did you mean 'date'" in refusal("runs --sort datte --db mine.db")
     assert "--since yesterday is refused: it is a day" in refusal("runs --since yesterday --db mine.db")
     assert "--state" in refusal("runs --state gone --db mine.db")
+
+
+def many(runs: int, models: int) -> None:
+    """Add runs, and models, to the three runs and the model that are there; each newer than the one before."""
+    store = Store.write("mine.db")
+    for number in range(runs):
+        store.end_run(start(store, make_spec(method="mart", train_seed=number)).id)
+    facts: dict[str, Any] = {"network": "x", "network_settings": {}, "network_departures": {}, "parameters": 1}
+    for number in range(models):
+        record = store.run(1).dataset
+        store.see_model(f"theirs-{number}", record, sha256=f"{number:064}", provenance={}, **facts)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--limit 1", ([3], ["theirs"])),
+        ("--limit 2", ([2, 3], ["theirs"])),
+        ("--limit 3", ([1, 2, 3], ["theirs"])),
+        ("--limit 900", ([1, 2, 3], ["theirs"])),
+        ("--limit 1 --sort figure", ([2], ["theirs"])),
+        ("--limit 2 --sort date", ([3, 2], ["theirs"])),
+        ("--limit 1 --method trades", ([3], [])),
+        ("--limit 1 --state done", ([2], [])),
+    ],
+)
+def test_a_limit_keeps_the_newest_or_the_first_of_another_order(
+    harness: Harness, board: Path, options: str, expected: tuple[list[int], list[str]]
+) -> None:
+    assert listed(harness, options) == expected
+
+
+def test_a_limit_counts_runs_and_models_apart_and_says_what_is_left_out(harness: Harness, board: Path) -> None:
+    many(4, 3)
+    assert listed(harness, "--limit 2") == ([6, 7], ["theirs-1", "theirs-2"])
+    text = harness("runs --limit 2 --db mine.db")
+    assert text.splitlines()[-1] == "4 of 11 are listed; --limit 11 lists all"
+    assert [word for word in ("theirs-0", "theirs-1", "theirs-2") if word in text] == ["theirs-1", "theirs-2"]
+    assert sum(" mart " in line for line in text.splitlines()) == 2
+    assert "are listed" not in harness("runs --limit 11 --db mine.db")
+
+
+def test_without_a_limit_fifty_are_printed_and_all_are_in_json(harness: Harness, board: Path) -> None:
+    many(60, 0)
+    lines = harness("runs --db mine.db").splitlines()
+    assert sum(" mart " in line for line in lines) == 50
+    assert lines[-1] == "51 of 64 are listed; --limit 64 lists all"  # and the model
+    assert len(listed(harness)[0]) == 63
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_below_one_is_refused(refusal: Refused, board: Path, limit: int) -> None:
+    assert f"--limit {limit} is refused: it must be 1 or more" in refusal(f"runs --limit {limit} --db mine.db")
