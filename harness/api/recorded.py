@@ -39,7 +39,7 @@ class AdversarialImages:
 
 def curve_rows(store: Store) -> Iterator[Row]:
     """Each point of each curve of each run."""
-    runs = store.runs()
+    runs = store.trainings()
     counts, curves = current(runs), store.curves_of(run.id for run in runs)
     for run in runs:
         known = of_run(run, counts)
@@ -52,7 +52,7 @@ def curve_rows(store: Store) -> Iterator[Row]:
 
 def histogram_rows(store: Store) -> Iterator[Row]:
     """Each histogram of each run, in a row that has it under ``HELD``."""
-    runs = store.runs()
+    runs = store.trainings()
     counts, histograms = current(runs), store.histograms_of(run.id for run in runs)
     for run in runs:
         known = of_run(run, counts)

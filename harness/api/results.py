@@ -78,7 +78,7 @@ class Results:
         """Every training, even if it stopped or failed."""
         from harness.api.gathered import run_rows
 
-        runs = self._runs()
+        runs = self._open().trainings()
         return self._table("runs", columns.RUNS, run_rows(runs, self._store.states(runs)), filters, superseded)
 
     def models(self, **filters: object) -> Table:
@@ -91,7 +91,7 @@ class Results:
         """Every epoch of every training: the training curves."""
         from harness.api.gathered import epoch_rows
 
-        return self._table("epochs", columns.EPOCHS, epoch_rows(self._runs()), filters, superseded)
+        return self._table("epochs", columns.EPOCHS, epoch_rows(self._open().trainings()), filters, superseded)
 
     def curves(self, *, superseded: bool = False, **filters: object) -> Table:
         """Accuracies while networks were trained: one row an epoch, attack, and part of the images, test or training.

@@ -15,6 +15,7 @@ from harness.errors import HarnessError
 
 MANY_PAIRS = 10_000
 PAIRS_A_SECOND = 8_000  # on one core, if rows have five networks; see benchmarks/scale.py
+PAIRS_A_GIGABYTE = 1_000_000  # of memory
 
 of_comparison = partial(option, "How to compare")
 
@@ -108,9 +109,12 @@ def _tell_many(rows: list[int]) -> None:
         rows: how many rows each board has.
     """
     pairs = sum(count * (count - 1) // 2 for count in rows)
+    cost = f"{max(1, pairs // PAIRS_A_SECOND)} s"
+    if pairs >= PAIRS_A_GIGABYTE:
+        cost += f" and {pairs / PAIRS_A_GIGABYTE:.1f} GB of memory"
     if pairs > MANY_PAIRS:
         print_line(
-            f"harness: comparing {pairs} pairs of {sum(rows)} rows takes about {max(1, pairs // PAIRS_A_SECOND)} s;"
+            f"harness: comparing {pairs} pairs of {sum(rows)} rows takes about {cost};"
             " --dataset, --arch, --checkpoint, and --protocol compare fewer",
             error=True,
         )

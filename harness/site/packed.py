@@ -40,7 +40,7 @@ def shown(document: Any) -> str:
     return compact(replaced(document))
 
 
-def joined(parts: Mapping[str, Iterable[str]]) -> str:
+def joined_texts(parts: Mapping[str, Iterable[str]]) -> str:
     """What ``shown`` makes of a document of lists, from the texts of their members."""
     return "{" + ",".join(f"{compact(name)}:[{','.join(texts)}]" for name, texts in parts.items()) + "}"
 

@@ -19,7 +19,7 @@ from harness.leaderboard.render_json import render_json
 from harness.site.boards import Document, board_tabs
 from harness.site.comparisons import comparison_documents
 from harness.site.methods import method_documents
-from harness.site.packed import joined, packed_script, replaced, shown
+from harness.site.packed import compact, joined_texts, packed_script, replaced, shown
 from harness.site.runs import run_texts
 from harness.site.seeds import attempts
 from harness.store.store import Store
@@ -50,7 +50,7 @@ def make_site(store: Store, *, database: str, made: str, live: bool = False) -> 
         "boards": shown(_board_data(tabs)),
         "comparisons": shown(comparison_documents(store, everything)),
         "methods": shown(method_documents(run.method for run in store.runs())),
-        "runs": joined(run_texts(store)),
+        "runs": joined_texts(run_texts(store)),
     }
     scripts = {f"data/{name}.js": packed_script(name, document) for name, document in data.items()}
     shared = {

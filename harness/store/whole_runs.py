@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -51,7 +51,11 @@ class WholeRuns(Listing):
         """The runs of these numbers that there are, in the order of their numbers."""
         return self._whole(set(numbers)) if numbers else []
 
-    def _whole(self, wanted: set[int] | None) -> list[RunRecord]:
+    def trainings(self) -> list[RunRecord]:
+        """As ``runs``, but without the checkpoints, and so without what is known of attacks."""
+        return self._whole(None, attacked=False)
+
+    def _whole(self, wanted: set[int] | None, *, attacked: bool = True) -> list[RunRecord]:
         found: list[RunRecord] = []
         with collector_paused(), self._reading() as session:
             there = session.scalars(select(_RUN.id).order_by(_RUN.id))
@@ -59,14 +63,16 @@ class WholeRuns(Listing):
             datasets = {row.id: row for row in session.scalars(select(DatasetRow))}
             rows, known = TypedColumns(session), dict[int, DatasetRecord]()
             for first in range(0, len(numbers), RUNS_AT_ONCE):
-                found += _runs(session, rows, numbers[first : first + RUNS_AT_ONCE], datasets, known)
+                some = numbers[first : first + RUNS_AT_ONCE]
+                checkpoints = _checkpoints(session, rows, some) if attacked else {}
+                found += _runs(rows, some, checkpoints, datasets, known)
         return found
 
 
 def _runs(
-    session: Session,
     rows: TypedColumns,
     numbers: Sequence[int],
+    checkpoints: Mapping[int, Sequence[CheckpointRecord]],
     datasets: dict[int, DatasetRow],
     known: dict[int, DatasetRecord],
 ) -> Iterator[RunRecord]:
@@ -76,7 +82,6 @@ def _runs(
         known: the records of data sets that were made so far.
     """
     epochs = _epochs(rows, numbers)
-    checkpoints = _checkpoints(session, rows, numbers)
     columns = (_RUN.dataset_id, _RUN.tags, *(_RUN[name] for name in _OF_RUN))
     for dataset_id, tags, *values in rows.rows(select(*columns).where(_RUN.id.in_(numbers)).order_by(_RUN.id)):
         own = dict(zip(_OF_RUN, values, strict=True))
@@ -86,7 +91,7 @@ def _runs(
             **own,
             dataset=known[dataset_id],
             epochs=tuple(epochs[own["id"]]),
-            checkpoints=tuple(checkpoints[own["id"]]),
+            checkpoints=tuple(checkpoints.get(own["id"], ())),
             tags=tuple(tags),
         )
 

@@ -61,3 +61,5 @@ def test_many_pairs_are_told_before(capsys: pytest.CaptureFixture[str]) -> None:
         "harness: comparing 49800 pairs of 400 rows takes about 6 s; --dataset, --arch, --checkpoint, and --protocol"
         " compare fewer\n"
     )
+    command._tell_many([2000, 2])  # 1,999,000 pairs and 1
+    assert "1999001 pairs of 2002 rows takes about 249 s and 2.0 GB of memory; " in capsys.readouterr().err

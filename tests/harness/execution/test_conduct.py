@@ -58,21 +58,26 @@ def counted() -> Iterator[Counter[str]]:
 # ---- once
 
 
-def test_the_stores_runs_are_read_once_however_many_are_asked_for(store: Store, tmp_path: Path) -> None:
+def test_as_many_queries_are_made_however_many_networks_are_asked_for(store: Store, tmp_path: Path) -> None:
     asked = jobs()
+    with counted() as of_one:
+        find_missing(jobs(methods=("standard",), train_seeds=1), store)
     with counted() as found:
         missing = find_missing(asked, store)
-    assert found["runs"] == 1  # four networks of two methods
+    assert found == of_one  # four networks of two methods
+    assert 0 < found.total() < 12
     with counted() as costed:
         assert estimate(missing).seconds is None
     assert sum(costed.values()) == 0
     assert conduct(missing, store, tmp_path).trained == 4
+    with counted() as of_one:
+        find_missing(jobs(methods=("standard",), train_seeds=1), store)
     with counted() as again:
         missing = find_missing(asked, store)
         cost = estimate(missing)
     assert missing.idle
     assert (cost.training.total, cost.evaluation.total, cost.seconds) == (0, 0, 0.0)
-    assert again["runs"] == 1
+    assert again == of_one
     with counted() as idle:
         conduct(missing, store, tmp_path)
     assert idle["runs"] == idle["evaluations"] == idle["blocks"] == 0  # all of it was found before

@@ -10,7 +10,7 @@ import math
 import re
 from functools import cache
 
-from harness.site.packed import compact, joined, packed_script
+from harness.site.packed import compact, joined_texts, packed_script
 from harness.site.pages import PAGES, Files, static_files
 from tests.harness.site.made import PUBLISHED, Parsed, site_of
 
@@ -84,4 +84,4 @@ def test_the_same_database_makes_the_same_site() -> None:
 
 def test_texts_are_joined_as_the_whole_is_written() -> None:
     parts = {"runs": [{"a": [1, None], "b": 'é"</script>'}, {}], "models": [], 'od"d': [math.nan]}
-    assert joined({name: map(compact, members) for name, members in parts.items()}) == compact(parts)
+    assert joined_texts({name: map(compact, members) for name, members in parts.items()}) == compact(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import sqlite3
 from pathlib import Path
@@ -70,6 +71,7 @@ def test_some_runs_are_those_among_all(tmp_path: Path) -> None:
     store = varied_store(tmp_path / "varied.db")
     assert store.runs_of([7, 2, 99]) == [run for run in store.runs() if run.id in (2, 7)]
     assert store.runs_of([]) == []
+    assert store.trainings() == [dataclasses.replace(run, checkpoints=()) for run in store.runs()]
     store.close()
 
 
