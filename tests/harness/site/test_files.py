@@ -9,6 +9,7 @@ import json
 import math
 import re
 from functools import cache
+from typing import Any
 
 from harness.site.packed import compact, joined_texts, packed_script
 from harness.site.pages import PAGES, Files, static_files
@@ -83,5 +84,10 @@ def test_the_same_database_makes_the_same_site() -> None:
 
 
 def test_texts_are_joined_as_the_whole_is_written() -> None:
-    parts = {"runs": [{"a": [1, None], "b": 'é"</script>'}, {}], "models": [], 'od"d': [math.nan]}
-    assert joined_texts({name: map(compact, members) for name, members in parts.items()}) == compact(parts)
+    parts: dict[str, list[Any]] = {
+        "runs": [{"a": [1, None], "b": 'é"</script>'}, {}],
+        "models": [],
+        'od"d': [[math.nan]],
+    }
+    texts = {name: [compact(member) for member in members] for name, members in parts.items()}
+    assert joined_texts(texts) == compact(parts)

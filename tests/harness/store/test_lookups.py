@@ -73,6 +73,8 @@ def test_unfinished_runs_are_those_of_the_trainings_that_are_asked_for(tmp_path:
     store = varied_store(tmp_path / "varied.db")
     for epochs in (2, 3, 4):
         add_checkpoint(store, start(store, make_spec(method="mart", training={"epochs": epochs})))
+    store.end_run(start(store, make_spec(method="gairat", training={"epochs": 4})).id)
+    store.end_run(start(store, make_spec(method="lrat", training={"epochs": 4})).id, "the loss is not finite")
     open_runs = [run for run in store.runs() if run.status == "running"]
     assert store.unfinished_runs([{"epochs": 2}, {"epochs": 4}, {"epochs": 9}]) == [open_runs[0], open_runs[2]]
     assert store.unfinished_runs([]) == []

@@ -13,6 +13,7 @@ from harness.events import EpochRecord
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from tests.harness.leaderboard.drawn import filled
+from tests.stores import add_checkpoint, add_evaluation, make_spec, start
 from tests.varied import varied_store
 
 
@@ -29,6 +30,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 def timed(made: Store) -> Store:
     """The store, with epochs; some trainings, and some attacks, were made on this machine."""
+    checkpoint = add_checkpoint(made, start(made, make_spec(method="mart")))
+    for attempt in (3, 2, 1):  # the newest attempts have the lowest numbers
+        for seed in range(3):
+            add_evaluation(made, checkpoint, "pgd", {}, [1, 0, 1], seed=seed, attempt=attempt)
     for run in made.runs():
         for epoch in range(run.id % 4):
             made.add_epoch(run.id, EpochRecord(epoch + 1, 0.5, 0.1, 10 + epoch, 0.1 * run.id))

@@ -15,16 +15,25 @@ from harness.events import EpochRecord
 from harness.store import whole_runs
 from harness.store.store import Store
 from tests.harness.leaderboard.drawn import filled
-from tests.stores import add_checkpoint, make_spec, start
+from tests.stores import add_checkpoint, add_evaluation, make_spec, start
 from tests.varied import varied_store
 
-DAMAGES = ("correct = correct + 1", "verdicts = x'ff'", "examples = 0", "start = start + 1", "verdicts = x'0001'")
+DAMAGES = (
+    "correct = correct + 1",
+    "verdicts = x'ff'",
+    "examples = 0",
+    "start = start + 1",
+    "verdicts = x'0001'",
+    "start = start - (start > 0)",
+)
 
 
 def trained(number: int) -> Store:
     """A store with attempts, unfinished runs, repeated evaluations, findings, epochs, notes, and tags."""
     store = filled(random.Random(number))
-    add_checkpoint(store, start(store, make_spec(method="mart")))  # nobody trains it
+    unfinished = add_checkpoint(store, start(store, make_spec(method="mart")))  # nobody trains it
+    for attempt in (2, 1):  # the newest attempt has the lowest number
+        add_evaluation(store, unfinished, "pgd", {}, [1, 0, attempt % 2], attempt=attempt)
     store.end_run(start(store, make_spec(method="mart", train_seed=1)).id, "the loss is not finite")
     for run in store.runs():
         for epoch in range(run.id % 4):
