@@ -12,6 +12,7 @@ from harness.events import EpochRecord
 from harness.planning.request import RunRequest
 from harness.planning.run_job import resolve_run
 from harness.registry.source import closure
+from harness.store.leases import Lease
 from harness.store.store import Store
 from harness.training.run_plugins import method_of
 from tests.cli.conftest import Harness
@@ -117,8 +118,8 @@ class TestPlugins:
         write("mine.py", METHOD, SCALE="1")
         add_epoch = Store.add_epoch  # of an epoch that the store hears of the state is on the disk
 
-        def stopped(store: Store, run_id: int, record: EpochRecord) -> None:
-            add_epoch(store, run_id, record)
+        def stopped(store: Store, run_id: int, record: EpochRecord, lease: Lease | None = None) -> None:
+            add_epoch(store, run_id, record, lease)
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
