@@ -1,4 +1,4 @@
-"""The rows of tables, gathered from the store's records."""
+"""The rows of tables, gathered from the store's records. A row has documents of its own: records share equal ones."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def run_rows(runs: Sequence[RunRecord], states: Mapping[int, RunState]) -> Itera
             "created_utc": _in_utc(run.created_utc),
             "finished_utc": _in_utc(run.finished_utc),
             **_place(run.provenance),
-            **{name: getattr(run, name) for name in ("parameters", "identity", "training_sha256", "method_settings")},
-            **{name: getattr(run, name) for name in ("network_settings", "training", "folder", "note")},
+            **{name: getattr(run, name) for name in ("parameters", "identity", "training_sha256", "folder", "note")},
+            **{name: dict(getattr(run, name)) for name in ("method_settings", "network_settings", "training")},
             "tags": list(run.tags),
         }
 
@@ -59,7 +59,7 @@ def epoch_rows(runs: Sequence[RunRecord]) -> Iterator[Row]:
     for run in runs:
         known = of_run(run, counts)
         for epoch in run.epochs:
-            yield known | vars(epoch)
+            yield known | vars(epoch) | {"diagnostics": dict(epoch.diagnostics)}
 
 
 def model_rows(models: Iterable[ModelRecord]) -> Iterator[Row]:
@@ -172,7 +172,7 @@ def of_attack(used: EvaluationRecord | Curve) -> Row:
     settings = used.settings
     return {
         "attack": used.attack,
-        "settings": settings,
+        "settings": dict(settings),
         "settings_sha256": used.settings_sha256,
         "epsilon": settings.get("epsilon"),
         "norm": settings.get("norm", LINF) if "epsilon" in settings else None,

@@ -50,6 +50,14 @@ class TestWhatWasComputed:
         found = values(results.epochs(), "epoch", "loss", "lr", "images", "duration_s", "diagnostics")
         assert found == [(1, 2.0, 0.1, 20, 1.5, {"kl": 0.5}), (2, 1.0, 0.01, 20, 2.5, {})]
 
+    @pytest.mark.parametrize("name", ["runs", "epochs", "evaluations", "models"])
+    def test_a_row_has_documents_of_its_own(self, results: Results, name: str) -> None:
+        """A user who changes one changes no other row, although many rows have equal ones."""
+        rows = list(getattr(results, name)(superseded=True) if name != "models" else results.models())
+        held = [value for row in rows for value in row.values() if isinstance(value, dict)]
+        assert held
+        assert len(set(map(id, held))) == len(held)
+
     def test_an_incomplete_evaluation_has_no_accuracy(self, results: Results) -> None:
         columns = ("attack", "epsilon", "norm", "seed", "done", "complete", "correct", "accuracy_percent")
         assert values(results.evaluations(run=2), *columns) == [
