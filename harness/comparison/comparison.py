@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -171,9 +172,17 @@ def families(store: Store, compared: Iterable[tuple[Board, list[Row]]]) -> list[
 
 
 def _names(rows: list[Row]) -> list[str]:
-    """The rows' labels, followed by network and checkpoint where the rows differ in these."""
+    """The rows' labels, followed by network and checkpoint where the rows differ in these.
+
+    Rows of which nothing that is shown differs, such as those of two versions with other defaults, have their runs.
+    """
     parts = [[row.label for row in rows]]
     for texts in ([row.arch_label for row in rows], [row.checkpoint for row in rows]):
         if len(set(texts)) > 1:
             parts.append(texts)
-    return [" ".join(words) for words in zip(*parts, strict=True)]
+    names = [" ".join(words) for words in zip(*parts, strict=True)]
+    alike = {name for name, rows_so_called in Counter(names).items() if rows_so_called > 1}
+    return [
+        f"{name} (run {', '.join(map(str, row.runs))})" if name in alike else name
+        for name, row in zip(names, rows, strict=True)
+    ]

@@ -11,7 +11,7 @@ from harness.errors import legible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.radii import radius_curves
 from harness.plugin.ball import radius_text
-from harness.site.packed import shown
+from harness.site.packed import page_json
 from harness.statistics.figures import plus_minus, summarise, wilson
 from harness.statistics.paired import robust_under_every
 from harness.store.records import CheckpointRecord, EvaluationRecord, ExaminationRecord
@@ -78,7 +78,7 @@ class Checks:
 
     def place(self, findings: list[list[Any]]) -> int:
         """The place of a list of findings; it is added if it is new."""
-        return self._places.setdefault(shown(findings), len(self._places))
+        return self._places.setdefault(page_json(findings), len(self._places))
 
     @property
     def texts(self) -> list[str]:

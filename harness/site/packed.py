@@ -35,13 +35,13 @@ def compact(document: Any) -> str:
     return json.dumps(finite(document), separators=(",", ":"), allow_nan=False)
 
 
-def shown(document: Any) -> str:
+def page_json(document: Any) -> str:
     """The JSON of a document as a page shows it."""
     return compact(replaced(document))
 
 
 def joined_texts(parts: Mapping[str, Iterable[str]]) -> str:
-    """What ``shown`` makes of a document of lists, from the texts of their members."""
+    """What ``page_json`` makes of a document of lists, from the texts of their members."""
     return "{" + ",".join(f"{compact(name)}:[{','.join(texts)}]" for name, texts in parts.items()) + "}"
 
 

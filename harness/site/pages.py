@@ -19,7 +19,7 @@ from harness.leaderboard.render_json import render_json
 from harness.site.boards import Document, board_tabs
 from harness.site.comparisons import comparison_documents
 from harness.site.methods import method_documents
-from harness.site.packed import compact, joined_texts, packed_script, replaced, shown
+from harness.site.packed import compact, joined_texts, packed_script, page_json, replaced
 from harness.site.runs import run_texts
 from harness.site.seeds import attempts
 from harness.store.store import Store
@@ -47,9 +47,9 @@ def make_site(store: Store, *, database: str, made: str, live: bool = False) -> 
     everything = boards(store)
     tabs = replaced(board_tabs(store, everything, attempts(store.runs(), store.states(store.runs()))))
     data = {
-        "boards": shown(_board_data(tabs)),
-        "comparisons": shown(comparison_documents(store, everything)),
-        "methods": shown(method_documents(run.method for run in store.runs())),
+        "boards": page_json(_board_data(tabs)),
+        "comparisons": page_json(comparison_documents(store, everything)),
+        "methods": page_json(method_documents(run.method for run in store.runs())),
         "runs": joined_texts(run_texts(store)),
     }
     scripts = {f"data/{name}.js": packed_script(name, document) for name, document in data.items()}

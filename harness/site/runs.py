@@ -14,7 +14,7 @@ from harness.leaderboard.curves import PARTS, named, samples
 from harness.runtime.provenance import every_place
 from harness.site.commands import reproduction
 from harness.site.evaluations import Checks, Document, Verdicts, checkpoint_document, settings_text
-from harness.site.packed import shown
+from harness.site.packed import page_json
 from harness.site.seeds import label_of
 from harness.store.records import Curve, DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.run_state import RunState
@@ -36,10 +36,10 @@ def run_texts(store: Store) -> dict[str, list[str]]:
 
     def text(run: RunRecord) -> str:
         labels = known[run.dataset.fingerprint]
-        return shown(run_document(run, labels, verdicts, protocols, checks, recorded[run.id], states[run.id]))
+        return page_json(run_document(run, labels, verdicts, protocols, checks, recorded[run.id], states[run.id]))
 
     own = [text(run) for run in runs]
-    theirs = [shown(model_document(m, known[m.dataset.fingerprint], verdicts, protocols, checks)) for m in models]
+    theirs = [page_json(model_document(m, known[m.dataset.fingerprint], verdicts, protocols, checks)) for m in models]
     return {"runs": own, "models": theirs, "checks": checks.texts}
 
 

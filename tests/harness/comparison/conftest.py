@@ -40,10 +40,16 @@ def put(store: Kept) -> Put:
         departures: dict[str, Any] | None = None,
         attempt: int = 1,
         status: str = "done",
+        hyper_parameters: dict[str, Any] | None = None,
     ) -> int:
         made = departures or {}
         spec = make_spec(
-            dataset, method=method, method_settings=made, network=network, training=training, train_seed=train_seed
+            dataset,
+            method=method,
+            method_settings=hyper_parameters or made,
+            network=network,
+            training=training,
+            train_seed=train_seed,
         )
         run = start(store, spec, dataset, method_departures=made, attempt=attempt)
         kept = add_checkpoint(store, run, checkpoint, epoch)

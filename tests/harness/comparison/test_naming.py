@@ -127,3 +127,14 @@ class TestFamilies:
         put("sat", {"pgd": ["11110000"]}, network="resnet18")
         (family,) = families(store, rivals(store, Selection(sort="pgd")))
         assert list(family.pairs) == [("sat smallcnn", "sat resnet18")]
+
+    def test_rows_of_one_name_are_all_there(self, store: Kept, put: Put) -> None:
+        """As of versions whose defaults differ: the settings do, and what departs from the defaults does not."""
+        for number, right in enumerate(("11111111", "11110000", "11000000")):
+            put("sat", {"pgd": [right]}, hyper_parameters={"alpha": number})
+        (family,) = families(store, rivals(store, Selection(sort="pgd")))
+        assert [(*names, decision and decision.difference) for names, decision in family.pairs.items()] == [
+            ("sat (run 1)", "sat (run 2)", 50.0),
+            ("sat (run 1)", "sat (run 3)", 75.0),
+            ("sat (run 2)", "sat (run 3)", 25.0),
+        ]
