@@ -1,7 +1,8 @@
 """Make a database of thousands of runs, as a group may have after some years: by SQL, from the rows of leaderboard.db.
 
-A run has 20 epochs, 2 checkpoints, and 14 evaluations in 14 blocks. Each checkpoint has the two examinations of rigour.
-Five runs differ in the training seed alone, and so share a row of the board.
+A run of the full shape has 20 epochs, 2 checkpoints, and 14 evaluations in 14 blocks; one of the light shape has 1
+epoch, 1 checkpoint, and 4 evaluations. Each checkpoint has the two examinations of rigour. Five runs differ in the
+training seed alone, and so share a row of the board.
 """
 
 from __future__ import annotations
@@ -19,15 +20,30 @@ from harness.identity import digest
 from harness.store.store import Store
 
 TEMPLATE = Path(__file__).parents[1] / "leaderboard.db"
-SEEDS, EPOCHS = 5, 20  # training seeds a row; epochs a run
+SEEDS = 5  # training seeds a row
 PROTOCOLS = 2  # of the template; the training part of each is another
 METHODS = ("sat", "trades", "gairat", "lrat", "mart", "lrat-trades", "gair-trades", "standard")
 NETWORKS = ("smallcnn", "resnet18")
 SETS = (("digits", 360, 360, "first"), ("svhn", 26_032, 1_000, "balanced"), ("cifar10", 10_000, 10_000, "first"))
 SHARES = (5, 3, 2)  # of the runs, for each of SETS, in tenths
-ATTACKS = {"natural": 1, "pgd": 3, "cw": 2, "autoattack": 1}
-"""Evaluations of a checkpoint: attack -> its attack seeds; natural accuracy has one."""
 
+
+@dataclass(frozen=True)
+class Shape:
+    """What a run has.
+
+    Attributes:
+        checkpoints: name -> epoch.
+        attacks: attack -> its attack seeds; natural accuracy has one.
+    """
+
+    epochs: int
+    checkpoints: dict[str, int]
+    attacks: dict[str, int]
+
+
+FULL = Shape(20, {"early": 12, "last": 20}, {"natural": 1, "pgd": 3, "cw": 2, "autoattack": 1})
+LIGHT = Shape(1, {"last": 1}, {"natural": 1, "pgd": 1, "cw": 1, "autoattack": 1})
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -49,18 +65,18 @@ class Template:
         protocols = [dict(row) for row in there.execute("SELECT * FROM protocols ORDER BY id LIMIT ?", (PROTOCOLS,))]
         known = "SELECT settings FROM evaluations WHERE attack = ? AND settings_sha256 = ? LIMIT 1"
         keys = json.loads(protocols[0]["attacks"])
-        settings = {name: there.execute(known, (name, keys[name])).fetchone()[0] for name in ATTACKS}
+        settings = {name: there.execute(known, (name, keys[name])).fetchone()[0] for name in FULL.attacks}
         two = [dict(row) for row in there.execute("SELECT * FROM examinations WHERE checkpoint_id = 3 ORDER BY id")]
         found = "SELECT * FROM findings WHERE examination_id = ? ORDER BY position"
         examinations = [(json.loads(e["settings"]), list(map(dict, there.execute(found, (e["id"],))))) for e in two]
         (provenance,) = there.execute("SELECT provenance FROM runs LIMIT 1").fetchone()
         there.close()
         for protocol in protocols:  # the attacks of the first, so that each evaluation counts on its run's board
-            protocol["attacks"] = json.dumps({name: keys[name] for name in ATTACKS})
+            protocol["attacks"] = json.dumps({name: keys[name] for name in FULL.attacks})
         return cls(protocols, settings, examinations, provenance)
 
 
-def make_store(path: Path, runs: int) -> None:
+def make_store(path: Path, runs: int, shape: Shape = FULL) -> None:
     """Write a database of so many runs; a file that is there is replaced. Ten thousand take about half a minute."""
     path.unlink(missing_ok=True)
     Store.write(str(path)).close()
@@ -71,7 +87,7 @@ def make_store(path: Path, runs: int) -> None:
     _insert(database, "protocols", template.protocols)
     _insert(database, "datasets", [_dataset(number, *SETS[number][:2]) for number in range(len(SETS))])
     for number in range(runs):
-        for table, rows in _run(number, template).items():
+        for table, rows in _run(number, template, shape).items():
             _insert(database, table, rows)
     database.execute("COMMIT")
     database.close()
@@ -88,7 +104,7 @@ def _dataset(number: int, name: str, test_examples: int) -> dict[str, Any]:
     return {"id": number + 1, "fingerprint": digest(name), "name": name, **sizes, "classes": 10}
 
 
-def _run(number: int, template: Template) -> Rows:
+def _run(number: int, template: Template, shape: Shape) -> Rows:
     """The rows of a run, by table; a row of the board is a contest of method, setting, network, data, and protocol."""
     draws, (row, seed) = template.draws, divmod(number, SEEDS)
     place = row % 10
@@ -123,25 +139,34 @@ def _run(number: int, template: Template) -> Rows:
     epochs = [
         {"run_id": run["id"], "epoch": n, "loss": draws.random(), "lr": 0.1, "images": 1437, "duration_s": 2.0}
         | {"diagnostics": json.dumps({"steps_to_flip": draws.random(), "weight_mean": draws.random()})}
-        for n in range(1, EPOCHS + 1)
+        for n in range(1, shape.epochs + 1)
     ]
     rows: Rows = {"runs": [run], "epochs": epochs}
     skill = 0.8 * random.Random(row // 4).random()  # of a row; four rows are about as good
-    for which, name in enumerate(("early", "last")):
-        checkpoint = 2 * number + which + 1
-        known = {"id": checkpoint, "run_id": run["id"], "name": name, "epoch": EPOCHS - 8 * (1 - which)}
+    for which, (name, epoch) in enumerate(shape.checkpoints.items()):
+        checkpoint = len(shape.checkpoints) * number + which + 1
+        known = {"id": checkpoint, "run_id": run["id"], "name": name, "epoch": epoch}
         rows.setdefault("checkpoints", []).append(known | {"sha256": f"{draws.getrandbits(256):064x}"})
-        for table, parts in _results(checkpoint, data, skill, protocol, template, run["created_utc"]).items():
+        made = _results(checkpoint, data, skill, protocol, template, run["created_utc"], shape.attacks)
+        for table, parts in made.items():
             rows.setdefault(table, []).extend(parts)
     return rows
 
 
-def _results(checkpoint: int, data: int, skill: float, protocol: dict[str, Any], template: Template, when: str) -> Rows:
+def _results(
+    checkpoint: int,
+    data: int,
+    skill: float,
+    protocol: dict[str, Any],
+    template: Template,
+    when: str,
+    attacks: dict[str, int],
+) -> Rows:
     """Evaluations with their blocks, and examinations with their findings."""
     _, _, images, sample = SETS[data]
     rows: Rows = {"evaluations": [], "blocks": [], "examinations": [], "findings": []}
-    keys, first = json.loads(protocol["attacks"]), sum(ATTACKS.values()) * (checkpoint - 1) + 1
-    for place, (attack, seed, verdicts) in enumerate(_attacked(images, skill, template.draws)):
+    keys, first = json.loads(protocol["attacks"]), sum(attacks.values()) * (checkpoint - 1) + 1
+    for place, (attack, seed, verdicts) in enumerate(_attacked(images, skill, template.draws, attacks)):
         rows["evaluations"].append(
             {"id": first + place, "checkpoint_id": checkpoint, "attack": attack, "settings": template.settings[attack]}
             | {"settings_sha256": keys[attack], "seed": seed, "examples": images, "created_utc": when}
@@ -166,10 +191,12 @@ def _results(checkpoint: int, data: int, skill: float, protocol: dict[str, Any],
     return rows
 
 
-def _attacked(images: int, skill: float, draws: random.Random) -> Iterator[tuple[str, int, int]]:
+def _attacked(
+    images: int, skill: float, draws: random.Random, attacks: dict[str, int]
+) -> Iterator[tuple[str, int, int]]:
     """Attack, attack seed, and a bit an image; a stronger attack leaves fewer right, and its seeds differ a little."""
     right = (1 << images) - 1
-    for depth, (attack, seeds) in enumerate(ATTACKS.items()):
+    for depth, (attack, seeds) in enumerate(attacks.items()):
         right &= ~_some(images, 0.05 + 0.2 * (1 - skill) * depth, draws)
         for seed in range(seeds):
             yield attack, seed, right & ~_some(images, 0.01, draws)

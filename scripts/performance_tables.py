@@ -144,6 +144,28 @@ def recording() -> str:
     return f"{markdown_table([*head, 'share of the training', 'counting'], rows)}\n\n{place(entries)}"
 
 
+def scale() -> str:
+    """What commands take on large databases."""
+    cases = results("scale-cpu")["cases"]
+    rows = []
+    for title, entry in cases.items():
+        command, _, store = title.partition(": ")
+        now = entry["sides"]["now"]
+        before = entry["ratios"].get("before")
+        rows.append(
+            [
+                f"`{command}`",
+                store,
+                str(entry["rounds"]),
+                *(f"{now[key]['median']:.2f}" for key in ("wall_s", "processor_s")),
+                f"{_mb(now['peak_bytes']['median']):.0f}",
+                "" if before is None else ratio(before, 1),
+            ]
+        )
+    head = ["command", "store", "rounds", "seconds", "of a processor", "peak, MB", "before / now"]
+    return f"{markdown_table(head, rows)}\n\n{place(list(cases.values()))}"
+
+
 def _met(met: bool) -> str:
     return "met" if met else "missed"
 
@@ -201,6 +223,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "user": user,
     "parts": parts,
     "recording": recording,
+    "scale": scale,
     "growth": growth,
     "profiles": profiles,
 }

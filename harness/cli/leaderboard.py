@@ -14,6 +14,7 @@ from harness.cli.grouped import grouped
 from harness.cli.kept_pages import kept_page
 from harness.cli.options import DB, DEFAULT_DB, PLUGINS, Rows, comma_separated, of_output, of_rows
 from harness.errors import HarnessError, SettingError
+from harness.runtime.collector import collector_paused
 
 if TYPE_CHECKING:
     from harness.leaderboard.board import Board, Selection
@@ -144,8 +145,9 @@ def leaderboard(
     page = place.text() if place is not None else None
     if page is None:
         began = time.perf_counter()
-        boards = _chosen(db, selection, form)
-        page = _page(boards, form, look, files, everything=bool(columns))
+        with collector_paused():
+            boards = _chosen(db, selection, form)
+            page = _page(boards, form, look, files, everything=bool(columns))
         if place is not None and boards:
             place.keep(page, time.perf_counter() - began)
     print_page(page)
