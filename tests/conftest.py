@@ -18,6 +18,7 @@ from sqlalchemy import Engine, inspect
 from harness.plugin.ball import BALLS
 from harness.store import database
 from harness.store.store import Store
+from tests import postgres as servers
 from tests.balls import L2
 
 _EVERY_STEP = database._migrate
@@ -71,6 +72,46 @@ def new_databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def every_step_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new database goes through every step of the schema, as a user's does."""
     monkeypatch.setattr(database, "_migrate", _EVERY_STEP)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Server]:
+    """A PostgreSQL server of this session's own."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(servers.running())
+        except LookupError as reason:
+            pytest.skip(str(reason))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_template(postgres: servers.Server) -> str:
+    """The name of a database of the newest schema; for a test that changes tables, it is copied."""
+    name = postgres.create()
+    Store.write(postgres.url(name)).close()
+    return name
+
+
+@pytest.fixture(scope="session")
+def server_database(postgres: servers.Server, server_template: str) -> str:
+    """The name of a database of the newest schema, in which one test after the other has its rows."""
+    return postgres.create(server_template)
+
+
+@pytest.fixture
+def server_url(postgres: servers.Server, server_database: str) -> str:
+    """The address, with the password, of a database of the newest schema without runs. Leave its tables as they are."""
+    postgres.empty(server_database)  # a copy of a database would take ten times as long
+    return postgres.url(server_database)
+
+
+@pytest.fixture
+def empty_server_url(postgres: servers.Server) -> Iterator[str]:
+    """The address of a database without tables."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
 
 
 @pytest.fixture

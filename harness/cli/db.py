@@ -11,6 +11,7 @@ from harness.cli import db_check, db_merge
 from harness.cli.console import print_line, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, Command, Group, argument, place
+from harness.errors import HarnessError
 
 app = typer.Typer(cls=Group)
 
@@ -40,20 +41,33 @@ def upgrade(
     print_line(f"upgraded from schema {before} to {database.REVISION}{kept}")
 
 
-@app.command("copy", cls=Command, epilog="Example:\n\n  harness db copy backup.db --db results.db")
+@app.command(
+    "copy",
+    cls=Command,
+    epilog="Examples:\n\n  harness db copy backup.db --db results.db\n\n"
+    "  harness db copy --to postgresql+psycopg://me@host/results --db results.db",
+)
 @grouped
-def copy_db(destination: Annotated[Path, argument("DEST", "The new file.")], db: str | None = DB) -> None:
-    """Copy a database to a new file, whole and of one moment, also while others write to it; then check the copy."""
+def copy_db(
+    destination: Annotated[Path | None, argument("[DEST]", "The new file.")] = None,
+    to: str | None = place("--to PATH|URL", "The new file, or an empty database on a server, in place of DEST."),
+    db: str | None = DB,
+) -> None:
+    """Copy a database to a new one, whole and of one moment, also while others write to it; then check the copy."""
     from harness.store import database
     from harness.store.checking import check_database
     from harness.store.copying import copy_database
 
-    revision = copy_database(db, destination)
-    print_line(f"copied to {destination}")
+    if (destination is None) == (to is None):
+        raise HarnessError("name one place for the copy: a new file, or --to with a file or the URL of a database")
+    new = str(destination) if to is None else to
+    shown = database.shown(database.locate(new))
+    revision = copy_database(db, new)
+    print_line(f"copied to {shown}")
     if revision != database.REVISION:
-        print_line(f"it has the older schema {revision}: `harness db upgrade --db {destination}` upgrades it")
+        print_line(f"it has the older schema {revision}: `harness db upgrade --db {shown}` upgrades it")
         return
-    checked = check_database(str(destination))
+    checked = check_database(new)
     print_lines(db_check.check_lines(checked))
     if not checked.sound:
         raise typer.Exit(1)

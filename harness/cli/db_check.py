@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @grouped
 def check_db(db: str | None = DB, as_json: bool = AS_JSON) -> None:
-    """Check every row of a database: counts, hashes, identities, and what SQLite finds; change nothing."""
+    """Check every row of a database: counts, hashes, identities, and what the database finds; change nothing."""
     from harness.store.checking import check_database
 
     checked = check_database(db)

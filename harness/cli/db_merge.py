@@ -18,7 +18,7 @@ _MOST_LINES = 20  # of conflicts, and of what was left out
 
 @grouped
 def merge_db(
-    other: Annotated[str, argument("OTHER.db", "The database to take results from; it is only read.")],
+    other: Annotated[str, argument("OTHER", "The database to take results from, a path or a URL; it is only read.")],
     dry_run: bool = option(WHAT, "--dry-run", "Print what a merge would add; write nothing.", False),
     db: str | None = DB,
     as_json: bool = AS_JSON,

@@ -20,6 +20,7 @@ EXTRAS = {
     "plots": "matplotlib",
     "pandas": "pandas",
     "hub": "huggingface_hub",
+    "postgres": "psycopg",
     "tensorboard": "tensorboard",
     "wandb": "wandb",
     "mlflow": "mlflow-skinny",

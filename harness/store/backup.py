@@ -28,9 +28,25 @@ def back_up(file: Path, copy: Path, examine: Callable[[Path], None] = lambda _: 
         sqlite3.Error: the file cannot be read, or the disk is full.
         StoreError: another process holds the file locked.
     """
-    with unfinished_file(copy) as (part, whole):
+
+    def fill(part: Path) -> None:
         _fill(part, file)
         examine(part)
+
+    make_new(copy, fill)
+
+
+def make_new(copy: Path, fill: Callable[[Path], None]) -> None:
+    """Make a database file that appears when it is whole and on the disk; else nothing is left.
+
+    Args:
+        fill: is given an empty file, and may raise.
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: the file cannot be written.
+    """
+    with unfinished_file(copy) as (part, whole):
+        fill(part)
         os.fsync(whole.fileno())
         _rename_to_new(part, copy)
         sync_directory(copy.parent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,7 +13,7 @@ from harness.store import plausible
 from harness.store.checked_identities import model_faults, protocol_faults, run_faults, settings_fault, texts
 from harness.store.schema import METADATA
 from harness.store.soundness import block_problems, place_problems
-from harness.store.typed_rows import Row, typed_rows
+from harness.store.typed_rows import Row, Select, typed_rows
 from harness.store.verdicts import PackedBlock
 
 MOST_PROBLEMS = 1000  # are kept; a damaged database may have one in every row
@@ -48,8 +48,8 @@ class RowCheck:
         runs, models, evaluations, verdicts: how many were seen.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, select_from: Select) -> None:
+        self._select_from = select_from
         self.problems: list[Problem] = []
         self.more = self.runs = self.models = self.evaluations = self.verdicts = 0
         self._datasets: dict[int, Row] = {}
@@ -92,11 +92,11 @@ class RowCheck:
         for fault in faults:
             self._add(where, fault, remedy)
 
-    def _rows(self, table: str, order: str = "") -> Iterator[Row]:
+    def _rows(self, table: str) -> Iterator[Row]:
         def refused(key: str, why: str) -> None:
             self._add(f"{table} {key}", why)
 
-        return typed_rows(self._connection, METADATA.tables[table], refused, order)
+        return typed_rows(self._select_from, METADATA.tables[table], refused)
 
     def _check_datasets(self) -> None:
         for row in self._rows("datasets"):
@@ -125,6 +125,10 @@ class RowCheck:
             self._add_all(title, run_faults(row, dataset), remedy)
 
     def _check_models(self) -> None:
+        given: dict[int, list[str]] = defaultdict(list)
+        for row in typed_rows(self._select_from, METADATA.tables["checkpoints"], lambda _key, _why: None):
+            if row["model_id"] is not None:
+                given[row["model_id"]].append(row["sha256"])
         for row in self._rows("models"):
             self.models += 1
             title, remedy = (
@@ -136,8 +140,7 @@ class RowCheck:
                 self._add(title, "its data set is missing or not sound", remedy)
                 continue
             self._owners["model", row["id"]] = title, dataset, remedy
-            given = self._connection.execute("SELECT sha256 FROM checkpoints WHERE model_id = ?", [row["id"]])
-            self._add_all(title, model_faults(row, dataset, [str(sha256) for (sha256,) in given]), remedy)
+            self._add_all(title, model_faults(row, dataset, given[row["id"]]), remedy)
 
     def _check_checkpoints(self) -> None:
         for row in self._rows("checkpoints"):
@@ -176,7 +179,7 @@ class RowCheck:
             )
 
     def _check_blocks(self) -> None:
-        for number, rows in groupby(self._rows("blocks", "evaluation_id, start"), lambda row: row["evaluation_id"]):
+        for number, rows in groupby(self._rows("blocks"), lambda row: row["evaluation_id"]):
             evaluation, blocks = self._evaluated.get(number), []
             if evaluation is None:
                 continue

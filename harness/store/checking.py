@@ -5,18 +5,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Float, inspect, text
+from sqlalchemy import Connection, Engine, Float, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
-from harness.errors import DamagedDatabase, StoreError, listed, visible
+from harness.errors import DamagedDatabase, StoreError, listed, one_line, visible
 from harness.store import database
 from harness.store.checked_rows import OLDER_COPY, Problem, RowCheck
+from harness.store.checked_server import server_problems
 from harness.store.schema_base import VERSION_TABLE
-from harness.store.typed_rows import lenient
+from harness.store.server import is_server
+from harness.store.typed_rows import Select, lenient, of_file, of_server
 
 _SHOWN = 20  # problems of one kind that SQLite tells
 _RECOVER = "go back to an older copy; else `sqlite3 FILE .recover` saves what can be read"
@@ -46,13 +47,13 @@ class Checked:
 
 
 def check_database(location: str | None) -> Checked:
-    """Check an SQLite file. Other processes may read it meanwhile, and wait to write.
+    """Check a database. Other processes may read it meanwhile, and wait to write to a file.
 
     Raises:
-        StoreError: there is no such file, it is no database of harness, or has another schema.
+        StoreError: there is no such database, it is none of harness, or has another schema.
     """
     url = database.locate(location)
-    require_file(url)
+    require_there(url)
     try:
         engine = database.open_for_reading(url)
     except DamagedDatabase as error:
@@ -63,22 +64,24 @@ def check_database(location: str | None) -> Checked:
         engine.dispose()
 
 
-def require_file(url: URL) -> Path:
-    """The SQLite file of a location; StoreError for anything but a file that is there."""
+def require_there(url: URL) -> None:
+    """Raise StoreError unless a database is there: a file that is not empty, or one on a server that has tables."""
     file = database.sqlite_file(url)
-    if file is None:
+    if file is None and not is_server(url):
         raise StoreError(
-            f"{database.shown(url)} is refused: only an SQLite file can be copied, checked, or taken into another"
-            " database; a server has tools of its own for that"
+            f"{database.shown(url)} is refused: it is in memory; give the path of a file, or a server's URL"
         )
-    if not (file.is_file() and file.stat().st_size):
+    if file is not None and not (file.is_file() and file.stat().st_size):
         raise StoreError(f"there is no database {file}; give the path of one that is there")
-    return file
+    if file is None and not database.is_there(url):
+        raise StoreError(f"{database.shown(url)} has no tables; `harness run` makes them, or give another database")
 
 
 def _checked(engine: Engine, name: str) -> Checked:
     with engine.connect() as connection:
         connection.begin()  # one transaction, so that all is of one moment; it ends without a commit
+        if is_server(engine.url):
+            return _checked_on_server(connection, name)
         file = connection.connection.driver_connection
         assert isinstance(file, sqlite3.Connection)
         file.text_factory = lenient
@@ -89,13 +92,26 @@ def _checked(engine: Engine, name: str) -> Checked:
             if problems := tuple(_schema_problems(connection)):
                 return Checked(name, problems=problems)
             file.text_factory = lenient
-            rows = RowCheck(file)
-            rows.perform()
+            return _checked_rows(of_file(file), name)
         except (sqlite3.DatabaseError, DatabaseError) as error:
             cause = error.orig if isinstance(error, DatabaseError) else error
             if getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise StoreError(f"{name} is locked: another process writes to it; wait for it, or stop it") from None
             return Checked(name, problems=(unreadable(cause),))
+
+
+def _checked_on_server(connection: Connection, name: str) -> Checked:
+    if problems := tuple(server_problems(connection)):
+        return Checked(name, problems=problems)
+    try:
+        return _checked_rows(of_server(connection), name)
+    except DatabaseError as error:  # a date beyond those of Python, above all
+        return Checked(name, problems=(Problem("the database", f"it cannot be read: {one_line(error.orig or error)}"),))
+
+
+def _checked_rows(select_from: Select, name: str) -> Checked:
+    rows = RowCheck(select_from)
+    rows.perform()
     counts = {count: getattr(rows, count) for count in ("runs", "models", "evaluations", "verdicts", "more")}
     return Checked(name, problems=tuple(rows.problems), **counts)
 

@@ -11,10 +11,12 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError
 
-from harness.errors import StoreError
-from harness.store.failures import damaged, failure_of, failure_of_server, fault_in, is_lock
+from harness.errors import StoreError, one_line
+from harness.store import server
+from harness.store.failures import damaged, failure_of, fault_in, is_lock
+from harness.store.server_failures import failure_of_server
 
 BUSY_TIMEOUT_MS = 60_000
 TOLD_AFTER_MS = 2_000
@@ -43,12 +45,14 @@ def engine_on(
         StoreError: no driver is installed for such a URL.
     """
     sqlite = url.get_backend_name() == "sqlite"
-    if sqlite:
-        options["connect_args"] = {"factory": _patient(name)}
+    options |= {"connect_args": {"factory": _patient(name)}} if sqlite else _options_of_server(url, read_only)
     try:
         engine = create_engine(url, **options)
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise StoreError(f"no driver for the database {url.drivername!r}: {error}") from None
+    except ImportError as error:
+        raise StoreError(
+            f"the database {name} needs the driver psycopg, which cannot be imported ({one_line(error)}): pip install"
+            " 'robustness-harness[postgres]'"
+        ) from None
     except (ArgumentError, TypeError, ValueError):  # of an option in the URL, whose value may be secret
         raise StoreError(f"the database {name} has an option that its driver refuses; correct the URL") from None
     weakref.finalize(engine, engine.pool.dispose)  # also where nobody closes it: a database that was refused
@@ -58,9 +62,30 @@ def engine_on(
         event.listen(engine, "begin", _on_begin)
         event.listen(engine, "handle_error", lambda context: _tell(context, name, file, read_only=read_only))
     else:
-        address = url.render_as_string(hide_password=False)
-        event.listen(engine, "handle_error", lambda context: _tell_server(context, name, address))
+        told: list[str] = []
+        event.listen(engine, "begin", lambda connection: _on_begin_of_server(connection, name, told))
+        event.listen(engine, "handle_error", lambda context: _tell_server(context, name, url))
     return engine
+
+
+def writing_on(engine: Engine) -> Engine:
+    """The engine, for transactions that write: only one of them is at work at a time."""
+    options = server.WRITING if server.is_server(engine.url) else {}
+    return engine.execution_options(harness_begin="IMMEDIATE", **options)
+
+
+def _options_of_server(url: URL, read_only: bool) -> dict[str, Any]:
+    if not server.is_server(url):
+        raise StoreError(
+            f"the database {url.drivername!r} is refused: harness keeps results in SQLite or PostgreSQL; give a"
+            f" path, or a URL such as {server.DRIVER}://host/name"
+        )
+    return server.engine_options(url, read_only=read_only)
+
+
+def _on_begin_of_server(connection: Connection, name: str, told: list[str]) -> None:
+    if connection.get_execution_options().get("harness_begin") == "IMMEDIATE":
+        server.take_turn(connection, name, told)
 
 
 def _set_up(connection: sqlite3.Connection, pragmas: dict[str, int]) -> None:
@@ -129,7 +154,9 @@ def _tell(context: ExceptionContext, name: str, file: Path | None, *, read_only:
         raise told from error
 
 
-def _tell_server(context: ExceptionContext, name: str, address: str) -> None:
-    told = failure_of_server(context.sqlalchemy_exception or context.original_exception, name, address)
+def _tell_server(context: ExceptionContext, name: str, url: URL) -> None:
+    error = context.sqlalchemy_exception or context.original_exception
+    address = url.render_as_string(hide_password=False)
+    told = failure_of_server(error, name, address, server.seconds_to_connect(url))
     if told is not None:
         raise told from context.original_exception

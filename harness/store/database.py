@@ -16,9 +16,10 @@ from harness.files import DIRECTORY, MISSING, expanded, require_writable, resolv
 from harness.locations import is_broken_address, shown_location
 from harness.store import failures
 from harness.store.backup import back_up, is_back_up
-from harness.store.connecting import engine_on
+from harness.store.connecting import engine_on, writing_on
 from harness.store.schema import METADATA
 from harness.store.schema_base import VERSION_TABLE
+from harness.store.server import is_server, with_driver
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
@@ -40,7 +41,7 @@ def locate(location: str | None) -> URL:
         except SettingError as error:
             raise StoreError(f"--db {error}") from None
     try:
-        return _of_a_file(make_url(name))
+        return _of_a_file(with_driver(make_url(name)))
     except (ArgumentError, ValueError):  # ValueError: of a port that is no number; the URL may have a password
         raise StoreError(
             f"--db (or {VARIABLE}) is refused: it is no URL such as sqlite:///file.db, or its port is no number"
@@ -62,6 +63,22 @@ def sqlite_file(url: URL) -> Path | None:
     return None if url.get_backend_name() != "sqlite" or in_memory else Path(str(url.database))
 
 
+def is_there(url: URL) -> bool:
+    """Whether a database has tables, or a file is not empty.
+
+    Raises:
+        StoreError: a server cannot be reached.
+    """
+    file = sqlite_file(url)
+    if file is not None or not is_server(url):
+        return file is not None and file.exists() and file.stat().st_size > 0
+    engine = engine_on(url, shown(url), read_only=True)
+    try:
+        return bool(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+
+
 def open_for_reading(url: URL) -> Engine:
     """An engine that only reads the database; for a missing or empty file, an empty database in memory.
 
@@ -70,7 +87,9 @@ def open_for_reading(url: URL) -> Engine:
     """
     file = sqlite_file(url)
     if file is None and url.get_backend_name() != "sqlite":
-        engine = engine_on(url, shown(url))
+        engine = engine_on(url, shown(url), read_only=True)
+        if not inspect(engine).get_table_names():
+            return in_memory()
     elif file is None or not file.exists() or file.stat().st_size == 0:
         return in_memory()
     else:
@@ -170,7 +189,7 @@ def _migrate(engine: Engine) -> None:
     """Bring a database to the newest schema, in one transaction."""
     from harness.store import migrations  # imported late: Alembic takes a third of a second
 
-    with engine.execution_options(harness_begin="IMMEDIATE").begin() as connection:
+    with writing_on(engine).begin() as connection:
         migrations.upgrade(connection)
         sqlite = engine.dialect.name == "sqlite"
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall() if sqlite else []
@@ -215,7 +234,10 @@ def _refuse_damage(engine: Engine, file: Path | None) -> None:
 
 def _revision(engine: Engine, url: URL) -> str:
     """The schema of a database of harness; StoreError for any other database, and for a newer schema."""
-    if VERSION_TABLE not in inspect(engine).get_table_names():
+    tables = inspect(engine).get_table_names()
+    if not tables and is_server(url):
+        raise StoreError(f"{shown(url)} has no tables; `harness run` makes them")
+    if VERSION_TABLE not in tables:
         raise StoreError(f"{shown(url)} is a database of another program; give another --db")
     with engine.connect() as connection:
         revision = str(connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar())

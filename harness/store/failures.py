@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
-from harness.errors import DamagedDatabase, StoreFault, one_line, visible
+from harness.errors import DamagedDatabase, StoreFault, visible
 from harness.files import resolved
-from harness.locations import told_by
 from harness.store.schema import METADATA
 
 CHECKED_BYTES = 32 * 2**20  # a larger file is not read as a whole whenever it is opened: that would take 0.1 s and more
@@ -54,18 +51,6 @@ def failure_of(error: BaseException, name: str) -> StoreFault | None:
 def is_lock(error: BaseException) -> bool:
     """Whether another process holds the database."""
     return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _LOCKS
-
-
-def failure_of_server(error: BaseException, name: str, address: str) -> StoreFault | None:
-    """The same for a database on a server: it cannot be reached, or it stopped the work.
-
-    Args:
-        address: the URL with its password, of which a driver's text may quote a part.
-    """
-    if not isinstance(error, (OperationalError, InterfaceError)):
-        return None
-    text = told_by(one_line(error.orig or error), address) or type(error.orig or error).__name__
-    return StoreFault(f"the database {name} failed: {text}; see that its server can be reached, {AGAIN}")
 
 
 def damaged(name: str, what: str) -> DamagedDatabase:

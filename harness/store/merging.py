@@ -7,14 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, select
+from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session
 
 from harness.errors import StoreError
 from harness.store import database
-from harness.store.checking import check_database, require_file
+from harness.store.checking import check_database, require_there
+from harness.store.connecting import writing_on
 from harness.store.merged_results import Merged, ResultMerge, copied
 from harness.store.models import free_name, model_identity
+from harness.store.same_place import is_same
 from harness.store.schema import DatasetRow, ModelRow, ProtocolRow, RemovedAttemptRow, RunRow
+from harness.store.server import is_server
 from harness.store.store import Store
 
 SameFunction = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
@@ -31,7 +35,7 @@ def merge_database(source: str, into: str | None, same_function: SameFunction, *
     stays, and the conflict is named. What is not finished is left out, and named.
 
     Args:
-        source: the path of an SQLite file; it is checked first, and only read.
+        source: the path or the URL of a database; it is checked first, and only read.
         into: the database that is written, as for ``--db``; it is created if it is missing.
         same_function: whether two probes come from one model from elsewhere; see ``harness.targets.probe``.
         dry_run: only tell; write nothing.
@@ -40,19 +44,20 @@ def merge_database(source: str, into: str | None, same_function: SameFunction, *
             they have another data set of one fingerprint. Nothing has been written.
     """
     url, target_url = database.locate(source), database.locate(into)
-    file, target = require_file(url), database.sqlite_file(target_url)
-    if target is not None and target.exists() and file.samefile(target):
-        raise StoreError(f"{file} cannot be taken into itself; name another database")
-    _refuse_older(source, database.schema_of(url))
+    name = database.shown(url)
+    require_there(url)
+    if is_same(url, target_url):
+        raise StoreError(f"{name} cannot be taken into itself; name another database")
+    _refuse_older(url, database.schema_of(url))
     checked = check_database(source)
     if not checked.sound:
         first, others = checked.problems[0], len(checked.problems) + checked.more - 1
         raise StoreError(
-            f"{file} is not sound, so nothing is taken from it: {first.where}: {first.what}"
-            f"{f', and {others} more problems' if others else ''}; `harness db check --db {file}` lists what is wrong"
+            f"{name} is not sound, so nothing is taken from it: {first.where}: {first.what}"
+            f"{f', and {others} more problems' if others else ''}; `harness db check --db {name}` lists what is wrong"
         )
     reading = database.open_for_reading(url)
-    if dry_run and target is not None and not (target.exists() and target.stat().st_size):
+    if dry_run and not database.is_there(target_url):
         writing = database.in_memory()
     else:
         if not dry_run:
@@ -67,7 +72,13 @@ def merge_database(source: str, into: str | None, same_function: SameFunction, *
         writing.dispose()
 
 
-def _refuse_older(source: str, revision: str) -> None:
+def _refuse_older(url: URL, revision: str) -> None:
+    source = database.shown(url)
+    if revision != database.REVISION and is_server(url):
+        raise StoreError(
+            f"{source} has the older schema {revision}: back it up, upgrade it by `harness db upgrade --no-backup`, and"
+            " merge it then"
+        )
     if revision != database.REVISION:
         copy = f"{source.removesuffix('.db')}-{database.REVISION}.db"
         raise StoreError(
@@ -82,7 +93,7 @@ def merge_engines(reading: Engine, writing: Engine, same_function: SameFunction,
     Args:
         keep: False: undo all at the end.
     """
-    with Session(reading) as old, Session(writing.execution_options(harness_begin="IMMEDIATE")) as new:
+    with Session(reading) as old, Session(writing_on(writing)) as new:
         merge = _Merge(new, same_function)
         for protocol in old.scalars(select(ProtocolRow).order_by(ProtocolRow.id)):
             merge.take_protocol(protocol)
@@ -278,4 +289,6 @@ def _curves(run: RunRow) -> dict[tuple[object, ...], list[tuple[int, int]]]:
 
 
 def _histograms(rows: Sequence[Any]) -> list[tuple[object, ...]]:
-    return [(row.name, row.low, row.high, row.counts) for row in rows]
+    return sorted(
+        (row.name, row.low, row.high, tuple(row.counts)) for row in rows
+    )  # each database orders texts its way

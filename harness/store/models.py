@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from harness.errors import StoreError
 from harness.identity import digest
+from harness.store.connecting import writing_on
 from harness.store.queries import model_record
 from harness.store.records import DatasetRecord, ModelRecord
 from harness.store.schema import METADATA, CheckpointRow, DatasetRow, ModelRow
@@ -45,7 +46,7 @@ class ModelWriter(TimedWork):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._writers = sessionmaker(engine.execution_options(harness_begin="IMMEDIATE"))
+        self._writers = sessionmaker(writing_on(engine))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Session]:

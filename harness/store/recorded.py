@@ -45,12 +45,14 @@ class Recorded:
     def histograms_of(self, run_ids: Iterable[int]) -> dict[int, list[EpochHistogram]]:
         """The histograms of many trainings: run -> as ``histograms`` returns them."""
         found: dict[int, list[EpochHistogram]] = {number: [] for number in run_ids}
-        rows = select(HistogramRow).order_by(HistogramRow.run_id, HistogramRow.epoch, HistogramRow.name)
+        rows = select(HistogramRow)
         with self._reading() as session:
             for some in _some(found):
                 for row in session.scalars(rows.where(HistogramRow.run_id.in_(some))):
                     counted = Histogram(row.name, row.low, row.high, tuple(row.counts))
                     found[row.run_id].append(EpochHistogram(row.epoch, counted))
+        for histograms in found.values():  # here, since each database orders texts its way
+            histograms.sort(key=lambda one: (one.epoch, one.histogram.name))
         return found
 
     def curves(self, run_id: int) -> list[Curve]:

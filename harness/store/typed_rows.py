@@ -9,38 +9,74 @@ import functools
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Float, Integer, LargeBinary, String, Table
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    cast,
+    select,
+    type_coerce,
+)
+from sqlalchemy.types import NullType, TypeDecorator
 
 DEEPEST = 100  # levels of a JSON document; harness writes fewer than ten
 LISTS = ("class_names", "counts", "tags", "warnings", "wrappers")
 """The JSON columns that hold a list; every other one holds an object."""
 
 Row = dict[str, Any]
+Select = Callable[[Table], Iterable[Sequence[Any]]]
+"""Gives the rows of a table as they are stored, in the order of the primary key."""
+
+_ROWS_AT_ONCE = 1_000
 
 
 class Mistyped(ValueError):
     """A value is not of its column's type; the text says what is wrong with it."""
 
 
-def typed_rows(
-    connection: sqlite3.Connection, table: Table, refused: Callable[[str, str], None], order: str = ""
-) -> Iterator[Row]:
-    """Every row of a table, with its JSON parsed and its dates read.
+def of_file(connection: sqlite3.Connection) -> Select:
+    """The rows of an SQLite file; ``text_factory`` of the connection is ``lenient``."""
+
+    def select_from(table: Table) -> Iterable[Sequence[Any]]:
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        return connection.execute(f'SELECT {names} FROM "{table.name}" ORDER BY {", ".join(_keys(table))}')
+
+    return select_from
+
+
+def of_server(connection: Connection) -> Select:
+    """The rows of a database on a server, with JSON as its text. It keeps the types of all else itself."""
+
+    def select_from(table: Table) -> Iterable[Sequence[Any]]:
+        columns = [
+            cast(column, Text) if _is_json(column) else type_coerce(column, NullType()) for column in table.columns
+        ]
+        wanted = select(*columns).order_by(*table.primary_key)
+        return connection.execute(wanted, execution_options={"yield_per": _ROWS_AT_ONCE})
+
+    return select_from
+
+
+def typed_rows(select_from: Select, table: Table, refused: Callable[[str, str], None]) -> Iterator[Row]:
+    """Every row of a table in the order of its primary key, with its JSON parsed and its dates read.
 
     Args:
-        connection: its ``text_factory`` is ``lenient``.
         refused: is told which row is left out, by the values of its primary key, and why.
-        order: columns to order by; by default the primary key.
     """
     readers = [(column.name, _reader(column)) for column in table.columns]
-    names = ", ".join(f'"{name}"' for name, _ in readers)
-    keys = [column.name for column in table.primary_key]
-    for values in connection.execute(f'SELECT {names} FROM "{table.name}" ORDER BY {order or ", ".join(keys)}'):
+    keys = _keys(table)
+    for values in select_from(table):
         row: Row = {}
         try:
             for (name, read), value in zip(readers, values, strict=True):
@@ -57,6 +93,18 @@ def lenient(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
+def _keys(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key]
+
+
+def _is_json(column: Column[Any]) -> bool:
+    return isinstance(_own(column), JSON)
+
+
+def _own(column: Column[Any]) -> Any:
+    return column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+
+
 def _reader(column: Column[Any]) -> Callable[[Any], Any]:
     kinds: dict[type, Callable[[Any], Any]] = {
         JSON: functools.partial(_document, kind=list if column.name in LISTS else dict),
@@ -66,8 +114,7 @@ def _reader(column: Column[Any]) -> Callable[[Any], Any]:
         String: _text,
         LargeBinary: _blob,
     }
-    own = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
-    read = next(read for kind, read in kinds.items() if isinstance(own, kind))
+    read = next(read for kind, read in kinds.items() if isinstance(_own(column), kind))
     return read if not column.nullable else lambda value: None if value is None else read(value)
 
 
@@ -104,7 +151,7 @@ def _blob(value: object) -> bytes:
 
 def _date(value: object) -> datetime:
     try:
-        date = datetime.fromisoformat(_text(value))
+        date = value if isinstance(value, datetime) else datetime.fromisoformat(_text(value))
     except ValueError:  # Mistyped is one, too
         raise Mistyped("is no date") from None
     if date.tzinfo is not None:

@@ -23,6 +23,16 @@ from tests.harness.store.entries import (
     start_evaluation,
 )
 
+BACKENDS = ("sqlite", "postgresql")
+OF_A_FILE = {"file", "full", "other", "there"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of a store is made with both databases; one that names a file, with SQLite alone."""
+    if "backend" in metafunc.fixturenames:
+        both = not OF_A_FILE & set(metafunc.fixturenames)
+        metafunc.parametrize("backend", BACKENDS if both else BACKENDS[:1])
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -30,9 +40,24 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(file: Path) -> Iterator[Store]:
+def backend() -> str:
+    """Given by ``pytest_generate_tests``."""
+    return BACKENDS[0]
+
+
+@pytest.fixture
+def place(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """What ``--db`` is given: the path of a file, or the address of a database on a server."""
+    if backend == "sqlite":
+        return str(tmp_path / "board.db")
+    url: str = request.getfixturevalue("server_url")
+    return url
+
+
+@pytest.fixture
+def store(place: str) -> Iterator[Store]:
     """A store without runs."""
-    store = Store.write(str(file))
+    store = Store.write(place)
     yield store
     store.close()
 

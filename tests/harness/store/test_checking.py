@@ -243,8 +243,8 @@ def test_what_is_no_database_of_harness_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(StoreError, match=reason):
             check_database(str(tmp_path / f"{name}.db"))
-    with pytest.raises(StoreError, match="only an SQLite file"):
-        check_database("postgresql://user:secret@host/db")
+    with pytest.raises(StoreError, match="it is in memory"):
+        check_database("sqlite://")
 
 
 def test_a_database_that_is_written_to_is_checked_as_of_one_moment(full: Path) -> None:

@@ -16,8 +16,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from harness.errors import StoreError, StoreFault
 from harness.store import database, failures
-from harness.store.failures import failure_of_server
 from harness.store.schema import ReportedRow
+from harness.store.server_failures import failure_of_server
 from harness.store.store import Store
 from tests.full_disk import largest_file
 from tests.harness.store.entries import epoch, make_spec, snapshot, start
@@ -253,7 +253,7 @@ class TestServer:
         assert told is not None
         assert "hunter2" not in str(told)
         assert "the database postgresql://me:***@host/x failed: Exception; see that its server can be" in str(told)
-        plain = OperationalError("SELECT 1", {}, Exception("server at host\nis gone"))
+        plain = OperationalError("SELECT 1", {}, Exception("server at host is gone\n"))
         told = failure_of_server(plain, "postgresql://***@host/x", "postgresql://meier:hunter2@host/xyz")
         assert "server at host is gone; see that its server can be reached" in str(told)
         assert failure_of_server(IntegrityError("", {}, Exception("unique")), "x", "x") is None

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from harness.errors import LeaseLost
 from harness.events import BlockDone, EpochRecord
 from harness.runtime.worker import Worker, is_dead
 from harness.store.leases import Held, Lease, LeaseGuard
+from harness.store.schema import METADATA
 from harness.store.store import Store
 from tests.harness.store import entries
 from tests.harness.store.holders import FAR, HERE, dead, let_it_pass, taken
 
 EPOCH = EpochRecord(1, 0.5, 0.1, 8, 1.0)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.write(str(tmp_path / "results.db"))
-    yield opened
-    opened.close()
 
 
 def test_an_item_has_one_holder_until_it_is_given_back(store: Store) -> None:
@@ -41,9 +34,9 @@ def test_an_item_has_one_holder_until_it_is_given_back(store: Store) -> None:
     assert second.number > first.number
 
 
-def test_of_many_who_ask_at_once_one_gets_the_item(store: Store, tmp_path: Path) -> None:
+def test_of_many_who_ask_at_once_one_gets_the_item(store: Store, place: str) -> None:
     def ask(number: int) -> Lease | Held | None:
-        own = Store.write(str(tmp_path / "results.db"))
+        own = Store.write(place)
         try:
             return own.take("a", replace(FAR, process=str(number)), 60)
         finally:
@@ -139,8 +132,8 @@ def writes(store: Store) -> dict[str, Callable[[Lease], None]]:
 def content(store: Store) -> list[object]:
     """All rows but the leases."""
     with store._engine.connect() as connection:
-        tables = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
-        return [connection.execute(text(f'SELECT * FROM "{t}"')).all() for t in sorted(tables) if t != "leases"]
+        tables = [table for name, table in sorted(METADATA.tables.items()) if name != "leases"]
+        return [connection.execute(select(table).order_by(*table.primary_key)).all() for table in tables]
 
 
 @pytest.mark.parametrize("how", ["time is over", "taken over", "given back"])

@@ -16,6 +16,7 @@ from harness.store.merged_results import Merged
 from harness.store.merging import merge_engines
 from harness.store.records import CheckpointRecord, ModelRecord, RunRecord
 from harness.store.store import Store
+from harness.store.typed_rows import of_file
 from tests import stores
 from tests.harness.store.entries import epoch, images, make_spec, point, see_model, start
 
@@ -207,7 +208,7 @@ def check_pair(one: Content, other: Content) -> None:
         identity: a for identity, a in theirs.removed_attempts().items() if mine.removed_attempts()[identity] < a
     } == {}
 
-    check = RowCheck(mine._engine.raw_connection().driver_connection)  # type: ignore[arg-type]
+    check = RowCheck(of_file(mine._engine.raw_connection().driver_connection))  # type: ignore[arg-type]
     check.perform()
     assert check.problems == []
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import text
 
@@ -15,13 +12,6 @@ from harness.store.run_state import OLDER, RunState
 from harness.store.store import Store
 from tests.harness.store import entries
 from tests.harness.store.holders import FAR, HERE, dead, let_it_pass, taken
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.write(str(tmp_path / "results.db"))
-    yield opened
-    opened.close()
 
 
 def state(store: Store, number: int = 1) -> RunState:
