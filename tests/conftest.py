@@ -106,6 +106,19 @@ def server_url(postgres: servers.Server, server_database: str) -> str:
     return postgres.url(server_database)
 
 
+@pytest.fixture(scope="session")
+def other_server_database(postgres: servers.Server, server_template: str) -> str:
+    """As ``server_database``, for a test that needs two."""
+    return postgres.create(server_template)
+
+
+@pytest.fixture
+def other_server_url(postgres: servers.Server, other_server_database: str) -> str:
+    """As ``server_url``, of another database."""
+    postgres.empty(other_server_database)
+    return postgres.url(other_server_database)
+
+
 @pytest.fixture
 def empty_server_url(postgres: servers.Server) -> Iterator[str]:
     """The address of a database without tables."""

@@ -135,14 +135,21 @@ class Server:
         """Remove a database, whoever uses it."""
         self._maintenance(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def end_others(self, name: str) -> None:
+        """End every connection to a database."""
+        self.execute(
+            name,
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+
     def empty(self, name: str) -> None:
         """Remove every row of harness but the reported figures, end whoever is connected, and number rows from 1."""
+        self.end_others(name)
         tables = [table.name for table in reversed(METADATA.sorted_tables) if table.name != "reported"]
         numbers = [table.name for table in METADATA.sorted_tables if "id" in table.c]
         self.execute(
             name,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
             "; ".join(f"DELETE FROM {table}" for table in tables),
             "; ".join(f"ALTER SEQUENCE {table}_id_seq RESTART" for table in numbers if table != "reported"),
         )

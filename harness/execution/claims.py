@@ -72,7 +72,8 @@ class Claims:
         It ends when all is done, or when somebody asked to stop.
 
         Args:
-            wanted: asked of each item that was taken; False where another command did it meanwhile.
+            wanted: asked of each item before and after it is taken, until it says no; False where another command did
+                it meanwhile.
         """
         waiting, look_s = deque(works), 0.0
         while not self._stops and (waiting or self._given or self._again):
@@ -85,7 +86,10 @@ class Claims:
             others = {held.item: held for held in self._store.held([work.key for work in waiting])}
             for _ in range(len(waiting)):
                 work = waiting.popleft()
-                taken = others.get(work.key) or self.take(work.key, _run_of(work))
+                there = others.get(work.key)
+                if there is None and not wanted(work):
+                    continue  # asked before, too: to take a lease, and to give it back, makes all others wait
+                taken = there or self.take(work.key, _run_of(work))
                 if isinstance(taken, Held):
                     self._tell_of(taken)
                     waiting.append(work)

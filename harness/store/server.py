@@ -56,7 +56,7 @@ def engine_options(url: URL, *, read_only: bool) -> dict[str, Any]:
         "connect_args": {key: value for key, value in told.items() if key not in url.query},
         "pool_pre_ping": True,  # a server that was started anew between two transactions is no failure
         "isolation_level": "REPEATABLE READ",  # of what only reads
-        "execution_options": {"postgresql_readonly": read_only},
+        "execution_options": {"postgresql_readonly": True} if read_only else {},
         "json_serializer": server_text,
         "json_deserializer": server_value,
     }

@@ -24,13 +24,16 @@ from tests.harness.store.entries import (
 )
 
 BACKENDS = ("sqlite", "postgresql")
-OF_A_FILE = {"file", "full", "other", "there"}
+PAIRS = (("sqlite", "sqlite"), ("sqlite", "postgresql"), ("postgresql", "sqlite"))
+OF_A_FILE = {"file", "full", "other"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test of a store is made with both databases; one that names a file, with SQLite alone."""
-    if "backend" in metafunc.fixturenames:
-        both = not OF_A_FILE & set(metafunc.fixturenames)
+    names, both = set(metafunc.fixturenames), not OF_A_FILE & set(metafunc.fixturenames)
+    if {"backend", "other_backend"} <= names:
+        metafunc.parametrize(("backend", "other_backend"), PAIRS if both else PAIRS[:1])
+    elif "backend" in names:
         metafunc.parametrize("backend", BACKENDS if both else BACKENDS[:1])
 
 
@@ -93,8 +96,23 @@ def other(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def there(other: Path) -> Iterator[Store]:
+def other_backend() -> str:
+    """As ``backend``."""
+    return BACKENDS[0]
+
+
+@pytest.fixture
+def other_place(other_backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """What ``--db`` is given for another database, without runs."""
+    place = tmp_path / "other.db"
+    url: str = str(place) if other_backend == "sqlite" else request.getfixturevalue("other_server_url")
+    Store.write(url).close()
+    return url
+
+
+@pytest.fixture
+def there(other_place: str) -> Iterator[Store]:
     """The other database."""
-    store = Store.write(str(other))
+    store = Store.write(other_place)
     yield store
     store.close()

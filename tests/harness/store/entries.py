@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from harness.events import BlockDone, CurvePoint, EpochRecord, Finding, Histogram, Part
 from harness.identity import digest
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
+from harness.store import database
 from harness.store.records import ModelRecord, ProtocolRecord, RunRecord
+from harness.store.schema import METADATA
 from harness.store.store import Store
 from tests import stores
 from tests.stores import DIGITS
@@ -87,6 +91,19 @@ def recorded_block(
     right = bytes(number == 0 for number in predicted)
     kept: dict[str, Any] = {"predicted": tuple(predicted), "adversarial": tuple(adversarial)}
     return BlockDone(evaluation, start, right, 0.5, (), (0.5,) * len(predicted), **kept)
+
+
+def rows(location: str) -> dict[str, set[str]]:
+    """Every row of every table of a database of any kind."""
+    engine = database.open_for_reading(database.locate(location))
+    try:
+        with engine.connect() as connection:
+            return {
+                name: {repr(tuple(row)) for row in connection.execute(select(table))}
+                for name, table in METADATA.tables.items()
+            }
+    finally:
+        engine.dispose()
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:

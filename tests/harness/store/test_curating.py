@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,19 +21,11 @@ from tests.harness.store.entries import (
     make_spec,
     point,
     recorded_block,
+    rows,
     see_model,
     start,
 )
 from tests.harness.store.holders import FAR
-
-Rows = dict[str, set[tuple[Any, ...]]]
-
-
-def rows(file: Path) -> Rows:
-    """Every row of every table of harness."""
-    with contextlib.closing(sqlite3.connect(file)) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {t: set(connection.execute(f"SELECT * FROM {t}")) for t in tables if t != "sqlite_sequence"}
 
 
 def fill(store: Store, seed: int) -> int:
@@ -53,35 +41,35 @@ def fill(store: Store, seed: int) -> int:
     return run.id
 
 
-def test_a_run_with_all_that_belongs_to_it_has_a_row_in_every_table_of_a_run(store: Store, file: Path) -> None:
+def test_a_run_with_all_that_belongs_to_it_has_a_row_in_every_table_of_a_run(store: Store, place: str) -> None:
     """Else the next test would show nothing of a table."""
     fill(store, 1)
-    without = {name for name, held in rows(file).items() if not held}
+    without = {name for name, held in rows(place).items() if not held}
     assert without == {"removed_attempts", "models", "protocols"}
 
 
-def test_removal_takes_all_that_belongs_to_a_run_and_nothing_else(store: Store, file: Path) -> None:
+def test_removal_takes_all_that_belongs_to_a_run_and_nothing_else(store: Store, place: str) -> None:
     stores.see_protocol(store, {"pgd": {"steps": 20}}, {"epochs": 2})
     model = see_model(store)
     stores.add_evaluation(store, model.checkpoint, "pgd", {"steps": 20}, [1, 1, 1])
     kept = fill(store, 1)
-    before = rows(file)
+    before = rows(place)
     gone = fill(store, 2)
     store.remove([store.run(gone)])
-    after = rows(file)
-    assert after.pop("removed_attempts") == {(make_spec(train_seed=2).identity, 1)}
+    after = rows(place)
+    assert after.pop("removed_attempts") == {repr((make_spec(train_seed=2).identity, 1))}
     assert before.pop("removed_attempts") == set()
     assert after == before
     assert [run.id for run in store.runs()] == [kept]
 
 
-def test_a_model_goes_with_its_results_alone(store: Store, file: Path) -> None:
+def test_a_model_goes_with_its_results_alone(store: Store, place: str) -> None:
     fill(store, 1)
-    before = rows(file)
+    before = rows(place)
     model = see_model(store)
     stores.add_evaluation(store, model.checkpoint, "pgd", {"steps": 20}, [1, 1, 1])
     store.remove(store.models())
-    assert rows(file) == before
+    assert rows(place) == before
 
 
 def test_the_number_of_a_removed_run_is_never_given_again(store: Store) -> None:
@@ -93,13 +81,13 @@ def test_the_number_of_a_removed_run_is_never_given_again(store: Store) -> None:
     assert not numbers & {e.id for c in store.run(again).checkpoints for e in c.evaluations}
 
 
-def test_all_or_none_are_removed(store: Store, file: Path) -> None:
+def test_all_or_none_are_removed(store: Store, place: str) -> None:
     one, other = store.run(fill(store, 1)), store.run(fill(store, 2))
     store.remove([other])
-    before = rows(file)
+    before = rows(place)
     with pytest.raises(StoreError, match="run 2 is gone"):
         store.remove([one, other])
-    assert rows(file) == before
+    assert rows(place) == before
 
 
 def test_attempts_are_counted_on_from_the_last_that_was_removed(store: Store) -> None:
@@ -125,16 +113,16 @@ def test_attempts_are_counted_on_from_the_last_that_was_removed(store: Store) ->
     ids=["epoch", "provenance", "checkpoint", "end", "evaluation", "block", "examination"],
 )
 def test_results_of_a_run_that_was_removed_meanwhile_go_nowhere(
-    store: Store, file: Path, write: Callable[[Store, int, int, int], object]
+    store: Store, place: str, write: Callable[[Store, int, int, int], object]
 ) -> None:
     record = store.run(fill(store, 1))
     (checkpoint,) = record.checkpoints
     store.remove([record])
     fill(store, 2)  # the next numbers
-    before = rows(file)
+    before = rows(place)
     with pytest.raises(StoreError, match="was removed"):
         write(store, record.id, checkpoint.id, checkpoint.evaluations[0].id)
-    assert rows(file) == before
+    assert rows(place) == before
 
 
 def test_notes_and_tags_by_hand(store: Store) -> None:
@@ -167,9 +155,8 @@ def test_what_a_note_and_a_tag_may_be() -> None:
 
 
 def test_a_merged_row_comes_with_its_remarks_and_one_that_is_there_keeps_its_own(
-    store: Store, file: Path, tmp_path: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
-    other = str(tmp_path / "other.db")
     for seed in (1, 2):
         fill(store, seed)
     new, known = store.runs()
@@ -177,33 +164,26 @@ def test_a_merged_row_comes_with_its_remarks_and_one_that_is_there_keeps_its_own
     for owner in (new, known, model):
         store.annotate(owner, "theirs")
         store.change_tags([owner], ["theirs", "both"], [])
-    there = Store.write(other)
     its = there.run(fill(there, 2))
     there.annotate(its, "ours")
     there.change_tags([its], ["both"], [])
     lost = f"run 2 ({known.folder}): the note 'theirs', the tag theirs, since what is there keeps its own note and tags"
     for _ in range(2):
-        assert merge_database(str(file), other, same_function).left == [lost]
+        assert merge_database(place, other_place, same_function).left == [lost]
     assert {run.train_seed: (run.note, run.tags) for run in there.runs()} == {
         1: ("theirs", ("theirs", "both")),
         2: ("ours", ("both",)),
     }
     assert [(m.note, m.tags) for m in there.models()] == [("theirs", ("theirs", "both"))]
-    there.close()
 
 
 def test_a_run_that_was_removed_comes_back_by_a_merge_as_a_later_attempt(
-    store: Store, file: Path, tmp_path: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     fill(store, 1)
     (mine,) = store.runs()
-    theirs = tmp_path / "theirs.db"
-    other = Store.write(str(theirs))
-    fill(other, 1)
-    other.remove([other.run(1)])
-    other.close()
-    merge_database(str(file), str(theirs), same_function)
-    merged = Store.read(str(theirs))
-    (run,) = merged.runs()
-    merged.close()
+    fill(there, 1)
+    there.remove([there.run(1)])
+    merge_database(place, other_place, same_function)
+    (run,) = there.runs()
     assert (run.identity, run.attempt, run.folder) == (mine.identity, 2, f"{mine.folder}-2")

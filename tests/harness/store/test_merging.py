@@ -21,7 +21,7 @@ from harness.store.store import Store
 from harness.targets.probe import same_function
 from scripts import merge_board
 from tests import stores
-from tests.harness.store.entries import FINDINGS, make_spec, see_model, see_pgd_protocol, start
+from tests.harness.store.entries import FINDINGS, make_spec, rows, see_model, see_pgd_protocol, start
 from tests.stores import DIGITS
 
 PUBLISHED = Path(__file__).parents[3] / "leaderboard.db"
@@ -55,12 +55,6 @@ def without_numbers(run: RunRecord) -> RunRecord:
     return dataclasses.replace(run, id=0, checkpoints=tuple(checkpoints))
 
 
-def content(file: Path) -> list[str]:
-    """Every row of a database, in SQL."""
-    with sqlite3.connect(file) as connection:
-        return sorted(connection.iterdump())
-
-
 def test_the_published_database_taken_into_an_empty_one_gives_the_same_boards(tmp_path: Path) -> None:
     file = shutil.copy(PUBLISHED, tmp_path / "published.db")
     merged = merge_database(str(file), str(tmp_path / "new.db"))
@@ -75,7 +69,9 @@ def test_the_published_database_taken_into_an_empty_one_gives_the_same_boards(tm
         store.close()
 
 
-def test_nothing_is_taken_twice_and_what_is_there_stays(store: Store, file: Path, there: Store, other: Path) -> None:
+def test_nothing_is_taken_twice_and_what_is_there_stays(
+    store: Store, place: str, there: Store, other_place: str
+) -> None:
     see_pgd_protocol(store)
     mine, checkpoint = finish(store)
     number = store.open_evaluation(checkpoint.id, "pgd", {"steps": 20}, 0, 5)
@@ -86,7 +82,7 @@ def test_nothing_is_taken_twice_and_what_is_there_stays(store: Store, file: Path
     attack(there, of_theirs, "0110")
     before = there.run(theirs.id)
 
-    assert merge_database(str(file), str(other)) == Merged(protocols=1, runs=1, evaluations=1, examinations=1)
+    assert merge_database(place, other_place) == Merged(protocols=1, runs=1, evaluations=1, examinations=1)
     kept, taken = there.runs()
     assert kept == before
     assert without_numbers(taken) == without_numbers(store.run(mine.id))
@@ -95,19 +91,19 @@ def test_nothing_is_taken_twice_and_what_is_there_stays(store: Store, file: Path
     assert there.margins(evaluation.id) == [0.5, -0.5, 0.25, -0.25, 0.75]
     assert there.protocols() == store.protocols()
 
-    again = content(other)
-    assert merge_database(str(file), str(other)) == Merged()
-    assert content(other) == again
+    again = rows(other_place)
+    assert merge_database(place, other_place) == Merged()
+    assert rows(other_place) == again
 
 
-def test_what_is_half_done_is_left_out_and_named(store: Store, file: Path, there: Store, other: Path) -> None:
+def test_what_is_half_done_is_left_out_and_named(store: Store, place: str, there: Store, other_place: str) -> None:
     running = start(store, make_spec(train_seed=1))
     failed = start(store, make_spec(train_seed=2))
     store.end_run(failed.id, failure="the loss is not finite")
     _, checkpoint = finish(store)
     attack(store, checkpoint, "11", seed=0)
     attack(store, checkpoint, "11", seed=1, examples=4)  # two of four images
-    merged = merge_database(str(file), str(other))
+    merged = merge_database(place, other_place)
     assert (merged.runs, merged.evaluations) == (1, 1)
     assert [reason.partition(":")[2] for reason in merged.left] == [
         " its training is not finished",
@@ -120,7 +116,7 @@ def test_what_is_half_done_is_left_out_and_named(store: Store, file: Path, there
 
 
 def test_a_network_that_is_there_gets_the_results_that_it_lacks(
-    store: Store, file: Path, there: Store, other: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     for each in (store, there):
         finish(each)
@@ -132,7 +128,7 @@ def test_a_network_that_is_there_gets_the_results_that_it_lacks(
     older, newer = (Finding("logits", "passed", "", None, None, text, {}) for text in ("older", "newer"))
     there.add_examination(its.id, {"epsilon": 0.2}, [older], 1.0, {})
     store.add_examination(mine.id, {"epsilon": 0.2}, [newer], 1.0, {})
-    merged = merge_database(str(file), str(other))
+    merged = merge_database(place, other_place)
     assert (merged.evaluations, merged.examinations) == (1, 1)
     assert [reason.rpartition(": ")[2] for reason in merged.conflicts] == [
         "pgd, seed 0, is there already, with other verdicts",
@@ -144,37 +140,39 @@ def test_a_network_that_is_there_gets_the_results_that_it_lacks(
     assert verdicts == {0: bytes(4), 1: bytes(2), 2: bytes([1] * 4)}  # what is there stays
     (examination,) = run.checkpoints[0].examinations
     assert examination.findings == (newer,)
-    assert merge_database(str(other), str(file)).examinations == 0  # and back: the newer one stays
+    assert merge_database(other_place, place).examinations == 0  # and back: the newer one stays
 
 
-def test_another_training_of_the_same_run_is_left_out(store: Store, file: Path, there: Store, other: Path) -> None:
+def test_another_training_of_the_same_run_is_left_out(store: Store, place: str, there: Store, other_place: str) -> None:
     finish(store, sha256="a" * 64)
     theirs, _ = finish(there, sha256="b" * 64)
-    merged = merge_database(str(file), str(other))
+    merged = merge_database(place, other_place)
     assert [text.partition(":")[2] for text in merged.conflicts] == [
         " it is there already as run 1, with other weights"
     ]
     assert there.runs() == [theirs]
 
 
-def test_a_finished_training_comes_after_one_that_is_not(store: Store, file: Path, there: Store, other: Path) -> None:
+def test_a_finished_training_comes_after_one_that_is_not(
+    store: Store, place: str, there: Store, other_place: str
+) -> None:
     mine, checkpoint = finish(store)
     attack(store, checkpoint, "10")
     stopped = start(there, make_spec())
-    assert merge_database(str(file), str(other)).runs == 1
+    assert merge_database(place, other_place).runs == 1
     newest = there.newest_attempt(mine.identity)
     assert newest is not None
     assert (newest.attempt, newest.status) == (2, "done")
     assert newest.folder != stopped.folder
     assert there.run(stopped.id) == stopped
-    assert merge_database(str(file), str(other)) == Merged()
+    assert merge_database(place, other_place) == Merged()
 
 
-def test_only_the_newest_attempt_that_is_done_counts(store: Store, file: Path, there: Store, other: Path) -> None:
+def test_only_the_newest_attempt_that_is_done_counts(store: Store, place: str, there: Store, other_place: str) -> None:
     finish(store, sha256="a" * 64)
     finish(store, sha256="b" * 64, attempt=2)
     start(store, make_spec(train_seed=3), attempt=3)
-    merged = merge_database(str(file), str(other))
+    merged = merge_database(place, other_place)
     (run,) = there.runs()
     assert (run.attempt, run.checkpoints[0].sha256) == (2, "b" * 64)
     assert [text.partition(":")[2] for text in merged.left] == [
@@ -184,14 +182,14 @@ def test_only_the_newest_attempt_that_is_done_counts(store: Store, file: Path, t
 
 
 def test_a_model_from_elsewhere_keeps_its_name_if_that_is_free(
-    store: Store, file: Path, there: Store, other: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     same, mine = see_model(store, "same", sha256="a" * 64), see_model(store, "ours", sha256="b" * 64)
     see_model(there, "same as theirs", sha256="a" * 64)
     see_model(there, "ours", sha256="c" * 64)
     for model in (same, mine):
         attack(store, model.checkpoint, "1010")
-    merged = merge_database(str(file), str(other))
+    merged = merge_database(place, other_place)
     assert (merged.models, merged.evaluations) == (1, 2)
     assert merged.conflicts == ["model ours: another model has its name; it is called 'ours (2)' there"]
     assert merged.left == ["model same: it is there already, as same as theirs"]
@@ -206,7 +204,7 @@ def probe(logit: float) -> dict[str, Any]:
 
 
 def test_equal_weights_that_compute_something_else_are_another_model(
-    store: Store, file: Path, there: Store, other: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     """Each database counts the functions of equal weights for itself."""
     for each, probes in ((store, [5.0, 9.0]), (there, [9.0])):
@@ -215,27 +213,27 @@ def test_equal_weights_that_compute_something_else_are_another_model(
                 each, f"logit {logit}", function=number, probe=probe(logit), code={"mine.py": "a"}, rename=False
             )
             attack(each, model.checkpoint, "1111" if logit == 9.0 else "0000", seed=0 if each is store else 1)
-    assert merge_database(str(file), str(other)) == Merged(models=1, evaluations=2)
+    assert merge_database(place, other_place) == Merged(models=1, evaluations=2)
     verdicts = {
         model.name: {e.seed: there.verdicts(e.id) for e in model.checkpoint.evaluations} for model in there.models()
     }
     assert verdicts == {"logit 9.0": {0: bytes([1] * 4), 1: bytes([1] * 4)}, "logit 5.0": {0: bytes(4)}}
-    assert merge_database(str(file), str(other)) == Merged()
+    assert merge_database(place, other_place) == Merged()
 
 
 def test_models_of_a_users_code_that_cannot_be_compared_are_not_mixed(
-    store: Store, file: Path, there: Store, other: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     for each in (store, there):
         attack(each, see_model(each, code={"mine.py": "a"}).checkpoint, "1010")
-    merged = merge_database(str(file), str(other))
+    merged = merge_database(place, other_place)
     assert (merged.models, merged.evaluations) == (0, 0)
     assert merged.conflicts == ["model theirs: one with its weights is there, without a probe to compare"]
 
 
 @pytest.mark.parametrize("more", ["source", "target", "both"])
 def test_checks_of_verdicts_stay_with_the_verdicts_that_they_saw(
-    store: Store, file: Path, there: Store, other: Path, more: str
+    store: Store, place: str, there: Store, other_place: str, more: str
 ) -> None:
     """The newer checks may have seen fewer attacks, and so miss what the older ones flagged."""
     for each in (store, there):
@@ -251,7 +249,7 @@ def test_checks_of_verdicts_stay_with_the_verdicts_that_they_saw(
     first, then = ((there, its), (store, mine)) if more == "target" else ((store, mine), (there, its))
     for (each, checkpoint), finding in ((first, flagged), (then, passed)):
         each.add_examination(checkpoint.id, settings, [finding], 1.0, {})
-    merged = merge_database(str(file), str(other))
+    merged = merge_database(place, other_place)
     (run,) = there.runs()
     (examination,) = run.checkpoints[0].examinations
     assert examination.findings == ((passed,) if more == "both" else (flagged,))
@@ -260,11 +258,11 @@ def test_checks_of_verdicts_stay_with_the_verdicts_that_they_saw(
 
 
 def test_a_failure_leaves_the_database_as_it_was(
-    store: Store, file: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, place: str, other_place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in (1, 2):
         finish(store, seed=seed, sha256=str(seed) * 64)
-    before = content(other)
+    before = rows(other_place)
     take = merging._Merge.take_run
 
     def fail_at_the_second(self: merging._Merge, run: Any, counting: Any) -> None:
@@ -274,8 +272,8 @@ def test_a_failure_leaves_the_database_as_it_was(
 
     monkeypatch.setattr(merging._Merge, "take_run", fail_at_the_second)
     with pytest.raises(RuntimeError, match="the machine stops"):
-        merge_database(str(file), str(other))
-    assert content(other) == before
+        merge_database(place, other_place)
+    assert rows(other_place) == before
 
 
 def test_databases_that_cannot_be_taken_are_refused_before_anything_is_written(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 from harness.store.merged_results import Merged
 from harness.store.merging import merge_database
 from harness.store.records import CheckpointRecord, RunRecord
@@ -19,6 +16,7 @@ from tests.harness.store.entries import (
     make_spec,
     point,
     recorded_block,
+    rows,
     see_model,
     start,
 )
@@ -47,22 +45,17 @@ def attack(store: Store, checkpoint: CheckpointRecord) -> int:
     return number
 
 
-def take(source: Path, into: Path) -> Merged:
-    return merge_database(str(source), str(into), same_function)
-
-
-def content(file: Path) -> list[str]:
-    with sqlite3.connect(file) as connection:
-        return sorted(connection.iterdump())
+def take(source: str, into: str) -> Merged:
+    return merge_database(source, into, same_function)
 
 
 def test_a_new_run_and_a_new_model_come_with_all_their_records(
-    store: Store, file: Path, there: Store, other: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     train(there, recorded=False, seed=9)  # so that the numbers differ
     mine = train(store, recorded=True)
     numbers = [attack(store, mine.checkpoints[0]), attack(store, see_model(store).checkpoint)]
-    assert take(file, other) == Merged(runs=1, models=1, evaluations=2)
+    assert take(place, other_place) == Merged(runs=1, models=1, evaluations=2)
     _, taken = there.runs()
     assert there.curves(taken.id) == store.curves(mine.id)
     assert there.histograms(taken.id) == store.histograms(mine.id)
@@ -72,66 +65,65 @@ def test_a_new_run_and_a_new_model_come_with_all_their_records(
         assert there.predicted(evaluation.id) == list(PREDICTED)
         assert there.adversarial_images(evaluation.id) == store.adversarial_images(number)
         assert [image.pixels for image in there.adversarial_images(evaluation.id)] == list(images(0.1, 1e-45))
-    before = content(other)
-    assert take(file, other) == Merged()
-    assert content(other) == before
+    before = rows(other_place)
+    assert take(place, other_place) == Merged()
+    assert rows(other_place) == before
 
 
 def test_a_run_that_is_there_without_records_takes_them_once(
-    store: Store, file: Path, there: Store, other: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     mine, its = train(store, recorded=True), train(there, recorded=False)
-    assert take(file, other) == Merged()  # nothing that is counted
+    assert take(place, other_place) == Merged()  # nothing that is counted
     assert there.curves(its.id) == store.curves(mine.id)
     assert there.histograms(its.id) == store.histograms(mine.id)
-    before = content(other)
-    take(file, other)
-    assert content(other) == before
+    before = rows(other_place)
+    take(place, other_place)
+    assert rows(other_place) == before
 
 
-def test_records_that_are_there_stay(store: Store, file: Path, there: Store, other: Path) -> None:
+def test_records_that_are_there_stay(store: Store, place: str, there: Store, other_place: str) -> None:
     """Also if the other training recorded other points: one curve never has points of two trainings."""
     train(store, recorded=True)
     its = train(there, recorded=False)
     there.add_epoch(its.id, epoch(2, point(5), histograms=(FLIPS,)))
-    take(file, other)
+    take(place, other_place)
     assert [curve.points for curve in there.curves(its.id)] == [((2, 5),)]
     found = [(one.epoch, one.histogram.name) for one in there.histograms(its.id)]
     assert found == [(1, "steps_to_flip"), (1, "weight"), (2, "steps_to_flip")]
 
 
 def test_a_run_without_records_takes_none_from_the_one_that_is_there(
-    store: Store, file: Path, there: Store, other: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     train(store, recorded=False)
     its = train(there, recorded=True)
-    before = content(other)
-    assert take(file, other) == Merged()
-    assert content(other) == before
+    before = rows(other_place)
+    assert take(place, other_place) == Merged()
+    assert rows(other_place) == before
     assert len(there.curves(its.id)) == 3
 
 
-def test_another_training_gives_no_records(store: Store, file: Path, there: Store, other: Path) -> None:
+def test_another_training_gives_no_records(store: Store, place: str, there: Store, other_place: str) -> None:
     """Its weights differ, so its curves belong to another network."""
     train(store, recorded=True)
     run = start(there, make_spec())
     there.add_epoch(run.id, epoch(1))
     stores.add_checkpoint(there, run, sha256="d" * 64)
     there.end_run(run.id)
-    assert len(take(file, other).conflicts) == 1
+    assert len(take(place, other_place).conflicts) == 1
     assert (there.curves(run.id), there.histograms(run.id)) == ([], [])
 
 
 def test_a_complete_evaluation_brings_its_records_in_place_of_one_that_was_stopped(
-    store: Store, file: Path, there: Store, other: Path
+    store: Store, place: str, there: Store, other_place: str
 ) -> None:
     mine, its = train(store, recorded=False), train(there, recorded=False)
     attack(store, mine.checkpoints[0])
     number = there.open_evaluation(its.checkpoints[0].id, "pgd", {"steps": 20}, 0, 4)
     there.add_block(recorded_block(number, 0, PREDICTED[:2]))
-    assert take(file, other) == Merged(evaluations=1, filled=1)
+    assert take(place, other_place) == Merged(evaluations=1, filled=1)
     ((evaluation,),) = (checkpoint.evaluations for checkpoint in there.run(its.id).checkpoints)
     assert there.predicted(evaluation.id) == list(PREDICTED)
     assert [image.pixels for image in there.adversarial_images(evaluation.id)] == list(images(0.1, 1e-45))
-    with sqlite3.connect(other) as connection:
-        assert connection.execute("SELECT count(*) FROM adversarial_images").fetchone() == (2,)
+    assert len(rows(other_place)["adversarial_images"]) == 2
