@@ -29,8 +29,8 @@ READING = [
     "db check",
 ]
 TRAINED = (
-    "run sat --dataset digits --arch smallcnn --set width=1 --set train.steps=1 --epochs 1 --attacks natural,fgsm --no-checks"
-    " --limit 40 --workers 1 --json"
+    "run sat --dataset digits --arch smallcnn --set width=1 --set train.steps=1 --epochs 1 --attacks natural,fgsm"
+    " --no-checks --limit 40 --workers 1 --json"
 )
 
 

@@ -11,29 +11,33 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.store.connecting import engine_on
+from harness.store.database import locate
 from tests.dying.deaths import Job
-from tests.dying.left import DATABASE, content, left, results
+from tests.dying.left import DATABASE, content, left, on_server, results
 from tests.dying.started import Started
 
 LEASE_S = 1
 SETTING = {"HARNESS_LEASE_S": str(LEASE_S)}
 
 
-def freeze(job: Job, draws: random.Random, whom: str = "group") -> str | None:
+def freeze(job: Job, draws: random.Random, whom: str = "group", url: str | None = None) -> str | None:
     """Freeze a command at a random moment, have another finish, and let the first go on.
 
     Args:
+        url: of a database on a server; None: the commands use a file.
         whom: the whole ``group`` of processes; the ``parent`` alone, whose workers go on; or the first ``worker``.
     Returns:
         What the first one said in the end; None if it had ended before that moment.
     """
     place = job.place()
-    first = job.starter.start(place, *job.command, more=SETTING)
+    setting = SETTING | on_server(place, url)
+    first = job.starter.start(place, *job.command, more=setting)
     time.sleep(draws.uniform(0.05, job.took_s))
-    if not _stands_still(first, place, whom):
+    if not _stands_still(first, place, whom, url):
         shutil.rmtree(place)
         return None
-    second = job.starter.start(place, *job.command, more=SETTING)
+    second = job.starter.start(place, *job.command, more=setting)
     if whom == "worker":  # its parent keeps the lease: the second one waits for it
         time.sleep(2 * LEASE_S)
         _go_on(first, whom)
@@ -53,14 +57,14 @@ def freeze(job: Job, draws: random.Random, whom: str = "group") -> str | None:
     return first.err
 
 
-def _stands_still(started: Started, place: Path, whom: str) -> bool:
+def _stands_still(started: Started, place: Path, whom: str, url: str | None) -> bool:
     """Stop processes where they hold no lock on the database: one that does stops all others, who can only wait."""
     for _ in range(1000):
         if started.ended() is not None:
             return False
         _send(started, signal.SIGSTOP, whom)
         time.sleep(0.02)  # until they have stopped
-        if _is_free(place / DATABASE):
+        if _is_free_on_server(url) if url else _is_free(place / DATABASE):
             return started.ended() is None
         _send(started, signal.SIGCONT, whom)
         time.sleep(0.005)
@@ -85,6 +89,14 @@ def _workers(started: Started) -> Iterator[int]:
         with contextlib.suppress(OSError):
             if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 yield pid
+
+
+def _is_free_on_server(url: str) -> bool:
+    engine = engine_on(locate(url), "the server")
+    with engine.connect() as connection:
+        held = connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").scalar()
+    engine.dispose()
+    return held == 0
 
 
 def _is_free(database: Path) -> bool:

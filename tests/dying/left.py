@@ -9,17 +9,35 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from harness.store.checking import check_database
 from harness.store.records import CheckpointRecord
+from harness.store.schema import METADATA
 from harness.store.store import Store
 from harness.unfinished import is_unfinished
 
 DATABASE = "leaderboard.db"
+SERVER = "server.url"  # a file with the address of the database, where that is on a server
+
+
+def located(folder: Path) -> str:
+    """What ``--db`` was given to the commands of a folder."""
+    server = folder / SERVER
+    return server.read_text() if server.exists() else str(folder / DATABASE)
+
+
+def on_server(folder: Path, url: str | None) -> dict[str, str]:
+    """Have the commands of a folder use a database on a server, if there is one; the variables that they need."""
+    if url is None:
+        return {}
+    (folder / SERVER).write_text(url)
+    return {"HARNESS_DB": url}
 
 
 def results(folder: Path) -> list[Any]:
     """Every run and model of the store: losses, records, weights, verdicts, margins, and findings, without times."""
-    store = Store.read(str(folder / DATABASE))
+    store = Store.read(located(folder))
     try:
         found: list[Any] = []
         for run in store.runs():
@@ -67,7 +85,7 @@ def left(folder: Path, printed: str) -> tuple[list[Any], dict[str, str], Any]:
         printed: its standard output, JSON.
     """
     assert list(unfinished(folder)) == []
-    checked = check_database(str(folder / DATABASE))
+    checked = check_database(located(folder))
     assert checked.sound, checked.problems
     assert held(folder) == []
     return results(folder), weights(folder), json.loads(printed)
@@ -75,7 +93,7 @@ def left(folder: Path, printed: str) -> tuple[list[Any], dict[str, str], Any]:
 
 def held(folder: Path) -> list[str]:
     """The items that somebody holds who is alive."""
-    store = Store.read(str(folder / DATABASE))
+    store = Store.read(located(folder))
     with store._engine.connect() as connection:
         items = list(connection.exec_driver_sql("SELECT item FROM leases ORDER BY id").scalars())
     found = [one.item for one in store.held(items)]
@@ -85,7 +103,7 @@ def held(folder: Path) -> list[str]:
 
 def history(folder: Path, run_id: int = 1) -> list[str]:
     """The states of a run, oldest first."""
-    store = Store.read(str(folder / DATABASE))
+    store = Store.read(located(folder))
     found: list[str] = [one.state for one in store.history(run_id)]
     store.close()
     return found
@@ -102,10 +120,10 @@ def content(folder: Path) -> dict[str, Any]:
         str(path.relative_to(folder)): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in files
     }
-    store = Store.read(str(folder / DATABASE))
+    store = Store.read(located(folder))
     with store._engine.connect() as connection:
-        names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('leases', 'sqlite_sequence')"
-        for table in connection.exec_driver_sql(names).scalars().all():
-            found[f"table {table}"] = connection.exec_driver_sql(f'SELECT * FROM "{table}"').all()
+        for table in METADATA.sorted_tables:
+            if table.name != "leases":
+                found[f"table {table.name}"] = connection.execute(select(table).order_by(*table.primary_key)).all()
     store.close()
     return found

@@ -12,7 +12,7 @@ import pytest
 
 from tests.dying.deaths import Job
 from tests.dying.frozen import freeze
-from tests.dying.left import held, history, left
+from tests.dying.left import DATABASE, held, history, left, on_server
 from tests.dying.started import Started, until
 
 Known = Callable[[str], Job]
@@ -24,18 +24,25 @@ def logged(place: Path) -> list[str]:
     return re.findall(r"(epoch \d+: loss|\S+ on \S+, seed \d+, images from \d+)", text)
 
 
-def side_by_side(job: Job, number: int) -> tuple[Path, list[Started]]:
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.slow)])
+def url(request: pytest.FixtureRequest) -> str | None:
+    """The address of a database on a server; None: the commands use a file."""
+    return None if request.param == "file" else request.getfixturevalue("server_url")
+
+
+def side_by_side(job: Job, number: int, url: str | None) -> tuple[Path, list[Started]]:
     """Identical commands, the later ones started when the first one trains."""
     place = job.place()
-    first = job.starter.start(place, *job.command)
-    until(lambda: (place / "leaderboard.db").exists() and "training of run 1" in held(place))
-    return place, [first, *(job.starter.start(place, *job.command) for _ in range(number - 1))]
+    more = on_server(place, url)
+    first = job.starter.start(place, *job.command, more=more)
+    until(lambda: (url or (place / DATABASE).exists()) and "training of run 1" in held(place))
+    return place, [first, *(job.starter.start(place, *job.command, more=more) for _ in range(number - 1))]
 
 
 @pytest.mark.parametrize("number", [2, pytest.param(3, marks=pytest.mark.slow)])
-def test_each_item_is_done_once(number: int, known: Known) -> None:
+def test_each_item_is_done_once(number: int, known: Known, url: str | None) -> None:
     job = known("wrapped")
-    place, started = side_by_side(job, number)
+    place, started = side_by_side(job, number, url)
     assert [each.wait() for each in started] == [0] * number, [each.err for each in started]
     for each in started:
         assert left(place, each.out) == job.whole
@@ -46,9 +53,9 @@ def test_each_item_is_done_once(number: int, known: Known) -> None:
         assert "has training of run 1 at work since" in each.err
 
 
-def test_the_items_of_a_killed_command_are_taken_up_by_the_one_that_waits(known: Known) -> None:
+def test_the_items_of_a_killed_command_are_taken_up_by_the_one_that_waits(known: Known, url: str | None) -> None:
     job = known("wrapped")
-    place, (first, second) = side_by_side(job, 2)
+    place, (first, second) = side_by_side(job, 2, url)
     until(lambda: "has training of run 1 at work since" in second.err or first.ended() is not None)
     first.send(signal.SIGKILL)
     assert first.wait() == -9
@@ -57,8 +64,10 @@ def test_the_items_of_a_killed_command_are_taken_up_by_the_one_that_waits(known:
     assert history(place) == ["queued", "running", "queued", "lost", "running", "done"]
 
 
-def test_a_command_that_was_frozen_past_its_lease_writes_nothing(known: Known, draws: random.Random) -> None:
-    freeze(known("plain"), draws)
+def test_a_command_that_was_frozen_past_its_lease_writes_nothing(
+    known: Known, draws: random.Random, url: str | None
+) -> None:
+    freeze(known("plain"), draws, url=url)
 
 
 @pytest.mark.slow
