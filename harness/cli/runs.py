@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.cli import completion
-from harness.cli.console import print_json, print_line
+from harness.cli.console import print_json, print_line, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, of_rows
 from harness.errors import SettingError, UnknownName
@@ -55,7 +55,7 @@ class WantedRuns:
 @grouped
 def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) -> None:
     """List runs (each the training of one network, even if it stopped or failed), and other evaluated models."""
-    from harness.cli.runs_text import print_runs
+    from harness.cli.runs_text import at_work_lines, print_runs
     from harness.store.store import Store
 
     if wanted.sort not in SORTS:
@@ -64,7 +64,7 @@ def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) ->
         raise SettingError(f"--limit {wanted.limit} is refused: it must be 1 or more")
     since = _day(wanted.since)
     store = Store.read(db)
-    everything = list(documents(store))
+    everything, at_work = list(documents(store)), store.at_work()
     store.close()
     chosen = [document for document in everything if _takes(wanted, since, document)]
     chosen.sort(key=lambda document: _place(document, wanted.sort))
@@ -73,9 +73,10 @@ def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) ->
         chosen = _first(chosen, wanted.limit or LISTED, newest=wanted.sort == "run")
     if as_json:
         lists = {name: [d for d in chosen if kind in d] for name, kind in (("runs", "run"), ("models", "model"))}
-        print_json(lists)
+        print_json(lists | {"at_work": [one.document() for one in at_work]})
     else:
         print_runs(chosen, everything, vars(wanted))
+        print_lines(at_work_lines(at_work))
         if len(chosen) < found:
             print_line(f"{len(chosen)} of {found} are listed; --limit {found} lists all")
 

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import print_line
-from harness.errors import did_you_mean, legible, near_misses, visible
+from harness.errors import did_you_mean, legible, listed, near_misses, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from harness.runtime.worker import Worker
+    from harness.store.leases import Held
 
 Documents = Sequence[Mapping[str, Any]]
 FOLDED = ("model", "method", "network", "dataset", "tags")  # these may be folded over lines; numbers may not
@@ -29,6 +32,20 @@ def print_runs(chosen: Documents, everything: Documents, wanted: Mapping[str, An
         print_line(_no_match(everything, wanted))
     else:
         print_line("No run yet; `harness run sat --dataset digits --arch smallcnn` makes one")
+
+
+def at_work_lines(held: Sequence[Held]) -> list[str]:
+    """A line for each process that is at work, on this machine or another: who it is, and what it does."""
+    found: dict[Worker, list[Held]] = {}
+    for one in held:
+        found.setdefault(one.worker, []).append(one)
+    return [
+        visible(
+            f"at work: {worker.title}{worker.user and f' ({worker.user})'}, since {items[0].since_utc:%H:%M} UTC:"
+            f" {listed([one.item for one in items])}"
+        )
+        for worker, items in found.items()
+    ]
 
 
 def _parts(chosen: Documents) -> Iterator[RenderableType]:

@@ -25,7 +25,7 @@ from harness.events import Ended, Noted, Report
 from harness.execution.work import TrainWork, Work
 from harness.runtime.stopping import asked_to_stop
 from harness.runtime.worker import this_worker
-from harness.store.leases import Held, Lease, LeaseGuard, lease_seconds
+from harness.store.leases import COMMAND, Held, Lease, LeaseGuard, lease_seconds
 from harness.store.run_state import State
 from harness.store.store import Store
 
@@ -63,7 +63,7 @@ class Claims:
     def queue(self, run_ids: Sequence[int]) -> None:
         """Record that this command is going to train runs."""
         if run_ids:
-            self.take(f"command {secrets.token_hex(8)}")  # the runs are queued while this lease is held
+            self.take(f"{COMMAND}{secrets.token_hex(8)}")  # the runs are queued while this lease is held
             self._store.queue(run_ids, self._worker)
 
     def each(self, works: Sequence[W], wanted: Callable[[W], bool]) -> Iterator[W | None]:

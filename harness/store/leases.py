@@ -28,6 +28,8 @@ from harness.store.schema_work import LeaseRow
 
 VARIABLE = "HARNESS_LEASE_S"
 DEFAULT_S = 120.0
+COMMAND = "command "
+"""How the item of a command as such begins, which it holds while its runs are queued."""
 
 
 def lease_seconds() -> float:
@@ -69,6 +71,11 @@ class Held:
     worker: Worker
     since_utc: datetime
     run_id: int | None
+
+    def document(self) -> dict[str, str | None]:
+        """In JSON types."""
+        who = {"host": self.worker.host, "process": self.worker.process, "user": self.worker.user or None}
+        return {"item": self.item, "since_utc": self.since_utc.isoformat(), **who}
 
 
 class Leases(RunStates):
@@ -134,6 +141,13 @@ class Leases(RunStates):
                 some = LeaseRow.item.in_(items[start : start + IDS_A_QUERY])
                 rows = session.scalars(select(LeaseRow).where(some, LeaseRow.expires > database_seconds()))
                 found += [_held(row) for row in rows]
+        return [one for one in found if not is_dead(one.worker)]
+
+    def at_work(self) -> list[Held]:
+        """Every item that a process holds which may still be there, in the order in which they were taken."""
+        live = select(LeaseRow).where(LeaseRow.expires > database_seconds(), LeaseRow.item.not_like(f"{COMMAND}%"))
+        with self._reading() as session:
+            found = [_held(row) for row in session.scalars(live.order_by(LeaseRow.id))]
         return [one for one in found if not is_dead(one.worker)]
 
 

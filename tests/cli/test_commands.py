@@ -94,7 +94,7 @@ class TestLeaderboardWithoutADatabase:
 
     def test_runs_and_what_to_do(self, harness: Harness) -> None:
         assert "No run yet; `harness run sat --dataset digits --arch smallcnn`" in harness("runs")
-        assert json.loads(harness("runs --json")) == {"runs": [], "models": []}
+        assert json.loads(harness("runs --json")) == {"runs": [], "models": [], "at_work": []}
 
 
 def text(figure: dict[str, Any]) -> str:

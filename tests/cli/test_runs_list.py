@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import statistics
 from pathlib import Path
@@ -15,6 +16,7 @@ from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
 from harness.store.store import Store
 from tests.cli.conftest import Harness, Refused
+from tests.harness.store.holders import FAR, dead
 from tests.stores import add_checkpoint, add_evaluation, make_spec, right, see_protocol, start
 
 PUBLISHED = Path(__file__).parents[2] / "leaderboard.db"
@@ -203,3 +205,24 @@ def test_without_a_limit_fifty_are_printed_and_all_are_in_json(harness: Harness,
 @pytest.mark.parametrize("limit", [0, -3])
 def test_a_limit_below_one_is_refused(refusal: Refused, board: Path, limit: int) -> None:
     assert f"--limit {limit} is refused: it must be 1 or more" in refusal(f"runs --limit {limit} --db mine.db")
+
+
+@pytest.mark.parametrize("backend", ["file", "server"])
+def test_who_is_at_work_on_what_is_told(
+    backend: str, harness: Harness, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend == "server":
+        monkeypatch.setenv("HARNESS_DB", request.getfixturevalue("server_url"))
+    store = Store.write()
+    run = start(store, make_spec())
+    for item in ("command 1", "training of run 1", "a", "b", "c"):
+        store.take(item, FAR, 60, run.id if "run" in item else None)
+    store.take("of a dead process", dead(), 60)
+    store.close()
+    line = harness("runs").splitlines()[-1]
+    assert re.fullmatch(
+        r"at work: process 17 on elsewhere \(ann\), since \d\d:\d\d UTC: training of run 1, a, b and 1 more", line
+    )
+    found = json.loads(harness("runs --json"))["at_work"]
+    assert [one["item"] for one in found] == ["training of run 1", "a", "b", "c"]
+    assert {(one["host"], one["process"], one["user"]) for one in found} == {("elsewhere", "17", "ann")}
