@@ -6,12 +6,12 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.dying.left import left
+from tests.dying.left import left, on_server
 from tests.dying.sitecustomize import KINDS, VARIABLE
 from tests.dying.started import Started, Starter
 from tests.place import make_place
@@ -35,13 +35,13 @@ class Job:
         shutil.copytree(self.before, made)
         return made
 
-    def again(self, place: Path) -> Any:
+    def again(self, place: Path, more: Mapping[str, str] = {}) -> Any:  # nobody changes it
         """What is left after the same command, to its end."""
-        return self.look(place, self.starter.run(place, *self.command).out)
+        return self.look(place, self.starter.run(place, *self.command, more=more).out)
 
-    def goes_on(self, place: Path) -> None:
+    def goes_on(self, place: Path, more: Mapping[str, str] = {}) -> None:  # nobody changes it
         """The same command leaves what one leaves that nothing stopped; then the place is removed."""
-        found = self.again(place)
+        found = self.again(place, more)
         assert found == self.whole, (place, self.command)
         shutil.rmtree(place)
 
@@ -94,18 +94,22 @@ def points(kinds: tuple[str, ...] = KINDS) -> Iterator[Iterator[str]]:
         yield (f"{kind}:{n}{when}" for n in range(1, 10_000) for when in ("", ":after"))
 
 
-def die_at_random(job: Job, draws: random.Random, *, times: int = 1) -> int:
+def die_at_random(job: Job, draws: random.Random, *, times: int = 1, url: str | None = None) -> int:
     """Be killed at a random moment, so many times in a row; how often the command was at work then.
 
     Each later one goes on from what the one before left.
+
+    Args:
+        url: of an empty database on a server; None: the commands use a file.
     """
     place, killed = job.place(), 0
+    more = on_server(place, url)
     for _ in range(times):
-        started = job.starter.start(place, *job.command)
+        started = job.starter.start(place, *job.command, more=more)
         time.sleep(draws.uniform(0.02, job.took_s))
         killed += started.ended() is None
         _kill(started, group=draws.random() < 0.5)
-    job.goes_on(place)
+    job.goes_on(place, more)
     return killed
 
 

@@ -102,6 +102,15 @@ def test_deaths_at_random_moments_lose_nothing(name: str, known: Known, draws: r
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("name", ["plain", "wrapped", "workers"])
+def test_deaths_at_random_moments_lose_nothing_on_a_server(
+    name: str, times: int, known: Known, draws: random.Random, server_url: str
+) -> None:
+    die_at_random(known(name), draws, times=times, url=server_url)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "wrapped", "autoattack", "workers"])
 def test_every_seventh_point_loses_nothing(name: str, known: Known) -> None:
     for each in points(("fsync", "rename", "commit")):

@@ -147,13 +147,18 @@ def _pytest(*names: str) -> Callable[[Bench], Tries]:
 
 
 _STORE, _CLI = "tests/harness/store", "tests/cli"
+_OF_A_SERVER = ("writers", "failures")
 ROWS = {
     "killed": Row("kill -9 at a random moment", 0.2, _killed),
-    "points": Row("death before and after each commit, fsync, rename, link, unlink", 0.25, _points),
+    "points": Row("death before and after each commit, fsync, rename, link, unlink", 0.2, _points),
     "signals": Row("SIGTERM, SIGHUP, SIGUSR1, Ctrl-C at a random moment", 0.12, _signalled),
     "frozen": Row("frozen past its lease", 0.15, _frozen),
     "side-by-side": Row("identical and different commands at once", 0.06, _pytest("tests/dying/test_side_by_side.py")),
     "contended": Row(f"contended writes, {WRITERS} x {WRITES}", 0.05, _contended),
+    "shared": Row("eight drivers share 800 items", 0.03, _pytest("tests/harness/execution/test_drivers.py")),
+    "server": Row(
+        "a server's locks and failures", 0.02, _pytest(*(f"{_STORE}/test_server_{it}.py" for it in _OF_A_SERVER))
+    ),
     "readers": Row("readers beside killed writers; locks", 0.04, _pytest(f"{_STORE}/test_locks.py")),
     "full": Row(
         "full disks", 0.02, _pytest(f"{_CLI}/test_system_errors.py", f"{_STORE}/test_failures.py::TestFullDisk")
