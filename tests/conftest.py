@@ -74,14 +74,28 @@ def every_step_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_migrate", _EVERY_STEP)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[servers.Server]:
-    """A PostgreSQL server of this session's own."""
+@contextlib.contextmanager
+def running_server() -> Iterator[servers.Server]:
+    """A PostgreSQL server; where it cannot be started, the test is skipped."""
     with contextlib.ExitStack() as stack:
         try:
             server = stack.enter_context(servers.running())
         except LookupError as reason:
             pytest.skip(str(reason))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Server]:
+    """The server of this session."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_server() -> Iterator[servers.Server]:
+    """A server that the test may stop."""
+    with running_server() as server:
         yield server
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 
 from tests.dying.deaths import Job, die_at, die_at_random, points
 from tests.dying.jobs import JOBS, OTHERS
-from tests.dying.left import history
+from tests.dying.left import history, on_server
 from tests.dying.sitecustomize import KINDS, VARIABLE
 from tests.dying.started import environment
+from tests.postgres import PASSWORD, Server
 
 Known = Callable[[str], Job]
 
@@ -108,6 +110,29 @@ def test_deaths_at_random_moments_lose_nothing_on_a_server(
     name: str, times: int, known: Known, draws: random.Random, server_url: str
 ) -> None:
     die_at_random(known(name), draws, times=times, url=server_url)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plain", "workers"])
+def test_a_server_that_goes_away_ends_a_command_in_one_line(
+    name: str, known: Known, draws: random.Random, own_server: Server
+) -> None:
+    job, url = known(name), own_server.url(own_server.create())
+    place = job.place()
+    more = on_server(place, url)
+    started = job.starter.start(place, *job.command, more=more)
+    time.sleep(draws.uniform(0.1, job.took_s))
+    own_server.stop()
+    code = started.wait()
+    own_server.start()
+    assert code in (0, 2), started.err  # 0: it had done all
+    if code == 2:
+        told = [line for line in started.err.splitlines() if line.startswith("harness: ")]
+        assert len(told) == 1, started.err
+        assert "then run the same command again: what was stored is kept" in told[0]
+    assert "Traceback" not in started.err
+    assert PASSWORD not in started.err
+    job.goes_on(place, more)
 
 
 @pytest.mark.slow

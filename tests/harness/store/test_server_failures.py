@@ -16,7 +16,6 @@ from harness.errors import DamagedDatabase, StoreError, StoreFault
 from harness.store import connecting, database, server
 from harness.store.schema import DatasetRow
 from harness.store.store import Store
-from tests import postgres as servers
 from tests.harness.store.entries import make_spec, rows, start
 from tests.postgres import PASSWORD, Server
 
@@ -26,16 +25,6 @@ def mine(server_url: str) -> Iterator[Store]:
     store = Store.write(server_url)
     yield store
     store.close()
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that the test may stop."""
-    try:
-        with servers.running() as running:
-            yield running
-    except LookupError as reason:
-        pytest.skip(str(reason))
 
 
 SIZES = {"train_examples": 1, "test_examples": 1, "channels": 1, "height": 1, "width": 1, "classes": 2}
