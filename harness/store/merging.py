@@ -289,6 +289,5 @@ def _curves(run: RunRow) -> dict[tuple[object, ...], list[tuple[int, int]]]:
 
 
 def _histograms(rows: Sequence[Any]) -> list[tuple[object, ...]]:
-    return sorted(
-        (row.name, row.low, row.high, tuple(row.counts)) for row in rows
-    )  # each database orders texts its way
+    """In one order: each database orders texts its way."""
+    return sorted((row.name, row.low, row.high, tuple(row.counts)) for row in rows)

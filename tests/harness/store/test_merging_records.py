@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.store.merged_results import Merged
 from harness.store.merging import merge_database
 from harness.store.records import CheckpointRecord, RunRecord
@@ -22,6 +24,7 @@ from tests.harness.store.entries import (
 )
 
 PREDICTED = (0, 9, -1, 0)
+ZETA = replace(WEIGHT, name="Zeta")  # by bytes ahead of the other names, by the rules of a language behind them
 
 
 def train(store: Store, *, recorded: bool, seed: int = 3) -> RunRecord:
@@ -127,3 +130,15 @@ def test_a_complete_evaluation_brings_its_records_in_place_of_one_that_was_stopp
     assert there.predicted(evaluation.id) == list(PREDICTED)
     assert [image.pixels for image in there.adversarial_images(evaluation.id)] == list(images(0.1, 1e-45))
     assert len(rows(other_place)["adversarial_images"]) == 2
+
+
+def test_histograms_are_compared_whatever_order_of_texts_a_database_has(
+    store: Store, place: str, there: Store, other_place: str
+) -> None:
+    for each in (store, there):
+        run = start(each)
+        each.add_epoch(run.id, epoch(1, histograms=(FLIPS, ZETA)))
+        stores.add_checkpoint(each, run, sha256="c" * 64)
+        each.end_run(run.id)
+        assert [one.histogram.name for one in each.histograms(run.id)] == ["Zeta", "steps_to_flip"]
+    assert take(place, other_place) == Merged()

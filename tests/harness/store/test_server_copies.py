@@ -19,6 +19,8 @@ from harness.store.checking import check_database
 from harness.store.copied_rows import content_of, numbers_given
 from harness.store.copying import copy_database
 from harness.store.json_numbers import server_text, server_value
+from harness.store.merging import merge_database
+from harness.store.same_place import is_same
 from harness.store.store import Store
 from tests import stores
 from tests.harness.store.entries import epoch, make_spec, rows, start
@@ -108,6 +110,17 @@ def test_a_place_that_is_taken_is_refused(full: Path, server_url: str, tmp_path:
         copy_database(server_url, tmp_path / "there.db")
     with pytest.raises(StoreError, match="there is no folder"):
         copy_database(server_url, tmp_path / "nowhere" / "there.db")
+
+
+def test_a_database_is_known_by_any_name_of_its_host(server_url: str, empty: str, postgres: Server) -> None:
+    one, again = (database.locate(url) for url in (server_url, server_url.replace("127.0.0.1", "localhost")))
+    assert is_same(one, again)
+    assert not is_same(one, database.locate(empty))
+    assert not is_same(one, database.locate("leaderboard.db"))
+    postgres.execute(empty.rpartition("/")[2], "CREATE SCHEMA theirs")
+    assert not is_same(database.locate(empty), database.locate(f"{empty}?options=-csearch_path%3Dtheirs"))
+    with pytest.raises(StoreError, match="cannot be taken into itself"):
+        merge_database(server_url, str(again.render_as_string(hide_password=False)), lambda _one, _other: True)
 
 
 def test_an_empty_database_is_not_copied_and_not_checked(empty: str, tmp_path: Path) -> None:
