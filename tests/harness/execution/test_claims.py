@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -283,22 +282,3 @@ def test_a_result_without_a_lease_is_not_kept(store: Store) -> None:
         assert not claims.keep("b", refused)
         assert not claims.keep("b", lambda _lease: pytest.fail("it was lost"))
     assert [one.text.split(" is not")[0] for one in told if isinstance(one, Noted)] == ["the a", "the b"]
-
-
-def test_no_lease_is_taken_for_what_is_done(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To take a lease, and to give it back, would make every other command wait."""
-    items = [SimpleNamespace(key=key) for key in ("a", "b", "c")]
-    asked: list[str] = []
-    take = store.take
-
-    def noted(item: str, *given: Any) -> Any:
-        asked.append(item)
-        return take(item, *given)
-
-    monkeypatch.setattr(store, "take", noted)
-    with Claims(store, lambda _event: None) as claims:
-        works = claims.each(items, lambda work: work.key != "b")  # type: ignore[type-var]
-        for work in works:
-            assert work is not None
-            claims.ended(work, None)
-    assert asked == ["a", "c"]
