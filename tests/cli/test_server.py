@@ -72,6 +72,7 @@ def test_every_writing_command_leaves_the_same_on_a_server(varied: tuple[str, st
     assert of_server["removed_attempts"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("elsewhere")
 def test_a_run_gives_the_same_and_its_results_go_both_ways(made: str, postgres: Server, harness: Harness) -> None:
     figures = [json.loads(harness(f"{TRAINED} --db {place}")) for place in ("file.db", made)]

@@ -24,7 +24,11 @@ from tests.harness.store.entries import (
 )
 
 BACKENDS = ("sqlite", "postgresql")
-PAIRS = (("sqlite", "sqlite"), ("sqlite", "postgresql"), ("postgresql", "sqlite"))
+PAIRS = (
+    ("sqlite", "sqlite"),
+    ("sqlite", "postgresql"),
+    pytest.param("postgresql", "sqlite", marks=pytest.mark.slow),  # so that the quick part stays quick
+)
 OF_A_FILE = {"file", "full", "other"}
 
 

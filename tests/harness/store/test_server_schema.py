@@ -77,7 +77,7 @@ def fill_with(connection: Connection, file: Path) -> None:
                 connection.execute(table.insert().values(**row))
 
 
-@pytest.mark.parametrize("old", OLD, ids=lambda file: file.stem)
+@pytest.mark.parametrize("old", [OLD[0], *(pytest.param(old, marks=pytest.mark.slow) for old in OLD[1:])])
 def test_an_older_schema_is_refused_and_its_upgrade_keeps_every_row(
     old: Path, empty_server_url: str, tmp_path: Path
 ) -> None:
@@ -134,6 +134,7 @@ def test_the_views_say_what_they_say_of_a_file(empty_server_url: str, tmp_path: 
     engine.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "where"),
     [
