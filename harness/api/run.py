@@ -99,6 +99,7 @@ def run(
     eval_every: int | None = None,
     state_every: float = 10.0,
     deterministic: bool = False,
+    devices_per_run: int = 1,
     fresh: bool = False,
     dry_run: bool = False,
     image_size: int | None = None,
@@ -141,6 +142,8 @@ def run(
         state_every: minutes; within a long epoch, the state that a stopped training goes on from is written so often.
         deterministic: train with torch's deterministic algorithms, so that a stopped training goes on to the last bit
             on a CUDA device, too. On the CPU it does so anyway.
+        devices_per_run: train each network on so many devices together, from ``device`` on; on the CPU, with so many
+            processes.
         fresh: begin again, as if nothing were stored; stored results are kept.
         dry_run: write nothing; ``plan`` of the report is the work to do.
         device: None: CUDA if there is one, else the CPU.
@@ -165,6 +168,7 @@ def run(
     """
     counts = counts_of({"seeds": seeds, "train_seeds": train_seeds, "epochs": epochs, "limit": limit})
     counts |= counts_of({"eval_every": eval_every, "image_size": image_size, "channels": channels})
+    counts |= counts_of({"devices_per_run": devices_per_run})
     places = place_arguments(db=db, runs_dir=runs_dir, data_dir=data_dir, plugins=paths_of(plugins))
     place = workplace_of(
         db=places.db,

@@ -11,7 +11,8 @@ from harness.planning.experiment import Experiment, read_experiment
 from harness.planning.request import FATE, RunRequest
 
 OF_THE_MACHINE = (
-    *("device", "devices", "per_device", "workers", "time_limit", "plain", "state_every", "deterministic", "trackers"),
+    *("device", "devices", "per_device", "devices_per_run", "workers", "time_limit"),
+    *("plain", "state_every", "deterministic", "trackers"),
     *("as_json", "verbose", "quiet"),
 )
 """Parameters whose defaults count beside an experiment, too: they change no result."""

@@ -145,6 +145,11 @@ class Training:
         "Train with torch's deterministic algorithms, so that a stopped training goes on to the last bit on CUDA, too.",
         False,
     )
+    devices_per_run: int = place(
+        "--devices-per-run N",
+        "Train each network on N devices together: the same run, up to rounding; on the CPU, with N processes.",
+        1,
+    )
     epsilon: str | None = of_protocol(
         "--epsilon E",
         "Train and attack in a ball of this radius, such as 4/255. Short for --set epsilon=E.",

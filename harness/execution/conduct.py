@@ -16,6 +16,7 @@ from harness.events import Planned, Report
 from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.claims import Claims
 from harness.execution.executors.placement import Placement
+from harness.execution.executors.together import trainers
 from harness.execution.owners import owner_name, radius_of, run_opened, target_opened
 from harness.execution.plan import later_phase, training_phases
 from harness.execution.summary import Summary
@@ -72,6 +73,7 @@ class Conductor:
                 recorded, and the summary names it.
         """
         runs = self.missing.runs
+        together = self.place.together(runs[0].job.devices)
         there = [(gap, gap.record) for gap in runs if gap.record is not None and gap.trained]
         ready = usable((model for gap, record in there for model in self._models(gap, record)), self.summary)
         for job in {id(gap.job): gap.job for gap in runs}.values():
@@ -87,16 +89,17 @@ class Conductor:
             working_in(at_work),
             Claims(self.store, self._tell) as claims,
             self.place.executor(self.missing.items) as executor,
+            trainers(together, executor) as trainer,
         ):
             for gap, record in opened:
                 if gap.items and record.status != "failed":
                     self._tell(run_opened(record, gap))
             attacked = [(gap.spec.label, m) for gap, r in opened if r.status != "failed" for m in gap.models if m.items]
             later = later_phase(attacked, self._prices, executor.workers)
-            self._tell(Planned((*training_phases(to_train, self._prices, executor.workers), later)))
+            self._tell(Planned((*training_phases(to_train, self._prices, trainer.workers), later)))
             trainings = Trainings(self.store, self.runs_dir, self._tell, self.summary, claims)
             trainings.refuse((gap, record) for gap, record in opened if record.status == "running")
-            trainings.train(to_train, executor)
+            trainings.train(to_train, trainer)
             now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
             ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
             attacking = Attacking(self.store, self._tell, self.summary, self._prices, claims)

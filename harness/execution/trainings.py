@@ -98,7 +98,7 @@ class Trainings:
             dataset_fingerprint=gap.job.dataset.fingerprint,
             folder=run_folder(self._runs_dir, record),
             device=gap.job.device,
-            threads=training_threads(gap.job.parameters, gap.job.device),
+            threads=training_threads(gap.job.parameters, gap.job.device, len(gap.job.devices)),
             plugins=gap.job.plugins,
             plain=gap.job.plain,
             curve=gap.job.curve,

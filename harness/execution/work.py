@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -43,6 +44,7 @@ from harness.targets.model import Weights
 from harness.targets.target import quiet
 from harness.training.loop import STATE_EVERY_S, Trainer
 from harness.training.run_plugins import method_of, network_of, wrappers_of
+from harness.training.together.peers import ALONE, Peers
 
 KEPT = 4  # adversarial images of each attack's first seed, to look at
 
@@ -107,20 +109,30 @@ class TrainWork(Work):
     guard: LeaseGuard | None = None  # asked before each file is written; None: nobody else can have the training
     state_every_s: float = STATE_EVERY_S
     deterministic: bool = False
+    peers: Peers = ALONE  # the processes that do this training together; set by each of them
 
     @property
     def key(self) -> str:
         return training_key(self.run_id)
 
+    def perform(self, report: Report) -> None:
+        if self.peers.first:
+            super().perform(report)
+            return
+        keep_freed_memory()
+        with process_kept(), quiet(), redirect_stdout(io.StringIO()):  # the first process logs and reports for all
+            torch.set_num_threads(self.threads)
+            self._perform(lambda _event: None)
+
     def _perform(self, report: Report) -> None:
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
         craft, dataset = crafter_for(self.plain, repeatable=self.deterministic), self._dataset()
-        recorder = CurveRecorder(self.curve, dataset, self.plugins, self.plain) if self.curve else None
+        recorded = self.curve if self.peers.first else None
+        recorder = CurveRecorder(recorded, dataset, self.plugins, self.plain) if recorded else None
         parts: tuple[Any, ...] = (method, network, dataset, self.folder, wrappers, craft, recorder)
-        trainer = Trainer(
-            self.spec, self.run_id, *parts, state_every_s=self.state_every_s, may_write=self.guard or always
-        )
+        how: dict[str, Any] = {"state_every_s": self.state_every_s, "may_write": self.guard or always}
+        trainer = Trainer(self.spec, self.run_id, *parts, **how, peers=self.peers)
         report(TrainingBegan(self.run_id, self._provenance()))
         speaker = speaker_of([method, network, *wrappers])
         prints = redirect_stdout(PrintLog(speaker, self.folder / LOG_FILE, report))
@@ -128,7 +140,8 @@ class TrainWork(Work):
             trainer.fit(report)
 
     def _provenance(self) -> dict[str, Any]:
-        return super()._provenance() | {"resume": resume_of(self.device.type, deterministic=self.deterministic)}
+        resume = resume_of(self.device.type, deterministic=self.deterministic)
+        return super()._provenance() | {"resume": resume, "devices": self.peers.count}
 
 
 @dataclass(frozen=True, kw_only=True)

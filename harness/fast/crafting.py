@@ -93,16 +93,22 @@ class FastCrafter:
         threat: Threat,
         generator: torch.Generator,
     ) -> tuple[Variant, ...]:
+        ball = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1))
+        return self.climb(model, x, y, objectives, threat, ball.start(threat.start, generator))
+
+    def climb(
+        self, model: nn.Module, x: Tensor, y: Tensor, objectives: Sequence[Objective], threat: Threat, start: Tensor
+    ) -> tuple[Variant, ...]:
+        """The same from a start that is given, as ``harness.plugin.adversary.climb``."""
         if not all(type(objective) in _KNOWN for objective in objectives) or not self._ready(model, x):
-            return ascend(model, x, y, objectives, threat, generator)
+            return climb(model, x, y, objectives, threat, start)
         assert self._folded is not None
         of_others = any(objective.x is not x for objective in objectives if isinstance(objective, KL))
         records = self._records and (self._record is not None or x.device.type == "cuda")
         if of_others or not records:  # a graph takes KL's images to be the batch
             with self._folded.put_in():
-                return ascend(model, x, y, objectives, threat, generator)
-        ball = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1))
-        return self._graphed(self._folded, x, y, objectives, threat, ball.start(threat.start, generator))
+                return climb(model, x, y, objectives, threat, start)
+        return self._graphed(self._folded, x, y, objectives, threat, start)
 
     def _ready(self, model: nn.Module, x: Tensor) -> bool:
         self._take_up(model, x)

@@ -78,7 +78,8 @@ def estimate(missing: Missing, benches: Sequence[Bench] | None = None) -> Estima
         price = prices.training(run)
         training = training + price.passes
         seconds = total.add("training", price.seconds)
-        alone += seconds if training_threads(run.job.parameters, run.job.device) > 1 else 0.0
+        all_cores = training_threads(run.job.parameters, run.job.device) > 1
+        alone += seconds if all_cores or len(run.job.devices) > 1 else 0.0
     for model in (model for model in missing.models if model.items):
         if model.examine:
             price = prices.checks(model)
@@ -248,9 +249,13 @@ def _known(
     path = path_of(assessment.plain)
 
     def whole_here(provenance: Mapping[str, Any]) -> bool:
-        """Whether no part of the work was done on another machine or device, or, as far as is known, another path."""
+        """Whether no part of the work was done on another machine or device, or, as far as is known, another path.
+
+        A training on several devices together tells nothing of one; what it takes is told by one, and so is the most.
+        """
         at = (provenance.get("host"), provenance.get("device"))
-        return at == here and provenance.get("path", path) == path and ALSO not in provenance
+        alike = at == here and provenance.get("path", path) == path and ALSO not in provenance
+        return alike and provenance.get("devices", 1) == 1
 
     def bench(precision: str | None) -> Bench | None:
         place = {"host": here[0], "device": here[1], "network": network, "image": shape[:3]}

@@ -22,7 +22,10 @@ LISTS = {"methods": "method", "networks": "network", "datasets": "data set", "wr
 LABELLED = ("methods", "networks")  # names that may have settings
 COUNTS = ("seeds", "train-seeds", "limit", "eval-every", "image-size", "channels")
 KEYS = ("summary", *LISTS, *COUNTS, "class-order", "checks", "protocol")
-OF_RUN = ("device", "devices", "per-device", "workers", "time-limit", "plain", "state-every", "deterministic", "track")
+OF_RUN = (
+    *("device", "devices", "per-device", "devices-per-run", "workers", "time-limit"),
+    *("plain", "state-every", "deterministic", "track"),
+)
 ELSEWHERE = ("db", "runs-dir", "data-dir", "plugins", "plugin", *OF_RUN)
 """What belongs to a machine and not to an experiment."""
 

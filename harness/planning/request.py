@@ -53,6 +53,7 @@ class RunRequest(_Request):
     eval_every: int | None = None
     state_every: float = 10.0
     deterministic: bool = False
+    devices_per_run: int = 1
 
 
 SHORT_FORMS = {
@@ -70,7 +71,9 @@ FATE: dict[str, str] = {
     **dict.fromkeys(
         ("seeds", "train_seeds", "limit", "checks", "eval_every"), "selection"
     ),  # which results, not what they are
-    **dict.fromkeys(("device", "plain", "data_dir", "plugins", "state_every", "deterministic"), "provenance"),
+    **dict.fromkeys(
+        ("device", "plain", "data_dir", "plugins", "state_every", "deterministic", "devices_per_run"), "provenance"
+    ),
 }
 """For each field of a request: part of a run's identity, a choice of how many, or only provenance."""
 
@@ -122,4 +125,13 @@ def check_state_every(request: RunRequest) -> None:
         raise SettingError(
             f"--state-every {request.state_every:g} is refused: it must be 0 or more minutes; 0 writes a state after"
             " every update"
+        )
+
+
+def refuse_more_devices_than_images(request: RunRequest, batch_size: int) -> None:
+    """Refuse more devices for a training than a batch has images: some would have nothing to do."""
+    if request.devices_per_run > batch_size:
+        raise SettingError(
+            f"--devices-per-run {request.devices_per_run} is refused: each device has a share of a batch, and a batch"
+            f" has {batch_size} images"
         )

@@ -13,7 +13,13 @@ from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
 from harness.planning.curve_plan import CurvePlan, plan_curve
 from harness.planning.overrides import assign, read_dataset, short_forms
-from harness.planning.request import RunRequest, check_all_seeds, check_counts, check_state_every
+from harness.planning.request import (
+    RunRequest,
+    check_all_seeds,
+    check_counts,
+    check_state_every,
+    refuse_more_devices_than_images,
+)
 from harness.planning.trials import count_parameters, refuse_unrepeatable
 from harness.plugin.attack import Attack
 from harness.plugin.ball import radius_text
@@ -29,7 +35,7 @@ from harness.registry.catalogue import KINDS, discover, make
 from harness.registry.loading import load, unread
 from harness.registry.shipped import code_of, engine_code, ships, source_of_plugin
 from harness.runtime.determinism import prepare_determinism
-from harness.runtime.device import arithmetic, resolve_device
+from harness.runtime.device import arithmetic, devices_from, resolve_device
 from harness.runtime.precision import precision_code
 from harness.training.batches import batch_code
 from harness.training.run_plugins import code_key
@@ -43,6 +49,7 @@ class RunJob(Assessment):
         eval_every: see ``plan_curve``.
         state_every_s: see ``Trainer``.
         deterministic: whether the training uses deterministic algorithms, where others are faster.
+        devices: on which each network is trained, one process a device; one is the job's own.
         sources: for each plugin that does not ship, by its part in the run, its files with their SHA-256.
     """
 
@@ -54,6 +61,7 @@ class RunJob(Assessment):
     eval_every: int | None = None
     state_every_s: float = 600.0
     deterministic: bool = False
+    devices: tuple[torch.device, ...] = ()
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @cached_property
@@ -73,6 +81,7 @@ class Choice:
     protocol: Protocol
     attacks: dict[str, Attack]
     device: torch.device
+    devices: tuple[torch.device, ...]
 
 
 def choose(request: RunRequest) -> Choice:
@@ -81,7 +90,7 @@ def choose(request: RunRequest) -> Choice:
     Raises:
         HarnessError: the request cannot be met; says why in one line.
     """
-    check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size"))
+    check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size", "devices_per_run"))
     check_counts(request, ("eval_every",), least=0)
     check_all_seeds(request)
     check_state_every(request)
@@ -104,6 +113,8 @@ def choose(request: RunRequest) -> Choice:
     device = resolve_device(request.device)
     with arithmetic(device, protocol.train.precision):
         pass  # refuses a precision that the device lacks
+    refuse_more_devices_than_images(request, protocol.train.batch_size)
+    devices = devices_from(device, request.devices_per_run)
     if request.deterministic:
         prepare_determinism(device)  # now, before anything computes on the device
     return Choice(
@@ -114,6 +125,7 @@ def choose(request: RunRequest) -> Choice:
         protocol=protocol,
         attacks=attacks,
         device=device,
+        devices=devices,
     )
 
 
@@ -193,6 +205,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
             eval_every=request.eval_every,
             state_every_s=60 * request.state_every,
             deterministic=request.deterministic,
+            devices=choice.devices,
             sources=_sources({**shared, "method": method}),
         )
         for name, method in choice.methods.items()

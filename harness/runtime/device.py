@@ -14,13 +14,15 @@ from harness.runtime.precision import Precision
 LARGE_NETWORK = 1_000_000  # parameters; for a smaller network a second CPU thread costs more than it gives
 
 
-def training_threads(parameters: int, device: torch.device) -> int:
-    """CPU threads of a training. The network and the machine decide, whatever other work there is.
+def training_threads(parameters: int, device: torch.device, processes: int = 1) -> int:
+    """CPU threads of a training's process. The network and the machine decide, whatever other work there is.
 
     Args:
         parameters: of the network, their number.
+        processes: that do the training together, and share the cores.
     """
-    return (os.cpu_count() or 1) if parameters >= LARGE_NETWORK and device.type == "cpu" else 1
+    cores = max(1, (os.cpu_count() or 1) // processes)
+    return cores if parameters >= LARGE_NETWORK and device.type == "cpu" else 1
 
 
 def resolve_device(name: str | None, option: str = "--device") -> torch.device:
@@ -48,6 +50,24 @@ def resolve_device(name: str | None, option: str = "--device") -> torch.device:
         have = f"it has {count} CUDA device(s)" if count else "it has no CUDA device that torch can use"
         raise SettingError(f"{option} {name} is not on this machine: {have}; leave {option} out, or write --device cpu")
     return torch.device("cuda", index)
+
+
+def devices_from(device: torch.device, number: int) -> tuple[torch.device, ...]:
+    """So many devices, from this one on; on the CPU, it stands for each process.
+
+    Raises:
+        SettingError: this machine has fewer.
+    """
+    if device.type == "cpu" or number == 1:
+        return (device,) * number
+    first, count = device.index or 0, torch.cuda.device_count()
+    if first + number > count:
+        beginning = f" from cuda:{first} on" if first else ""
+        raise SettingError(
+            f"--devices-per-run {number} is refused: this machine has {count - first} CUDA device(s){beginning}; ask"
+            " for as many, or for fewer"
+        )
+    return tuple(torch.device("cuda", first + rank) for rank in range(number))
 
 
 def device_label(device: torch.device) -> str:

@@ -31,7 +31,6 @@ from harness.registry.shipped import ships
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
-from harness.runtime.stopping import asked_to_stop
 from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.epoch_so_far import EpochSoFar
@@ -40,6 +39,10 @@ from harness.training.rebuilt import Rebuilding
 from harness.training.recorder import Recorder
 from harness.training.remembered import Remembered
 from harness.training.schedule import checkpoint_epochs, learning_rate
+from harness.training.together.agreement import least_images, refuse_another_pass, refuse_other_weights
+from harness.training.together.crafting import SharedCrafter
+from harness.training.together.network import SharedNetwork
+from harness.training.together.peers import ALONE, Peers
 from harness.training.wrapped import published, wrapped_backward
 
 log = logging.getLogger("harness.training")
@@ -63,6 +66,8 @@ class Trainer:
         recorder: measures accuracies after some epochs, on a copy of the network.
         state_every_s: within an epoch a state is written when so many seconds have passed since the last.
         may_write: called just before each file takes its place, and raises if another process has taken the run over.
+        peers: the processes that train the network together. Each computes the same but for its share of a batch's
+            passes, and the first one alone writes files; ``report`` and ``recorder`` of the others should do nothing.
     """
 
     def __init__(
@@ -79,10 +84,11 @@ class Trainer:
         *,
         state_every_s: float = STATE_EVERY_S,
         may_write: Callable[[], None] = always,
+        peers: Peers = ALONE,
     ) -> None:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
         self.network, self.wrappers, self.craft, self.recorder = network, wrappers, craft, recorder
-        self.state_every_s, self.may_write = state_every_s, may_write
+        self.state_every_s, self.may_write, self.peers = state_every_s, may_write, peers
         self._updated, self._written = False, time.monotonic()
         self._loss_of_an_update = moving_once(method, guarded(method, network, wrappers), wrappers)
         training = dict(spec.training)
@@ -113,7 +119,7 @@ class Trainer:
         self._written = time.monotonic()
         with arithmetic(self.device, self.protocol.precision):
             for epoch in range(state.epoch + 1, self.protocol.epochs + 1):
-                if asked_to_stop():
+                if self.peers.asked_to_stop():
                     raise TrainingStopped(self.spec.label, state.place)
                 if isinstance(self.craft, FastCrafter):
                     self.craft.begin(epoch)
@@ -150,6 +156,8 @@ class Trainer:
         # somebody else's method or wrapper may flatten weights or features by ``view``, or draw like them
         if isinstance(self.craft, FastCrafter) and all(ships(type(part)) for part in parts):
             lay_out(self.model, self.dataset.pixels(self.dataset.train.images[:LOOKED_AT]))
+        self._shared = SharedNetwork(self.model, self.peers)
+        self._craft = self.craft if self.peers.alone else SharedCrafter(self._shared, self.craft)
         # only now: ``prepare`` may have replaced parameters of the network, for example by a new last layer
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
@@ -171,8 +179,9 @@ class Trainer:
         for name, at in checkpoint_epochs(self.protocol).items():
             if record.epoch == at:
                 weights = published(self.wrappers, self.model)
-                sha256 = save_weights(self.directory, name, weights, self.spec, at, self.may_write)
-                state.checkpoints[name] = (at, sha256)
+                if self.peers.first:
+                    sha256 = save_weights(self.directory, name, weights, self.spec, at, self.may_write)
+                    state.checkpoints[name] = (at, sha256)
         state.epoch, state.within = record.epoch, None
         state.records.append(record)
         self._write(state)
@@ -183,8 +192,9 @@ class Trainer:
                 report(CheckpointDone(self.run_id, name, epoch, sha256))
 
     def _write(self, state: TrainingState) -> None:
-        state.take(self.model, self.optimizer, self.method, self.wrappers)
-        state.save(self.directory, self.may_write)
+        if self.peers.first:
+            state.take(self.model, self.optimizer, self.method, self.wrappers)
+            state.save(self.directory, self.may_write)
         self._written = time.monotonic()
 
     def _keep_within(self, so_far: EpochSoFar, state: TrainingState) -> bool:
@@ -210,9 +220,11 @@ class Trainer:
             fresh = type(self.network).from_mapping(self.network.resolved())  # a new instance, as in evaluation
             return initial_model(fresh, self.dataset.shape, self.spec.train_seed).to(self.device)
 
-        chosen = torch.linspace(0, len(self.dataset.train) - 1, _COMPARED, device=self.device).long()
-        images = self.dataset.pixels(self.dataset.train.images[chosen])
-        return Rebuilding([self.network, self.method, *self.wrappers], build, images)
+        return Rebuilding([self.network, self.method, *self.wrappers], build, self._some(_COMPARED))
+
+    def _some(self, number: int) -> Tensor:
+        chosen = torch.linspace(0, len(self.dataset.train) - 1, number, device=self.device).long()
+        return self.dataset.pixels(self.dataset.train.images[chosen])
 
     def train_epoch(self, epoch: int, report: Report, state: TrainingState | None = None) -> EpochRecord:
         """Train on every image once, under the caller's arithmetic.
@@ -232,19 +244,22 @@ class Trainer:
         self.model.train()
         if state is not None and state.within is not None:
             so_far.load_state_dict(state.within, self.model, self.craft)
+        if not self.peers.alone:
+            refuse_another_pass(self._shared, self._some(least_images(self.peers)))
         shown = time.perf_counter()
         for x, y in self._batches(so_far):
             index = so_far.updates + 1
             progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.protocol, epoch, index / batches)
-            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add, "craft": self.craft}
+            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add, "craft": self._craft}
             step = Step(x, y, self.model, self.threat, progress, so_far.attack_draws, **told)
             means.add_loss(self._update(step))
             so_far.updates = index
-            if state is not None and (asked_to_stop() or time.monotonic() - self._written >= self.state_every_s):
+            stopping = state is not None and self.peers.asked_to_stop()
+            if state is not None and (stopping or time.monotonic() - self._written >= self.state_every_s):
                 means.raise_if_not_finite(epoch)
-                stopping, kept = asked_to_stop(), self._keep_within(so_far, state)
+                kept = self._keep_within(so_far, state)
                 if stopping:
                     place = f"in epoch {epoch} of {self.protocol.epochs}, after update {index} of {batches}"
                     raise TrainingStopped(self.spec.label, place, saved=kept)
@@ -260,6 +275,8 @@ class Trainer:
         means.raise_if_not_finite(epoch)
         if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
             raise TrainingFailed("a weight is not finite", epoch, None)
+        if not self.peers.alone:
+            refuse_other_weights(self.model, self.peers)
         duration, lr, seen = so_far.duration_s, learning_rate(self.protocol, epoch), so_far.histograms.read()
         return EpochRecord(epoch, means.loss(), lr, images, duration, means.read(), seen)
 
@@ -271,7 +288,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         plugins = [self.method, self.network, *self.wrappers]
         with modes_held(suspect(plugins), "an update"), blaming(plugins):
-            loss = wrapped_backward(self.wrappers, held=True)(step, self._loss_of_an_update())
+            with self._shared.shared():
+                loss = wrapped_backward(self.wrappers, held=True)(step, self._loss_of_an_update())
             self.optimizer.step()
             for wrapper in self.wrappers:
                 wrapper.after(self.model)

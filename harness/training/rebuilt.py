@@ -115,16 +115,16 @@ def _apart(ours: Tensor, theirs: Tensor) -> float:
 def _answers(network: nn.Module, images: Tensor, training: bool = False) -> Tensor:
     """Logits, ``(PASSES, n, outputs)`` float64; each pass starts from the same network and the same global seed."""
     device, passes = images.device, []
-    with _own_generators_kept(network):
+    with own_generators_kept(network):
         for _ in range(PASSES):
-            with _left_as_it_was(network), process_kept(), global_seed(device, 0), arithmetic(device, "float32"):
+            with left_as_it_was(network), process_kept(), global_seed(device, 0), arithmetic(device, "float32"):
                 logits: Tensor = network.train(training)(images.clone())
                 passes.append(logits.detach().double().reshape(len(images), -1))
     return torch.stack(passes)
 
 
 @contextlib.contextmanager
-def _own_generators_kept(network: nn.Module) -> Iterator[None]:
+def own_generators_kept(network: nn.Module) -> Iterator[None]:
     """Let modules draw from copies of their own generators, not reset between passes; then restore the originals."""
     spaces = [vars(module) for module in network.modules()]
     own = [(space, name, value) for space in spaces for name, value in space.items() if isinstance(value, _GENERATORS)]
@@ -138,7 +138,7 @@ def _own_generators_kept(network: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _left_as_it_was(network: nn.Module) -> Iterator[None]:
+def left_as_it_was(network: nn.Module) -> Iterator[None]:
     """Run without gradients, then restore modes, weights, buffers, attributes, and the content of lists and dicts."""
     modules = [vars(module) for module in network.modules()]
     held = [*modules, *(value for space in modules for value in space.values() if isinstance(value, (dict, list)))]

@@ -34,6 +34,20 @@ class Placement:
         """How many cores of the processor the items share; 1 on other devices."""
         return self.workers if all(device.type == "cpu" for device in self.devices) else 1
 
+    def together(self, planned: tuple[torch.device, ...]) -> tuple[torch.device, ...]:
+        """The devices of a network that is trained on several: as they were planned, or the first that were named.
+
+        Raises:
+            SettingError: fewer were named.
+        """
+        if len(planned) == 1 or len(self.devices) < 2 or set(planned) <= set(self.devices):
+            return planned
+        if len(planned) > len(self.devices):
+            raise SettingError(
+                f"--devices-per-run {len(planned)} is refused: --devices names {len(self.devices)}; name as many"
+            )
+        return self.devices[: len(planned)]
+
     def executor(self, items: int) -> Executor:
         """Processes for several items side by side, or for items whose time is limited; else this process."""
         workers = min(self.workers, max(1, items))

@@ -6,10 +6,8 @@ import contextlib
 import itertools
 import math
 import multiprocessing
-import os
 import pickle
 import signal
-import sys
 import threading
 import time
 from collections import Counter, deque
@@ -17,19 +15,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import ModuleType
 from typing import Any
 
 import torch
 
 from harness.errors import HarnessError, Stopped, WorkerLost
 from harness.events import Event, Noted, Report
-from harness.execution.executors.carried import Carried, WorkerBug
+from harness.execution.executors.carried import Carried
+from harness.execution.executors.child import begin_worker, mistake_of, start_worker
 from harness.execution.executors.executor import POLL_S, Executor, Performed, W
-from harness.runtime.stopping import ask_to_stop, asked_to_stop
-
-# Ctrl-C in a terminal, and what a scheduler sends, goes to the whole group of processes; the parent decides
-_GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
+from harness.runtime.stopping import asked_to_stop
 
 _MEMORY = " (often: out of memory)"
 _LAST_BREATH_S = 10.0
@@ -111,7 +106,7 @@ class Processes(Executor):
                         continue
                     yield Performed(items.pop(number), ended.times(deaths[number]))
                 else:
-                    yield Performed(items.pop(number), _mistake(ended.error))
+                    yield Performed(items.pop(number), mistake_of(ended.error))
 
     def _idle(self, wanted: int) -> Iterator[_Worker]:
         """The workers that have no item; as many are started as there are items, at most."""
@@ -124,8 +119,7 @@ class Processes(Executor):
     def _start(self, place: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._stop_seen), daemon=True)
-        with _without_main(), _signals_held():
-            process.start()
+        start_worker(process)
         theirs.close()  # so that the end of the process is the end of the pipe
         return _Worker(place, process, ours)
 
@@ -186,41 +180,9 @@ class Processes(Executor):
         self._stop.close()
 
 
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Inside, a process that is started does not import the main module of this one.
-
-    No worker needs it. A user's script that calls ``harness.run`` at its top level would run again in each worker.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """Inside, signals to the whole group wait: a process that is started does not ignore them from its first moment."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _serve(pipe: Connection, stop: Any) -> None:
     """A worker's loop: take an item, perform it, say how it ended. The parent ends the worker."""
-    for number in _GROUP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
-    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_worker(stop)
     one_at_a_time = threading.Lock()  # a thread of a plugin's may log meanwhile
 
     def report(message: Event | _Ended) -> None:
@@ -241,27 +203,3 @@ def _serve(pipe: Connection, stop: Any) -> None:
             except Exception as raised:
                 error = Carried.of(raised)
             report(_Ended(error))
-
-
-def _mistake(carried: Carried | None) -> HarnessError | None:
-    """The user's mistake that ended an item, if one did; a bug is raised."""
-    if carried is None:
-        return None
-    error = carried.exception()
-    if isinstance(error, HarnessError):
-        return error
-    raise error from WorkerBug(carried.trace)
-
-
-def _stop_with_parent(stop: Any) -> None:
-    """Stop the work of this process when the parent was asked to stop, or is gone."""
-    stop.poll(None)
-    ask_to_stop()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone: nobody would get the results of its work."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

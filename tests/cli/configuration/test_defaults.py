@@ -30,7 +30,7 @@ LONG = (
     "--arch smallcnn --dataset digits --wrap ema --wrap awp --image-size 9 --class-order a,b --channels 1"
     " --protocol paper --set train.lr=0.1 --set width=4 --epsilon 4/255 --attacks natural,pgd --epochs 3"
     " --precision tf32 --seeds 2 --train-seeds 4 --limit 30 --no-checks --device cpu --plain --state-every 3"
-    " --deterministic"
+    " --deterministic --devices-per-run 2"
 )
 SHORT = """
 [run]
@@ -54,6 +54,7 @@ device = "cpu"
 plain = true
 state-every = 3
 deterministic = true
+devices-per-run = 2
 """
 
 

@@ -57,6 +57,7 @@ def only_ask(monkeypatch: pytest.MonkeyPatch) -> None:
         ("sat --wrap awp --wrap ema", "sat", {"wrap": ("awp", "ema")}),
         ("sat --protocol fastat --precision bfloat16", "sat", {"protocol": "fastat", "precision": "bfloat16"}),
         ("sat --state-every 2.5 --deterministic", "sat", {"state_every": 2.5, "deterministic": True}),
+        ("sat --devices-per-run 2", "sat", {"devices_per_run": 2}),
         ("sat --train-seeds 3 --fresh --plain", "sat", {"train_seeds": 3, "fresh": True, "plain": True}),
         (
             "sat --db a.db --runs-dir r --data-dir d",

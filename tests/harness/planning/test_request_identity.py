@@ -80,6 +80,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "eval_every": [0, 1],
         "state_every": [0.0, 2.5],
         "deterministic": [True],
+        "devices_per_run": [2, 4],
         "device": [None],
         "plain": [True],
         "data_dir": [tmp_path / "other"],

@@ -41,11 +41,12 @@ def test_seconds_follow_from_what_this_machine_has_timed(store: Store) -> None:
         ({"height": 16}, ()),
         ({}, ("width=8",)),
         ({"provenance": HERE | {"path": "plain"}}, ()),
+        ({"provenance": HERE | {"devices": 2}}, ()),
         ({}, ("train.precision=bfloat16",)),
     ],
     ids=[
         *("another host", "another device", "unknown place", "other images", "another network"),
-        *("plain layers", "another precision"),
+        *("plain layers", "two devices together", "another precision"),
     ],
 )
 def test_what_was_timed_elsewhere_says_nothing(store: Store, place: dict[str, Any], values: tuple[str, ...]) -> None:

@@ -72,3 +72,24 @@ def test_processes_are_for_several_items_or_for_a_limit() -> None:
     with Placement(4, cuda(0, 1)).executor(3) as executor:
         assert isinstance(executor, Processes)
         assert (executor.workers, executor._limit_s, executor._devices) == (3, math.inf, cuda(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("devices", "planned", "expected"),
+    [
+        ((), (CPU, CPU), (CPU, CPU)),
+        (cuda(0, 1, 2, 3), cuda(0, 1), cuda(0, 1)),  # all are used, and the network is planned from the first on
+        (cuda(2), cuda(2, 3), cuda(2, 3)),  # --device cuda:2
+        (cuda(3, 1, 0), cuda(3, 4), cuda(3, 1)),  # --devices
+        (cuda(3, 1, 0), cuda(3), cuda(3)),
+    ],
+)
+def test_a_network_on_several_devices_has_those_that_were_named(
+    devices: tuple[torch.device, ...], planned: tuple[torch.device, ...], expected: tuple[torch.device, ...]
+) -> None:
+    assert Placement(4, devices).together(planned) == expected
+
+
+def test_more_devices_a_network_than_were_named_are_refused() -> None:
+    with pytest.raises(SettingError, match=r"--devices-per-run 3 is refused: --devices names 2; name as many"):
+        Placement(2, cuda(0, 1)).together(cuda(0, 1, 2))

@@ -1,0 +1,92 @@
+"""What the worker processes of an executor have in common: how they start, and when they stop and end."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.execution.executors.carried import Carried, WorkerBug
+from harness.runtime.stopping import ask_to_stop
+
+# Ctrl-C in a terminal, and what a scheduler sends, goes to the whole group of processes; the parent decides
+_GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
+
+
+def start_worker(process: BaseProcess) -> None:
+    """Start a worker; its function calls ``begin_worker`` first."""
+    with _without_main(), _signals_held():
+        process.start()
+
+
+def begin_worker(stop: Any) -> None:
+    """Begin a worker's life: it ends with its parent, and stops its work when the parent says so.
+
+    Args:
+        stop: the end of a pipe at which something arrives when the work is to stop.
+    """
+    for number in _GROUP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def mistake_of(carried: Carried | None) -> HarnessError | None:
+    """The user's mistake that ended an item, if one did; a bug is raised."""
+    if carried is None:
+        return None
+    error = carried.exception()
+    if isinstance(error, HarnessError):
+        return error
+    raise error from WorkerBug(carried.trace)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Inside, a process that is started does not import the main module of this one.
+
+    No worker needs it. A user's script that calls ``harness.run`` at its top level would run again in each worker.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Inside, signals to the whole group wait: a process that is started does not ignore them from its first moment."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _stop_with_parent(stop: Any) -> None:
+    """Stop the work of this process when the parent was asked to stop, or is gone."""
+    stop.poll(None)
+    ask_to_stop()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone: nobody would get the results of its work."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
