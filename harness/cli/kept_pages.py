@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.errors import HarnessError
-from harness.files import atomic_write_bytes, expanded
+from harness.files import atomic_write_bytes, expanded, resolved, why_no_file
 from harness.identity import digest
 
 LEAST_S = 1.0  # a page that was made sooner is not kept
@@ -38,6 +38,8 @@ class KeptPage:
         """The page; None if it was not kept, or its file is damaged."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
             checksum, _, page = self.file.read_bytes().partition(b"\n")
+            if hasattr(os, "geteuid") and self.file.stat().st_uid != os.geteuid():
+                return None  # in a folder that users share, another may have written it
             if checksum.decode() == hashlib.sha256(page).hexdigest() and page:
                 os.utime(self.file)
                 return page.decode("utf-8", "surrogatepass")
@@ -64,20 +66,24 @@ def kept_page(database: str, asked: object) -> KeptPage | None:
         asked: all that the page depends on beside the database and the program; in JSON types.
     Returns:
         None where a state of the database cannot be told from another by its file: it is no SQLite file, is being
-        written to, or has a write-ahead log.
+        written to, or has a write-ahead log. None, too, for the URL of a database, and for a user without a home.
     """
+    if "://" in database:
+        return None
     try:
-        file = expanded(database).resolve()
+        folder, file = _folder(), resolved(expanded(database))
         state = _state(file)
-    except (HarnessError, OSError):
+    except (HarnessError, OSError, RuntimeError):  # RuntimeError: nobody knows the user's home
         return None
     if state is None:
         return None
     named = digest([str(file), state, _program(), asked])
-    return KeptPage(file, _folder() / f"{named}.page", state)
+    return KeptPage(file, folder / f"{named}.page", state)
 
 
 def _state(file: Path) -> str | None:
+    if why_no_file(file) is not None:  # a pipe would keep its reader waiting
+        return None
     try:
         if any(file.with_name(file.name + end).exists() for end in ("-journal", "-wal")):
             return None
@@ -91,10 +97,11 @@ def _state(file: Path) -> str | None:
 
 
 def _program() -> list[object]:
-    """The version of the program, and of its files, which a developer changes."""
+    """The version of the program, and its files, which a developer changes: also to older ones."""
     place = Path(__file__).parents[1]
     files = [Path(folder) / name for folder, _, names in os.walk(place) for name in names if name.endswith(".py")]
-    return [__version__, sys.version, len(files), max(file.stat().st_mtime_ns for file in files)]
+    held = [(str(file), file.stat()) for file in sorted(files)]
+    return [__version__, sys.version, *([name, each.st_size, each.st_mtime_ns] for name, each in held)]
 
 
 def _folder() -> Path:

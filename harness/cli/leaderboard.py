@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from harness.cli import completion
 from harness.cli.console import board_page, board_text, document_page, page_style, print_line, print_page
 from harness.cli.grouped import grouped
 from harness.cli.kept_pages import kept_page
-from harness.cli.options import DB, DEFAULT_DB, PLUGINS, Rows, comma_separated, of_output, of_rows
+from harness.cli.options import DB, DB_VARIABLE, DEFAULT_DB, PLUGINS, Rows, comma_separated, of_output, of_rows
 from harness.errors import HarnessError, SettingError
 from harness.runtime.collector import collector_paused
 
@@ -141,7 +142,10 @@ def leaderboard(
     if look.out is not None:
         _write(look.out, _text(_chosen(db, selection, form), form, look, files, everything=bool(columns)) + "\n")
         return
-    place = None if files else kept_page(db or DEFAULT_DB, [repr(selection), repr(look), page_style()])
+    place = None
+    if not files and not look.bibtex and form != "bibtex":  # BibTeX is read from the files of plugins
+        database = db or os.environ.get(DB_VARIABLE) or DEFAULT_DB  # as the store finds it: --db may be empty
+        place = kept_page(database, [repr(selection), repr(look), page_style()])
     page = place.text() if place is not None else None
     if page is None:
         began = time.perf_counter()

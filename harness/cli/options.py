@@ -62,12 +62,12 @@ def argument(metavar: str, text: str, *, complete: completion.Complete | None = 
 what, of_folder, of_rows = partial(option, WHAT), partial(option, FOLDERS), partial(option, ROWS)
 of_protocol, place, of_output = partial(option, PROTOCOL), partial(option, PLACES), partial(option, OUTPUT)
 
-DEFAULT_DB = "leaderboard.db"
+DEFAULT_DB, DB_VARIABLE = "leaderboard.db", "HARNESS_DB"
 DB = place(
     "--db PATH|URL",
     "The database of results: a path or a SQLAlchemy URL.",
     shown=DEFAULT_DB,
-    variable="HARNESS_DB",
+    variable=DB_VARIABLE,
 )
 PLUGINS = place(
     "--plugin FILE.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from harness.cli import kept_pages
 from harness.leaderboard import ranking
 from harness.leaderboard.board import Board, Selection
 from harness.store.store import Store
-from tests.cli.conftest import Harness
+from tests.cli.conftest import Ends, Harness
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "leaderboard --dataset digits --db board.db"
@@ -132,6 +133,88 @@ def test_another_program_makes_it_anew(
 ) -> None:
     harness(COMMAND)
     monkeypatch.setattr(kept_pages, "__version__", "another")
+    harness(COMMAND)
+    assert len(made) == 2
+
+
+def test_a_file_of_the_program_that_became_an_older_one_makes_it_anew(
+    board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(("cells.py", "kept_pages.py")):
+        (tmp_path / "program" / "cli").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "program" / "cli" / name).touch()
+        os.utime(tmp_path / "program" / "cli" / name, (9, 8 + number))
+    monkeypatch.setattr(kept_pages, "__file__", str(tmp_path / "program" / "cli" / "kept_pages.py"))
+    first = kept_pages.kept_page("board.db", [])
+    os.utime(tmp_path / "program" / "cli" / "cells.py", (9, 7))
+    second = kept_pages.kept_page("board.db", [])
+    assert first is not None
+    assert second is not None
+    assert first.file != second.file
+
+
+@pytest.mark.parametrize("options", ["--format bibtex", "--bibtex"])
+def test_entries_of_plugins_are_those_of_the_files_that_are_there_now(
+    harness: Harness, board: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    by_sql("UPDATE runs SET method = 'my-own' WHERE method = 'gairat'")(board)
+    monkeypatch.setenv("HARNESS_PLUGINS", str(tmp_path / "plugins"))
+    (tmp_path / "plugins").mkdir()
+    assert "my-own: its file is not here" in harness(f"{COMMAND} {options}")
+    shutil.copy(ROOT / "methods" / "gairat.py", tmp_path / "plugins" / "my_own.py")
+    assert "my-own: its file is not here" not in harness(f"{COMMAND} {options}")
+
+
+def test_an_empty_db_is_the_database_of_the_variable(
+    harness: Harness, board: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripts write ``--db "$BOARD"``; the store takes the variable where that is empty."""
+    shutil.copy(board, "leaderboard.db")
+    monkeypatch.setenv("HARNESS_DB", "board.db")
+    harness("leaderboard --dataset digits --db ''")
+    by_sql("UPDATE runs SET method_departures = '{\"floor\": 0.5}' WHERE id = 1")(board)
+    assert "floor=0.5" in harness("leaderboard --dataset digits --db ''")
+
+
+def test_a_url_is_no_path(harness: Harness, board: Path, cache: Path) -> None:
+    Path("sqlite:").mkdir()
+    shutil.copy(board, "sqlite:/board.db")
+    harness("leaderboard --dataset digits --db sqlite:///board.db")
+    by_sql("UPDATE runs SET method_departures = '{\"floor\": 0.5}' WHERE id = 1")(board)
+    assert "floor=0.5" in harness("leaderboard --dataset digits --db sqlite:///board.db")
+
+
+def test_a_pipe_and_a_circle_of_links_are_refused_as_without_pages(fails: Ends, elsewhere: Path, cache: Path) -> None:
+    os.mkfifo("pipe.db")
+    Path("circle.db").symlink_to("circle.db")
+    watch = threading.Timer(20, lambda: Path("pipe.db").write_text("so that a reader need not wait for ever"))
+    watch.daemon = True
+    watch.start()
+    for name, why in (("pipe.db", "is no ordinary file"), ("circle.db", "cannot be read")):
+        code, out, err = fails(f"leaderboard --db {name}")
+        assert (code, out) == (2, "")
+        assert why in err
+    assert watch.is_alive()
+    watch.cancel()
+
+
+def test_a_user_without_a_home_sees_the_board(
+    harness: Harness, board: Path, made: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody_knows() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody_knows)
+    assert harness(COMMAND) == harness(COMMAND) != ""
+    assert len(made) == 2
+
+
+def test_a_page_that_another_user_wrote_is_not_shown(
+    harness: Harness, board: Path, cache: Path, made: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness(COMMAND)
+    monkeypatch.setattr(os, "geteuid", lambda: board.stat().st_uid + 1)
     harness(COMMAND)
     assert len(made) == 2
 
