@@ -150,9 +150,28 @@ class Processes(Executor):
                 yield worker, message
             else:
                 listen(message)
+        silent = [held for held in self._workers.values() if not held.process.is_alive()]
+        unheard = wait([held.pipe for held in silent], 0) if silent else []
+        for worker in silent:  # whose pipe has no end: a process that the item started holds it, too
+            if worker.pipe not in unheard:
+                yield worker, self._bury(worker)
         for worker in [held for held in self._workers.values() if time.monotonic() > held.until]:
-            self._bury(worker)
-            yield worker, WorkerLost(f"it took more than {self._limit_s / 60:g} minutes, and was ended", final=True)
+            yield worker, self._end_late(worker, listen)
+
+    def _end_late(self, worker: _Worker, listen: Report) -> _Ended | WorkerLost:
+        """End a worker whose item took too long. The item may have ended, and this process been too busy to hear so."""
+        worker.process.kill()
+        worker.process.join()
+        ended = None
+        with contextlib.suppress(EOFError, OSError):  # what it said before
+            while ended is None and worker.pipe.poll():
+                message: Event | _Ended = pickle.loads(worker.pipe.recv_bytes())
+                if isinstance(message, _Ended):
+                    ended = message
+                else:
+                    listen(message)
+        self._bury(worker)
+        return ended or WorkerLost(f"it took more than {self._limit_s / 60:g} minutes, and was ended", final=True)
 
     def _bury(self, worker: _Worker) -> WorkerLost:
         """End a worker that is dead or is to be, and let another take its place."""

@@ -53,6 +53,13 @@ class Toy(Work):
                 raise Stopped("stopped")
         if self.end == "sleep":
             time.sleep(600)
+        if self.end == "orphan once" and not before.exists():
+            before.touch()
+            if os.fork() == 0:
+                os.closerange(0, 3)  # so that nobody waits for its output
+                time.sleep(90)
+                os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def toy(folder: Path, run_id: int, end: str = "fine") -> Toy:
@@ -124,6 +131,28 @@ def test_an_item_that_takes_too_long_is_given_up_at_once(tmp_path: Path) -> None
     assert str(lost.error) == "it took more than 0.1 minutes, and was ended"
     assert len([event for event in events if event.run_id == 0]) == 2  # of one try
     assert len(outcomes) == 4
+
+
+def test_an_item_that_ended_in_time_counts_though_this_process_was_busy(tmp_path: Path) -> None:
+    """Its end waits behind other events, for instance while the database is locked."""
+    events: list[Event] = []
+
+    def busy(event: Event) -> None:
+        time.sleep(1.5 if isinstance(event, CheckpointDone) else 0)
+        events.append(event)
+
+    with Processes(1, limit_s=2.0) as executor:
+        outcomes = list(executor.run([toy(tmp_path, 0)], busy))
+    assert [one.error for one in outcomes] == [None]
+    assert len([event for event in events if isinstance(event, CheckpointDone)]) == 2
+
+
+def test_a_death_is_seen_though_a_process_of_the_items_lives_on(tmp_path: Path) -> None:
+    """The child of a plugin's ``fork`` has the worker's end of the pipe, too."""
+    began = time.monotonic()
+    outcomes, _ = perform(Processes(1), [toy(tmp_path, 0, "orphan once")])
+    assert [one.error for one in outcomes] == [None]
+    assert time.monotonic() - began < 80
 
 
 def test_workers_that_end_before_they_begin_end_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
