@@ -113,16 +113,19 @@ class Attacking:
         planned = [self._checks_item(model) for model in examined]
         planned += [block_item(work, model.gap, self._prices) for model, work in opened]
         self._tell(Planned((Phase(tuple(planned), executor.workers),)))
+        kept: set[str] = set()  # items whose results are stored: if their process dies then, they are done again
 
         def hear(event: Event) -> None:
             if isinstance(event, Examined):
                 key = checks_key(event.checkpoint_id, event.settings)
-                if self._claims.keep(key, partial(self._keep, event, by_key[key])):
+                if key not in kept and self._claims.keep(key, partial(self._keep, event, by_key[key])):
+                    kept.add(key)
                     self._tell(Ended(key, event.duration_s))
             if not isinstance(event, BlockDone):
                 return self._tell(event)
             work = replace(by_id[event.evaluation_id], start=event.start)
-            if self._claims.keep(work.key, partial(self._store.add_block, event)):
+            if work.key not in kept and self._claims.keep(work.key, partial(self._store.add_block, event)):
+                kept.add(work.key)
                 self._summary.busy_s[work.attack] += event.duration_s
                 self._summary.blocks += 1
                 self._summary.attacked.add(event.evaluation_id)
@@ -140,6 +143,8 @@ class Attacking:
             return missing
 
         for outcome in executor.run(self._claims.each(works, wanted), hear):
+            if isinstance(outcome.error, WorkerLost) and outcome.work.key in kept:
+                outcome = replace(outcome, error=None)
             if not self._claims.ended(outcome.work, outcome.error):
                 continue
             if isinstance(outcome.error, WorkerLost):
