@@ -73,6 +73,16 @@ def expanded(text: str) -> Path:
         raise SettingError(f"{text} is refused: {lacking}; write the path out") from None
 
 
+def cache_folder() -> Path:
+    """The folder of harness in the user's cache folder: in $XDG_CACHE_HOME, or ``~/.cache``, as torch's own is.
+
+    Raises:
+        SettingError: the user has no home directory.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else expanded("~/.cache")) / "harness"
+
+
 def atomic_write_bytes(path: Path, content: bytes, before: Callable[[], None] = always) -> None:
     """Write a file completely or not at all; on return it is on the disk. Its directory must exist.
 

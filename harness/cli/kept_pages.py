@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.errors import HarnessError
-from harness.files import atomic_write_bytes, expanded, resolved, why_no_file
+from harness.files import atomic_write_bytes, cache_folder, expanded, resolved, why_no_file
 from harness.identity import digest
 
 LEAST_S = 1.0  # a page that was made sooner is not kept
@@ -71,9 +71,9 @@ def kept_page(database: str, asked: object) -> KeptPage | None:
     if "://" in database:
         return None
     try:
-        folder, file = _folder(), resolved(expanded(database))
+        folder, file = cache_folder() / "pages", resolved(expanded(database))
         state = _state(file)
-    except (HarnessError, OSError, RuntimeError):  # RuntimeError: nobody knows the user's home
+    except (HarnessError, OSError):
         return None
     if state is None:
         return None
@@ -102,8 +102,3 @@ def _program() -> list[object]:
     files = [Path(folder) / name for folder, _, names in os.walk(place) for name in names if name.endswith(".py")]
     held = [(str(file), file.stat()) for file in sorted(files)]
     return [__version__, sys.version, *([name, each.st_size, each.st_mtime_ns] for name, each in held)]
-
-
-def _folder() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "harness" / "pages"

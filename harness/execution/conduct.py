@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from harness.errors import HarnessError, normal
-from harness.events import Planned, Report
+from harness.events import Planned, Report, training_key
 from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.claims import Claims
 from harness.execution.executors.placement import Placement
@@ -105,7 +105,8 @@ class Conductor:
             attacking = Attacking(self.store, self._tell, self.summary, self._prices, claims)
             attacking.attack(ready, executor, self.place.cores)
             for gap, record in opened:
-                if gap.items and record.id not in self.summary.failures:
+                lost = training_key(record.id) in self.summary.undone
+                if gap.items and not lost and record.id not in self.summary.failures:
                     self._tell(OwnerClosed(run_owner(record.id)))
         return self.summary
 

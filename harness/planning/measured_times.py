@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.files import atomic_write_bytes, writable_directory
+from harness.errors import SettingError
+from harness.files import atomic_write_bytes, cache_folder, writable_directory
 from harness.identity import digest
 from harness.plugin.attack import Passes
 
@@ -75,10 +75,12 @@ class Bench:
 
 
 def times_file() -> Path:
-    """``harness/times.json`` in the user's cache folder: $XDG_CACHE_HOME, or ``~/.cache``, as torch's own is."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(given) if given and Path(given).is_absolute() else Path.home() / ".cache"
-    return folder / "harness" / "times.json"
+    """``times.json`` in the cache folder.
+
+    Raises:
+        SettingError: the user has no home directory.
+    """
+    return cache_folder() / "times.json"
 
 
 def read_benches(file: Path | None = None) -> list[Bench]:
@@ -88,6 +90,7 @@ def read_benches(file: Path | None = None) -> list[Bench]:
         return [_bench(entry) for entry in document["benches"]] if document["edition"] == EDITION else []
     except (
         OSError,
+        SettingError,
         ValueError,
         KeyError,
         TypeError,
