@@ -16,7 +16,8 @@ FOLDERS = ("harness", "methods", "attacks", "scripts", "benchmarks")
 
 ALLOWED = {
     ("harness/execution/executors/carried.py", "pickle.loads"): "an error that a worker of this program sends back",
-    ("harness/execution/executors/processes.py", "pickle.loads"): "a queue between this program and its own workers",
+    ("harness/execution/executors/processes.py", "pickle.loads"): "a pipe between this program and its own workers",
+    ("harness/execution/executors/together.py", "pickle.loads"): "a queue between this program and its own workers",
     ("harness/trackers/apart.py", "pickle.load"): "a pipe to a process that this program started",
     ("harness/trackers/child.py", "pickle.load"): "the other end of that pipe",
     ("harness/registry/importing.py", "exec_module"): "a Python file that the user named as code",
