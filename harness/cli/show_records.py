@@ -8,12 +8,14 @@ from typing import Any
 
 from rich.text import Text
 
+from harness.cli.visible_records import visible_in
 from harness.leaderboard.curves import PARTS, last_of, named, said, samples
 from harness.store.records import Curve, EpochHistogram
 
 
 def record_lines(curves: Sequence[Curve], histograms: Sequence[EpochHistogram]) -> Iterator[Text]:
     """The last accuracies under each attack, and the names of the histograms; nothing if nothing was recorded."""
+    curves, histograms = visible_in(list(curves)), visible_in(list(histograms))
     on = samples(curves)
     if on:
         last = last_of(curve for those in on.values() for curve in those)

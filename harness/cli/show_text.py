@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.setting_text import setting_text
+from harness.cli.visible_records import visible_in
+from harness.errors import visible
 from harness.plugin.ball import radius_text
 from harness.registry.shipped import manifest, version_text
 from harness.registry.source import content
@@ -34,6 +36,8 @@ def parts_of_run(
     Args:
         history: what was recorded of the run's states; shown if the training did not go through at once.
     """
+    code = [visible(line) for line in _code_of_run(run)]  # its files have the paths that the store has
+    run, state, history = visible_in(run), visible_in(state), visible_in(list(history))
     interrupted = any(one.state in ("cancelled", "lost", "preempted") for one in history)
     yield _facts(
         {
@@ -46,7 +50,7 @@ def parts_of_run(
             "training": _settings(run.training),
             "train seed": str(run.train_seed),
             "started": f"{run.created_utc:%Y-%m-%d %H:%M:%S} UTC",
-            "code": "\n".join(_code_of_run(run)),
+            "code": "\n".join(code),
             "provenance": "\n".join(map(_settings, every_place(run.provenance))),
             "folder": run.folder,
             **_remarks(run),
@@ -65,13 +69,15 @@ def parts_of_run(
 
 def parts_of_model(model: ModelRecord) -> Iterator[RenderableType]:
     """Everything about a model from elsewhere."""
+    code = [visible(line) for line in _code_of_model(model)]
+    model = visible_in(model)
     yield _facts(
         {
             "model": f"{model.name} (not trained by harness)",
             "network": _network(model),
             "dataset": _dataset(model),
             "entered": f"{model.created_utc:%Y-%m-%d %H:%M:%S} UTC",
-            "code": "\n".join(_code_of_model(model)) or "none of the user's",
+            "code": "\n".join(code) or "none of the user's",
             "normalisation": str(model.provenance.get("normalisation", "none put inside")),
             "provenance": _settings(model.provenance),
             **_remarks(model),
