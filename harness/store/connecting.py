@@ -44,7 +44,7 @@ def engine_on(
     Raises:
         StoreError: no driver is installed for such a URL.
     """
-    sqlite = url.get_backend_name() == "sqlite"
+    sqlite = url.drivername in ("sqlite", "sqlite+pysqlite")
     options |= {"connect_args": {"factory": _patient(name)}} if sqlite else _options_of_server(url, read_only)
     try:
         engine = create_engine(url, **options)

@@ -69,7 +69,7 @@ class TestPlaces:
 
     def test_a_url_without_a_driver(self, refusal: Refused) -> None:
         line = refusal("leaderboard --db nonsense://me:hunter2@host/board")
-        assert "no driver" in line
+        assert "'nonsense' is refused: harness keeps results in SQLite or PostgreSQL; give a path, or a URL" in line
         assert "hunter2" not in line
 
     def test_a_folder_of_runs_that_is_a_file(self, refusal: Refused, elsewhere: Path) -> None:

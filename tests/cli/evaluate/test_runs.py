@@ -14,6 +14,7 @@ from harness.attacks.pgd import PGD
 from harness.data.digits import Digits
 from harness.evaluator import evaluate
 from harness.execution.executors.executor import InProcess
+from harness.execution.executors.placement import Placement
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.images import Images
 from harness.plugin.threat import Threat
@@ -179,11 +180,11 @@ def test_networks_that_are_to_be_examined_alone_are_shared_out_among_workers(
 ) -> None:
     told: list[int] = []
 
-    def counted(items: int, *_: object) -> InProcess:
+    def counted(_place: Placement, items: int) -> InProcess:
         told.append(items)
         return InProcess()
 
-    monkeypatch.setattr("harness.execution.conduct.executor_for", counted)
+    monkeypatch.setattr(Placement, "executor", counted)
     train = f"{TRAIN} --seeds 1 --set evaluation.checkpoints=early,last --db leaderboard.db --runs-dir runs"
     harness(f"{train} --no-checks")
     harness(train)
