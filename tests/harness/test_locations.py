@@ -109,7 +109,8 @@ def test_none_is_told_twice_over_or_in_a_text() -> None:
 def test_none_is_told_by_opening(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told = []
-    for text in corpus([scheme], PASSWORDS[:2]):
+    # a server's address may be looked for in the network, which takes time
+    for text in corpus([scheme], PASSWORDS[:2])[:: 6 if scheme == "postgresql" else 1]:
         for opening in (Store.read, Store.write):
             try:
                 opening(text).close()

@@ -35,18 +35,26 @@ HOSTILE = [
     "{{ 7 * 7 }}{% raw %}",
     *(label for label in LABELS if label != "<script>alert(1)</script>"),
 ]
+_OWN = 16  # the first ones are of this page
+RUNS = pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(place, marks=[] if place < _OWN or place % 6 == 0 else [pytest.mark.slow], id=ascii(text))
+        for place, text in enumerate(HOSTILE)
+    ],
+)
 HEADINGS = [
     *("Accuracy", "Attacks", "Checks of rigour", "Training", "Code, versions, and device"),
     *("How to load it", "Licence", "Citation"),
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a run for each text; every text of the run that a user can choose is that one."""
-    place = tmp_path_factory.mktemp("hostile")
+@pytest.fixture
+def folder(run: int, tmp_path: Path) -> Path:
+    """A store with a run; every text of it that a user can choose is that one."""
+    place = tmp_path
     store = Store.write(str(place / "leaderboard.db"))
-    for text in HOSTILE:
+    for text in [HOSTILE[run]]:
         names = {"method": text, "method_settings": {text: text}, "code": {text: text}}
         wrappers = ({"name": text, "settings": {text: text}, "departures": {text: text}},)
         dataset = DatasetRecord(text, digest(text), 10, 40, 3, 8, 8, 10, tuple(text for _ in range(10)))
@@ -63,9 +71,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("run", range(1, len(HOSTILE) + 1))
+@RUNS
 def test_nothing_becomes_markup(folder: Path, run: int) -> None:
-    card = Card(text_of(folder / "leaderboard.db", run, with_note=True))
+    card = Card(text_of(folder / "leaderboard.db", 1, with_note=True))
     assert card.headings()[1:] == HEADINGS
     kinds = {token.type for token in card.tokens}
     assert kinds & {"html_block", "html_inline", "link_open", "image", "em_open", "s_open", "hr"} == set()
@@ -76,16 +84,16 @@ def test_nothing_becomes_markup(folder: Path, run: int) -> None:
     assert len([token for token in card.tokens if token.type == "fence"]) == 2
 
 
-@pytest.mark.parametrize("run", range(1, len(HOSTILE) + 1))
+@RUNS
 def test_the_head_has_its_keys_and_no_other(folder: Path, run: int) -> None:
-    head = Card(text_of(folder / "leaderboard.db", run, with_note=True)).head
+    head = Card(text_of(folder / "leaderboard.db", 1, with_note=True)).head
     assert head.keys() == {"library_name", "metrics", "pipeline_tag", "tags", "model-index"}
     assert head["tags"] == ["adversarial-robustness", "adversarial-training", "pytorch", "safetensors"]
     ((result,),) = [index["results"] for index in head["model-index"]]
     assert result.keys() == {"task", "dataset", "metrics"}
     assert unseen(json.dumps(head, ensure_ascii=False)) == set()
     assert result["dataset"].keys() == {"name", "type", "split", "args"}
-    assert result["dataset"]["name"] == visible(HOSTILE[run - 1])
+    assert result["dataset"]["name"] == visible(HOSTILE[run])
     values = [metric["value"] for metric in result["metrics"]]
     assert values[:4] == [85.0, 50.0, 47.5, 25.0]
     assert set(values[4:]) <= {75.0, 72.5, 70.0, 67.5}

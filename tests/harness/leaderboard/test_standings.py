@@ -61,7 +61,7 @@ def plain(board: Board) -> tuple[Any, ...]:
 STORES = given(some.integers(0, 10**9), some.sampled_from((None, None, *DAMAGES)))
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @STORES
 def test_both_ways_make_the_same_boards(number: int, damage: str | None) -> None:
     same_boards(number, damage)

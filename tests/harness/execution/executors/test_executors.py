@@ -123,6 +123,7 @@ def test_an_item_whose_worker_dies_is_done_again_and_given_up_at_the_third_death
     assert sorted(event.text for event in events if isinstance(event, Noted)) == [again % 0, again % 0, again % 1]
 
 
+@pytest.mark.slow
 def test_an_item_that_takes_too_long_is_given_up_at_once(tmp_path: Path) -> None:
     works = [toy(tmp_path, 0, "sleep"), *(toy(tmp_path, number) for number in range(1, 4))]
     outcomes, events = perform(Processes(2, limit_s=6.0), works)
@@ -133,6 +134,7 @@ def test_an_item_that_takes_too_long_is_given_up_at_once(tmp_path: Path) -> None
     assert len(outcomes) == 4
 
 
+@pytest.mark.slow
 def test_an_item_that_ended_in_time_counts_though_this_process_was_busy(tmp_path: Path) -> None:
     """Its end waits behind other events, for instance while the database is locked."""
     events: list[Event] = []
@@ -147,6 +149,7 @@ def test_an_item_that_ended_in_time_counts_though_this_process_was_busy(tmp_path
     assert len([event for event in events if isinstance(event, CheckpointDone)]) == 2
 
 
+@pytest.mark.slow
 def test_a_death_is_seen_though_a_process_of_the_items_lives_on(tmp_path: Path) -> None:
     """The child of a plugin's ``fork`` has the worker's end of the pipe, too."""
     began = time.monotonic()
@@ -161,6 +164,7 @@ def test_workers_that_end_before_they_begin_end_the_command(tmp_path: Path, monk
         perform(Processes(1), [toy(tmp_path, 0)])
 
 
+@pytest.mark.slow
 def test_each_worker_has_a_device_of_its_own(tmp_path: Path) -> None:
     """``cpu:0`` and ``cpu:1`` are two names of the processor: they stand for two devices."""
     devices = [torch.device("cpu", 0), torch.device("cpu", 1)]
