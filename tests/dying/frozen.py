@@ -42,12 +42,13 @@ def freeze(job: Job, draws: random.Random, whom: str = "group", url: str | None 
         time.sleep(2 * LEASE_S)
         _go_on(first, whom)
     assert second.wait() == 0, second.err
-    before = content(place)
+    before, logs = content(place), _logs(place)
     _go_on(first, whom)
     assert first.wait() == 0, first.err
     after = content(place)
-    if whom != "group":  # who was not frozen may say more in the log
-        before, after = ({k: v for k, v in each.items() if not k.endswith("log.txt")} for each in (before, after))
+    # what it had begun may say so in the log, before it looks whether the work is still its own
+    before, after = ({k: v for k, v in each.items() if not k.endswith("log.txt")} for each in (before, after))
+    assert all(_logs(place)[file].startswith(text) for file, text in logs.items())
     if whom != "worker":
         assert after == before, [key for key in before | after if before.get(key) != after.get(key)]
     assert results(place) == job.whole[0]
@@ -55,6 +56,10 @@ def freeze(job: Job, draws: random.Random, whom: str = "group", url: str | None 
     assert "Traceback" not in first.err + second.err
     shutil.rmtree(place)
     return first.err
+
+
+def _logs(place: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in place.rglob("log.txt")}
 
 
 def _stands_still(started: Started, place: Path, whom: str, url: str | None) -> bool:
