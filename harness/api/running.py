@@ -126,6 +126,7 @@ def missing_of(jobs: Sequence[RunJob], place: Workplace, *, fresh: bool) -> Miss
 def conduct(missing: Missing, place: Workplace, listen: Report) -> Summary:
     """Train and attack what is missing."""
     where = place.placement(missing.runs[0].job)
+    where.together(missing.runs[0].job.devices)  # what cannot be is refused before a database is made
     store = Store.write(place.db)
     try:
         return Conductor(missing, store, place.runs_dir, listen, where).conduct()

@@ -38,8 +38,10 @@ class Placement:
         """The devices of a network that is trained on several: as they were planned, or the first that were named.
 
         Raises:
-            SettingError: fewer were named.
+            SettingError: fewer were named; or the time of an item is limited, which nobody watches there.
         """
+        if len(planned) > 1 and self.limit_s < math.inf:
+            raise SettingError("--time-limit is refused beside --devices-per-run: leave one of them out")
         if len(planned) == 1 or len(self.devices) < 2 or set(planned) <= set(self.devices):
             return planned
         if len(planned) > len(self.devices):

@@ -90,9 +90,8 @@ class Processes(Executor):
                     break
                 items[number := next(count)] = work
                 waiting.append(number)
-            for worker in self._idle(len(items)):
-                if waiting:
-                    self._give(worker, waiting[0], items[waiting.popleft()])
+            while waiting and (free := self._free()) is not None:
+                self._give(free, waiting[0], items[waiting.popleft()])
             for worker, ended in self._heard(listen):
                 done, worker.item, worker.until = worker.item, None, math.inf
                 if done is None:
@@ -108,13 +107,13 @@ class Processes(Executor):
                 else:
                     yield Performed(items.pop(number), mistake_of(ended.error))
 
-    def _idle(self, wanted: int) -> Iterator[_Worker]:
-        """The workers that have no item; as many are started as there are items, at most."""
-        for place in range(min(self.workers, wanted)):
-            if place not in self._workers:
-                self._workers[place] = self._start(place)
-            if self._workers[place].item is None:
-                yield self._workers[place]
+    def _free(self) -> _Worker | None:
+        """A worker that has no item; a new one if all have one, and not all are there yet."""
+        idle = next((worker for worker in self._workers.values() if worker.item is None), None)
+        if idle is None and len(self._workers) < self.workers:
+            place = next(place for place in range(self.workers) if place not in self._workers)
+            idle = self._workers[place] = self._start(place)
+        return idle
 
     def _start(self, place: int) -> _Worker:
         ours, theirs = self._context.Pipe()

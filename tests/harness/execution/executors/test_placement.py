@@ -93,3 +93,10 @@ def test_a_network_on_several_devices_has_those_that_were_named(
 def test_more_devices_a_network_than_were_named_are_refused() -> None:
     with pytest.raises(SettingError, match=r"--devices-per-run 3 is refused: --devices names 2; name as many"):
         Placement(2, cuda(0, 1)).together(cuda(0, 1, 2))
+
+
+def test_a_limit_that_nobody_would_watch_is_refused() -> None:
+    limited = Placement(2, (), 60.0)
+    assert limited.together((CPU,)) == (CPU,)
+    with pytest.raises(SettingError, match=r"--time-limit is refused beside --devices-per-run"):
+        limited.together((CPU, CPU))
