@@ -107,7 +107,8 @@ def _before(out: Path | None) -> Entry | None:
     if out is None:
         return None
     if out.suffix != ".json":
-        raise HarnessError(f"--out {out} is refused: an entry is a JSON file; write --out {out.with_suffix('.json')}")
+        named = out.with_suffix(".json") if out.name else out / "entry.json"
+        raise HarnessError(f"--out {out} is refused: an entry is a JSON file; write --out {named}")
     code = out.with_suffix(".py")
     if code.exists() and not (code.is_file() and HEADER.split("{")[0] in code.read_text("utf-8", "replace")):
         raise HarnessError(f"--out {out} is refused: {code} is there and is not a loader; choose another name")

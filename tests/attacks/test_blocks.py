@@ -95,8 +95,8 @@ def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_i
 
     add_block, missing_blocks, calls = Store.add_block, harness.planning.gaps.missing_blocks, []
 
-    def interrupted(store: Store, event: Any) -> None:
-        add_block(store, event)
+    def interrupted(store: Store, event: Any, lease: Any) -> None:
+        add_block(store, event, lease)
         calls.append(event.start)
         if len(calls) == 2:
             raise KeyboardInterrupt

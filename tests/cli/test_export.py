@@ -194,6 +194,7 @@ class TestRefused:
         results.natural()
         results.attacked(20)
         assert "write --out entry.json" in refusal("export robustbench 1 --out entry.txt")
+        assert "write --out entry.json" in refusal("export robustbench 1 --out .")
         assert "choose another place" in refusal("export robustbench 1 --out nowhere/entry.json")
         (elsewhere / "mine.py").write_text("print()")
         assert "mine.py is there and is not a loader" in refusal("export robustbench 1 --out mine.json")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.events import BlockDone
+from harness.store.leases import Lease
 from harness.store.store import Store
 from tests.cli.conftest import Harness, Refused
 from tests.cli.evaluate.given import HERE, TRAIN, N, by_identity, new, store_of, the_run
@@ -142,10 +143,10 @@ class TestStops:
         add = Store.add_block
         told: list[BlockDone] = []
 
-        def stopping(self: Store, block: BlockDone) -> None:
+        def stopping(self: Store, block: BlockDone, lease: Lease) -> None:
             if len(told) == after:
                 raise KeyboardInterrupt
-            add(self, block)
+            add(self, block, lease)
             told.append(block)
 
         with monkeypatch.context() as patch:
