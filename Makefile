@@ -5,9 +5,10 @@
 # make docs          the documentation site, in site-docs/; fails if a link leads nowhere
 # make slow          the tests that take long: whole commands, processes, pages of docs/, trackers' libraries
 # make soak          kill, freeze, and stop commands for 20 minutes, and print what was reached; SOAK has its options
+# make cluster       the tests of a Ray cluster of several machines in this one, whose machines and workers die
 # make browser       the tests of the web page, in a Chromium that is installed
 
-.PHONY: demo test docs slow soak browser leaderboard photographs clean
+.PHONY: demo test docs slow soak cluster browser leaderboard photographs clean
 .DEFAULT_GOAL := demo
 
 BIN := .venv/bin
@@ -53,6 +54,9 @@ slow: .venv/developer
 
 soak: .venv/developer
 	$(BIN)/python -m tests.soak --minutes 20 $(SOAK)
+
+cluster: .venv/developer
+	$(BIN)/pytest -m slow tests/cluster
 
 browser: .venv/developer
 	$(BIN)/pytest -m browser

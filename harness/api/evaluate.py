@@ -55,6 +55,9 @@ def evaluate(
     per_device: int = 1,
     workers: int | None = None,
     time_limit: float | None = None,
+    executor: str = "local",
+    ray_address: str | None = None,
+    allow_mixed: bool = False,
     plain: bool = False,
     db: str | Path | None = None,
     runs_dir: str | Path | None = None,
@@ -90,7 +93,8 @@ def evaluate(
         mean, std: one value a channel: the model gets (x - mean) / std.
         outputs: ``logits``, ``probabilities``, ``binary-logit``, or ``binary-probability``.
         device: None: that of the module; else CUDA if there is one, or the CPU.
-        devices, per_device, time_limit: as for ``harness.run``; not for a live module.
+        devices, per_device, time_limit, executor, ray_address, allow_mixed: as for ``harness.run``; not for a live
+            module.
         workers: processes that work side by side. A live module is attacked in this process, by torch's threads.
         plain: compute a run's network with its own layers alone.
         db: the database that keeps the results; None: they are not kept.
@@ -114,11 +118,14 @@ def evaluate(
         devices=devices,
         per_device=per_device,
         time_limit=time_limit,
+        executor=executor,
+        ray_address=ray_address,
+        allow_mixed=allow_mixed,
     )
     live = not isinstance(model, (str, Path))
     of_files = {"arch": arch, "no_normalisation": no_normalisation or None}
-    _refuse_contradictions(model, dataset, x, y, of_files, stored=db is not None)
-    place.check(writing=db is not None)
+    _refuse_contradictions(model, dataset, x, y, of_files, stored=db is not None, elsewhere=place.elsewhere)
+    place.check(writing=db is not None, connecting=True)
     following = trackers_of(trackers, place.runs_dir)
 
     from harness.planning.request import EvaluateRequest
@@ -136,6 +143,7 @@ def evaluate(
         "protocol": None if protocol is None else str(protocol),
         "class_order": class_order,
         "device": place.planned_on,
+        "elsewhere": place.elsewhere,
         "name": name,
         "network": arch,
     }
@@ -229,7 +237,7 @@ def _kept(place: Workplace, *, keep: bool) -> Iterator[tuple[Store, Path]]:
 
 
 def _refuse_contradictions(
-    model: object, dataset: str | None, x: object, y: object, of_files: dict[str, Any], *, stored: bool
+    model: object, dataset: str | None, x: object, y: object, of_files: dict[str, Any], *, stored: bool, elsewhere: bool
 ) -> None:
     import torch
 
@@ -246,6 +254,8 @@ def _refuse_contradictions(
         return
     if not isinstance(model, torch.nn.Module):
         raise SettingError(f"model is a {type(model).__name__}; give a torch.nn.Module, or a text such as 'weights.pt'")
+    if elsewhere:
+        raise SettingError("executor='ray' is for weights files and runs; a live module is in this process alone")
     if not given and dataset is None:
         raise SettingError("the images are missing: give dataset, such as dataset='digits', or x and y")
     for name, value in of_files.items():

@@ -121,6 +121,9 @@ def workplace_of(
     devices: Names | None,
     per_device: int,
     time_limit: float | None,
+    executor: str,
+    ray_address: str | None,
+    allow_mixed: bool,
 ) -> Workplace:
     """Where a function works, of its arguments.
 
@@ -136,4 +139,7 @@ def workplace_of(
         devices=None if devices is None else names_of(devices),
         per_device=1 if counts["per_device"] is None else counts["per_device"],
         time_limit=None if time_limit is None else number_of("time_limit", time_limit),
+        executor=executor,
+        ray_address=ray_address,
+        allow_mixed=allow_mixed,
     )

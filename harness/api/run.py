@@ -110,6 +110,9 @@ def run(
     per_device: int = 1,
     workers: int | None = None,
     time_limit: float | None = None,
+    executor: str = "local",
+    ray_address: str | None = None,
+    allow_mixed: bool = False,
     plain: bool = False,
     db: str | Path | None = None,
     runs_dir: str | Path | None = None,
@@ -151,6 +154,10 @@ def run(
         per_device: networks that share a CUDA device, side by side.
         workers: processes that work side by side, at most; None: one per core, and ``per_device`` on a CUDA device.
         time_limit: minutes; a training or a block of images that takes longer is given up, and the rest goes on.
+        executor: ``"local"``: in processes of this machine; ``"ray"``: on the machines of a Ray cluster.
+        ray_address: ``HOST:PORT`` of the cluster's head, or ``"auto"``; None: what ``RAY_ADDRESS`` names, else this
+            machine's cluster, else one for the time of the call.
+        allow_mixed: take workers of a cluster that have other versions of torch, and record them beside each result.
         plain: compute each network with its own layers alone.
         db: the database; None: as ``harness.open``.
         runs_dir, data_dir: where weights and logs, and downloaded data sets, are kept; None: what ``HARNESS_RUNS_DIR``
@@ -178,6 +185,9 @@ def run(
         devices=devices,
         per_device=per_device,
         time_limit=time_limit,
+        executor=executor,
+        ray_address=ray_address,
+        allow_mixed=allow_mixed,
     )
     place.check(writing=not dry_run)
     following = trackers_of(trackers, place.runs_dir)
@@ -197,6 +207,7 @@ def run(
         "protocol": None if protocol is None else str(protocol),
         "precision": precision,
         "device": place.planned_on,
+        "elsewhere": place.elsewhere,
         "attacks": attacks_of(attacks),
         "class_order": class_order,
     }

@@ -28,6 +28,9 @@ def workplace(places: Places) -> Workplace:
         devices=comma_separated("--devices", places.devices),
         per_device=places.per_device,
         time_limit=places.time_limit,
+        executor=places.executor,
+        ray_address=places.ray_address,
+        allow_mixed=places.allow_mixed,
     )
 
 

@@ -133,6 +133,8 @@ def evaluate(
         target=target,
         dataset=dataset,
         attacks=comma_separated("--attacks", attacks.attacks),
+        device=place.planned_on,
+        elsewhere=place.elsewhere,
         sweep=None if attacks.sweep is None else _radii(attacks.sweep),
         preprocessing=Preprocessing.from_mapping(
             {name: value for name in ("mean", "std", "outputs") if (value := getattr(reading, name)) is not None}

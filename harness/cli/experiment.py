@@ -12,6 +12,7 @@ from harness.planning.request import FATE, RunRequest
 
 OF_THE_MACHINE = (
     *("device", "devices", "per_device", "devices_per_run", "workers", "time_limit"),
+    *("executor", "ray_address", "allow_mixed"),
     *("plain", "state_every", "deterministic", "trackers"),
     *("as_json", "verbose", "quiet"),
 )

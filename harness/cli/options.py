@@ -73,6 +73,9 @@ PLUGINS = place(
     "--plugin FILE.py",
     "A plugin file, or a folder of them; may be repeated. Files in the folder $HARNESS_PLUGINS count, too.",
 )
+DETACH = place(
+    "--detach", "Hand the command to the Ray cluster as a job, and return; harness runs --watch follows it.", False
+)
 RUNS_DIR = place(
     "--runs-dir PATH", "Where weights, training states, and logs are kept.", Path("runs"), variable="HARNESS_RUNS_DIR"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.cli import completion
 from harness.cli.options import DATA_DIR, DB, PLUGINS, RUNS_DIR, comma_separated, place
@@ -33,6 +34,22 @@ class Places:
     )
     time_limit: float | None = place(
         "--time-limit MINUTES", "Give up a training, or a block of images, that takes longer; go on with the rest."
+    )
+    executor: Literal["local", "ray"] = place(
+        "--executor NAME",
+        "Where the work is done: local, in processes of this machine; or ray, on the machines of a Ray cluster.",
+        "local",
+        complete=completion.words("local", "ray"),
+    )
+    ray_address: str | None = place(
+        "--ray-address HOST:PORT",
+        "The head of the Ray cluster; auto: the cluster that this machine belongs to.",
+        shown="$RAY_ADDRESS, else this machine's cluster, else one for the time of the command",
+    )
+    allow_mixed: bool = place(
+        "--allow-mixed",
+        "Take workers of a cluster that have other versions of torch; they are recorded beside each result.",
+        False,
     )
     plain: bool = place(
         "--plain", "Compute each network with its own layers alone; by default faster ones compute the same.", False

@@ -81,7 +81,8 @@ def reproduce(
     from harness.reproduction.measured import compare_cells, orderings
 
     attacks = comma_separated("--attacks", training.attacks)
-    base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=attacks)
+    where: dict[str, Any] = {"device": place.planned_on, "elsewhere": place.elsewhere}
+    base = request_of(RunRequest, folder, rules, training, extent, places, methods=(), attacks=attacks, **where)
     summaries: list[Summary] = []
     if not report:
         wanted = list(parts(cells, base, count_only=extent.dry_run).values())

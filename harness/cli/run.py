@@ -10,10 +10,11 @@ from harness.cli import completion
 from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_boards, print_json
 from harness.cli.grouped import grouped, request_of
-from harness.cli.options import Extent, ImageFolder, Output, Rules, Training, argument, comma_separated, what
+from harness.cli.options import DETACH, Extent, ImageFolder, Output, Rules, Training, argument, comma_separated, what
 from harness.cli.places import Places
 from harness.cli.signals import stoppable
 from harness.cli.sources import given
+from harness.errors import SettingError
 
 if TYPE_CHECKING:
     from harness.leaderboard.board import Board
@@ -46,26 +47,31 @@ def run(
     training: Training,
     extent: Extent,
     places: Places,
+    detach: bool = DETACH,
     output: Output,
 ) -> None:
     """Train a network with each METHOD, attack it, and show its accuracies. Stored work is not repeated."""
     place = workplace(places)
-    place.check(writing=not extent.dry_run)
+    place.check(writing=not extent.dry_run, connecting=not (extent.dry_run or detach))
+    if detach and not place.elsewhere:
+        raise SettingError("--detach is refused: it hands the command to a Ray cluster; add --executor ray")
     trackers = followers(places)
 
     from harness.api.progress import Watch
     from harness.api.running import conduct_runs, note_cpu, note_times, plan_experiment, plan_runs
     from harness.api.tracked import tracked
+    from harness.cli.detached import hand_over
     from harness.cli.experiment import chosen_experiment
     from harness.cli.plan_text import print_plan
     from harness.planning.experiment import is_experiment
     from harness.planning.request import RunRequest
 
     groups, attacks = (folder, rules, training, extent, places), comma_separated("--attacks", training.attacks)
+    where: dict[str, Any] = {"device": place.planned_on, "elsewhere": place.elsewhere}
     asked = request_of(
-        RunRequest, *groups, methods=methods, network=network, dataset=dataset, wrap=wrap, attacks=attacks
+        RunRequest, *groups, methods=methods, network=network, dataset=dataset, wrap=wrap, attacks=attacks, **where
     )
-    how: dict[str, Any] = {"fresh": extent.fresh, "count_only": extent.dry_run, "note": output.note}
+    how: dict[str, Any] = {"fresh": extent.fresh, "count_only": extent.dry_run or detach, "note": output.note}
     if is_experiment(methods):
         experiment, base = chosen_experiment(Path(methods[0]), asked, given())
         planned = plan_experiment(experiment, base, place, **how)
@@ -73,6 +79,9 @@ def run(
         planned = plan_runs(asked, place, **how)
     if extent.dry_run:
         print_plan(planned.missing, place.placement(planned.jobs[0]).workers, output.as_json)
+        return
+    if detach:
+        hand_over(planned.missing, place, output)
         return
     note_cpu(planned.missing, place, places.device, output.note)
     with stoppable(), Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:

@@ -96,7 +96,7 @@ class Conductor:
                     self._tell(run_opened(record, gap))
             attacked = [(gap.spec.label, m) for gap, r in opened if r.status != "failed" for m in gap.models if m.items]
             later = later_phase(attacked, self._prices, executor.workers)
-            self._tell(Planned((*training_phases(to_train, self._prices, trainer.workers), later)))
+            self._tell(Planned((*training_phases(to_train, self._prices, trainer), later)))
             trainings = Trainings(self.store, self.runs_dir, self._tell, self.summary, claims)
             trainings.refuse((gap, record) for gap, record in opened if record.status == "running")
             trainings.train(to_train, trainer)

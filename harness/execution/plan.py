@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.events import Phase, PlannedItem, checks_key, training_key
+from harness.execution.executors.executor import Executor
 from harness.execution.work import BlockWork
 from harness.identity import digest
 from harness.planning.cost import Price, Prices
@@ -14,8 +15,10 @@ from harness.runtime.device import training_threads
 from harness.store.records import RunRecord
 
 
-def training_phases(to_train: Sequence[tuple[RunGap, RunRecord]], prices: Prices, workers: int) -> Iterator[Phase]:
-    """The trainings, and then all that is to be attacked; as ``Conductor`` performs them."""
+def training_phases(
+    to_train: Sequence[tuple[RunGap, RunRecord]], prices: Prices, executor: Executor
+) -> Iterator[Phase]:
+    """The trainings, as ``Trainings`` has them performed."""
     together: list[PlannedItem] = []
     alone: list[PlannedItem] = []
     for gap, record in to_train:
@@ -23,9 +26,9 @@ def training_phases(to_train: Sequence[tuple[RunGap, RunRecord]], prices: Prices
         alike = digest([spec.method, spec.method_settings, spec.network, spec.network_settings, list(spec.wrappers)])
         item = _item(training_key(record.id), "training", spec.label, alike, price)
         large = training_threads(gap.job.parameters, gap.job.device) > 1
-        (alone if large else together).append(item)
+        (alone if large and executor.whole_machine else together).append(item)
     if together:
-        yield Phase(tuple(together), workers)
+        yield Phase(tuple(together), executor.workers)
     yield from (Phase((item,), 1) for item in alone)
 
 

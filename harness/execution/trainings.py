@@ -63,8 +63,9 @@ class Trainings:
         self._claims.queue([record.id for _, record in opened])
         works = [self._work(gap, record) for gap, record in opened]
         # a large network takes all cores, so large ones are trained one by one; small ones side by side
-        together = [work for work in works if work.threads == 1]
-        groups: list[list[TrainWork]] = [together, *([work] for work in works if work.threads > 1)]
+        alone = [work for work in works if work.threads > 1] if executor.whole_machine else []
+        together = [work for work in works if work.threads == 1 or not executor.whole_machine]
+        groups: list[list[TrainWork]] = [together, *([work] for work in alone)]
         for group in groups:
             for outcome in executor.run(self._claims.each(group, lambda _work: True), self._hear):
                 self._end(outcome)

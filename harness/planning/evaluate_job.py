@@ -79,7 +79,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     absent = count_only and source.outline is not None and not source.here(request.data_dir)
     protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
     protocol, plugins, chosen = asked_attacks(request, protocol, attacks)
-    device = resolve_device(request.device)
+    device = resolve_device(request.device, elsewhere=request.elsewhere)
     whole = run is not None  # the images must be those of the run's training
     if absent:
         dataset = unread(

@@ -24,6 +24,7 @@ COUNTS = ("seeds", "train-seeds", "limit", "eval-every", "image-size", "channels
 KEYS = ("summary", *LISTS, *COUNTS, "class-order", "checks", "protocol")
 OF_RUN = (
     *("device", "devices", "per-device", "devices-per-run", "workers", "time-limit"),
+    *("executor", "ray-address", "allow-mixed"),
     *("plain", "state-every", "deterministic", "track"),
 )
 ELSEWHERE = ("db", "runs-dir", "data-dir", "plugins", "plugin", *OF_RUN)

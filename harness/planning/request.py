@@ -17,7 +17,12 @@ MOST_NETWORKS_AND_SEEDS = 100_000  # of both together
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """What both commands take. ``attacks`` is None for the protocol's."""
+    """What both commands take.
+
+    Attributes:
+        attacks: None for the protocol's.
+        elsewhere: whether other machines do the work, so that this one need not have the device.
+    """
 
     image_size: int | None = None
     class_order: str | None = None
@@ -30,6 +35,7 @@ class _Request:
     limit: int | None = None
     checks: bool = True
     device: str | None = None
+    elsewhere: bool = False
     plain: bool = False
     data_dir: Path = Path("data")
     plugins: tuple[Path, ...] = ()
@@ -72,7 +78,8 @@ FATE: dict[str, str] = {
         ("seeds", "train_seeds", "limit", "checks", "eval_every"), "selection"
     ),  # which results, not what they are
     **dict.fromkeys(
-        ("device", "plain", "data_dir", "plugins", "state_every", "deterministic", "devices_per_run"), "provenance"
+        ("device", "elsewhere", "plain", "data_dir", "plugins", "state_every", "deterministic", "devices_per_run"),
+        "provenance",
     ),
 }
 """For each field of a request: part of a run's identity, a choice of how many, or only provenance."""

@@ -110,7 +110,7 @@ def choose(request: RunRequest) -> Choice:
     protocol, attacks = with_attacks(protocol, catalogues["attacks"])
     for cls in (network, source, *wrappers.values(), *methods.values()):
         source_of_plugin(cls)  # read and kept now: a later edit is not what was imported
-    device = resolve_device(request.device)
+    device = resolve_device(request.device, elsewhere=request.elsewhere)
     with arithmetic(device, protocol.train.precision):
         pass  # refuses a precision that the device lacks
     refuse_more_devices_than_images(request, protocol.train.batch_size)

@@ -25,11 +25,12 @@ def training_threads(parameters: int, device: torch.device, processes: int = 1) 
     return cores if parameters >= LARGE_NETWORK and device.type == "cpu" else 1
 
 
-def resolve_device(name: str | None, option: str = "--device") -> torch.device:
+def resolve_device(name: str | None, option: str = "--device", *, elsewhere: bool = False) -> torch.device:
     """The device of that name; for None, CUDA if this machine has it, else the CPU.
 
     Args:
         option: what named it.
+        elsewhere: the work is done on other machines, so this one need not have the device.
 
     Raises:
         SettingError: the name is not a device, or this machine lacks the device.
@@ -46,7 +47,7 @@ def resolve_device(name: str | None, option: str = "--device") -> torch.device:
         raise SettingError(f"{option} {name} is not supported; write cpu, cuda, or cuda:0")
     count = torch.cuda.device_count()
     index = device.index or 0
-    if index >= count:
+    if index >= count and not elsewhere:
         have = f"it has {count} CUDA device(s)" if count else "it has no CUDA device that torch can use"
         raise SettingError(f"{option} {name} is not on this machine: {have}; leave {option} out, or write --device cpu")
     return torch.device("cuda", index)
@@ -71,8 +72,10 @@ def devices_from(device: torch.device, number: int) -> tuple[torch.device, ...]:
 
 
 def device_label(device: torch.device) -> str:
-    """The device's product name, for provenance."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    """The device's product name, for provenance; ``cuda`` for a device of another machine."""
+    if device.type == "cuda" and torch.cuda.is_available():
+        return torch.cuda.get_device_name(device)
+    return device.type
 
 
 @contextlib.contextmanager

@@ -66,12 +66,18 @@ def _software() -> Mapping[str, Any]:
         "harness": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        **{name: metadata.version(name) for name in _PACKAGES},
-        **_commit(),
+        **package_versions(),
+        **commit(),
     }
 
 
-def _commit() -> dict[str, Any]:
+def package_versions() -> dict[str, str]:
+    """The versions of the packages that a figure may depend on."""
+    return {name: metadata.version(name) for name in _PACKAGES}
+
+
+@cache
+def commit() -> Mapping[str, Any]:
     """The commit of the checkout that harness runs from, and whether it has changes; empty for an installed copy."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():

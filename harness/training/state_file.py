@@ -17,7 +17,7 @@ class DamagedState(Exception):
 
 
 def write_state(directory: Path, content: bytes, may_write: Callable[[], None] = always) -> None:
-    """Write a state; the newest so far becomes the one before it.
+    """Write a state with its checksum; the newest so far becomes the one before it.
 
     At every moment, also after a crash, one of the two files holds a whole state.
 
@@ -25,16 +25,21 @@ def write_state(directory: Path, content: bytes, may_write: Callable[[], None] =
         may_write: called when the new state is on the disk, just before it takes its place. If it raises, both files
             stay as they were.
     """
+    digest = hashlib.sha256(content).hexdigest().encode()
+    put_state(directory, _HEAD + digest + b"\n" + content, may_write)
+
+
+def put_state(directory: Path, whole: bytes, may_write: Callable[[], None] = always) -> None:
+    """Write the whole file of a state, as another process wrote it; see ``write_state``."""
     file = directory / STATE_FILE
 
     def make_room() -> None:
-        whole = _is_whole(file)  # a damaged one must not take the place of the whole one that the training went on from
+        keep = _is_whole(file)  # a damaged one must not take the place of the whole one that the training went on from
         may_write()  # last, as reading takes its time
-        if whole:
+        if keep:
             file.replace(directory / STATE_BEFORE)
 
-    digest = hashlib.sha256(content).hexdigest().encode()
-    atomic_write_bytes(file, _HEAD + digest + b"\n" + content, make_room)
+    atomic_write_bytes(file, whole, make_room)
 
 
 def _is_whole(file: Path) -> bool:

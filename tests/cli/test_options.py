@@ -23,9 +23,9 @@ from harness.errors import SettingError
 from harness.planning.request import EvaluateRequest, RunRequest
 from tests.cli.conftest import Harness
 
-MADE_OF = {"preprocessing": {"mean", "std", "outputs"}}  # a field that several options fill
+MADE_OF = {"preprocessing": {"mean", "std", "outputs"}, "elsewhere": {"executor"}}  # a field that several options fill
 NOT_OF_REQUESTS = {"workers", "devices", "per_device", "time_limit", "db", "dry_run", "as_json", "verbose", "quiet"}
-NOT_OF_REQUESTS |= {"trackers"}
+NOT_OF_REQUESTS |= {"trackers", "ray_address", "allow_mixed"}
 
 
 def declared(function: Any) -> dict[str, Any]:
@@ -40,7 +40,9 @@ class TestRequests:
     ) -> None:
         fields = {field.name for field in dataclasses.fields(request_class)}
         filled = (fields - MADE_OF.keys()) | set().union(*(MADE_OF[name] for name in fields & MADE_OF.keys()))
-        beside = NOT_OF_REQUESTS | ({"fresh", "runs_dir"} - fields)  # `run` hands these to what conducts it
+        beside = (
+            NOT_OF_REQUESTS | ({"fresh", "runs_dir"} - fields) | ({"detach"} if function is run else set())
+        )  # `run` hands these to what conducts it
         assert set(declared(function)) == filled | beside
         (command,) = [c for c in app.registered_commands if c.callback is function]
         assert command.name is not None

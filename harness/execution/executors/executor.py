@@ -30,6 +30,9 @@ class Executor(ABC):
     workers = 1
     """How many items are performed side by side."""
 
+    whole_machine = True
+    """Whether the workers share this machine, so that an item that needs all its cores is performed alone."""
+
     @abstractmethod
     def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
         """Perform the items; ``listen`` gets the events of an item before its outcome is given.

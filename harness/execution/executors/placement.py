@@ -58,6 +58,38 @@ class Placement:
         return InProcess()
 
 
+@dataclass(frozen=True)
+class OnCluster(Placement):
+    """The items are performed on the machines of a Ray cluster.
+
+    Attributes:
+        most: how many side by side, at most; None: as many as the cluster has room for.
+        per_device: how many items share a CUDA device; 0: they are computed on the processors.
+        mixed: whether workers may have other versions of packages.
+    """
+
+    most: int | None = None
+    per_device: int = 0
+    mixed: bool = False
+
+    @property
+    def cores(self) -> int:
+        return 1  # whose cores are free when the last items begin, nobody knows
+
+    def together(self, planned: tuple[torch.device, ...]) -> tuple[torch.device, ...]:
+        if len(planned) > 1:
+            raise SettingError(
+                "--devices-per-run is refused beside --executor ray: the devices of one network are on one machine;"
+                " run it there with --executor local"
+            )
+        return planned
+
+    def executor(self, items: int) -> Executor:
+        from harness.execution.executors.cluster.executor import RayTasks  # Ray takes a second to import
+
+        return RayTasks(self.most, self.per_device, self.limit_s, mixed=self.mixed)
+
+
 def placement(
     device: torch.device,
     *,

@@ -49,6 +49,7 @@ class Together:
     """
 
     workers = 1
+    whole_machine = True
 
     def __init__(self, devices: tuple[torch.device, ...]) -> None:
         self._context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork

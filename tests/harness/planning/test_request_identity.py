@@ -81,6 +81,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "state_every": [0.0, 2.5],
         "deterministic": [True],
         "devices_per_run": [2, 4],
+        "elsewhere": [True],
         "device": [None],
         "plain": [True],
         "data_dir": [tmp_path / "other"],
@@ -132,7 +133,7 @@ def test_any_other_field_leaves_the_identities_of_the_runs_in_common(
 
 def test_a_cuda_device_changes_no_identity(base: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     before = resolve_run(base)
-    monkeypatch.setattr("harness.planning.run_job.resolve_device", lambda _: torch.device("cuda", 0))
+    monkeypatch.setattr("harness.planning.run_job.resolve_device", lambda *_, **__: torch.device("cuda", 0))
     after = resolve_run(base)
     assert (before[0].device.type, after[0].device.type) == ("cpu", "cuda")
     assert names(before) == names(after)

@@ -1,0 +1,188 @@
+"""Connects this process to a Ray cluster, and asks what the cluster has."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError, SettingError, one_line
+from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
+from harness.registry.source import ENGINE
+
+_ANSWER_S = 10.0  # an address that does not answer in this time is refused
+_HANDLED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
+AUTO = "auto"
+_VARIABLE = "RAY_ADDRESS"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a cluster has now.
+
+    Attributes:
+        cores, devices: of all machines together: cores of processors, and CUDA devices.
+        widest: the most cores that one machine has.
+        free_cores, free_devices: those that no task has.
+    """
+
+    cores: float
+    devices: float
+    widest: float
+    free_cores: float
+    free_devices: float
+
+
+def find_ray() -> None:
+    """Refuse to go on without Ray.
+
+    Raises:
+        SettingError: it is not installed.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise SettingError("--executor ray needs Ray, which is not installed: pip install 'robustness-harness[ray]'")
+
+
+def connect(address: str | None) -> None:
+    """Connect this process, unless it is connected already, as a script that called ``ray.init`` is.
+
+    Args:
+        address: ``HOST:PORT``; ``auto``: the cluster that this machine belongs to; None: as Ray does it: the cluster
+            that ``RAY_ADDRESS`` names, else this machine's, else a new one on this machine for the time of the command.
+    Raises:
+        SettingError: Ray is not installed, or the address is refused.
+        HarnessError: nothing answers there, or what answers is another version.
+    """
+    find_ray()
+    with _handlers_kept():
+        import ray
+
+        if ray.is_initialized():
+            return
+        found = answering(address)
+        try:
+            ray.init(
+                address=found or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=None if found else False,
+                runtime_env={
+                    # Ray sends harness's code to each machine, by the hash of its content
+                    "py_modules": [str(ENGINE)],
+                    # one arena: what a worker's thread frees is then kept for the next step, as on a main thread
+                    "env_vars": {PLUGIN_FOLDER_VARIABLE: "", "MALLOC_ARENA_MAX": "1"},
+                },
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:  # such as another version of Ray or Python
+            raise HarnessError(f"the Ray cluster {found or ''} cannot be joined: {one_line(error)}") from None
+
+
+def resources() -> Resources:
+    """What the cluster has; all zero if it does not answer."""
+    ray: Any = importlib.import_module("ray")
+    try:
+        total, free, nodes = ray.cluster_resources(), ray.available_resources(), ray.nodes()
+    except ray.exceptions.RayError:
+        total, free, nodes = {}, {}, []
+    each = [node.get("Resources", {}).get("CPU", 0.0) for node in nodes if node.get("Alive")]
+    return Resources(
+        cores=total.get("CPU", 0.0),
+        devices=total.get("GPU", 0.0),
+        widest=max(each, default=0.0),
+        free_cores=free.get("CPU", 0.0),
+        free_devices=free.get("GPU", 0.0),
+    )
+
+
+def has_devices() -> bool:
+    """Whether a machine of the cluster that this process is connected to has a CUDA device; without one: no."""
+    ray: Any = importlib.import_module("ray")
+    return bool(ray.is_initialized() and resources().devices)
+
+
+def room(device_type: str, per_device: int) -> int:
+    """How many items of one core, or of a share of a CUDA device, the cluster can perform side by side; at least 1."""
+    ray: Any = importlib.import_module("ray")
+    if not ray.is_initialized():
+        return os.cpu_count() or 1
+    has = resources()
+    return max(1, int(has.devices * per_device if device_type == "cuda" else has.cores))
+
+
+def answering(named: str | None) -> str | None:
+    """The address of the cluster to join; None if none is named, and none runs on this machine.
+
+    Ray itself would try a silent address for minutes, also one that a cluster which has ended left behind.
+
+    Args:
+        named: as ``connect``.
+    Raises:
+        SettingError: it is no address.
+        HarnessError: nothing answers there.
+    """
+    named = named or os.environ.get(_VARIABLE)
+    if named is not None and named != AUTO:
+        host, port = _checked(named)
+        problem = _silent(host, port)
+        if problem is not None:
+            raise HarnessError(
+                f"--ray-address {named}: nothing answers there ({problem}; it was given {_ANSWER_S:g} s); check the"
+                " address, and that `ray start --head` has run there"
+            )
+        return named
+    for folder in (os.environ.get("RAY_TMPDIR") or "/tmp", tempfile.gettempdir()):  # where `ray start` leaves a note
+        with contextlib.suppress(OSError, SettingError):
+            left = (Path(folder) / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+            if _silent(*_checked(left)) is None:
+                return left
+    if named == AUTO:
+        raise HarnessError(
+            "--ray-address auto: no Ray cluster runs on this machine; start one with `ray start --head`, name HOST:PORT"
+            " of another, or leave --ray-address out"
+        )
+    return None
+
+
+def _checked(address: str) -> tuple[str, int]:
+    """Host and port of an address."""
+    if "://" in address:
+        raise SettingError(
+            f"--ray-address {address} is refused: name HOST:PORT of the cluster's head, and run the command on a"
+            " machine of the cluster; from elsewhere, --detach hands it over"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise SettingError(f"--ray-address {address} is refused: write auto, or HOST:PORT such as 10.0.0.5:6379")
+    return host.strip("[]"), int(port)
+
+
+def _silent(host: str, port: int) -> str | None:
+    """Why nothing answers at an address; None if something does."""
+    try:
+        socket.create_connection((host, port), _ANSWER_S).close()
+    except OSError as error:
+        return error.strerror or one_line(error)
+    return None
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Keep this process's handlers of signals: Ray replaces that of SIGTERM when it is imported."""
+    before: dict[int, Any] = {}
+    with contextlib.suppress(ValueError):  # only the main thread may
+        before = {number: signal.getsignal(number) for number in _HANDLED}
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            for number, handler in before.items():
+                if handler is not None:
+                    signal.signal(number, handler)

@@ -1,0 +1,85 @@
+"""A Ray cluster of several machines in this one, in a process of its own, which takes orders on its standard input.
+
+Run as a script it is that process; ``machines`` starts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Machines:
+    """The cluster; its head has no cores, so that nothing is performed there.
+
+    Attributes:
+        address: ``HOST:PORT`` of the head.
+        notes: a folder that every worker finds in the variable ``TESTED``.
+    """
+
+    address: str
+    notes: Path
+    process: subprocess.Popen[str]
+
+    def add(self, **has: float) -> str:
+        """Add a machine, and give its name; ``has`` is as ``num_cpus=1``."""
+        return str(self._order("add", has))
+
+    def remove(self, name: str) -> None:
+        """Have a machine die, and wait until the head knows."""
+        self._order("remove", name)
+
+    def _order(self, what: str, value: Any) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps([what, value]), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+
+@contextlib.contextmanager
+def machines(notes: Path, *, dashboard: bool = False) -> Iterator[Machines]:
+    """A cluster without any machine but the head."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HARNESS_", "RAY_", "PYTHON"))}
+    environment = kept | {"OMP_NUM_THREADS": "1", "TESTED": str(notes), "RAY_TMPDIR": str(notes)}
+    command = [sys.executable, __file__, *(["dashboard"] if dashboard else [])]
+    with (notes / "cluster.txt").open("w") as log:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
+        process = subprocess.Popen(command, env=environment, cwd=notes, text=True, **pipes)
+        try:
+            assert process.stdout is not None
+            yield Machines(json.loads(process.stdout.readline()), notes, process)
+        finally:
+            process.communicate(timeout=60)  # closes its input, which ends it
+
+
+def _serve(*, dashboard: bool) -> None:
+    from ray.cluster_utils import Cluster
+
+    answers, sys.stdout = sys.stdout, sys.stderr
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": dashboard})
+    nodes: dict[str, Any] = {}
+    print(json.dumps(cluster.address), file=answers, flush=True)
+    for line in sys.stdin:
+        what, value = json.loads(line)
+        answer = None
+        if what == "add":
+            node = cluster.add_node(**value)
+            nodes[node.node_id] = node
+            answer = node.node_id
+        else:
+            cluster.remove_node(nodes.pop(value), allow_graceful=False)
+            cluster.wait_for_nodes()  # until the head has noticed
+        print(json.dumps(answer), file=answers, flush=True)
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    _serve(dashboard="dashboard" in sys.argv)
