@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -255,3 +256,23 @@ def training_key(run_id: int) -> str:
 def checks_key(checkpoint_id: int, settings: Mapping[str, Any]) -> str:
     """The key of the checks of rigour on a checkpoint, under these settings."""
     return f"checks of {checkpoint_id} in {settings.get('norm')} {settings.get('epsilon')}"
+
+
+def block_key(evaluation_id: int, start: int) -> str:
+    """The key of a block of an evaluation, which begins at that image."""
+    return f"evaluation {evaluation_id}, image {start}"
+
+
+_BLOCK, _CHECKS = re.compile(r"evaluation (\d{1,18}), image \d{1,18}"), re.compile(r"checks of (\d{1,18}) in .*")
+
+
+def evaluation_in(key: str) -> int | None:
+    """The number of the evaluation in the key of a block; None for another key."""
+    found = _BLOCK.fullmatch(key)
+    return int(found[1]) if found else None
+
+
+def checkpoint_in(key: str) -> int | None:
+    """The number of the checkpoint in the key of checks of rigour; None for another key."""
+    found = _CHECKS.fullmatch(key)
+    return int(found[1]) if found else None

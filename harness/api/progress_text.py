@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import visible
@@ -38,6 +38,17 @@ def cut_label(label: str, width: int) -> str:
 def labelled(label: str, text: str, width: int) -> str:
     """A label and a text in one line; a long label is cut, the text never is."""
     return f"{cut_label(visible(label), max(NARROWEST, width - len(text) - 2))}: {text}"
+
+
+def first_lines(lines: Sequence[str], count: int, room: int) -> list[str]:
+    """As many lines as there is room for; where some are left out, the last says how many.
+
+    Args:
+        lines: the first of so many as ``count``.
+    """
+    if count <= room:
+        return list(lines)
+    return [*lines[: room - 1], f"and {count - room + 1} more"] if room > 0 else []
 
 
 def left_text(left: Left | None) -> str:

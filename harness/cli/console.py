@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from harness.errors import visible, visible_lines
 
@@ -22,6 +22,44 @@ LEAST_WIDTH = 48  # room for a rank, a name, and a figure; a narrower terminal f
 def print_json(document: object) -> None:
     """Print one JSON document, for people and programs."""
     print(json.dumps(document, indent=2))
+
+
+def print_json_line(document: object) -> None:
+    """Print one JSON document in one line, at once: it is one of many, and a program waits for it."""
+    print(json.dumps(document), flush=True)
+
+
+def moving_lines() -> MovingLines | None:
+    """What shows lines that are drawn anew in their place; None where standard output is no terminal that can."""
+    console = _console()
+    return MovingLines(console) if console.is_terminal and not console.is_dumb_terminal else None
+
+
+class MovingLines:
+    """Lines of a terminal that are drawn anew in their place, and taken away at the end. A context manager."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live
+
+        self._console, self._live = console, Live(console=console, auto_refresh=False, transient=True)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The room that there is now: characters of a line, and lines; one is left for the cursor."""
+        return self._console.width, max(1, self._console.height - 1)
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Draw these lines in place of those before."""
+        from rich.text import Text
+
+        self._live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
 
 
 def print_boards(

@@ -96,7 +96,7 @@ _add("compare", compare.compare, "compare sat lrat --dataset digits", "compare 3
 _add("list", listing.list_plugins, "list methods")
 _add("reproduce", reproduce.reproduce, "reproduce table4 --dataset digits --seeds 1 --dry-run")
 _add("bench", bench.bench, "bench", "bench --arch smallcnn --json", "bench --device cuda --precision bfloat16")
-_add("runs", runs.runs, "runs", "runs --dataset digits --state done --sort figure")
+_add("runs", runs.runs, "runs", "runs --dataset digits --state done --sort figure", "runs --watch")
 _add("show", show.show, "show 12", "show 'lrat floor=pgd'", "show digits --as protocol")
 _add("site", site.site, "site", "site --out public --db results.db")
 _add(

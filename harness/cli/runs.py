@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli import completion
 from harness.cli.console import print_json, print_line, print_lines
 from harness.cli.grouped import grouped
-from harness.cli.options import AS_JSON, DB, of_rows
+from harness.cli.options import AS_JSON, DB, of_output, of_rows
 from harness.errors import SettingError, UnknownName
 from harness.store.run_state import State
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from harness.store.store import Store
 
 LISTED = 50  # runs, and models, that are printed
+WATCH = of_output(
+    "--watch",
+    "Follow what is queued and at work, here and on other machines, until nothing is any more; with --json: a JSON"
+    " document in a line whenever something changed.",
+    False,
+)
 SORTS = ("run", "date", "figure", "method", "network", "dataset", "state")
 
 
@@ -53,7 +59,7 @@ class WantedRuns:
 
 
 @grouped
-def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) -> None:
+def runs(*, wanted: WantedRuns, watch: bool = WATCH, db: str | None = DB, as_json: bool = AS_JSON) -> None:
     """List runs (each the training of one network, even if it stopped or failed), and other evaluated models."""
     from harness.cli.runs_text import at_work_lines, print_runs
     from harness.store.store import Store
@@ -63,6 +69,9 @@ def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) ->
     if wanted.limit is not None and wanted.limit < 1:
         raise SettingError(f"--limit {wanted.limit} is refused: it must be 1 or more")
     since = _day(wanted.since)
+    if watch:
+        _watch(wanted, since, db, as_json=as_json)
+        return
     store = Store.read(db)
     everything, at_work = list(documents(store)), store.at_work()
     store.close()
@@ -79,6 +88,19 @@ def runs(*, wanted: WantedRuns, db: str | None = DB, as_json: bool = AS_JSON) ->
         print_lines(at_work_lines(at_work))
         if len(chosen) < found:
             print_line(f"{len(chosen)} of {found} are listed; --limit {found} lists all")
+
+
+def _watch(wanted: WantedRuns, since: str, db: str | None, *, as_json: bool) -> None:
+    from datetime import datetime
+
+    from harness.cli.watch import watch_runs
+    from harness.store.seen import RunFilter
+
+    if wanted.sort != "run" or wanted.limit is not None:
+        given = "--limit" if wanted.limit is not None else "--sort"
+        raise SettingError(f"{given} is refused beside --watch, which shows what fits the screen; leave one out")
+    asked = {name: getattr(wanted, name) for name in ("dataset", "network", "method", "protocol", "state", "tag")}
+    watch_runs(RunFilter(**asked, since=datetime.fromisoformat(since) if since else None), db, as_json=as_json)
 
 
 def _first(chosen: list[dict[str, Any]], limit: int, *, newest: bool) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import torch
 
 from harness.errors import DataError, PluginError
 from harness.evaluator import evaluate
-from harness.events import Began, BlockDone, Examined, Report, TrainingBegan, checks_key, training_key
+from harness.events import Began, BlockDone, Examined, Report, TrainingBegan, block_key, checks_key, training_key
 from harness.execution.loaded import dataset_of, forget_dataset, forget_model, model_of, on_device
 from harness.execution.log import LOG_FILE, PrintLog, logging_to, speaker_of
 from harness.execution.recording import CurveRecorder
@@ -161,7 +161,7 @@ class BlockWork(Work):
 
     @property
     def key(self) -> str:
-        return f"evaluation {self.evaluation_id}, image {self.start}"
+        return block_key(self.evaluation_id, self.start)
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,8 +46,7 @@ class RunSpec:
     @property
     def label(self) -> str:
         """A short name for progress lines and folders."""
-        method = "+".join((self.method, *(w["name"] for w in self.wrappers)))
-        return "-".join((method, self.network, self.dataset.replace(":", "-"), f"s{self.train_seed}"))
+        return run_label(self.method, self.wrappers, self.network, self.dataset, self.train_seed)
 
     @property
     def identity_without_code(self) -> str:
@@ -57,3 +57,9 @@ class RunSpec:
         """All fields, for checkpoints. An empty ``code`` is left out, so that older identities and files stay valid."""
         document = dataclasses.asdict(self)
         return document if self.code else {key: value for key, value in document.items() if key != "code"}
+
+
+def run_label(method: str, wrappers: Iterable[Mapping[str, Any]], network: str, dataset: str, train_seed: int) -> str:
+    """A short name of a run; see ``RunSpec.label``."""
+    called = "+".join((method, *(str(wrapper.get("name", "?")) for wrapper in wrappers)))
+    return "-".join((called, network, dataset.replace(":", "-"), f"s{train_seed}"))

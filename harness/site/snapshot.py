@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 
 from harness.leaderboard.contestants import Contestant, newest
 from harness.reference import ReportedFigure
-from harness.store.listing import ListedRun
 from harness.store.records import Curve, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.run_state import RunState
+from harness.store.run_states import RunWithStatus
 from harness.store.store import Store
 from harness.store.verdicts import Bits, VerdictsById
 
@@ -68,7 +68,7 @@ class Snapshot(Store):
             self._curves |= super().curves_of(unread)
         return {number: self._curves[number] for number in wanted}
 
-    def states(self, runs: Iterable[RunRecord | ListedRun]) -> dict[int, RunState]:
+    def states(self, runs: Iterable[RunWithStatus]) -> dict[int, RunState]:
         wanted = list(runs)
         if unread := [run for run in wanted if run.id not in self._states]:
             self._states |= super().states(unread)

@@ -9,9 +9,10 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from harness.errors import HarnessError, StoreError, quoted, visible
-from harness.store.leases import Leases, refuse_trained_now
+from harness.store.leases import refuse_trained_now
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.schema import ModelRow, RemovedAttemptRow, RunRow
+from harness.store.watching import Watching
 
 LONGEST_NOTE = 500  # characters
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,23}")
@@ -38,7 +39,7 @@ def refuse_no_tag(tag: str) -> None:
         )
 
 
-class Curating(Leases):
+class Curating(Watching):
     """The base of ``Store``: its methods that write a note, change tags, or remove runs and models."""
 
     def annotate(self, owner: RunRecord | ModelRecord, note: str | None) -> None:

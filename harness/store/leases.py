@@ -72,6 +72,11 @@ class Held:
     since_utc: datetime
     run_id: int | None
 
+    @property
+    def is_command(self) -> bool:
+        """Whether the item is a command as such."""
+        return self.item.startswith(COMMAND)
+
     def document(self) -> dict[str, str | None]:
         """In JSON types."""
         who = {"host": self.worker.host, "process": self.worker.process, "user": self.worker.user or None}
@@ -143,9 +148,14 @@ class Leases(RunStates):
                 found += [_held(row) for row in rows]
         return [one for one in found if not is_dead(one.worker)]
 
-    def at_work(self) -> list[Held]:
-        """Every item that a process holds which may still be there, in the order in which they were taken."""
-        live = select(LeaseRow).where(LeaseRow.expires > database_seconds(), LeaseRow.item.not_like(f"{COMMAND}%"))
+    def at_work(self, *, commands: bool = False) -> list[Held]:
+        """Every item that a process holds which may still be there, in the order in which they were taken.
+
+        Args:
+            commands: also the items of commands as such, each of which has runs queued, or had.
+        """
+        live = select(LeaseRow).where(LeaseRow.expires > database_seconds())
+        live = live if commands else live.where(LeaseRow.item.not_like(f"{COMMAND}%"))
         with self._reading() as session:
             found = [_held(row) for row in session.scalars(live.order_by(LeaseRow.id))]
         return [one for one in found if not is_dead(one.worker)]

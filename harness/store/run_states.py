@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import cast
+from datetime import datetime
+from typing import Protocol, cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from harness.runtime.worker import Worker, is_dead
 from harness.store.database_time import database_seconds
-from harness.store.listing import ListedRun
 from harness.store.models import ModelWriter, now
-from harness.store.records import RunRecord
+from harness.store.recorded import IDS_A_QUERY
 from harness.store.run_state import OLDER, RunState, State
 from harness.store.schema import RunRow
 from harness.store.schema_work import LeaseRow, RunStateRow
+
+
+class RunWithStatus(Protocol):
+    """A run, as far as its state goes; see ``RunRecord``."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def failure(self) -> str | None: ...
+
+    @property
+    def finished_utc(self) -> datetime | None: ...
 
 
 class RunStates(ModelWriter):
@@ -35,11 +51,13 @@ class RunStates(ModelWriter):
             rows = session.scalars(select(RunStateRow).where(RunStateRow.run_id == run_id).order_by(RunStateRow.id))
             return [_state(row) for row in rows]
 
-    def states(self, runs: Iterable[RunRecord | ListedRun]) -> dict[int, RunState]:
+    def states(self, runs: Iterable[RunWithStatus]) -> dict[int, RunState]:
         """The state of each run now, by its number."""
         runs = list(runs)
         open_runs = {run.id for run in runs if run.status == "running"}
         newest = select(func.max(RunStateRow.id)).group_by(RunStateRow.run_id)
+        if len(runs) <= IDS_A_QUERY:  # a few of ten thousand runs are soon looked up
+            newest = newest.where(RunStateRow.run_id.in_([run.id for run in runs]))
         with self._reading() as session:
             rows = session.scalars(select(RunStateRow).where(RunStateRow.id.in_(newest)))
             told = {row.run_id: _state(row) for row in rows}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,30 @@ def test_none_acts_where_a_command_tells_of_all(command: str, foreign: Path, end
         out = out.replace('""', '"') if command == "export verdicts" else out  # CSV doubles quotation marks
         lines = "".join(out.split())
         assert [label for label in LABELS if len(label) < 99 and "".join(legible(label).split()) not in lines] == []
+
+
+@pytest.mark.parametrize("command", ["runs --watch", "runs --watch --json"])
+def test_none_acts_where_a_command_follows_the_work(
+    command: str, foreign: Path, ends: Ends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    file, insert = (
+        Path(shutil.copy(foreign, tmp_path / "copy.db")),
+        "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        for number, label in enumerate(LABELS, 1):
+            run = APART * number + 1
+            for at, item in enumerate((label, f"checks of {run} in {label}", f"evaluation {run}, image 0")):
+                row = (3 * number + at, item, None, label, label, label, "2026-01-02 03:04:05")
+                connection.execute(insert, (*row, 1e12))
+    monkeypatch.setattr("harness.cli.watch.time.sleep", stop)
+    code, out, err = ends(f"{command} --db {file}")
+    assert code == 130, err
+    refuse_what_acts(out, err)
+    assert (f"at work: {3 * len(LABELS)} items" in out) != ("--json" in command)
 
 
 def run_on(command: str, label: str, file: Path, ends: Ends) -> None:

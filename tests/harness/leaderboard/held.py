@@ -13,7 +13,6 @@ from harness.leaderboard.board import Board, Row, Selection
 from harness.leaderboard.contestants import newest
 from harness.leaderboard.ranking import boards
 from harness.reference import ReportedFigure
-from harness.store.listing import ListedRun
 from harness.store.records import (
     CheckpointRecord,
     Curve,
@@ -24,6 +23,7 @@ from harness.store.records import (
     RunRecord,
 )
 from harness.store.run_state import RunState
+from harness.store.run_states import RunWithStatus
 from harness.store.store import Store
 from tests.tiny import PROTOCOL_DOCUMENT
 
@@ -79,7 +79,7 @@ class Held(Store):
     def runs(self) -> list[RunRecord]:
         return self._held[0]
 
-    def states(self, runs: Iterable[RunRecord | ListedRun]) -> dict[int, RunState]:
+    def states(self, runs: Iterable[RunWithStatus]) -> dict[int, RunState]:
         return {run.id: RunState("done", None, run.finished_utc) for run in runs}
 
     def protocols(self) -> list[ProtocolRecord]:
