@@ -134,6 +134,7 @@ class Ended(Event):
     key: str
     seconds: float | None = None
     failed: bool = False
+    reason: str | None = None  # of a failure
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
@@ -17,15 +18,16 @@ from rich.text import Text
 
 from harness.api.progress_text import clock, labelled, status_lines
 from harness.api.terminal import Terminal
-from harness.errors import visible, visible_lines
-from harness.events import EpochDone, Event, Examined, Logged, Noted
+from harness.errors import brief, visible, visible_lines
+from harness.events import Ended, EpochDone, Event, Examined, Logged, Noted
 
 if TYPE_CHECKING:
     from harness.execution.outlook import Outlook
 
 TICK_S = 1.0
 SOONEST_S, LATEST_S = 5.0, 30.0  # between two plain reports; they become rarer in the course of the work
-PLAIN_WIDTH = 80
+PLAIN_WIDTH, PLAIN_HEIGHT = 80, 9  # of a plain report
+MOST_SAID = 20  # lines about single items that are done, and as many about those that failed
 
 
 class Watch:
@@ -57,6 +59,7 @@ class Watch:
         self._lock, self._stop, self._gone = threading.RLock(), threading.Event(), False
         self._thread = threading.Thread(target=self._tick_on, daemon=True)
         self._started_s = self._reported_s = time_s()
+        self._said = Counter[bool]()  # lines about items, by whether they failed
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -79,6 +82,9 @@ class Watch:
             elif isinstance(event, Examined):
                 flagged = sum(finding.status == "flagged" for finding in event.findings)
                 self._say(event.label, f"{len(event.findings)} checks of rigour, {flagged} flagged")
+            elif isinstance(event, Ended) and event.failed and (item := self._outlook.item(event.key)) is not None:
+                reason = brief(visible(event.reason or "no reason is known"))
+                self._say(item.label, f"{visible(item.what)} failed: {reason}", failed=True)
 
     def note(self, text: str) -> None:
         """Show a remark, unless it is quiet."""
@@ -95,7 +101,7 @@ class Watch:
             now, outlook = self._time_s(), self._outlook
             if self._gone or outlook is None or not outlook.total:
                 return
-            lines = status_lines(outlook, now, self._started_s, self._width)
+            lines = status_lines(outlook, now, self._started_s, self._width, self._height)
             if self._live is not None:
                 with self._if_there():
                     self._live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
@@ -107,10 +113,21 @@ class Watch:
     def _width(self) -> int:
         return self._console.width if self._live is not None else PLAIN_WIDTH
 
-    def _say(self, label: str, text: str) -> None:
-        """A line about what is done."""
+    @property
+    def _height(self) -> int:
+        """Lines of the state: on a terminal, all but the one that the cursor takes."""
+        return self._console.height - 1 if self._live is not None else PLAIN_HEIGHT
+
+    def _say(self, label: str, text: str, *, failed: bool = False) -> None:
+        """A line about an item that is done, or failed. Of hundreds, most are only counted."""
+        self._said[failed] += 1
         so_far = clock(self._time_s() - self._started_s)
-        self._print(f"{so_far} {labelled(label, text, self._width - len(so_far) - 1)}")
+        if self._said[failed] <= MOST_SAID:
+            width = self._width - len(so_far) - 1 if not failed else len(label) + len(text) + 2  # a reason may be long
+            self._print(f"{so_far} {labelled(label, text, width)}")
+        elif self._said[failed] == MOST_SAID + 1:
+            more = "more failures are counted, and told at the end" if failed else "what else is done is only counted"
+            self._print(f"{so_far} {more}")
 
     def _print(self, line: str) -> None:
         """Print a line above those that move, without markup."""

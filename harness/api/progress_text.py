@@ -60,17 +60,24 @@ def left_text(left: Left | None) -> str:
     return f"{'at most' if left.at_most else 'about'} {duration(left.seconds)} left"
 
 
-def status_lines(outlook: Outlook, now_s: float, started_s: float, width: int) -> Iterator[str]:
-    """The state of all work in one line, then one line for each item that is at work."""
-    so_far = clock(now_s - started_s)
-    yield f"{so_far} so far, {outlook.done} of {outlook.total} parts done, {left_text(outlook.left(now_s))}"
-    for running in outlook.running():
-        yield "  " + labelled(running.item.label, f"{_now(running)}, for {clock(now_s - running.since_s)}", width - 2)
+def status_lines(outlook: Outlook, now_s: float, started_s: float, width: int, height: int) -> Iterator[str]:
+    """The state of all work in one line, then one line for each item that is at work, as far as there is room.
+
+    Args:
+        height: the most lines; those at work for the longest are shown.
+    """
+    so_far, failed = clock(now_s - started_s), f", {outlook.failed} failed" if outlook.failed else ""
+    yield f"{so_far} so far, {outlook.done} of {outlook.total} parts done{failed}, {left_text(outlook.left(now_s))}"
+    running, room = outlook.running(), max(0, height - 1)
+    lines = [
+        labelled(one.item.label, f"{_now(one)}, for {clock(now_s - one.since_s)}", width - 2) for one in running[:room]
+    ]
+    yield from (f"  {line}" for line in first_lines(lines, len(running), room))
 
 
 def _now(running: Running) -> str:
     """What a worker is doing."""
     told = running.told
     if told is None:
-        return running.item.what
+        return visible(running.item.what)
     return f"epoch {told.epoch}/{told.epochs}, batch {told.batch}/{told.batches}, loss {told.loss:.4g}"

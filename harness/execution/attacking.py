@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, ModelFault, WorkerLost
+from harness.errors import HarnessError, ModelFault, WorkerLost, one_line
 from harness.events import (
     BlockDone,
     Ended,
@@ -148,7 +148,7 @@ class Attacking:
             if not self._claims.ended(outcome.work, outcome.error):
                 continue
             if isinstance(outcome.error, WorkerLost):
-                self._tell(Ended(outcome.work.key, failed=True))
+                self._tell(Ended(outcome.work.key, failed=True, reason=one_line(outcome.error)))
                 self._summary.undone[outcome.work.key] = f"{outcome.error}; the same command tries it again"
                 continue
             if isinstance(outcome.error, ModelFault):

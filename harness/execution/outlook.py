@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.events import Began, Ended, Event, Phase, Planned, PlannedItem, TrainingProgress, training_key
@@ -44,6 +44,7 @@ class Outlook:
         self._took: dict[str, tuple[float, int]] = {}  # by ``PlannedItem.alike``: seconds, images
         self._passed = (0.0, 0.0)  # seconds, passes
         self.done = 0
+        self.failed = 0
 
     def hear(self, event: Event, now_s: float) -> None:
         """Take in one event; others than those about the work's course say nothing."""
@@ -68,7 +69,8 @@ class Outlook:
         if item is None or event.key in self._ended:
             return
         self._ended.add(event.key)
-        self.done += 1
+        self.done += not event.failed
+        self.failed += event.failed
         took_s = event.seconds if event.seconds is not None else now_s - running.since_s if running else None
         if took_s is not None and not event.failed:
             seconds, images = self._took.get(item.alike, (0.0, 0))
@@ -82,21 +84,26 @@ class Outlook:
     @property
     def total(self) -> int:
         """How many items there were and are."""
-        return self.done + len(self._items) - len(self._ended)
+        return self.done + self.failed + len(self._items) - len(self._ended)
+
+    def item(self, key: str) -> PlannedItem | None:
+        """The item of that key in the newest plan."""
+        return self._items.get(key)
 
     def left(self, now_s: float) -> Left | None:
         """The time until all is done, never negative; None while nothing tells it.
 
         Each phase ends when its last worker does: a worker that is free takes the next item.
         """
-        total, at_most, late, a_pass = 0.0, False, False, self._seconds_a_pass()
+        total, at_most, late = 0.0, False, False
+        a_pass, rates = self._seconds_a_pass(), self._rates()
         for phase in self._phases:
             of_running: list[float] = []
             waiting: list[float] = []
             for item in phase.items:
                 if item.key in self._ended:
                     continue
-                price = self._price(item, a_pass)
+                price = self._price(item, a_pass, rates)
                 running = self._running.get(item.key)
                 if running is not None and running.told is not None:
                     of_running.append(max(0.0, running.told.left_s - (now_s - running.told_s)))
@@ -113,15 +120,21 @@ class Outlook:
             total += _span(of_running, waiting, phase.workers)
         return Left(total, at_most, late)
 
-    def _price(self, item: PlannedItem, a_pass: float | None) -> Left | None:
+    def _price(self, item: PlannedItem, a_pass: float | None, rates: Mapping[str, float]) -> Left | None:
         """What an item takes: as its like takes in this command, else took before, else by its passes."""
-        seconds, images = self._took.get(item.alike, (0.0, 0))
-        rates = [seconds / images] if images else [_of_an_image(r) for r in self._trainings(item.alike)]
-        if rates:
-            return Left(sum(rates) / len(rates) * item.images, at_most=False)
+        if (an_image := rates.get(item.alike)) is not None:
+            return Left(an_image * item.images, at_most=False)
         if item.seconds is not None:
             return Left(item.seconds, at_most=False)
         return None if a_pass is None else Left(a_pass * item.passes, at_most=True)
+
+    def _rates(self) -> dict[str, float]:
+        """Seconds for an image in this command, by ``PlannedItem.alike``: of what has ended, else of trainings."""
+        told: dict[str, list[float]] = {}
+        for running in self._trainings():
+            told.setdefault(running.item.alike, []).append(_of_an_image(running))
+        ended = {alike: seconds / images for alike, (seconds, images) in self._took.items() if images}
+        return {alike: sum(rates) / len(rates) for alike, rates in told.items()} | ended
 
     def _seconds_a_pass(self) -> float | None:
         """Seconds of a pass in this command so far; None before anything was timed."""
@@ -131,9 +144,9 @@ class Outlook:
             passes += running.item.passes / running.item.images
         return seconds / passes if passes else None
 
-    def _trainings(self, alike: str | None = None) -> list[Running]:
+    def _trainings(self) -> list[Running]:
         """The trainings at work that have said how fast they are."""
-        return [r for r in self._running.values() if r.told is not None and alike in (None, r.item.alike)]
+        return [running for running in self._running.values() if running.told is not None]
 
 
 def _of_an_image(running: Running) -> float:

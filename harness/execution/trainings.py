@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from harness.errors import PluginFault, TrainingFailed, WorkerLost
+from harness.errors import PluginFault, TrainingFailed, WorkerLost, one_line
 from harness.events import (
     CheckpointDone,
     Ended,
@@ -116,7 +116,7 @@ class Trainings:
             kept = self._claims.keep(work.key, lambda lease: self._store.end_run(work.run_id, lease=lease))
             self._summary.trained += kept
         if self._claims.ended(work, error):
-            self._tell(Ended(work.key, failed=error is not None))
+            self._tell(Ended(work.key, failed=error is not None, reason=one_line(error) if error else None))
             if isinstance(error, WorkerLost):
                 self._summary.undone[work.key] = f"{error}; the same command goes on from the training's last state"
                 self._tell(OwnerClosed(run_owner(work.run_id), str(error)))

@@ -11,6 +11,7 @@ from harness.api.progress import Watch
 from harness.api.terminal import Terminal
 from harness.events import (
     Began,
+    Ended,
     EpochDone,
     EpochRecord,
     Examined,
@@ -42,6 +43,7 @@ def test_none_acts_in_any_line(label: str, terminal: bool) -> None:
         watch(Noted(f"the method {label} prints"))
         watch(EpochDone(1, label, 2, EpochRecord(2, 1.5, 0.1, 100, 0.5, {})))
         watch(Examined(1, label, {}, (Finding(label, "flagged", "A", 1.0, 0.5, label, {}),), 1.0, {}))
+        watch(Ended(training_key(1), failed=True, reason=label))
         watch.alert(f"tracker {label} is off")
         watch(Logged("a record is one line"))
     lines = MOVES.sub("\n", file.getvalue()).split("\n")

@@ -5,37 +5,16 @@ from __future__ import annotations
 import errno
 import io
 import itertools
-import re
 
 import pytest
 from rich.console import Console
 
 from harness.api.progress import Watch
 from harness.api.progress_text import clock, cut_label, duration, labelled
-from harness.events import Began, Ended, Event, Noted, Phase, Planned, PlannedItem, TrainingProgress, training_key
+from harness.events import Began, Ended, Noted, Phase, Planned, PlannedItem, TrainingProgress, training_key
+from tests.harness.api.display import Display
 
 LONG = "lrat-smallcnn-folder-cifar10-jpeg-10k-s"
-
-
-class Display:
-    """A watch, its clock, and what it wrote."""
-
-    def __init__(self, *, terminal: bool, width: int = 80) -> None:
-        self.now, self.file = 100.0, io.StringIO()
-        console = Console(file=self.file, force_terminal=terminal, width=width, legacy_windows=False)
-        self.watch = Watch(console=console, time_s=lambda: self.now, ticking=False)
-
-    def hear(self, *events: Event) -> None:
-        for event in events:
-            self.watch(event)
-
-    def wait(self, seconds: int) -> list[str]:
-        """Let the seconds pass; give the lines that were written, without colours and moves of the cursor."""
-        before = len(self.file.getvalue())
-        for _ in range(seconds):
-            self.now += 1
-            self.watch.tick()
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "\n", self.file.getvalue()[before:]).splitlines()
 
 
 class Closed(io.StringIO):

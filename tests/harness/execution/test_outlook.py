@@ -111,7 +111,7 @@ def test_a_training_that_failed_tells_no_time() -> None:
     outlook.hear(Began("a"), 0.0)
     outlook.hear(Ended("a", failed=True), 0.1)
     assert outlook.left(0.1) is None
-    assert (outlook.done, outlook.total) == (1, 2)
+    assert (outlook.done, outlook.failed, outlook.total) == (0, 1, 2)
 
 
 def test_a_new_plan_replaces_what_is_left_and_keeps_what_was_learnt() -> None:
