@@ -24,7 +24,11 @@ def items_seen(session: Session, held: Sequence[Held], runs: Mapping[int, RunSee
     Args:
         runs: those that are not done, by their numbers.
     """
-    held = held[:IDS_A_QUERY]  # nobody looks at more
+    for first in range(0, len(held), IDS_A_QUERY):
+        yield from _some_seen(session, held[first : first + IDS_A_QUERY], runs)
+
+
+def _some_seen(session: Session, held: Sequence[Held], runs: Mapping[int, RunSeen]) -> Iterator[ItemSeen]:
     evaluations = _evaluations_of(session, {n for one in held if (n := evaluation_in(one.item)) is not None})
     wanted = {n for one in held if (n := checkpoint_in(one.item)) is not None}
     places = _places(session, wanted | {checkpoint for _, checkpoint in evaluations.values()})
