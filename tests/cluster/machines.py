@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +49,12 @@ class Machines:
 def machines(notes: Path, *, dashboard: bool = False) -> Iterator[Machines]:
     """A cluster without any machine but the head."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HARNESS_", "RAY_", "PYTHON"))}
-    environment = kept | {"OMP_NUM_THREADS": "1", "TESTED": str(notes), "RAY_TMPDIR": str(notes)}
     command = [sys.executable, __file__, *(["dashboard"] if dashboard else [])]
-    with (notes / "cluster.txt").open("w") as log:
+    with (
+        (notes / "cluster.txt").open("w") as log,
+        tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as folder,  # a short path
+    ):
+        environment = kept | {"OMP_NUM_THREADS": "1", "TESTED": str(notes), "RAY_TMPDIR": folder}
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
         process = subprocess.Popen(command, env=environment, cwd=notes, text=True, **pipes)
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from harness.store.store import Store
 from tests.cluster.machines import Machines
@@ -130,7 +131,7 @@ def test_the_work_of_a_machine_that_dies_goes_on_elsewhere_from_its_last_state(
 ) -> None:
     there = {cluster.add(num_cpus=1) for _ in range(2)}
     note("wait").touch()
-    command = on_cluster(TOLD)
+    command = on_cluster(f"{TOLD} --json")
     _until_two_epochs_are_home(command, folder)
     first = note("node").read_text()
     cluster.remove(first)
@@ -138,6 +139,8 @@ def test_the_work_of_a_machine_that_dies_goes_on_elsewhere_from_its_last_state(
     note("wait").unlink()
     err = ended(command)
     assert "the machine of its worker left the cluster: training of run 1 is done again" in err
+    assert "raylet" not in err
+    assert json.loads(command.out)["method"] == "told"  # nothing but results stands there
     assert {note("node").read_text()} == there
     (log,) = folder.glob("runs/*/log.txt")
     assert "resume after epoch 2" in log.read_text()
@@ -221,7 +224,7 @@ def test_runs_and_weights_files_are_attacked_there(
 ) -> None:
     ended(commands.start(folder, *f"run standard --epochs 1 --attacks natural --no-checks {RUN}".split()))
     (file,) = folder.glob("runs/*/last.safetensors")
-    (folder / "own.safetensors").write_bytes(file.read_bytes())
+    save_file(load_file(file), folder / "own.safetensors")  # without the settings of the run
     (folder / "local.db").write_bytes((folder / "board.db").read_bytes())
     options = "--attacks pgd --no-checks --seeds 2 --limit 40"
     own = f"evaluate own.safetensors --arch smallcnn --dataset digits --name own {options}"
@@ -229,7 +232,7 @@ def test_runs_and_weights_files_are_attacked_there(
         ended(on_cluster(f"{command} --db board.db"))
         ended(commands.start(folder, *f"{command} --db local.db".split()))
     found = _verdicts(folder / "board.db")
-    assert len(found) == 5  # one of the run without an attack, and two seeds of each
+    assert len(found) == 6  # of the run and of the file: without an attack, and two seeds
     assert found == _verdicts(folder / "local.db")
 
 

@@ -66,8 +66,8 @@ def test_the_command_works_on_the_cluster_and_is_followed_in_the_store(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ("--arch nosuch", "there is no network 'nosuch'"),
-        ("--set train.lr=fast", "train.lr"),
+        ("--arch nosuch", "unknown network 'nosuch'"),
+        ("--set train.lr=fast", "lr=fast is refused"),
         ("--data-dir postgresql://me:correct-horse@host/db", "may have a secret"),
     ],
 )
@@ -80,12 +80,3 @@ def test_a_mistake_is_told_here_and_nothing_is_handed_over(
     assert reason in line
     assert "correct-horse" not in command.err + command.out
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_job_that_cannot_begin_is_told(
-    detached: Callable[[str], Started], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HARNESS_LEASE_S", "no number")
-    command = detached(RUN)
-    assert command.wait() == 2
-    assert "HARNESS_LEASE_S='no number' is refused" in command.err

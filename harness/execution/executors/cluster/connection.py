@@ -68,6 +68,8 @@ def connect(address: str | None) -> None:
         if ray.is_initialized():
             return
         found = answering(address)
+        # Ray would print what befalls a machine of the cluster on standard output, which is for results
+        vars(importlib.import_module("ray._private.worker"))["print_to_stdstream"] = _say_nothing
         try:
             ray.init(
                 address=found or "local",
@@ -83,6 +85,10 @@ def connect(address: str | None) -> None:
             )
         except (ConnectionError, RuntimeError, ValueError) as error:  # such as another version of Ray or Python
             raise HarnessError(f"the Ray cluster {found or ''} cannot be joined: {one_line(error)}") from None
+
+
+def _say_nothing(*_: object, **__: object) -> None:
+    """In place of Ray's printing: the executor tells of what matters."""
 
 
 def resources() -> Resources:

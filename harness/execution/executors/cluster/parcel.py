@@ -27,7 +27,7 @@ from harness.targets.model import ElsewhereWeights, RunWeights
 from harness.targets.weights import FileTarget
 from harness.training.state_file import STATE_BEFORE, STATE_FILE, DamagedState, read_state
 
-_KEPT = 16  # files that stay in the cluster's memory after their last item, since the next may need them, too
+_KEPT = 4  # files of weights that stay in the cluster's memory after an item, since the next may attack them, too
 
 Put = Callable[[Any], Any]
 """Puts a value into the cluster's memory, and gives the reference to it."""
@@ -110,7 +110,7 @@ class Packer:
             software=software(),
             mixed=self._mixed,
             dataset=self._dataset(work),
-            files=tuple(self._file(path) for path in _read_by(work)),
+            files=tuple(self._file(path, shared=not isinstance(work, TrainWork)) for path in _read_by(work)),
             code=self._plugin_files(plugins),
             plugins=plugins,
             directory=Path.cwd(),
@@ -124,9 +124,11 @@ class Packer:
             forget_dataset()  # the cluster has it
         return key, self._datasets[key]
 
-    def _file(self, path: Path) -> SentFile:
+    def _file(self, path: Path, *, shared: bool) -> SentFile:
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
+        if not shared:
+            return SentFile(path.absolute(), sha256, self._put(content))
         if sha256 not in self._files:
             self._files[sha256] = self._put(content)
             if len(self._files) > _KEPT:
