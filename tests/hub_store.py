@@ -96,5 +96,5 @@ def passed(check: str = "zero-gradient", reason: str = "no gradient vanishes") -
     return Finding(check, "passed", "", 0.0, 0.01, reason, {})
 
 
-def flagged(check: str = "autoattack-gap", mark: str = "A", reason: str = "AutoAttack breaks more") -> Finding:
+def flagged(check: str = "square-stronger", mark: str = "S", reason: str = "Square breaks more") -> Finding:
     return Finding(check, "flagged", mark, 0.4, 0.15, reason, {})

@@ -110,6 +110,7 @@ _ALL = {
         TableColumn("ranked_network", "category", "", "the rank is among rows of this network; none: of any"),
         TableColumn("ranked_checkpoint", "category", "", "the rank is among rows of this checkpoint; none: of any"),
         TableColumn("flags", "text", "", "the marks of its flags; empty if none was raised, none if not examined"),
+        TableColumn("not_judged", "text", "", "the checks that had no baseline to judge by; empty for none"),
         TableColumn("reported_percent", "float", "%", "the figure: a median or a mean, as `statistic` says"),
         TableColumn("statistic", "category", "", "`median` over attack seeds, or `mean` over training seeds"),
         TableColumn("seeds", "int", "", "how many seeds the statistic is taken over"),

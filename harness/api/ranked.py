@@ -20,7 +20,7 @@ TITLE = "leaderboard"
 LEADERBOARD = columns.columns(*COLUMNS)
 OF_ROW = columns.columns(
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
-    *("networks", "tied", "flags", "dataset_fingerprint", "sample"),
+    *("networks", "tied", "flags", "not_judged", "dataset_fingerprint", "sample"),
 )
 """The columns of the wide form before those of the attacks."""
 
@@ -88,6 +88,7 @@ def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]
             "networks": row.train_seeds,
             "tied": board.tied(row),
             "flags": None if row.flags is None else "".join(flag.mark for flag in row.flags),
+            "not_judged": " ".join(flag.check for flag in row.not_judged),
             "dataset_fingerprint": board.dataset_fingerprint,
             "sample": None if board.images is None else board.images.sample,
             NAMES: {"method": (row.short_label, row.method), "network": (row.network,)},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from harness.events import Finding
 from harness.identity import canonical_json
 from harness.leaderboard.board import Board
 from harness.leaderboard.columns import WORST_CASE
-from harness.leaderboard.contestants import contestants
+from harness.leaderboard.contestants import Contestant, contestants
+from harness.leaderboard.gap_judge import GapJudge
 from harness.leaderboard.ranking import measured_boards
 from harness.leaderboard.render_bibtex import bibtex_text, publications_by_name
 from harness.plugin.ball import LINF
 from harness.plugin.images import Images
 from harness.robustbench.export import checkpoint_of
+from harness.statistics import attack_gaps
 from harness.statistics.figures import Figure, Interval, summarise, wilson
 from harness.store.records import CheckpointRecord, EvaluationRecord, ExaminationRecord, RunRecord
 from harness.store.store import Store
@@ -57,7 +59,8 @@ class CardFacts:
         figures: of every complete evaluation; those of one protocol together, in its order.
         evaluations: those behind the figures, of every attack seed.
         unfinished: evaluations that are not complete, and so have no figure.
-        examinations: of the checks of rigour; of several with the same settings, the newest.
+        examinations: of the checks of rigour; of several with the same settings, the newest. ``autoattack-gap`` is
+            judged beside the networks of the store, as on a leaderboard.
         bibtex: of the method and its wrappers.
         licence: its identifier on the Hub; None where the user chose none.
         note: the user's remark on the run; None unless the user publishes it.
@@ -119,7 +122,7 @@ def card_facts(
         figures=tuple(figures),
         evaluations=tuple(e for group in groups for e in group),
         unfinished=tuple(e for e in found.evaluations if not e.complete),
-        examinations=_newest(found.examinations),
+        examinations=tuple(_beside(_newest(found.examinations), contestant, boards, store)),
         bibtex=_bibtex(run, plugins),
         licence=licence,
         note=run.note if with_note else None,
@@ -165,6 +168,27 @@ def _newest(examinations: Sequence[ExaminationRecord]) -> tuple[ExaminationRecor
         settings: dict[str, Any] = {key: v for key, v in examination.settings.items() if key != "edition"}
         found[canonical_json(settings)] = examination
     return tuple(found.values())
+
+
+def _beside(
+    examinations: Sequence[ExaminationRecord], contestant: Contestant, boards: Sequence[Board], store: Store
+) -> Iterator[ExaminationRecord]:
+    """The examinations, with the verdict of ``autoattack-gap`` on the board that each belongs to."""
+    if not any(found.check == attack_gaps.CHECK for e in examinations for found in e.findings):
+        yield from examinations
+        return
+    alike = (contestant.dataset.fingerprint, contestant.training_sha256)
+    others = [n for n in contestants(*store.standings()) if (n.dataset.fingerprint, n.training_sha256) == alike]
+    for examination in examinations:
+        scopes = [b.scope for b in boards if b.scope is not None and b.scope.covers("verdicts", examination.settings)]
+        verdict = GapJudge(others, scopes[0]).verdict(contestant) if scopes else None
+        findings = (
+            replace(found, status=verdict.status, mark=verdict.mark, reason=verdict.reason)
+            if verdict is not None and found.check == attack_gaps.CHECK
+            else found
+            for found in examination.findings
+        )
+        yield replace(examination, findings=tuple(findings))
 
 
 def _bibtex(run: RunRecord, plugins: Sequence[Path]) -> str:

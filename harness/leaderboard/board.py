@@ -29,6 +29,7 @@ class Row(Trained):
         unseeded: attacks that draw no random numbers, so that one seed is enough.
         trained_here: False for a model from elsewhere, which was not trained under the protocol.
         flags: flags that the checks of rigour raised; None where no checks were made.
+        not_judged: where the check ``autoattack-gap`` had no baseline on the board to judge by; at most one.
         worst_case_seeds: attack -> its seeds in the worst case, of the network that has the fewest.
         versus_best: the comparison with the board's best row; None for the best row itself, and where none is possible.
         means: attack -> mean over training seeds, where a publication gives a mean and no median; ``metrics`` is None
@@ -48,6 +49,7 @@ class Row(Trained):
     networks: tuple[Contestant, ...] = ()
     trained_here: bool = True
     flags: tuple[Flag, ...] | None = None
+    not_judged: tuple[Flag, ...] = ()
     worst_case_seeds: dict[str, int] = field(default_factory=dict)
     versus_best: Decision | None = None
     means: dict[str, Spread] = field(default_factory=dict)
@@ -58,6 +60,16 @@ class Row(Trained):
         """The figure by which the row is ranked: its median, or a publication's mean."""
         figure, mean = self.metrics.get(column), self.means.get(column)
         return figure.median if figure else mean.mean if mean else None
+
+    @property
+    def warnings(self) -> tuple[Flag, ...]:
+        """The flags that were raised, then what was not judged."""
+        return (*(self.flags or ()), *self.not_judged)
+
+    @property
+    def marks(self) -> str | None:
+        """The marks of the flags, and of what was not judged; empty for none, None where no checks were made."""
+        return None if self.flags is None and not self.not_judged else "".join(flag.mark for flag in self.warnings)
 
     @property
     def tied(self) -> bool:
@@ -121,7 +133,7 @@ class Board:
     @cached_property
     def examined(self) -> bool:
         """Whether checks of rigour were made on any row that is shown."""
-        return any(row.flags is not None for row in self.rows)
+        return any(row.marks is not None for row in self.rows)
 
     @cached_property
     def differs(self) -> tuple[bool, bool]:

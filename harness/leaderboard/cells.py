@@ -141,18 +141,18 @@ def full_name(board: Board, row: Row) -> str:
 
 
 def flags_text(row: Row) -> str:
-    """One character for each flag; ``none`` where the checks raised no flag, ``-`` where no checks were made."""
-    return "-" if row.flags is None else "".join(flag.mark for flag in row.flags) or "none"
+    """A mark for each flag, ``A?`` for what was not judged; ``none`` without any, ``-`` where no checks were made."""
+    return "-" if row.marks is None else row.marks or "none"
 
 
 def flag_lines(board: Board) -> list[str]:
-    """Each flag with its reason."""
+    """Each flag with its reason, and what was not judged."""
     return [
         f"{flag.mark} {full_name(board, row)}: {flag.check}"
         + (f" on {flag.networks} of {flag.of} networks, such as" if flag.of > 1 else "")
         + f": {flag.reason}"
         for row in board.rows
-        for flag in row.flags or ()
+        for flag in row.warnings
     ]
 
 

@@ -1,44 +1,76 @@
-"""The flags of a row: what the checks of rigour found on its networks."""
+"""The flags of a row: what the checks of rigour found on its networks, and what could not be judged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.gap_judge import GapJudge
+from harness.statistics.attack_gaps import CHECK, MARK
 from harness.store.scope import Scope
-from harness.store.standing import checks_under
+from harness.store.standing import RaisedFlag, checks_under
+
+NOT_JUDGED = f"{MARK}?"
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag that one check raised on ``networks`` of the ``of`` examined networks of a row."""
+    """A flag that one check raised on ``networks`` of the ``of`` examined networks of a row.
 
-    mark: str  # one character
+    The mark is one character; ``A?`` stands where the check ``autoattack-gap`` had no baseline to judge by.
+    """
+
+    mark: str
     check: str
     networks: int
     of: int
     reason: str  # for the first flagged network
 
 
-def flags(alike: Sequence[Sequence[Contestant]], scope: Scope) -> Iterator[tuple[Flag, ...] | None]:
-    """The flags of each row, in the order of the checks.
+class RowFlags(NamedTuple):
+    """The flags of one row.
+
+    Attributes:
+        raised: in the order of the checks. None where no network was examined in this scope, or where no flag was
+            raised but a network is still to be examined.
+        not_judged: where ``autoattack-gap`` had no baseline; at most one.
+    """
+
+    raised: tuple[Flag, ...] | None
+    not_judged: tuple[Flag, ...]
+
+
+def flags(
+    alike: Sequence[Sequence[Contestant]], scope: Scope, board: Iterable[Contestant] | None = None
+) -> Iterator[RowFlags]:
+    """The flags of each row.
 
     Args:
         alike: the networks of each row; all are of one store.
-    Returns:
-        For each row its flags. None where no network was examined in this scope, or where no flag was raised but a
-        network is still to be examined.
+        board: all networks of the board, with which ``autoattack-gap`` compares; None: those of these rows.
     """
+    judge = GapJudge((n for row in alike for n in row) if board is None else board, scope)
     examined = [[(n, found) for n in row if (found := n.checkpoint.raised(scope)) is not None] for row in alike]
+    verdicts = [[judge.verdict(n) for n, _ in row] for row in examined]
+    examined = [
+        [
+            (n, (*found, RaisedFlag(CHECK, v.mark, v.reason)) if v is not None and v.status == "flagged" else found)
+            for (n, found), v in zip(row, judged, strict=True)
+        ]
+        for row, judged in zip(examined, verdicts, strict=True)
+    ]
     names = [dict.fromkeys(finding.check for _, findings in row for finding in findings) for row in examined]
     several = [n for row, raised in zip(examined, names, strict=True) if len(raised) > 1 for n, _ in row]
     made = iter(checks_under([n.checkpoint for n in several], scope))  # one check alone has no order
-    for networks, row, raised in zip(alike, examined, names, strict=True):
+    for networks, row, raised, judged in zip(alike, examined, names, verdicts, strict=True):
         order = dict.fromkeys(check for _ in row for check in next(made)) if len(raised) > 1 else raised
         shown = []
         for check in order:
             hits = [finding for _, findings in row for finding in findings if finding.check == check]
             if hits:
                 shown.append(Flag(hits[0].mark, check, len(hits), len(row), hits[0].reason))
-        yield tuple(shown) if shown or (row and len(row) == len(networks)) else None
+        open_ones = [v.reason for v in judged if v is not None and v.status == "not-applicable"]
+        not_judged = (Flag(NOT_JUDGED, CHECK, len(open_ones), len(row), open_ones[0]),) if open_ones else ()
+        yield RowFlags(tuple(shown) if shown or (row and len(row) == len(networks)) else None, not_judged)

@@ -17,6 +17,7 @@ from harness.leaderboard.cells import (
     wilson_text,
 )
 from harness.leaderboard.columns import WORST_CASE, title_of
+from harness.leaderboard.flags import NOT_JUDGED
 from harness.leaderboard.pairs import RULE
 from harness.reference import ABOUT
 
@@ -46,12 +47,16 @@ def answer(board: Board) -> str:
 
 
 def flag_summary(board: Board) -> list[str]:
-    """For each flag, its mark, its check, and the rows that have it, without the reasons."""
+    """For each flag, and what was not judged, its mark, its check, and the rows that have it, without the reasons."""
     held: dict[tuple[str, str], list[str]] = {}
     for row in board.rows:
-        for flag in row.flags or ():
+        for flag in row.warnings:
             held.setdefault((flag.mark, flag.check), []).append(full_name(board, row))
-    return [f"flag {mark}, {check}: {listed(names, NAMED)}" for (mark, check), names in held.items()]
+    return [f"{_flag(mark, check)}: {listed(names, NAMED)}" for (mark, check), names in held.items()]
+
+
+def _flag(mark: str, check: str) -> str:
+    return f"{mark} {check} not judged, no baseline" if mark == NOT_JUDGED else f"flag {mark}, {check}"
 
 
 def short_legend(boards: Sequence[Board]) -> str:
@@ -69,6 +74,9 @@ def marks(boards: Sequence[Board]) -> list[str]:
 
 
 ELSEWHERE = "not trained under the protocol: a model from elsewhere"
+UNCOMPARED = (
+    "autoattack-gap is not judged: the board has no sat to compare with, of that network and with those wrappers"
+)
 RIGHT = "% of test images classified rightly"
 LEGEND = f"{RIGHT}: median ± standard deviation over n attack seeds"
 
@@ -107,6 +115,8 @@ def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
         lines.append(f"{MADE_ELSEWHERE} {ELSEWHERE}")
     if any(row.flags for row in rows):
         lines.append("flags: warning signs that a figure may not be what it seems; none is a proof (docs/rigour.md)")
+    if any(row.not_judged for row in rows):
+        lines.append(f"{NOT_JUDGED} {UNCOMPARED}")
     reporting = dict.fromkeys(board.protocol for board in boards if board.source == REPORTED)
     lines.extend(f"{paper}: {ABOUT[paper]}" for paper in reporting if paper in ABOUT)
     return lines

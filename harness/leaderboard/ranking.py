@@ -13,7 +13,7 @@ from harness.identity import canonical_json, digest
 from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained, contestants
-from harness.leaderboard.flags import Flag, flags
+from harness.leaderboard.flags import RowFlags, flags
 from harness.leaderboard.pairs import compare_rows, corrected
 from harness.leaderboard.showing import narrowed, shown_of, with_columns
 from harness.plugin.images import Images
@@ -117,7 +117,8 @@ def _of_each_seed(board: Board, column: Column, verdicts: VerdictsById) -> Itera
         if not trained:
             yield row
         trained.sort(key=lambda network: network.train_seed or 0)
-        own_rows = _rows([[network] for network in trained], board, column, verdicts)
+        whole = [network for ranked in board.ranked for network in ranked.networks]
+        own_rows = _rows([[network] for network in trained], board, column, verdicts, whole)
         for network, own in zip(trained, own_rows, strict=True):
             yield replace(own, rank=row.rank, versus_best=row.versus_best, best=row.best, train_seed=network.train_seed)
 
@@ -232,18 +233,21 @@ def _beside(with_runs: set[Place], eligible: Sequence[Place]) -> Iterator[Place]
         yield from [place for place in alike if place in with_runs] or alike[-1:]
 
 
-def _rows(alike: Sequence[Kin], board: Board, column: Column, verdicts: VerdictsById) -> Iterator[Row]:
+def _rows(
+    alike: Sequence[Kin], board: Board, column: Column, verdicts: VerdictsById, whole: Kin | None = None
+) -> Iterator[Row]:
     """A row of each of these networks that share everything but the training seed.
 
     Args:
         column: the board's worst case.
+        whole: all networks of the board; None: these.
     """
-    raised = flags(alike, board.scope) if board.scope is not None else repeat(None)
+    raised = flags(alike, board.scope, whole) if board.scope is not None else repeat(RowFlags(None, ()))
     for networks, found in zip(alike, raised, strict=board.scope is not None):
         yield _row(networks, found, column, verdicts)
 
 
-def _row(networks: Kin, found: tuple[Flag, ...] | None, column: Column, verdicts: VerdictsById) -> Row:
+def _row(networks: Kin, found: RowFlags, column: Column, verdicts: VerdictsById) -> Row:
     """Make one row; the column is the board's worst case."""
     one, attacks = networks[0], column.attacks
     held = [column.evaluations(network) for network in networks]
@@ -266,7 +270,8 @@ def _row(networks: Kin, found: tuple[Flag, ...] | None, column: Column, verdicts
         unseeded=frozenset(unseeded),
         networks=tuple(networks),
         trained_here=one.training_sha256 is not None,
-        flags=found,
+        flags=found.raised,
+        not_judged=found.not_judged,
         worst_case_seeds=fewest,
     )
 

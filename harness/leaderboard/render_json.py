@@ -47,6 +47,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "versus_best": decision_document(row.versus_best),
         "metrics": metrics,
         "flags": None if row.flags is None else [asdict(flag) for flag in row.flags],
+        "not_judged": [asdict(flag) for flag in row.not_judged],
         "notes": list(row.notes),
         "runs": list(row.runs),
         "dataset_fingerprint": board.dataset_fingerprint,

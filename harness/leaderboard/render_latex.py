@@ -135,7 +135,7 @@ def _beside(board: Board, row: Row, column: str) -> str:
     text = _figure(row, column, rivals)
     if column != board.ranked_by:
         return text
-    raised = latex("".join(flag.mark for flag in row.flags or ()))
+    raised = latex(row.marks or "")
     return text + (f" {latex(TIED)}" if row.tied else "") + (f"\\textsuperscript{{{raised}}}" if raised else "")
 
 

@@ -71,7 +71,7 @@ def _board(board: Board, console: Console, detail: Detail) -> Iterator[Renderabl
     names = header(board)[:-1]  # the source is in the heading
     if detail.brief:
         headline = title_of(board.ranked_by)
-        raised = ["flags"] if any(row.flags for row in board.rows) else []
+        raised = ["flags"] if any(row.warnings for row in board.rows) else []
         names = [name for name in names if name in (*_PLACE, headline, *raised)]
     rows = [dict(zip(header(board), cells(board, row), strict=True)) for row in board.rows]
     common = shared(board, names)

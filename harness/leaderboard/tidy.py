@@ -13,7 +13,7 @@ COLUMNS = (
     *("attack", "median_percent", "std_percent", "n", "networks", "train_mean_percent", "train_std_percent"),
     *("wilson_low_percent", "wilson_high_percent", "train_t_low_percent", "train_t_high_percent", "tied"),
     *("train_seed", "ranked_by", "ranked_rows", "ranked_network", "ranked_checkpoint", "epsilon", "norm", "flags"),
-    *("dataset_fingerprint", "sample"),
+    *("dataset_fingerprint", "sample", "not_judged"),
 )
 
 
@@ -29,6 +29,7 @@ def tidy_rows(boards: Sequence[Board]) -> Iterator[dict[str, Any]]:
                 *(row.train_seed, board.ranked_by, among["rows"], among["network"], among["checkpoint"]),
                 *(document["epsilon"], document["norm"], None if flags is None else "".join(f["mark"] for f in flags)),
                 *(document["dataset_fingerprint"], document["sample"]),
+                " ".join(flag.check for flag in row.not_judged),
             )
             for attack, figure in document["metrics"].items():
                 if figure is not None:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from harness.events import Finding, Status
 
-CONFIDENCE = 0.95  # of the one-sided bound: a flag is raised in one direction
 LEVEL = 0.01  # of McNemar's test
 
 
@@ -61,23 +60,6 @@ class Check(Generic[Evidence]):
         mark = self.mark if outcome.status == "flagged" else ""
         value = outcome.value if outcome.value is not None and math.isfinite(outcome.value) else None
         return Finding(self.name, outcome.status, mark, value, self.threshold, outcome.reason, outcome.details)
-
-
-def lower_bound(count: int, of: int) -> float:
-    """The exact one-sided lower bound of a share (Clopper and Pearson 1934); 0 if there is nothing to count.
-
-    It is not Wilson's, whose bound for 1 of 1 is 0.27: a single image would raise a flag.
-    """
-    from scipy.stats import binomtest
-
-    if of == 0:
-        return 0.0
-    return float(binomtest(count, of, alternative="greater").proportion_ci(CONFIDENCE, method="exact").low)
-
-
-def upper_bound(count: int, of: int) -> float:
-    """The exact one-sided upper bound of a share; 1 if there is nothing to count."""
-    return 1.0 - lower_bound(of - count, of)
 
 
 class Excess(NamedTuple):

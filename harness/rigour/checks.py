@@ -21,6 +21,7 @@ from harness.rigour.subject import Subject
 from harness.runtime.device import arithmetic
 from harness.runtime.isolation import isolated
 from harness.runtime.seeds import derive_seed
+from harness.statistics import attack_gaps
 
 _MISSHAPEN, _NOTHING_RIGHT, _UNATTACKED = map(attrgetter, ("misshapen", "nothing_right", "unattacked"))  # obstacles
 
@@ -47,7 +48,7 @@ LOOKS = ("training-mode", "class-collapse", "classes-permuted")
 """The checks that attack no image, and so always look at all."""
 
 VERDICT_CHECKS: tuple[Check[Record], ...] = (
-    Check("autoattack-gap", "A", consistency.autoattack_gap, consistency.BROKEN),
+    Check(attack_gaps.CHECK, attack_gaps.MARK, consistency.autoattack_gap, None),
     Check("autoattack-misses", "M", consistency.autoattack_misses, consistency.MISSED),
     Check("square-stronger", "S", consistency.square_stronger, consistency.ALONE),
     Check("robust-above-clean", "X", consistency.robust_above_clean, consistency.ABOVE),

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from harness.errors import class_name
-from harness.rigour.check import Outcome, judged, lower_bound, not_applicable, points, upper_bound
+from harness.rigour.check import Outcome, judged, not_applicable, points
 from harness.rigour.record import Record
 from harness.rigour.subject import Subject
+from harness.statistics.exact_bounds import lower_bound, upper_bound
 
 CROWDED = 0.20
 NATURAL_PART, ATTACKED_PART = 0.5, 0.2

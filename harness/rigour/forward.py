@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from harness.errors import listed
-from harness.rigour.check import Outcome, judged, lower_bound, not_applicable, points
+from harness.rigour.check import Outcome, judged, not_applicable, points
 from harness.rigour.subject import Subject
+from harness.statistics.exact_bounds import lower_bound
 
 SAME = 1e-4
 ROUNDINGS, ROUNDINGS_OF_SUMS = 8, 32  # of a logit: allowed between equal passes, and between orders of sums

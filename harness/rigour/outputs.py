@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from harness.plugin.adversary import CrossEntropy, Margin, Objective
-from harness.rigour.check import Outcome, judged, lower_bound, points
+from harness.rigour.check import Outcome, judged, points
 from harness.rigour.subject import Subject
+from harness.statistics.exact_bounds import lower_bound
 
 PROBABILITIES = 1e-5
 HALF = 0.5  # a sigmoid's highest output exceeds it, if it tells classes apart

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from harness.rigour.budgets import NOISE_DRAWS, RESTARTS, at_radius, longer, one_step, radii
-from harness.rigour.check import Outcome, excess, judged, lower_bound, not_applicable, points
+from harness.rigour.check import Outcome, excess, judged, not_applicable, points
 from harness.rigour.subject import Subject
 from harness.rigour.trajectory import Trajectory
+from harness.statistics.exact_bounds import lower_bound
 
 LEFT = 0.01
 RISE = 0.005  # of an accuracy that must not rise, in three checks

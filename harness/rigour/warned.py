@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from harness.rigour.check import Check, Outcome, judged, lower_bound, not_applicable
+from harness.rigour.check import Check, Outcome, judged, not_applicable
 from harness.rigour.record import Record
+from harness.statistics.exact_bounds import lower_bound
 
 SHARE = 0.01  # of a block's images
 _COUNT, _PERCENT = r"(?P<count>\d+)", r"(?P<percent>[\d.]+)%"  # how many of a block's images a text names

@@ -14,6 +14,7 @@ from sqlalchemy.orm import defer, selectinload
 from harness.errors import StoreError, quoted, visible
 from harness.events import EpochRecord, Finding
 from harness.reference import ReportedFigure
+from harness.store.older_findings import as_said_now
 from harness.store.recorded import IDS_A_QUERY, Recorded, kept_bytes
 from harness.store.records import (
     CheckpointRecord,
@@ -243,7 +244,8 @@ def checkpoint_record(row: CheckpointRow, owner: str | None = None) -> Checkpoin
 
 
 def _examination(row: ExaminationRow) -> ExaminationRecord:
-    return record_of(row, ExaminationRecord, findings=tuple(record_of(found, Finding) for found in row.findings))
+    findings = tuple(as_said_now(record_of(found, Finding)) for found in row.findings)
+    return record_of(row, ExaminationRecord, findings=findings)
 
 
 def evaluation_record(row: EvaluationRow, owner: str | None) -> EvaluationRecord:

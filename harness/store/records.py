@@ -10,6 +10,8 @@ from harness.errors import StoreError
 from harness.events import EpochRecord, Finding, Histogram, Part
 from harness.plugin.images import Images
 from harness.protocols.run_spec import RunSpec
+from harness.statistics import attack_gaps
+from harness.statistics.attack_gaps import NetworkGaps
 from harness.store.scope import Scope, newest_examinations
 
 SPEC_FIELDS = ("method", "method_settings", "network", "network_settings", "training", "train_seed", "code")
@@ -111,6 +113,15 @@ class CheckpointRecord:
         """The flagged findings under that scope; None where there are no findings at all."""
         found = self.findings(scope)
         return tuple(finding for finding in found if finding.status == "flagged") if found else None
+
+    def gaps(self, scope: Scope) -> NetworkGaps | None:
+        """What the check ``autoattack-gap`` measured under that scope; None where it measured nothing.
+
+        Raises:
+            ValueError: what is stored of it cannot be read.
+        """
+        kept = [finding for finding in self.findings(scope) if finding.check == attack_gaps.CHECK]
+        return NetworkGaps.of_finding(kept[0].reason, kept[0].details) if kept else None
 
     def checks(self, scope: Scope) -> list[str]:
         """What was checked under that scope, in the order of the findings."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import StoreError
 from harness.plugin.images import Images
+from harness.statistics.attack_gaps import NetworkGaps
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord
 from harness.store.scope import Scope, newest_examinations
 
@@ -79,12 +80,18 @@ class RaisedFlag:
 
 @dataclass(frozen=True, slots=True)
 class ExaminationStanding:
-    """An examination; see ``ExaminationRecord``. ``raised`` are its flagged findings; None where it has none at all."""
+    """An examination; see ``ExaminationRecord``.
+
+    Attributes:
+        raised: its flagged findings; None where it has none at all.
+        gap: reason and details of its finding of the check ``autoattack-gap``; None where it has none.
+    """
 
     id: int
     settings: dict[str, Any]
     created_utc: datetime
     raised: tuple[RaisedFlag, ...] | None
+    gap: tuple[str, dict[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,15 @@ class CheckpointStanding:
         """The flagged findings under that scope; None where there are no findings at all."""
         found = [e.raised for e in newest_examinations(self.examinations, scope) if e.raised is not None]
         return tuple(flag for flags in found for flag in flags) if found else None
+
+    def gaps(self, scope: Scope) -> NetworkGaps | None:
+        """What the check ``autoattack-gap`` measured under that scope; None where it measured nothing.
+
+        Raises:
+            ValueError: what is stored of it cannot be read.
+        """
+        kept = [e.gap for e in newest_examinations(self.examinations, scope) if e.gap is not None]
+        return NetworkGaps.of_finding(*kept[0]) if kept else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from harness.runtime.collector import collector_paused
+from harness.statistics import attack_gaps
 from harness.store.queries import Queries, dataset_record, evaluation_record, lost_part
 from harness.store.recorded import IDS_A_QUERY
 from harness.store.records import DatasetRecord, ModelRecord, RunRecord
@@ -203,10 +204,13 @@ def _outcomes(session: Session, rows: TypedColumns, owners: dict[int, str]) -> d
 def _examinations(session: Session, rows: TypedColumns, owners: Container[int]) -> dict[int, list[ExaminationStanding]]:
     """For each of these checkpoints its examinations."""
     columns = (_FINDING.examination_id, _FINDING.check, _FINDING.mark, _FINDING.reason)
-    flagged = select(*columns).where(_FINDING.status == "flagged")
+    flagged = select(*columns).where(_FINDING.status == "flagged").where(_FINDING.check != attack_gaps.CHECK)
     raised: dict[int, list[RaisedFlag]] = defaultdict(list)
     for number, check, mark, reason in rows.rows(flagged.order_by(_FINDING.examination_id, _FINDING.position)):
         raised[number].append(RaisedFlag(check, mark, reason))
+    kept = select(_FINDING.examination_id, _FINDING.reason, _FINDING.details).where(_FINDING.check == attack_gaps.CHECK)
+    kept = kept.order_by(_FINDING.position.desc())  # of several of an examination the first, as in its record
+    gaps = {number: (reason, details) for number, reason, details in rows.rows(kept)}
     without = select(_EXAMINATION.id).where(~exists().where(_FINDING.examination_id == _EXAMINATION.id))
     empty = set(session.scalars(without))
     every = select(_EXAMINATION.id, _EXAMINATION.checkpoint_id, _EXAMINATION.settings, _EXAMINATION.created_utc)
@@ -214,5 +218,5 @@ def _examinations(session: Session, rows: TypedColumns, owners: Container[int]) 
     for number, checkpoint, settings, created_utc in rows.rows(every.order_by(_EXAMINATION.id)):
         if checkpoint in owners:
             flags = None if number in empty else tuple(raised.get(number, ()))
-            found[checkpoint].append(ExaminationStanding(number, settings, created_utc, flags))
+            found[checkpoint].append(ExaminationStanding(number, settings, created_utc, flags, gaps.get(number)))
     return found

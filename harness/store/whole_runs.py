@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from harness.events import EpochRecord, Finding
 from harness.runtime.collector import collector_paused
 from harness.store.listing import Listing
+from harness.store.older_findings import as_said_now
 from harness.store.queries import dataset_record, evaluation_record
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ExaminationRecord, RunRecord
 from harness.store.schema import METADATA, DatasetRow, EvaluationRow
@@ -177,7 +178,7 @@ def _examinations(rows: TypedColumns, numbers: Sequence[int]) -> dict[int, list[
     seen: dict[int, list[Finding]] = defaultdict(list)
     order = (_FINDING.examination_id, _FINDING.position)
     for number, *values in rows.rows(_of_runs(findings, numbers, _EXAMINATION).order_by(*order)):
-        seen[number].append(Finding(*values))
+        seen[number].append(as_said_now(Finding(*values)))
     every = select(_EXAMINATION.id, _EXAMINATION.checkpoint_id, *_named(_EXAMINATION, _OF_EXAMINATION))
     found = defaultdict(list)
     for number, checkpoint, *values in rows.rows(_of_runs(every, numbers, _EXAMINATION).order_by(_EXAMINATION.id)):

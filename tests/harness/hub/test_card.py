@@ -144,12 +144,12 @@ class TestChecks:
         first = card.body.strip().split("\n\n")[1]
         assert first.startswith("> **Warning: 2 findings of the checks of rigour warn.**")
         assert "**`Z` `zero-gradient`: flagged**, `no gradient on 40.0 % of the images` (flagged beyond 0.15)" in first
-        assert "**`A` `autoattack-gap`: flagged**" in first
+        assert "**`S` `square-stronger`: flagged**" in first
         assert card.body.count("`zero-gradient`: passed") == 1
 
     def test_a_network_without_flags_has_no_warning(self, one_run: OneRun) -> None:
         one_run.examine(passed())
-        one_run.examine(passed("autoattack-gap"), kind="verdicts")
+        one_run.examine(passed("square-stronger"), kind="verdicts")
         assert "Warning" not in card_of(one_run.folder).text
 
     def test_that_nobody_looked_is_a_warning_too(self, one_run: OneRun) -> None:

@@ -6,6 +6,7 @@ import random
 from typing import Any, cast
 
 from harness.events import Finding
+from harness.statistics.attack_gaps import CHECK
 from harness.store.scope import EXAMINATION_KINDS, Scope
 from harness.store.store import Store
 from tests import stores
@@ -59,8 +60,8 @@ def attacked(store: Store, draws: random.Random, checkpoint: Any) -> None:
         scope = Scope.of_document(PROTOCOL_DOCUMENT, attacks_of(store, attacks), EXAMPLES, sample)
         for kind in EXAMINATION_KINDS:
             for edition in range(draws.randrange(3)):
-                checks = draws.sample(("masking", "loss", "transfer"), draws.randrange(4))
-                found = [finding(check, draws.random() < 0.4) for check in checks]
+                checks = draws.sample(("masking", "loss", "transfer", CHECK), draws.randrange(5))
+                found = [finding(check, draws.random() < 0.4, gap(draws)) for check in checks]
                 store.add_examination(checkpoint.id, scope.settings(kind) | {"edition": edition}, found, 1.0, {})
 
 
@@ -69,6 +70,15 @@ def attacks_of(store: Store, attacks: dict[str, Any]) -> dict[str, str]:
     return next(p.attacks for p in store.protocols() if (p.fingerprint[0] == "0") == (attacks is ATTACKS))
 
 
-def finding(check: str, flagged: bool) -> Finding:
+def finding(check: str, flagged: bool, details: dict[str, Any]) -> Finding:
     status, mark = ("flagged", check[0]) if flagged else ("passed", "")
-    return Finding(check, cast(Any, status), mark, 1.0, 2.0, f"because of {check}", {})
+    reason = f"{check} breaks an image"
+    return Finding(check, cast(Any, status), mark, 1.0, 2.0, reason, details if check == CHECK else {})
+
+
+def gap(draws: random.Random) -> dict[str, Any]:
+    """What a check keeps of the gap between two attacks: a small one, a large one, none, or one that was damaged."""
+    left = draws.choice((60, 200))
+    broken = draws.choice((left // 10, left // 2))
+    kept: dict[str, Any] = {"share": broken / left, "points": broken / 4, "broken": broken, "left": left}
+    return draws.choice(({"pgd": kept}, {"pgd": kept}, {"pgd": kept}, {}, {"pgd": {"share": "much"}}))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.leaderboard.board import Board, Selection
+from harness.leaderboard.board import Board, Row, Selection
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_csv import render_csv
@@ -74,14 +74,18 @@ def store() -> Held:
 
 
 def golden_boards(selection: Selection | None = None) -> list[Board]:
-    """The boards; one row is flagged."""
-    flag = Flag("A", "autoattack-gap", 1, 1, "AutoAttack breaks 25 % of <what> pgd_leaves & more")
+    """The boards; one row is flagged, and one is not judged."""
     return [
-        replace(board, rows=tuple(replace(row, flags=(flag,) if row.method == "trades" else ()) for row in board.rows))
-        if board.source == "measured"
-        else board
+        replace(board, rows=tuple(map(_checked, board.rows))) if board.source == "measured" else board
         for board in boards(store(), selection)
     ]
+
+
+def _checked(row: Row) -> Row:
+    flag = Flag("A", "autoattack-gap", 1, 1, "AutoAttack breaks 25 % of <what> pgd_leaves & more")
+    open_one = Flag("A?", "autoattack-gap", 1, 1, "AutoAttack breaks 25 % of <what> pgd_leaves; not judged: no sat")
+    flags = (flag,) if row.method == "trades" else ()
+    return replace(row, flags=flags, not_judged=() if row.trained_here else (open_one,))
 
 
 FORMATS: dict[str, Callable[[Sequence[Board]], str]] = {

@@ -72,6 +72,7 @@ class TestJson:
             "epsilon": None,
             "norm": None,
             "flags": None,
+            "not_judged": [],
         }
         assert first["metrics"]["pgd"] == {
             "median": 100.0,

@@ -58,9 +58,9 @@ def test_a_plugin_s_attack_takes_the_part_that_it_declares() -> None:
     )
     assert found("square-stronger", pgd=(SHIPPED["pgd"], weak), seek=(Search, strong))[0] == "flagged"
     assert found("autoattack-gap", climb=(Ascent, weak), all=(Suite, strong)) == (
-        "flagged",
+        "not-applicable",
         0.4,
-        "Suite breaks 40.0 % of the 500 images that climb leaves (20.0 points)",
+        "Suite breaks 40.0 % of the 500 images that climb leaves (20.0 points); by itself it is not judged",
     )
     assert found("autoattack-misses", seek=(Search, strong), all=(Suite, weak)) == (
         "flagged",
@@ -76,7 +76,7 @@ def test_an_attack_that_declares_nothing_is_left_out_where_a_kind_is_asked_for()
     declared: list[dict[str, type[Attack]]] = [SHIPPED, {**SHIPPED, "mine": Silent}]
     for types in declared:
         gaps = examined(stored, types=types)["autoattack-gap"]
-        assert (gaps.status, set(gaps.details)) == ("passed", {"pgd"})
+        assert (gaps.value, set(gaps.details)) == (0.04, {"pgd"})
         assert examined(stored, types=types)["square-stronger"].status == "not-applicable"
     broken = {**stored, "mine": [verdicts(1000, (0, 400))]}  # which takes no knowledge of what it is
     assert examined(broken)["autoattack-misses"].details == {"pgd": 0, "mine": 80}

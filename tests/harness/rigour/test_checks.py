@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from harness.events import Finding
 from harness.plugin.threat import Threat
 from harness.rigour.budgets import EXAMPLES, FIRST, LARGE, passes, radii
-from harness.rigour.check import Check, Excess, lower_bound, upper_bound
+from harness.rigour.check import Check, Excess
 from harness.rigour.checks import MODEL_CHECKS, VERDICT_CHECKS, examine_model, subset
+from harness.statistics.exact_bounds import lower_bound, upper_bound
 from tests.broken_models import Landscape, landscape_images
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
