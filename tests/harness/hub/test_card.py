@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import statistics
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.events import Finding
+from harness.hub.card import model_card
+from harness.hub.facts import card_facts
+from harness.store.store import Store
 from tests.harness.hub.cards import Card, card_of, text_of
 from tests.hub_store import ATTACKS, DATASET, EXAMPLES, PGD, TRAINING, OneRun, flagged, passed
 from tests.stores import add_evaluation, right, see_protocol
@@ -167,6 +171,26 @@ class TestChecks:
     def test_what_does_not_apply_is_said(self, one_run: OneRun) -> None:
         one_run.examine(Finding("square-stronger", "not-applicable", "", None, None, "it needs Square", {}))
         assert "- `square-stronger`: not applicable, `it needs Square`" in card_of(one_run.folder).text
+
+    @pytest.mark.parametrize(
+        ("method", "shown"),
+        [
+            (
+                "gairat",
+                "**`A` `autoattack-gap`: flagged**, `AutoAttack breaks 53.4 % of the 116 images that pgd leaves",
+            ),
+            ("trades", "`autoattack-gap`: passed, `AutoAttack breaks 24.2 % of the 95 images that pgd leaves"),
+            ("sat", "`autoattack-gap`: not applicable, `AutoAttack breaks 20.4 % of the 113 images that pgd leaves"),
+        ],
+    )
+    def test_the_gap_is_judged_beside_the_store_s_sat(self, method: str, shown: str, tmp_path: Path) -> None:
+        """The published networks on photographs, one a method; what is stored of each is a flag of an older rule."""
+        store = Store.read(str(shutil.copy(ROOT / "leaderboard.db", tmp_path / "copy.db")))
+        (run,) = (run for run in store.runs() if run.method == method and "jpeg" in run.dataset.name)
+        text = model_card(card_facts(store, run.id, "last"))
+        store.close()
+        assert text.count("autoattack-gap") == text.count(shown) == (2 if method == "gairat" else 1)
+        assert ("of sat 20.4 % [14.3, 27.6] of the 113 that pgd leaves (1 network)" in text) == (method != "sat")
 
 
 class TestContent:
