@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 CONFIDENCE = 0.95  # of a one-sided bound: a flag is raised in one direction
 
 
+@lru_cache(maxsize=10_000)  # a board of thousands of networks asks for the same few again and again
 def lower_bound(count: int, of: int) -> float:
     """The exact one-sided lower bound of a share (Clopper and Pearson 1934); 0 if there is nothing to count.
 
