@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,8 +19,9 @@ from harness.unfinished import clear_dead, is_unfinished, locked, name_aside, un
 
 try:
     import fcntl
+    import resource
 except ImportError:  # on Windows, where folders are not marked
-    fcntl = None  # type: ignore[assignment]
+    fcntl = resource = None  # type: ignore[assignment]
 
 
 def always() -> None:
@@ -219,18 +221,21 @@ def writable_directory(path: Path) -> Iterator[None]:
 def in_use(folders: Iterable[Path], *, alone: bool = False) -> Iterator[None]:
     """Mark folders as in use, by a lock that ends with the process; leave out a folder that cannot be opened.
 
+    A mark is a courtesy, and takes one of the files that a process may have open. So at most half of these are taken:
+    of thousands of folders, only the first are marked, and the work goes on.
+
     Args:
         alone: nobody else may hold a folder; else several may.
     Raises:
         BlockingIOError: another process holds a folder in a way that excludes this one; ``filename`` names the folder.
     """
     with contextlib.ExitStack() as stack:
-        for folder in folders:
+        for folder in itertools.islice(folders, _most_marks()):
             if fcntl is None or not folder.is_dir():
                 continue
             try:
                 descriptor = os.open(folder, os.O_RDONLY)
-            except OSError:  # such as too many open files: the mark is a courtesy, the work goes on without it
+            except OSError:
                 continue
             stack.callback(os.close, descriptor)
             try:
@@ -240,6 +245,14 @@ def in_use(folders: Iterable[Path], *, alone: bool = False) -> Iterator[None]:
             except OSError:  # a file system without locks
                 continue
         yield
+
+
+def _most_marks() -> int | None:
+    """How many folders are marked at most; None: all."""
+    if resource is None:
+        return None
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if most == resource.RLIM_INFINITY else most // 2
 
 
 def sync_directory(path: Path) -> None:

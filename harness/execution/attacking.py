@@ -37,6 +37,7 @@ from harness.planning.gaps import AttackGap, ModelGap
 from harness.registry.shipped import code_of
 from harness.store.leases import Lease
 from harness.store.models import now
+from harness.store.opening import WantedEvaluation
 from harness.store.store import Store
 from harness.targets.model import Weights
 from harness.trackers.outcomes import EvaluationDone, FindingsKept
@@ -101,7 +102,7 @@ class Attacking:
             HarnessError: a plugin, a data set, or weights cannot be used; what was done before is kept.
         """
         started, began = time.perf_counter(), now()
-        opened = [(model, work) for model in models for gap in model.gap.attacks for work in self._blocks(model, gap)]
+        opened = list(self._blocks([(model, gap) for model in models for gap in model.gap.attacks]))
         examined = [model for model in models if model.gap.examine]
         by_id = {work.evaluation_id: work for _, work in opened}
         owners = {work.evaluation_id: model.owner for model, work in opened}
@@ -188,32 +189,28 @@ class Attacking:
         label = f"{model.weights.label} {model.weights.checkpoint}"
         return checks_item(examination_key(model.checkpoint_id, model.gap), label, model.gap, self._prices)
 
-    def _blocks(self, model: Attacked, gap: AttackGap) -> Iterator[BlockWork]:
-        """Open an evaluation in the store, and give its missing blocks.
+    def _blocks(self, gaps: Sequence[tuple[Attacked, AttackGap]]) -> Iterator[tuple[Attacked, BlockWork]]:
+        """Open the evaluations in the store, and give their missing blocks, each with its model.
 
         The plan may be hours old: blocks that another command has stored since are left out.
         """
-        assessment, attack = model.gap.assessment, model.gap.assessment.attacks[gap.attack]
-        evaluation_id = self._store.open_evaluation(
-            model.checkpoint_id,
-            gap.attack,
-            assessment.attack_settings(gap.attack),
-            gap.seed,
-            assessment.examples,
-            sample=assessment.images.sample,
-            attempt=gap.attempt,
-        )
-        for start, length in gap.without(self._store.blocks(evaluation_id)).blocks:
-            yield BlockWork(
-                **_common(model),
-                evaluation_id=evaluation_id,
-                attack=gap.attack,
-                attack_settings=attack.resolved(),
-                attack_code=code_of(type(attack)),
-                seed=gap.seed,
-                start=start,
-                length=length,
-            )
+        numbers = self._store.open_evaluations([_wanted(*one) for one in gaps])
+        stored = self._store.blocks_of(numbers)
+        for (model, gap), number in zip(gaps, numbers, strict=True):
+            attack, common = model.gap.assessment.attacks[gap.attack], _common(model)
+            settings, code = attack.resolved(), code_of(type(attack))
+            for start, length in gap.without(stored[number]).blocks:
+                work = BlockWork(
+                    **common,
+                    evaluation_id=number,
+                    attack=gap.attack,
+                    attack_settings=settings,
+                    attack_code=code,
+                    seed=gap.seed,
+                    start=start,
+                    length=length,
+                )
+                yield model, work
 
     def _keep(self, event: Examined, model: Attacked, lease: Lease | None = None) -> None:
         facts = (event.settings, event.findings, event.duration_s, event.provenance)
@@ -247,6 +244,20 @@ def _common(model: Attacked) -> dict[str, Any]:
         "threat": assessment.threat,
         "images": assessment.images,
     }
+
+
+def _wanted(model: Attacked, gap: AttackGap) -> WantedEvaluation:
+    """The evaluation that a gap is of."""
+    assessment = model.gap.assessment
+    return WantedEvaluation(
+        checkpoint_id=model.checkpoint_id,
+        attack=gap.attack,
+        settings=assessment.attack_settings(gap.attack),
+        seed=gap.seed,
+        examples=assessment.examples,
+        sample=assessment.images.sample,
+        attempt=gap.attempt,
+    )
 
 
 def _examination(model: Attacked) -> ExamineWork:

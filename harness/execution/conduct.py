@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,9 +26,11 @@ from harness.files import in_use
 from harness.planning.cost import Prices
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
+from harness.planning.run_job import RunJob
 from harness.registry.catalogue import discover
 from harness.runtime.provenance import provenance
 from harness.store.folders import model_folder, run_folder
+from harness.store.opening import WantedRun
 from harness.store.records import ModelRecord, RunRecord
 from harness.store.store import Store
 from harness.targets.model import RunWeights
@@ -78,7 +81,7 @@ class Conductor:
         ready = usable((model for gap, record in there for model in self._models(gap, record)), self.summary)
         for job in {id(gap.job): gap.job for gap in runs}.values():
             self.store.see_protocol(job.protocol_record(), job.protocol.training_document)
-        opened = [(gap, self._open_run(gap)) for gap in runs]
+        opened = list(zip(runs, self._open_runs(runs), strict=True))
         self.summary.run_ids = [record.id for _, record in opened]
         for _, record in opened:
             if record.status == "failed":
@@ -100,8 +103,10 @@ class Conductor:
             trainings = Trainings(self.store, self.runs_dir, self._tell, self.summary, claims)
             trainings.refuse((gap, record) for gap, record in opened if record.status == "running")
             trainings.train(to_train, trainer)
-            now = [(gap, self.store.run(record.id)) for gap, record in opened if not gap.trained]
-            ready += (model for gap, record in now if record.status == "done" for model in self._models(gap, record))
+            new = [(gap, record.id) for gap, record in opened if not gap.trained]
+            records = self.store.runs_numbered([number for _, number in new])
+            done = [(gap, records[number]) for gap, number in new if records[number].status == "done"]
+            ready += (model for gap, record in done for model in self._models(gap, record))
             attacking = Attacking(self.store, self._tell, self.summary, self._prices, claims)
             attacking.attack(ready, executor, self.place.cores)
             for gap, record in opened:
@@ -110,18 +115,17 @@ class Conductor:
                     self._tell(OwnerClosed(run_owner(record.id)))
         return self.summary
 
-    def _open_run(self, gap: RunGap) -> RunRecord:
-        if gap.record is not None and gap.record.status != "running":
-            return gap.record
-        return self.store.start_run(
-            gap.spec,
-            gap.job.dataset_record(),
-            method_departures=gap.job.method.departures(),
-            network_departures=gap.job.network.departures(),
-            parameters=gap.job.parameters,
-            provenance={"sources": gap.job.sources} if gap.job.sources else {},
-            attempt=gap.attempt,
-        )
+    def _open_runs(self, gaps: Sequence[RunGap]) -> list[RunRecord]:
+        """The record of each gap's run; runs that the store lacks are added to it together."""
+        ended = {n: gap.record for n, gap in enumerate(gaps) if gap.record and gap.record.status != "running"}
+        known = {id(gap.job): _known_of(gap.job) for gap in gaps}
+        wanted = [
+            WantedRun(spec=gap.spec, attempt=gap.attempt, **known[id(gap.job)])
+            for n, gap in enumerate(gaps)
+            if n not in ended
+        ]
+        started = iter(self.store.start_runs(wanted))
+        return [ended[n] if n in ended else next(started) for n in range(len(gaps))]
 
     def _models(self, gap: RunGap, record: RunRecord) -> Iterator[Attacked]:
         """The checkpoints of a trained network."""
@@ -137,6 +141,17 @@ class Conductor:
                     file=weights_file(folder, checkpoint.name),
                 )
                 yield Attacked(model, weights, checkpoint.id, folder, run_owner(record.id))
+
+
+def _known_of(job: RunJob) -> dict[str, Any]:
+    """What the runs of a job have in common, beside their specs."""
+    return {
+        "dataset": job.dataset_record(),
+        "method_departures": job.method.departures(),
+        "network_departures": job.network.departures(),
+        "parameters": job.parameters,
+        "provenance": {"sources": job.sources} if job.sources else {},
+    }
 
 
 def conduct_evaluation(

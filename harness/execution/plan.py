@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 from harness.events import Phase, PlannedItem, checks_key, training_key
 from harness.execution.executors.executor import Executor
@@ -21,10 +22,13 @@ def training_phases(
     """The trainings, as ``Trainings`` has them performed."""
     together: list[PlannedItem] = []
     alone: list[PlannedItem] = []
+    of_jobs: dict[int, str] = {}  # the specs of a job differ in the training seed alone
     for gap, record in to_train:
         spec, price = gap.spec, prices.training(gap)
-        alike = digest([spec.method, spec.method_settings, spec.network, spec.network_settings, list(spec.wrappers)])
-        item = _item(training_key(record.id), "training", spec.label, alike, price)
+        if id(gap.job) not in of_jobs:
+            parts = [spec.method, spec.method_settings, spec.network, spec.network_settings, list(spec.wrappers)]
+            of_jobs[id(gap.job)] = digest(parts)
+        item = _item(training_key(record.id), "training", spec.label, of_jobs[id(gap.job)], price)
         large = training_threads(gap.job.parameters, gap.job.device) > 1
         (alone if large and executor.whole_machine else together).append(item)
     if together:
@@ -38,18 +42,18 @@ def later_phase(models: Iterable[tuple[str, ModelGap]], prices: Prices, workers:
     for label, model in models:
         items += [checks_item(f"later {len(items)}", label, model, prices)] if model.examine else []
         for gap in model.attacks:
+            alike, what = prices.alike(model, gap.attack), _what(gap.attack, gap.seed)
             for _, length in gap.blocks:
                 price = prices.attack(model, gap.attack, length)
-                alike = _alike(model, gap.attack)
-                items.append(_item(f"later {len(items)}", f"{gap.attack}, seed {gap.seed}", label, alike, price))
+                items.append(_item(f"later {len(items)}", what, label, alike, price))
     return Phase(tuple(items), workers)
 
 
 def block_item(work: BlockWork, model: ModelGap, prices: Prices) -> PlannedItem:
     """The attack on one block."""
-    what, label = f"{work.attack}, seed {work.seed}", f"{work.weights.label} {work.weights.checkpoint}"
+    what, label = _what(work.attack, work.seed), f"{work.weights.label} {work.weights.checkpoint}"
     price = prices.attack(model, work.attack, work.length)
-    return _item(work.key, what, label, _alike(model, work.attack), price)
+    return _item(work.key, what, label, prices.alike(model, work.attack), price)
 
 
 def examination_key(checkpoint_id: int, model: ModelGap) -> str:
@@ -62,9 +66,10 @@ def checks_item(key: str, label: str, model: ModelGap, prices: Prices) -> Planne
     return _item(key, "checks of rigour", label, digest(["checks", *model.network]), prices.checks(model))
 
 
-def _alike(model: ModelGap, attack: str) -> str:
-    """Equal for blocks that take equally long for an image: one attack with its settings, on one kind of network."""
-    return digest([*model.network, attack, model.assessment.attack_settings(attack)])
+@cache
+def _what(attack: str, seed: int) -> str:
+    """What a block is called: one text, which all models share."""
+    return f"{attack}, seed {seed}"
 
 
 def _item(key: str, what: str, label: str, alike: str, price: Price) -> PlannedItem:

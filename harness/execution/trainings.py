@@ -71,8 +71,9 @@ class Trainings:
                 self._end(outcome)
         self._claims.raise_if_stopped()
         self._summary.training_s = time.perf_counter() - started
+        records = self._store.runs_numbered([work.run_id for work in works])
         for work in works:
-            self._hear_of_others(work)
+            self._hear_of_others(work, records[work.run_id])
 
     def refuse(self, opened: Iterable[Opened]) -> None:
         """Record runs that cannot be trained on this machine as failed; a plugin's traceback goes to the run's log."""
@@ -123,9 +124,8 @@ class Trainings:
             elif error is not None and not isinstance(error, (TrainingFailed, PluginFault)):
                 raise error
 
-    def _hear_of_others(self, work: TrainWork) -> None:
+    def _hear_of_others(self, work: TrainWork, record: RunRecord) -> None:
         """Tell of a run that another process trained meanwhile."""
-        record = self._store.run(work.run_id)
         if record.status == "failed" and work.run_id not in self._summary.failures:
             self._summary.failures[work.run_id] = f"{record.failure} (log: {work.folder / LOG_FILE})"
             self._tell(OwnerClosed(run_owner(work.run_id), record.failure))

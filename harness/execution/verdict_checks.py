@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from harness.events import Examined
-from harness.identity import digest
 from harness.planning.assessment import Assessment
 from harness.plugin.ball import LINF
 from harness.rigour.checks import examine_verdicts
@@ -54,7 +53,7 @@ def _comparable(evaluations: Iterable[EvaluationRecord], assessment: Assessment)
     threat = assessment.threat
     for e in evaluations:
         known = e.attack in assessment.attacks
-        same = not known or e.settings_sha256 == digest(assessment.attack_settings(e.attack))
+        same = not known or e.settings_sha256 == assessment.attack_digest(e.attack)
         ball = (e.settings.get("epsilon"), e.settings.get("norm", LINF))
         still = "epsilon" not in e.settings  # the attack uses no ball
         if e.complete and e.images == assessment.images and same and (still or ball == (threat.epsilon, threat.norm)):

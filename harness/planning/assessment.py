@@ -83,9 +83,24 @@ class Assessment:
         has changed. An attack that does not ship may mix the images of a block even if it draws nothing, so its
         results depend on how many images it takes together.
         """
-        plugin, size = self.attacks[attack], self.protocol.evaluation.block_size
-        blocks = {"block_size": size} if plugin.seeded else {} if ships(type(plugin)) else {"images_together": size}
-        return plugin.settings_under(self.threat) | blocks | _code(plugin)
+        return dict(self._settled(attack)[0])
+
+    def attack_digest(self, attack: str) -> str:
+        """The SHA-256 of ``attack_settings``."""
+        return self._settled(attack)[1]
+
+    def _settled(self, attack: str) -> tuple[dict[str, Any], str]:
+        """An attack's settings and their SHA-256: found once, since each block and each model asks for them."""
+        if attack not in self._known_settings:
+            plugin, size = self.attacks[attack], self.protocol.evaluation.block_size
+            blocks = {"block_size": size} if plugin.seeded else {} if ships(type(plugin)) else {"images_together": size}
+            settings = plugin.settings_under(self.threat) | blocks | _code(plugin)
+            self._known_settings[attack] = settings, digest(settings)
+        return self._known_settings[attack]
+
+    @cached_property
+    def _known_settings(self) -> dict[str, tuple[dict[str, Any], str]]:
+        return {}
 
     def attack_seeds(self, attack: str) -> range:
         """The seeds that an attack runs with: only one if it draws nothing."""
@@ -96,12 +111,12 @@ class Assessment:
         """The classes of all registered attacks: a model may have verdicts of attacks that are not asked for now."""
         return {name: cast(type[Attack], found.cls) for name, found in discover("attacks", self.plugins).found.items()}
 
-    @property
+    @cached_property
     def scope(self) -> Scope:
         """What the checks of rigour depend on."""
         return Scope(
             threat=self.threat.resolved(),
-            attacks={name: digest(self.attack_settings(name)) for name in self.protocol.evaluation.attacks},
+            attacks={name: self.attack_digest(name) for name in self.protocol.evaluation.attacks},
             block_size=self.protocol.evaluation.block_size,
             examples=self.images.count,
             sample=self.images.sample,

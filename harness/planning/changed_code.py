@@ -24,7 +24,8 @@ def changed_code(specs: Sequence[RunSpec], store: Store) -> tuple[str, ...]:
 
 
 def _lines(wanted: dict[str, RunSpec], store: Store) -> Iterator[str]:
-    for run in store.unfinished_runs([spec.training for spec in wanted.values()]):
+    trainings = {id(spec.training): spec.training for spec in wanted.values()}  # which the specs of a job share
+    for run in store.unfinished_runs(list(trainings.values())):
         spec = wanted.get(run.spec.identity_without_code)
         if spec is None:
             continue

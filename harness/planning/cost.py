@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.identity import digest
+from harness.identity import canonical_json, digest
 from harness.planning.assessment import Assessment
 from harness.planning.gaps import ModelGap
 from harness.planning.measured_times import Bench, Timed, matching, read_benches
@@ -127,6 +127,7 @@ class Prices:
     def __init__(self, stored: Sequence[TimedRun], benches: Sequence[Bench] | None = None) -> None:
         self._stored, self._benches = stored, read_benches() if benches is None else benches
         self._known: dict[str, Known] = {}
+        self._subjects: dict[tuple[int, str, str], _Subject] = {}
 
     @property
     def known(self) -> Iterable[Known]:
@@ -136,35 +137,64 @@ class Prices:
     def training(self, run: RunGap) -> Price:
         """The missing epochs of a run that is to be trained."""
         assert run.passes is not None  # counted when its plugins were tried
-        epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
-        data = run.job.dataset
-        images = epochs * len(data.train)
-        whole = run.passes.times(images)
-        if run.job.curve is not None:
-            whole = whole + run.job.curve.passes_after(run.epochs_done, (len(data.test), len(data.train)))
-        here = self._of((run.spec.network, run.spec.network_settings), run.job)
-        return Price(images, whole, here.training(run, whole))
+        subject = self._of((run.spec.network, run.spec.network_settings), run.job)
+        key = ("training", run.spec.method, run.epochs_done, run.passes)
+        if key not in subject.prices:
+            epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
+            data = run.job.dataset
+            images = epochs * len(data.train)
+            whole = run.passes.times(images)
+            if run.job.curve is not None:
+                whole = whole + run.job.curve.passes_after(run.epochs_done, (len(data.test), len(data.train)))
+            subject.prices[key] = Price(images, whole, subject.known.training(run, whole))
+        return subject.prices[key]
 
     def checks(self, model: ModelGap) -> Price:
         """The checks of rigour on a model."""
-        assessment = model.assessment
-        images = min(assessment.examples, rigour.EXAMPLES)
-        whole = rigour.passes(assessment.threat, assessment.dataset.shape[:3]).times(images)
-        return Price(images, whole, self._of(model.network, assessment).checks(whole))
+        subject, assessment = self._of(model.network, model.assessment), model.assessment
+        if ("checks",) not in subject.prices:
+            images = min(assessment.examples, rigour.EXAMPLES)
+            whole = rigour.passes(assessment.threat, assessment.dataset.shape[:3]).times(images)
+            subject.prices["checks",] = Price(images, whole, subject.known.checks(whole))
+        return subject.prices["checks",]
 
     def attack(self, model: ModelGap, attack: str, images: int) -> Price:
         """An attack with one seed on so many images of a model."""
-        assessment = model.assessment
-        whole = (assessment.attacks[attack].passes(assessment.threat) + Passes(1, 0)).times(images)
-        settings = digest(assessment.attack_settings(attack))
-        return Price(images, whole, self._of(model.network, assessment).attack(attack, settings, images, whole))
+        subject, assessment = self._of(model.network, model.assessment), model.assessment
+        key = ("attack", attack, images)
+        if key not in subject.prices:
+            whole = (assessment.attacks[attack].passes(assessment.threat) + Passes(1, 0)).times(images)
+            seconds = subject.known.attack(attack, assessment.attack_digest(attack), images, whole)
+            subject.prices[key] = Price(images, whole, seconds)
+        return subject.prices[key]
 
-    def _of(self, network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> Known:
-        precision = assessment.protocol.train.precision
-        key = digest([*network, assessment.dataset.fingerprint, precision, assessment.plain])
-        if key not in self._known:
-            self._known[key] = _known(self._stored, self._benches, network, assessment)
-        return self._known[key]
+    def alike(self, model: ModelGap, attack: str) -> str:
+        """Equal for blocks that take equally long an image: one attack with its settings, on one kind of network."""
+        names, assessment = self._of(model.network, model.assessment).names, model.assessment
+        if attack not in names:
+            names[attack] = digest([*model.network, attack, assessment.attack_settings(attack)])
+        return names[attack]
+
+    def _of(self, network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> _Subject:
+        name, settings = network[0], canonical_json(network[1])
+        subject = self._subjects.get((id(assessment), name, settings))
+        if subject is None:
+            precision = assessment.protocol.train.precision
+            key = digest([*network, assessment.dataset.fingerprint, precision, assessment.plain])
+            if key not in self._known:
+                self._known[key] = _known(self._stored, self._benches, network, assessment)
+            subject = self._subjects[id(assessment), name, settings] = _Subject(assessment, self._known[key])
+        return subject
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """One network under one assessment: thousands of items have a few prices among them, so each is found once."""
+
+    assessment: Assessment  # which keeps it, and so its id, by which it is found
+    known: Known
+    prices: dict[tuple[Any, ...], Price] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # attack -> as ``Prices.alike`` gives it
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.identity import digest
 from harness.planning.assessment import Assessment
 from harness.store.records import CheckpointRecord, EvaluationRecord
 
@@ -90,7 +89,7 @@ def attack_gaps(
     """Every evaluation that is wanted for one model, with its missing blocks (none if it is complete)."""
     have = {(e.attack, e.settings_sha256, e.seed, e.images): e for e in done}
     for attack in assessment.chosen:
-        key = digest(assessment.attack_settings(attack))
+        key = assessment.attack_digest(attack)
         for seed in assessment.attack_seeds(attack):
             known = have.get((attack, key, seed, assessment.images))
             blocks = known.blocks if known is not None and not fresh else ()

@@ -153,6 +153,7 @@ def _run_gaps(
         removed: the last attempts that were removed: a new attempt must not take up the files of one of these.
     """
     trial = cache(partial(_trial, job))
+    lacking = cache(partial(_whole_gap, job))  # the same for all networks of the job: thousands share it
     for spec in job.specs:
         known = newest.get(spec.identity)
         record = None if fresh else known
@@ -163,9 +164,15 @@ def _run_gaps(
             names = () if refusal else job.protocol.evaluation.checkpoints
             there = {checkpoint.name: checkpoint for checkpoint in run.record.checkpoints} if run.record else {}
             network = (spec.network, spec.network_settings)
-            models = tuple(model_gap(job, name, network, there.get(name)) for name in names)
-            run = replace(run, models=models, passes=passes, refusal=refusal)
+            gaps = (model_gap(job, name, network, there[name]) if name in there else lacking(name) for name in names)
+            run = replace(run, models=tuple(gaps), passes=passes, refusal=refusal)
         yield run
+
+
+def _whole_gap(job: RunJob, checkpoint: str) -> ModelGap:
+    """What a checkpoint lacks that the store does not have."""
+    first = job.specs[0]
+    return model_gap(job, checkpoint, (first.network, first.network_settings), None)
 
 
 def _trial(job: RunJob) -> tuple[Passes | None, PluginFault | None]:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.events import Finding
-from harness.identity import digest
 from harness.planning.assessment import Assessment
 from harness.statistics.figures import LEVEL, Figure, Interval, summarise, wilson
 from harness.statistics.paired import robust_under_every
@@ -85,7 +84,7 @@ def evaluations_of(checkpoint: CheckpointRecord, assessment: Assessment) -> dict
     complete = [e for e in checkpoint.evaluations if e.complete and e.images == assessment.images]
     found = {}
     for attack in assessment.chosen:
-        wanted, seeds = (attack, digest(assessment.attack_settings(attack))), assessment.attack_seeds(attack)
+        wanted, seeds = (attack, assessment.attack_digest(attack)), assessment.attack_seeds(attack)
         found[attack] = [e for e in complete if (e.attack, e.settings_sha256) == wanted and e.seed in seeds]
     return found
 

@@ -169,20 +169,24 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
     train = choice.protocol.train
     rules = batch_code(len(dataset.train), train.batch_size) | precision_code(train.precision)
+    network_settings, training = choice.network.resolved(), choice.protocol.training_document
+    settings = {name: method.resolved() for name, method in choice.methods.items()}
+    code = {name: _code({**shared, "method": method}) | rules for name, method in choice.methods.items()}
+    # thousands of specs share these documents, which nobody may change
     return [
         RunJob(
             specs=tuple(
                 RunSpec(
                     method=name,
-                    method_settings=method.resolved(),
+                    method_settings=settings[name],
                     network=request.network,
-                    network_settings=choice.network.resolved(),
+                    network_settings=network_settings,
                     dataset=dataset.name,
                     dataset_fingerprint=dataset.fingerprint,
-                    training=choice.protocol.training_document,
+                    training=training,
                     train_seed=seed,
                     wrappers=wrappers,
-                    code=_code({**shared, "method": method}) | rules,
+                    code=code[name],
                 )
                 for seed in range(request.train_seeds)
             ),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from harness.identity import digest
@@ -35,11 +37,10 @@ class RunSpec:
     wrappers: tuple[dict[str, Any], ...] = ()
     code: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property  # a plan of thousands of runs asks for each several times
     def identity(self) -> str:
         """SHA-256 over every field, except the data set's label and the wrappers' lists of changed settings."""
-        document = self.document()
-        del document["dataset"]
+        document = {name: value for name, value in self._fields().items() if name != "dataset"}
         document["wrappers"] = [{key: w[key] for key in ("name", "settings")} for w in self.wrappers]
         return digest(document)
 
@@ -51,12 +52,19 @@ class RunSpec:
     @property
     def identity_without_code(self) -> str:
         """The identity without ``code``: equal for two runs that differ only in the code of their plugins."""
-        return dataclasses.replace(self, code={}).identity
+        return dataclasses.replace(self, code={}).identity if self.code else self.identity
 
     def document(self) -> dict[str, Any]:
-        """All fields, for checkpoints. An empty ``code`` is left out, so that older identities and files stay valid."""
-        document = dataclasses.asdict(self)
-        return document if self.code else {key: value for key, value in document.items() if key != "code"}
+        """All fields, for checkpoints: a copy, which may be changed.
+
+        An empty ``code`` is left out, so that older identities and files stay valid.
+        """
+        return copy.deepcopy(self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        """The fields that count, by name; the values are the spec's own."""
+        names = (one.name for one in dataclasses.fields(self))
+        return {name: getattr(self, name) for name in names if name != "code" or self.code}
 
 
 def run_label(method: str, wrappers: Iterable[Mapping[str, Any]], network: str, dataset: str, train_seed: int) -> str:

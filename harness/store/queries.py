@@ -72,7 +72,7 @@ class Queries(Recorded):
         with self._reading() as session:
             row = session.get(RunRow, run_id, options=_WHOLE_RUN) if 0 < run_id < 2**63 else None
             if row is None:
-                raise StoreError(f"there is no run {run_id}; `harness runs` lists all runs")
+                raise no_such_run(run_id)
             return run_record(row)
 
     def numbered(self, digits: str) -> RunRecord:
@@ -125,9 +125,18 @@ class Queries(Recorded):
 
     def blocks(self, evaluation_id: int) -> list[tuple[int, int]]:
         """The blocks that an evaluation has: first example and number of examples, in order."""
-        blocks = select(BlockRow.start, BlockRow.examples).where(BlockRow.evaluation_id == evaluation_id)
+        return self.blocks_of([evaluation_id])[evaluation_id]
+
+    def blocks_of(self, evaluation_ids: Collection[int]) -> dict[int, list[tuple[int, int]]]:
+        """The blocks of many evaluations: evaluation -> as ``blocks`` returns them."""
+        found: dict[int, list[tuple[int, int]]] = {number: [] for number in evaluation_ids}
+        columns, numbers = (BlockRow.evaluation_id, BlockRow.start, BlockRow.examples), list(found)
         with self._reading() as session:
-            return [(start, examples) for start, examples in session.execute(blocks.order_by(BlockRow.start))]
+            for first in range(0, len(numbers), IDS_A_QUERY):
+                some = BlockRow.evaluation_id.in_(numbers[first : first + IDS_A_QUERY])
+                for number, start, examples in session.execute(select(*columns).where(some).order_by(BlockRow.start)):
+                    found[number].append((start, examples))
+        return found
 
     def verdicts(self, evaluation_id: int) -> bytes:
         """One evaluation's verdicts: one byte an image, in order; blocks that are not done are missing."""
@@ -187,6 +196,11 @@ class Queries(Recorded):
                     refuse_unsound(f"evaluation {block.evaluation_id}, block at {block.start}", problems)
                     found.put(first[block.evaluation_id] + block.start, block)
         return found
+
+
+def no_such_run(run_id: int) -> StoreError:
+    """The error where no run has that number."""
+    return StoreError(f"there is no run {run_id}; `harness runs` lists all runs")
 
 
 def record_of(row: Base, cls: type[Record], **others: Any) -> Record:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from harness.runtime.worker import Worker, is_dead
@@ -41,9 +41,9 @@ class RunStates(ModelWriter):
         """Record that a process is going to train runs; those that another has ended meanwhile stay as they are."""
         with self._writing() as session:
             open_runs = set(session.scalars(select(RunRow.id).where(RunRow.status == "running")))
-            for number in run_ids:
-                if number in open_runs:
-                    add_state(session, number, "queued", worker)
+            rows = [_state_row(number, "queued", worker) for number in run_ids if number in open_runs]
+            if rows:
+                session.execute(insert(RunStateRow), rows)
 
     def history(self, run_id: int) -> list[RunState]:
         """All that was recorded of a run, oldest first."""
@@ -94,8 +94,12 @@ def _without_lease(known: RunState, at_work: Collection[Worker]) -> RunState:
 
 def add_state(session: Session, run_id: int, state: State, worker: Worker, reason: str | None = None) -> None:
     """Record what became of a run."""
+    session.add(RunStateRow(**_state_row(run_id, state, worker, reason)))
+
+
+def _state_row(run_id: int, state: State, worker: Worker, reason: str | None = None) -> dict[str, Any]:
     who = {"host": worker.host, "process": worker.process, "user_name": worker.user}
-    session.add(RunStateRow(run_id=run_id, state=state, at_utc=now(), reason=reason, **who))
+    return {"run_id": run_id, "state": state, "at_utc": now(), "reason": reason, **who}
 
 
 def _state(row: RunStateRow) -> RunState:

@@ -14,19 +14,16 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from harness.errors import StoreError
 from harness.events import BlockDone, CurvePoint, EpochRecord, Finding
 from harness.identity import digest
-from harness.protocols.run_spec import RunSpec
 from harness.reference import reported_figures
 from harness.runtime.provenance import joined
 from harness.runtime.worker import this_worker
 from harness.store import database
-from harness.store.curating import Curating
 from harness.store.leases import Lease, require
 from harness.store.models import now
-from harness.store.queries import run_record
-from harness.store.records import SPEC_FIELDS, DatasetRecord, ProtocolRecord, RunRecord
+from harness.store.opening import Opening, gone
+from harness.store.records import ProtocolRecord
 from harness.store.run_states import add_state
 from harness.store.schema import (
     BlockRow,
@@ -46,7 +43,7 @@ from harness.store.verdicts import pack, pack_classes, pack_margins
 Row = TypeVar("Row", bound=Base)
 
 
-class Store(Curating):
+class Store(Opening):
     """All results. ``Store.read`` opens the file without changing it; ``Store.write`` creates it if it is missing."""
 
     @classmethod
@@ -97,43 +94,6 @@ class Store(Curating):
             if session.scalar(known) is None:
                 session.add(ProtocolRow(**dataclasses.asdict(protocol), training=training))
 
-    def start_run(
-        self,
-        spec: RunSpec,
-        dataset: DatasetRecord,
-        *,
-        method_departures: dict[str, Any],
-        network_departures: dict[str, Any],
-        parameters: int,
-        provenance: dict[str, Any],
-        attempt: int = 1,
-    ) -> RunRecord:
-        """Return the run with this identity and attempt; add it if the store lacks it."""
-        with self._writing() as session:
-            found = session.scalar(select(RunRow).where(RunRow.identity == spec.identity, RunRow.attempt == attempt))
-            if found is not None:
-                return run_record(found)
-            folder = f"{spec.label}-{spec.identity[:8]}" + (f"-{attempt}" if attempt > 1 else "")
-            row = RunRow(
-                identity=spec.identity,
-                attempt=attempt,
-                **{name: getattr(spec, name) for name in SPEC_FIELDS},
-                method_departures=method_departures,
-                wrappers=list(spec.wrappers),
-                network_departures=network_departures,
-                dataset=self._dataset(session, dataset),
-                training_sha256=digest(spec.training),
-                status="running",
-                folder=folder,
-                parameters=parameters,
-                created_utc=now(),
-                provenance=provenance,
-                tags=[],
-            )
-            session.add(row)
-            session.flush()
-            return run_record(row)
-
     def add_provenance(self, run_id: int, provenance: dict[str, Any], lease: Lease | None = None) -> None:
         """Store where a training is performed; see ``joined`` for one that goes on in another place."""
         with self._writing() as session:
@@ -174,32 +134,6 @@ class Store(Curating):
             row = _there(session, RunRow, run_id)
             row.status, row.failure, row.finished_utc = "failed" if failure else "done", failure, now()
             add_state(session, run_id, "failed" if failure else "done", this_worker(), failure)
-
-    def open_evaluation(
-        self,
-        checkpoint_id: int,
-        attack: str,
-        settings: dict[str, Any],
-        seed: int,
-        examples: int,
-        *,
-        sample: str = "first",
-        attempt: int = 1,
-    ) -> int:
-        """Return the number of the evaluation with this identity and attempt; add it if the store lacks it.
-
-        Where it is performed is stored with its blocks.
-        """
-        key = {"checkpoint_id": checkpoint_id, "attack": attack, "seed": seed, "examples": examples}
-        key |= {"settings_sha256": digest(settings), "sample": sample, "attempt": attempt}
-        with self._writing() as session:
-            _there(session, CheckpointRow, checkpoint_id)
-            row = session.scalar(select(EvaluationRow).filter_by(**key))
-            if row is None:
-                row = EvaluationRow(**key, settings=settings, created_utc=now(), provenance={})
-                session.add(row)
-                session.flush()
-            return row.id
 
     def add_block(self, block: BlockDone, lease: Lease | None = None) -> None:
         """Store the verdicts of a block, and where it was attacked. Its lease ends.
@@ -278,8 +212,5 @@ def _there(session: Session, kind: type[Row], number: int) -> Row:
     """The row with that number; StoreError if it is gone, since `harness rm` removed it meanwhile."""
     row = session.get(kind, number)
     if row is None:
-        raise StoreError(
-            "a run or model was removed from the database while this command worked on it: its results have no place"
-            " any more; run the command again"
-        )
+        raise gone()
     return row

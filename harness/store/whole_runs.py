@@ -14,7 +14,7 @@ from harness.events import EpochRecord, Finding
 from harness.runtime.collector import collector_paused
 from harness.store.listing import Listing
 from harness.store.older_findings import as_said_now
-from harness.store.queries import dataset_record, evaluation_record
+from harness.store.queries import dataset_record, evaluation_record, no_such_run
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord, ExaminationRecord, RunRecord
 from harness.store.schema import METADATA, DatasetRow, EvaluationRow
 from harness.store.soundness import count_problems
@@ -52,13 +52,27 @@ class WholeRuns(Listing):
         """The runs of these numbers that there are, in the order of their numbers."""
         return self._whole(set(numbers)) if numbers else []
 
+    def runs_numbered(self, numbers: Collection[int]) -> dict[int, RunRecord]:
+        """As ``run``, of each of many numbers; StoreError if no run has one of them."""
+        found = {run.id: run for run in self.runs_of(numbers)}
+        for number in numbers:
+            if number not in found:
+                raise no_such_run(number)
+        return found
+
     def trainings(self) -> list[RunRecord]:
         """As ``runs``, but without the checkpoints, and so without what is known of attacks."""
         return self._whole(None, attacked=False)
 
     def _whole(self, wanted: set[int] | None, *, attacked: bool = True) -> list[RunRecord]:
+        with self._reading() as session:
+            return self._whole_in(session, wanted, attacked=attacked)
+
+    @staticmethod
+    def _whole_in(session: Session, wanted: set[int] | None, *, attacked: bool = True) -> list[RunRecord]:
+        """The runs of these numbers, or all, as a transaction sees them."""
         found: list[RunRecord] = []
-        with collector_paused(), self._reading() as session:
+        with collector_paused():
             there = session.scalars(select(_RUN.id).order_by(_RUN.id))
             numbers = [number for number in there if wanted is None or number in wanted]
             datasets = {row.id: row for row in session.scalars(select(DatasetRow))}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from pathlib import Path
 
 import pytest
 
+from harness import files
 from harness.files import atomic_write_bytes, writable_directory
 
 
@@ -109,3 +111,22 @@ def test_a_directory_that_was_there_or_is_in_use_is_kept(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="refused"):
         fail_in(tmp_path / "new" / "deep", "file")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "file", "new", "old"]
+
+
+def test_marks_take_at_most_half_of_the_files_that_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [tmp_path / str(number) for number in range(10)]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (8, 8))
+    with files.in_use(folders):
+        marked = []
+        for folder in folders:
+            try:
+                with files.in_use([folder], alone=True):
+                    pass
+            except BlockingIOError:
+                marked.append(folder)
+    assert marked == folders[:4]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    with files.in_use(folders), pytest.raises(BlockingIOError), files.in_use(folders[9:], alone=True):
+        pass
