@@ -60,7 +60,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """A small process that starts the command: a child's peak begins at its parent's memory, and this one has torch."""
 
 
-def run_command(checkout: Path, arguments: tuple[str, ...], database: Path) -> dict[str, float]:
+def run_command(checkout: Path, arguments: tuple[str, ...], database: Path | str) -> dict[str, float]:
     """One run of a command in a child process: seconds, bytes."""
     with tempfile.NamedTemporaryFile() as out, tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"PYTHONPATH": str(checkout), "NO_COLOR": "1", "XDG_CACHE_HOME": cache}

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from harness.leaderboard.render_markdown import markdown_table
+from scripts.performance_cells import PAGE, Entry, megabytes, met, percent, place, ratio, results
+from scripts.performance_work import queueing, server, workers
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGE, RESULTS = ROOT / "docs" / "performance.md", ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"(<!-- table ([\w-]+): begin -->\n)(.*?)(<!-- table \2: end -->)", re.DOTALL)
-Entry = Mapping[str, Any]
-
-
-def results(name: str) -> Any:
-    """The content of a file of results."""
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def ratio(found: Entry, digits: int = 2) -> str:
-    """``1.31 [1.29, 1.34]``: median and quartiles."""
-    low, high = found["quartiles"]
-    return f"{found['median']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def percent(found: Entry) -> str:
-    """``12.0 %``: the median of shares."""
-    return f"{100 * found['median']:.1f} %"
-
-
-def place(entries: Iterable[Entry]) -> str:
-    """Where and when it was measured: device, threads, versions, clock, the load of the machine."""
-    texts = {
-        f"{e['device']}, {e['threads']} thread{'s' if e['threads'] != 1 else ''} of {e['cores']} cores, "
-        + ", ".join(f"{name} {version}" for name, version in e["versions"].items())
-        + f"; {e['date']}"
-        for e in entries
-    }
-    loads = [e["load"] for e in entries]
-    load = f"load {min(loads):.1f} to {max(loads):.1f}" if min(loads) < max(loads) else f"load {loads[0]:.1f}"
-    return f"Measured on {'; '.join(sorted(texts))}; {load}."
 
 
 def _peers(chosen: Callable[[Entry], bool], sides: tuple[str, ...]) -> str:
@@ -71,7 +38,7 @@ def _judged(entry: Entry, side: str) -> str:
         return ratio(found)
     met = found["median"] >= least if most is None else found["median"] <= most
     goal = f"at least {least:g}" if most is None else f"at most {most:g}"
-    return f"{ratio(found)}; {goal}: {_met(met)}"
+    return f"{ratio(found)}; {goal}: {met(met)}"
 
 
 def training() -> str:
@@ -126,7 +93,7 @@ def recording() -> str:
         low, high = (100 * value for value in entry["share"]["quartiles"])
         share = f"{percent(entry['share'])} [{low:.1f}, {high:.1f}]"
         most = entry["at_most"]
-        judged = "" if most is None else f"; at most {100 * most:g}: {_met(entry['share']['median'] <= most)}"
+        judged = "" if most is None else f"; at most {100 * most:g}: {met(entry['share']['median'] <= most)}"
         point, update, counted = (entry["seconds"][side]["median"] for side in ("point", "update", "counted"))
         rows.append(
             [
@@ -158,16 +125,12 @@ def scale() -> str:
                 store,
                 str(entry["rounds"]),
                 *(f"{now[key]['median']:.2f}" for key in ("wall_s", "processor_s")),
-                f"{_mb(now['peak_bytes']['median']):.0f}",
+                f"{megabytes(now['peak_bytes']['median']):.0f}",
                 "" if before is None else ratio(before, 1),
             ]
         )
     head = ["command", "store", "rounds", "seconds", "of a processor", "peak, MB", "before / now"]
     return f"{markdown_table(head, rows)}\n\n{place(list(cases.values()))}"
-
-
-def _met(met: bool) -> str:
-    return "met" if met else "missed"
 
 
 def growth() -> str:
@@ -183,17 +146,14 @@ def growth() -> str:
     goal = f"{expected['exponent']:.2f} ± {expected['within']:.2f}"
     exponents = markdown_table(["grows", "sizes", "rounds", "exponent [95 %]", f"goal {goal}"], rows)
     peaks = [
-        [f"{int(images):,}", ratio({k: _mb(v) for k, v in p.items()}, 1)] for images, p in found["memory_bytes"].items()
+        [f"{int(images):,}", ratio({k: megabytes(v) for k, v in p.items()}, 1)]
+        for images, p in found["memory_bytes"].items()
     ]
     memory = markdown_table(["images", "peak memory beyond model and images, MB"], peaks)
     medians = [each["median"] for each in found["memory_bytes"].values()]
     more, most = medians[-1] / medians[0], 1 + expected["memory_within"]
     judged = f"The last beside the first: {more:.2f}; at most {most:.2f}: {'met' if more <= most else 'missed'}."
     return f"{exponents}\n\n{memory}\n\n{judged}\n\n{place([found])}"
-
-
-def _mb(value: float | list[float]) -> Any:
-    return [v / 1e6 for v in value] if isinstance(value, list) else value / 1e6
 
 
 def profiles() -> str:
@@ -224,6 +184,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "parts": parts,
     "recording": recording,
     "scale": scale,
+    "queueing": queueing,
+    "workers": workers,
+    "server": server,
     "growth": growth,
     "profiles": profiles,
 }

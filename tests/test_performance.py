@@ -22,7 +22,8 @@ from benchmarks.ours import METHODS, SETTINGS, Training
 from benchmarks.parts import Timers
 from harness.plugin.threat import Threat
 from scripts import performance_tables
-from scripts.performance_tables import PAGE, RESULTS, TABLES, tables_of
+from scripts.performance_cells import PAGE, RESULTS
+from scripts.performance_tables import TABLES, tables_of
 
 THREAT = Threat(epsilon=0.1, steps=4, step_size=0.05, start="uniform")
 CPU = torch.device("cpu")

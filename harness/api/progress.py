@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     from harness.execution.outlook import Outlook
 
 TICK_S = 1.0
+_SHARE = 20  # the display takes at most so small a part of the time
 SOONEST_S, LATEST_S = 5.0, 30.0  # between two plain reports; they become rarer in the course of the work
 PLAIN_WIDTH, PLAIN_HEIGHT = 80, 9  # of a plain report
 MOST_SAID = 20  # lines about single items that are done, and as many about those that failed
+
+
+def pause_after(took_s: float) -> float:
+    """Seconds until the state is shown again: of a hundred thousand parts the time left takes a second to tell."""
+    return max(TICK_S, _SHARE * took_s)
 
 
 class Watch:
@@ -148,8 +154,11 @@ class Watch:
             self._gone = True
 
     def _tick_on(self) -> None:
-        while not self._stop.wait(TICK_S):
+        pause_s = TICK_S
+        while not self._stop.wait(pause_s):
+            began_s = time.monotonic()
             self.tick()
+            pause_s = pause_after(time.monotonic() - began_s)
 
     def __enter__(self) -> Self:
         if self._live is not None:

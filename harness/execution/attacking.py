@@ -196,9 +196,13 @@ class Attacking:
         """
         numbers = self._store.open_evaluations([_wanted(*one) for one in gaps])
         stored = self._store.blocks_of(numbers)
+        known: dict[tuple[int, str], tuple[dict[str, Any], str]] = {}  # thousands of blocks share an attack
         for (model, gap), number in zip(gaps, numbers, strict=True):
-            attack, common = model.gap.assessment.attacks[gap.attack], _common(model)
-            settings, code = attack.resolved(), code_of(type(attack))
+            assessment, common = model.gap.assessment, _common(model)
+            if (id(assessment), gap.attack) not in known:
+                attack = assessment.attacks[gap.attack]
+                known[id(assessment), gap.attack] = attack.resolved(), code_of(type(attack))
+            settings, code = known[id(assessment), gap.attack]
             for start, length in gap.without(stored[number]).blocks:
                 work = BlockWork(
                     **common,

@@ -118,7 +118,7 @@ class Conductor:
     def _open_runs(self, gaps: Sequence[RunGap]) -> list[RunRecord]:
         """The record of each gap's run; runs that the store lacks are added to it together."""
         ended = {n: gap.record for n, gap in enumerate(gaps) if gap.record and gap.record.status != "running"}
-        known = {id(gap.job): _known_of(gap.job) for gap in gaps}
+        known = {id(gap.job): known_of(gap.job) for gap in gaps}
         wanted = [
             WantedRun(spec=gap.spec, attempt=gap.attempt, **known[id(gap.job)])
             for n, gap in enumerate(gaps)
@@ -143,7 +143,7 @@ class Conductor:
                 yield Attacked(model, weights, checkpoint.id, folder, run_owner(record.id))
 
 
-def _known_of(job: RunJob) -> dict[str, Any]:
+def known_of(job: RunJob) -> dict[str, Any]:
     """What the runs of a job have in common, beside their specs."""
     return {
         "dataset": job.dataset_record(),

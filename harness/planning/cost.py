@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.identity import canonical_json, digest
+from harness.identity import digest
 from harness.planning.assessment import Assessment
 from harness.planning.gaps import ModelGap
 from harness.planning.measured_times import Bench, Timed, matching, read_benches
@@ -127,7 +127,7 @@ class Prices:
     def __init__(self, stored: Sequence[TimedRun], benches: Sequence[Bench] | None = None) -> None:
         self._stored, self._benches = stored, read_benches() if benches is None else benches
         self._known: dict[str, Known] = {}
-        self._subjects: dict[tuple[int, str, str], _Subject] = {}
+        self._subjects: dict[tuple[int, str, int], _Subject] = {}
 
     @property
     def known(self) -> Iterable[Known]:
@@ -176,14 +176,14 @@ class Prices:
         return names[attack]
 
     def _of(self, network: tuple[str, Mapping[str, Any]], assessment: Assessment) -> _Subject:
-        name, settings = network[0], canonical_json(network[1])
-        subject = self._subjects.get((id(assessment), name, settings))
+        place = id(assessment), network[0], id(network[1])
+        subject = self._subjects.get(place)
         if subject is None:
             precision = assessment.protocol.train.precision
             key = digest([*network, assessment.dataset.fingerprint, precision, assessment.plain])
             if key not in self._known:
                 self._known[key] = _known(self._stored, self._benches, network, assessment)
-            subject = self._subjects[id(assessment), name, settings] = _Subject(assessment, self._known[key])
+            subject = self._subjects[place] = _Subject((assessment, network), self._known[key])
         return subject
 
 
@@ -191,7 +191,7 @@ class Prices:
 class _Subject:
     """One network under one assessment: thousands of items have a few prices among them, so each is found once."""
 
-    assessment: Assessment  # which keeps it, and so its id, by which it is found
+    kept: tuple[object, ...]  # the parts by whose ids it is found, so that no others get these ids
     known: Known
     prices: dict[tuple[Any, ...], Price] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # attack -> as ``Prices.alike`` gives it

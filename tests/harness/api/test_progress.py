@@ -9,7 +9,7 @@ import itertools
 import pytest
 from rich.console import Console
 
-from harness.api.progress import Watch
+from harness.api.progress import Watch, pause_after
 from harness.api.progress_text import clock, cut_label, duration, labelled
 from harness.events import Began, Ended, Noted, Phase, Planned, PlannedItem, TrainingProgress, training_key
 from tests.harness.api.display import Display
@@ -26,6 +26,11 @@ class Closed(io.StringIO):
         if self.closed_now:
             raise OSError(errno.EIO, "Input/output error")
         return super().write(text)
+
+
+def test_the_display_takes_at_most_a_twentieth_of_the_time() -> None:
+    assert pause_after(0.0) == pause_after(0.05) == 1.0
+    assert pause_after(0.5) == 10.0
 
 
 @pytest.mark.parametrize("at", ["the beginning", "a note", "a tick", "the end"])

@@ -83,7 +83,9 @@ def test_as_many_queries_are_made_however_many_networks_are_asked_for(store: Sto
     assert idle["runs"] == idle["evaluations"] == idle["blocks"] == 0  # all of it was found before
 
 
-def test_gaps_are_found_once_and_networks_that_lack_all_share_theirs(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gaps_are_found_once_and_networks_that_lack_all_share_theirs(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked, plain = jobs(methods=("standard",)), gaps.attack_gaps
     found: list[str] = []
 

@@ -1,0 +1,54 @@
+"""The tables of docs/performance.md about the work around the work: queueing, worker processes, a database server."""
+
+from __future__ import annotations
+
+from benchmarks.measuring import middle
+from harness.leaderboard.render_markdown import markdown_table
+from scripts.performance_cells import megabytes, met, place, ratio, results
+
+MOST_S, MOST_MB = 10.0, 500.0
+LEAST = {"two processes": 1.8}  # side -> how many times as fast as one process, at least
+
+
+def queueing() -> str:
+    """What a command takes until its first item is handed over, and what of it is due to the number of items."""
+    cases, rows = results("queueing-cpu")["cases"], []
+    for title, entry in cases.items():
+        case, database = title.split(": ")
+        sides, least = entry["sides"], cases[f"one training: {database}"]["sides"]["now"]
+        now, before = sides["now"], sides.get("before")
+        wall, peak = now["wall_s"]["median"], megabytes(now["peak_bytes"]["median"])
+        more, seconds, memory = peak - megabytes(least["peak_bytes"]["median"]), f"{wall:.1f}", ""
+        if case != "one training":
+            seconds += f"; at most {MOST_S:.0f}: {met(wall <= MOST_S)}"
+            memory = f"{more:.0f}; at most {MOST_MB:.0f}: {met(more <= MOST_MB)}"
+        old = "" if before is None else f"{before['wall_s']['median']:.0f}"
+        processor = f"{now['processor_s']['median']:.1f}"
+        rows.append([case, database, str(entry["rounds"]), seconds, processor, f"{peak:.0f}", memory, old])
+    head = ["items", "database", "rounds", "seconds", "of a processor", "peak, MB", "more than one training, MB"]
+    return f"{markdown_table([*head, 'before, s'], rows)}\n\n{place(list(cases.values()))}"
+
+
+def workers() -> str:
+    """How many times as fast each way to place the work is as one process."""
+    cases, rows = results("workers-cpu")["cases"], []
+    for title, entry in cases.items():
+        base = entry["seconds"][entry["base"]]["each"]
+        for side, found in entry["seconds"].items():
+            faster = middle([one / other for one, other in zip(base, found["each"], strict=True)])
+            judged = f"; at least {LEAST[side]}: {met(faster['median'] >= LEAST[side])}" if side in LEAST else ""
+            shown = "" if side == entry["base"] else f"{ratio(faster)}{judged}"
+            rows.append([title, side, str(entry["rounds"]), ratio(found, 1), shown])
+    head = ["work", "side", "rounds", "seconds", "times as fast"]
+    return f"{markdown_table(head, rows)}\n\n{place(list(cases.values()))}"
+
+
+def server() -> str:
+    """The leaderboard from a PostgreSQL server beside that from a file."""
+    cases, rows = results("server_board-cpu")["cases"], []
+    for title, entry in cases.items():
+        command, _, store = title.partition(": ")
+        seconds = [ratio(entry["seconds"][side]) for side in ("SQLite", "PostgreSQL")]
+        rows.append([f"`{command}`", store, str(entry["rounds"]), *seconds, ratio(entry["ratios"]["PostgreSQL"])])
+    head = ["command", "store", "rounds", "SQLite, s", "PostgreSQL, s", "PostgreSQL / SQLite"]
+    return f"{markdown_table(head, rows)}\n\n{place(list(cases.values()))}"
