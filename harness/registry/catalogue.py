@@ -7,7 +7,6 @@ plugin is listed with its reason and does not disturb the others.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import inspect
 import os
 import pkgutil
@@ -23,6 +22,7 @@ from harness.errors import PluginError, SettingError, UnknownName, one_line
 from harness.files import DIRECTORY, MISSING, resolved, why_no_file
 from harness.plugin.settings import Plugin
 from harness.registry.importing import import_file
+from harness.registry.installed import installed
 
 PLUGIN_FOLDER_VARIABLE = "HARNESS_PLUGINS"
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -182,7 +182,7 @@ def candidates(spec: PluginKind, files: Sequence[Path]) -> Iterator[PossiblePlug
         if not info.name.startswith("_"):
             module = f"{spec.package}.{info.name}"
             yield PossiblePlugin(info.name.replace("_", "-"), module, partial(importlib.import_module, module))
-    for entry in importlib.metadata.entry_points(group=spec.group):
+    for entry in installed(spec.group):
         yield PossiblePlugin(entry.name, f"{entry.value} (entry point)", entry.load)
     folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
     named = {file: why_no_file(file) == DIRECTORY for file in files}
