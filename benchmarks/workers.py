@@ -14,53 +14,64 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.measuring import RESULTS, compared, machine, merge, surroundings
+from benchmarks.measuring import RESULTS, compared, machine, merge, middle, surroundings
 from benchmarks.scale import HERE
 
-RUNS = 40
+RUNS, EPOCHS = 40, 5
 COMMAND = (
     *("run", "sat", "--dataset", "digits", "--arch", "smallcnn", "--train-seeds", str(RUNS), "--seeds", "1"),
-    *("--set", "train.epochs=5", "--attacks", "natural,pgd", "--quiet"),
+    *("--set", f"train.epochs={EPOCHS}", "--attacks", "natural,pgd", "--quiet"),
 )
 BASE = "one process"
 SIDES: dict[str, tuple[str, ...]] = {BASE: ("--workers", "1"), "two processes": ("--workers", "2")}
 
 
-def run_side(options: tuple[str, ...]) -> float:
-    """Seconds of one command with a new store."""
+def run_side(options: tuple[str, ...]) -> dict[str, float]:
+    """One command with a new store: seconds, and seconds of a processor, those of its workers included."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"PYTHONPATH": str(HERE), "NO_COLOR": "1", "XDG_CACHE_HOME": folder}
         places = ("--db", f"{folder}/store.db", "--runs-dir", f"{folder}/runs")
         whole = [sys.executable, "-m", "harness", *COMMAND, *options, *places]
-        began = time.perf_counter()
+        began, used = time.perf_counter(), processor_s()
         told = subprocess.run(whole, env=environment, cwd=folder, capture_output=True, text=True, check=True)
-        took = time.perf_counter() - began
-        made = len(list(Path(folder, "runs").glob("*/*/last.safetensors"))) + len(
-            list(Path(folder, "runs").glob("*/last.safetensors"))
-        )
+        took = {"wall_s": time.perf_counter() - began, "processor_s": processor_s() - used}
+        made = len(list(Path(folder, "runs").rglob("last.safetensors")))
     if made != RUNS:
         raise RuntimeError(f"{made} of {RUNS} networks were trained: {told.stderr}")
     return took
 
 
-def measured(names: list[str], rounds: int) -> dict[str, Any]:
-    """The sides in turn; which is first rotates."""
-    held: dict[str, list[float]] = {name: [] for name in names}
+def processor_s() -> float:
+    """Processor seconds of all processes that this one started and that have ended, with those that they started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measured(names: list[str], rounds: int) -> Iterator[dict[str, Any]]:
+    """The sides in turn; which is first rotates. What is known is given after each round but the first."""
+    held: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for number in range(rounds):
         turn = number % len(names)
         for name in (*names[turn:], *names[:turn]):
             held[name].append(run_side(SIDES[name]))
-            print(f"round {number + 1}, {name}: {held[name][-1]:.1f} s", flush=True)
-    return compared(held, BASE)
+            took = held[name][-1]
+            told = f"{took['wall_s']:.1f} s, {took['processor_s']:.1f} s of a processor"
+            print(f"round {number + 1}, {name}: {told}", flush=True)
+        if number:
+            spent = {name: middle([one["processor_s"] for one in each]) for name, each in held.items()}
+            walls = {name: [one["wall_s"] for one in each] for name, each in held.items()}
+            yield {"processor_s": spent, **compared(walls, BASE)}
 
 
 def main() -> None:
@@ -70,11 +81,10 @@ def main() -> None:
     parser.add_argument("--sides", nargs="*", default=[*SIDES], choices=[*SIDES])
     asked = parser.parse_args()
     names = [name for name in SIDES if name == BASE or name in asked.sides]
-    before = surroundings()  # the load that is not of the benchmark
-    entry = measured(names, asked.rounds)
-    head = machine(torch.device("cpu"), "torch", "sqlalchemy")
-    title = f"{RUNS} runs of sat, 5 epochs, with natural and pgd"
-    merge(RESULTS / "workers-cpu.json", {}, {title: {**head, **before, **entry}})
+    head = machine(torch.device("cpu"), "torch", "sqlalchemy") | surroundings()  # the load that is not of the benchmark
+    title = f"{RUNS} runs of sat, {EPOCHS} epochs, with natural and pgd"
+    for entry in measured(names, asked.rounds):
+        merge(RESULTS / "workers-cpu.json", {}, {title: {**head, **entry}})
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def _judged(entry: Entry, side: str) -> str:
     least, most = entry.get("at_least", {}).get(side), entry.get("at_most", {}).get(side)
     if least is None and most is None:
         return ratio(found)
-    met = found["median"] >= least if most is None else found["median"] <= most
+    reached = found["median"] >= least if most is None else found["median"] <= most
     goal = f"at least {least:g}" if most is None else f"at most {most:g}"
-    return f"{ratio(found)}; {goal}: {met(met)}"
+    return f"{ratio(found)}; {goal}: {met(reached)}"
 
 
 def training() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.measuring import middle
 from harness.leaderboard.render_markdown import markdown_table
-from scripts.performance_cells import megabytes, met, place, ratio, results
+from scripts.performance_cells import RESULTS, megabytes, met, place, ratio, results
 
 MOST_S, MOST_MB = 10.0, 500.0
 LEAST = {"two processes": 1.8}  # side -> how many times as fast as one process, at least
@@ -31,6 +31,8 @@ def queueing() -> str:
 
 def workers() -> str:
     """How many times as fast each way to place the work is as one process."""
+    if not (RESULTS / "workers-cpu.json").exists():
+        return "Not measured yet on a machine that does little else."
     cases, rows = results("workers-cpu")["cases"], []
     for title, entry in cases.items():
         base = entry["seconds"][entry["base"]]["each"]
@@ -38,8 +40,9 @@ def workers() -> str:
             faster = middle([one / other for one, other in zip(base, found["each"], strict=True)])
             judged = f"; at least {LEAST[side]}: {met(faster['median'] >= LEAST[side])}" if side in LEAST else ""
             shown = "" if side == entry["base"] else f"{ratio(faster)}{judged}"
-            rows.append([title, side, str(entry["rounds"]), ratio(found, 1), shown])
-    head = ["work", "side", "rounds", "seconds", "times as fast"]
+            spent = f"{entry['processor_s'][side]['median']:.1f}"
+            rows.append([title, side, str(entry["rounds"]), ratio(found, 1), spent, shown])
+    head = ["work", "side", "rounds", "seconds", "of processors", "times as fast"]
     return f"{markdown_table(head, rows)}\n\n{place(list(cases.values()))}"
 
 
