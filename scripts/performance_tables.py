@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from harness.leaderboard.render_markdown import markdown_table
 from scripts.performance_cells import PAGE, Entry, megabytes, met, percent, place, ratio, results
-from scripts.performance_work import queueing, server, workers
+from scripts.performance_work import items, queueing, server, workers
 
 MARKED = re.compile(r"(<!-- table ([\w-]+): begin -->\n)(.*?)(<!-- table \2: end -->)", re.DOTALL)
 
@@ -186,6 +186,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scale": scale,
     "queueing": queueing,
     "workers": workers,
+    "items": items,
     "server": server,
     "growth": growth,
     "profiles": profiles,

@@ -8,6 +8,8 @@ from scripts.performance_cells import RESULTS, megabytes, met, place, ratio, res
 
 MOST_S, MOST_MB = 10.0, 500.0
 LEAST = {"two processes": 1.8}  # side -> how many times as fast as one process, at least
+BESIDE = {"a Ray cluster of two cores": "two processes"}  # side -> the one that it takes as long as
+MOST_TIMES = 1.05
 
 
 def queueing() -> str:
@@ -38,12 +40,26 @@ def workers() -> str:
         base = entry["seconds"][entry["base"]]["each"]
         for side, found in entry["seconds"].items():
             faster = middle([one / other for one, other in zip(base, found["each"], strict=True)])
+            beside = entry["seconds"].get(BESIDE.get(side, ""))
             judged = f"; at least {LEAST[side]}: {met(faster['median'] >= LEAST[side])}" if side in LEAST else ""
             shown = "" if side == entry["base"] else f"{ratio(faster)}{judged}"
-            spent = f"{entry['processor_s'][side]['median']:.1f}"
-            rows.append([title, side, str(entry["rounds"]), ratio(found, 1), spent, shown])
-    head = ["work", "side", "rounds", "seconds", "of processors", "times as fast"]
+            spent = f"{entry['processor_s'][side]['median']:.1f}" if side in entry["processor_s"] else ""
+            more = ""
+            if beside is not None:
+                times = middle([one / other for one, other in zip(found["each"], beside["each"], strict=True)])
+                more = f"{ratio(times)}; at most {MOST_TIMES}: {met(times['median'] <= MOST_TIMES)}"
+            rows.append([title, side, str(entry["rounds"]), ratio(found, 1), spent, shown, more])
+    head = ["work", "side", "rounds", "seconds", "of processors", "times as fast", "of two processes' seconds"]
     return f"{markdown_table(head, rows)}\n\n{place(list(cases.values()))}"
+
+
+def items() -> str:
+    """What an item of work costs beside its own work."""
+    if not (RESULTS / "item_cost-cpu.json").exists():
+        return "Not measured yet on a machine that does little else."
+    cases = results("item_cost-cpu")["cases"]
+    rows = [[way, str(entry["rounds"]), ratio(entry["ms"], 1)] for way, entry in cases.items()]
+    return f"{markdown_table(['where', 'rounds', 'ms an item'], rows)}\n\n{place(list(cases.values()))}"
 
 
 def server() -> str:
