@@ -21,8 +21,9 @@ def training_threads(parameters: int, device: torch.device, processes: int = 1) 
         parameters: of the network, their number.
         processes: that do the training together, and share the cores.
     """
-    cores = max(1, (os.cpu_count() or 1) // processes)
-    return cores if parameters >= LARGE_NETWORK and device.type == "cpu" else 1
+    if parameters < LARGE_NETWORK or device.type != "cpu":
+        return 1
+    return max(1, (os.cpu_count() or 1) // processes)
 
 
 def resolve_device(name: str | None, option: str = "--device", *, elsewhere: bool = False) -> torch.device:
