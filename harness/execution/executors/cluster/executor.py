@@ -95,6 +95,7 @@ class RayTasks(Executor):
     def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
         asked, more, count = iter(works), True, itertools.count()
         again = deque[_Task[W]]()
+        self._deaths.clear()  # the numbers begin anew
         while more or self._tasks or again:
             while again:
                 lost = again.popleft()
@@ -191,6 +192,8 @@ class RayTasks(Executor):
 
     def _outcome(self, task: _Task[W], listen: Report) -> Performed[W] | None:
         """How an item ended; None: it is done again, from its last state."""
+        if task.ended is None and task.refused is not None:  # it had ended before it could be ended
+            return Performed(task.work, task.refused)
         if task.ended is None:  # the stream had an end, and no last word
             raise WorkerBug(f"a worker of the cluster said nothing more about {task.work.key}")
         error = task.ended.error.exception() if task.ended.error is not None else None
