@@ -25,21 +25,26 @@ class StopSign:
         self._asked.set()
 
 
+_one_at_a_time = threading.Lock()
 _followed: list[str] = []  # names of the commands that this worker's process worked for; the last one counts
 
 
-def follow(command: str, sign: Any) -> None:
+def follow(command: str, sign: Any) -> bool:
     """Have this worker's process stop its work when the sign says so, or when the command has ended.
 
     Args:
         command: names the command.
         sign: its ``StopSign``.
+    Returns:
+        Whether the command is another one than that of the item before.
     """
-    if _followed and _followed[-1] == command:
-        return
-    take_back_stop()  # an earlier command may have asked
-    _followed.append(command)
+    with _one_at_a_time:
+        if _followed and _followed[-1] == command:
+            return False
+        take_back_stop()  # an earlier command may have asked
+        _followed.append(command)
     threading.Thread(target=_wait_for, args=(command, sign), daemon=True).start()
+    return True
 
 
 def _wait_for(command: str, sign: Any) -> None:
@@ -47,5 +52,6 @@ def _wait_for(command: str, sign: Any) -> None:
 
     with contextlib.suppress(ray.exceptions.RayError):  # the sign has ended, and so has its command
         ray.get(sign.wait.remote())
-    if _followed[-1] == command:
-        ask_to_stop()
+    with _one_at_a_time:  # else the next command may begin between the question and the request
+        if _followed[-1] == command:
+            ask_to_stop()

@@ -16,7 +16,7 @@ from harness.execution.executors.cluster.messages import ItemEnded, Message
 from harness.execution.executors.cluster.parcel import Parcel
 from harness.execution.executors.cluster.software import refuse_other_software
 from harness.execution.executors.cluster.stop import follow
-from harness.execution.executors.cluster.unpacked import unpacked
+from harness.execution.executors.cluster.unpacked import forget, unpacked
 from harness.runtime.stopping import asked_to_stop
 
 _GATHERED_S = 0.2  # messages of so long travel together
@@ -51,7 +51,8 @@ def _perform(parcel: Parcel, said: queue.SimpleQueue[Message]) -> None:
     courier = None
     try:
         refuse_other_software(parcel.software, mixed=parcel.mixed)
-        follow(parcel.command, parcel.sign)
+        if follow(parcel.command, parcel.sign):
+            forget()
         with unpacked(parcel, ray.get) as work:
             courier = Courier(work.folder, parcel.work.folder, said.put)
             if asked_to_stop():

@@ -18,11 +18,13 @@ import torch
 
 from harness.errors import HarnessError
 from harness.execution.executors.cluster.parcel import Parcel, SentDataset, SentFile
+from harness.execution.loaded import forget_dataset, forget_model
 from harness.execution.work import BlockWork, ExamineWork, TrainWork, Work
 from harness.files import atomic_write_bytes
 from harness.planning.assessment import GivenImages
 from harness.plugin.dataset import Dataset, Split
 from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
+from harness.registry.importing import forget as forget_modules
 from harness.runtime.provenance import host
 from harness.targets.model import ElsewhereWeights, RunWeights, Weights
 from harness.targets.weights import FileTarget
@@ -70,6 +72,14 @@ def unpacked(parcel: Parcel, fetch: Any) -> Iterator[Work]:
             assert isinstance(work, (BlockWork, ExamineWork))
             common["weights"] = _weights(work.weights, parcel.files, fetch)
         yield replace(work, **common)
+
+
+def forget() -> None:
+    """Keep nothing of the command before: what its plugins read on import may be another thing for the next one."""
+    _kept.clear()
+    forget_dataset()
+    forget_model()
+    forget_modules()
 
 
 @cache
@@ -130,7 +140,10 @@ def _written_code(key: str, reference: Any, fetch: Any) -> Path:
             for path, content in fetch(reference).items():
                 file = _below(made, path)
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
+                if isinstance(content, Path):
+                    file.symlink_to(_below(root, content))
+                else:
+                    file.write_bytes(content)
             made.rename(root)
     return root
 
