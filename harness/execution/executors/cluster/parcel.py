@@ -18,8 +18,9 @@ import numpy as np
 from harness.execution.executors.cluster.software import software
 from harness.execution.loaded import dataset_of, forget_dataset
 from harness.execution.work import BlockWork, ExamineWork, TrainWork, Work
-from harness.files import resolved
+from harness.files import resolved, why_no_file
 from harness.identity import digest
+from harness.planning.assessment import GivenImages
 from harness.plugin.dataset import Dataset, Split
 from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
 from harness.registry.source import closure
@@ -73,7 +74,8 @@ class Parcel:
         software, mixed: see ``refuse_other_software``.
         dataset: names the data set, with the reference to it as ``SentDataset``.
         files: those that the item reads.
-        code: names the user's plugin files, with the reference to them: absolute path -> content. None: there are none.
+        code: names the user's plugin files, with the reference to them: absolute path -> content, or what a link leads
+            to. None: there are none.
         plugins: the plugin files and folders, absolute.
         directory: the folder in which the command works.
     """
@@ -102,7 +104,8 @@ class Packer:
     def parcel(self, work: Work) -> Parcel:
         """Pack an item as it is now: a training with its newest whole state."""
         folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
-        plugins = tuple(map(resolved, [*([Path(folder)] if folder else []), *work.plugins]))
+        places = [Path(folder)] if folder and Path(folder).is_dir() else []
+        plugins = tuple(map(_named, [*places, *work.plugins]))
         return Parcel(
             command=self._command,
             sign=self._sign,
@@ -138,16 +141,28 @@ class Packer:
 
     def _plugin_files(self, plugins: tuple[Path, ...]) -> tuple[str, Any] | None:
         if plugins not in self._code:
-            files = [file for path in plugins for file in (path.glob("*.py") if path.is_dir() else [path])]
-            found = closure(files).files
-            contents = {file: file.read_bytes() for file in found}
-            key = digest({str(file): hashlib.sha256(content).hexdigest() for file, content in contents.items()})
+            named = [file for path in plugins for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+            files = [file for file in named if why_no_file(file) is None]  # a folder may have links to nothing
+            contents: dict[Path, bytes | Path] = {file: file.read_bytes() for file in closure(files).files}
+            contents |= {file: resolved(file) for file in files if file.is_symlink()}
+            key = digest({str(file): _version(content) for file, content in contents.items()})
             self._code[plugins] = (key, self._put(contents)) if contents else None
         return self._code[plugins]
 
 
+def _named(path: Path) -> Path:
+    """A plugin's whole path; only a file's last part may be a link, since the name of the link is the plugin's."""
+    return resolved(path) if path.is_dir() else resolved(path.parent) / path.name
+
+
+def _version(content: bytes | Path) -> str:
+    return str(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
+
+
 def _bare(work: Work) -> Work:
-    """The item without its guard, which knows the database's address."""
+    """The item without what travels apart, and without its guard, which knows the database's address."""
+    if isinstance(work.place, GivenImages):
+        work = replace(work, place=replace(work.place, dataset=None))
     return replace(work, guard=None) if isinstance(work, TrainWork) else work
 
 
