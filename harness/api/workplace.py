@@ -106,8 +106,9 @@ class Workplace:
             raise SettingError(
                 "--executor ray chooses the devices itself: leave --devices out, and write --device cpu or cuda"
             )
-        from harness.execution.executors.cluster.connection import connect, has_devices
+        from harness.execution.executors.cluster.connection import connect, find_ray, has_devices
 
+        find_ray()  # what is only planned, or handed over, needs it as well
         if connecting:
             connect(self.ray_address)
             if self.device == "cuda" and not has_devices():

@@ -19,3 +19,13 @@ def test_the_time_of_a_lease_is_checked_before_anything_is_written(
     with pytest.raises(HarnessError, match=r"^HARNESS_LEASE_S='soon' is refused"):
         place.check(writing=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writing", [True, False])
+def test_work_on_a_cluster_is_refused_without_ray_also_where_it_is_only_planned(
+    writing: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    place = Workplace(db=str(tmp_path / "results.db"), runs_dir=tmp_path / "runs", executor="ray")
+    with pytest.raises(HarnessError, match="needs Ray, which is not installed"):
+        place.check(writing=writing, connecting=False)
