@@ -20,6 +20,7 @@ from harness.planning.trials import try_update
 from harness.plugin.attack import Passes
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.determinism import deterministic
+from harness.runtime.device import present
 from harness.store.models import model_identity
 from harness.store.records import CheckpointRecord, ModelRecord, RunRecord
 from harness.store.store import Store
@@ -177,10 +178,10 @@ def _whole_gap(job: RunJob, checkpoint: str) -> ModelGap:
 
 def _trial(job: RunJob) -> tuple[Passes | None, PluginFault | None]:
     """The passes that one training image takes, or why nothing can be trained."""
-    threat = job.protocol.train.threat(job.protocol.epsilon)
+    threat, device = job.protocol.train.threat(job.protocol.epsilon), present(job.device)
     try:
-        with deterministic(job.device, wanted=job.deterministic):
-            return try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, job.device), None
+        with deterministic(device, wanted=job.deterministic):
+            return try_update(job.method, threat, job.wrappers, job.network, job.dataset.shape, device), None
     except PluginFault as fault:
         return None, fault
 

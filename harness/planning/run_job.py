@@ -35,7 +35,7 @@ from harness.registry.catalogue import KINDS, discover, make
 from harness.registry.loading import load, unread
 from harness.registry.shipped import code_of, engine_code, ships, source_of_plugin
 from harness.runtime.determinism import prepare_determinism
-from harness.runtime.device import arithmetic, devices_from, resolve_device
+from harness.runtime.device import arithmetic, devices_from, present, resolve_device
 from harness.runtime.precision import precision_code
 from harness.training.batches import batch_code
 from harness.training.run_plugins import code_key
@@ -157,7 +157,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset)
     refuse_unrepeatable(choice.attacks.values())
-    parameters = count_parameters(choice.network, dataset.shape, choice.device)
+    parameters = count_parameters(choice.network, dataset.shape, present(choice.device))
     check_limit(request.limit, dataset)
     if len(dataset.train) < 2:
         raise SettingError(f"{dataset.name} has {len(dataset.train)} training image(s); a training needs 2 or more")

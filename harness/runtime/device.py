@@ -54,6 +54,11 @@ def resolve_device(name: str | None, option: str = "--device", *, elsewhere: boo
     return torch.device("cuda", index)
 
 
+def present(device: torch.device) -> torch.device:
+    """The device if this machine has it; else the CPU, for trials of what other machines will do."""
+    return device if device.type == "cpu" or torch.cuda.is_available() else torch.device("cpu")
+
+
 def devices_from(device: torch.device, number: int) -> tuple[torch.device, ...]:
     """So many devices, from this one on; on the CPU, it stands for each process.
 
