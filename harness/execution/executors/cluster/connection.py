@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import logging
@@ -22,6 +23,11 @@ _ANSWER_S = 10.0  # an address that does not answer in this time is refused
 _HANDLED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
 AUTO = "auto"
 _VARIABLE = "RAY_ADDRESS"
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # how a client of HTTP/2 begins
+_HEADER, _SETTINGS = (
+    9,
+    b"\4",
+)  # bytes before each frame; the fourth is its type, and a server's first frame has this one
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,14 @@ def connect(address: str | None) -> None:
             that ``RAY_ADDRESS`` names, else this machine's, else a new one on this machine for the time of the command.
     Raises:
         SettingError: Ray is not installed, or the address is refused.
-        HarnessError: nothing answers there, or what answers is another version.
+        HarnessError: no cluster answers there, or what answers is another version.
     """
     find_ray()
     with _handlers_kept():
         import ray
 
         if ray.is_initialized():
+            _refuse_another(address, ray.get_runtime_context().gcs_address)
             return
         found = answering(address)
         # Ray would print what befalls a machine of the cluster on standard output, which is for results
@@ -85,6 +92,30 @@ def connect(address: str | None) -> None:
             )
         except (ConnectionError, RuntimeError, ValueError) as error:  # such as another version of Ray or Python
             raise HarnessError(f"the Ray cluster {found or ''} cannot be joined: {one_line(error)}") from None
+        atexit.register(_leave)
+
+
+def _refuse_another(asked: str | None, joined: str) -> None:
+    """Refuse to work elsewhere than the user asks for, where this process is connected already."""
+    if asked in (None, AUTO):
+        return
+    (host, port), (own, own_port) = _checked(str(asked)), _checked(joined)
+    with contextlib.suppress(OSError):
+        host = socket.gethostbyname(host)
+    if port != own_port or (host != own and not host.startswith("127.")):
+        raise SettingError(
+            f"--ray-address {asked} is refused: this process is connected to the Ray cluster at {joined} already; call"
+            " ray.shutdown() first, or leave the address out"
+        )
+
+
+def _leave() -> None:
+    """Leave the cluster at the end of the process. A second Ctrl-C meanwhile ends it, without a traceback of Ray's."""
+    with contextlib.suppress(ValueError):  # only the main thread may
+        for number in _HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+    ray: Any = importlib.import_module("ray")
+    ray.shutdown()
 
 
 def _say_nothing(*_: object, **__: object) -> None:
@@ -132,7 +163,7 @@ def answering(named: str | None) -> str | None:
         named: as ``connect``.
     Raises:
         SettingError: it is no address.
-        HarnessError: nothing answers there.
+        HarnessError: no cluster answers there.
     """
     named = named or os.environ.get(_VARIABLE)
     if named is not None and named != AUTO:
@@ -140,8 +171,8 @@ def answering(named: str | None) -> str | None:
         problem = _silent(host, port)
         if problem is not None:
             raise HarnessError(
-                f"--ray-address {named}: nothing answers there ({problem}; it was given {_ANSWER_S:g} s); check the"
-                " address, and that `ray start --head` has run there"
+                f"--ray-address {named}: no Ray cluster answers there ({problem}; it was given {_ANSWER_S:g} s); check"
+                " the address, and that `ray start --head` has run there"
             )
         return named
     for folder in (os.environ.get("RAY_TMPDIR") or "/tmp", tempfile.gettempdir()):  # where `ray start` leaves a note
@@ -171,12 +202,21 @@ def _checked(address: str) -> tuple[str, int]:
 
 
 def _silent(host: str, port: int) -> str | None:
-    """Why nothing answers at an address; None if something does."""
+    """Why no cluster answers at an address; None if one does.
+
+    A head speaks HTTP/2. Ray would try anything else, such as the dashboard's port, for minutes.
+    """
     try:
-        socket.create_connection((host, port), _ANSWER_S).close()
+        with socket.create_connection((host, port), _ANSWER_S) as speaking:
+            if os.environ.get("RAY_USE_TLS") == "1":  # then it answers to those alone who have its certificate
+                return None
+            speaking.sendall(_GREETING)
+            answer = b""
+            while len(answer) < _HEADER and (more := speaking.recv(_HEADER - len(answer))):
+                answer += more
     except OSError as error:
-        return error.strerror or one_line(error)
-    return None
+        return error.strerror or str(error)
+    return None if answer[3:4] == _SETTINGS else "what is there is no head of one"
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 import torch
 
 from harness.errors import HarnessError, SettingError
-from harness.execution.executors.cluster import capacity, software
+from harness.execution.executors.cluster import capacity, connection, software
 from harness.execution.executors.cluster.capacity import Capacity
 from harness.execution.executors.cluster.connection import AUTO, Resources, answering, connect
 from harness.execution.executors.cluster.software import CODE, code_digest, refuse_other_software
@@ -38,9 +40,31 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def somebody() -> Iterator[str]:
-    """An address at which something answers."""
+    """An address at which something answers as a cluster does."""
+    with _answering(b"\0\0\0\4\0\0\0\0\0") as address:
+        yield address
+
+
+@contextlib.contextmanager
+def _answering(said: bytes) -> Iterator[str]:
+    """An address at which each who comes gets these bytes."""
     with socket.create_server(("127.0.0.1", 0)) as one:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):  # it is closed at the end
+                while True:
+                    comer, _ = one.accept()
+                    open_ones.append(comer)
+                    comer.sendall(said)
+
+        open_ones: list[socket.socket] = []
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
         yield f"127.0.0.1:{one.getsockname()[1]}"
+        one.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for comer in open_ones:
+            comer.close()
 
 
 class TestAddresses:
@@ -48,9 +72,29 @@ class TestAddresses:
         with pytest.raises(HarnessError) as told:
             connect(nobody)
         assert str(told.value) == (
-            f"--ray-address {nobody}: nothing answers there (Connection refused; it was given 10 s); check the address,"
-            " and that `ray start --head` has run there"
+            f"--ray-address {nobody}: no Ray cluster answers there (Connection refused; it was given 10 s); check the"
+            " address, and that `ray start --head` has run there"
         )
+
+    @pytest.mark.parametrize(
+        ("said", "why"), [(b"", "timed out"), (b"HTTP/1.0 400 Bad", "what is there is no head of")]
+    )
+    def test_what_is_no_head_is_refused_and_not_tried_for_minutes(
+        self, said: bytes, why: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "_ANSWER_S", 0.3)
+        with _answering(said) as address, pytest.raises(HarnessError, match=f"no Ray cluster answers there .{why}"):
+            connect(address)
+
+    def test_another_cluster_than_the_one_that_is_joined_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        joined = SimpleNamespace(gcs_address="192.0.2.1:6379")
+        monkeypatch.setattr("ray.is_initialized", lambda: True)
+        monkeypatch.setattr("ray.get_runtime_context", lambda: joined)
+        for same in (None, AUTO, "192.0.2.1:6379", "127.0.0.1:6379"):
+            connect(same)
+        for other in ("192.0.2.2:6379", "192.0.2.1:6380"):
+            with pytest.raises(SettingError, match=r"this process is connected to the Ray cluster at 192.0.2.1:6379"):
+                connect(other)
 
     @pytest.mark.parametrize(
         "address", ["host", "host:", ":6379", "host:0", "host:70000", "ray://host:10001", "host:a"]
@@ -77,7 +121,7 @@ class TestAddresses:
 
     def test_the_variable_of_ray_counts(self, nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RAY_ADDRESS", nobody)
-        with pytest.raises(HarnessError, match=f"--ray-address {nobody}: nothing answers there"):
+        with pytest.raises(HarnessError, match=f"--ray-address {nobody}: no Ray cluster answers there"):
             connect(None)
 
     def test_without_ray_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
