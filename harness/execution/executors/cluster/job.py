@@ -6,7 +6,10 @@ import os
 import shlex
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from harness.locations import without_secrets_in
 _PASSED_ON = ("HARNESS_", "OMP_NUM_THREADS")  # variables that change what a command does
 _BEGIN_S = 30.0
 _LOOK_S = 0.5
+_ANSWER_S = 10.0
 
 
 def submitted(words: Sequence[str], address: str | None) -> str:
@@ -32,6 +36,7 @@ def submitted(words: Sequence[str], address: str | None) -> str:
         HarnessError: no dashboard answers, or the job ended at once.
     """
     find_ray()
+    address = address or os.environ.get("RAY_ADDRESS")
     if address is None or not address.startswith("http"):
         address = answering(address)
         if address is None:
@@ -50,6 +55,8 @@ def submitted(words: Sequence[str], address: str | None) -> str:
     try:
         from ray.job_submission import JobSubmissionClient
 
+        if address.startswith("http"):
+            _refuse_silent(address)
         client: Any = JobSubmissionClient(address)
         settings = [f"{name}={value}" for name, value in variables.items()]
         command = shlex.join(["exec", "env", *settings, sys.executable, "-m", "harness", *words])
@@ -61,6 +68,16 @@ def submitted(words: Sequence[str], address: str | None) -> str:
         ) from None
     _refuse_failed(client, job)
     return job
+
+
+def _refuse_silent(address: str) -> None:
+    """Raise ConnectionError if nothing answers at a dashboard's address in time: Ray would wait for ever."""
+    try:
+        urllib.request.urlopen(f"{address.rstrip('/')}/api/version", timeout=_ANSWER_S).close()
+    except urllib.error.HTTPError:
+        return  # Ray says what is wrong
+    except (OSError, HTTPException, ValueError) as error:
+        raise ConnectionError(f"{address} was given {_ANSWER_S:g} s: {one_line(error)}") from None
 
 
 def _refuse_failed(client: Any, job: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.job_submission.JobSubmissionClient", Client)
     monkeypatch.setattr(job, "answering", lambda address: address)
     monkeypatch.setattr(job, "_LOOK_S", 0.0)
+    monkeypatch.setattr(job, "_ANSWER_S", 0.3)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
 def test_the_command_runs_in_this_folder_with_this_python_and_these_variables(
@@ -96,7 +99,17 @@ def test_a_dashboard_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("ray.job_submission.JobSubmissionClient", silent)
     with pytest.raises(HarnessError, match=r"no dashboard of a Ray cluster answers .*Failed to connect"):
-        submitted(WORDS, "http://head:8265")
+        submitted(WORDS, "head:6379")
+
+
+@pytest.mark.parametrize("how", ["--ray-address", "RAY_ADDRESS"])
+def test_a_dashboard_that_says_nothing_is_not_waited_for_for_ever(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address if how == "RAY_ADDRESS" else "")
+        with pytest.raises(HarnessError, match=f"{address} was given 0.3 s: TimeoutError"):
+            submitted(WORDS, address if how == "--ray-address" else None)
+    assert given == []
 
 
 @pytest.mark.parametrize(
