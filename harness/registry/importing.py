@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from harness.registry.source import Source, closure
+from harness.registry.source import ENGINE, Source, closure
 
 _seen: dict[Path, str] = {}  # a user's source file -> its SHA-256 when it was imported
 _brought: set[str] = set()  # names of the user's modules that were loaded by an import here
@@ -110,6 +110,7 @@ def _forget_the_outdated(source: Source, directory: Path) -> None:
         file = _file_of(module)
         if file in _seen and file.is_file() and not edited.isdisjoint(closure([file], directory).files):
             del sys.modules[name]
+    _forget_packages_of_others(source)
     asked_for = {other for _, name, other in source.imports if name.split(".")[0] == other.stem}
     for neighbour in (file for file in source.files if file.parent == directory.resolve()):
         loaded = _file_of(sys.modules.get(neighbour.stem))
@@ -117,6 +118,27 @@ def _forget_the_outdated(source: Source, directory: Path) -> None:
             del sys.modules[neighbour.stem]
         elif neighbour in asked_for and loaded not in (None, neighbour):
             raise ImportError(f"{neighbour.name} has the name of {loaded}, which is loaded already; rename it")
+
+
+def _forget_packages_of_others(source: Source) -> None:
+    """Unload the user's packages that have the name of one that the files import, and lie in another folder."""
+    folders: dict[str, set[Path]] = {}
+    for _, name, other in source.imports:
+        top = name.split(".")[0]  # none of a relative import
+        found = next((parent for parent in (other, *other.parents) if top and parent.stem == top), None)
+        if found is not None and ENGINE not in other.parents:
+            folders.setdefault(top, set()).add(found.parent)
+    for top, allowed in folders.items():
+        held = {name: _file_of(sys.modules[name]) for name in list(sys.modules) if name.split(".")[0] == top}
+        own = {name: file for name, file in held.items() if file in _seen}
+        if any(_root(name, file) not in allowed for name, file in own.items()):
+            for name in (name for name, file in held.items() if file is None or name in own):
+                del sys.modules[name]
+
+
+def _root(name: str, file: Path) -> Path:
+    """The folder in which the import of a loaded module began."""
+    return file.parents[name.count(".") + (file.name == "__init__.py")]
 
 
 def _file_of(module: ModuleType | None) -> Path | None:
