@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from harness.execution.executors.cluster.connection import Resources, resources
+from harness.errors import HarnessError
+from harness.execution.executors.cluster.connection import Resources, head_answers, resources
 from harness.execution.work import Work
 
 _ASK_S = 2.0  # a cluster grows and shrinks
 _PATIENCE_S = 10.0  # without a word about waiting; to start a worker takes some seconds
 _REPEAT_S = 600.0
+_HEAD_S = 30.0  # that a head may be silent, which starts anew; after sixty Ray would end this process
 
 
 class Capacity:
-    """What the cluster has, asked again every two seconds.
+    """What the cluster has, asked again every two seconds; each method raises HarnessError if its head is gone.
 
     Args:
         most: how many items are performed side by side, at most; None: as many as there is room for.
@@ -26,6 +28,7 @@ class Capacity:
         self._asked, self._has = -1e9, Resources(0, 0, 0, 0, 0)
         self._cores = 1.0  # that the last item needs
         self._idle_since: float | None = None
+        self._silent_since: float | None = None  # the head
         self._told: tuple[str, float] = ("", -1e9)
 
     def needs(self, work: Work) -> dict[str, float]:
@@ -69,6 +72,17 @@ class Capacity:
             yield text
 
     def _now(self) -> Resources:
-        if time.monotonic() - self._asked > _ASK_S:
-            self._has, self._asked = resources(), time.monotonic()
+        clock = time.monotonic()
+        if clock - self._asked <= _ASK_S:
+            return self._has
+        if head_answers():
+            self._has, self._silent_since = resources(), None
+        else:
+            self._silent_since = clock if self._silent_since is None else self._silent_since
+            if clock - self._silent_since > _HEAD_S:
+                raise HarnessError(
+                    f"the head of the Ray cluster has not answered for {_HEAD_S:g} s: start the cluster again, and run"
+                    " the same command again: it goes on from what came home"
+                )
+        self._asked = time.monotonic()
         return self._has

@@ -139,6 +139,12 @@ def resources() -> Resources:
     )
 
 
+def head_answers() -> bool:
+    """Whether the head of the joined cluster is there; without it, Ray's calls end this process after a minute."""
+    ray: Any = importlib.import_module("ray")
+    return _silent(*_checked(ray.get_runtime_context().gcs_address)) is None
+
+
 def has_devices() -> bool:
     """Whether a machine of the cluster that this process is connected to has a CUDA device; without one: no."""
     ray: Any = importlib.import_module("ray")

@@ -29,6 +29,7 @@ from harness.execution.executors.carried import Carried, WorkerBug
 from harness.execution.executors.child import mistake_of
 from harness.execution.executors.cluster.arrivals import keep, with_commit
 from harness.execution.executors.cluster.capacity import Capacity
+from harness.execution.executors.cluster.connection import head_answers
 from harness.execution.executors.cluster.messages import FileMade, ItemEnded, LogGrew
 from harness.execution.executors.cluster.parcel import Packer
 from harness.execution.executors.cluster.stop import StopSign
@@ -225,6 +226,8 @@ class RayTasks(Executor):
         ray.cancel(task.stream, force=True)
 
     def __exit__(self, *exception: object) -> None:
+        if not head_answers():  # the tasks end with this process
+            return
         for stream in self._tasks:
             ray.cancel(stream, force=True)
         self._tasks.clear()

@@ -133,9 +133,10 @@ class TestAddresses:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The time and the resources that ``Capacity`` sees."""
-    now = SimpleNamespace(s=0.0, has=SMALL)
+    now = SimpleNamespace(s=0.0, has=SMALL, head=True)
     monkeypatch.setattr(f"{capacity.__name__}.time.monotonic", lambda: now.s)
     monkeypatch.setattr(capacity, "resources", lambda: now.has)
+    monkeypatch.setattr(capacity, "head_answers", lambda: now.head)
     return now
 
 
@@ -172,6 +173,17 @@ class TestCapacity:
         assert there.room() == 5
         clock.s = 3.0
         assert (there.room(), there.wanted()) == (0, 1)
+
+    def test_a_head_that_is_gone_ends_the_command_and_one_that_starts_anew_does_not(
+        self, clock: SimpleNamespace
+    ) -> None:
+        there = Capacity(None, 0)
+        for s, clock.head in ((0.0, True), (10.0, False), (30.0, False), (39.0, False), (45.0, True), (50.0, False)):
+            clock.s = s
+            assert there.room() == 5  # as before
+        clock.s = 81.0
+        with pytest.raises(HarnessError, match="the head of the Ray cluster has not answered for 30 s: start"):
+            there.room()
 
     def test_waiting_is_told_after_a_while_and_again_when_it_changes(
         self, clock: SimpleNamespace, tmp_path: Path

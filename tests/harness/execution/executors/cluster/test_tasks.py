@@ -63,6 +63,7 @@ class Ray:
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(capacity, "resources", lambda: Resources(1, 0, 1, 1, 0))
+    monkeypatch.setattr(capacity, "head_answers", lambda: True)
 
     def made(*scripts: Sequence[Any]) -> RayTasks:
         monkeypatch.setattr(executor, "ray", Ray(scripts))
