@@ -40,6 +40,10 @@ class Capacity:
         self._cores = float(min(work.threads, widest) if widest else work.threads)
         return {"num_cpus": self._cores, "num_gpus": 0.0}
 
+    def fits(self, cores: float) -> bool:
+        """Whether a machine has so many cores, or none is there: then the next one may have them."""
+        return cores <= self._now().widest or not self._now().widest
+
     def room(self) -> int:
         """How many items the whole cluster can perform side by side, whoever else uses it."""
         has = self._now()

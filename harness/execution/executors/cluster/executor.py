@@ -47,6 +47,8 @@ class _Task(Generic[W]):
 
     Attributes:
         stream: Ray's generator of references to lists of messages.
+        cores: that it waits for.
+        taken_back: whether no machine has them any more, so that the item is to be given to the cluster anew.
         until: when the item has taken too long, by the monotonic clock; counted from its first message.
         ended: its last message about the item.
         refused: why this process has ended it.
@@ -56,7 +58,9 @@ class _Task(Generic[W]):
     work: W
     stream: Any
     until: float = math.inf
+    cores: float = 0.0
     began: bool = False
+    taken_back: bool = False
     ended: ItemEnded | None = None
     refused: HarnessError | None = None
 
@@ -114,6 +118,7 @@ class RayTasks(Executor):
                 time.sleep(POLL_S)
             self._see_to_stop()
             self._end_late()
+            self._take_back_too_wide()
             waiting = [task.work for task in self._tasks.values() if not task.began]
             for text in self._capacity.remarks(waiting, len(self._tasks) - len(waiting)):
                 listen(Noted(text))
@@ -129,7 +134,7 @@ class RayTasks(Executor):
         stream = self._task.options(num_returns="streaming", max_retries=0, name=work.key, **needs).remote(
             self._packer.parcel(work)
         )
-        self._tasks[stream] = _Task(number, work, stream)
+        self._tasks[stream] = _Task(number, work, stream, cores=needs["num_cpus"])
 
     def _spoken(self, listen: Report) -> list[_Task[Any]]:
         """Hear the tasks that have news, and give those that have ended, one way or another; it waits a little."""
@@ -178,6 +183,8 @@ class RayTasks(Executor):
         """
         if task.refused is not None:
             return task.refused
+        if isinstance(error, TaskCancelledError) and task.taken_back and not asked_to_stop():
+            return WorkerLost(f"no machine of the cluster has {task.cores:g} cores any more")
         if isinstance(error, TaskCancelledError):
             return Stopped("stopped before it began")
         if isinstance(error, (NodeDiedError, ObjectLostError)):
@@ -219,6 +226,16 @@ class RayTasks(Executor):
         for task in [held for held in self._tasks.values() if time.monotonic() > held.until]:
             text = f"it took more than {self._limit_s / 60:g} minutes, and was ended"
             self._end(task, WorkerLost(text, final=True))
+
+    def _take_back_too_wide(self) -> None:
+        """Take items back that wait for more cores than any machine has, since a wider one has left: they ask for less.
+
+        Else they would wait for ever.
+        """
+        for task in self._tasks.values():
+            if not (task.began or task.taken_back or self._capacity.fits(task.cores)):
+                task.taken_back = True
+                ray.cancel(task.stream)
 
     def _end(self, task: _Task[Any], why: HarnessError) -> None:
         """End a task's worker; its stream says so next."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import WorkerCrashedError
+from ray.exceptions import TaskCancelledError, WorkerCrashedError
 
 from harness.errors import HarnessError, LeaseLost
 from harness.events import Began, Event, Noted
@@ -23,6 +23,7 @@ from tests.harness.execution.executors.cluster.sendable import training
 
 DONE = [[Began("training of run 1"), ItemEnded(None)]]
 DIES = [WorkerCrashedError()]
+WAITS = [TaskCancelledError()]  # until it is cancelled
 
 
 class Gone(LeaseGuard):
@@ -35,16 +36,29 @@ class Ray:
 
     def __init__(self, scripts: Sequence[Sequence[Any]]) -> None:
         self.scripts = iter(scripts)
+        self.asked: list[float] = []  # cores, for each task
+        self.waiting: list[Any] = []
 
     def remote(self, what: Any) -> Any:
-        made = SimpleNamespace(remote=lambda *_: what if isinstance(what, type) else iter(next(self.scripts)))
-        return SimpleNamespace(options=lambda **_: made)
+        def made(**options: Any) -> Any:
+            if isinstance(what, type):
+                return SimpleNamespace(remote=lambda *_: what)
+            self.asked.append(options["num_cpus"])
+            return SimpleNamespace(remote=lambda *_: self.begun(next(self.scripts)))
+
+        return SimpleNamespace(options=made)
+
+    def begun(self, script: Sequence[Any]) -> Iterator[Any]:
+        stream = iter(script)
+        self.waiting += [stream] if script is WAITS else []
+        return stream
 
     def get_runtime_context(self) -> Any:
         return SimpleNamespace(get_node_id=lambda: "0" * 56)
 
     def wait(self, streams: list[Any], **_: Any) -> tuple[list[Any], list[Any]]:
-        return streams, []
+        ready = [stream for stream in streams if all(stream is not one for one in self.waiting)]
+        return ready, [stream for stream in streams if stream not in ready]
 
     def get(self, said: Any) -> Any:
         if isinstance(said, Exception):
@@ -54,8 +68,9 @@ class Ray:
     def put(self, value: Any) -> Any:
         return value
 
-    def cancel(self, _stream: Any, *, force: bool = False) -> None:
-        """A task that has ended is not changed by it."""
+    def cancel(self, stream: Any, *, force: bool = False) -> None:
+        """A task that has ended is not changed by it; one that waits for ever says so."""
+        self.waiting = [one for one in self.waiting if one is not stream]
 
     def kill(self, _actor: Any) -> None: ...
 
@@ -63,6 +78,7 @@ class Ray:
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(capacity, "resources", lambda: Resources(1, 0, 1, 1, 0))
+    monkeypatch.setattr(capacity, "_ASK_S", 0.0)
     monkeypatch.setattr(capacity, "head_answers", lambda: True)
 
     def made(*scripts: Sequence[Any]) -> RayTasks:
@@ -93,3 +109,17 @@ def test_deaths_at_trainings_do_not_count_at_the_attacks_that_follow(tasks: Any,
     assert len([event for event in heard if isinstance(event, Noted)]) == 4
     (error,) = outcomes(some, training(tmp_path), heard)
     assert str(error).startswith("its worker process ended; so did 2 before it")
+
+
+def test_an_item_that_waits_for_more_cores_than_any_machine_has_asks_for_less(
+    tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide, narrow, none = Resources(8, 0, 8, 0, 0), Resources(4, 0, 4, 4, 0), Resources(0, 0, 0, 0, 0)
+    there = [*[wide] * 4, *[none] * 4]  # the wide machine leaves, and then a narrow one comes
+    monkeypatch.setattr(capacity, "resources", lambda: there.pop(0) if there else narrow)
+    some = tasks(WAITS, DONE)
+    heard: list[Event] = []
+    assert list(outcomes(some, training(tmp_path, threads=16), heard)) == [None]
+    assert vars(executor)["ray"].asked == [8.0, 4.0]
+    notes = [event.text for event in heard if isinstance(event, Noted)]
+    assert notes == ["no machine of the cluster has 8 cores any more: training of run 1 is done again"]
