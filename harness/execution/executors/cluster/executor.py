@@ -17,6 +17,7 @@ from ray.exceptions import (
     ObjectLostError,
     OutOfMemoryError,
     RayError,
+    RayTaskError,
     RuntimeEnvSetupError,
     TaskCancelledError,
     WorkerCrashedError,
@@ -196,6 +197,12 @@ class RayTasks(Executor):
             return WorkerLost("its machine had no memory left" if memory else "its worker process ended")
         if isinstance(error, RuntimeEnvSetupError):
             raise HarnessError(f"the cluster's workers cannot be prepared: {one_line(error)}") from error
+        if isinstance(error, RayTaskError):  # ``performed`` itself raises nothing
+            said = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise HarnessError(
+                f"a worker of the cluster cannot begin its work: {said[-1]}; install there what is here, in the same"
+                " versions"
+            ) from error
         raise error
 
     def _outcome(self, task: _Task[W], listen: Report) -> Performed[W] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import time
 from collections.abc import Iterator
@@ -17,8 +18,13 @@ from harness.execution.executors.cluster.parcel import Parcel
 from harness.execution.executors.cluster.software import refuse_other_software
 from harness.execution.executors.cluster.stop import follow
 from harness.execution.executors.cluster.unpacked import forget, unpacked
+from harness.runtime.provenance import host
 from harness.runtime.stopping import asked_to_stop
 
+_OF_A_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
+    *(errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE),
+}
 _GATHERED_S = 0.2  # messages of so long travel together
 
 # One thread for all items, since the threads of OpenMP belong to the thread that began them. The main thread hands on
@@ -44,6 +50,18 @@ def performed(parcel: Parcel) -> Iterator[list[Message]]:
             return
 
 
+def _of_this_machine(raised: BaseException) -> BaseException:
+    """An exception that names the machine, if it is of the machine: a full disk, a folder that may not be written."""
+    if not isinstance(raised, OSError) or raised.errno not in _OF_A_MACHINE:
+        return raised
+    told = HarnessError(
+        f"the worker on {host()} cannot read or write {raised.filename or 'a file'}: {raised.strerror}; see to that"
+        " machine, or take it out of the cluster, then run the same command again: what came home is kept"
+    )
+    told.__cause__ = raised
+    return told
+
+
 def _perform(parcel: Parcel, said: queue.SimpleQueue[Message]) -> None:
     import ray
 
@@ -66,5 +84,5 @@ def _perform(parcel: Parcel, said: queue.SimpleQueue[Message]) -> None:
     except BaseException as raised:  # a thread's exception would reach nobody
         if courier is not None and isinstance(raised, HarnessError):
             courier.tell_of_home(raised)
-        error = Carried.of(raised)
+        error = Carried.of(_of_this_machine(raised))
     said.put(ItemEnded(error))

@@ -86,7 +86,8 @@ def forget() -> None:
 def _place() -> Path:
     """The folder of this process, on the machine's own disk; what dead processes left is removed."""
     base = Path(tempfile.gettempdir()) / f"harness-workers-{os.getuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # perhaps as a file
+        base.mkdir(mode=0o700)
     found = base.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise HarnessError(f"{base} on {host()} is not this user's folder: remove it there")

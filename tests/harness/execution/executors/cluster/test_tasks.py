@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import TaskCancelledError, WorkerCrashedError
+from ray.exceptions import RayTaskError, TaskCancelledError, WorkerCrashedError
 
 from harness.errors import HarnessError, LeaseLost
 from harness.events import Began, Event, Noted
@@ -123,3 +123,14 @@ def test_an_item_that_waits_for_more_cores_than_any_machine_has_asks_for_less(
     assert vars(executor)["ray"].asked == [8.0, 4.0]
     notes = [event.text for event in heard if isinstance(event, Noted)]
     assert notes == ["no machine of the cluster has 8 cores any more: training of run 1 is done again"]
+
+
+def test_a_worker_that_cannot_import_what_it_needs_is_told_in_one_line(tasks: Any, tmp_path: Path) -> None:
+    text = "ray::performed()\n  File task.py\nModuleNotFoundError: No module named 'torch'\n"
+    failed: Any = RayTaskError("performed", text, RuntimeError("the function failed to import"))
+    with pytest.raises(HarnessError) as told:
+        list(outcomes(tasks([failed]), training(tmp_path), []))
+    assert str(told.value) == (
+        "a worker of the cluster cannot begin its work: ModuleNotFoundError: No module named 'torch'; install there"
+        " what is here, in the same versions"
+    )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.errors import HarnessError
 from harness.events import Noted, Report
+from harness.execution.executors.child import mistake_of
 from harness.execution.executors.cluster import stop, unpacked
 from harness.execution.executors.cluster.messages import ItemEnded
 from harness.execution.executors.cluster.parcel import Packer, Parcel
@@ -45,9 +49,15 @@ class Told(TrainWork):
         report(Noted(str(found.scale)))
 
 
-def test_the_next_command_gets_the_plugin_as_it_is_now_with_its_packages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Full(TrainWork):
+    """Finds the disk of its machine full."""
+
+    def perform(self, report: Report) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/state.pt")
+
+
+@pytest.fixture(autouse=True)
+def new_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr(unpacked, "_kept", {})
@@ -55,6 +65,36 @@ def test_the_next_command_gets_the_plugin_as_it_is_now_with_its_packages(
     monkeypatch.setattr(stop, "_wait_for", lambda *_: None)
     monkeypatch.delenv("HARNESS_PLUGINS", raising=False)
     unpacked._place.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("taken", "reason"),
+    [
+        (False, "the worker on .* cannot read or write /tmp/state.pt: No space left on device; see to that machine"),
+        (True, "harness-workers-.* on .* is not this user's folder: remove it there"),
+    ],
+)
+def test_what_is_wrong_with_a_machine_is_told_with_its_name(
+    taken: bool, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster()
+    monkeypatch.setattr("ray.get", cluster.fetch)
+    monkeypatch.setenv("HARNESS_HOST", "machine-7")
+    if taken:
+        (tmp_path / "temporary" / f"harness-workers-{os.getuid()}").write_text("mine")
+    work = Full(**vars(training(tmp_path / "home")))
+    (ended,) = [
+        one for said in performed(sent(Packer("a", "sign", cluster.put, mixed=False).parcel(work))) for one in said
+    ]
+    assert isinstance(ended, ItemEnded)
+    with pytest.raises(HarnessError, match=reason) as told:
+        raise mistake_of(ended.error) or AssertionError
+    assert "machine-7" in str(told.value)
+
+
+def test_the_next_command_gets_the_plugin_as_it_is_now_with_its_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster = Cluster()
     monkeypatch.setattr("ray.get", cluster.fetch)
     (tmp_path / "parts").mkdir()
