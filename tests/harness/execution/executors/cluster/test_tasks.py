@@ -127,7 +127,8 @@ def test_an_item_that_waits_for_more_cores_than_any_machine_has_asks_for_less(
 
 def test_a_worker_that_cannot_import_what_it_needs_is_told_in_one_line(tasks: Any, tmp_path: Path) -> None:
     text = "ray::performed()\n  File task.py\nModuleNotFoundError: No module named 'torch'\n"
-    failed: Any = RayTaskError("performed", text, RuntimeError("the function failed to import"))
+    kind: Any = RayTaskError
+    failed = kind("performed", text, RuntimeError("the function failed to import"))
     with pytest.raises(HarnessError) as told:
         list(outcomes(tasks([failed]), training(tmp_path), []))
     assert str(told.value) == (
