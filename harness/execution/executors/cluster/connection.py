@@ -24,10 +24,8 @@ _HANDLED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(s
 AUTO = "auto"
 _VARIABLE = "RAY_ADDRESS"
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # how a client of HTTP/2 begins
-_HEADER, _SETTINGS = (
-    9,
-    b"\4",
-)  # bytes before each frame; the fourth is its type, and a server's first frame has this one
+_HEADER = 9  # bytes before each of its frames; the fourth is the frame's type
+_SETTINGS = b"\4"  # the type of a server's first frame
 
 
 @dataclass(frozen=True)

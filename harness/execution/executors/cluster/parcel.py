@@ -20,7 +20,6 @@ from harness.execution.loaded import dataset_of, forget_dataset
 from harness.execution.work import BlockWork, ExamineWork, TrainWork, Work
 from harness.files import resolved, why_no_file
 from harness.identity import digest
-from harness.planning.assessment import GivenImages
 from harness.plugin.dataset import Dataset, Split
 from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
 from harness.registry.source import closure
@@ -160,9 +159,7 @@ def _version(content: bytes | Path) -> str:
 
 
 def _bare(work: Work) -> Work:
-    """The item without what travels apart, and without its guard, which knows the database's address."""
-    if isinstance(work.place, GivenImages):
-        work = replace(work, place=replace(work.place, dataset=None))
+    """The item without its guard, which knows the database's address."""
     return replace(work, guard=None) if isinstance(work, TrainWork) else work
 
 
