@@ -17,7 +17,7 @@ from harness.execution.executors.cluster.messages import ItemEnded, Message
 from harness.execution.executors.cluster.parcel import Parcel
 from harness.execution.executors.cluster.software import refuse_other_software
 from harness.execution.executors.cluster.stop import follow
-from harness.execution.executors.cluster.unpacked import forget, unpacked
+from harness.execution.executors.cluster.unpacked import forget_command, unpacked
 from harness.runtime.provenance import host
 from harness.runtime.stopping import asked_to_stop
 
@@ -70,7 +70,7 @@ def _perform(parcel: Parcel, said: queue.SimpleQueue[Message]) -> None:
     try:
         refuse_other_software(parcel.software, mixed=parcel.mixed)
         if follow(parcel.command, parcel.sign):
-            forget()
+            forget_command()
         with unpacked(parcel, ray.get) as work:
             courier = Courier(work.folder, parcel.work.folder, said.put)
             if asked_to_stop():

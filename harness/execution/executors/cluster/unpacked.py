@@ -74,7 +74,7 @@ def unpacked(parcel: Parcel, fetch: Any) -> Iterator[Work]:
         yield replace(work, **common)
 
 
-def forget() -> None:
+def forget_command() -> None:
     """Keep nothing of the command before: what its plugins read on import may be another thing for the next one."""
     _kept.clear()
     forget_dataset()
