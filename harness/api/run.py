@@ -156,7 +156,7 @@ def run(
         time_limit: minutes; a training or a block of images that takes longer is given up, and the rest goes on.
         executor: ``"local"``: in processes of this machine; ``"ray"``: on the machines of a Ray cluster.
         ray_address: ``HOST:PORT`` of the cluster's head, or ``"auto"``; None: what ``RAY_ADDRESS`` names, else this
-            machine's cluster, else one for the time of the call.
+            machine's cluster, else a new one, which ends with this process.
         allow_mixed: take workers of a cluster that have other versions of torch, and record them beside each result.
         plain: compute each network with its own layers alone.
         db: the database; None: as ``harness.open``.

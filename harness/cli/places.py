@@ -44,7 +44,7 @@ class Places:
     ray_address: str | None = place(
         "--ray-address HOST:PORT",
         "The head of the Ray cluster; auto: the cluster that this machine belongs to.",
-        shown="$RAY_ADDRESS, else this machine's cluster, else one for the time of the command",
+        shown="$RAY_ADDRESS, else this machine's cluster, else a new one",
     )
     allow_mixed: bool = place(
         "--allow-mixed",

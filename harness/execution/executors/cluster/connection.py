@@ -60,7 +60,7 @@ def connect(address: str | None) -> None:
 
     Args:
         address: ``HOST:PORT``; ``auto``: the cluster that this machine belongs to; None: as Ray does it: the cluster
-            that ``RAY_ADDRESS`` names, else this machine's, else a new one on this machine for the time of the command.
+            that ``RAY_ADDRESS`` names, else this machine's, else a new one here, which ends with this process.
     Raises:
         SettingError: Ray is not installed, or the address is refused.
         HarnessError: no cluster answers there, or what answers is another version.

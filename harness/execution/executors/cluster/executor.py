@@ -15,6 +15,8 @@ import ray
 from ray.exceptions import (
     NodeDiedError,
     ObjectLostError,
+    ObjectStoreFullError,
+    OutOfDiskError,
     OutOfMemoryError,
     RayError,
     RayTaskError,
@@ -39,6 +41,7 @@ from harness.execution.executors.executor import POLL_S, Executor, Performed, W
 from harness.execution.executors.processes import DEATHS
 from harness.runtime.stopping import asked_to_stop
 
+_END_S = 30.0  # for the cluster to end a worker
 _MOST_WORKERS = 100_000  # that wait for the sign at once
 
 
@@ -87,7 +90,7 @@ class RayTasks(Executor):
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor: Any = ray.remote(StopSign)
         self._sign: Any = actor.options(num_cpus=0, max_concurrency=_MOST_WORKERS, scheduling_strategy=here).remote()
-        self._packer = Packer(secrets.token_hex(8), self._sign, ray.put, mixed=mixed)
+        self._packer = Packer(secrets.token_hex(8), self._sign, _put, mixed=mixed)
         self._task: Any = ray.remote(performed)
         self._tasks: dict[Any, _Task[Any]] = {}  # by stream
         self._deaths: Counter[tuple[int, str]] = Counter()  # of an item, by kind
@@ -245,8 +248,8 @@ class RayTasks(Executor):
                 ray.cancel(task.stream)
 
     def _end(self, task: _Task[Any], why: HarnessError) -> None:
-        """End a task's worker; its stream says so next."""
-        task.refused, task.until = why, math.inf
+        """End a task's worker; its stream says so next. If it does not, the worker is ended again."""
+        task.refused, task.until = task.refused or why, time.monotonic() + _END_S
         ray.cancel(task.stream, force=True)
 
     def __exit__(self, *exception: object) -> None:
@@ -256,3 +259,18 @@ class RayTasks(Executor):
             ray.cancel(stream, force=True)
         self._tasks.clear()
         ray.kill(self._sign)
+
+
+def _put(value: Any) -> Any:
+    """Put a value into the cluster's memory.
+
+    Raises:
+        HarnessError: neither the memory nor the disk of this machine has room for it.
+    """
+    try:
+        return ray.put(value)
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        raise HarnessError(
+            f"the Ray cluster's memory on this machine has no room: {one_line(error)}; start Ray here with more"
+            " (--object-store-memory), or free the disk that it spills to"
+        ) from None

@@ -60,7 +60,8 @@ def submitted(words: Sequence[str], address: str | None) -> str:
         client: Any = JobSubmissionClient(address)
         settings = [f"{name}={value}" for name, value in variables.items()]
         command = shlex.join(["exec", "env", *settings, sys.executable, "-m", "harness", *words])
-        job = str(client.submit_job(entrypoint=f"cd {shlex.quote(str(Path.cwd()))} && {command}"))
+        own = '--ray-address "$RAY_ADDRESS"'  # which Ray sets in a job, whatever the project's configuration says
+        job = str(client.submit_job(entrypoint=f"cd {shlex.quote(str(Path.cwd()))} && {command} {own}"))
     except (ImportError, ConnectionError, RuntimeError, ValueError) as error:
         raise HarnessError(
             f"--detach: no dashboard of a Ray cluster answers ({one_line(error)}); start the cluster with `ray start"

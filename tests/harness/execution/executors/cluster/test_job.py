@@ -68,7 +68,7 @@ def test_the_command_runs_in_this_folder_with_this_python_and_these_variables(
     assert address == "head:6379"
     assert "OTHER" not in entrypoint
     words = shlex.split(entrypoint)
-    assert words[-8:] == ["-m", "harness", *WORDS]
+    assert words[-10:] == ["-m", "harness", *WORDS, "--ray-address", "$RAY_ADDRESS"]
     assert words[words.index("-m") - 1] == sys.executable
     shown = entrypoint.replace(shlex.join([sys.executable, "-m", "harness", *WORDS]), "sh -c 'pwd; echo $HARNESS_HOST'")
     told = subprocess.run(

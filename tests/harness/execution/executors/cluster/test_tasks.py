@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import RayTaskError, TaskCancelledError, WorkerCrashedError
+from ray.exceptions import ObjectStoreFullError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
 from harness.errors import HarnessError, LeaseLost
 from harness.events import Began, Event, Noted
@@ -24,6 +24,7 @@ from tests.harness.execution.executors.cluster.sendable import training
 DONE = [[Began("training of run 1"), ItemEnded(None)]]
 DIES = [WorkerCrashedError()]
 WAITS = [TaskCancelledError()]  # until it is cancelled
+HANGS = [[Began("training of run 1")], TaskCancelledError()]  # between the two, until it is cancelled
 
 
 class Gone(LeaseGuard):
@@ -38,6 +39,8 @@ class Ray:
         self.scripts = iter(scripts)
         self.asked: list[float] = []  # cores, for each task
         self.waiting: list[Any] = []
+        self.hanging: list[Any] = []
+        self.deaf = 0  # requests to end a worker that get lost
 
     def remote(self, what: Any) -> Any:
         def made(**options: Any) -> Any:
@@ -51,6 +54,7 @@ class Ray:
     def begun(self, script: Sequence[Any]) -> Iterator[Any]:
         stream = iter(script)
         self.waiting += [stream] if script is WAITS else []
+        self.hanging += [stream] if script is HANGS else []
         return stream
 
     def get_runtime_context(self) -> Any:
@@ -63,6 +67,7 @@ class Ray:
     def get(self, said: Any) -> Any:
         if isinstance(said, Exception):
             raise said
+        self.waiting, self.hanging = self.waiting + self.hanging, []
         return said
 
     def put(self, value: Any) -> Any:
@@ -70,7 +75,9 @@ class Ray:
 
     def cancel(self, stream: Any, *, force: bool = False) -> None:
         """A task that has ended is not changed by it; one that waits for ever says so."""
-        self.waiting = [one for one in self.waiting if one is not stream]
+        self.deaf -= 1
+        if self.deaf < 0:
+            self.waiting = [one for one in self.waiting if one is not stream]
 
     def kill(self, _actor: Any) -> None: ...
 
@@ -135,3 +142,28 @@ def test_a_worker_that_cannot_import_what_it_needs_is_told_in_one_line(tasks: An
         "a worker of the cluster cannot begin its work: ModuleNotFoundError: No module named 'torch'; install there"
         " what is here, in the same versions"
     )
+
+
+def test_a_late_worker_that_was_not_ended_is_ended_again(
+    tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "_END_S", 0.01)
+    some = tasks(HANGS)
+    some._limit_s = 0.03
+    vars(executor)["ray"].deaf = 2
+    (error,) = outcomes(some, training(tmp_path), [])
+    assert str(error) == "it took more than 0.0005 minutes, and was ended"
+    assert vars(executor)["ray"].deaf == -1
+
+
+def test_a_cluster_without_room_for_the_images_is_told_in_one_line(
+    tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = tasks()
+
+    def full(_value: Any) -> Any:
+        raise ObjectStoreFullError("Failed to put object")
+
+    monkeypatch.setattr(vars(executor)["ray"], "put", full)
+    with pytest.raises(HarnessError, match="the Ray cluster's memory on this machine has no room: "):
+        list(outcomes(some, training(tmp_path), []))
