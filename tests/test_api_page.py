@@ -28,6 +28,7 @@ TABLES = {
     "reported": columns.REPORTED,
     "leaderboard": ranked.LEADERBOARD,
     "compare": columns.COMPARISON,
+    "power": columns.POWER,
     "metrics, of an evaluation's report": columns.METRICS,
     "findings, of an evaluation's report": columns.CHECKED,
 }

@@ -16,7 +16,10 @@ from tests.command import exit_code
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = ("plugins", "methods", "results", "evaluation", "site", "figures", "hub", "trackers", "configuration")
+NAMES = (
+    *("plugins", "methods", "results", "evaluation", "statistics"),
+    *("site", "figures", "hub", "trackers", "configuration"),
+)
 PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 
 
@@ -26,7 +29,7 @@ def test_what_a_page_says_works(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if page.stem in ("results", "figures"):  # they speak of the published database, beside which they are read
+    if page.stem in ("results", "figures", "statistics"):  # they speak of the published database beside them
         shutil.copy(ROOT / "leaderboard.db", tmp_path)
     commands = 0
     for language, text in BLOCK.findall(page.read_text()):

@@ -139,6 +139,19 @@ _ALL = {
         TableColumn("test", "category", "", "`paired t` over training seeds, or `McNemar` over images"),
         TableColumn("p", "float", "", "p-value of the test"),
         TableColumn("p_holm", "float", "", "the same, corrected over all classes by Holm's method"),
+        # ---- what seeds can tell
+        TableColumn("deviation_points", "float", "points", "deviation of the difference of one network a side"),
+        TableColumn("deviation_low_points", "float", "points", "lower end of the deviation's 95 % interval"),
+        TableColumn("deviation_high_points", "float", "points", "upper end of the deviation's 95 % interval"),
+        TableColumn("alpha", "float", "", "the level of the test, or of the family of tests"),
+        TableColumn("power", "float", "", "chance that the test finds the true difference"),
+        TableColumn("comparisons", "int", "", "how many tests share the level: 1, or all pairs of the board's rows"),
+        TableColumn("given", "category", "", "what was given: the `seeds` that there are, or the `difference`"),
+        TableColumn("true_points", "float", "points", "the true difference that is found"),
+        TableColumn("seeds_a_method", "int", "", "training seeds a method that find it; none: over 10000"),
+        TableColumn(
+            "most_seeds_a_method", "int", "", "the same, if the deviation is at its upper end; none: over 10000"
+        ),
     )
 }
 
@@ -208,4 +221,9 @@ COMPARISON = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "level", "train_seed", "seed", "class"),
     *("first_run", "second_run", "unit", "units", "first_percent", "second_percent", "difference_points"),
     *("low_points", "high_points", "test", "p", "p_holm"),
+)
+POWER = columns(
+    *("first", "second", "dataset", "attack", "sample", "examples", "unit", "units", "test"),
+    *("deviation_points", "deviation_low_points", "deviation_high_points", "alpha", "power", "comparisons"),
+    *("given", "true_points", "seeds_a_method", "most_seeds_a_method"),
 )

@@ -11,6 +11,7 @@ from harness.api.table import Table
 from harness.comparison.comparison import Comparison, NetworkComparison, Tested, compare
 from harness.comparison.labels import known_labels
 from harness.comparison.naming import Where, find_two
+from harness.comparison.resolution import resolution
 from harness.leaderboard.pairs import MCNEMAR, PAIRED_T
 from harness.store.store import Store
 
@@ -33,6 +34,46 @@ def comparison_table(
     found = compare(store, one, other, attack, labels)
     title = f"{one.name} compared with {other.name}"
     return Table.of_rows(title, columns.COMPARISON, list(_rows(found)), notes=found.notes)
+
+
+def power_table(
+    store: Store, first: str, second: str, where: Where, attack: str | None, points: Sequence[float]
+) -> Table:
+    """What the training seeds of two entrants can tell; see ``Results.power``."""
+    one, other = find_two(store, first, second, where)
+    compared = compare(store, one, other, attack, "they are not asked for")
+    found = resolution(store, compared, points)
+    noise, network = found.noise, compared.networks[0].first
+    common = {
+        "first": one.name,
+        "second": other.name,
+        "dataset": network.dataset.name,
+        "attack": compared.column.name,
+        "sample": compared.column.images.sample,
+        "examples": compared.column.examples,
+        "unit": "training seeds",
+        "units": found.sides.seeds,
+        "test": PAIRED_T,
+        "deviation_points": noise.std,
+        "deviation_low_points": noise.interval.low,
+        "deviation_high_points": noise.interval.high,
+        "alpha": found.alpha,
+        "power": found.power,
+    }
+    parts = (("seeds", found.smallest), ("difference", found.needed))
+    rows = [
+        common
+        | {
+            "given": given,
+            "true_points": row.difference,
+            "seeds_a_method": row.seeds,
+            "most_seeds_a_method": row.most_seeds,
+            "comparisons": row.comparisons,
+        }
+        for given, of_given in parts
+        for row in of_given
+    ]
+    return Table.of_rows(f"power of {one.name} compared with {other.name}", columns.POWER, rows)
 
 
 def _rows(found: Comparison) -> Iterator[dict[str, Any]]:

@@ -234,6 +234,36 @@ class Results:
         place = None if data_dir is None else Path(data_dir)
         return comparison_table(self._open(), str(first), str(second), where, attack, place, tuple(map(Path, plugins)))
 
+    def power(
+        self,
+        first: str | int,
+        second: str | int,
+        *,
+        points: Sequence[float] | None = None,
+        attack: str | None = None,
+        dataset: str | None = None,
+        arch: str | None = None,
+        protocol: str | None = None,
+        checkpoint: str | None = None,
+    ) -> Table:
+        """What difference the training seeds of two methods can tell, and how many seeds a difference needs.
+
+        The unit of inference is the training seed. See ``harness compare --power``.
+
+        Args:
+            points: the differences to plan seeds for, in points; None: 0.5, 1, and 2.
+            first, second, attack, dataset, arch, protocol, checkpoint: as ``compare`` takes them.
+        Raises:
+            HarnessError: as ``compare``; or the two have fewer than two training seeds in common.
+        """
+        from harness.api.compared import power_table
+        from harness.comparison.naming import Where
+        from harness.comparison.resolution import POINTS, checked_points
+
+        wanted = POINTS if points is None else checked_points(tuple(points), f"points={points!r}")
+        where = Where(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint)
+        return power_table(self._open(), str(first), str(second), where, attack, wanted)
+
     # ---- the store
 
     def _open(self) -> Store:

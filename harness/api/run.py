@@ -229,7 +229,8 @@ def run(
     with as_in_a_new_process(), Watch(quiet=not progress) as watch:
         planned = running.plan_runs(request, place, fresh=fresh, count_only=dry_run, note=notes.append)
         if dry_run:
-            plan = plan_document(planned.missing, estimate(planned.missing), place.placement(planned.jobs[0]).workers)
+            workers, outlook = place.placement(planned.jobs[0]).workers, running.outlook_of(planned, place)
+            plan = plan_document(planned.missing, estimate(planned.missing), workers, outlook=outlook)
             return RunReport(board_table([]), notes=tuple(notes), plan=plan)
         running.note_cpu(planned.missing, place, request.device, watch.note)
         with tracked(watch, following, notes.append) as listen:

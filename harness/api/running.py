@@ -20,6 +20,7 @@ from harness.planning.experiment_jobs import resolve_experiment
 from harness.planning.missing import Missing, find_missing
 from harness.planning.request import RunRequest
 from harness.planning.run_job import RunJob, resolve_run
+from harness.planning.seed_outlook import SeedOutlook, seed_outlook
 from harness.plugin.dataset import Dataset
 from harness.store.records import EvaluationRecord
 from harness.store.store import Store
@@ -121,6 +122,14 @@ def missing_of(jobs: Sequence[RunJob], place: Workplace, *, fresh: bool) -> Miss
     missing = find_missing(jobs, store, fresh=fresh)
     store.close()
     return missing
+
+
+def outlook_of(planned: PlannedRuns, place: Workplace) -> list[SeedOutlook]:
+    """What the training seeds of a plan can tell, as the stored rows vary."""
+    store = Store.read(place.db)
+    found = seed_outlook(planned.jobs, store)
+    store.close()
+    return found
 
 
 def conduct(missing: Missing, place: Workplace, listen: Report) -> Summary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,12 @@ class How:
     share: float | None = of_comparison(
         "--share SHARE", "With --vulnerable: the share of images to call most vulnerable.", shown="0.2"
     )
+    power: bool = of_comparison(
+        "--power", "Say what difference the training seeds can tell, and how many seeds a difference needs.", False
+    )
+    points: str | None = of_comparison(
+        "--points D,E", "With --power: the differences to plan seeds for, in points.", shown="0.5,1,2"
+    )
 
 
 @grouped
@@ -69,6 +76,7 @@ def compare(
     from harness.comparison.comparison import families, rivals
     from harness.comparison.labels import known_labels, labels_of, read
     from harness.comparison.naming import Where, find_one, find_two
+    from harness.comparison.resolution import points_of, resolution
     from harness.comparison.vulnerable import attacks_agree, networks_agree
     from harness.leaderboard.board import Selection
     from harness.statistics.agreement import SHARE
@@ -76,6 +84,7 @@ def compare(
 
     images = read(dataset, vars(folder), data_dir, tuple(plugins or ())) if ":" in (dataset or "") and dataset else None
     dataset = images.name if images else dataset
+    points = points_of(how.points)
     where = Where(dataset=dataset, fingerprint=images.fingerprint if images else None, **vars(rows))
     store = Store.read(db)
     if how.everything:
@@ -95,6 +104,12 @@ def compare(
         labels = labels_of(images, record) if images else known_labels(record, data_dir, tuple(plugins or ()))
         result = compare_entrants(store, one, other, how.attack, labels)
         document, parts = documents.comparison_document(result), texts.comparison_parts(result)
+        if how.power:
+            told = resolution(store, result, points)
+            document, parts = (
+                document | {"power": documents.resolution_document(told)},
+                chain(parts, texts.resolution_parts(told)),
+            )
     if as_json:
         print_json(document)
     else:
@@ -126,6 +141,10 @@ def _check(how: How, names: list[str]) -> None:
         raise HarnessError("--all compares every two rows of each board: give no names and no --vulnerable with it")
     if not how.vulnerable and (how.attacks is not None or how.share is not None):
         raise HarnessError("--attacks and --share are about vulnerable images: add --vulnerable")
+    if how.power and (how.everything or how.vulnerable):
+        raise HarnessError("--power is about two methods under one attack: write harness compare A B --power")
+    if how.points is not None and not how.power:
+        raise HarnessError("--points names the differences that --power plans for: add --power")
     if how.share is not None and not 0 < how.share <= 1:
         raise HarnessError(f"--share {how.share:g} is refused: it is a share of the images, above 0 and at most 1")
     if how.attacks is not None and how.attack is not None:

@@ -14,18 +14,29 @@ if TYPE_CHECKING:
     from harness.api.workplace import Workplace
     from harness.planning.cost import Estimate
     from harness.planning.missing import Missing, RunGap
+    from harness.planning.seed_outlook import SeedOutlook
 
 
-def print_plan(missing: Missing, workers: int, as_json: bool, label: str | None = None) -> None:
-    """Print one plan: of runs, or of a model that is only attacked, which ``label`` names."""
+def print_plan(
+    missing: Missing,
+    workers: int,
+    as_json: bool,
+    label: str | None = None,
+    outlook: Sequence[SeedOutlook] = (),
+) -> None:
+    """Print one plan: of runs, or of a model that is only attacked, which ``label`` names.
+
+    Args:
+        outlook: what the training seeds can tell, one line a board.
+    """
     from harness.planning.cost import estimate
     from harness.planning.plan_document import plan_document
 
     cost = estimate(missing)
     if as_json:
-        print_json(plan_document(missing, cost, workers, label))
+        print_json(plan_document(missing, cost, workers, label, outlook))
     else:
-        print_lines(_lines(missing, cost, workers, label))
+        print_lines([*_lines(missing, cost, workers, label), *(one.line for one in outlook)])
 
 
 def print_plans(parts: Sequence[Missing], place: Workplace, as_json: bool) -> None:

@@ -58,7 +58,7 @@ def run(
     trackers = followers(places)
 
     from harness.api.progress import Watch
-    from harness.api.running import conduct_runs, note_cpu, note_times, plan_experiment, plan_runs
+    from harness.api.running import conduct_runs, note_cpu, note_times, outlook_of, plan_experiment, plan_runs
     from harness.api.tracked import tracked
     from harness.cli.detached import hand_over
     from harness.cli.experiment import chosen_experiment
@@ -78,7 +78,8 @@ def run(
     else:
         planned = plan_runs(asked, place, **how)
     if extent.dry_run:
-        print_plan(planned.missing, place.placement(planned.jobs[0]).workers, output.as_json)
+        workers, outlook = place.placement(planned.jobs[0]).workers, outlook_of(planned, place)
+        print_plan(planned.missing, workers, output.as_json, outlook=outlook)
         return
     if detach:
         hand_over(planned.missing, place, output)

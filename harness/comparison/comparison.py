@@ -13,12 +13,22 @@ from harness.comparison.naming import Entrant
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, over_training_seeds, robust_sides
+from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, robust_sides, seed_sides
 from harness.leaderboard.ranking import boards
 from harness.plugin.images import Images
 from harness.runtime.collector import collector_paused
 from harness.statistics.figures import Interval
-from harness.statistics.paired import Crossed, PairedT, bootstrap_difference, cross, cross_by_class, holm, mcnemar
+from harness.statistics.paired import (
+    Crossed,
+    PairedT,
+    bootstrap_difference,
+    cross,
+    cross_by_class,
+    holm,
+    mcnemar,
+    paired_t,
+)
+from harness.statistics.seed_sides import SeedSides
 from harness.store.store import Store
 from harness.store.verdicts import VerdictsById
 
@@ -60,6 +70,7 @@ class Comparison:
     Attributes:
         networks: one comparison for each training seed in common; without any in common, of each entrant's first
             network.
+        sides: the figures over training seeds; None for fewer than two seeds in common.
         methods: the paired t-test over training seeds; None for fewer than two seeds in common.
         notes: warnings to read before the figures.
     """
@@ -68,6 +79,7 @@ class Comparison:
     second: Entrant
     column: Column
     networks: tuple[NetworkComparison, ...]
+    sides: SeedSides | None
     methods: PairedT | None
     notes: tuple[str, ...]
 
@@ -84,10 +96,11 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     column, usable = common_column(store, first, second, attack)
     verdicts = store.verdicts_of({e.id for _, shared in usable for both in shared for e in both})
     networks = tuple(_networks(pair, shared, column, verdicts, labels) for pair, shared in usable)
-    methods = over_training_seeds([shared for _, shared in usable], column, verdicts)
+    sides = seed_sides([shared for _, shared in usable], column, verdicts)
+    methods = None if sides is None else paired_t(sides.first, sides.second)
     unknown = [f"no differences by class: {labels}"] if isinstance(labels, str) else []
     notes = (*_notes(first, second, [pair for pair, _ in usable]), *unknown)
-    return Comparison(first, second, column, networks, methods, notes)
+    return Comparison(first, second, column, networks, sides, methods, notes)
 
 
 def _networks(

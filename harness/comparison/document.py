@@ -7,9 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.comparison.comparison import Comparison, Family, NetworkComparison, Tested
+from harness.comparison.resolution import Resolution
 from harness.comparison.vulnerable import SeedAgreement, Vulnerable
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.pairs import PAIRED_T
 from harness.leaderboard.render_json import decision_document, difference_document, interval_document
 
 IMAGES = "test images"
@@ -76,6 +78,24 @@ def _tested(tested: Tested) -> dict[str, Any]:
         "table": asdict(table),
         "difference": table.difference,
         "p": tested.p,
+    }
+
+
+def resolution_document(found: Resolution) -> dict[str, Any]:
+    """What the training seeds of two entrants can tell; differences and deviations are in points."""
+    noise = found.noise
+    return {
+        "unit": "training seeds",
+        "test": PAIRED_T,
+        "n": found.sides.seeds,
+        "first_percents": list(found.sides.first),
+        "second_percents": list(found.sides.second),
+        "deviation": noise.std,
+        "interval": interval_document(noise.interval, "chi-square", "training seeds", found.sides.seeds),
+        "alpha": found.alpha,
+        "power": found.power,
+        "smallest": [asdict(row) for row in found.smallest],
+        "needed": [asdict(row) for row in found.needed],
     }
 
 

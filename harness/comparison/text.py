@@ -11,12 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.comparison.comparison import Comparison, Family, NetworkComparison
+from harness.comparison.resolution import Detectable, Resolution
 from harness.comparison.vulnerable import Vulnerable
 from harness.errors import legible, visible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import title_of
 from harness.leaderboard.pairs import RULE
 from harness.statistics.paired import ALPHA
+from harness.statistics.power import MOST_SEEDS
 
 MOST_PAIRS = 200  # of a board, that are printed; 20 rows have 190
 
@@ -90,6 +92,35 @@ def _classes(comparison: Comparison) -> Table:
         differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
         _add(table, legible(name), str(tested.table.examples), *differences)
     return table
+
+
+def resolution_parts(found: Resolution) -> Iterator[RenderableType]:
+    """What the training seeds of two entrants can tell, and how many seeds a difference needs."""
+    sides, noise, level = found.sides, found.noise, f"{100 * found.alpha:g} %"
+    yield _bold("\nWhat training seeds can tell (unit: the training seed; images and attack seeds are not drawn anew)")
+    for side, accuracies in (("A", sides.first), ("B", sides.second)):
+        yield _text(f"  {side}, seed by seed: {', '.join(f'{accuracy:.2f}' for accuracy in accuracies)}")
+    interval = f"[{noise.interval.low:.2f}, {noise.interval.high:.2f}]"
+    yield _text(
+        f"  The difference of one network each has deviation {noise.std:.2f} {interval}, 95 %, from n = {sides.seeds}"
+        " differences paired by seed"
+    )
+    chance = f"{100 * found.power:g} %"
+    yield _text(f"A test at {level} finds a true difference with a chance of {chance}, if that is the deviation")
+    table = _table("difference", "seeds a method", "seeds, if the deviation is at its upper end", "level shared by")
+    for row in found.smallest:
+        _add(table, f"{row.difference:.2f}, the smallest", f"{row.seeds}, these", "-", _family(row))
+    for row in found.needed:
+        _add(table, f"{row.difference:g}", _seeds_text(row.seeds), _seeds_text(row.most_seeds), _family(row))
+    yield table
+
+
+def _seeds_text(seeds: int | None) -> str:
+    return f"over {MOST_SEEDS}" if seeds is None else str(seeds)
+
+
+def _family(row: Detectable) -> str:
+    return "this test alone" if row.comparisons == 1 else f"all {row.comparisons} pairs of the board"
 
 
 def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
@@ -167,7 +198,9 @@ def _text(text: str) -> Text:
 
 
 def _bold(text: str) -> Text:
-    return Text(visible(text), style="bold")
+    """A heading; a line break at its beginning is an empty line."""
+    heading = text.removeprefix("\n")
+    return Text("\n" * (len(text) - len(heading)) + visible(heading), style="bold")
 
 
 def _add(table: Table, *cells: str) -> None:

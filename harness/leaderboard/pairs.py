@@ -10,6 +10,7 @@ from harness.leaderboard.columns import Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.statistics.figures import Interval
 from harness.statistics.paired import ALPHA, Crossed, PairedT, cross, holm, mcnemar, paired_t, robust_under_every
+from harness.statistics.seed_sides import SeedSides
 from harness.store.verdicts import Bits, VerdictsById
 
 PAIRED_T: Literal["paired t"] = "paired t"
@@ -95,10 +96,22 @@ def over_training_seeds(shared: Sequence[Shared], column: Column, verdicts: Verd
     Args:
         shared: for each pair of networks (one training seed), their evaluations in common.
     """
+    sides = seed_sides(shared, column, verdicts)
+    return None if sides is None else paired_t(sides.first, sides.second)
+
+
+def seed_sides(shared: Sequence[Shared], column: Column, verdicts: VerdictsById) -> SeedSides | None:
+    """The figures of two rows, one for each training seed in common; None for fewer than two pairs of networks.
+
+    Args:
+        shared: for each pair of networks (one training seed), their evaluations in common.
+    """
     if len(shared) < 2:
         return None
-    figures = [[column.figure(side, verdicts) for side in zip(*pair, strict=True)] for pair in shared]
-    return paired_t(*zip(*figures, strict=True))
+    first, second = (
+        tuple(column.figure([pair[side] for pair in of_seed], verdicts) for of_seed in shared) for side in (0, 1)
+    )
+    return SeedSides(first, second, paired=True)
 
 
 def robust_sides(shared: Shared, verdicts: VerdictsById) -> tuple[bytes, bytes]:

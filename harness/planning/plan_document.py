@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from harness.planning.cost import Estimate
 from harness.planning.gaps import ModelGap
 from harness.planning.missing import Missing, RunGap
+from harness.planning.seed_outlook import SeedOutlook
 
 
-def plan_document(missing: Missing, cost: Estimate, workers: int, label: str | None = None) -> dict[str, Any]:
-    """The plan as JSON types. The time is for all workers side by side, and null where unknown."""
+def plan_document(
+    missing: Missing, cost: Estimate, workers: int, label: str | None = None, outlook: Sequence[SeedOutlook] = ()
+) -> dict[str, Any]:
+    """The plan as JSON types. The time is for all workers side by side, and null where unknown.
+
+    Args:
+        outlook: what the training seeds can tell, one entry a board.
+    """
     networks = [
         {"run": run.spec.label, "settings": run.job.method.departures(), "attempt": run.attempt}
         | {"network_settings": run.job.network.departures()}
@@ -39,6 +46,7 @@ def plan_document(missing: Missing, cost: Estimate, workers: int, label: str | N
         "estimated_s": cost.wall_s(workers),
         "estimated_from": {part: list(origins) for part, origins in cost.origins.items()},
         "workers": workers,
+        **({"training_seeds": [one.document() for one in outlook]} if outlook else {}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from harness.data.digits import Digits
 from harness.data.folder import Folder
@@ -96,6 +98,33 @@ def test_two_rows_as_text(harness: Harness) -> None:
     assert line.endswith("0.500")
 
 
+def test_headings_stand_after_an_empty_line(harness: Harness) -> None:
+    text = harness("compare sat lrat --attack pgd")
+    assert "\n\nThe methods, trained from new seeds" in text
+    assert "\\n" not in text
+
+
+def test_what_the_seeds_can_tell(harness: Harness) -> None:
+    power = json.loads(harness("compare sat lrat --power --points 50 --json"))["power"]
+    assert (power["unit"], power["test"], power["n"]) == ("training seeds", "paired t", 2)
+    assert power["first_percents"] == pytest.approx([400 / 6, 400 / 6])
+    assert power["second_percents"] == pytest.approx([50.0, 200 / 6])
+    assert power["deviation"] == pytest.approx(100 / 6 / math.sqrt(2))  # of the differences 1/6 and 2/6
+    assert power["interval"]["kind"] == "chi-square"
+    alone, of_all = power["smallest"]  # three rows stand on the board
+    assert [(row["seeds"], row["comparisons"]) for row in (alone, of_all)] == [(2, 1), (2, 3)]
+    # with one degree of freedom the bound of t is tan(0.475 pi); found where the error of the variance is small
+    bound, centre = math.tan(0.475 * math.pi), alone["difference"] / power["deviation"] * math.sqrt(2)
+    assert stats.nct.sf(bound, 1, centre) == pytest.approx(0.8, abs=1e-3)
+    (needed, _) = power["needed"]
+    assert (needed["difference"], needed["seeds"]) == (50, 3)
+    text = harness("compare sat lrat --power --points 50")
+    assert "A, seed by seed: 66.67, 66.67" in text
+    assert "deviation 11.79 [" in text
+    (line,) = [line for line in text.splitlines() if "this test alone" in line and " 50 " in line]
+    assert line.split()[:2] == ["50", "3"]
+
+
 def test_the_worst_case(harness: Harness) -> None:
     pair = json.loads(harness("compare sat lrat --attack worst_case --json"))["networks"][0]
     assert pair["attack_seeds"] == {"natural": [0], "pgd": [0], "cw": [0]}
@@ -150,6 +179,11 @@ def test_vulnerable_images(harness: Harness, monkeypatch: pytest.MonkeyPatch, na
         ("sat lrat --vulnerable --share 0", "--share 0 is refused"),
         ("sat --attacks pgd,cw --attack pgd --vulnerable", "give one of them"),
         ("--all sat lrat", "--all compares every two rows"),
+        ("--all --power", "write harness compare A B --power"),
+        ("sat lrat --vulnerable --power", "write harness compare A B --power"),
+        ("sat lrat --points 1", "add --power"),
+        ("sat lrat --power --points 0", "--points 0 is refused: name differences in points"),
+        ("sat trades --power", "--power is refused: a deviation needs two training seeds in common"),
         ("--all --attack nonsense", "unknown column 'nonsense'"),
         ("sat lart", "unknown row 'lart'; did you mean 'lrat'"),
         ("sat 77", "there is no run 77"),
