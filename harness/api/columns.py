@@ -139,6 +139,9 @@ _ALL = {
         TableColumn("test", "category", "", "`paired t` over training seeds, or `McNemar` over images"),
         TableColumn("p", "float", "", "p-value of the test"),
         TableColumn("p_holm", "float", "", "the same, corrected over all classes by Holm's method"),
+        TableColumn("margin_points", "float", "points", "the margin of two one-sided tests"),
+        TableColumn("p_not_worse", "float", "", "p-value of: the first is worse by the margin or more"),
+        TableColumn("p_not_better", "float", "", "p-value of: the first is better by the margin or more"),
         # ---- what seeds can tell
         TableColumn("deviation_points", "float", "points", "deviation of the difference of one network a side"),
         TableColumn("deviation_low_points", "float", "points", "lower end of the deviation's 95 % interval"),
@@ -220,7 +223,7 @@ CHECKED = columns("check", "status", "mark", "value", "threshold", "reason", own
 COMPARISON = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "level", "train_seed", "seed", "class"),
     *("first_run", "second_run", "unit", "units", "first_percent", "second_percent", "difference_points"),
-    *("low_points", "high_points", "test", "p", "p_holm"),
+    *("low_points", "high_points", "test", "p", "p_holm", "margin_points", "p_not_worse", "p_not_better"),
 )
 POWER = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "unit", "units", "test"),

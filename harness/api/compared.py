@@ -8,11 +8,13 @@ from typing import Any
 
 from harness.api import columns
 from harness.api.table import Table
+from harness.comparison.alike import Alike, alike
 from harness.comparison.comparison import Comparison, NetworkComparison, Tested, compare
 from harness.comparison.labels import known_labels
 from harness.comparison.naming import Where, find_two
 from harness.comparison.resolution import resolution
 from harness.leaderboard.pairs import MCNEMAR, PAIRED_T
+from harness.statistics.equivalence import Equivalence
 from harness.store.store import Store
 
 METHODS, IMAGES, SEED, CLASS = "methods", "images", "attack seed", "class"
@@ -27,13 +29,15 @@ def comparison_table(
     attack: str | None,
     data_dir: Path | None = None,
     plugins: Sequence[Path] = (),
+    margin: float | None = None,
 ) -> Table:
     """Compare two entrants; see ``Results.compare``."""
     one, other = find_two(store, first, second, where)
     labels = known_labels(one.networks[0].dataset, data_dir, tuple(plugins))
     found = compare(store, one, other, attack, labels)
+    same = None if margin is None else alike(found, margin)
     title = f"{one.name} compared with {other.name}"
-    return Table.of_rows(title, columns.COMPARISON, list(_rows(found)), notes=found.notes)
+    return Table.of_rows(title, columns.COMPARISON, list(_rows(found, same)), notes=found.notes)
 
 
 def power_table(
@@ -76,7 +80,7 @@ def power_table(
     return Table.of_rows(f"power of {one.name} compared with {other.name}", columns.POWER, rows)
 
 
-def _rows(found: Comparison) -> Iterator[dict[str, Any]]:
+def _rows(found: Comparison, same: Alike | None) -> Iterator[dict[str, Any]]:
     network = found.networks[0].first
     empty = dict.fromkeys((column.name for column in columns.COMPARISON), None)
     common = empty | {
@@ -98,17 +102,25 @@ def _rows(found: Comparison) -> Iterator[dict[str, Any]]:
             "high_points": t.interval.high,
             "test": PAIRED_T,
             "p": t.p,
+            **_sided(same.methods if same else None),
         }
-    for pair in found.networks:
-        yield from (common | row for row in _of_pair(pair))
+    for place, pair in enumerate(found.networks):
+        equivalence = same.networks[place] if same else None
+        yield from (common | row for row in _of_pair(pair, equivalence))
 
 
-def _of_pair(pair: NetworkComparison) -> Iterator[dict[str, Any]]:
+def _sided(found: Equivalence | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    return {"margin_points": found.margin, "p_not_worse": found.p_not_worse, "p_not_better": found.p_not_better}
+
+
+def _of_pair(pair: NetworkComparison, equivalence: Equivalence | None) -> Iterator[dict[str, Any]]:
     place = {"first_run": pair.first.number, "second_run": pair.second.number}
     if pair.first.train_seed == pair.second.train_seed:
         place["train_seed"] = pair.first.train_seed
     interval = {"low_points": pair.interval.low, "high_points": pair.interval.high}
-    yield place | {"level": IMAGES} | _tested(pair.every) | interval
+    yield place | {"level": IMAGES} | _tested(pair.every) | interval | _sided(equivalence)
     for seed, tested in pair.by_seed.items():
         yield place | {"level": SEED, "seed": seed} | _tested(tested)
     for name, tested in (pair.classes or {}).items():

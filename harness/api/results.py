@@ -212,6 +212,7 @@ class Results:
         arch: str | None = None,
         protocol: str | None = None,
         checkpoint: str | None = None,
+        margin: float | None = None,
         data_dir: str | Path | None = None,
         plugins: Sequence[str | Path] = (),
     ) -> Table:
@@ -223,6 +224,7 @@ class Results:
             first, second: a run's number, or a row's label such as ``lrat floor=pgd``.
             attack: the attack, or ``worst_case``; None: the last attack that both have.
             dataset, arch, protocol, checkpoint: say which, where a name means several.
+            margin: in points: the table has two one-sided tests against it, too.
             data_dir, plugins: where the labels of the test images are read, for the differences by class.
         Raises:
             HarnessError: nothing has such a name, or the two were not measured on the same images by the same attack.
@@ -232,14 +234,15 @@ class Results:
 
         where = Where(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint)
         place = None if data_dir is None else Path(data_dir)
-        return comparison_table(self._open(), str(first), str(second), where, attack, place, tuple(map(Path, plugins)))
+        files = tuple(map(Path, plugins))
+        return comparison_table(self._open(), str(first), str(second), where, attack, place, files, margin)
 
     def power(
         self,
         first: str | int,
         second: str | int,
         *,
-        points: Sequence[float] | None = None,
+        points: float | Sequence[float] | None = None,
         attack: str | None = None,
         dataset: str | None = None,
         arch: str | None = None,
@@ -260,7 +263,7 @@ class Results:
         from harness.comparison.naming import Where
         from harness.comparison.resolution import POINTS, checked_points
 
-        wanted = POINTS if points is None else checked_points(tuple(points), f"points={points!r}")
+        wanted = POINTS if points is None else checked_points(points, f"points={points!r}")
         where = Where(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint)
         return power_table(self._open(), str(first), str(second), where, attack, wanted)
 

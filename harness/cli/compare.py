@@ -41,6 +41,9 @@ class How:
     share: float | None = of_comparison(
         "--share SHARE", "With --vulnerable: the share of images to call most vulnerable.", shown="0.2"
     )
+    margin: float | None = of_comparison(
+        "--margin POINTS", "Also test whether the two are alike: no worse, and no better, by this many points."
+    )
     power: bool = of_comparison(
         "--power", "Say what difference the training seeds can tell, and how many seeds a difference needs.", False
     )
@@ -72,6 +75,7 @@ def compare(
     _check(how, names)
     from harness.comparison import document as documents
     from harness.comparison import text as texts
+    from harness.comparison.alike import alike
     from harness.comparison.comparison import compare as compare_entrants
     from harness.comparison.comparison import families, rivals
     from harness.comparison.labels import known_labels, labels_of, read
@@ -104,12 +108,14 @@ def compare(
         labels = labels_of(images, record) if images else known_labels(record, data_dir, tuple(plugins or ()))
         result = compare_entrants(store, one, other, how.attack, labels)
         document, parts = documents.comparison_document(result), texts.comparison_parts(result)
+        if how.margin is not None:
+            same = alike(result, how.margin)
+            document = document | {"equivalence": documents.alike_document(same)}
+            parts = chain(parts, texts.alike_parts(result, same))
         if how.power:
             told = resolution(store, result, points)
-            document, parts = (
-                document | {"power": documents.resolution_document(told)},
-                chain(parts, texts.resolution_parts(told)),
-            )
+            document = document | {"power": documents.resolution_document(told)}
+            parts = chain(parts, texts.resolution_parts(told))
     if as_json:
         print_json(document)
     else:
@@ -143,6 +149,8 @@ def _check(how: How, names: list[str]) -> None:
         raise HarnessError("--attacks and --share are about vulnerable images: add --vulnerable")
     if how.power and (how.everything or how.vulnerable):
         raise HarnessError("--power is about two methods under one attack: write harness compare A B --power")
+    if how.margin is not None and (how.everything or how.vulnerable):
+        raise HarnessError("--margin is about two rows under one attack: write harness compare A B --margin POINTS")
     if how.points is not None and not how.power:
         raise HarnessError("--points names the differences that --power plans for: add --power")
     if how.share is not None and not 0 < how.share <= 1:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.comparison.alike import Alike
 from harness.comparison.comparison import Comparison, Family, NetworkComparison, Tested
 from harness.comparison.resolution import Resolution
 from harness.comparison.vulnerable import SeedAgreement, Vulnerable
@@ -13,6 +14,8 @@ from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import PAIRED_T
 from harness.leaderboard.render_json import decision_document, difference_document, interval_document
+from harness.statistics.equivalence import Equivalence
+from harness.statistics.paired import ALPHA
 
 IMAGES = "test images"
 
@@ -78,6 +81,27 @@ def _tested(tested: Tested) -> dict[str, Any]:
         "table": asdict(table),
         "difference": table.difference,
         "p": tested.p,
+    }
+
+
+def alike_document(found: Alike) -> dict[str, Any]:
+    """Whether two entrants are alike within a margin, in points; the entries of ``networks`` are in their order."""
+    return {
+        "margin": found.margin,
+        "alpha": ALPHA,
+        "methods": None if found.methods is None else _equivalence(found.methods, "t", "training seeds"),
+        "networks": [_equivalence(one, "score", IMAGES) for one in found.networks],
+    }
+
+
+def _equivalence(found: Equivalence, test: str, unit: str) -> dict[str, Any]:
+    sides = {"p_not_worse": found.p_not_worse, "not_worse": found.not_worse}
+    sides |= {"p_not_better": found.p_not_better, "not_better": found.not_better}
+    interval = {"kind": test, "level": 1 - 2 * ALPHA, "unit": unit, "n": found.n}
+    ends = {"low": found.interval.low, "high": found.interval.high}
+    return {"test": f"two one-sided {test}", "unit": unit, "n": found.n, **sides} | {
+        "equivalent": found.equivalent,
+        "interval": interval | ends,
     }
 
 

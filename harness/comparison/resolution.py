@@ -72,17 +72,20 @@ def _number(word: str) -> float:
         return float("nan")
 
 
-def checked_points(points: Sequence[float], said: str) -> tuple[float, ...]:
+def checked_points(points: object, said: str) -> tuple[float, ...]:
     """The differences, each once, in ascending order.
 
     Args:
+        points: one number, or several.
         said: what the user wrote, for the error.
     Raises:
         HarnessError: there are none, or one is no number above 0 and at most 100.
     """
-    if not points or not all(0 < value <= 100 for value in points):
+    several = list(points) if isinstance(points, Sequence) and not isinstance(points, str) else [points]
+    numbers = [float(value) for value in several if isinstance(value, int | float) and 0 < value <= 100]
+    if not numbers or len(numbers) < len(several):
         raise HarnessError(f"{said} is refused: name differences in points, above 0 and at most 100, such as 0.5,2")
-    return tuple(sorted(set(points)))
+    return tuple(sorted(set(numbers)))
 
 
 def resolution(store: Store, comparison: Comparison, points: Sequence[float] = POINTS) -> Resolution:
@@ -100,7 +103,7 @@ def resolution(store: Store, comparison: Comparison, points: Sequence[float] = P
             " `harness run METHOD --train-seeds M` trains them"
         )
     noise = sides.noise
-    if not noise.std:
+    if not sides.error:
         raise HarnessError(
             f"--power is refused: the difference is the same for all {sides.seeds} training seeds, and no deviation is"
             " known; train more seeds, or leave --power out"

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.comparison.alike import Alike
 from harness.comparison.comparison import Comparison, Family, NetworkComparison
 from harness.comparison.resolution import Detectable, Resolution
 from harness.comparison.vulnerable import Vulnerable
@@ -17,6 +18,7 @@ from harness.errors import legible, visible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import title_of
 from harness.leaderboard.pairs import RULE
+from harness.statistics.equivalence import Equivalence
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import MOST_SEEDS
 
@@ -92,6 +94,28 @@ def _classes(comparison: Comparison) -> Table:
         differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
         _add(table, legible(name), str(tested.table.examples), *differences)
     return table
+
+
+def alike_parts(comparison: Comparison, found: Alike) -> Iterator[RenderableType]:
+    """Whether two entrants are alike within a margin: the methods, then network by network."""
+    margin = f"{found.margin:g} point" + "s" * (found.margin != 1)
+    yield _bold(f"\nNo worse by {margin}, the margin that you gave? Two one-sided tests, each at {100 * ALPHA:g} %")
+    yield _text("They are alike if both are no worse: the 90 % interval then lies within the margin")
+    table = _table("what", "n", "A no worse", "B no worse", "alike", "difference, 90 %")
+    rows = [(f"networks of train seeds {_train_seeds(n)}", "test images", n) for n in comparison.networks]
+    if found.methods is not None:
+        _add(table, "methods", f"{found.methods.n} training seeds", *_sided(found.methods))
+    for (what, unit, _), equivalence in zip(rows, found.networks, strict=True):
+        _add(table, what, f"{equivalence.n} {unit}", *_sided(equivalence))
+    yield table
+    if found.methods is None:
+        yield _text("  The methods: no test; it needs two training seeds in common, and a spread among them")
+
+
+def _sided(found: Equivalence) -> list[str]:
+    ps = ((found.not_worse, found.p_not_worse), (found.not_better, found.p_not_better))
+    told = [f"{'yes' if shown else 'not shown'}, p {p_text(p, equals='= ')}" for shown, p in ps]
+    return [*told, "yes" if found.equivalent else "not shown", interval_text(found.interval, sign=True)]
 
 
 def resolution_parts(found: Resolution) -> Iterator[RenderableType]:
@@ -211,5 +235,5 @@ def _add(table: Table, *cells: str) -> None:
 def _table(*names: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     for name in names:
-        table.add_column(name, justify="left" if name in ("first", "second", "class", "test") else "right")
+        table.add_column(name, justify="left" if name in ("first", "second", "class", "test", "what") else "right")
     return table

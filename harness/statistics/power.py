@@ -17,6 +17,7 @@ POWER = 0.8
 MOST_SEEDS = 10_000
 """More seeds than that are not planned: the answer is None."""
 _PRECISION = 1e-9  # relative, of a difference that is found by halving
+_SAME = 1e-9  # points: figures closer than this are equal up to rounding
 _FARTHEST, _POINTS = 8.0, 6_001  # of the sum over errors: in standard errors, and their number
 
 
@@ -45,6 +46,16 @@ class SeedNoise:
         return Interval(low, high)
 
 
+def spread(values: Sequence[float]) -> float:
+    """The standard deviation with ddof 1; 0 where the values are equal up to rounding.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    found = deviation(values)
+    return found if max(values) - min(values) >= _SAME else 0.0
+
+
 def paired_noise(first: Sequence[float], second: Sequence[float]) -> SeedNoise:
     """The noise of differences that are taken seed by seed.
 
@@ -55,7 +66,7 @@ def paired_noise(first: Sequence[float], second: Sequence[float]) -> SeedNoise:
     """
     if len(first) != len(second) or len(first) < 2:
         raise ValueError(f"{len(first)} and {len(second)} accuracies are no pairs, or too few")
-    return SeedNoise(deviation([a - b for a, b in zip(first, second, strict=True)]), 1.0, len(first) - 1)
+    return SeedNoise(spread([a - b for a, b in zip(first, second, strict=True)]), 1.0, len(first) - 1)
 
 
 def unpaired_noise(first: Sequence[float], second: Sequence[float]) -> SeedNoise:
@@ -69,7 +80,7 @@ def unpaired_noise(first: Sequence[float], second: Sequence[float]) -> SeedNoise
         ValueError: a side has fewer than two seeds.
     Source: Welch, Biometrika 1947; Satterthwaite, Biometrics 1946.
     """
-    one, other = deviation(first) ** 2, deviation(second) ** 2
+    one, other = spread(first) ** 2, spread(second) ** 2
     total = one + other
     if not total:
         return SeedNoise(0.0, 2.0, len(first) + len(second) - 2)

@@ -17,6 +17,8 @@ from scipy import stats
 
 from harness.data.digits import Digits
 from harness.data.folder import Folder
+from harness.statistics.equivalence import over_images
+from harness.statistics.paired import Crossed
 from harness.store.records import DatasetRecord
 from harness.store.store import Store
 from tests.cli.conftest import Harness, Refused
@@ -104,6 +106,29 @@ def test_headings_stand_after_an_empty_line(harness: Harness) -> None:
     assert "\\n" not in text
 
 
+def test_alike_within_a_margin(harness: Harness) -> None:
+    found = json.loads(harness("compare sat lrat --margin 60 --json"))["equivalence"]
+    assert (found["margin"], found["alpha"]) == (60, 0.05)
+    methods = found["methods"]  # differences 1/6 and 2/6: mean 25, error 25/3; t with one degree is Cauchy
+    assert (methods["unit"], methods["n"], methods["equivalent"]) == ("training seeds", 2, False)
+    for p, t in ((methods["p_not_worse"], 85 * 3 / 25), (methods["p_not_better"], 35 * 3 / 25)):
+        assert p == pytest.approx(0.5 - math.atan(t) / math.pi)
+    assert (methods["not_worse"], methods["not_better"]) == (True, False)
+    assert methods["interval"]["level"] == pytest.approx(0.9)
+    one, other = found["networks"]
+    # of six images sat alone is right on 1, then on 2, and lrat alone on none
+    for network, (first, second) in ((one, (1, 0)), (other, (2, 0))):
+        assert (network["unit"], network["n"]) == ("test images", 6)
+        expected = over_images(Crossed(6 - first - second, first, second, 0), 60.0)
+        assert (network["p_not_worse"], network["p_not_better"]) == (expected.p_not_worse, expected.p_not_better)
+    text = harness("compare sat lrat --margin 60")
+    assert "No worse by 60 points, the margin that you gave?" in text
+    (line,) = [line for line in text.splitlines() if "2 training seeds " in line]
+    assert " ".join(line.split()).startswith("methods 2 training seeds yes, p = 0.031 not shown, p = 0.074 not shown [")
+    assert "The methods: no test; it needs two training seeds" in harness("compare sat trades --margin 60")
+    assert "equivalence" not in json.loads(harness("compare sat lrat --json"))
+
+
 def test_what_the_seeds_can_tell(harness: Harness) -> None:
     power = json.loads(harness("compare sat lrat --power --points 50 --json"))["power"]
     assert (power["unit"], power["test"], power["n"]) == ("training seeds", "paired t", 2)
@@ -182,6 +207,11 @@ def test_vulnerable_images(harness: Harness, monkeypatch: pytest.MonkeyPatch, na
         ("--all --power", "write harness compare A B --power"),
         ("sat lrat --vulnerable --power", "write harness compare A B --power"),
         ("sat lrat --points 1", "add --power"),
+        ("--all --margin 1", "write harness compare A B --margin POINTS"),
+        ("sat lrat --vulnerable --margin 1", "write harness compare A B --margin POINTS"),
+        ("sat lrat --margin 0", "--margin 0.0 is refused: it is a difference in points, above 0 and below 100"),
+        ("sat lrat --margin 100", "--margin 100.0 is refused"),
+        ("sat lrat --margin nan", "--margin nan is refused"),
         ("sat lrat --power --points 0", "--points 0 is refused: name differences in points"),
         ("sat trades --power", "--power is refused: a deviation needs two training seeds in common"),
         ("--all --attack nonsense", "unknown column 'nonsense'"),
