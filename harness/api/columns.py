@@ -149,6 +149,15 @@ _ALL = {
         TableColumn("alpha", "float", "", "the level of the test, or of the family of tests"),
         TableColumn("power", "float", "", "chance that the test finds the true difference"),
         TableColumn("comparisons", "int", "", "how many tests share the level: 1, or all pairs of the board's rows"),
+        *(
+            TableColumn(f"{side}_{name}", "float", "", f"{what}, of 1")
+            for side in ("first", "second")
+            for name, what in (
+                ("test_set_share", f"share of the test set in the variance of the {side} over training seeds"),
+                ("share_low", "lower end of that share's 95 % interval"),
+                ("share_high", "upper end of that share's 95 % interval"),
+            )
+        ),
         TableColumn("given", "category", "", "what was given: the `seeds` that there are, or the `difference`"),
         TableColumn("true_points", "float", "points", "the true difference that is found"),
         TableColumn("seeds_a_method", "int", "", "training seeds a method that find it; none: over 10000"),
@@ -229,4 +238,5 @@ POWER = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "unit", "units", "test"),
     *("deviation_points", "deviation_low_points", "deviation_high_points", "alpha", "power", "comparisons"),
     *("given", "true_points", "seeds_a_method", "most_seeds_a_method"),
+    *(f"{side}_{name}" for side in ("first", "second") for name in ("test_set_share", "share_low", "share_high")),
 )

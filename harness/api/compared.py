@@ -48,7 +48,7 @@ def power_table(
     compared = compare(store, one, other, attack, "they are not asked for")
     found = resolution(store, compared, points)
     noise, network = found.noise, compared.networks[0].first
-    common = {
+    common: dict[str, Any] = dict.fromkeys(column.name for column in columns.POWER) | {
         "first": one.name,
         "second": other.name,
         "dataset": network.dataset.name,
@@ -64,6 +64,11 @@ def power_table(
         "alpha": found.alpha,
         "power": found.power,
     }
+    for side, variance in zip(("first", "second"), found.variances, strict=True):
+        if variance is not None:
+            common[f"{side}_test_set_share"] = variance.share
+            common[f"{side}_share_low"] = variance.interval.low
+            common[f"{side}_share_high"] = variance.interval.high
     parts = (("seeds", found.smallest), ("difference", found.needed))
     rows = [
         common

@@ -16,6 +16,7 @@ from harness.leaderboard.pairs import PAIRED_T
 from harness.leaderboard.render_json import decision_document, difference_document, interval_document
 from harness.statistics.equivalence import Equivalence
 from harness.statistics.paired import ALPHA
+from harness.statistics.seed_variance import SeedVariance
 
 IMAGES = "test images"
 
@@ -120,7 +121,17 @@ def resolution_document(found: Resolution) -> dict[str, Any]:
         "power": found.power,
         "smallest": [asdict(row) for row in found.smallest],
         "needed": [asdict(row) for row in found.needed],
+        **dict(zip(("first_variance", "second_variance"), map(_variance, found.variances), strict=True)),
     }
+
+
+def _variance(found: SeedVariance | None) -> dict[str, Any] | None:
+    """The variance of one side over training seeds; the share of the test set is of 1, deviations are in points."""
+    if found is None:
+        return None
+    interval = interval_document(found.interval, "F", "training seeds", found.networks)
+    deviations = {"deviation": found.std, "lasting_deviation": found.lasting}
+    return {"test_set_share": found.share, "interval": interval, **deviations, "examples": found.examples}
 
 
 def family_document(families: Sequence[Family]) -> dict[str, Any]:

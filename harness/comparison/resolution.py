@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.comparison.comparison import Comparison
+from harness.comparison.matching import Pair
 from harness.errors import HarnessError
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant, contestants
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import POWER, SeedNoise, of_one_of, seeds_needed, smallest_difference
 from harness.statistics.seed_sides import SeedSides
+from harness.statistics.seed_variance import SeedVariance, seed_variance
 from harness.store.store import Store
 
 POINTS = (0.5, 1.0, 2.0)
@@ -43,6 +45,8 @@ class Resolution:
         comparisons: how many pairs the rows of the board make; None where the entrants share no board.
         smallest: the smallest difference that the seeds that there are find: alone, then as one of all pairs.
         needed: the seeds that the asked differences need: alone, then as one of all pairs.
+        variances: of each side's networks, over their seeds: the test set's part, and the part that lasts; None where
+            all accuracies are equal.
     """
 
     sides: SeedSides
@@ -50,6 +54,7 @@ class Resolution:
     comparisons: int | None
     smallest: tuple[Detectable, ...]
     needed: tuple[Detectable, ...]
+    variances: tuple[SeedVariance | None, SeedVariance | None]
     alpha: float = ALPHA
     power: float = POWER
 
@@ -114,7 +119,25 @@ def resolution(store: Store, comparison: Comparison, points: Sequence[float] = P
         Detectable(smallest_difference(noise, sides.seeds, of_one_of(family)), sides.seeds, None, family)
         for family in families
     )
-    return Resolution(sides, noise, comparisons, smallest, tuple(_needed(noise, points, families)))
+    needed = tuple(_needed(noise, points, families))
+    first, second = ([pair[side] for pair in _networks(comparison)] for side in (0, 1))
+    variances = (_variance(store, first, comparison.column), _variance(store, second, comparison.column))
+    return Resolution(sides, noise, comparisons, smallest, needed, variances)
+
+
+def _networks(comparison: Comparison) -> list[Pair]:
+    return [(pair.first, pair.second) for pair in comparison.networks]
+
+
+def _variance(store: Store, networks: Sequence[Contestant], column: Column) -> SeedVariance | None:
+    """The variance between networks, by their verdicts under the attack seeds that all of them have."""
+    held = [[e for of_attack in column.evaluations(network).values() for e in of_attack] for network in networks]
+    common = set.intersection(*({(e.attack, e.seed) for e in evaluations} for evaluations in held))
+    kept = [[e for e in evaluations if (e.attack, e.seed) in common] for evaluations in held]
+    if not all({e.attack for e in evaluations} == column.attacks.keys() for evaluations in kept):
+        return None
+    verdicts = store.verdicts_of({e.id for evaluations in kept for e in evaluations})
+    return seed_variance([column.right(evaluations, verdicts) for evaluations in kept])
 
 
 def _needed(noise: SeedNoise, points: Sequence[float], families: Sequence[int]) -> Iterator[Detectable]:

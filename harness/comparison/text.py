@@ -21,6 +21,7 @@ from harness.leaderboard.pairs import RULE
 from harness.statistics.equivalence import Equivalence
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import MOST_SEEDS
+from harness.statistics.seed_variance import SeedVariance
 
 MOST_PAIRS = 200  # of a board, that are printed; 20 rows have 190
 
@@ -129,6 +130,8 @@ def resolution_parts(found: Resolution) -> Iterator[RenderableType]:
         f"  The difference of one network each has deviation {noise.std:.2f} {interval}, 95 %, from n = {sides.seeds}"
         " differences paired by seed"
     )
+    for side, variance in zip("AB", found.variances, strict=True):
+        yield _text(f"  {side}: {_variance_text(variance)}")
     chance = f"{100 * found.power:g} %"
     yield _text(f"A test at {level} finds a true difference with a chance of {chance}, if that is the deviation")
     table = _table("difference", "seeds a method", "seeds, if the deviation is at its upper end", "level shared by")
@@ -137,6 +140,16 @@ def resolution_parts(found: Resolution) -> Iterator[RenderableType]:
     for row in found.needed:
         _add(table, f"{row.difference:g}", _seeds_text(row.seeds), _seeds_text(row.most_seeds), _family(row))
     yield table
+
+
+def _variance_text(found: SeedVariance | None) -> str:
+    if found is None:
+        return "the accuracies do not vary, or their attack seeds differ: no share of the test set"
+    low, high = (100 * end for end in (found.interval.low, found.interval.high))
+    return (
+        f"of the variance over seeds {100 * found.share:.0f} % [{low:.0f}, {high:.0f}] is that of the {found.examples}"
+        f" test images; ever more images would leave deviation {found.lasting:.2f} of {found.std:.2f}"
+    )
 
 
 def _seeds_text(seeds: int | None) -> str:

@@ -143,7 +143,16 @@ def test_what_the_seeds_can_tell(harness: Harness) -> None:
     assert stats.nct.sf(bound, 1, centre) == pytest.approx(0.8, abs=1e-3)
     (needed, _) = power["needed"]
     assert (needed["difference"], needed["seeds"]) == (50, 3)
+    assert power["first_variance"] is None  # both networks are right on 4 of 6 images
+    # lrat under cw: 111000 and 100100: variances 1/2 on three images, 0 on the others; of the accuracy 1/72
+    whole, alone = 1 / 72, 1.5 / 36
+    share = power["second_variance"]
+    assert share["test_set_share"] == pytest.approx((6 * alone / whole - 1) / 5)
+    assert share["deviation"] == pytest.approx(100 * math.sqrt(whole))
+    assert (share["lasting_deviation"], share["interval"]["kind"], share["examples"]) == (0.0, "F", 6)
     text = harness("compare sat lrat --power --points 50")
+    assert "A: the accuracies do not vary" in text
+    assert f"B: of the variance over seeds {100 * share['test_set_share']:.0f} % [" in text
     assert "A, seed by seed: 66.67, 66.67" in text
     assert "deviation 11.79 [" in text
     (line,) = [line for line in text.splitlines() if "this test alone" in line and " 50 " in line]

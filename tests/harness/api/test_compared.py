@@ -54,6 +54,9 @@ def test_power(results: harness.Results, capsys: pytest.CaptureFixture[str]) -> 
     assert [row["given"] for row in table] == ["seeds", "seeds", "difference", "difference"]
     assert {row["deviation_points"] for row in table} == {found["deviation"]}
     assert {row["units"] for row in table} == {5}
+    for side in ("first", "second"):
+        assert {row[f"{side}_test_set_share"] for row in table} == {found[f"{side}_variance"]["test_set_share"]}
+        assert {row[f"{side}_share_high"] for row in table} == {found[f"{side}_variance"]["interval"]["high"]}
 
 
 @pytest.mark.parametrize("margin", [0, "1", float("nan"), 100])

@@ -10,6 +10,7 @@ from scipy import stats
 
 from harness.comparison.resolution import POINTS, points_of, resolution
 from harness.errors import HarnessError
+from harness.statistics.seed_variance import seed_variance
 from tests.harness.comparison.kept import Kept, Put, run
 
 OURS, THEIRS = ["11110000", "11111000", "11111110"], ["11100000", "11111000", "11111000"]
@@ -42,6 +43,17 @@ def test_every_number_by_hand(store: Kept, put: Put) -> None:
     powers = [stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, 12.5 / std * math.sqrt(n)) for n in (needed - 1, needed)]
     assert powers[0] < 0.8 <= powers[1]
     assert all((row.most_seeds or math.inf) >= (row.seeds or math.inf) for row in found.needed)
+
+
+def test_the_test_set_s_share_is_of_the_attack_seeds_that_all_networks_have(store: Kept, put: Put) -> None:
+    ours = [["11110000", "11100001"], ["11111000"], ["11111110", "11111111"]]
+    for seed, of_seeds in enumerate(ours):
+        put("sat", {"pgd": of_seeds}, seed)
+        put("lrat", {"pgd": [THEIRS[seed]]}, seed)
+    first, second = resolution(store, run(store, "sat", "lrat")).variances
+    for found, verdicts in ((first, [of_seeds[0] for of_seeds in ours]), (second, THEIRS)):
+        assert found == seed_variance([[bytes(map(int, text))] for text in verdicts])
+        assert found is not None
 
 
 def test_two_rows_alone_are_one_pair(store: Kept, put: Put) -> None:
