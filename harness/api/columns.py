@@ -136,7 +136,7 @@ _ALL = {
         TableColumn("difference_points", "float", "points", "first minus second"),
         TableColumn("low_points", "float", "points", "lower end of the difference's 95 % interval"),
         TableColumn("high_points", "float", "points", "upper end of the difference's 95 % interval"),
-        TableColumn("test", "category", "", "`paired t` over training seeds, or `McNemar` over images"),
+        TableColumn("test", "category", "", "`paired t` or `Welch's t` over training seeds, or `McNemar` over images"),
         TableColumn("p", "float", "", "p-value of the test"),
         TableColumn("p_holm", "float", "", "the same, corrected over all classes by Holm's method"),
         TableColumn("margin_points", "float", "points", "the margin of two one-sided tests"),

@@ -13,8 +13,9 @@ from harness.comparison.comparison import Comparison, NetworkComparison, Tested,
 from harness.comparison.labels import known_labels
 from harness.comparison.naming import Where, find_two
 from harness.comparison.resolution import resolution
-from harness.leaderboard.pairs import MCNEMAR, PAIRED_T
+from harness.leaderboard.pairs import MCNEMAR
 from harness.statistics.equivalence import Equivalence
+from harness.statistics.seed_sides import PAIRED, WELCH
 from harness.store.store import Store
 
 METHODS, IMAGES, SEED, CLASS = "methods", "images", "attack seed", "class"
@@ -57,7 +58,7 @@ def power_table(
         "examples": compared.column.examples,
         "unit": "training seeds",
         "units": found.sides.seeds,
-        "test": PAIRED_T,
+        "test": PAIRED if found.sides.paired else WELCH,
         "deviation_points": noise.std,
         "deviation_low_points": noise.interval.low,
         "deviation_high_points": noise.interval.high,
@@ -105,7 +106,7 @@ def _rows(found: Comparison, same: Alike | None) -> Iterator[dict[str, Any]]:
             "difference_points": t.difference,
             "low_points": t.interval.low,
             "high_points": t.interval.high,
-            "test": PAIRED_T,
+            "test": t.test,
             "p": t.p,
             **_sided(same.methods if same else None),
         }

@@ -257,7 +257,7 @@ class Results:
             points: the differences to plan seeds for, in points; None: 0.5, 1, and 2.
             first, second, attack, dataset, arch, protocol, checkpoint: as ``compare`` takes them.
         Raises:
-            HarnessError: as ``compare``; or the two have fewer than two training seeds in common.
+            HarnessError: as ``compare``; or a side has fewer than two training seeds.
         """
         from harness.api.compared import power_table
         from harness.comparison.naming import Where

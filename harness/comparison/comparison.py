@@ -10,25 +10,24 @@ from itertools import combinations
 from harness.comparison.labels import Labels
 from harness.comparison.matching import Pair, common_column
 from harness.comparison.naming import Entrant
+from harness.comparison.over_seeds import sides_over_seeds
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, robust_sides, seed_sides
+from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, robust_sides
 from harness.leaderboard.ranking import boards
 from harness.plugin.images import Images
 from harness.runtime.collector import collector_paused
 from harness.statistics.figures import Interval
 from harness.statistics.paired import (
     Crossed,
-    PairedT,
     bootstrap_difference,
     cross,
     cross_by_class,
     holm,
     mcnemar,
-    paired_t,
 )
-from harness.statistics.seed_sides import SeedSides
+from harness.statistics.seed_sides import SeedSides, SeedTest
 from harness.store.store import Store
 from harness.store.verdicts import VerdictsById
 
@@ -70,8 +69,8 @@ class Comparison:
     Attributes:
         networks: one comparison for each training seed in common; without any in common, of each entrant's first
             network.
-        sides: the figures over training seeds; None for fewer than two seeds in common.
-        methods: the paired t-test over training seeds; None for fewer than two seeds in common.
+        sides: the figures over training seeds; None for fewer than two seeds a side.
+        methods: the t-test over training seeds; None for fewer than two seeds a side.
         notes: warnings to read before the figures.
     """
 
@@ -80,7 +79,7 @@ class Comparison:
     column: Column
     networks: tuple[NetworkComparison, ...]
     sides: SeedSides | None
-    methods: PairedT | None
+    methods: SeedTest | None
     notes: tuple[str, ...]
 
 
@@ -96,10 +95,10 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     column, usable = common_column(store, first, second, attack)
     verdicts = store.verdicts_of({e.id for _, shared in usable for both in shared for e in both})
     networks = tuple(_networks(pair, shared, column, verdicts, labels) for pair, shared in usable)
-    sides = seed_sides([shared for _, shared in usable], column, verdicts)
-    methods = None if sides is None else paired_t(sides.first, sides.second)
+    sides = sides_over_seeds(store, (first, second), column, usable, verdicts)
+    methods = None if sides is None else sides.test()
     unknown = [f"no differences by class: {labels}"] if isinstance(labels, str) else []
-    notes = (*_notes(first, second, [pair for pair, _ in usable]), *unknown)
+    notes = (*_notes(first, second, [pair for pair, _ in usable], methods), *unknown)
     return Comparison(first, second, column, networks, sides, methods, notes)
 
 
@@ -135,7 +134,7 @@ def _classes(first: bytes, second: bytes, labels: Labels, images: Images) -> dic
     return {name: replace(test, p_holm=p) for (name, test), p in zip(tested.items(), adjusted, strict=True)}
 
 
-def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair]) -> Iterator[str]:
+def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair], methods: SeedTest | None) -> Iterator[str]:
     one, other = pairs[0]
     if one.training_sha256 != other.training_sha256:
         yield "they were trained under different protocols: a difference is not the methods' alone"
@@ -146,7 +145,7 @@ def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair]) -> Iterator[s
     trained_here = one.train_seed is not None and other.train_seed is not None
     if trained_here and not common_seeds(first.networks, second.networks):
         yield "they have no training seed in common: initial weights and the order of images differ as well"
-    if len(pairs) < 2:
+    if methods is None and len(pairs) < 2:
         yield "one network each: this shows how these two networks differ, not how the methods would if trained again"
 
 

@@ -12,10 +12,10 @@ from harness.comparison.resolution import Resolution
 from harness.comparison.vulnerable import SeedAgreement, Vulnerable
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import PAIRED_T
 from harness.leaderboard.render_json import decision_document, difference_document, interval_document
 from harness.statistics.equivalence import Equivalence
 from harness.statistics.paired import ALPHA
+from harness.statistics.seed_sides import PAIRED, WELCH
 from harness.statistics.seed_variance import SeedVariance
 
 IMAGES = "test images"
@@ -27,10 +27,24 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "first": comparison.first.name,
         "second": comparison.second.name,
         **_column(comparison.column, comparison.networks[0].first),
-        "methods": None if comparison.methods is None else difference_document(comparison.methods),
+        "methods": None if comparison.methods is None else _methods(comparison),
         "networks": [_networks(network) for network in comparison.networks],
         "notes": list(comparison.notes),
     }
+
+
+def _methods(comparison: Comparison) -> dict[str, Any]:
+    """The test over training seeds, and how the two methods go together seed by seed."""
+    test, sides = comparison.methods, comparison.sides
+    assert test is not None
+    assert sides is not None
+    found, (first, second) = sides.correlation, test.counts
+    counts = {"paired": sides.paired, "n_first": first, "n_second": second}
+    together = None
+    if found is not None:
+        interval = interval_document(found.interval, "Fisher", "training seeds", found.n)
+        together = {"r": found.r, "n": found.n, "interval": interval, "variance_ratio": found.ratio}
+    return difference_document(test, test.test) | counts | {"correlation": together}
 
 
 def _column(column: Column, network: Contestant) -> dict[str, Any]:
@@ -111,7 +125,7 @@ def resolution_document(found: Resolution) -> dict[str, Any]:
     noise = found.noise
     return {
         "unit": "training seeds",
-        "test": PAIRED_T,
+        "test": PAIRED if found.sides.paired else WELCH,
         "n": found.sides.seeds,
         "first_percents": list(found.sides.first),
         "second_percents": list(found.sides.second),

@@ -104,13 +104,13 @@ def resolution(store: Store, comparison: Comparison, points: Sequence[float] = P
     sides = comparison.sides
     if sides is None:
         raise HarnessError(
-            "--power is refused: a deviation needs two training seeds in common, or more;"
+            "--power is refused: a deviation needs two training seeds a side, or more;"
             " `harness run METHOD --train-seeds M` trains them"
         )
     noise = sides.noise
     if not sides.error:
         raise HarnessError(
-            f"--power is refused: the difference is the same for all {sides.seeds} training seeds, and no deviation is"
+            "--power is refused: the difference is the same for all training seeds, and no deviation is"
             " known; train more seeds, or leave --power out"
         )
     comparisons = _pairs_on_the_board(store, comparison)

@@ -21,6 +21,7 @@ from harness.leaderboard.pairs import RULE
 from harness.statistics.equivalence import Equivalence
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import MOST_SEEDS
+from harness.statistics.seed_sides import PAIRED, WELCH, SeedTest
 from harness.statistics.seed_variance import SeedVariance
 
 MOST_PAIRS = 200  # of a board, that are printed; 20 rows have 190
@@ -41,7 +42,8 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
         yield _bold("\nThe methods, trained from new seeds, on these test images (unit: the training seed)")
         p = f"p {p_text(t.p, equals='= ')}" if t.p is not None else "no p: the difference is the same for every seed"
         interval = interval_text(t.interval, sign=True)
-        yield _text(f"  {t.difference:+.2f} {interval} 95 % t-interval, paired t over n = {t.n} training seeds, {p}")
+        yield _text(f"  {t.difference:+.2f} {interval} 95 % t-interval, {_over(t)} training seeds, {p}")
+        yield from (_text(f"  {line}") for line in _pairing(comparison))
     yield _bold(f"\nThese networks, on images of this kind (unit: the test image, n = {column.examples})")
     yield _text("Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, not corrected")
     yield _networks(comparison)
@@ -52,6 +54,31 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
         rule = f"* where McNemar's p, Holm over classes, is below {ALPHA:g}"
         yield _text(f"Difference on the images of each class; {rule}")
         yield _classes(comparison)
+
+
+def _over(t: SeedTest) -> str:
+    if t.test == PAIRED:
+        return f"paired t over n = {t.n}"
+    first, second = t.counts
+    return f"{WELCH}, not paired, over n = {first if first == second else f'{first} and {second}'}"
+
+
+def _pairing(comparison: Comparison) -> Iterator[str]:
+    """Why seeds are not paired, and how the methods go together seed by seed."""
+    sides = comparison.sides
+    assert sides is not None
+    if not sides.paired:
+        yield (
+            "seeds are paired where network and training protocol are the same, and two seeds in common; here they are"
+            " not"
+        )
+    found = sides.correlation
+    if found is not None:
+        interval = f" [{found.interval.low:.2f}, {found.interval.high:.2f}]" if found.interval else ""
+        yield (
+            f"seed by seed A and B correlate, r = {found.r:.2f}{interval} over n = {found.n}: the variance of their"
+            f" difference is {found.ratio:.2f} of the sum of their variances"
+        )
 
 
 def _places(pair: NetworkComparison) -> str:
@@ -110,7 +137,7 @@ def alike_parts(comparison: Comparison, found: Alike) -> Iterator[RenderableType
         _add(table, what, f"{equivalence.n} {unit}", *_sided(equivalence))
     yield table
     if found.methods is None:
-        yield _text("  The methods: no test; it needs two training seeds in common, and a spread among them")
+        yield _text("  The methods: no test; it needs two training seeds a side, and a spread among them")
 
 
 def _sided(found: Equivalence) -> list[str]:
@@ -127,8 +154,8 @@ def resolution_parts(found: Resolution) -> Iterator[RenderableType]:
         yield _text(f"  {side}, seed by seed: {', '.join(f'{accuracy:.2f}' for accuracy in accuracies)}")
     interval = f"[{noise.interval.low:.2f}, {noise.interval.high:.2f}]"
     yield _text(
-        f"  The difference of one network each has deviation {noise.std:.2f} {interval}, 95 %, from n = {sides.seeds}"
-        " differences paired by seed"
+        f"  The difference of one network each has deviation {noise.std:.2f} {interval}, 95 %, from"
+        f" {f'n = {sides.seeds} differences paired by seed' if sides.paired else 'both deviations, not paired'}"
     )
     for side, variance in zip("AB", found.variances, strict=True):
         yield _text(f"  {side}: {_variance_text(variance)}")

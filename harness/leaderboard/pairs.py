@@ -111,7 +111,7 @@ def seed_sides(shared: Sequence[Shared], column: Column, verdicts: VerdictsById)
     first, second = (
         tuple(column.figure([pair[side] for pair in of_seed], verdicts) for of_seed in shared) for side in (0, 1)
     )
-    return SeedSides(first, second, paired=True)
+    return SeedSides(first, second, True, tuple(zip(first, second, strict=True)))
 
 
 def robust_sides(shared: Shared, verdicts: VerdictsById) -> tuple[bytes, bytes]:

@@ -12,6 +12,7 @@ from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.pairs import Decision
 from harness.statistics.figures import LEVEL, Figure, Interval, Spread, t_interval, wilson
 from harness.statistics.paired import PairedT
+from harness.statistics.seed_sides import SeedTest
 
 
 def row_document(board: Board, row: Row) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def interval_document(interval: Interval | None, kind: str, unit: str, n: int) -
 
 
 def difference_document(
-    found: Decision | PairedT, test: str = "paired t", unit: str = "training seeds"
+    found: Decision | PairedT | SeedTest, test: str = "paired t", unit: str = "training seeds"
 ) -> dict[str, Any]:
     """A test of two rows; differences are first minus second, in points."""
     interval = interval_document(found.interval, "t", unit, found.n)

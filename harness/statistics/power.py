@@ -17,7 +17,8 @@ POWER = 0.8
 MOST_SEEDS = 10_000
 """More seeds than that are not planned: the answer is None."""
 _PRECISION = 1e-9  # relative, of a difference that is found by halving
-_SAME = 1e-9  # points: figures closer than this are equal up to rounding
+SAME = 1e-9
+"""Points: figures closer than this are equal up to rounding."""
 _FARTHEST, _POINTS = 8.0, 6_001  # of the sum over errors: in standard errors, and their number
 
 
@@ -53,7 +54,7 @@ def spread(values: Sequence[float]) -> float:
         ValueError: fewer than two values.
     """
     found = deviation(values)
-    return found if max(values) - min(values) >= _SAME else 0.0
+    return found if max(values) - min(values) >= SAME else 0.0
 
 
 def paired_noise(first: Sequence[float], second: Sequence[float]) -> SeedNoise:

@@ -5,8 +5,34 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
+from typing import Literal
 
-from harness.statistics.power import SeedNoise, paired_noise, spread, unpaired_noise
+from harness.statistics.figures import UPPER, Interval
+from harness.statistics.paired import paired_t
+from harness.statistics.power import SAME, SeedNoise, paired_noise, spread, unpaired_noise
+from harness.statistics.seed_correlation import SeedCorrelation, seed_correlation
+
+PAIRED: Literal["paired t"] = "paired t"
+WELCH: Literal["Welch's t"] = "Welch's t"
+
+
+@dataclass(frozen=True)
+class SeedTest:
+    """A t-test of two methods over training seeds, first minus second, in points.
+
+    Attributes:
+        interval: Student's, 95 %.
+        p: two-sided; None where the difference is the same, and not 0, for all seeds: with no spread there is no t.
+        n: training seeds of each side; where the sides differ, the fewer.
+        counts: training seeds of the first and the second side.
+    """
+
+    test: Literal["paired t", "Welch's t"]
+    difference: float
+    interval: Interval
+    p: float | None
+    n: int
+    counts: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -15,11 +41,13 @@ class SeedSides:
 
     Attributes:
         paired: whether networks at the same position are pairs; both sides then have equally many.
+        in_common: the accuracies of both methods for each training seed that both have, whether they are paired or not.
     """
 
     first: tuple[float, ...]
     second: tuple[float, ...]
     paired: bool
+    in_common: tuple[tuple[float, float], ...] = ()
 
     @property
     def seeds(self) -> int:
@@ -45,6 +73,30 @@ class SeedSides:
             return float(self.seeds - 1)
         sides = [(spread(side) ** 2 / len(side), len(side) - 1) for side in (self.first, self.second)]
         return self.error**4 / sum(part**2 / freedom for part, freedom in sides)
+
+    def test(self) -> SeedTest:
+        """The t-test whose null hypothesis is that the mean difference is 0: paired, or Welch's."""
+        counts = (len(self.first), len(self.second))
+        if self.paired:
+            found = paired_t(self.first, self.second)
+            return SeedTest(PAIRED, found.difference, found.interval, found.p, found.n, counts)
+        difference, error = self.difference, self.error
+        if not error:
+            equal = abs(difference) < SAME
+            return SeedTest(
+                WELCH, difference, Interval(difference, difference), 1.0 if equal else None, self.seeds, counts
+            )
+        from scipy import special
+
+        half = float(special.stdtrit(self.degrees, UPPER)) * error
+        p = 2 * float(special.stdtr(self.degrees, -abs(difference) / error))
+        return SeedTest(WELCH, difference, Interval(difference - half, difference + half), p, self.seeds, counts)
+
+    @property
+    def correlation(self) -> SeedCorrelation | None:
+        """How the two methods go together, seed by seed; None for fewer than three seeds in common."""
+        first, second = ([pair[side] for pair in self.in_common] for side in (0, 1))
+        return seed_correlation(first, second)
 
     @property
     def noise(self) -> SeedNoise:

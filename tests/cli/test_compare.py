@@ -222,7 +222,7 @@ def test_vulnerable_images(harness: Harness, monkeypatch: pytest.MonkeyPatch, na
         ("sat lrat --margin 100", "--margin 100.0 is refused"),
         ("sat lrat --margin nan", "--margin nan is refused"),
         ("sat lrat --power --points 0", "--points 0 is refused: name differences in points"),
-        ("sat trades --power", "--power is refused: a deviation needs two training seeds in common"),
+        ("sat trades --power", "--power is refused: a deviation needs two training seeds a side"),
         ("--all --attack nonsense", "unknown column 'nonsense'"),
         ("sat lart", "unknown row 'lart'; did you mean 'lrat'"),
         ("sat 77", "there is no run 77"),

@@ -73,8 +73,8 @@ def test_entrants_of_two_protocols_share_no_board(store: Kept, put: Put) -> None
 @pytest.mark.parametrize(
     ("ours", "theirs", "told"),
     [
-        (OURS[:1], THEIRS[:1], "two training seeds in common"),
-        (["11110000", "11111000"], ["11100000", "11110000"], "the same for all 2 training seeds"),
+        (OURS[:1], THEIRS[:1], "two training seeds a side"),
+        (["11110000", "11111000"], ["11100000", "11110000"], "the same for all training seeds"),
     ],
 )
 def test_without_a_deviation_it_is_refused(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
-from collections import defaultdict
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-import harness
 from harness.statistics.power import (
     MOST_SEEDS,
     SeedNoise,
@@ -26,8 +22,8 @@ from harness.statistics.power import (
     smallest_difference,
     unpaired_noise,
 )
+from tests.harness.statistics.fastat import under_autoattack
 
-FASTAT = Path(harness.__file__).parent / "reference" / "fastat.csv"
 TRIALS = 20_000
 
 
@@ -140,11 +136,7 @@ def test_without_noise_every_difference_is_found() -> None:
 
 def test_seeds_that_the_methods_of_fastat_benchmark_need() -> None:
     """Under AutoAttack on CIFAR-10, of methods that all seeds train: a deviation of 0.27, and 6, 13, 14, 30 seeds."""
-    found: dict[str, list[float]] = defaultdict(list)
-    with FASTAT.open(encoding="utf-8", newline="") as lines:
-        for line in csv.DictReader(lines):
-            if line["dataset"] == "cifar10":
-                found[line["method"]].append(float(line["autoattack"]))
+    found = under_autoattack("cifar10")
     stable = [values for values in found.values() if statistics.stdev(values) < 0.7]
     pooled = math.sqrt(statistics.fmean(statistics.variance(values) for values in stable))
     assert (len(found), len(stable), round(pooled, 2)) == (21, 16, 0.27)

@@ -63,6 +63,9 @@ def test_attack_seeds_are_averaged_by_hand() -> None:
     assert found.share == pytest.approx(1 - (0.5 + 0.0) / (0.5 + 0.125))
     assert (found.networks, found.examples) == (2, 2)
     assert found.std == pytest.approx(100 * math.sqrt((0.5 + 0.125) / 2))
+    # F of 1 and 1 degrees is the square of a Cauchy value: its 2.5 % point is tan^2(0.0125 pi)
+    assert found.interval.low == pytest.approx(0.2 * math.tan(0.0125 * math.pi) ** 2)
+    assert found.interval.high == 1.0
 
 
 def test_too_few_networks_or_images_have_no_share() -> None:
