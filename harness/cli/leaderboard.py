@@ -72,7 +72,9 @@ class Look:
         shown="board",
     )
     bibtex: bool = of_output("--bibtex", "Add the BibTeX of the methods and publications that are shown.", False)
-    intervals: bool = of_output("--intervals", "In a table: show 95 % intervals, and the spread over networks.", False)
+    intervals: bool = of_output(
+        "--intervals", "In a table: show 95 % intervals, and the spread over networks. In JSON: those of ranks.", False
+    )
     legend: bool = of_output("--legend", "In a table: explain every figure, mark, and flag.", False)
     brief: bool = of_output("--brief", "In a table: show rank, method, and the figure that ranks.", False)
 
@@ -95,7 +97,7 @@ class Look:
         for option, given, fits in (
             ("--layout", self.layout is not None, ("latex",)),
             ("--bibtex", self.bibtex, HOLDS_BIBTEX),
-            ("--intervals", self.intervals, ("table",)),
+            ("--intervals", self.intervals, ("table", "json")),
             ("--legend", self.legend, ("table",)),
             ("--brief", self.brief, ("table",)),
         ):
@@ -140,7 +142,8 @@ def leaderboard(
     )
     files = tuple(plugins or ())
     if look.out is not None:
-        _write(look.out, _text(_chosen(db, selection, form), form, look, files, everything=bool(columns)) + "\n")
+        chosen = _chosen(db, selection, form, intervals=look.intervals)
+        _write(look.out, _text(chosen, form, look, files, everything=bool(columns)) + "\n")
         return
     place = None
     if not files and not look.bibtex and form != "bibtex":  # BibTeX is read from the files of plugins
@@ -150,16 +153,18 @@ def leaderboard(
     if page is None:
         began = time.perf_counter()
         with collector_paused():
-            boards = _chosen(db, selection, form)
+            boards = _chosen(db, selection, form, intervals=look.intervals)
             page = _page(boards, form, look, files, everything=bool(columns))
         if place is not None and boards:
             place.keep(page, time.perf_counter() - began)
     print_page(page)
 
 
-def _chosen(db: str | None, selection: Selection, form: Format) -> Sequence[Board]:
+def _chosen(db: str | None, selection: Selection, form: Format, *, intervals: bool) -> Sequence[Board]:
     """The boards to show; none, and a line that says why, only where a program reads the output.
 
+    Args:
+        intervals: whether the ranks have intervals, too.
     Raises:
         HarnessError: no row matches.
     """
@@ -174,6 +179,10 @@ def _chosen(db: str | None, selection: Selection, form: Format) -> Sequence[Boar
         if form not in DATA:
             raise HarnessError(reason)
         print_line(f"harness: {reason}", error=True)
+    if intervals:
+        from harness.leaderboard.rank_spread import with_rank_intervals
+
+        chosen = [with_rank_intervals(store, board) for board in chosen]
     store.close()
     return chosen
 

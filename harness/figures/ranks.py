@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from harness.errors import HarnessError, listed
 from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS, about, measured_on, row_names
 from harness.figures.axes import folded, write_caption
 from harness.figures.marks import Marks, Value, number
 from harness.figures.material import Material
 from harness.figures.plot import Canvas, Plot
 from harness.figures.style import COLUMN, TEXT, look_of
-from harness.leaderboard.board import Board
-from harness.leaderboard.cells import full_name
-from harness.leaderboard.columns import Column, title_of
-from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.ranking import read_verdicts
-from harness.statistics.paired import robust_under_every
-from harness.statistics.resampled import rank_intervals
-from harness.store.verdicts import VerdictsById
-
-FEWEST_ROWS = 2
+from harness.leaderboard.columns import title_of
+from harness.leaderboard.rank_spread import rank_spread
 
 
 def _data(material: Material) -> Marks:
@@ -29,72 +20,19 @@ def _data(material: Material) -> Marks:
 
 def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
     board = material.board()
-    column, rows = board.column(board.ranked_by), board.ranked
-    networks = _networks(board, column)
-    seeds = _attack_seeds([n for of_row in networks for n in of_row], column)
-    verdicts = read_verdicts(material.store, [n for of_row in networks for n in of_row])
-    held = [[_verdicts(network, column, seeds, verdicts) for network in of_row] for of_row in networks]
-    intervals = rank_intervals(held, board.fingerprint, column.name)
-    count = len(networks[0])
+    found = rank_spread(material.store, board)
     common: dict[str, Value] = {
-        "attack": title_of(column.name),
-        "rows": len(rows),
-        "networks": count,
-        "evaluations": sum(len(of_attack) for of_attack in seeds.values()),  # of each network: attacks and their seeds
-        "over": f"{TEST_IMAGES} and {TRAINING_SEEDS}" if count > 1 else TEST_IMAGES,
+        "attack": title_of(board.ranked_by),
+        "rows": len(found.rows),
+        "networks": found.networks,
+        "evaluations": found.evaluations,  # of each network: attacks and their seeds
+        "over": f"{TEST_IMAGES} and {TRAINING_SEEDS}" if found.networks > 1 else TEST_IMAGES,
     }
     shown = {id(row) for row in board.rows}
-    for row, found in sorted(zip(rows, intervals, strict=True), key=lambda pair: pair[1].rank):
+    for row, interval in sorted(found.rows, key=lambda pair: pair[1].rank):
         if id(row) in shown:
-            rank: dict[str, Value] = {"rank": found.rank, "low": found.low, "high": found.high}
+            rank: dict[str, Value] = {"rank": interval.rank, "low": interval.low, "high": interval.high}
             yield {**about(board), **row_names(board, row), **common, **rank}
-
-
-def _networks(board: Board, column: Column) -> list[list[Contestant]]:
-    """The networks of each row that are ranked: those of the training seeds that all rows have, in the same order.
-
-    Where all rows have fewer than two training seeds in common, the network of the one, or each row's first network.
-
-    Raises:
-        HarnessError: there are fewer than two rows, or a row has no figure in the column.
-    """
-    rows = board.ranked
-    held = [[network for network in row.networks if all(column.evaluations(network).values())] for row in rows]
-    lacking = [full_name(board, row) for row, networks in zip(rows, held, strict=True) if not networks]
-    if lacking:
-        raise HarnessError(
-            f"{listed(lacking)}: no accuracy under {title_of(column.name)}; `harness run` and `harness"
-            " evaluate` attack them; or choose another --attack"
-        )
-    if len(rows) < FEWEST_ROWS:
-        raise HarnessError(f"ranks need {FEWEST_ROWS} rows that compete; there is {len(rows)}")
-    by_seed = [{n.train_seed: n for n in networks if n.train_seed is not None} for networks in held]
-    common = sorted(set.intersection(*({*networks} for networks in by_seed)))
-    if common:
-        return [[networks[seed] for seed in common] for networks in by_seed]
-    return [networks[:1] for networks in held]
-
-
-def _attack_seeds(networks: Sequence[Contestant], column: Column) -> dict[str, list[int]]:
-    """The attack seeds that all networks have, for each attack of the column: more seeds lower the worst case.
-
-    Raises:
-        HarnessError: they have none in common.
-    """
-    held = [column.evaluations(network) for network in networks]
-    seeds = {a: sorted(set.intersection(*({e.seed for e in by[a]} for by in held))) for a in column.attacks}
-    if none := [attack for attack, common in seeds.items() if not common]:
-        raise HarnessError(f"the rows have no attack seed of {none[0]} in common; `harness run --seeds N` adds seeds")
-    return seeds
-
-
-def _verdicts(
-    network: Contestant, column: Column, seeds: Mapping[str, Sequence[int]], verdicts: VerdictsById
-) -> list[bytes]:
-    """The verdicts for each attack seed in common; for the worst case those under every one of them at once."""
-    evaluations = column.evaluations(network)
-    held = [verdicts[e.id] for attack, common in seeds.items() for e in evaluations[attack] if e.seed in common]
-    return held if column.name in column.attacks else [robust_under_every(held)]
 
 
 def _draw(marks: Marks, canvas: Canvas) -> None:

@@ -12,6 +12,7 @@ from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
 from harness.plugin.images import Images
 from harness.statistics.figures import Figure, Spread
+from harness.statistics.resampled import RankInterval
 from harness.store.scope import Scope
 
 MEASURED, REPORTED = "measured", "reported"
@@ -94,6 +95,9 @@ class Board:
         within: the filters, as name and value, that left rows of the board out of the ranking.
         shown: how many rows of the ranking are shown; None: all.
         dataset_fingerprint: None for reported rows.
+        rank_intervals: of each row that is shown, the interval of its rank; empty where nobody asked.
+        rank_unit: what these intervals are over: test images, and training seeds.
+        rank_note: their level, their unit, and n; or why there are none.
         namesake: whether the name of the data set is that of another one, too, with other images or labels.
     """
 
@@ -114,6 +118,9 @@ class Board:
     shown: int | None = None
     dataset_fingerprint: str | None = None
     namesake: bool = False
+    rank_intervals: tuple[RankInterval | None, ...] = ()
+    rank_unit: str = ""
+    rank_note: str = ""
 
     @property
     def ranked(self) -> tuple[Row, ...]:

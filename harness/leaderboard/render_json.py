@@ -99,7 +99,20 @@ def decision_document(decision: Decision | None) -> dict[str, Any] | None:
 
 def row_documents(boards: Iterable[Board]) -> Iterator[dict[str, Any]]:
     """Every row of every board."""
-    return (row_document(board, row) for board in boards for row in board.rows)
+    for board in boards:
+        for place, row in enumerate(board.rows):
+            yield row_document(board, row) | _rank_interval(board, place)
+
+
+def _rank_interval(board: Board, place: int) -> dict[str, Any]:
+    """The interval of a row's rank, where it was asked for; null where the row has no rank."""
+    if not board.rank_intervals:
+        return {}
+    found = board.rank_intervals[place]
+    if found is None:
+        return {"rank_interval": None}
+    ends = {"low": found.low, "high": found.high}
+    return {"rank_interval": {"kind": "bootstrap", "level": LEVEL, "unit": board.rank_unit, **ends}}
 
 
 def render_json(boards: Iterable[Board]) -> str:

@@ -23,6 +23,7 @@ from harness.leaderboard.cells import (
 )
 from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.legend import answer, flag_summary, legend, marks, notes, short_legend
+from harness.leaderboard.rank_spread import rank_line
 from harness.leaderboard.text_rows import GAP, Side, row_text
 
 MORE = "see harness leaderboard --legend"
@@ -86,7 +87,8 @@ def _board(board: Board, console: Console, detail: Detail) -> Iterator[Renderabl
     inside = detail.intervals and _fits(with_intervals, shown, console)
     yield from _tables(board, with_intervals if inside else rows, shown, console)
     if detail.intervals:
-        yield from map(Text, [*([] if inside else wilson_lines(board)), *spread_lines(board)])
+        ranks = [told] if (told := rank_line(board)) else []
+        yield from map(Text, [*([] if inside else wilson_lines(board)), *spread_lines(board), *ranks])
     if not detail.brief:
         yield from map(Text, flag_lines(board) if detail.explained else flag_summary(board))
 

@@ -1,0 +1,140 @@
+"""How certain the ranks of a board are: for every row the 95 % interval of its rank, under a paired bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.errors import HarnessError, legible, listed
+from harness.leaderboard.board import MEASURED, Board, Row
+from harness.leaderboard.cells import full_name
+from harness.leaderboard.columns import Column, title_of
+from harness.leaderboard.contestants import Contestant
+from harness.statistics.resampled import RankInterval, rank_intervals
+from harness.store.store import Store
+from harness.store.verdicts import VerdictsById
+
+FEWEST_ROWS, MOST_ROWS = 2, 100
+MOST_VERDICTS = 20_000_000  # of a board that is shown: some ten seconds
+
+
+@dataclass(frozen=True)
+class RankSpread:
+    """Rows that compete, each with its rank's interval, over test images and, where there are several, training seeds.
+
+    Attributes:
+        networks: of each row, one a training seed.
+        evaluations: of each network: attacks and their seeds.
+    """
+
+    rows: tuple[tuple[Row, RankInterval], ...]
+    networks: int
+    evaluations: int
+
+    @property
+    def unit(self) -> str:
+        """What was drawn."""
+        return "test images and training seeds" if self.networks > 1 else "test images"
+
+
+def rank_spread(store: Store, board: Board) -> RankSpread:
+    """The intervals of the ranks of all rows that compete on a measured board, shown or not.
+
+    Training seeds are those that all rows have; without any in common, each row has its first network. Attack seeds are
+    those that all of these networks have.
+
+    Raises:
+        HarnessError: there are fewer than two rows, a row has no figure in the column that ranks, or the rows have no
+            attack seed in common.
+    """
+    column, rows = board.column(board.ranked_by), board.ranked
+    networks = _networks(board, column)
+    seeds = _attack_seeds([n for of_row in networks for n in of_row], column)
+    used = {e.id for of_row in networks for n in of_row for es in column.evaluations(n).values() for e in es}
+    verdicts = store.verdicts_of(used)
+    held = [[_verdicts(network, column, seeds, verdicts) for network in of_row] for of_row in networks]
+    intervals = rank_intervals(held, board.fingerprint, column.name)
+    evaluations = sum(len(of_attack) for of_attack in seeds.values())
+    return RankSpread(tuple(zip(rows, intervals, strict=True)), len(networks[0]), evaluations)
+
+
+def with_rank_intervals(store: Store, board: Board) -> Board:
+    """A measured board whose shown rows have the intervals of their ranks, or the reason why they have none.
+
+    Rows that have no rank do not compete. A board of one line a training seed has ranks of rows, and no intervals.
+    """
+    if board.source != MEASURED or board.by_seed:
+        return board
+    ranked = tuple(row for row in board.ranked if row.rank is not None)
+    networks = [network for row in ranked for network in row.networks]
+    column = board.column(board.ranked_by)
+    evaluations = sum(len(es) for network in networks for es in column.evaluations(network).values())
+    if len(ranked) > MOST_ROWS or evaluations * column.examples > MOST_VERDICTS:
+        reason = f"{len(ranked)} rows and {evaluations} evaluations of {column.examples} images would take long"
+        return replace(board, rank_note=f"no intervals of ranks: {reason}; `harness figures ranks` computes them")
+    try:
+        found = rank_spread(store, replace(board, ranking=ranked))
+    except HarnessError as error:
+        return replace(board, rank_note=f"no intervals of ranks: {error}")
+    held = {id(row): interval for row, interval in found.rows}
+    over = f"{found.unit}, n = {board.examples}" + (f" and {found.networks}" if found.networks > 1 else "")
+    intervals = tuple(held.get(id(row)) for row in board.rows)
+    return replace(board, rank_intervals=intervals, rank_unit=found.unit, rank_note=f"95 %, over {over}")
+
+
+def rank_line(board: Board) -> str:
+    """The ranks of the shown rows with their intervals, in one line; or why there are none. Empty if nobody asked."""
+    told = [
+        f"{full_name(board, row)} {interval.rank} [{interval.low}, {interval.high}]"
+        for row, interval in zip(board.rows, board.rank_intervals, strict=False)
+        if interval is not None
+    ]
+    return f"rank [{board.rank_note}; the same are drawn for all rows]: {', '.join(told)}" if told else board.rank_note
+
+
+def _networks(board: Board, column: Column) -> list[list[Contestant]]:
+    """The networks of each row that are ranked: those of the training seeds that all rows have, in the same order.
+
+    Where the rows have no training seed in common, each row's first network.
+
+    Raises:
+        HarnessError: there are fewer than two rows, or a row has no figure in the column.
+    """
+    rows = board.ranked
+    held = [[network for network in row.networks if all(column.evaluations(network).values())] for row in rows]
+    lacking = [full_name(board, row) for row, networks in zip(rows, held, strict=True) if not networks]
+    if lacking:
+        raise HarnessError(
+            f"{listed(lacking)}: no accuracy under {title_of(column.name)}; `harness run` and `harness"
+            " evaluate` attack them; or choose another --attack"
+        )
+    if len(rows) < FEWEST_ROWS:
+        raise HarnessError(f"ranks need {FEWEST_ROWS} rows that compete; there is {len(rows)}")
+    by_seed = [{n.train_seed: n for n in networks if n.train_seed is not None} for networks in held]
+    common = sorted(set.intersection(*({*networks} for networks in by_seed)))
+    if common:
+        return [[networks[seed] for seed in common] for networks in by_seed]
+    return [networks[:1] for networks in held]
+
+
+def _attack_seeds(networks: Sequence[Contestant], column: Column) -> dict[str, list[int]]:
+    """The attack seeds that all networks have, for each attack of the column: more seeds lower the worst case.
+
+    Raises:
+        HarnessError: they have none in common.
+    """
+    held = [column.evaluations(network) for network in networks]
+    seeds = {a: sorted(set.intersection(*({e.seed for e in by[a]} for by in held))) for a in column.attacks}
+    if none := [attack for attack, common in seeds.items() if not common]:
+        raise HarnessError(
+            f"the rows have no attack seed of {legible(none[0])} in common; `harness run --seeds N` adds seeds"
+        )
+    return seeds
+
+
+def _verdicts(
+    network: Contestant, column: Column, seeds: Mapping[str, Sequence[int]], verdicts: VerdictsById
+) -> list[bytes]:
+    """The verdicts for each attack seed in common; for the worst case those under every one of them at once."""
+    evaluations = column.evaluations(network)
+    return column.right([e for a, common in seeds.items() for e in evaluations[a] if e.seed in common], verdicts)
