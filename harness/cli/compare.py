@@ -34,6 +34,11 @@ class How:
     everything: bool = of_comparison(
         "--all", "Compare all pairs of rows of each board; p-values are Holm-corrected.", False
     )
+    protocols: str | None = of_comparison(
+        "--protocols X,Y",
+        "Compare the orders of the same rows on the boards of two protocols, by Kendall's tau.",
+        complete=completion.protocols,
+    )
     vulnerable: bool = of_comparison("--vulnerable", "Compare which test images are the most vulnerable.", False)
     attacks: str | None = of_comparison(
         "--attacks X,Y", "With --vulnerable and A alone: compare two attacks on A.", complete=completion.attack_list
@@ -72,7 +77,7 @@ def compare(
 ) -> None:
     """Compare two methods, networks, or attacks on the same test images: differences, intervals, paired tests."""
     names = [name for name in (first, second) if name is not None]
-    _check(how, names)
+    _check(how, names, rows)
     from harness.comparison import document as documents
     from harness.comparison import text as texts
     from harness.comparison.alike import alike
@@ -80,6 +85,8 @@ def compare(
     from harness.comparison.comparison import families, rivals
     from harness.comparison.labels import known_labels, labels_of, read
     from harness.comparison.naming import Where, find_one, find_two
+    from harness.comparison.order_text import order_parts
+    from harness.comparison.orders import compare_orders
     from harness.comparison.resolution import points_of, resolution
     from harness.comparison.vulnerable import attacks_agree, networks_agree
     from harness.leaderboard.board import Selection
@@ -91,7 +98,10 @@ def compare(
     points = points_of(how.points)
     where = Where(dataset=dataset, fingerprint=images.fingerprint if images else None, **vars(rows))
     store = Store.read(db)
-    if how.everything:
+    if how.protocols is not None:
+        ranked = compare_orders(store, how.protocols, Selection(dataset=dataset, sort=how.attack, **vars(rows)))
+        document, parts = documents.order_document(ranked), order_parts(ranked)
+    elif how.everything:
         compared = rivals(store, Selection(dataset=dataset, sort=how.attack, **vars(rows)))
         _tell_many([len(ranked) for _, ranked in compared])
         found = families(store, compared)
@@ -141,8 +151,11 @@ def _tell_many(rows: list[int]) -> None:
         )
 
 
-def _check(how: How, names: list[str]) -> None:
+def _check(how: How, names: list[str], rows: Rows) -> None:
     """Refuse options and names that do not go together."""
+    single = (how.vulnerable, how.power, how.margin is not None, how.everything)
+    if how.protocols is not None and (names or rows.protocol is not None or any(single)):
+        raise HarnessError("--protocols compares the orders of two boards: give no names and no other question with it")
     if how.everything and (names or how.vulnerable):
         raise HarnessError("--all compares every two rows of each board: give no names and no --vulnerable with it")
     if not how.vulnerable and (how.attacks is not None or how.share is not None):
@@ -157,7 +170,7 @@ def _check(how: How, names: list[str]) -> None:
         raise HarnessError(f"--share {how.share:g} is refused: it is a share of the images, above 0 and at most 1")
     if how.attacks is not None and how.attack is not None:
         raise HarnessError("--attacks compares two attacks on one network, --attack is one for two: give one of them")
-    wanted = 0 if how.everything else 1 if how.attacks is not None else 2
+    wanted = 0 if how.everything or how.protocols is not None else 1 if how.attacks is not None else 2
     if len(names) != wanted:
         form = ("--all", "A --attacks X,Y --vulnerable", "A B")[wanted]
         raise HarnessError(f"{len(names)} name(s) where {wanted} belong: write harness compare {form}")

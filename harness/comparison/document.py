@@ -8,12 +8,14 @@ from typing import Any
 
 from harness.comparison.alike import Alike
 from harness.comparison.comparison import Comparison, Family, NetworkComparison, Tested
+from harness.comparison.orders import OrderComparison
 from harness.comparison.resolution import Resolution
 from harness.comparison.vulnerable import SeedAgreement, Vulnerable
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.render_json import decision_document, difference_document, interval_document
 from harness.statistics.equivalence import Equivalence
+from harness.statistics.figures import LEVEL
 from harness.statistics.paired import ALPHA
 from harness.statistics.seed_sides import PAIRED, WELCH
 from harness.statistics.seed_variance import SeedVariance
@@ -167,6 +169,36 @@ def family_document(families: Sequence[Family]) -> dict[str, Any]:
             }
             for family in families
         ]
+    }
+
+
+def order_document(found: OrderComparison) -> dict[str, Any]:
+    """The same rows on two boards; the interval of tau is over images and seeds, for these rows."""
+    interval = None
+    if found.interval is not None:
+        ends = {"low": found.interval.low, "high": found.interval.high}
+        interval = {"kind": "bootstrap", "level": LEVEL, "unit": found.unit, **ends}
+    return {
+        "boards": [
+            {
+                "dataset": board.dataset,
+                "protocol": board.protocol,
+                "protocol_fingerprint": board.fingerprint,
+                "examples": board.examples,
+                "column": board.ranked_by,
+                "networks": networks,
+            }
+            for board, networks in zip((found.first, found.second), found.networks, strict=True)
+        ],
+        "rows": [
+            {"row": name, "first_percent": one, "second_percent": other} for name, (one, other) in found.rows.items()
+        ],
+        "tau": found.tau,
+        "interval": interval,
+        "same_images": found.same_images,
+        "same_networks": found.same_networks,
+        "left_out": list(found.left_out),
+        "notes": list(found.notes),
     }
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from harness.comparison.alike import Alike
 from harness.comparison.comparison import Comparison, Family, NetworkComparison
+from harness.comparison.lines import add_row, bold_line, table_of, text_line
 from harness.comparison.resolution import Detectable, Resolution
 from harness.comparison.vulnerable import Vulnerable
-from harness.errors import legible, visible
+from harness.errors import legible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import title_of
 from harness.leaderboard.pairs import RULE
@@ -31,28 +31,30 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     """Two entrants: over training seeds, network by network, attack seed by attack seed, class by class."""
     first, second, column = legible(comparison.first.name), legible(comparison.second.name), comparison.column
     dataset = comparison.networks[0].first.dataset
-    yield _bold(
+    yield bold_line(
         f"{first} and {second}, {title_of(column.name)}: {legible(dataset.name)} [{dataset.fingerprint[:8]}],"
         f" {column.images.described(dataset.test_examples)}, {_places(comparison.networks[0])}"
     )
-    yield _text(f"A is {first}, B is {second}; a difference is A minus B, in points.")
-    yield from (_text(note) for note in comparison.notes)
+    yield text_line(f"A is {first}, B is {second}; a difference is A minus B, in points.")
+    yield from (text_line(note) for note in comparison.notes)
     t = comparison.methods
     if t is not None:
-        yield _bold("\nThe methods, trained from new seeds, on these test images (unit: the training seed)")
+        yield bold_line("\nThe methods, trained from new seeds, on these test images (unit: the training seed)")
         p = f"p {p_text(t.p, equals='= ')}" if t.p is not None else "no p: the difference is the same for every seed"
         interval = interval_text(t.interval, sign=True)
-        yield _text(f"  {t.difference:+.2f} {interval} 95 % t-interval, {_over(t)} training seeds, {p}")
-        yield from (_text(f"  {line}") for line in _pairing(comparison))
-    yield _bold(f"\nThese networks, on images of this kind (unit: the test image, n = {column.examples})")
-    yield _text("Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, not corrected")
+        yield text_line(f"  {t.difference:+.2f} {interval} 95 % t-interval, {_over(t)} training seeds, {p}")
+        yield from (text_line(f"  {line}") for line in _pairing(comparison))
+    yield bold_line(f"\nThese networks, on images of this kind (unit: the test image, n = {column.examples})")
+    yield text_line(
+        "Right under every attack seed; 95 % bootstrap interval over images; McNemar's exact p, not corrected"
+    )
     yield _networks(comparison)
     if any(len(network.by_seed) > 1 for network in comparison.networks):
-        yield _text("Difference and McNemar's p under each attack seed")
+        yield text_line("Difference and McNemar's p under each attack seed")
         yield _by_seed(comparison)
     if comparison.networks[0].classes:
         rule = f"* where McNemar's p, Holm over classes, is below {ALPHA:g}"
-        yield _text(f"Difference on the images of each class; {rule}")
+        yield text_line(f"Difference on the images of each class; {rule}")
         yield _classes(comparison)
 
 
@@ -90,10 +92,10 @@ def _places(pair: NetworkComparison) -> str:
 
 def _networks(comparison: Comparison) -> Table:
     names = ("runs", "train seeds", "attack seeds", "both", "A only", "B only", "neither")
-    table = _table(*names, "A %", "B %", "difference", "p")
+    table = table_of(*names, "A %", "B %", "difference", "p")
     for n in comparison.networks:
         t = n.every.table
-        _add(
+        add_row(
             table,
             f"{_number(n.first.number)}, {_number(n.second.number)}",
             _train_seeds(n),
@@ -108,36 +110,36 @@ def _networks(comparison: Comparison) -> Table:
 
 def _by_seed(comparison: Comparison) -> Table:
     seeds = sorted({seed for network in comparison.networks for seed in network.by_seed})
-    table = _table("train seeds", *(f"attack seed {seed}" for seed in seeds))
+    table = table_of("train seeds", *(f"attack seed {seed}" for seed in seeds))
     for n in comparison.networks:
         found = (n.by_seed.get(seed) for seed in seeds)
-        _add(table, _train_seeds(n), *(f"{t.table.difference:+.2f} ({p_text(t.p)})" if t else "-" for t in found))
+        add_row(table, _train_seeds(n), *(f"{t.table.difference:+.2f} ({p_text(t.p)})" if t else "-" for t in found))
     return table
 
 
 def _classes(comparison: Comparison) -> Table:
     held = [network.classes or {} for network in comparison.networks]
-    table = _table("class", "images", *(f"train seeds {_train_seeds(n)}" for n in comparison.networks))
+    table = table_of("class", "images", *(f"train seeds {_train_seeds(n)}" for n in comparison.networks))
     for name, tested in held[0].items():
         differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
-        _add(table, legible(name), str(tested.table.examples), *differences)
+        add_row(table, legible(name), str(tested.table.examples), *differences)
     return table
 
 
 def alike_parts(comparison: Comparison, found: Alike) -> Iterator[RenderableType]:
     """Whether two entrants are alike within a margin: the methods, then network by network."""
     margin = f"{found.margin:g} point" + "s" * (found.margin != 1)
-    yield _bold(f"\nNo worse by {margin}, the margin that you gave? Two one-sided tests, each at {100 * ALPHA:g} %")
-    yield _text("They are alike if both are no worse: the 90 % interval then lies within the margin")
-    table = _table("what", "n", "A no worse", "B no worse", "alike", "difference, 90 %")
+    yield bold_line(f"\nNo worse by {margin}, the margin that you gave? Two one-sided tests, each at {100 * ALPHA:g} %")
+    yield text_line("They are alike if both are no worse: the 90 % interval then lies within the margin")
+    table = table_of("what", "n", "A no worse", "B no worse", "alike", "difference, 90 %")
     rows = [(f"networks of train seeds {_train_seeds(n)}", "test images", n) for n in comparison.networks]
     if found.methods is not None:
-        _add(table, "methods", f"{found.methods.n} training seeds", *_sided(found.methods))
+        add_row(table, "methods", f"{found.methods.n} training seeds", *_sided(found.methods))
     for (what, unit, _), equivalence in zip(rows, found.networks, strict=True):
-        _add(table, what, f"{equivalence.n} {unit}", *_sided(equivalence))
+        add_row(table, what, f"{equivalence.n} {unit}", *_sided(equivalence))
     yield table
     if found.methods is None:
-        yield _text("  The methods: no test; it needs two training seeds a side, and a spread among them")
+        yield text_line("  The methods: no test; it needs two training seeds a side, and a spread among them")
 
 
 def _sided(found: Equivalence) -> list[str]:
@@ -149,23 +151,25 @@ def _sided(found: Equivalence) -> list[str]:
 def resolution_parts(found: Resolution) -> Iterator[RenderableType]:
     """What the training seeds of two entrants can tell, and how many seeds a difference needs."""
     sides, noise, level = found.sides, found.noise, f"{100 * found.alpha:g} %"
-    yield _bold("\nWhat training seeds can tell (unit: the training seed; images and attack seeds are not drawn anew)")
+    yield bold_line(
+        "\nWhat training seeds can tell (unit: the training seed; images and attack seeds are not drawn anew)"
+    )
     for side, accuracies in (("A", sides.first), ("B", sides.second)):
-        yield _text(f"  {side}, seed by seed: {', '.join(f'{accuracy:.2f}' for accuracy in accuracies)}")
+        yield text_line(f"  {side}, seed by seed: {', '.join(f'{accuracy:.2f}' for accuracy in accuracies)}")
     interval = f"[{noise.interval.low:.2f}, {noise.interval.high:.2f}]"
-    yield _text(
+    yield text_line(
         f"  The difference of one network each has deviation {noise.std:.2f} {interval}, 95 %, from"
         f" {f'n = {sides.seeds} differences paired by seed' if sides.paired else 'both deviations, not paired'}"
     )
     for side, variance in zip("AB", found.variances, strict=True):
-        yield _text(f"  {side}: {_variance_text(variance)}")
+        yield text_line(f"  {side}: {_variance_text(variance)}")
     chance = f"{100 * found.power:g} %"
-    yield _text(f"A test at {level} finds a true difference with a chance of {chance}, if that is the deviation")
-    table = _table("difference", "seeds a method", "seeds, if the deviation is at its upper end", "level shared by")
+    yield text_line(f"A test at {level} finds a true difference with a chance of {chance}, if that is the deviation")
+    table = table_of("difference", "seeds a method", "seeds, if the deviation is at its upper end", "level shared by")
     for row in found.smallest:
-        _add(table, f"{row.difference:.2f}, the smallest", f"{row.seeds}, these", "-", _family(row))
+        add_row(table, f"{row.difference:.2f}, the smallest", f"{row.seeds}, these", "-", _family(row))
     for row in found.needed:
-        _add(table, f"{row.difference:g}", _seeds_text(row.seeds), _seeds_text(row.most_seeds), _family(row))
+        add_row(table, f"{row.difference:g}", _seeds_text(row.seeds), _seeds_text(row.most_seeds), _family(row))
     yield table
 
 
@@ -191,43 +195,43 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
     """All pairs of rows, board by board."""
     for family in families:
         count = len(family.pairs)
-        yield _bold(f"{family.board.heading}: {title_of(family.column.name)}, {count} pairs")
-        table = _table("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "significant")
+        yield bold_line(f"{family.board.heading}: {title_of(family.column.name)}, {count} pairs")
+        table = table_of("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "significant")
         for names, decision in itertools.islice(family.pairs.items(), MOST_PAIRS):
             first, second = map(legible, names)
             if decision is None:
-                _add(table, first, second, "-", "-", "-", "-", "-", "not compared")
+                add_row(table, first, second, "-", "-", "-", "-", "-", "not compared")
                 continue
             interval = interval_text(decision.interval, sign=True)
             ps = (p_text(decision.p), p_text(decision.p_holm), "yes" if decision.significant else "no")
             n = f"{decision.n} {decision.unit}"
-            _add(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps)
+            add_row(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps)
         yield table
         if count > MOST_PAIRS:
             yield Text(f"The pairs of the best rows come first; {count - MOST_PAIRS} more are in --json.")
     nothing = "No board of two or more measured rows matches; `harness leaderboard` shows what there is"
     legend = f"A difference is the first minus the second, in points; paired t also gives a 95 % interval. {RULE}"
-    yield _text(legend if families else nothing)
+    yield text_line(legend if families else nothing)
 
 
 def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
     """How far the sets of most vulnerable images agree: one line for each pair of evaluations."""
     one = found[0]
     sets = one.seeds[0].sets
-    yield _bold(
+    yield bold_line(
         f"{one.names[0]} and {one.names[1]}: the {len(sets.first)} most vulnerable of"
         f" {one.columns[0].images.described(one.networks[0].dataset.test_examples)} of {one.networks[0].dataset.name}"
     )
-    table = _table("runs", "attack", "attack seed", "in both", "overlap", "if independent", "Jaccard")
+    table = table_of("runs", "attack", "attack seed", "in both", "overlap", "if independent", "Jaccard")
     for pair in found:
         runs = ", ".join(dict.fromkeys(_number(network.number) for network in pair.networks))
         attacks = ", ".join(dict.fromkeys(column.name for column in pair.columns))
         for seed in pair.seeds:
             s = seed.sets
             shares = (f"{s.overlap:.3f}", f"{s.expected:.3f}", f"{s.jaccard:.3f}")
-            _add(table, runs, attacks, str(seed.seed), str(s.shared), *shares)
+            add_row(table, runs, attacks, str(seed.seed), str(s.shared), *shares)
     yield table
-    yield _text(
+    yield text_line(
         "V = p_y(x_adv) - max over i != y of p_i(x_adv); smaller is more vulnerable; among equal V the first image"
         " counts. overlap: the share of one set that is in the other; unit: these networks on these images"
     )
@@ -254,26 +258,3 @@ def _train_seeds(network: NetworkComparison) -> str:
 def _number(of_run: int | None) -> str:
     """A run's number or training seed; a dash for a model from elsewhere, which has none."""
     return "-" if of_run is None else str(of_run)
-
-
-def _text(text: str) -> Text:
-    """One line: what is named may be somebody else's."""
-    return Text(visible(text))
-
-
-def _bold(text: str) -> Text:
-    """A heading; a line break at its beginning is an empty line."""
-    heading = text.removeprefix("\n")
-    return Text("\n" * (len(text) - len(heading)) + visible(heading), style="bold")
-
-
-def _add(table: Table, *cells: str) -> None:
-    """Add a row; rich must not read brackets in a name as markup."""
-    table.add_row(*map(_text, cells))
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for name in names:
-        table.add_column(name, justify="left" if name in ("first", "second", "class", "test", "what") else "right")
-    return table

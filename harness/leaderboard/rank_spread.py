@@ -47,15 +47,40 @@ def rank_spread(store: Store, board: Board) -> RankSpread:
         HarnessError: there are fewer than two rows, a row has no figure in the column that ranks, or the rows have no
             attack seed in common.
     """
-    column, rows = board.column(board.ranked_by), board.ranked
+    found = competing(store, board)
+    intervals = rank_intervals(found.verdicts, board.fingerprint, board.ranked_by)
+    return RankSpread(tuple(zip(board.ranked, intervals, strict=True)), len(found.verdicts[0]), found.evaluations)
+
+
+@dataclass(frozen=True)
+class Competing:
+    """The verdicts behind the ranks of a board.
+
+    Attributes:
+        verdicts: for each row its networks, for each network its verdicts under each attack seed in common.
+        checkpoints: of these networks, by their numbers in the store.
+        evaluations: of each network: attacks and their seeds.
+    """
+
+    verdicts: tuple[tuple[list[bytes], ...], ...]
+    checkpoints: tuple[tuple[int, ...], ...]
+    evaluations: int
+
+
+def competing(store: Store, board: Board) -> Competing:
+    """The verdicts of all rows that are ranked, on the training and attack seeds that all of them have.
+
+    Raises:
+        HarnessError: as ``rank_spread``.
+    """
+    column = board.column(board.ranked_by)
     networks = _networks(board, column)
     seeds = _attack_seeds([n for of_row in networks for n in of_row], column)
     used = {e.id for of_row in networks for n in of_row for es in column.evaluations(n).values() for e in es}
     verdicts = store.verdicts_of(used)
-    held = [[_verdicts(network, column, seeds, verdicts) for network in of_row] for of_row in networks]
-    intervals = rank_intervals(held, board.fingerprint, column.name)
-    evaluations = sum(len(of_attack) for of_attack in seeds.values())
-    return RankSpread(tuple(zip(rows, intervals, strict=True)), len(networks[0]), evaluations)
+    held = tuple(tuple(_verdicts(network, column, seeds, verdicts) for network in of_row) for of_row in networks)
+    checkpoints = tuple(tuple(network.checkpoint.id for network in of_row) for of_row in networks)
+    return Competing(held, checkpoints, sum(len(of_attack) for of_attack in seeds.values()))
 
 
 def with_rank_intervals(store: Store, board: Board) -> Board:

@@ -1,4 +1,4 @@
-"""Bootstrap over test images and training seeds, the same resample for all: intervals of ranks, and of a change.
+"""Bootstrap over test images and training seeds, the same resample for all: intervals of ranks, orders, and changes.
 
 Verdicts have one byte an image: 1 is right, 0 wrong. The verdicts of a network are those of each attack seed; its
 figure is the median over attack seeds.
@@ -81,6 +81,62 @@ def rank_intervals(rows: Sequence[Sequence[OfNetwork]], *purpose: str | int) -> 
     return [RankInterval(int(rank), int(low), int(high)) for rank, low, high in zip(observed, *ends, strict=True)]
 
 
+def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Kendall's tau-b between two orders of the same rows: 1 where they agree, -1 where they are reversed.
+
+    Returns:
+        None where all figures of a side are equal, or there are fewer than two rows: there is no order.
+    """
+    import numpy as np
+
+    (found,) = _taus(np.array([first], np.float64), np.array([second], np.float64))
+    return None if np.isnan(found) else float(found)
+
+
+def tau_interval(
+    first: Sequence[Sequence[OfNetwork]],
+    second: Sequence[Sequence[OfNetwork]],
+    *purpose: str | int,
+    same_images: bool,
+    same_seeds: bool,
+) -> Interval:
+    """The 95 % percentile bootstrap interval of Kendall's tau-b between the orders of the same rows on two boards.
+
+    Each resample draws the test images with replacement and, on a board whose rows have two networks or more, the
+    training seeds, the same for all rows of a board. The rows themselves are fixed. A resample in which all rows of a
+    board are equal counts as tau = 0.
+
+    Args:
+        first, second: as ``rank_intervals`` takes them; the same rows in the same order.
+        purpose: seeds the random draws.
+        same_images: whether both boards have the same test images, which are then drawn alike.
+        same_seeds: whether both boards have the same training seeds, which are then drawn alike.
+    Raises:
+        ValueError: the boards differ in their rows.
+    """
+    import numpy as np
+
+    if len(first) != len(second):
+        raise ValueError(f"orders of {len(first)} and of {len(second)} rows cannot be compared")
+    boards = [[[_matrix(network) for network in row] for row in rows] for rows in (first, second)]
+    examples = [board[0][0].shape[1] for board in boards]
+    networks = [len(board[0]) for board in boards]
+    draws = _generator("tau", *purpose)
+    together = max(1, DRAWN_AT_ONCE // max(examples))
+    taus = []
+    for start in range(0, RESAMPLES, together):
+        count = min(together, RESAMPLES - start)
+        weights = [_weights(count, number, draws) for number in (examples[:1] if same_images else examples)]
+        seeds = [draws.integers(0, n, (count, 1, n)) for n in (networks[:1] if same_seeds else networks)]
+        sides = [
+            _over_networks(_figures(w, [m for row in board for m in row]).reshape(count, len(board), n), chosen)
+            for board, n, w, chosen in zip(boards, networks, weights * 2, seeds * 2, strict=False)
+        ]
+        taus.append(_taus(*sides))
+    low, high = np.percentile(np.nan_to_num(np.concatenate(taus)), [100 * (1 - UPPER), 100 * UPPER])
+    return Interval(float(low), float(high))
+
+
 def bootstrap_change(first: OfNetwork, second: OfNetwork, *purpose: str | int) -> Interval:
     """The percentile bootstrap interval of a change in points, first to second, over test images.
 
@@ -114,13 +170,18 @@ def _matrix(network: OfNetwork) -> Floats:
 
 def _image_weights(examples: int, draws: Any) -> Iterator[Floats]:
     """How often each image is drawn in each resample, some resamples at a time."""
-    import numpy as np
-
     together = max(1, DRAWN_AT_ONCE // examples)
     for start in range(0, RESAMPLES, together):
         count = min(together, RESAMPLES - start)
-        chosen = draws.integers(0, examples, (count, examples)) + examples * np.arange(count)[:, None]
-        yield np.bincount(chosen.ravel(), minlength=count * examples).reshape(count, examples).astype(np.float64)
+        yield _weights(count, examples, draws)
+
+
+def _weights(count: int, examples: int, draws: Any) -> Floats:
+    """How often each image is drawn in so many resamples."""
+    import numpy as np
+
+    chosen = draws.integers(0, examples, (count, examples)) + examples * np.arange(count)[:, None]
+    return np.bincount(chosen.ravel(), minlength=count * examples).reshape(count, examples).astype(np.float64)
 
 
 def _figures(weights: Floats, held: Sequence[Floats]) -> Floats:
@@ -144,3 +205,13 @@ def _ranks(figures: Floats) -> Indices:
 
     better = figures[:, None, :] > figures[:, :, None]  # resample, row, other row
     return np.asarray(1 + better.sum(axis=2), np.int64)
+
+
+def _taus(first: Floats, second: Floats) -> Floats:
+    """Kendall's tau-b between the rows' figures on two boards, for each resample; NaN where a board has no order."""
+    import numpy as np
+
+    one, other = (np.sign(figures[:, None, :] - figures[:, :, None]) for figures in (first, second))
+    untied = np.sqrt((one != 0).sum(axis=(1, 2)) * (other != 0).sum(axis=(1, 2)).astype(np.float64))
+    agreed = (one * other).sum(axis=(1, 2))
+    return np.asarray(np.divide(agreed, untied, out=np.full(len(one), np.nan), where=untied > 0))
