@@ -9,7 +9,8 @@ side works already; and the parent takes a few percent of a core to store result
 cores, started before, takes 5 % more than two processes: its own processes, and a process more for the command. Goal:
 at most 5 %.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.workers      # about 10 minutes on two cores
+    OMP_NUM_THREADS=1 python -m benchmarks.workers              # about 5 minutes a round on two cores
+    OMP_NUM_THREADS=1 python -m benchmarks.workers --runs 2     # what it takes to begin
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from tests.cluster.machines import machines
 
 RUNS, EPOCHS = 40, 5
 COMMAND = (
-    *("run", "sat", "--dataset", "digits", "--arch", "smallcnn", "--train-seeds", str(RUNS), "--seeds", "1"),
+    *("run", "sat", "--dataset", "digits", "--arch", "smallcnn", "--seeds", "1"),
     *("--set", f"train.epochs={EPOCHS}", "--attacks", "natural,pgd", "--quiet"),
 )
 BASE = "one process"
@@ -46,18 +47,18 @@ SIDES: dict[str, tuple[str, ...]] = {
 }
 
 
-def run_side(options: tuple[str, ...]) -> dict[str, float]:
+def run_side(options: tuple[str, ...], runs: int) -> dict[str, float]:
     """One command with a new store: seconds, and seconds of a processor, those of its own processes included."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"PYTHONPATH": str(HERE), "NO_COLOR": "1", "XDG_CACHE_HOME": folder}
         places = ("--db", f"{folder}/store.db", "--runs-dir", f"{folder}/runs")
-        whole = [sys.executable, "-m", "harness", *COMMAND, *options, *places]
+        whole = [sys.executable, "-m", "harness", *COMMAND, "--train-seeds", str(runs), *options, *places]
         began, used = time.perf_counter(), processor_s()
         told = subprocess.run(whole, env=environment, cwd=folder, capture_output=True, text=True, check=True)
         took = {"wall_s": time.perf_counter() - began, "processor_s": processor_s() - used}
         made = len(list(Path(folder, "runs").rglob("last.safetensors")))
-    if made != RUNS:
-        raise RuntimeError(f"{made} of {RUNS} networks were trained: {told.stderr}")
+    if made != runs:
+        raise RuntimeError(f"{made} of {runs} networks were trained: {told.stderr}")
     return took
 
 
@@ -67,14 +68,14 @@ def processor_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measured(sides: dict[str, tuple[str, ...]], rounds: int) -> Iterator[dict[str, Any]]:
+def measured(sides: dict[str, tuple[str, ...]], rounds: int, runs: int) -> Iterator[dict[str, Any]]:
     """The sides in turn; which is first rotates. What is known is given after each round but the first."""
     names = [*sides]
     held: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for number in range(rounds):
         turn = number % len(names)
         for name in (*names[turn:], *names[:turn]):
-            held[name].append(run_side(sides[name]))
+            held[name].append(run_side(sides[name], runs))
             took = held[name][-1]
             told = f"{took['wall_s']:.1f} s, {took['processor_s']:.1f} s of a processor"
             print(f"round {number + 1}, {name}: {told}", flush=True)
@@ -90,18 +91,19 @@ def main() -> None:
     """Measure the sides, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=RUNS, help="2: what it takes to begin, beside which 40 are judged")
     parser.add_argument("--sides", nargs="*", default=[*SIDES], choices=[*SIDES])
     asked = parser.parse_args()
     names = [name for name in SIDES if name == BASE or name in asked.sides]
     head = machine(torch.device("cpu"), "torch", "ray") | surroundings()  # the load that is not of the benchmark
-    title = f"{RUNS} runs of sat, {EPOCHS} epochs, with natural and pgd"
+    title = f"{asked.runs} runs of sat, {EPOCHS} epochs, with natural and pgd"
     with contextlib.ExitStack() as stack:
         sides = {name: SIDES[name] for name in names}
         if CLUSTER in sides:
             cluster = stack.enter_context(machines(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
             cluster.add(num_cpus=2)
             sides[CLUSTER] += (cluster.address,)
-        for entry in measured(sides, asked.rounds):
+        for entry in measured(sides, asked.rounds, asked.runs):
             merge(RESULTS / "workers-cpu.json", {}, {title: {**head, **entry}})
 
 
