@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F
 import harness
 from harness.plugin.method import Method, Step
+from harness.runtime.stopping import asked_to_stop
 
 NOTES = Path(os.environ.get("TESTED", "/nowhere"))
 
@@ -44,6 +45,8 @@ class Told(Method):
             (NOTES / ("note-" + "code")).write_text(harness.__file__ + " " + __file__)
             while step.progress > 0.5 and (NOTES / ("note-" + "wait")).exists():
                 time.sleep(0.05)
+                if asked_to_stop():
+                    (NOTES / ("note-" + "heard")).touch()
             if step.progress > 0.5 and (NOTES / ("note-" + "die")).exists():
                 with (NOTES / ("note-" + "deaths")).open("a") as deaths:
                     deaths.write("x")
@@ -197,6 +200,8 @@ def test_a_command_that_is_killed_or_stopped_goes_on(
     command = on_cluster(TOLD)
     _until_two_epochs_are_home(command, folder)
     command.send(number)
+    if number == signal.SIGTERM:
+        until(note("heard").exists)  # by the worker, which would else be done before
     note("wait").unlink()
     err = ended(command, code)
     (log,) = folder.glob("runs/*/log.txt")
