@@ -30,7 +30,7 @@ def hostile_store(file: Path) -> None:
     """A board with a row for each name, a failed run, flags, and models from elsewhere, all of such names."""
     store = Store.write(str(file))
     see_protocol(store, ATTACKS, TRAINING, name=NAMES[1])
-    finding = Finding("autoattack-gap", "flagged", "A", 1.0, 0.5, NAMES[2], {})
+    finding = Finding("zero-gradient", "flagged", "Z", 1.0, 0.5, NAMES[2], {})
     settings = {"kind": "model", "epsilon": 0.2, "examples": 360, "threat": {}, "block_size": 100}
     settings["threat"] = {"epsilon": 0.2, "steps": 20, "step_size": 0.05, "start": "uniform"}
     for number, name in enumerate(NAMES):

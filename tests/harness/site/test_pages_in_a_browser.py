@@ -64,7 +64,9 @@ def test_the_list_of_runs_leads_to_a_run_and_back(visit: Visit, published: Path)
     assert len(page.locator("tbody tr").all()) >= 35
     page.get_by_role("link", name="26", exact=True).click()
     page.get_by_role("heading", name="Run 26: gair-trades").wait_for()
-    assert "1 flagged" in page.locator("details[open] summary").inner_text()
+    # its one flag is relative to other rows, and so stands on the board
+    assert page.locator("details[open]").count() == 0
+    assert page.locator("details summary", has_text="none flagged").count() > 0
     page.get_by_role("link", name="all of gair-trades").click()
     page.get_by_role("heading", name="gair-trades", level=1).wait_for()
 
