@@ -24,6 +24,25 @@ class Performed(Generic[W]):
     error: HarnessError | None
 
 
+class Supply(Generic[W]):
+    """The items that an executor is given, taken one at a time.
+
+    Attributes:
+        over: whether none will come any more.
+    """
+
+    def __init__(self, works: Iterable[W | None]) -> None:
+        self._works, self.over = iter(works), False
+
+    def take(self) -> W | None:
+        """The next item; None: there is none now, or none any more."""
+        try:
+            return None if self.over else next(self._works)
+        except StopIteration:
+            self.over = True
+            return None
+
+
 class Executor(ABC):
     """Performs work items. A context manager, so that an executor may hold processes."""
 

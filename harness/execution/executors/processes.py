@@ -23,7 +23,7 @@ from harness.errors import HarnessError, Stopped, WorkerLost
 from harness.events import Event, Noted, Report
 from harness.execution.executors.carried import Carried
 from harness.execution.executors.child import begin_worker, mistake_of, start_worker
-from harness.execution.executors.executor import POLL_S, Executor, Performed, W
+from harness.execution.executors.executor import POLL_S, Executor, Performed, Supply, W
 from harness.runtime.stopping import asked_to_stop
 
 _MEMORY = " (often: out of memory)"
@@ -77,17 +77,11 @@ class Processes(Executor):
         self._died_silently = 0  # in a row, before they said a word
 
     def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
-        asked, items, more = iter(works), dict[int, W](), True
+        supply, items = Supply(works), dict[int, W]()
         waiting, deaths, count = deque[int](), Counter[int](), itertools.count()
-        while more or items:
-            while more and len(items) <= self.workers:  # one more than work, so that a worker soon has its next
-                try:
-                    work = next(asked)
-                except StopIteration:
-                    more = False
-                    break
-                if work is None:
-                    break
+        while not supply.over or items:
+            # one more than work, so that a worker soon has its next
+            while len(items) <= self.workers and (work := supply.take()) is not None:
                 items[number := next(count)] = work
                 waiting.append(number)
             while waiting and (free := self._free()) is not None:

@@ -37,7 +37,7 @@ from harness.execution.executors.cluster.messages import FileMade, ItemEnded, Lo
 from harness.execution.executors.cluster.parcel import Packer
 from harness.execution.executors.cluster.stop import StopSign
 from harness.execution.executors.cluster.task import performed
-from harness.execution.executors.executor import POLL_S, Executor, Performed, W
+from harness.execution.executors.executor import POLL_S, Executor, Performed, Supply, W
 from harness.execution.executors.processes import DEATHS
 from harness.runtime.stopping import asked_to_stop
 
@@ -102,21 +102,14 @@ class RayTasks(Executor):
         return max(1, self._capacity.room())
 
     def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
-        asked, more, count = iter(works), True, itertools.count()
+        supply, count = Supply(works), itertools.count()
         again = deque[_Task[W]]()
         self._deaths.clear()  # the numbers begin anew
-        while more or self._tasks or again:
+        while not supply.over or self._tasks or again:
             while again:
                 lost = again.popleft()
                 self._submit(lost.number, lost.work)
-            while more and len(self._tasks) < self._capacity.wanted():
-                try:
-                    work = next(asked)
-                except StopIteration:
-                    more = False
-                    break
-                if work is None:
-                    break
+            while len(self._tasks) < self._capacity.wanted() and (work := supply.take()) is not None:
                 self._submit(next(count), work)
             if not self._tasks:
                 time.sleep(POLL_S)
