@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,13 @@ from harness.runtime.stopping import ask_to_stop
 
 # Ctrl-C in a terminal, and what a scheduler sends, goes to the whole group of processes; the parent decides
 _GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
+
+
+@dataclass(frozen=True)
+class ItemEnded:
+    """A worker's last message about an item: no error, or the exception that ended it."""
+
+    error: Carried | None
 
 
 def start_worker(process: BaseProcess) -> None:

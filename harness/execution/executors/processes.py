@@ -22,20 +22,13 @@ import torch
 from harness.errors import HarnessError, Stopped, WorkerLost
 from harness.events import Event, Noted, Report
 from harness.execution.executors.carried import Carried
-from harness.execution.executors.child import begin_worker, mistake_of, start_worker
+from harness.execution.executors.child import ItemEnded, begin_worker, mistake_of, start_worker
 from harness.execution.executors.executor import POLL_S, Executor, Performed, Supply, W
 from harness.runtime.stopping import asked_to_stop
 
 _MEMORY = " (often: out of memory)"
 _LAST_BREATH_S = 10.0
 DEATHS = 3  # of workers at one item, before it is given up
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """A worker's last message about an item: no error, or the exception that ended it."""
-
-    error: Carried | None
 
 
 @dataclass(eq=False)
@@ -123,7 +116,7 @@ class Processes(Executor):
         with contextlib.suppress(OSError):  # it has died: its pipe says so next
             worker.pipe.send_bytes(message)
 
-    def _heard(self, listen: Report) -> Iterator[tuple[_Worker, _Ended | WorkerLost]]:
+    def _heard(self, listen: Report) -> Iterator[tuple[_Worker, ItemEnded | WorkerLost]]:
         """Hand on events, and give the workers whose item has ended, one way or another; it waits a little for news."""
         if asked_to_stop() and not self._told_to_stop:
             self._told_to_stop = True
@@ -132,14 +125,14 @@ class Processes(Executor):
         for pipe in wait(list(by_pipe), POLL_S):
             worker = by_pipe[pipe]  # type: ignore[index]
             try:
-                message: Event | _Ended = pickle.loads(worker.pipe.recv_bytes())
+                message: Event | ItemEnded = pickle.loads(worker.pipe.recv_bytes())
             except (EOFError, OSError):
                 worker.process.join(_LAST_BREATH_S)  # its pipe ends a moment before it does
                 yield worker, self._bury(worker)
                 continue
             if not worker.spoke:  # the time that it takes to start is no item's
                 worker.spoke, worker.until, self._died_silently = True, time.monotonic() + self._limit_s, 0
-            if isinstance(message, _Ended):
+            if isinstance(message, ItemEnded):
                 yield worker, message
             else:
                 listen(message)
@@ -151,15 +144,15 @@ class Processes(Executor):
         for worker in [held for held in self._workers.values() if time.monotonic() > held.until]:
             yield worker, self._end_late(worker, listen)
 
-    def _end_late(self, worker: _Worker, listen: Report) -> _Ended | WorkerLost:
+    def _end_late(self, worker: _Worker, listen: Report) -> ItemEnded | WorkerLost:
         """End a worker whose item took too long. The item may have ended, and this process been too busy to hear so."""
         worker.process.kill()
         worker.process.join()
         ended = None
         with contextlib.suppress(EOFError, OSError):  # what it said before
             while ended is None and worker.pipe.poll():
-                message: Event | _Ended = pickle.loads(worker.pipe.recv_bytes())
-                if isinstance(message, _Ended):
+                message: Event | ItemEnded = pickle.loads(worker.pipe.recv_bytes())
+                if isinstance(message, ItemEnded):
                     ended = message
                 else:
                     listen(message)
@@ -197,7 +190,7 @@ def _serve(pipe: Connection, stop: Any) -> None:
     begin_worker(stop)
     one_at_a_time = threading.Lock()  # a thread of a plugin's may log meanwhile
 
-    def report(message: Event | _Ended) -> None:
+    def report(message: Event | ItemEnded) -> None:
         content = pickle.dumps(message)
         with one_at_a_time:
             pipe.send_bytes(content)
@@ -214,4 +207,4 @@ def _serve(pipe: Connection, stop: Any) -> None:
                 work.perform(report)
             except Exception as raised:
                 error = Carried.of(raised)
-            report(_Ended(error))
+            report(ItemEnded(error))

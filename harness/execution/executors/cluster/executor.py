@@ -29,11 +29,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from harness.errors import HarnessError, LeaseLost, Stopped, WorkerLost, one_line
 from harness.events import Noted, Report
 from harness.execution.executors.carried import Carried, WorkerBug
-from harness.execution.executors.child import mistake_of
+from harness.execution.executors.child import ItemEnded, mistake_of
 from harness.execution.executors.cluster.arrivals import keep, with_commit
 from harness.execution.executors.cluster.capacity import Capacity
 from harness.execution.executors.cluster.connection import head_answers
-from harness.execution.executors.cluster.messages import FileMade, ItemEnded, LogGrew
+from harness.execution.executors.cluster.messages import FileMade, LogGrew
 from harness.execution.executors.cluster.parcel import Packer
 from harness.execution.executors.cluster.stop import StopSign
 from harness.execution.executors.cluster.task import performed

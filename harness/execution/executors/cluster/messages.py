@@ -1,11 +1,11 @@
-"""What a worker of a cluster says about an item, besides the events: files that it made, and how the item ended."""
+"""What a worker of a cluster says about an item: events, files that it made, and how the item ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from harness.events import Event
-from harness.execution.executors.carried import Carried
+from harness.execution.executors.child import ItemEnded
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,6 @@ class LogGrew:
     """What came to the item's log."""
 
     content: bytes
-
-
-@dataclass(frozen=True)
-class ItemEnded:
-    """The last message about an item: no error, or the exception that ended it."""
-
-    error: Carried | None
 
 
 Message = Event | FileMade | LogGrew | ItemEnded

@@ -12,8 +12,9 @@ import torch
 
 from harness.errors import HarnessError, Stopped
 from harness.execution.executors.carried import Carried
+from harness.execution.executors.child import ItemEnded
 from harness.execution.executors.cluster.courier import Courier
-from harness.execution.executors.cluster.messages import ItemEnded, Message
+from harness.execution.executors.cluster.messages import Message
 from harness.execution.executors.cluster.parcel import Parcel
 from harness.execution.executors.cluster.software import refuse_other_software
 from harness.execution.executors.cluster.stop import follow

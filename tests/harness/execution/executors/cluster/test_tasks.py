@@ -12,10 +12,11 @@ from ray.exceptions import ObjectStoreFullError, RayTaskError, TaskCancelledErro
 
 from harness.errors import HarnessError, LeaseLost
 from harness.events import Began, Event, Noted
+from harness.execution.executors.child import ItemEnded
 from harness.execution.executors.cluster import capacity, executor
 from harness.execution.executors.cluster.connection import Resources
 from harness.execution.executors.cluster.executor import RayTasks
-from harness.execution.executors.cluster.messages import FileMade, ItemEnded
+from harness.execution.executors.cluster.messages import FileMade
 from harness.execution.work import TrainWork
 from harness.store.leases import Lease, LeaseGuard
 from harness.training.state_file import STATE_FILE

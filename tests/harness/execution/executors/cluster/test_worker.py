@@ -11,9 +11,8 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.events import Noted, Report
-from harness.execution.executors.child import mistake_of
+from harness.execution.executors.child import ItemEnded, mistake_of
 from harness.execution.executors.cluster import stop, unpacked
-from harness.execution.executors.cluster.messages import ItemEnded
 from harness.execution.executors.cluster.parcel import Packer, Parcel
 from harness.execution.executors.cluster.task import performed
 from harness.execution.work import TrainWork
