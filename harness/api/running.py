@@ -57,6 +57,8 @@ def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only:
         HarnessError: the request cannot be met, or none of its networks can be trained; says why in one line.
     """
     started = time.perf_counter()
+    if not count_only:
+        place.begin_workers()
     with quiet():
         jobs = resolve_run(request, count_only=count_only)
     return _planned(jobs, place, started, note, fresh=fresh)
@@ -73,6 +75,8 @@ def plan_experiment(
         HarnessError: a part cannot be met, or no network of any part can be trained; says why in one line.
     """
     started = time.perf_counter()
+    if not count_only:
+        place.begin_workers()
     with quiet():
         jobs = resolve_experiment(experiment, base, count_only=count_only)
     return _planned(jobs, place, started, note, fresh=fresh)

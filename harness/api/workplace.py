@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError, SettingError, UnknownName
 
 if TYPE_CHECKING:
+    import torch
+
     from harness.execution.executors.placement import Placement
     from harness.planning.assessment import Assessment
 
@@ -114,29 +116,47 @@ class Workplace:
             if self.device == "cuda" and not has_devices():
                 raise SettingError("--device cuda is refused: Ray knows no machine of the cluster with a CUDA device")
 
+    def begin_workers(self) -> None:
+        """Have the imports of workers begin if there will be several, before it is known what they are to do."""
+        from harness.runtime.device import resolve_device
+
+        if not self.elsewhere and self._here(resolve_device(self.planned_on)).workers > 1:
+            from harness.execution.executors.child import prepare_workers
+
+            prepare_workers()
+
     def placement(self, job: Assessment) -> Placement:
         """Where the items of a job are performed.
 
         Raises:
             SettingError: a device is not on this machine.
         """
-        from harness.execution.executors.placement import OnCluster, placement
+        from harness.execution.executors.placement import OnCluster
 
         if self.elsewhere:
             from harness.execution.executors.cluster.connection import room
 
             return OnCluster(
                 workers=self.workers or room(job.device.type, self.per_device),
-                limit_s=math.inf if self.time_limit is None else 60 * self.time_limit,
+                limit_s=self._limit_s,
                 most=self.workers,
                 per_device=self.per_device if job.device.type == "cuda" else 0,
                 mixed=self.allow_mixed,
             )
+        return self._here(job.device)
+
+    def _here(self, device: torch.device) -> Placement:
+        from harness.execution.executors.placement import placement
+
         return placement(
-            job.device,
+            device,
             workers=self.workers,
             names=self.devices,
             every=self.device is None,
             per_device=self.per_device,
-            limit_s=math.inf if self.time_limit is None else 60 * self.time_limit,
+            limit_s=self._limit_s,
         )
+
+    @property
+    def _limit_s(self) -> float:
+        return math.inf if self.time_limit is None else 60 * self.time_limit

@@ -18,6 +18,7 @@ from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.claims import Claims
 from harness.execution.executors.placement import Placement
 from harness.execution.executors.together import trainers
+from harness.execution.loaded import forget_dataset, keep_dataset
 from harness.execution.owners import owner_name, radius_of, run_opened, target_opened
 from harness.execution.plan import later_phase, training_phases
 from harness.execution.summary import Summary
@@ -79,7 +80,9 @@ class Conductor:
         together = self.place.together(runs[0].job.devices)
         there = [(gap, gap.record) for gap in runs if gap.record is not None and gap.trained]
         ready = usable((model for gap, record in there for model in self._models(gap, record)), self.summary)
+        forget_dataset()
         for job in {id(gap.job): gap.job for gap in runs}.values():
+            keep_dataset(job.place, job.dataset)
             self.store.see_protocol(job.protocol_record(), job.protocol.training_document)
         opened = list(zip(runs, self._open_runs(runs), strict=True))
         self.summary.run_ids = [record.id for _, record in opened]
@@ -186,6 +189,8 @@ def conduct_evaluation(
             yield Attacked(gap, own, known[gap.checkpoint].id, folder, owner)
 
     ready = usable(attacked(), summary)
+    forget_dataset()
+    keep_dataset(job.assessment.place, job.assessment.dataset)
     entered()
     store.see_protocol(job.assessment.protocol_record(), job.assessment.protocol.training_document)
     at_work = [model.folder for model in ready if model.gap.items]

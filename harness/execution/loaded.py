@@ -8,7 +8,6 @@ from typing import cast
 import torch
 from torch import nn
 
-from harness.identity import digest
 from harness.planning.assessment import DatasetPlace, GivenImages
 from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.network import Shape
@@ -26,12 +25,22 @@ def dataset_of(place: DatasetPlace, plugins: tuple[Path, ...]) -> Dataset:
     if isinstance(place, GivenImages):
         assert place.dataset is not None
         return place.dataset
-    key = digest(vars(place) | {"data_dir": str(place.data_dir)})
-    if key not in _loaded:
+    if place.key not in _loaded:
         source = cast(DataSource, discover("datasets", plugins).get(place.source).from_mapping(place.settings))
         _loaded.clear()
-        _loaded[key] = load(source, place.data_dir, evaluation_only=place.evaluation_only, limit=place.limit)
-    return _loaded[key]
+        _loaded[place.key] = load(source, place.data_dir, evaluation_only=place.evaluation_only, limit=place.limit)
+    return _loaded[place.key]
+
+
+def keep_dataset(place: DatasetPlace, dataset: Dataset) -> None:
+    """Have ``dataset_of`` give a data set that was loaded already."""
+    if not isinstance(place, GivenImages):  # which hold theirs
+        _loaded[place.key] = dataset
+
+
+def kept_dataset(place: DatasetPlace) -> Dataset | None:
+    """What ``dataset_of`` would give without loading it."""
+    return None if isinstance(place, GivenImages) else _loaded.get(place.key)
 
 
 _resident: dict[tuple[str, int, torch.device], Dataset] = {}

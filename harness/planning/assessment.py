@@ -39,6 +39,11 @@ class DatasetPlace:
     evaluation_only: bool = False
     limit: int | None = None
 
+    @property
+    def key(self) -> str:
+        """Names what is loaded there."""
+        return digest(vars(self) | {"data_dir": str(self.data_dir)})
+
 
 @dataclass(frozen=True)
 class GivenImages(DatasetPlace):

@@ -74,7 +74,7 @@ def test_a_command_that_ends_on_the_way_goes_on_with_one_process(
     with starter(tmp_path, fresh=True) as commands:
         started = commands.start(tmp_path, *command.split(), "--devices-per-run", "2")
         until(lambda: list(tmp_path.glob("parts/*/state-before.pt")))
-        workers = started.children()
+        workers = started.workers()
         os.kill(started.pid if number == signal.SIGTERM else workers[-1], number)
         assert started.wait() == (143 if number == signal.SIGTERM else 2)
         said = started.err

@@ -115,7 +115,7 @@ def die_at_random(job: Job, draws: random.Random, *, times: int = 1, url: str | 
 
 def _kill(started: Started, *, group: bool) -> None:
     """Kill the command with its workers, or alone: then these must end by themselves."""
-    workers = started.children()
+    workers = started.descendants()
     started.send(signal.SIGKILL, group=group)
     started.wait()
     end = time.monotonic() + 20

@@ -8,7 +8,6 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from harness.store.connecting import engine_on
@@ -82,18 +81,10 @@ def _go_on(started: Started, whom: str) -> None:
 
 def _send(started: Started, number: int, whom: str) -> None:
     if whom == "worker":
-        for pid in list(_workers(started))[:1]:
+        for pid in started.workers()[:1]:
             Started(pid, started.notes).send(number)
     else:
         started.send(number, group=whom == "group")
-
-
-def _workers(started: Started) -> Iterator[int]:
-    """The processes that train and attack; multiprocessing has one more, which only tidies up."""
-    for pid in started.children():
-        with contextlib.suppress(OSError):
-            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                yield pid
 
 
 def _is_free_on_server(url: str) -> bool:

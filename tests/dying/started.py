@@ -71,18 +71,41 @@ class Started:
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, number)
 
-    def children(self) -> list[int]:
-        """The processes that it has started and that are still there: its workers are among them."""
-        try:
-            return [int(word) for word in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
-        except OSError:
-            return []
+    def descendants(self) -> list[int]:
+        """The processes that it has started, and these in turn, which are still there: its workers are among them."""
+        return list(_below(self.pid))
+
+    def workers(self) -> list[int]:
+        """Those of them that train and attack. multiprocessing has one that workers are forked from, and one that
+        tidies up."""
+        forker = [pid for pid in _children(self.pid) if "forkserver" in _command_line(pid)]
+        return [worker for pid in forker for worker in _children(pid)]
 
     def end(self) -> None:
         """Leave nothing of it behind."""
         self.send(signal.SIGKILL, group=True)
         if self.process is not None:
             self.process.wait()
+
+
+def _below(pid: int) -> Iterator[int]:
+    for child in _children(pid):
+        yield child
+        yield from _below(child)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 class Starter:

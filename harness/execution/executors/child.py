@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
@@ -29,10 +30,40 @@ class ItemEnded:
     error: Carried | None
 
 
-def start_worker(process: BaseProcess) -> None:
-    """Start a worker; its function calls ``begin_worker`` first."""
+_FORKED = sys.platform == "linux"  # macOS' own libraries do not survive a fork
+CONTEXT = multiprocessing.get_context("forkserver") if _FORKED else multiprocessing.get_context("spawn")
+"""How workers are made: forked from a process that has their imports, and no threads, which do not survive a fork."""
+
+
+def prepare_workers() -> None:
+    """Begin the process that workers are forked from: its imports take seconds, in which this one may go on.
+
+    It ends with this process. Where nothing is forked, each worker imports for itself, and this does nothing.
+    """
+    if _FORKED:
+        with _without_main(), _signals_held():
+            forkserver.set_forkserver_preload(["harness.execution.executors.warm"])
+            forkserver.ensure_running()
+
+
+def start_worker(serve: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Start a worker.
+
+    Args:
+        serve: what it does: a function of a module, which calls ``begin_worker`` first.
+    """
+    prepare_workers()
+    process: BaseProcess = CONTEXT.Process(target=_as_this_one, args=(dict(os.environ), serve, *arguments), daemon=True)
     with _without_main(), _signals_held():
         process.start()
+    return process
+
+
+def _as_this_one(environment: dict[str, str], serve: Callable[..., None], *arguments: Any) -> None:
+    """A worker's main function. Its environment may have been changed since the process began that it comes from."""
+    os.environ.clear()
+    os.environ.update(environment)
+    serve(*arguments)
 
 
 def begin_worker(stop: Any) -> None:
@@ -79,6 +110,7 @@ def _signals_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # a process of Python's own; to start it later would let signals through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
     try:
         yield

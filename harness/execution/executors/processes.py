@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import multiprocessing
 import pickle
 import signal
 import threading
@@ -22,8 +21,9 @@ import torch
 from harness.errors import HarnessError, Stopped, WorkerLost
 from harness.events import Event, Noted, Report
 from harness.execution.executors.carried import Carried
-from harness.execution.executors.child import ItemEnded, begin_worker, mistake_of, start_worker
+from harness.execution.executors.child import CONTEXT, ItemEnded, begin_worker, mistake_of, start_worker
 from harness.execution.executors.executor import POLL_S, Executor, Performed, Supply, W
+from harness.execution.executors.shared_images import SharedImages, take_images
 from harness.runtime.stopping import asked_to_stop
 
 _MEMORY = " (often: out of memory)"
@@ -59,13 +59,13 @@ class Processes(Executor):
     """
 
     def __init__(self, workers: int, devices: Sequence[torch.device] = (), limit_s: float = math.inf) -> None:
-        self._context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         self.workers = workers
         self._devices, self._limit_s = devices, limit_s
         # A pipe whose byte nobody takes, so that all see it. An Event's ``set`` waits for each process that waits for
         # it, so for ever if one of them was killed meanwhile, or stands still.
-        self._stop_seen, self._stop = self._context.Pipe(duplex=False)
+        self._stop_seen, self._stop = CONTEXT.Pipe(duplex=False)
         self._told_to_stop = False
+        self._images = SharedImages()
         self._workers: dict[int, _Worker] = {}  # by the place that they have among all
         self._died_silently = 0  # in a row, before they said a word
 
@@ -103,15 +103,15 @@ class Processes(Executor):
         return idle
 
     def _start(self, place: int) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._stop_seen), daemon=True)
-        start_worker(process)
+        ours, theirs = CONTEXT.Pipe()
+        process = start_worker(_serve, theirs, self._stop_seen)
         theirs.close()  # so that the end of the process is the end of the pipe
         return _Worker(place, process, ours)
 
     def _give(self, worker: _Worker, number: int, work: W) -> None:
         own = self._devices[worker.place % len(self._devices)] if self._devices else work.device
-        message = pickle.dumps(work if own == work.device else replace(work, device=own))
+        placed = work if own == work.device else replace(work, device=own)
+        message = pickle.dumps((placed, self._images.of(work)))
         worker.item, worker.until = number, time.monotonic() + self._limit_s if worker.spoke else math.inf
         with contextlib.suppress(OSError):  # it has died: its pipe says so next
             worker.pipe.send_bytes(message)
@@ -181,6 +181,7 @@ class Processes(Executor):
         for worker in self._workers.values():
             worker.process.join()
             worker.pipe.close()
+        self._images.close()
         self._stop_seen.close()
         self._stop.close()
 
@@ -199,7 +200,8 @@ def _serve(pipe: Connection, stop: Any) -> None:
         while True:
             content, error = pipe.recv_bytes(), None
             try:
-                work = pickle.loads(content)
+                work, images = pickle.loads(content)
+                take_images(work, images)
                 if asked_to_stop():  # the item was sent before
                     raise Stopped("stopped before it began")
                 if work.device.type == "cuda":

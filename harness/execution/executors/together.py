@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import pickle
 import queue
 import tempfile
@@ -20,7 +19,7 @@ import torch
 from harness.errors import HarnessError
 from harness.events import Event, Report
 from harness.execution.executors.carried import Carried
-from harness.execution.executors.child import begin_worker, mistake_of, start_worker
+from harness.execution.executors.child import CONTEXT, begin_worker, mistake_of, start_worker
 from harness.execution.executors.executor import POLL_S, Executor, Performed
 from harness.execution.work import TrainWork
 from harness.runtime.stopping import asked_to_stop
@@ -52,7 +51,6 @@ class Together:
     whole_machine = True
 
     def __init__(self, devices: tuple[torch.device, ...]) -> None:
-        self._context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         self._devices = devices
         self._processes: list[BaseProcess] = []
         self._open = contextlib.ExitStack()
@@ -78,18 +76,16 @@ class Together:
     def _start(self) -> None:
         self._told_to_stop = False
         folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="harness-meeting-"))
-        self._events: Any = self._context.Queue()
-        self._tasks: list[Any] = [self._context.Queue() for _ in self._devices]
-        seen, self._stop = self._context.Pipe(duplex=False)  # as in Processes: nobody takes its byte, so all see it
+        self._events: Any = CONTEXT.Queue()
+        self._tasks: list[Any] = [CONTEXT.Queue() for _ in self._devices]
+        seen, self._stop = CONTEXT.Pipe(duplex=False)  # as in Processes: nobody takes its byte, so all see it
         for channel in (self._events, *self._tasks):
             self._open.callback(_close, channel)
         self._open.callback(seen.close)
         self._open.callback(self._stop.close)
         for rank, tasks in enumerate(self._tasks):
             arguments = (Path(folder) / "meeting", rank, self._devices, tasks, self._events, seen)
-            process = self._context.Process(target=_serve, args=arguments, daemon=True)
-            start_worker(process)
-            self._processes.append(process)
+            self._processes.append(start_worker(_serve, *arguments))
 
     def _perform(self, work: TrainWork, listen: Report) -> Carried | None:
         """Have all processes do one training; the error that ended it, of the first process if it has one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,3 +30,16 @@ def test_work_on_a_cluster_is_refused_without_ray_also_where_it_is_only_planned(
     place = Workplace(db=str(tmp_path / "results.db"), runs_dir=tmp_path / "runs", executor="ray")
     with pytest.raises(HarnessError, match="needs Ray, which is not installed"):
         place.check(writing=writing, connecting=False)
+
+
+@pytest.mark.parametrize(
+    ("how", "begun"),
+    [({"workers": 2}, 1), ({"workers": 1}, 0), ({"workers": 2, "executor": "ray"}, 0)],
+)
+def test_workers_begin_early_where_there_will_be_several(
+    how: dict[str, Any], begun: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+    monkeypatch.setattr("harness.execution.executors.child.prepare_workers", lambda: calls.append(None))
+    Workplace(device="cpu", **how).begin_workers()
+    assert len(calls) == begun

@@ -8,19 +8,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harness.execution.executors.cluster.software import software
+from harness.execution.executors.shared_images import arrays_of
 from harness.execution.loaded import dataset_of, forget_dataset
 from harness.execution.work import BlockWork, ExamineWork, TrainWork, Work
 from harness.files import resolved, why_no_file
 from harness.identity import digest
-from harness.plugin.dataset import Dataset, Split
 from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
 from harness.registry.source import closure
 from harness.targets.model import ElsewhereWeights, RunWeights
@@ -47,22 +45,6 @@ class SentFile:
     content: Any
 
 
-@dataclass(frozen=True)
-class SentDataset:
-    """A data set: all but its images and labels, and these as arrays, which the workers of a machine share."""
-
-    outline: Dataset
-    parts: Mapping[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> SentDataset:
-        """The data set in this form."""
-        parts = {"train": dataset.train, "test": dataset.test}
-        none = Split(dataset.test.images[:0], dataset.test.labels[:0])
-        arrays = {name: (part.images.cpu().numpy(), part.labels.cpu().numpy()) for name, part in parts.items()}
-        return cls(replace(dataset, train=none, test=none), arrays)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
     """An item with all that its worker needs.
@@ -71,7 +53,7 @@ class Parcel:
         command, sign: the name and the ``StopSign`` of the command.
         work: as the command has it: its paths are those of the command's machine.
         software, mixed: see ``refuse_other_software``.
-        dataset: names the data set, with the reference to it as ``SentDataset``.
+        dataset: names the data set, with the reference to it as ``arrays_of`` gives it.
         files: those that the item reads.
         code: names the user's plugin files, with the reference to them: absolute path -> content, or what a link leads
             to. None: there are none.
@@ -122,7 +104,7 @@ class Packer:
         place = work.place
         key = digest([work.dataset_fingerprint, place.evaluation_only, place.limit])
         if key not in self._datasets:
-            self._datasets[key] = self._put(SentDataset.of(dataset_of(place, work.plugins)))
+            self._datasets[key] = self._put(arrays_of(dataset_of(place, work.plugins)))
             forget_dataset()  # the cluster has it
         return key, self._datasets[key]
 

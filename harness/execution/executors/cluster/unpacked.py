@@ -7,7 +7,6 @@ import hashlib
 import os
 import stat
 import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -17,12 +16,13 @@ from typing import Any
 import torch
 
 from harness.errors import HarnessError
-from harness.execution.executors.cluster.parcel import Parcel, SentDataset, SentFile
+from harness.execution.executors.cluster.parcel import Parcel, SentFile
+from harness.execution.executors.shared_images import dataset_with
 from harness.execution.loaded import forget_dataset, forget_model
 from harness.execution.work import BlockWork, ExamineWork, TrainWork, Work
 from harness.files import atomic_write_bytes
 from harness.planning.assessment import GivenImages
-from harness.plugin.dataset import Dataset, Split
+from harness.plugin.dataset import Dataset
 from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
 from harness.registry.importing import forget as forget_modules
 from harness.runtime.provenance import host
@@ -100,10 +100,7 @@ def _place() -> Path:
 def _dataset(key: str, reference: Any, fetch: Any) -> Dataset:
     if key not in _kept:
         _kept.clear()
-        sent: SentDataset = fetch(reference)
-        with warnings.catch_warnings(action="ignore"):  # the arrays lie in shared memory, which nobody may write to
-            parts = {name: Split(*map(torch.from_numpy, arrays)) for name, arrays in sent.parts.items()}
-        _kept[key] = replace(sent.outline, train=parts["train"], test=parts["test"])
+        _kept[key] = dataset_with(*fetch(reference))
     return _kept[key]
 
 
