@@ -94,6 +94,11 @@ class TrainingFailed(HarnessError):
         super().__init__(f"{reason} at {where}")
         self.epoch, self.batch = epoch, batch
 
+    @staticmethod
+    def is_told_by(failure: str) -> bool:
+        """Whether a run's stored failure is such an end of a training, and no fault of a plugin or of the machine."""
+        return re.fullmatch(r"(the loss|a weight) is not finite( at epoch \d+(, batch \d+)?)?", failure) is not None
+
 
 class WorkerLost(HarnessError):
     """The process that performed an item of work ended on the way, or was ended: its results so far are kept.

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.cells import (
     TIED,
+    failed_lines,
     figure_text,
     flags_text,
     interval_text,
@@ -16,6 +17,7 @@ from harness.leaderboard.cells import (
     titles,
     wilson_text,
 )
+from harness.leaderboard.failed_text import LEGEND as FAILED
 from harness.leaderboard.legend import legend
 from harness.leaderboard.pairs import common_seeds, network_pairs, over_training_seeds, robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
@@ -64,10 +66,12 @@ def readme_table() -> str:
         table = markdown_table(["method", *titles(board), "flags"], rows)
         heading = f"**{board.heading}, {board.rows[0].arch_label}**"
         parts.append(f"{heading if alike else f'{heading}: {counted[board.heading]}'}\n\n{table}")
-    medians, *rest = legend(chosen, intervals=False)
+    several = [board for board in chosen if any((row.train_seeds or 0) > 1 for row in board.rows)]
+    failed = [line for board in several for line in failed_lines(board)]  # of one network a row the flags say it
+    medians, *rest = (text for text in legend(chosen, intervals=False) if failed or text != FAILED)
     sentences = [text[0].upper() + text[1:] for text in rest]
     last = next(iter(counted.values())) if alike else SEVERAL
-    return "\n\n".join([*parts, ". ".join([f"{medians}; {last}", *sentences, _place(runs)])])
+    return "\n\n".join([*parts, *failed, ". ".join([f"{medians}; {last}", *sentences, _place(runs)])])
 
 
 def _counted(board: Board) -> str:
@@ -101,6 +105,7 @@ def results_tables() -> str:
         ]
         parts.append(f"**{board.heading}, {board.rows[0].arch_label}.** {over}")
         parts.append(markdown_table(["method", *titles(board)], figures))
+        parts += failed_lines(board) if several else []  # of one network a row the flags say it
         base = next((row for row in board.rows if row.label == BASELINE), None)
         others = [row for row in board.rows if row is not base]
         if base is not None and others:
@@ -114,10 +119,15 @@ def results_tables() -> str:
 
 
 def _mean(row: Row, column: str) -> str:
-    """``78.9 [77.1, 80.7]``: the mean over training seeds and its interval; for one network its median."""
+    """``78.9 [77.1, 80.7]``: the mean over training seeds and its interval; for one network its median.
+
+    Where a network failed, no mean describes the row: the median, and every seed's figure.
+    """
     figure = row.metrics[column]
     if figure is None or figure.train is None:
         return f"{figure.median:.1f}" if figure else "-"
+    if row.failed is not None and row.failed.of_networks:
+        return f"median {figure.median:.1f}: {', '.join(f'{p:.1f}' for p in row.failed.figures[column].values())}"
     spread = figure.train
     return f"{spread.mean:.1f} {interval_text(t_interval(spread.mean, spread.std, spread.n))}"
 
@@ -126,6 +136,8 @@ def _difference(row: Row, base: Row, board: Board, name: str, verdicts: Verdicts
     """``+2.2 [+0.6, +3.9]``: over the training seeds that both rows have; a dash if these are fewer than two."""
     column = board.column(name)
     pairs = common_seeds(row.networks, base.networks)
+    if any(one.failed is not None and one.failed.spoils_means for one in (row, base)):
+        return "-"  # a mean of differences would describe no network
     t = over_training_seeds([shared for pair in pairs if (shared := column.in_common(*pair))], column, verdicts)
     return "-" if t is None else f"{t.difference:+.1f} {interval_text(t.interval, sign=True)}"
 

@@ -10,6 +10,7 @@ from harness.registry.catalogue import discover
 ROOT = Path(__file__).parents[1]
 MAY_NAME = {
     "harness/figures/": "figures of one paper, and the colour of each method that ships",
+    "harness/leaderboard/failed_seeds.py": "natural accuracy is judged by itself, that under an attack beside others",
     "harness/leaderboard/gap_judge.py": "an alarm that is relative to plain adversarial training",
     "harness/leaderboard/radii.py": "natural accuracy is what a curve over radii has at radius 0",
     "harness/reference/": "figures that publications print, by attack",

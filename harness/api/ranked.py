@@ -12,6 +12,7 @@ from harness.api.filters import NAMES, chosen
 from harness.api.table import Table
 from harness.errors import UnknownName
 from harness.leaderboard.board import Board, Selection
+from harness.leaderboard.failed_text import seed_text
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.tidy import COLUMNS, tidy_rows
 from harness.store.store import Store
@@ -20,7 +21,7 @@ TITLE = "leaderboard"
 LEADERBOARD = columns.columns(*COLUMNS)
 OF_ROW = columns.columns(
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
-    *("networks", "tied", "flags", "not_judged", "dataset_fingerprint", "sample"),
+    *("networks", "tied", "flags", "not_judged", "dataset_fingerprint", "sample", "failed", "failed_of", "failed_why"),
 )
 """The columns of the wide form before those of the attacks."""
 
@@ -91,11 +92,15 @@ def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]
             "not_judged": " ".join(flag.check for flag in row.not_judged),
             "dataset_fingerprint": board.dataset_fingerprint,
             "sample": None if board.images is None else board.images.sample,
+            "failed": None if row.failed is None else row.failed.count,
+            "failed_of": None if row.failed is None else row.failed.of,
+            "failed_why": None if row.failed is None else "; ".join(map(seed_text, row.failed.seeds)),
             NAMES: {"method": (row.short_label, row.method), "network": (row.network,)},
         }
         for attack in attacks:
             figure, mean = row.metrics.get(attack), row.means.get(attack)
-            train = mean or (figure.train if figure is not None else None)
+            spoilt = row.failed is not None and row.failed.spoils_means
+            train = mean or (figure.train if figure is not None and not spoilt else None)
             values = (figure and figure.median, figure and figure.std, figure and figure.n, train and train.mean)
             wide |= {f"{attack}_{name}": value for name, value in zip(OF_ATTACK, values, strict=True)}
         yield wide

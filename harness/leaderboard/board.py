@@ -8,6 +8,7 @@ from functools import cached_property
 from harness.errors import SettingError, legible
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
+from harness.leaderboard.failed_seeds import FailedSeeds
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
 from harness.plugin.images import Images
@@ -38,6 +39,8 @@ class Row(Trained):
         best: whether this is the board's best row, with which the others are compared.
         train_seed: of the one network of the row where a board has one line a training seed; rank and ties are then
             those of the row over all its training seeds.
+        failed: the training seeds that failed; None for a model from elsewhere, and where a publication does not say.
+            On the line of one training seed, those of the row over all its training seeds.
     """
 
     checkpoint: str
@@ -56,6 +59,7 @@ class Row(Trained):
     means: dict[str, Spread] = field(default_factory=dict)
     best: bool = False
     train_seed: int | None = None
+    failed: FailedSeeds | None = None
 
     def value(self, column: str) -> float | None:
         """The figure by which the row is ranked: its median, or a publication's mean."""

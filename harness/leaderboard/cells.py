@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
 
 from harness.errors import legible
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE, title_of
+from harness.leaderboard.failed_text import COLUMN as FAILED
+from harness.leaderboard.failed_text import every_seed, failed_cell, failed_column, failed_notes
 from harness.plugin.ball import LINF, radius_text
 from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
 
@@ -73,29 +75,49 @@ def wilson_text(board: Board, figure: Figure | None) -> str:
 
 def wilson_lines(board: Board) -> list[str]:
     """Each row's Wilson intervals, for a table too narrow to hold them."""
-    return _lines(board, lambda row: "test images", partial(wilson_text, board))
+    return _lines(board, lambda row: "test images", lambda row, name, figure: wilson_text(board, figure))
 
 
 def spread_lines(board: Board) -> list[str]:
-    """For rows of several networks, one line each: mean, deviation, and interval over training seeds."""
-    return _lines(board, lambda row: f"{row.train_seeds} training seeds", _spread_text)
+    """For rows of several networks, one line each: mean, deviation, and interval over training seeds.
+
+    Where a network failed no mean describes the row: there stand every seed's figure, and the median.
+    """
+    return _lines(board, _over_seeds, _spread_text)
 
 
-def _spread_text(figure: Figure) -> str:
+def _over_seeds(row: Row) -> str:
+    failed = len(row.failed.of_networks) if row.failed is not None else 0
+    return f"{row.train_seeds} training seeds" + (f", no mean since {failed} failed" if failed else "")
+
+
+def _spread_text(row: Row, name: str, figure: Figure) -> str:
     if figure.train is None:
         return ""
+    if row.failed is not None and row.failed.of_networks:
+        return every_seed(row.failed.figures[name])
     mean, std, n = figure.train.mean, figure.train.std, figure.train.n
     return f"{plus_minus(mean, std or 0.0)} {interval_text(t_interval(mean, std, n))}".rstrip()
 
 
-def _lines(board: Board, over: Callable[[Row], str], text: Callable[[Figure], str]) -> list[str]:
+def _lines(board: Board, over: Callable[[Row], str], text: Callable[[Row, str, Figure], str]) -> list[str]:
     """A line for each row, with the texts of its figures that are not empty; no line where all are."""
     lines = []
     for row in board.rows:
-        texts = {title_of(name): text(figure) for name, figure in row.metrics.items() if figure}
+        texts = {title_of(name): text(row, name, figure) for name, figure in row.metrics.items() if figure}
         joined = ", ".join(f"{title} {said}" for title, said in texts.items() if said)
         lines += [f"{full_name(board, row)} over {over(row)}: {joined}"] if joined else []
     return lines
+
+
+def failed_lines(board: Board) -> list[str]:
+    """The training seeds of each row that failed, why, and the figure of every seed in the column that ranks."""
+    lines: dict[str, None] = {}
+    for row in board.rows:
+        told = list(failed_notes(board, row))
+        if told:  # a row that has a line for each training seed says it once
+            lines[f"{full_name(board, replace(row, train_seed=None))} {'; '.join(told)}"] = None
+    return list(lines)
 
 
 def seeds_text(row: Row) -> str:
@@ -114,7 +136,7 @@ def range_text(counts: Collection[int]) -> str:
 def header(board: Board) -> list[str]:
     """The names of the columns."""
     words = ["rank", "method", *_seed(board), "network", "checkpoint"]
-    return [*words, *titles(board), "n", "networks", *_flags(board), "source"]
+    return [*words, *titles(board), "n", "networks", *failed_column(board), *_flags(board), "source"]
 
 
 def _seed(board: Board) -> list[str]:
@@ -185,6 +207,7 @@ def cells(board: Board, row: Row, before_interval: str | None = None) -> list[st
         *figures,
         seeds_text(row),
         "-" if row.train_seeds is None else str(row.train_seeds),
+        *(failed_cell(row) for _ in failed_column(board)),
         *(flags_text(row) for _ in _flags(board)),
         board.source,
     ]
@@ -201,8 +224,8 @@ def shared(board: Board, names: Sequence[str]) -> dict[str, str]:
 
 
 def in_words(name: str, value: str, before: str) -> str:
-    """A column's value outside its column, after a separator; empty where there is no value."""
-    if value == "-":
+    """A column's value outside its column, after a separator; empty where there is no value, or nothing failed."""
+    if value == "-" or (name == FAILED and value.startswith("0 ")):
         return ""
     phrases = {
         title_of(WORST_CASE): f"worst {value}",

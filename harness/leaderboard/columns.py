@@ -17,7 +17,19 @@ from harness.store.verdicts import Bits, VerdictsById
 WORST_CASE = "worst_case"
 _TITLES = {WORST_CASE: "worst case"}
 _TAKEN = {  # titles of other columns, of a board and of the list of runs
-    *("rank", "method", "seed", "network", "checkpoint", "n", "networks", "flags", "source", *_TITLES.values()),
+    *(
+        "rank",
+        "method",
+        "seed",
+        "network",
+        "checkpoint",
+        "n",
+        "networks",
+        "failed",
+        "flags",
+        "source",
+        *_TITLES.values(),
+    ),
     *("run", "model", "dataset", "try", "state", "figure", "images", "date", "tags"),
 }
 

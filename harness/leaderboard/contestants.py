@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.errors import TrainingFailed
 from harness.identity import canonical_json
 from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, RunRecord
 from harness.store.standing import CheckpointStanding, ModelStanding, RunStanding
@@ -77,6 +78,20 @@ def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
     return list({run.identity: run for run in runs if run.status == "done"}.values())
 
 
+def failed_trainings(runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """Of every identity without a run that is done, the newest that failed, if it was the training that failed.
+
+    It is what ``Store.failed_trainings`` returns, of runs that were read already.
+
+    Args:
+        runs: in the order of their numbers.
+    """
+    runs = list(runs)
+    done = {run.identity for run in runs if run.status == "done"}
+    newest = {run.identity: run for run in runs if run.status == "failed" and run.identity not in done}
+    return [run for run in newest.values() if TrainingFailed.is_told_by(run.failure or "")]
+
+
 def trained_by(run: RunRecord | RunStanding) -> Trained:
     """What a run trained, and how."""
     return Trained(
@@ -94,6 +109,16 @@ def kin_of(run: RunRecord | RunStanding) -> list[Any]:
     return [run.method, run.method_settings, run.wrappers, run.network, run.network_settings, run.code]
 
 
+def kin_at(kin: str, name: str, epoch: int | None) -> str:
+    """What the networks of one row share.
+
+    Args:
+        kin: of their runs, ``kin_of`` as canonical JSON.
+        name, epoch: of the checkpoint.
+    """
+    return f"{kin[:-1]},{canonical_json([name, epoch])[1:]}"  # one list
+
+
 def contestants(
     runs: Iterable[RunRecord | RunStanding], models: Iterable[ModelRecord | ModelStanding] = ()
 ) -> Iterator[Contestant]:
@@ -108,7 +133,7 @@ def contestants(
         for checkpoint in run.checkpoints:
             yield Contestant(
                 **shared,
-                kin=f"{kin[:-1]},{canonical_json([checkpoint.name, checkpoint.epoch])[1:]}",  # one list
+                kin=kin_at(kin, checkpoint.name, checkpoint.epoch),
                 number=run.id,
                 train_seed=run.train_seed,
                 dataset=run.dataset,

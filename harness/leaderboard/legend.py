@@ -17,6 +17,8 @@ from harness.leaderboard.cells import (
     wilson_text,
 )
 from harness.leaderboard.columns import WORST_CASE, title_of
+from harness.leaderboard.failed_text import LEGEND as FAILED
+from harness.leaderboard.failed_text import failed_column
 from harness.leaderboard.flags import NOT_JUDGED
 from harness.leaderboard.pairs import RULE
 from harness.reference import ABOUT
@@ -88,7 +90,6 @@ def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
         intervals: explain intervals, and the mark of rows that do not differ even where no row has it.
     """
     rows = [row for board in boards for row in board.rows]
-    figures = [figure for row in rows for figure in row.metrics.values() if figure]
     examples = sorted({board.examples for board in boards if board.examples})
     lines = [LEGEND] if any(not row.means for row in rows) else []
     if seeds := training_seeds(boards):
@@ -100,10 +101,12 @@ def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
     if examples and intervals:
         images = " or ".join(map(str, examples))
         lines.append(f"[low, high] of a median, over test images: 95 % Wilson interval, n = {images}, networks fixed")
-    if intervals and any(figure.train for figure in figures):
+    if intervals and any(f.train for r in rows if not _networks_failed(r) for f in r.metrics.values() if f):
         lines.append(
             "over training seeds: mean ± standard deviation and 95 % t-interval over n networks, test images fixed"
         )
+    if any(map(failed_column, boards)):
+        lines.append(FAILED)
     if any(row.metrics.get(WORST_CASE) for row in rows):
         lines.append(
             f"worst case: right under every attack of the protocol with every attack seed ({_worst_case_seeds(rows)});"
@@ -120,6 +123,10 @@ def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
     reporting = dict.fromkeys(board.protocol for board in boards if board.source == REPORTED)
     lines.extend(f"{paper}: {ABOUT[paper]}" for paper in reporting if paper in ABOUT)
     return lines
+
+
+def _networks_failed(row: Row) -> bool:
+    return row.failed is not None and bool(row.failed.of_networks)
 
 
 def _worst_case_seeds(rows: Sequence[Row]) -> str:

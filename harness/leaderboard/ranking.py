@@ -7,17 +7,25 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import repeat
+from typing import Any
 
 from harness.errors import UnknownName
-from harness.identity import canonical_json, digest
-from harness.leaderboard.board import MEASURED, REPORTED, Board, Row, Selection
+from harness.identity import canonical_json
+from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained, contestants
+from harness.leaderboard.failed_seeds import (
+    FailedSeeds,
+    FailedTrainings,
+    failed_seeds,
+    with_figures,
+)
 from harness.leaderboard.flags import RowFlags, flags
-from harness.leaderboard.pairs import compare_rows, corrected
+from harness.leaderboard.pairs import corrected
+from harness.leaderboard.places import places
+from harness.leaderboard.reported_boards import reported_boards
 from harness.leaderboard.showing import narrowed, shown_of, with_columns
-from harness.plugin.images import Images
-from harness.reference import ReportedFigure, remarks_on
+from harness.leaderboard.tested import tested
 from harness.runtime.collector import collector_paused
 from harness.statistics.figures import summarise
 from harness.store.records import ProtocolRecord
@@ -29,11 +37,7 @@ from harness.store.verdicts import Bits, VerdictsById
 Kin = Sequence[Contestant]
 """The networks of one row."""
 
-Place = tuple[str, str, Images]
-"""What identifies a board: fingerprint of the protocol, fingerprint of the data set, the test images."""
-
 _TRAINED = tuple(shared.name for shared in fields(Trained))
-_NOTHING = digest({})  # the hash of an attack without settings, such as natural accuracy; every protocol has that one
 
 
 def boards(store: Store, selection: Selection | None = None) -> list[Board]:
@@ -47,30 +51,34 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
 
 
 def _boards(store: Store, selection: Selection) -> list[Board]:
-    known = [*_measured(store), *((board, ()) for board in _reported(store.reported()))]
+    known = [*_measured(store), *((board, ()) for board in reported_boards(store.reported()))]
     columns = {column for board, _ in known for column in board.columns}
     for name in (*([] if selection.sort is None else [selection.sort]), *selection.columns):
         if name not in columns:
             raise UnknownName("column", name, columns)
     chosen: list[Board] = []
+    trainings = FailedTrainings(store.failed_trainings())
     for board, alike in known:
         if selection.takes_board(board):
-            chosen += _chosen(store, board, alike, selection)
+            chosen += _chosen(store, board, alike, trainings, selection)
     return [board for board in chosen if board.rows and board.columns]
 
 
-def _chosen(store: Store, board: Board, alike: Sequence[Kin], selection: Selection) -> Iterator[Board]:
+def _chosen(
+    store: Store, board: Board, alike: Sequence[Kin], trainings: FailedTrainings, selection: Selection
+) -> Iterator[Board]:
     """A board, ranked, with the rows that are to be shown; nothing if none of its rows competes.
 
     Args:
         alike: the networks of each row; empty for a board that has its rows already.
+        trainings: those of the store that failed.
     """
     within: tuple[tuple[str, str], ...] = ()
     competing = [kin for kin in alike if selection.competes(kin[0].network, kin[0].checkpoint.name)]
     worst = board.column(WORST_CASE)
     verdicts = _bits(store, worst, competing)
     every = len(alike) or len(board.rows)
-    rows = list(_rows(competing, board, worst, verdicts))
+    rows = list(_rows(competing, board, worst, verdicts, trainings=trainings))
     rows += [row for row in board.rows if selection.competes(row.network, row.checkpoint)]
     if rows:
         attacks = [column for column in board.columns if column != WORST_CASE]
@@ -107,11 +115,11 @@ def unranked(store: Store) -> list[Board]:
             for board, alike in _measured(store)
             for worst in [board.column(WORST_CASE)]
         ]
-    return [*measured, *_reported(store.reported())]
+    return [*measured, *reported_boards(store.reported())]
 
 
 def _of_each_seed(board: Board, column: Column, verdicts: VerdictsById) -> Iterator[Row]:
-    """A row for each network of a row, with its own figures and flags, and the rank and ties of the whole row."""
+    """A row for each network of a row, with its own figures and flags, and with the rank and ties of the whole row."""
     for row in board.rows:
         trained = [network for network in row.networks if network.train_seed is not None]
         if not trained:
@@ -119,8 +127,14 @@ def _of_each_seed(board: Board, column: Column, verdicts: VerdictsById) -> Itera
         trained.sort(key=lambda network: network.train_seed or 0)
         whole = [network for ranked in board.ranked for network in ranked.networks]
         own_rows = _rows([[network] for network in trained], board, column, verdicts, whole)
+        whole_row: dict[str, Any] = {
+            "rank": row.rank,
+            "versus_best": row.versus_best,
+            "best": row.best,
+            "failed": row.failed,
+        }
         for network, own in zip(trained, own_rows, strict=True):
-            yield replace(own, rank=row.rank, versus_best=row.versus_best, best=row.best, train_seed=network.train_seed)
+            yield replace(own, **whole_row, train_seed=network.train_seed)
 
 
 def read_verdicts(store: Store, networks: Iterable[Contestant]) -> VerdictsById:
@@ -148,7 +162,7 @@ def _with_ties(board: Board, verdicts: VerdictsById) -> Board:
     """
     best, column = replace(board.rows[0], best=board.rows[0].rank is not None), board.column(board.ranked_by)
     ranked = [row for row in board.rows[1:] if row.rank is not None]
-    decisions = corrected([compare_rows(row.networks, best.networks, column, verdicts) for row in ranked])
+    decisions = corrected([tested(row, best, column, verdicts) for row in ranked])
     compared = [replace(row, versus_best=decision) for row, decision in zip(ranked, decisions, strict=True)]
     return replace(board, rows=(best, *compared, *board.rows[1 + len(ranked) :]))
 
@@ -170,7 +184,7 @@ def _without_rows(
         equal[canonical_json([record.training_sha256, list(record.attacks.items())])].append(record)
     known = {alike[-1].fingerprint: alike for alike in equal.values()}
     named = Counter(name for name, _ in {(network.dataset.name, network.dataset.fingerprint) for network in networks})
-    for (fingerprint, _, images), members in _places(networks, [alike[-1] for alike in equal.values()]).items():
+    for (fingerprint, _, images), members in places(networks, [alike[-1] for alike in equal.values()]).items():
         *others, protocol = known[fingerprint]
         board = Board(
             dataset=members[0].dataset.name,
@@ -192,62 +206,30 @@ def _without_rows(
         yield board, list(kin.values())
 
 
-def _places(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> dict[Place, list[Contestant]]:
-    """The networks of each board, boards in the order of their protocols.
-
-    A run stands under the protocol that it was trained under. A model from elsewhere stands on every board that has
-    runs evaluated by the same attacks; if no such board exists, under the last protocol with these attacks.
-    """
-    found: dict[Place, list[Contestant]] = defaultdict(list)
-    for network in networks:
-        if network.training_sha256 is not None:
-            for place in _eligible(network, protocols):
-                found[place].append(network)
-    with_runs = set(found)
-    for network in networks:
-        if network.training_sha256 is None:
-            for place in _beside(with_runs, list(_eligible(network, protocols))):
-                found[place].append(network)
-    order = {protocol.fingerprint: number for number, protocol in enumerate(protocols)}
-    return dict(sorted(found.items(), key=lambda item: order[item[0][0]]))
-
-
-def _eligible(network: Contestant, protocols: Sequence[ProtocolRecord]) -> Iterator[Place]:
-    """Where an attack of the protocol was completed; attacks without settings do not count."""
-    evaluations = [
-        (e.attack, e.settings_sha256, e.examples, e.sample) for e in network.checkpoint.evaluations if e.complete
-    ]
-    for protocol in protocols:
-        if network.training_sha256 in (None, protocol.training_sha256):
-            telling = {name: key for name, key in protocol.attacks.items() if key != _NOTHING} or protocol.attacks
-            attacked = {
-                (count, sample) for attack, sha256, count, sample in evaluations if telling.get(attack) == sha256
-            }
-            for count, sample in sorted(attacked):
-                yield protocol.fingerprint, network.dataset.fingerprint, Images(count, sample)
-
-
-def _beside(with_runs: set[Place], eligible: Sequence[Place]) -> Iterator[Place]:
-    for images in sorted({place[2] for place in eligible}):
-        alike = [place for place in eligible if place[2] == images]
-        yield from [place for place in alike if place in with_runs] or alike[-1:]
-
-
 def _rows(
-    alike: Sequence[Kin], board: Board, column: Column, verdicts: VerdictsById, whole: Kin | None = None
+    alike: Sequence[Kin],
+    board: Board,
+    column: Column,
+    verdicts: VerdictsById,
+    whole: Kin | None = None,
+    trainings: FailedTrainings | None = None,
 ) -> Iterator[Row]:
     """A row of each of these networks that share everything but the training seed.
 
     Args:
         column: the board's worst case.
         whole: all networks of the board; None: these.
+        trainings: those of the store that failed; None: they are left out.
     """
+    trainings = trainings or FailedTrainings()
     raised = flags(alike, board.scope, whole) if board.scope is not None else repeat(RowFlags(None, ()))
     for networks, found in zip(alike, raised, strict=board.scope is not None):
-        yield _row(networks, found, column, verdicts)
+        checks = [flag.check for flag in found.raised or ()]
+        failed = failed_seeds(networks, column, checks, board.scope, trainings)
+        yield _row(networks, found, failed, column, verdicts)
 
 
-def _row(networks: Kin, found: RowFlags, column: Column, verdicts: VerdictsById) -> Row:
+def _row(networks: Kin, found: RowFlags, failed: FailedSeeds | None, column: Column, verdicts: VerdictsById) -> Row:
     """Make one row; the column is the board's worst case."""
     one, attacks = networks[0], column.attacks
     held = [column.evaluations(network) for network in networks]
@@ -273,26 +255,5 @@ def _row(networks: Kin, found: RowFlags, column: Column, verdicts: VerdictsById)
         flags=found.raised,
         not_judged=found.not_judged,
         worst_case_seeds=fewest,
+        failed=with_figures(failed, networks, column, verdicts),
     )
-
-
-def _reported(figures: Iterable[ReportedFigure]) -> Iterator[Board]:
-    cells: dict[tuple[str, str, str], dict[tuple[str, str, str], list[ReportedFigure]]] = defaultdict(dict)
-    for f in figures:
-        cells[f.dataset, f.paper, f.statistic].setdefault((f.method, f.network, f.checkpoint), []).append(f)
-    for (dataset, paper, _), groups in cells.items():
-        columns = tuple(dict.fromkeys(f.metric for group in groups.values() for f in group))
-        rows = tuple(
-            Row(
-                method=method,
-                network=network,
-                checkpoint=checkpoint,
-                train_seeds=max((f.mean.n for f in group if f.mean), default=None),
-                metrics=dict.fromkeys(columns) | {f.metric: f.figure for f in group},
-                means={f.metric: f.mean for f in group if f.mean},
-                notes=remarks_on(group),
-                unseeded=frozenset(f.metric for f in group if f.std_percent is None),
-            )
-            for (method, network, checkpoint), group in groups.items()
-        )
-        yield Board(dataset, REPORTED, paper, paper, None, columns, rows)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from harness.errors import visible, visible_lines
 from harness.leaderboard.board import REPORTED, Board
-from harness.leaderboard.cells import cells, flag_lines, header, heading, spread_lines, wilson_lines
+from harness.leaderboard.cells import cells, failed_lines, flag_lines, header, heading, spread_lines, wilson_lines
 from harness.leaderboard.legend import answer, legend, notes
 
 STYLE = """
@@ -64,7 +64,7 @@ def _board(body: ET.Element, board: Board) -> None:
             place = ("th", {"scope": "row"}) if name == "method" else ("td", {})
             ET.SubElement(line, place[0], _class(name) | place[1]).text = text
     ET.SubElement(body, "p").text = answer(board)
-    _list(body, [*wilson_lines(board), *spread_lines(board), *flag_lines(board)])
+    _list(body, [*wilson_lines(board), *spread_lines(board), *failed_lines(board), *flag_lines(board)])
 
 
 def _class(name: str) -> dict[str, str]:

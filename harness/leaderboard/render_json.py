@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.failed_text import failed_document
 from harness.leaderboard.pairs import Decision
 from harness.statistics.figures import LEVEL, Figure, Interval, Spread, t_interval, wilson
 from harness.statistics.paired import PairedT
@@ -18,6 +19,9 @@ from harness.statistics.seed_sides import SeedTest
 def row_document(board: Board, row: Row) -> dict[str, Any]:
     """One row: percentages, null where there is no figure."""
     metrics = {name: _figure(figure, board.examples) for name, figure in row.metrics.items()}
+    if row.failed is not None and row.failed.spoils_means:
+        for figure in filter(None, metrics.values()):
+            figure.pop("train", None)  # no mean describes these networks; ``failed_seeds`` has the figure of each
     metrics |= {name: _reported_mean(mean) for name, mean in row.means.items()}
     worst_case = metrics.get(WORST_CASE)
     if worst_case is not None:
@@ -49,6 +53,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "metrics": metrics,
         "flags": None if row.flags is None else [asdict(flag) for flag in row.flags],
         "not_judged": [asdict(flag) for flag in row.not_judged],
+        "failed_seeds": failed_document(row.failed),
         "notes": list(row.notes),
         "runs": list(row.runs),
         "dataset_fingerprint": board.dataset_fingerprint,

@@ -14,6 +14,7 @@ from harness.leaderboard.cells import (
     TIED,
     cell_text,
     cells,
+    failed_lines,
     flag_lines,
     header,
     heading,
@@ -58,7 +59,8 @@ def render_latex(boards: Sequence[Board], *, paper: bool = False, worst_case: bo
 def _table(board: Board, body: Iterable[str]) -> str:
     common = "".join(in_words(name, value, "; ") for name, value in shared(board, header(board)[:-1]).items())
     spreads = spread_lines(board) or wilson_lines(board)
-    below = [answer(board), *legend([board]), *spreads, *flag_lines(board), *notes([board])]
+    below = [answer(board), *legend([board]), *spreads, *failed_lines(board), *flag_lines(board)]
+    below += notes([board])
     return "\n".join(
         [
             r"\begin{table}",

@@ -12,6 +12,7 @@ from harness.leaderboard.board import REPORTED, Board
 from harness.leaderboard.cells import (
     ALWAYS,
     cells,
+    failed_lines,
     flag_lines,
     header,
     heading,
@@ -22,6 +23,7 @@ from harness.leaderboard.cells import (
     wilson_lines,
 )
 from harness.leaderboard.columns import WORST_CASE, title_of
+from harness.leaderboard.failed_text import failed_column
 from harness.leaderboard.legend import answer, flag_summary, legend, marks, notes, short_legend
 from harness.leaderboard.rank_spread import rank_line
 from harness.leaderboard.text_rows import GAP, Side, row_text
@@ -72,7 +74,7 @@ def _board(board: Board, console: Console, detail: Detail) -> Iterator[Renderabl
     names = header(board)[:-1]  # the source is in the heading
     if detail.brief:
         headline = title_of(board.ranked_by)
-        raised = ["flags"] if any(row.warnings for row in board.rows) else []
+        raised = [*failed_column(board), *(["flags"] if any(row.warnings for row in board.rows) else [])]
         names = [name for name in names if name in (*_PLACE, headline, *raised)]
     rows = [dict(zip(header(board), cells(board, row), strict=True)) for row in board.rows]
     common = shared(board, names)
@@ -90,6 +92,7 @@ def _board(board: Board, console: Console, detail: Detail) -> Iterator[Renderabl
         ranks = [told] if (told := rank_line(board)) else []
         yield from map(Text, [*([] if inside else wilson_lines(board)), *spread_lines(board), *ranks])
     if not detail.brief:
+        yield from map(Text, failed_lines(board))
         yield from map(Text, flag_lines(board) if detail.explained else flag_summary(board))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.leaderboard.board import Board
+from harness.leaderboard.failed_seeds import FailedSeeds
+from harness.leaderboard.failed_text import seed_text
 from harness.leaderboard.render_json import row_document
 
 COLUMNS = (
@@ -13,7 +15,8 @@ COLUMNS = (
     *("attack", "median_percent", "std_percent", "n", "networks", "train_mean_percent", "train_std_percent"),
     *("wilson_low_percent", "wilson_high_percent", "train_t_low_percent", "train_t_high_percent", "tied"),
     *("train_seed", "ranked_by", "ranked_rows", "ranked_network", "ranked_checkpoint", "epsilon", "norm", "flags"),
-    *("dataset_fingerprint", "sample", "not_judged"),
+    *("dataset_fingerprint", "sample", "not_judged", "failed", "failed_of", "failed_low_percent"),
+    *("failed_high_percent", "failed_train_seeds", "failed_why"),
 )
 
 
@@ -30,12 +33,23 @@ def tidy_rows(boards: Sequence[Board]) -> Iterator[dict[str, Any]]:
                 *(document["epsilon"], document["norm"], None if flags is None else "".join(f["mark"] for f in flags)),
                 *(document["dataset_fingerprint"], document["sample"]),
                 " ".join(flag.check for flag in row.not_judged),
+                *_failed(row.failed),
             )
             for attack, figure in document["metrics"].items():
                 if figure is not None:
                     networks = row.means[attack].n if attack in row.means else row.train_seeds
                     values = (*common, *place, attack, *_numbers(figure, networks), board.tied(row), *later)
                     yield dict(zip(COLUMNS, values, strict=True))
+
+
+def _failed(failed: FailedSeeds | None) -> Iterator[float | str | None]:
+    """The last columns: how many training seeds failed, of how many, the rate's interval, which, and why."""
+    if failed is None:
+        yield from (None,) * 6
+        return
+    yield from (failed.count, failed.of, failed.interval.low, failed.interval.high)
+    yield " ".join(str(seed.train_seed) for seed in failed.seeds)
+    yield "; ".join(map(seed_text, failed.seeds))
 
 
 def _numbers(figure: dict[str, Any], networks: int | None) -> Iterator[float | None]:

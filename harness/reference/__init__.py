@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.reference import fastat, lrat_paper
-from harness.reference.figure import ReportedFigure, remarks_on
+from harness.reference.figure import NetworksBehind, ReportedFigure, remarks_on
 
-__all__ = ["ABOUT", "BIBTEX", "THREATS", "ReportedFigure", "remarks_on", "reported_figures"]
+__all__ = ["ABOUT", "BIBTEX", "THREATS", "ReportedFigure", "networks_behind", "remarks_on", "reported_figures"]
 
 ABOUT = {publication.PAPER: publication.ABOUT for publication in (lrat_paper, fastat)}
 """Publication -> where to find it, and the conditions under which its figures were measured."""
@@ -23,3 +23,8 @@ def reported_figures() -> Iterator[ReportedFigure]:
     """Every figure of every publication. Figures of different publications are never ranked together."""
     yield from lrat_paper.figures()
     yield from fastat.figures()
+
+
+def networks_behind(paper: str, dataset: str, method: str) -> NetworksBehind | None:
+    """The accuracies of each network behind a publication's row; None where the publication gives none."""
+    return fastat.networks_behind(dataset, method) if paper == fastat.PAPER else None

@@ -10,9 +10,10 @@ import csv
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 
-from harness.reference.figure import ReportedFigure
+from harness.reference.figure import NetworksBehind, ReportedFigure
 
 PAPER = "Pan and Yao 2026"
 ABOUT = (
@@ -43,17 +44,36 @@ NOTES = {
 }
 
 
+_CLASSES = {"cifar10": 10, "cifar100": 100}
+_IMAGES = 10_000  # of either test set, all attacked
+
+
+@cache
+def _trained() -> dict[tuple[str, str], list[dict[str, str]]]:
+    """Data set and method -> the lines of its networks."""
+    text = (resources.files("harness.reference") / "fastat.csv").read_text(encoding="utf-8")
+    trained: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for network in csv.DictReader(text.splitlines()):
+        trained[network["dataset"], network["method"]].append(network)
+    return trained
+
+
+def networks_behind(dataset: str, method: str) -> NetworksBehind | None:
+    """The networks behind a row, by the method's name as ``figures`` spells it; None where there are none."""
+    networks = _trained().get((dataset, method.replace("-", "_")))
+    if networks is None:
+        return None
+    percents = {metric: tuple(float(network[column]) for network in networks) for column, metric in METRICS.items()}
+    return NetworksBehind(tuple(int(network["seed"]) for network in networks), percents, _IMAGES, _CLASSES[dataset])
+
+
 def figures() -> Iterator[ReportedFigure]:
     """For every data set, method, and metric: mean and standard deviation (ddof 1) over training seeds.
 
     Methods keep the publication's spelling, with hyphens: ``fgsm-rs``. The publication does not say which checkpoint
     was attacked.
     """
-    text = (resources.files("harness.reference") / "fastat.csv").read_text(encoding="utf-8")
-    trained: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    for network in csv.DictReader(text.splitlines()):
-        trained[network["dataset"], network["method"]].append(network)
-    for (dataset, method), networks in trained.items():
+    for (dataset, method), networks in _trained().items():
         for column, metric in METRICS.items():
             accuracies = [float(network[column]) for network in networks]
             yield ReportedFigure(

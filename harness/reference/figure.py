@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.statistics.figures import Figure, Spread
@@ -44,6 +44,23 @@ class ReportedFigure:
         if self.statistic != "mean" or self.n is None:
             return None
         return Spread(self.median_percent, self.std_percent, self.n)
+
+
+@dataclass(frozen=True)
+class NetworksBehind:
+    """The networks that a publication's row summarises, where it gives the accuracies of each.
+
+    Attributes:
+        seeds: the training seed of each.
+        percents: metric -> the accuracy of each, in the order of the seeds.
+        images: how many test images were attacked.
+        classes: of the data set.
+    """
+
+    seeds: tuple[int, ...]
+    percents: Mapping[str, tuple[float, ...]]
+    images: int
+    classes: int
 
 
 def remarks_on(row: Sequence[ReportedFigure]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from harness.errors import legible
 from harness.leaderboard import cells
 from harness.leaderboard.board import MEASURED, Board, Row
 from harness.leaderboard.columns import title_of
+from harness.leaderboard.failed_text import failed_notes
 from harness.leaderboard.legend import legend, notes
 from harness.leaderboard.render_json import row_document
 from harness.plugin.ball import radius_text
@@ -87,7 +88,7 @@ def _board(store: Store, board: Board, groups: Sequence[Attempts], number: int) 
         "without_figures": _without_figures(store, board, groups),
         "ties": any(row.tied for row in board.rows),
         "legend": legend([board]),
-        "flag_lines": cells.flag_lines(board),
+        "flag_lines": [*cells.failed_lines(board), *cells.flag_lines(board)],
         "notes": notes([board]),
     }
 
@@ -120,7 +121,7 @@ def _row(board: Board, row: Row, text: dict[str, str], dots: list[list[float]], 
         "figures": figures,
         "interval_text": f"[{drawn[0]:.1f}, {drawn[1]:.1f}]" if drawn else "",
         "flags": [{"mark": flag.mark, "text": line} for flag, line in zip(row.warnings, why, strict=True)],
-        "about": [*_about_ties(board, row), *row.notes],
+        "about": [*failed_notes(board, row), *_about_ties(board, row), *row.notes],
         "runs": list(row.runs),
         "failed": [{"run": run.id, "seed": run.train_seed} for run in group.failed] if group else [],
         "seeds_text": group.text if group else "",

@@ -10,7 +10,8 @@ from typing import Any
 from harness.leaderboard.board import MEASURED, Board, Row
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import Decision, compare_rows, corrected, network_pairs, robust_sides
+from harness.leaderboard.pairs import Decision, corrected, network_pairs, robust_sides
+from harness.leaderboard.tested import tested
 from harness.site.runs import machine_of
 from harness.site.snapshot import bits_on
 from harness.statistics.agreement import SHARE, Agreement, most_vulnerable
@@ -51,7 +52,7 @@ def _of_board(store: Store, board: Board, runs: Mapping[int, RunRecord]) -> Docu
 
 def _of_column(store: Store, column: Column, rows: Sequence[Row], verdicts: VerdictsById) -> Document:
     places = list(combinations(range(len(rows)), 2))
-    decisions = corrected([compare_rows(rows[i].networks, rows[j].networks, column, verdicts) for i, j in places])
+    decisions = corrected([tested(rows[i], rows[j], column, verdicts) for i, j in places])
     networks = [list(_shared(rows[i], rows[j], column)) for i, j in places]
     return {
         "pairs": [_decision(decision) for decision in decisions],  # (0, 1), (0, 2), ... (1, 2), ...

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
-from harness.leaderboard.contestants import Contestant, newest
+from harness.leaderboard.contestants import Contestant, failed_trainings, newest
 from harness.reference import ReportedFigure
 from harness.store.records import Curve, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.run_state import RunState
@@ -44,6 +44,9 @@ class Snapshot(Store):
 
     def standings(self) -> tuple[Sequence[RunRecord], Sequence[ModelRecord]]:
         return newest(self.runs()), self.models()
+
+    def failed_trainings(self) -> list[RunRecord]:
+        return failed_trainings(self.runs())
 
     def bits_of(self, evaluation_ids: Collection[int]) -> Bits:
         wanted = set(evaluation_ids)

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
-from harness.errors import StoreError
+from harness.errors import StoreError, TrainingFailed
 from harness.identity import digest
 from harness.runtime.collector import collector_paused
 from harness.store.queries import WHOLE_MODEL, dataset_record, model_record
@@ -120,6 +120,19 @@ class Lookups(WholeRuns):
         with self._reading() as session:
             numbers = [number for (number,) in TypedColumns(session).rows(unfinished)]
         return self.runs_of(numbers)
+
+    def failed_trainings(self) -> list[RunRecord]:
+        """Of every identity without a run that is done, the newest that failed, if it was the training that failed.
+
+        A run that failed for another reason, such as a plugin that broke its contract, is left out: it says nothing of
+        its training seed.
+        """
+        other = METADATA.tables["runs"].alias("other")
+        done = exists().where(other.c.identity == _RUN.identity, other.c.status == "done")
+        failed = select(_RUN.id, _RUN.identity, _RUN.failure).where(_RUN.status == "failed", ~done).order_by(_RUN.id)
+        with self._reading() as session:
+            newest = {identity: (number, why) for number, identity, why in TypedColumns(session).rows(failed)}
+        return self.runs_of([number for number, why in newest.values() if TrainingFailed.is_told_by(why or "")])
 
     def stored_weights(self, sha256: str | None = None) -> list[StoredWeights]:
         """The checkpoints of all runs, by run and epoch; or those alone whose weights have that hash."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.leaderboard.board import Board, Row, Selection
-from harness.leaderboard.contestants import newest
+from harness.leaderboard.contestants import failed_trainings, newest
 from harness.leaderboard.ranking import boards
 from harness.reference import ReportedFigure
 from harness.store.records import (
@@ -66,6 +66,9 @@ class Held(Store):
 
     def standings(self) -> tuple[list[RunRecord], list[ModelRecord]]:
         return newest(self.runs()), self.models()
+
+    def failed_trainings(self) -> list[RunRecord]:
+        return failed_trainings(self.runs())
 
     def called_runs(self, *, with_weights: bool = False) -> list[RunRecord]:
         return [run for run in newest(self.runs()) if run.checkpoints or not with_weights]

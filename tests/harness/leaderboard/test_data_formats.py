@@ -73,6 +73,7 @@ class TestJson:
             "norm": None,
             "flags": None,
             "not_judged": [],
+            "failed_seeds": None,
         }
         assert first["metrics"]["pgd"] == {
             "median": 100.0,
