@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from harness.comparison.failed_sides import BothFailed, failed_notes_of, failed_sides
 from harness.comparison.labels import Labels
 from harness.comparison.matching import Pair, common_column
 from harness.comparison.naming import Entrant
@@ -14,8 +15,9 @@ from harness.comparison.over_seeds import sides_over_seeds
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import Decision, common_seeds, compare_rows, corrected, robust_sides
+from harness.leaderboard.pairs import Decision, common_seeds, corrected, robust_sides
 from harness.leaderboard.ranking import boards
+from harness.leaderboard.tested import tested
 from harness.plugin.images import Images
 from harness.runtime.collector import collector_paused
 from harness.statistics.figures import Interval
@@ -72,6 +74,7 @@ class Comparison:
         sides: the figures over training seeds; None for fewer than two seeds a side.
         methods: the t-test over training seeds; None for fewer than two seeds a side.
         notes: warnings to read before the figures.
+        failed: the training seeds of each entrant that failed.
     """
 
     first: Entrant
@@ -81,6 +84,7 @@ class Comparison:
     sides: SeedSides | None
     methods: SeedTest | None
     notes: tuple[str, ...]
+    failed: BothFailed = (None, None)
 
 
 def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, labels: Labels | str) -> Comparison:
@@ -98,8 +102,10 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     sides = sides_over_seeds(store, (first, second), column, usable, verdicts)
     methods = None if sides is None else sides.test()
     unknown = [f"no differences by class: {labels}"] if isinstance(labels, str) else []
-    notes = (*_notes(first, second, [pair for pair, _ in usable], methods), *unknown)
-    return Comparison(first, second, column, networks, sides, methods, notes)
+    failed = failed_sides(store, (first, second), column)
+    of_seeds = failed_notes_of((first.name, second.name), failed, methods)
+    notes = (*of_seeds, *_notes(first, second, [pair for pair, _ in usable], methods), *unknown)
+    return Comparison(first, second, column, networks, sides, methods, notes, failed)
 
 
 def _networks(
@@ -176,9 +182,8 @@ def families(store: Store, compared: Iterable[tuple[Board, list[Row]]]) -> list[
         networks = (network for row in rows for network in row.networks)
         evaluations = (e for network in networks for es in column.evaluations(network).values() for e in es)
         verdicts = store.bits_of({e.id for e in evaluations})
-        pairs = combinations([row.networks for row in rows], 2)
         with collector_paused():
-            decisions = corrected([compare_rows(one, other, column, verdicts) for one, other in pairs])
+            decisions = corrected([tested(*pair, column, verdicts) for pair in combinations(rows, 2)])
             found.append(Family(board, column, dict(zip(combinations(_names(rows), 2), decisions, strict=True))))
     return found
 

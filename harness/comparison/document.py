@@ -13,6 +13,7 @@ from harness.comparison.resolution import Resolution
 from harness.comparison.vulnerable import SeedAgreement, Vulnerable
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.failed_text import failed_document
 from harness.leaderboard.render_json import decision_document, difference_document, interval_document
 from harness.statistics.equivalence import Equivalence
 from harness.statistics.figures import LEVEL
@@ -31,6 +32,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         **_column(comparison.column, comparison.networks[0].first),
         "methods": None if comparison.methods is None else _methods(comparison),
         "networks": [_networks(network) for network in comparison.networks],
+        "failed_seeds": dict(zip(("first", "second"), map(failed_document, comparison.failed), strict=True)),
         "notes": list(comparison.notes),
     }
 

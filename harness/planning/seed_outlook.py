@@ -14,6 +14,7 @@ from harness.identity import digest
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant, contestants
 from harness.planning.run_job import RunJob
+from harness.statistics.collapse import collapsed_under
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import POWER, SeedNoise, paired_noise, seeds_needed, smallest_difference
 from harness.store.store import Store
@@ -118,7 +119,10 @@ def _of_board(job: RunJob, known: Sequence[Contestant]) -> SeedOutlook | None:
 
 
 def _rows(job: RunJob, column: Column, known: Sequence[Contestant]) -> list[dict[int, float]]:
-    """The stored rows beside which the job's will stand: training seed -> median over attack seeds, in percent."""
+    """The stored rows beside which the job's will stand: training seed -> median over attack seeds, in percent.
+
+    A row with a collapsed seed is left out: its deviation is that of no network, and would be planned for all methods.
+    """
     spec, training = job.specs[0], digest(job.protocol.training_document)
     network = (spec.network, job.network.departures(), spec.code.get("network"))
     rows: dict[str, dict[int, float]] = defaultdict(dict)
@@ -131,7 +135,12 @@ def _rows(job: RunJob, column: Column, known: Sequence[Contestant]) -> list[dict
             and (evaluations := column.evaluations(one)[column.name])
         ):
             rows[one.kin][one.train_seed] = statistics.median(e.percent for e in evaluations)
-    return list(rows.values())
+    images, classes = job.images.count, len(job.dataset.classes)
+    return [
+        row
+        for row in rows.values()
+        if not any(collapsed_under([percent * images / 100 for percent in row.values()], images, classes))
+    ]
 
 
 def _noises(rows: Sequence[dict[int, float]]) -> Iterator[SeedNoise]:

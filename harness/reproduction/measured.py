@@ -41,6 +41,7 @@ Verdict = Literal[
     "other protocol",  # measured under one, or not on every test image, or on a network with other settings
     "no reported spread",
     "no measured spread",  # one attack seed on one network
+    "a seed collapsed",  # so that no deviation over training seeds describes the networks
 ]
 
 
@@ -84,11 +85,16 @@ def _without_images(place: Ground, base: RunRequest) -> Conditions:
 
 @dataclass(frozen=True)
 class ComparedCell:
-    """A reported cell and its measured figure, which is None if there is none yet."""
+    """A reported cell and its measured figure, which is None if there is none yet.
+
+    Attributes:
+        spoilt: whether a network of the row is at chance; see ``FailedSeeds.spoils_means``.
+    """
 
     cell: Cell
     measured: Figure | None
     verdict: Verdict
+    spoilt: bool = False
 
     @property
     def networks(self) -> int:
@@ -99,8 +105,11 @@ class ComparedCell:
 
     @property
     def spread(self) -> float | None:
-        """The measured standard deviation: over training seeds where there are several, else over attack seeds."""
-        if self.measured is None:
+        """The measured standard deviation: over training seeds where there are several, else over attack seeds.
+
+        None, too, where a network is at chance: a bound of such a deviation would take in any figure.
+        """
+        if self.measured is None or self.spoilt:
             return None
         return self.measured.train.std if self.measured.train else self.measured.std
 
@@ -130,7 +139,8 @@ def compare_cells(cells: Sequence[Cell], base: RunRequest, store: Store) -> list
         cls = methods.get(cell.recipe.method)
         settings = cls.from_mapping(dict(cell.recipe.settings)).resolved()
         row = rows[place].get((cell.recipe.method, canonical_json(settings), cell.figure.checkpoint, code_of(cls)))
-        bare = ComparedCell(cell, row.metrics.get(cell.figure.metric) if row else None, "not measured")
+        spoilt = row is not None and row.failed is not None and row.failed.spoils_means
+        bare = ComparedCell(cell, row.metrics.get(cell.figure.metric) if row else None, "not measured", spoilt)
         comparisons.append(replace(bare, verdict=_verdict(bare, known[place], base)))
     return comparisons
 
@@ -169,6 +179,8 @@ def _verdict(comparison: ComparedCell, standard: Conditions, base: RunRequest) -
         return "order only"
     if not standard.of_the_paper:
         return "other protocol"
+    if comparison.spoilt:
+        return "a seed collapsed"
     if comparison.difference is None or comparison.bound is None:
         return "no reported spread" if figure.std_percent is None else "no measured spread"
     return "within" if abs(comparison.difference) <= comparison.bound else "outside"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sqlite3
 import statistics
 from collections import defaultdict
 from itertools import combinations
@@ -47,6 +48,20 @@ def test_it_is_the_spread_of_the_differences(harness: Harness, shipped: Path, op
     noise = SeedNoise(std, 1.0, 4)
     assert told["smallest"] == pytest.approx(smallest_difference(noise, 3))
     assert told["needed"] == seeds_needed(noise, 1.0)
+
+
+def test_a_row_with_a_collapsed_seed_is_left_out(harness: Harness, shipped: Path) -> None:
+    """One network of ``sat`` has every image wrong under AutoAttack: a deviation of 30 points would be planned for."""
+    wrong = "UPDATE blocks SET correct = 0, verdicts = zeroblob(length(verdicts)) WHERE evaluation_id IN"
+    of_one = (
+        "SELECT e.id FROM evaluations e JOIN checkpoints c ON c.id = e.checkpoint_id JOIN runs r ON r.id = c.run_id"
+    )
+    which = "r.method = 'sat' AND r.train_seed = 3 AND e.attack = 'autoattack' AND r.network_settings NOT LIKE '%32%'"
+    with sqlite3.connect(shipped) as database:
+        assert database.execute(f"{wrong} ({of_one} WHERE {which})").rowcount == 5
+    (told,) = json.loads(harness(f"{RUN} --train-seeds 3 --json"))["training_seeds"]
+    assert told["rows"] == 6
+    assert told["most"] < 5
 
 
 def test_it_is_one_line(harness: Harness, shipped: Path) -> None:

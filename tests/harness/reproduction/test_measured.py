@@ -73,6 +73,15 @@ def test_several_networks_spread_over_training_seeds(store: Store) -> None:
     assert row(store, "sat", dataclasses.replace(BASE, train_seeds=3))["pgd"].verdict == "incomplete"
 
 
+def test_a_collapsed_seed_widens_no_bound(store: Store) -> None:
+    """Its deviation, 27.9 points, would take in any figure."""
+    for seed, count in enumerate((511, 505, 25)):
+        put(store, "sat", {"pgd": [count] * 5}, train_seed=seed)
+    pgd = row(store, "sat")["pgd"]
+    assert (pgd.verdict, pgd.networks, pgd.spread, pgd.bound) == ("a seed collapsed", 3, None, None)
+    assert pgd.difference == close(50.5 - 51.16)
+
+
 def test_one_seed_has_no_spread(store: Store) -> None:
     put(store, "sat", {"pgd": [511]})
     assert row(store, "sat")["pgd"].verdict == "incomplete"

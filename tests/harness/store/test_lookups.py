@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
-from harness.leaderboard.contestants import contestants, newest, trained_by
+from harness.leaderboard.contestants import contestants, failed_trainings, newest, trained_by
 from harness.store.store import Store
 from tests.harness.leaderboard.drawn import filled
 from tests.stores import add_checkpoint, make_spec, start
@@ -57,6 +57,34 @@ def test_what_runs_are_called(store: Store) -> None:
             assert getattr(called, name) == getattr(run, name)
     labels = {network.label for network in contestants(counted)}
     assert {trained_by(run).label for run in store.called_runs(with_weights=True)} == labels
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_failed_trainings(number: int) -> None:
+    """Runs of three identities, each of up to three attempts that end in any way."""
+    made, draws = Store.read("sqlite://"), random.Random(number)
+    ends = [
+        "done",
+        "running",
+        "the loss is not finite at epoch 2, batch 1",
+        "a weight is not finite at epoch 4",
+        "other",
+    ]
+    for attempt in (1, 2, 3):
+        for seed in range(3):
+            end = draws.choice(ends)
+            run = start(made, make_spec(train_seed=seed), attempt=attempt)
+            if end != "running":
+                made.end_run(run.id, None if end == "done" else end)
+    expected = []
+    for seed in range(3):
+        attempts = [run for run in made.runs() if run.train_seed == seed]
+        failed = [run for run in attempts if run.status == "failed"]
+        if failed and all(run.status != "done" for run in attempts) and "not finite" in str(failed[-1].failure):
+            expected.append(failed[-1])
+    found = made.failed_trainings()
+    assert sorted(found, key=lambda run: run.train_seed) == expected
+    assert sorted(failed_trainings(made.runs()), key=lambda run: run.train_seed) == expected
 
 
 def test_weights(store: Store) -> None:
