@@ -12,10 +12,12 @@ from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import MADE_ELSEWHERE, full_name, range_text
 from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.legend import ELSEWHERE
+from harness.statistics.collapse import collapsed_under
 from harness.statistics.figures import t_interval, wilson
 from harness.store.verdicts import VerdictsById
 
 TRAINING_SEEDS, TEST_IMAGES = "training seeds", "test images"
+COLLAPSED = "training seeds, of which one collapsed or more"  # the ends are the least and the greatest, no interval
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class Accuracy:
 
     Attributes:
         value: the mean over training seeds of each network's median over attack seeds; for one network its median.
+            Where a seed collapsed no mean describes the networks: the median of their medians.
         low, high: Student's interval over ``n`` training seeds; for one network Wilson's over ``n`` test images. As
-            Student's is, it may pass 0 or 100.
+            Student's is, it may pass 0 or 100. Where a seed collapsed: the least and the greatest of ``n`` networks.
     """
 
     value: float
@@ -40,15 +43,30 @@ class Accuracy:
         return {f"{prefix}{name}": value for name, value in (values | {"over": self.unit, "n": self.n}).items()}
 
 
-def accuracy_of(percents: Sequence[float], images: int) -> Accuracy:
+def accuracy_of(percents: Sequence[float], images: int, classes: int) -> Accuracy:
     """The accuracy of networks of one kind, given each network's, in percent, on so many test images."""
     if len(percents) == 1:
-        interval = wilson(percents[0], images)
-        return Accuracy(percents[0], interval.low, interval.high, TEST_IMAGES, images)
+        return _of_one(percents[0], images)
+    if collapsed(percents, images, classes):
+        return _range_of(percents)
     mean = statistics.fmean(percents)
     over_seeds = t_interval(mean, statistics.stdev(percents), len(percents))
     assert over_seeds is not None
     return Accuracy(mean, over_seeds.low, over_seeds.high, TRAINING_SEEDS, len(percents))
+
+
+def collapsed(percents: Sequence[float], images: int, classes: int) -> bool:
+    """Whether a network is at chance while another one of its kind stands; see ``collapsed_under``."""
+    return any(collapsed_under([percent * images / 100 for percent in percents], images, classes))
+
+
+def _of_one(percent: float, images: int) -> Accuracy:
+    interval = wilson(percent, images)
+    return Accuracy(percent, interval.low, interval.high, TEST_IMAGES, images)
+
+
+def _range_of(percents: Sequence[float]) -> Accuracy:
+    return Accuracy(statistics.median(percents), min(percents), max(percents), COLLAPSED, len(percents))
 
 
 def accuracy(board: Board, row: Row, column: str) -> Accuracy | None:
@@ -57,7 +75,9 @@ def accuracy(board: Board, row: Row, column: str) -> Accuracy | None:
     if figure is None or not board.examples:
         return None
     if figure.train is None:
-        return accuracy_of([figure.median], board.examples)
+        return _of_one(figure.median, board.examples)
+    if row.failed is not None and row.failed.spoils_means:
+        return _range_of(list(row.failed.figures[column].values()))
     interval = t_interval(figure.train.mean, figure.train.std, figure.train.n)
     assert interval is not None
     return Accuracy(figure.train.mean, interval.low, interval.high, TRAINING_SEEDS, figure.train.n)
@@ -121,4 +141,14 @@ def over_text(marks: Marks, *prefixes: str) -> str:
     names = [(f"{prefix}over", f"{prefix}n") for prefix in prefixes or ("",)]
     units = dict.fromkeys((row[over], row[n]) for over, n in names for row in marks.rows if row[over] is not None)
     counts = {unit: [int(n or 0) for other, n in units if other == unit] for unit, _ in units}
-    return f"95 % intervals over {' or '.join(f'{range_text(held)} {unit}' for unit, held in counts.items())}"
+    ranges = counts.pop(COLLAPSED, [])
+    texts = (
+        [f"95 % intervals over {' or '.join(f'{range_text(n)} {unit}' for unit, n in counts.items())}"]
+        if counts
+        else []
+    )
+    if ranges:
+        texts.append(
+            f"where a seed collapsed, the median, the least, and the greatest of {range_text(ranges)} networks"
+        )
+    return "; ".join(texts)

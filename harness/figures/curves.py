@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.figures.accuracies import TEST_IMAGES, TRAINING_SEEDS
+from harness.figures.accuracies import accuracy_of
 from harness.figures.marks import Marks, Value
 from harness.figures.material import Material
 from harness.figures.trainings import Siblings, command_of, trainings
-from harness.statistics.figures import t_interval, wilson
 
 if TYPE_CHECKING:
     from harness.store.records import Curve, RunRecord
@@ -48,7 +46,8 @@ def _rows(
             own = {**training.columns(), "attack": attack, "panel": head, "images": images}
             for epoch, counts in _counts(training, [curves[run.id] for run in training.runs], attack):
                 percents = [100 * count / images for count in counts]
-                yield {**own, "mark": ACCURACY, "epoch": epoch, **_with_interval(percents, images)}
+                found = accuracy_of(percents, images, training.first.dataset.classes)
+                yield {**own, "mark": ACCURACY, "epoch": epoch, **found.columns()}
             begins = _weights_begin(training.first)
             if begins is not None:
                 nothing = {"value": None, "low": None, "high": None, "over": None, "n": None}
@@ -97,15 +96,6 @@ def _counts(training: Siblings, curves: Sequence[Curve], attack: str) -> list[tu
             f" alike with the command `{command_of(training.first, training.runs, RECORD)}`"
         )
     return [(epoch, [its[epoch] for its in points]) for epoch in epochs]
-
-
-def _with_interval(percents: Sequence[float], images: int) -> dict[str, Value]:
-    """The mean over training seeds with Student's interval; for one network, its accuracy with Wilson's."""
-    mean, n = statistics.fmean(percents), len(percents)
-    over_seeds = t_interval(mean, statistics.stdev(percents) if n > 1 else None, n)
-    interval = over_seeds or wilson(mean, images)
-    unit, count = (TRAINING_SEEDS, n) if over_seeds else (TEST_IMAGES, images)
-    return {"value": mean, "low": interval.low, "high": interval.high, "over": unit, "n": count}
 
 
 def _weights_begin(run: RunRecord) -> float | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.errors import HarnessError, SettingError, legible, listed
 from harness.figures.accuracies import (
+    COLLAPSED,
     TEST_IMAGES,
     TRAINING_SEEDS,
     about,
     accuracy_of,
+    collapsed,
     measured_on,
     over_text,
     row_names,
@@ -60,7 +63,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         own: dict[str, Value] = {**about(board), **pair.name, "attack": title_of(column.name)}
         for mark, percents, network in zip((EARLY, LAST), sides, pair.networks[0], strict=True):
             epoch = {"mark": mark, "part": "test", "epoch": network.checkpoint.epoch}
-            yield {**own, **epoch, **accuracy_of(percents, column.examples).columns()}
+            yield {**own, **epoch, **accuracy_of(percents, column.examples, network.dataset.classes).columns()}
         yield {**own, "mark": CHANGE, "part": "test", "epoch": None, **_change(pair, sides, shared, column, verdicts)}
         if recorded is not None:
             own |= {"mark": RECORDED, "part": None, "epoch": None, "attack": recorded}
@@ -125,8 +128,15 @@ def _without_checkpoint(board: Board, row: Row) -> str:
 def _change(
     pair: _Pair, sides: list[list[float]], shared: Sequence[Shared], column: Column, verdicts: VerdictsById
 ) -> dict[str, Value]:
-    """Last minus early, in points: Student's interval, paired by network; of one network bootstrapped over images."""
+    """Last minus early, in points: Student's interval, paired by network; of one network bootstrapped over images.
+
+    Where a network collapsed: the median of the changes, the least, and the greatest.
+    """
     early, last = sides
+    if any(collapsed(side, column.examples, pair.networks[0][0].dataset.classes) for side in sides):
+        changes = [after - before for before, after in zip(early, last, strict=True)]
+        ends = {"value": statistics.median(changes), "low": min(changes), "high": max(changes)}
+        return {**ends, "over": COLLAPSED, "n": len(changes)}
     if len(early) > 1:
         t = paired_t(last, early)
         return {"value": t.difference, "low": t.interval.low, "high": t.interval.high, "over": TRAINING_SEEDS, "n": t.n}

@@ -41,7 +41,8 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         own["epsilon"] = own["epsilon"] if _in_ball(board, curves[0]) else None
         for radius in sorted(common):
             percents = [statistics.median(e.percent for e in curve.points[radius]) for curve in curves]
-            yield {**own, "radius": radius, **accuracy_of(percents, curves[0].images.count).columns()}
+            found = accuracy_of(percents, curves[0].images.count, row.networks[0].dataset.classes)
+            yield {**own, "radius": radius, **found.columns()}
 
 
 def _curves(board: Board, attack: str | None) -> list[tuple[Row, list[RadiusCurve]]]:

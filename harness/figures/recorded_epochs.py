@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.figures.accuracies import collapsed
 from harness.figures.axes import accuracy_label, percent_ticks
 from harness.figures.labels import Named, write_names
 from harness.figures.marks import Value, number
@@ -39,6 +40,8 @@ def recorded_accuracies(
 ) -> Iterator[dict[str, Value]]:
     """For each part and each epoch that all of the networks recorded: their mean accuracy, and on how many images.
 
+    It is the median while a network is at chance and another one stands: then no mean describes them.
+
     Networks without a curve do not count; ``n`` says how many do.
     """
     for part in PARTS:
@@ -46,8 +49,10 @@ def recorded_accuracies(
         held = [curve for curve in held if curve.images == held[0].images]
         points = [{epoch: 100 * correct / curve.images for epoch, correct in curve.points} for curve in held]
         for epoch in sorted(set.intersection(*map(set, points))) if points else []:
-            mean = statistics.fmean(of_network[epoch] for of_network in points)
-            yield {"part": part, "epoch": epoch, "images": held[0].images, "value": mean, "n": len(held)}
+            percents, images = [of_network[epoch] for of_network in points], held[0].images
+            fallen = collapsed(percents, images, networks[0].dataset.classes)
+            value = statistics.median(percents) if fallen else statistics.fmean(percents)
+            yield {"part": part, "epoch": epoch, "images": images, "value": value, "n": len(held)}
 
 
 def _curves(store: Store, network: Contestant, attacks: Mapping[str, str]) -> list[Curve]:
