@@ -47,6 +47,7 @@ class RunReport:
         attacked: how many evaluations got verdicts now.
         times_s: wall seconds of the training, of each attack, of the checks, and of the rest.
         notes: remarks for the user: on the data set, and which figures come from the store.
+        separated: with ``until_separated``: what the looks came to, as ``harness run --json`` prints it; else None.
         plan: with ``dry_run``: the work to do, as ``harness run --dry-run --json`` prints it; else None.
     """
 
@@ -59,6 +60,7 @@ class RunReport:
     times_s: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     plan: Mapping[str, Any] | None = None
+    separated: Mapping[str, Any] | None = None
 
     def check(self) -> None:
         """Raise HarnessError if a training failed, or work was given up."""
@@ -87,6 +89,7 @@ def run(
     arch: str = "resnet18",
     seeds: int = 5,
     train_seeds: int = 1,
+    until_separated: int | None = None,
     epsilon: float | str | None = None,
     attacks: Names | None = None,
     epochs: int | None = None,
@@ -132,6 +135,8 @@ def run(
         arch: the network.
         seeds: attack seeds of each attack that draws random numbers.
         train_seeds: networks to train with each method, from different seeds.
+        until_separated: add training seeds, up to so many a method, until every two methods differ significantly,
+            however often one looks; ``train_seeds`` of them are trained before the first look.
         epsilon: radius of the ball in training and under attack, such as 8 / 255 or "8/255"; None: the protocol's.
         attacks: the attacks; None: the protocol's. The leaderboard ranks by the last.
         epochs, precision: of the training; None: the protocol's.
@@ -175,7 +180,7 @@ def run(
     """
     counts = counts_of({"seeds": seeds, "train_seeds": train_seeds, "epochs": epochs, "limit": limit})
     counts |= counts_of({"eval_every": eval_every, "image_size": image_size, "channels": channels})
-    counts |= counts_of({"devices_per_run": devices_per_run})
+    counts |= counts_of({"devices_per_run": devices_per_run, "until_separated": until_separated})
     places = place_arguments(db=db, runs_dir=runs_dir, data_dir=data_dir, plugins=paths_of(plugins))
     place = workplace_of(
         db=places.db,
@@ -230,7 +235,9 @@ def run(
         planned = running.plan_runs(request, place, fresh=fresh, count_only=dry_run, note=notes.append)
         if dry_run:
             workers, outlook = place.placement(planned.jobs[0]).workers, running.outlook_of(planned, place)
-            plan = plan_document(planned.missing, estimate(planned.missing), workers, outlook=outlook)
+            at_the_limit = running.missing_at_the_limit(planned, place)
+            cost = estimate(planned.missing)
+            plan = plan_document(planned.missing, cost, workers, outlook=outlook, at_the_limit=at_the_limit)
             return RunReport(board_table([]), notes=tuple(notes), plan=plan)
         running.note_cpu(planned.missing, place, request.device, watch.note)
         with tracked(watch, following, notes.append) as listen:
@@ -250,4 +257,5 @@ def run(
         attacked=len(done.summary.attacked),
         times_s=running.times_of(done.summary, done.total_s),
         notes=tuple(notes),
+        separated=None if done.separated is None else done.separated.document(),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.api.origin import origin
 from harness.api.progress_text import duration
+from harness.api.separating import Separated, Separating
 from harness.api.workplace import Note, Workplace
-from harness.events import Report
+from harness.errors import SettingError
+from harness.events import Noted, Report
 from harness.execution.conduct import Conductor
 from harness.execution.summary import Summary
 from harness.leaderboard.board import Board, Selection
@@ -29,11 +31,16 @@ from harness.targets.target import quiet
 
 @dataclass(frozen=True)
 class PlannedRuns:
-    """The runs of a request, and what the store lacks of them."""
+    """The runs of a request, and what the store lacks of them.
+
+    Attributes:
+        separating: where seeds are added by looking. ``jobs`` and ``missing`` are then those before the next look.
+    """
 
     jobs: Sequence[RunJob]
     missing: Missing
     started: float = field(default_factory=time.perf_counter)
+    separating: Separating | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Conducted:
     summary: Summary
     origin: str | None  # which figures come from the store; None if all were measured now
     total_s: float
+    separated: Separated | None = None  # where seeds were added by looking
 
 
 def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only: bool, note: Note) -> PlannedRuns:
@@ -61,7 +69,13 @@ def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only:
         place.begin_workers()
     with quiet():
         jobs = resolve_run(request, count_only=count_only)
-    return _planned(jobs, place, started, note, fresh=fresh)
+    if request.until_separated is None:
+        return _planned(jobs, place, started, note, fresh=fresh)
+    if fresh:
+        raise SettingError("--fresh is refused beside --until-separated: stored seeds count as looked at; leave it out")
+    separating = Separating(jobs, request.train_seeds)
+    separating.walk(lambda jobs: missing_of(jobs, place, fresh=False))
+    return replace(_planned(separating.jobs, place, started, note, fresh=False), separating=separating)
 
 
 def plan_experiment(
@@ -75,6 +89,8 @@ def plan_experiment(
         HarnessError: a part cannot be met, or no network of any part can be trained; says why in one line.
     """
     started = time.perf_counter()
+    if base.until_separated is not None:
+        raise SettingError("--until-separated is refused beside an experiment's file: name the methods in its place")
     if not count_only:
         place.begin_workers()
     with quiet():
@@ -104,11 +120,31 @@ def conduct_runs(planned: PlannedRuns, place: Workplace, listen: Report) -> Cond
             raises nothing: the summary names it.
     """
     summary = conduct(planned.missing, place, listen)
+    separated = None if planned.separating is None else _separate(planned.separating, summary, place, listen)
+    jobs = planned.jobs if planned.separating is None else planned.separating.jobs
     store = Store.read(place.db)
-    chosen = list(_boards_of(planned.jobs, summary.run_ids, store))
+    chosen = list(_boards_of(jobs, summary.run_ids, store))
     source = origin(_evaluations(chosen, summary.run_ids, store), summary.attacked)
     store.close()
-    return Conducted(chosen, summary, source, time.perf_counter() - planned.started)
+    return Conducted(chosen, summary, source, time.perf_counter() - planned.started, separated)
+
+
+def _separate(separating: Separating, summary: Summary, place: Workplace, listen: Report) -> Separated:
+    """Look after each seed, and add the next, until all is decided; what is done joins the summary.
+
+    Where work was given up, there is no further look: the same command does that work first.
+    """
+    while not summary.undone:
+        for line in separating.look(missing_of(separating.jobs, place, fresh=False)):
+            listen(Noted(line))
+        if separating.decided:
+            break
+        missing = missing_of(separating.jobs, place, fresh=False)
+        if missing.idle:
+            summary.run_ids = [run.record.id for run in missing.runs if run.record is not None]
+        else:
+            summary.add(conduct(missing, place, listen))
+    return separating.separated
 
 
 def _boards_of(jobs: Sequence[RunJob], runs: Sequence[int], store: Store) -> Iterator[Board]:
@@ -128,10 +164,15 @@ def missing_of(jobs: Sequence[RunJob], place: Workplace, *, fresh: bool) -> Miss
     return missing
 
 
+def missing_at_the_limit(planned: PlannedRuns, place: Workplace) -> Missing | None:
+    """What is missing if no pair is separated before the limit; None where no seeds are added by looking."""
+    return None if planned.separating is None else missing_of(planned.separating.at_the_limit, place, fresh=False)
+
+
 def outlook_of(planned: PlannedRuns, place: Workplace) -> list[SeedOutlook]:
     """What the training seeds of a plan can tell, as the stored rows vary."""
     store = Store.read(place.db)
-    found = seed_outlook(planned.jobs, store)
+    found = seed_outlook(planned.separating.at_the_limit if planned.separating else planned.jobs, store)
     store.close()
     return found
 

@@ -23,20 +23,26 @@ def print_plan(
     as_json: bool,
     label: str | None = None,
     outlook: Sequence[SeedOutlook] = (),
+    at_the_limit: Missing | None = None,
 ) -> None:
     """Print one plan: of runs, or of a model that is only attacked, which ``label`` names.
 
     Args:
         outlook: what the training seeds can tell, one line a board.
+        at_the_limit: where seeds are added by looking: the plan if nothing is separated before the limit.
     """
     from harness.planning.cost import estimate
     from harness.planning.plan_document import plan_document
 
     cost = estimate(missing)
     if as_json:
-        print_json(plan_document(missing, cost, workers, label, outlook))
-    else:
-        print_lines([*_lines(missing, cost, workers, label), *(one.line for one in outlook)])
+        print_json(plan_document(missing, cost, workers, label, outlook, at_the_limit))
+        return
+    lines = [*_lines(missing, cost, workers, label)]
+    if at_the_limit is not None:
+        lines = ["== before the next look", *lines, "== at the limit, if no more pairs are separated before"]
+        lines += _lines(at_the_limit, estimate(at_the_limit), workers)
+    print_lines([*lines, *(one.line for one in outlook)])
 
 
 def print_plans(parts: Sequence[Missing], place: Workplace, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli import completion
 from harness.cli.common import end, followers, workplace
-from harness.cli.console import print_boards, print_json
+from harness.cli.console import print_boards, print_json, print_parts
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import DETACH, Extent, ImageFolder, Output, Rules, Training, argument, comma_separated, what
 from harness.cli.places import Places
@@ -17,6 +17,7 @@ from harness.cli.sources import given
 from harness.errors import SettingError
 
 if TYPE_CHECKING:
+    from harness.api.separating import Separated
     from harness.leaderboard.board import Board
 
 
@@ -42,6 +43,11 @@ def run(
         "Change every training update by a wrapper such as awp or ema; may be repeated.",
         complete=completion.wrappers,
     ),
+    until_separated: int | None = what(
+        "--until-separated LIMIT",
+        "Add training seeds, up to LIMIT a method, until every two methods differ significantly, however often one"
+        " looks.",
+    ),
     folder: ImageFolder,
     rules: Rules,
     training: Training,
@@ -58,7 +64,15 @@ def run(
     trackers = followers(places)
 
     from harness.api.progress import Watch
-    from harness.api.running import conduct_runs, note_cpu, note_times, outlook_of, plan_experiment, plan_runs
+    from harness.api.running import (
+        conduct_runs,
+        missing_at_the_limit,
+        note_cpu,
+        note_times,
+        outlook_of,
+        plan_experiment,
+        plan_runs,
+    )
     from harness.api.tracked import tracked
     from harness.cli.detached import hand_over
     from harness.cli.experiment import chosen_experiment
@@ -69,7 +83,15 @@ def run(
     groups, attacks = (folder, rules, training, extent, places), comma_separated("--attacks", training.attacks)
     where: dict[str, Any] = {"device": place.planned_on, "elsewhere": place.elsewhere}
     asked = request_of(
-        RunRequest, *groups, methods=methods, network=network, dataset=dataset, wrap=wrap, attacks=attacks, **where
+        RunRequest,
+        *groups,
+        methods=methods,
+        network=network,
+        dataset=dataset,
+        wrap=wrap,
+        until_separated=until_separated,
+        attacks=attacks,
+        **where,
     )
     how: dict[str, Any] = {"fresh": extent.fresh, "count_only": extent.dry_run or detach, "note": output.note}
     if is_experiment(methods):
@@ -79,7 +101,8 @@ def run(
         planned = plan_runs(asked, place, **how)
     if extent.dry_run:
         workers, outlook = place.placement(planned.jobs[0]).workers, outlook_of(planned, place)
-        print_plan(planned.missing, workers, output.as_json, outlook=outlook)
+        at_the_limit = missing_at_the_limit(planned, place)
+        print_plan(planned.missing, workers, output.as_json, outlook=outlook, at_the_limit=at_the_limit)
         return
     if detach:
         hand_over(planned.missing, place, output)
@@ -89,17 +112,23 @@ def run(
         done = conduct_runs(planned, place, listen)
     if done.origin is not None:
         output.note(done.origin)
-    _print(done.boards, output)
+    _print(done.boards, done.separated, output)
     note_times(done.summary, done.total_s, output.note)
     end([done.summary])
 
 
-def _print(boards: Sequence[Board], output: Output) -> None:
+def _print(boards: Sequence[Board], separated: Separated | None, output: Output) -> None:
     from harness.leaderboard.render_json import row_documents
 
-    if output.as_json:
+    if separated is not None and output.as_json:
+        print_json({"rows": list(row_documents(boards)), "until_separated": separated.document()})
+    elif output.as_json:
         rows = list(row_documents(boards))
         # a single row is printed as one object
         print_json(rows[0] if len(rows) == 1 else {"rows": rows})
     else:
         print_boards(boards)
+        if separated is not None:
+            from harness.cli.separated_text import separated_parts
+
+            print_parts(separated_parts(separated))

@@ -11,7 +11,7 @@ from harness.comparison.failed_sides import BothFailed, failed_notes_of, failed_
 from harness.comparison.labels import Labels
 from harness.comparison.matching import Pair, common_column
 from harness.comparison.naming import Entrant
-from harness.comparison.over_seeds import sides_over_seeds
+from harness.comparison.over_seeds import sides_over_seeds, told_of_looks
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
@@ -104,7 +104,8 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     unknown = [f"no differences by class: {labels}"] if isinstance(labels, str) else []
     failed = failed_sides(store, (first, second), column)
     of_seeds = failed_notes_of((first.name, second.name), failed, methods)
-    notes = (*of_seeds, *_notes(first, second, [pair for pair, _ in usable], methods), *unknown)
+    looks = told_of_looks(store, (first, second)) if methods is not None else ()
+    notes = (*of_seeds, *_notes(first, second, [pair for pair, _ in usable], methods), *looks, *unknown)
     return Comparison(first, second, column, networks, sides, methods, notes, failed)
 
 

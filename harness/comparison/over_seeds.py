@@ -7,17 +7,30 @@ the images in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.comparison.matching import Pair
 from harness.comparison.naming import Entrant
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.pairs import seed_sides
+from harness.runtime.provenance import looked_at
 from harness.statistics.seed_sides import SeedSides
 from harness.store.standing import Evaluated
 from harness.store.store import Store
 from harness.store.verdicts import VerdictsById
+
+
+def told_of_looks(store: Store, entrants: Sequence[Entrant]) -> Iterator[str]:
+    """A note where training seeds were added by looking: tests that take the seeds as they are then err more often."""
+    numbers = {network.number for entrant in entrants for network in entrant.networks if network.number is not None}
+    known = [found for kept in store.provenances(numbers).values() if (found := looked_at(kept)) is not None]
+    if known:
+        limits = " and ".join(str(limit) for limit in sorted({found.limit for found in known}))
+        yield (
+            f"training seeds were added by looking (harness run --until-separated {limits}): p and interval over"
+            " training seeds do not keep their 5 %; that command tells what is separated"
+        )
 
 
 def begin_alike(one: Contestant, other: Contestant) -> bool:

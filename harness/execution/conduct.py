@@ -29,7 +29,7 @@ from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.missing import Missing, RunGap, known_checkpoints, known_model, missing_of_target
 from harness.planning.run_job import RunJob
 from harness.registry.catalogue import discover
-from harness.runtime.provenance import provenance
+from harness.runtime.provenance import LOOKED_AT, provenance
 from harness.store.folders import model_folder, run_folder
 from harness.store.opening import WantedRun
 from harness.store.records import ModelRecord, RunRecord
@@ -153,7 +153,8 @@ def known_of(job: RunJob) -> dict[str, Any]:
         "method_departures": job.method.departures(),
         "network_departures": job.network.departures(),
         "parameters": job.parameters,
-        "provenance": {"sources": job.sources} if job.sources else {},
+        "provenance": ({"sources": job.sources} if job.sources else {})
+        | ({LOOKED_AT: dict(job.looked_at)} if job.looked_at else {}),
     }
 
 

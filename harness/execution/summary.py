@@ -21,6 +21,20 @@ class Summary:
     evaluation_s: float = 0.0  # wall time of this part
     busy_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # by attack, summed over workers
 
+    def add(self, further: Summary) -> None:
+        """Take in what one more part of the same command did."""
+        self.run_ids = list(dict.fromkeys([*self.run_ids, *further.run_ids]))
+        self.trained += further.trained
+        self.blocks += further.blocks
+        self.attacked |= further.attacked
+        self.unexamined = further.unexamined  # each part counts all checkpoints so far
+        self.failures |= further.failures
+        self.undone |= further.undone
+        self.training_s += further.training_s
+        self.evaluation_s += further.evaluation_s
+        for attack, seconds in further.busy_s.items():
+            self.busy_s[attack] += seconds
+
     def shares(self) -> dict[str, float]:
         """Wall seconds of the training and of each attack: the evaluation's are split in proportion to ``busy_s``."""
         busy = sum(self.busy_s.values()) or 1.0

@@ -6,19 +6,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.planning.cost import Estimate
+from harness.planning.cost import Estimate, estimate
 from harness.planning.gaps import ModelGap
 from harness.planning.missing import Missing, RunGap
 from harness.planning.seed_outlook import SeedOutlook
 
 
 def plan_document(
-    missing: Missing, cost: Estimate, workers: int, label: str | None = None, outlook: Sequence[SeedOutlook] = ()
+    missing: Missing,
+    cost: Estimate,
+    workers: int,
+    label: str | None = None,
+    outlook: Sequence[SeedOutlook] = (),
+    at_the_limit: Missing | None = None,
 ) -> dict[str, Any]:
     """The plan as JSON types. The time is for all workers side by side, and null where unknown.
 
     Args:
         outlook: what the training seeds can tell, one entry a board.
+        at_the_limit: where seeds are added by looking: the plan if nothing is separated before the limit.
     """
     networks = [
         {"run": run.spec.label, "settings": run.job.method.departures(), "attempt": run.attempt}
@@ -47,6 +53,7 @@ def plan_document(
         "estimated_from": {part: list(origins) for part, origins in cost.origins.items()},
         "workers": workers,
         **({"training_seeds": [one.document() for one in outlook]} if outlook else {}),
+        **({"at_the_limit": plan_document(at_the_limit, estimate(at_the_limit), workers)} if at_the_limit else {}),
     }
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import SettingError
+from harness.statistics.crossing import FIRST
+from harness.statistics.crossing import MOST as MOST_LOOKED_AT
 from harness.targets.preprocessing import Preprocessing
 
 MOST = 1_000_000  # the largest count that an option takes: more is a typing error
@@ -46,6 +48,8 @@ class RunRequest(_Request):
     """What a user may ask of ``harness run``. ``FATE`` says which fields are part of a run's identity.
 
     Attributes:
+        until_separated: the most training seeds of a method, where seeds are added until the methods are separated;
+            ``train_seeds`` of them are trained before the first look. None: ``train_seeds``, and no look.
         state_every: minutes; see ``Trainer``.
     """
 
@@ -56,6 +60,7 @@ class RunRequest(_Request):
     epochs: int | None = None
     precision: str | None = None
     train_seeds: int = 1
+    until_separated: int | None = None
     eval_every: int | None = None
     state_every: float = 10.0
     deterministic: bool = False
@@ -75,7 +80,7 @@ FATE: dict[str, str] = {
     **dict.fromkeys(("epsilon", "attacks", "epochs", "precision", "values"), "identity"),
     "protocol": "identity",  # by its content, not its name
     **dict.fromkeys(
-        ("seeds", "train_seeds", "limit", "checks", "eval_every"), "selection"
+        ("seeds", "train_seeds", "until_separated", "limit", "checks", "eval_every"), "selection"
     ),  # which results, not what they are
     **dict.fromkeys(
         ("device", "elsewhere", "plain", "data_dir", "plugins", "state_every", "deterministic", "devices_per_run"),
@@ -124,6 +129,23 @@ def check_all_seeds(request: RunRequest) -> None:
             f"--train-seeds {request.train_seeds} with --seeds {request.seeds} is refused: that is {both:,} evaluations"
             f" of each attack, and {MOST_NETWORKS_AND_SEEDS:,} are the most"
         )
+
+
+def check_until_separated(request: RunRequest) -> None:
+    """Refuse a limit of training seeds that has no look, and a request that has nothing to separate."""
+    limit = request.until_separated
+    if limit is None:
+        return
+    refused = f"--until-separated {limit} is refused: "
+    if not FIRST <= limit <= MOST_LOOKED_AT:
+        raise SettingError(
+            f"{refused}it is the most training seeds of a method, {FIRST} to {MOST_LOOKED_AT}; the first look is after"
+            f" {FIRST}"
+        )
+    if len(set(request.methods)) < 2:
+        raise SettingError(f"{refused}it separates methods; name two or more")
+    if request.train_seeds > limit:
+        raise SettingError(f"{refused}--train-seeds {request.train_seeds} is more; name a higher limit, or fewer seeds")
 
 
 def check_state_every(request: RunRequest) -> None:

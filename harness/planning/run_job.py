@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -18,6 +18,7 @@ from harness.planning.request import (
     check_all_seeds,
     check_counts,
     check_state_every,
+    check_until_separated,
     refuse_more_devices_than_images,
 )
 from harness.planning.trials import count_parameters, refuse_unrepeatable
@@ -46,6 +47,8 @@ class RunJob(Assessment):
     """A method's runs and how they are assessed, ready to be planned.
 
     Attributes:
+        looked_at: where training seeds are added by looking: the limit, the methods, and the attack of the looks; else
+            empty. ``specs`` go up to the limit. It is told in each run's provenance.
         eval_every: see ``plan_curve``.
         state_every_s: see ``Trainer``.
         deterministic: whether the training uses deterministic algorithms, where others are faster.
@@ -58,6 +61,7 @@ class RunJob(Assessment):
     wrappers: tuple[Wrapper, ...]
     network: Network
     parameters: int
+    looked_at: Mapping[str, Any] = field(default_factory=dict)
     eval_every: int | None = None
     state_every_s: float = 600.0
     deterministic: bool = False
@@ -93,6 +97,7 @@ def choose(request: RunRequest) -> Choice:
     check_counts(request, ("seeds", "train_seeds", "limit", "epochs", "image_size", "devices_per_run"))
     check_counts(request, ("eval_every",), least=0)
     check_all_seeds(request)
+    check_until_separated(request)
     check_state_every(request)
     catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
     for catalogue in catalogues.values():
@@ -188,7 +193,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
                     wrappers=wrappers,
                     code=code[name],
                 )
-                for seed in range(request.train_seeds)
+                for seed in range(request.until_separated or request.train_seeds)
             ),
             method=method,
             wrappers=choice.wrappers,
@@ -206,6 +211,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
             plugins=request.plugins,
             checks=request.checks,
             plain=request.plain,
+            looked_at=_looked_at(request, choice),
             eval_every=request.eval_every,
             state_every_s=60 * request.state_every,
             deterministic=request.deterministic,
@@ -220,6 +226,19 @@ def _code(parts: Mapping[str, Plugin]) -> dict[str, str]:
     """The code that is part of a run's identity, by the part that each plugin plays in the run."""
     code = {"engine": engine_code("training"), **{key: code_of(type(plugin)) for key, plugin in parts.items()}}
     return {key: value for key, value in code.items() if value}
+
+
+def _looked_at(request: RunRequest, choice: Choice) -> dict[str, Any]:
+    """What is kept of the looks of a request, so that nobody takes its seeds for a number that was named in advance."""
+    if request.until_separated is None:
+        return {}
+    methods = sorted(method_label(name, method) for name, method in choice.methods.items())
+    return {"limit": request.until_separated, "methods": methods, "attack": list(choice.attacks)[-1]}
+
+
+def method_label(name: str, method: Method) -> str:
+    """A method with its settings that are not defaults, as the leaderboard labels one that ships."""
+    return name + "".join(f" {key}={value}" for key, value in method.departures().items())
 
 
 def _sources(parts: Mapping[str, Plugin]) -> dict[str, dict[str, str]]:

@@ -6,12 +6,15 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 ALSO = "also"
+LOOKED_AT = "until_separated"
+"""Of a run that was begun by looking: the limit, the methods, and the attack; see ``RunJob.looked_at``."""
 HOST_VARIABLE = "HARNESS_HOST"
 _PACKAGES = ("torch", "torchvision", "numpy", "pyautoattack")
 
@@ -36,6 +39,23 @@ def resume_of(device_type: str, *, deterministic: bool) -> str:
     return "exact" if device_type == "cpu" or deterministic else "same up to rounding"
 
 
+@dataclass(frozen=True)
+class LookedAt:
+    """What a run tells of the looks for which it was begun: the limit of seeds, the methods, and the attack."""
+
+    limit: int
+    methods: frozenset[str]
+    attack: str
+
+
+def looked_at(provenance: Mapping[str, Any]) -> LookedAt | None:
+    """Of a run that was begun by looking; None of any other, or where what is stored cannot be read."""
+    match provenance.get(LOOKED_AT):
+        case {"limit": int(limit), "methods": list(methods), "attack": str(attack)}:
+            return LookedAt(limit, frozenset(map(str, methods)), attack)
+    return None
+
+
 def joined(known: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
     """The provenance of a result of several parts: that of the first, and every other one once under ``also``.
 
@@ -53,8 +73,8 @@ def joined(known: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, An
 
 
 def every_place(known: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every place of a joined provenance, in the order in which they came; the files of the sources are left out."""
-    first = {key: value for key, value in known.items() if key not in ("sources", ALSO)}
+    """Every place of a joined provenance, in the order in which they came; sources and looks are left out."""
+    first = {key: value for key, value in known.items() if key not in ("sources", LOOKED_AT, ALSO)}
     return [first, *known.get(ALSO, [])]
 
 

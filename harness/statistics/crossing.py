@@ -38,7 +38,7 @@ def share(n: int, limit: int) -> float:
     return (n / limit) ** 2
 
 
-def check_limit(limit: int) -> None:
+def check_looks(limit: int) -> None:
     """Refuse a limit that has no look, or too many.
 
     Raises:
@@ -58,7 +58,7 @@ def crossing(limit: int, level: float) -> float:
     Raises:
         ValueError: the limit is refused.
     """
-    check_limit(limit)
+    check_looks(limit)
     if level >= 1:
         return 1.0
     if level <= 0:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from harness.statistics.crossing import FIRST, check_limit
+from harness.statistics.crossing import FIRST, check_looks
 from harness.statistics.figures import Interval
 from harness.statistics.paired import ALPHA, holm
-from harness.statistics.sequential import Look, next_look
+from harness.statistics.sequential import SeedLook, next_look
 
 Figures = Sequence[float | None]
 """A method's accuracies in percent for the training seeds 0, 1, ...; None for a network that has no figure."""
@@ -26,7 +26,7 @@ class SeparatedPair:
     Attributes:
         n: training seeds behind ``difference`` and ``interval``: of the look that separated the two, else of the last.
         difference: the mean; None before the first look.
-        interval: 95 %, valid at any look; see ``Look``. It is about this pair alone.
+        interval: 95 %, valid at any look; see ``SeedLook``. It is about this pair alone.
         p: over all looks; see ``sequential_p``. 1 before the first look.
         p_holm: after Holm's correction over all pairs of the methods.
         separated: whether ``p_holm`` is below ``ALPHA``, now or at an earlier look.
@@ -83,7 +83,7 @@ def separations(figures: Mapping[str, Figures], limit: int) -> Iterator[Separati
     Raises:
         ValueError: the limit is refused, or there are fewer than two methods.
     """
-    check_limit(limit)
+    check_looks(limit)
     if len(figures) < 2:
         raise ValueError(f"{len(figures)} method(s) have no pair")
     pairs = [_Pair(*names) for names in combinations(figures, 2)]
@@ -108,7 +108,7 @@ class _Pair:
 
     first: str
     second: str
-    looks: list[Look] = field(default_factory=list)
+    looks: list[SeedLook] = field(default_factory=list)
     separated: bool = False
     given_up: bool = False
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.statistics.crossing import FIRST, check_limit, crossing, share
+from harness.statistics.crossing import FIRST, check_looks, crossing, share
 from harness.statistics.figures import Interval
 from harness.statistics.paired import ALPHA, PairedT, paired_t
 
@@ -24,7 +24,7 @@ _PRECISION = 1e-6  # relative, of a level that is found by halving
 
 
 @dataclass(frozen=True)
-class Look:
+class SeedLook:
     """A paired t-test after some pairs of networks.
 
     Attributes:
@@ -39,7 +39,7 @@ class Look:
     interval: Interval | None
 
 
-def looks(first: Sequence[float], second: Sequence[float], limit: int) -> list[Look]:
+def looks(first: Sequence[float], second: Sequence[float], limit: int) -> list[SeedLook]:
     """Every look at some pairs of networks, in the order of the pairs; none for fewer than ``FIRST`` pairs.
 
     Args:
@@ -48,20 +48,20 @@ def looks(first: Sequence[float], second: Sequence[float], limit: int) -> list[L
     Raises:
         ValueError: the lengths differ, there are more pairs than the limit, or the limit is refused.
     """
-    check_limit(limit)
+    check_looks(limit)
     if len(first) != len(second):
         raise ValueError(f"{len(first)} and {len(second)} accuracies are no pairs")
-    found: list[Look] = []
+    found: list[SeedLook] = []
     for n in range(FIRST, len(first) + 1):
         found.append(next_look(first[:n], second[:n], found, limit))
     return found
 
 
-def next_look(first: Sequence[float], second: Sequence[float], before: Sequence[Look], limit: int) -> Look:
+def next_look(first: Sequence[float], second: Sequence[float], before: Sequence[SeedLook], limit: int) -> SeedLook:
     """The look at all of these pairs, after the looks at all but the last, all but the last two, and so on."""
     test = paired_t(first, second)
     p = sequential_p([*(look.found.p for look in before), test.p], limit)
-    return Look(test, p, _interval(test, limit))
+    return SeedLook(test, p, _interval(test, limit))
 
 
 def sequential_p(p_values: Sequence[float | None], limit: int) -> float:
@@ -77,7 +77,7 @@ def sequential_p(p_values: Sequence[float | None], limit: int) -> float:
     Raises:
         ValueError: there are more looks than the limit has, or the limit is refused.
     """
-    check_limit(limit)
+    check_looks(limit)
     if len(p_values) > limit - FIRST + 1:
         raise ValueError(f"{len(p_values)} looks are more than a limit of {limit} pairs has")
     levels = [p / share(n, limit) for n, p in enumerate(p_values, FIRST) if p is not None]
@@ -91,7 +91,7 @@ def critical_level(limit: int, alpha: float = ALPHA) -> float:
     Raises:
         ValueError: the limit is refused, or alpha is no probability between 0 and 1.
     """
-    check_limit(limit)
+    check_looks(limit)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha {alpha} is refused: it must be between 0 and 1")
     low, high = 0.0, alpha  # the last look alone has the level itself

@@ -104,6 +104,16 @@ class Queries(Recorded):
         with self._reading() as session:
             return {row.identity: row.attempt for row in session.scalars(select(RemovedAttemptRow))}
 
+    def provenances(self, run_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+        """The provenance of each of some runs that there are, by number."""
+        found: dict[int, dict[str, Any]] = {}
+        numbers, columns = sorted(run_ids), (RunRow.id, RunRow.provenance)
+        with self._reading() as session:
+            for first in range(0, len(numbers), IDS_A_QUERY):
+                some = RunRow.id.in_(numbers[first : first + IDS_A_QUERY])
+                found.update(map(tuple, session.execute(select(*columns).where(some))))
+        return found
+
     def models(self) -> list[ModelRecord]:
         """Every model from elsewhere, in the order of their numbers."""
         with self._reading() as session:

@@ -58,6 +58,7 @@ def only_ask(monkeypatch: pytest.MonkeyPatch) -> None:
         ("sat --protocol fastat --precision bfloat16", "sat", {"protocol": "fastat", "precision": "bfloat16"}),
         ("sat --state-every 2.5 --deterministic", "sat", {"state_every": 2.5, "deterministic": True}),
         ("sat --devices-per-run 2", "sat", {"devices_per_run": 2}),
+        ("sat lrat --until-separated 9", ["sat", "lrat"], {"until_separated": 9}),
         ("sat --train-seeds 3 --fresh --plain", "sat", {"train_seeds": 3, "fresh": True, "plain": True}),
         (
             "sat --db a.db --runs-dir r --data-dir d",

@@ -75,6 +75,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "values": [("lrat.floor=pgd",), ("width=8",), ("lr=1/3",), ("epsilon=0.1",), ("pgd.keep=worst",)],
         "seeds": [1, 7],
         "train_seeds": [1, 4],
+        "until_separated": [3, 4],
         "limit": [3],
         "checks": [False],
         "eval_every": [0, 1],

@@ -81,7 +81,7 @@ def test_a_method_that_is_apart_from_all_needs_no_more_seeds() -> None:
 def test_seeds_without_a_figure_are_left_out() -> None:
     figures = drawn(2, a=50.0, b=50.5)
     held = list(figures["a"])
-    with_gaps = {"a": [held[0], None, *held[2:]], "b": figures["b"]}
+    with_gaps: dict[str, Figures] = {"a": [held[0], None, *held[2:]], "b": figures["b"]}
     kept = [0, *range(2, LIMIT)]
     (pair,) = last(with_gaps).pairs
     same = looks([held[n] for n in kept], [figures["b"][n] for n in kept], LIMIT)
