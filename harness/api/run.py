@@ -71,12 +71,19 @@ class RunReport:
     def _shortfalls(self) -> list[str]:
         return [*(f"run {number} failed: {reason}" for number, reason in self.failures.items()), *self.given_up]
 
+    @property
+    def _looks(self) -> list[str]:
+        if self.separated is None:
+            return []
+        count, total = self.separated["separated"], len(self.separated["pairs"])
+        return [f"{count} of {total} pairs are separated under {self.separated['attack']}"]
+
     def __repr__(self) -> str:
         if self.plan is not None:
             return f"plan: {len(self.plan['networks'])} networks, {len(self.plan['evaluations'])} evaluations to do"
         seconds = sum(self.times_s.values())
         head = f"runs {', '.join(map(str, self.runs))}: {self.trained} trained, {self.attacked} evaluations attacked"
-        return "\n".join([f"{head}, {seconds:.1f} s", *self._shortfalls, *self.notes, repr(self.rows)])
+        return "\n".join([f"{head}, {seconds:.1f} s", *self._shortfalls, *self.notes, *self._looks, repr(self.rows)])
 
     def _repr_html_(self) -> str:
         return self.rows._repr_html_()

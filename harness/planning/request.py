@@ -123,10 +123,13 @@ def check_counts(request: _Request, names: Iterable[str], least: int = 1) -> Non
 
 def check_all_seeds(request: RunRequest) -> None:
     """Refuse so many networks with so many seeds that counting the work would take minutes."""
-    both = request.train_seeds * request.seeds
+    option, networks = "--train-seeds", request.train_seeds
+    if request.until_separated is not None and request.until_separated > networks:
+        option, networks = "--until-separated", request.until_separated
+    both = networks * request.seeds
     if both > MOST_NETWORKS_AND_SEEDS:
         raise SettingError(
-            f"--train-seeds {request.train_seeds} with --seeds {request.seeds} is refused: that is {both:,} evaluations"
+            f"{option} {networks} with --seeds {request.seeds} is refused: that is {both:,} evaluations"
             f" of each attack, and {MOST_NETWORKS_AND_SEEDS:,} are the most"
         )
 
