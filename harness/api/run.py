@@ -142,8 +142,8 @@ def run(
         arch: the network.
         seeds: attack seeds of each attack that draws random numbers.
         train_seeds: networks to train with each method, from different seeds.
-        until_separated: add training seeds, up to so many a method, until every two methods differ significantly,
-            however often one looks; ``train_seeds`` of them are trained before the first look.
+        until_separated: train more seeds, so many a method at most, until every two methods differ significantly; p
+            counts every look. ``train_seeds`` of them are trained before the first look, and 3 at the least.
         epsilon: radius of the ball in training and under attack, such as 8 / 255 or "8/255"; None: the protocol's.
         attacks: the attacks; None: the protocol's. The leaderboard ranks by the last.
         epochs, precision: of the training; None: the protocol's.

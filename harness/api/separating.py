@@ -61,7 +61,7 @@ class Separated:
         found = self.found
         count = sum(pair.separated for pair in found.pairs)
         text = f"after {found.seeds} of at most {found.limit} training seeds {count} of {len(found.pairs)} pairs are"
-        left = sorted((pair for pair in found.pairs if not pair.separated), key=lambda pair: pair.p_holm)
+        left = sorted((pair for pair in found.pairs if pair.open), key=lambda pair: pair.p_holm)
         nearest = f"; the next is {left[0].first} - {left[0].second}, p {left[0].p_holm:.3f}" if left else ""
         return f"{text} separated under {self.attack}{nearest}"
 
@@ -118,14 +118,11 @@ class Separating:
         Raises:
             SettingError: networks of these methods were added with another limit.
         """
-        missing = find(self.jobs)
-        self._refuse_another_limit(missing.runs)
-        while missing.idle:
+        self._refuse_another_limit(find(self.at_the_limit).runs)
+        while (missing := find(self.jobs)).idle:
             self.look(missing)
             if self.decided:
                 return
-            missing = find(self.jobs)
-            self._refuse_another_limit(missing.runs)
 
     def look(self, missing: Missing) -> list[str]:
         """Look at the networks of ``jobs``, and take the next seed of each method that is still open into ``jobs``.

@@ -45,8 +45,7 @@ def run(
     ),
     until_separated: int | None = what(
         "--until-separated LIMIT",
-        "Add training seeds, up to LIMIT a method, until every two methods differ significantly, however often one"
-        " looks.",
+        "Train more seeds, LIMIT a method at most, until every two methods differ significantly; p counts every look.",
     ),
     folder: ImageFolder,
     rules: Rules,

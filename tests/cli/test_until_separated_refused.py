@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import harness as interface
 from harness.errors import SettingError
+from harness.planning.run_job import resolve_run
+from harness.store.store import Store
 from tests.cli.conftest import Harness, Refused
-from tests.cli.seeds_kept import TINY, TINY_TOO, fill
+from tests.cli.seeds_kept import REQUEST, TINY, TINY_TOO, fill, jobs, keep
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,15 @@ def test_another_limit_for_the_same_methods_is_refused(refusal: Refused, harness
     assert len(json.loads(plan)["networks"]) == 10
     with pytest.raises(SettingError, match="with the limit 8"):
         interface.run(["standard", "sat"], **TINY_TOO, until_separated=9)
+
+
+def test_it_is_refused_as_well_where_a_later_seed_was_looked_at(refusal: Refused) -> None:
+    """The first seeds were named in advance, and separate the two at once; the fourth was added with a limit of 8."""
+    store = Store.write("leaderboard.db")
+    for job in resolve_run(replace(REQUEST, train_seeds=3)):
+        store.see_protocol(job.protocol_record(), job.protocol.training_document)
+        for seed in range(3):
+            keep(store, job, seed, 10 + 20 * (job.specs[0].method == "sat") + seed % 2)
+    keep(store, jobs("standard", "sat", limit=8)[0], 3, 10)
+    store.close()
+    assert "were looked at with the limit 8" in refusal(f"run standard sat {TINY} --until-separated 6")
