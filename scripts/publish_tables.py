@@ -19,11 +19,12 @@ from harness.leaderboard.cells import (
 )
 from harness.leaderboard.failed_text import LEGEND as FAILED
 from harness.leaderboard.legend import legend
-from harness.leaderboard.pairs import common_seeds, network_pairs, over_training_seeds, robust_sides
+from harness.leaderboard.over_seeds import common_seeds, figures_in_common, network_pairs
+from harness.leaderboard.pairs import robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
 from harness.leaderboard.render_markdown import markdown_table
 from harness.statistics.figures import t_interval
-from harness.statistics.paired import bootstrap_difference, cross
+from harness.statistics.paired import bootstrap_difference, cross, paired_t
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from harness.store.verdicts import VerdictsById
@@ -136,10 +137,11 @@ def _difference(row: Row, base: Row, board: Board, name: str, verdicts: Verdicts
     """``+2.2 [+0.6, +3.9]``: over the training seeds that both rows have; a dash if these are fewer than two."""
     column = board.column(name)
     pairs = common_seeds(row.networks, base.networks)
-    if any(one.failed is not None and one.failed.spoils_means for one in (row, base)):
+    shared = [together for pair in pairs if (together := column.in_common(*pair))]
+    if len(shared) < 2 or any(one.failed is not None and one.failed.spoils_means for one in (row, base)):
         return "-"  # a mean of differences would describe no network
-    t = over_training_seeds([shared for pair in pairs if (shared := column.in_common(*pair))], column, verdicts)
-    return "-" if t is None else f"{t.difference:+.1f} {interval_text(t.interval, sign=True)}"
+    t = paired_t(*zip(*figures_in_common(shared, column, verdicts), strict=True))
+    return f"{t.difference:+.1f} {interval_text(t.interval, sign=True)}"
 
 
 def _of_one(board: Board, row: Row, column: str) -> str:

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from harness.comparison.added_seeds import told_of_looks
 from harness.comparison.failed_sides import BothFailed, failed_notes_of, failed_sides
 from harness.comparison.labels import Labels
-from harness.comparison.matching import Pair, common_column
+from harness.comparison.matching import common_column
 from harness.comparison.naming import Entrant
-from harness.comparison.over_seeds import sides_over_seeds, told_of_looks
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import Decision, common_seeds, corrected, robust_sides
+from harness.leaderboard.over_seeds import Pair, common_seeds, figures_in_common, sides_over_seeds
+from harness.leaderboard.pairs import Decision, corrected, robust_sides
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.tested import tested
 from harness.plugin.images import Images
@@ -97,9 +98,10 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
         HarnessError: the entrants were not measured on the same images by the same attack; says what differs.
     """
     column, usable = common_column(store, first, second, attack)
-    verdicts = store.verdicts_of({e.id for _, shared in usable for both in shared for e in both})
+    held = [column.evaluations(network) for side in (first, second) for network in side.networks]
+    verdicts = store.verdicts_of({e.id for by in held for of_attack in by.values() for e in of_attack})
     networks = tuple(_networks(pair, shared, column, verdicts, labels) for pair, shared in usable)
-    sides = sides_over_seeds(store, (first, second), column, usable, verdicts)
+    sides = _sides(first, second, column, usable, verdicts)
     methods = None if sides is None else sides.test()
     unknown = [f"no differences by class: {labels}"] if isinstance(labels, str) else []
     failed = failed_sides(store, (first, second), column)
@@ -107,6 +109,21 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     looks = told_of_looks(store, (first, second)) if methods is not None else ()
     notes = (*of_seeds, *_notes(first, second, [pair for pair, _ in usable], methods), *looks, *unknown)
     return Comparison(first, second, column, networks, sides, methods, notes, failed)
+
+
+def _sides(
+    first: Entrant,
+    second: Entrant,
+    column: Column,
+    usable: Sequence[tuple[Pair, Shared]],
+    verdicts: VerdictsById,
+) -> SeedSides | None:
+    """The figures over training seeds; those of the seeds in common also where they are not paired."""
+    sides = sides_over_seeds(first.networks, second.networks, column, usable, verdicts)
+    if sides is None or sides.paired:
+        return sides
+    of_seed = [shared for (one, other), shared in usable if one.train_seed == other.train_seed is not None]
+    return replace(sides, in_common=figures_in_common(of_seed, column, verdicts))
 
 
 def _networks(

@@ -8,12 +8,10 @@ from harness.comparison.naming import Entrant
 from harness.errors import HarnessError
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import network_pairs
+from harness.leaderboard.over_seeds import Pair, network_pairs, usable_pairs
 from harness.store.records import ProtocolRecord
 from harness.store.standing import Evaluated
 from harness.store.store import Store
-
-Pair = tuple[Contestant, Contestant]
 
 
 def common_column(
@@ -24,7 +22,7 @@ def common_column(
     Args:
         attack: its name, or ``worst_case``; None: the attack that stands last in the newest protocol.
     Returns:
-        The column, and each pair of networks with its evaluations there; at least one pair.
+        The column, and each pair of networks with its evaluations there, as ``usable_pairs``; at least one pair.
     Raises:
         HarnessError: there is no such column; says what differs.
     """
@@ -32,12 +30,14 @@ def common_column(
     if first.networks[0].dataset.fingerprint != second.networks[0].dataset.fingerprint:
         raise HarnessError(f"{first.name} was measured on {one}, {second.name} on {other}: not the same test images")
     pairs, protocols = network_pairs(first.networks, second.networks), store.protocols()
-    asked = [c for c in _columns(pairs, protocols) if (c.name == attack if attack else c.name != WORST_CASE)]
+    candidates = _columns((*(network for network, _ in pairs), *first.networks), protocols)
+    asked = [c for c in candidates if (c.name == attack if attack else c.name != WORST_CASE)]
     columns = [column for column in asked if any(column.in_common(*pair) for pair in pairs)]
+    columns = columns or [column for column in asked if usable_pairs(first.networks, second.networks, column)]
     if not columns:
         raise HarnessError(_what_differs(first, second, pairs, attack))
     column = max(columns, key=lambda column: (_place(column, protocols), column.examples))
-    return column, [(pair, shared) for pair in pairs if (shared := column.in_common(*pair))]
+    return column, usable_pairs(first.networks, second.networks, column)
 
 
 def common_columns(
@@ -49,7 +49,7 @@ def common_columns(
         HarnessError: an attack is missing, or the attacks have no images or no seed in common; says which.
     """
     protocols = store.protocols()
-    by_attack = [[c for c in _columns([(network, network)], protocols) if c.name == attack] for attack in attacks]
+    by_attack = [[c for c in _columns([network], protocols) if c.name == attack] for attack in attacks]
     for attack, columns in zip(attacks, by_attack, strict=True):
         if not columns:
             has = ", ".join(sorted({e.attack for e in _complete([network])})) or "none"
@@ -71,9 +71,9 @@ def _place(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
     return max(order.get(item, -1) for item in column.attacks.items())
 
 
-def _columns(pairs: Sequence[Pair], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:
-    """Columns that may have a figure of the first networks: single attacks, and each protocol's worst case."""
-    held = {(e.attack, e.settings_sha256, e.images): None for e in _complete(one for one, _ in pairs)}
+def _columns(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:
+    """Columns that may have a figure of these networks: single attacks, and each protocol's worst case."""
+    held = {(e.attack, e.settings_sha256, e.images): None for e in _complete(networks)}
     yield from (Column(attack, {attack: sha256}, images) for attack, sha256, images in held)
     sets = {images: None for _, _, images in held}
     yield from (Column(WORST_CASE, p.attacks, images) for p in protocols for images in sets)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.comparison.comparison import Comparison
-from harness.comparison.matching import Pair
 from harness.errors import HarnessError
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant, contestants
+from harness.leaderboard.over_seeds import Pair
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import POWER, SeedNoise, of_one_of, seeds_needed, smallest_difference
 from harness.statistics.seed_sides import SeedSides

@@ -17,7 +17,7 @@ from harness.comparison.vulnerable import Vulnerable
 from harness.errors import legible
 from harness.leaderboard.cells import interval_text
 from harness.leaderboard.columns import title_of
-from harness.leaderboard.pairs import RULE
+from harness.leaderboard.pairs import rule
 from harness.statistics.equivalence import Equivalence
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import MOST_SEEDS
@@ -204,13 +204,16 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
                 continue
             interval = interval_text(decision.interval, sign=True)
             ps = (p_text(decision.p), p_text(decision.p_holm), "yes" if decision.significant else "no")
-            n = f"{decision.n} {decision.unit}"
-            add_row(table, first, second, f"{decision.difference:+.2f} {interval}".rstrip(), decision.test, n, *ps)
+            difference = f"{decision.difference:+.2f} {interval}".rstrip()
+            add_row(table, first, second, difference, decision.test, decision.over, *ps)
         yield table
         if count > MOST_PAIRS:
             yield Text(f"The pairs of the best rows come first; {count - MOST_PAIRS} more are in --json.")
     nothing = "No board of two or more measured rows matches; `harness leaderboard` shows what there is"
-    legend = f"A difference is the first minus the second, in points; paired t also gives a 95 % interval. {RULE}"
+    decisions = [decision for family in families for decision in family.pairs.values() if decision is not None]
+    welch = any(decision.test == WELCH for decision in decisions)
+    also = f"paired t and {WELCH} also give" if welch else "paired t also gives"
+    legend = f"A difference is the first minus the second, in points; {also} a 95 % interval. {rule(decisions)}"
     yield text_line(legend if families else nothing)
 
 

@@ -29,7 +29,7 @@ from harness.identity import canonical_json
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import Column, Shared, title_of
 from harness.leaderboard.contestants import Contestant, Trained
-from harness.leaderboard.pairs import network_pairs
+from harness.leaderboard.over_seeds import network_pairs
 from harness.leaderboard.ranking import read_verdicts
 from harness.statistics.paired import paired_t
 from harness.statistics.resampled import bootstrap_change

@@ -20,7 +20,7 @@ from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.failed_text import LEGEND as FAILED
 from harness.leaderboard.failed_text import failed_column
 from harness.leaderboard.flags import NOT_JUDGED
-from harness.leaderboard.pairs import RULE
+from harness.leaderboard.pairs import rule
 from harness.reference import ABOUT
 
 NAMED = 6  # rows named in a line, before it says how many more there are
@@ -113,7 +113,8 @@ def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
             " it falls with more seeds"
         )
     if any(row.versus_best if intervals else row.tied for row in rows):
-        lines.append(f"{TIED} not significantly different from the best row in the column that ranks: {RULE}")
+        tested = rule(row.versus_best for board in boards for row in board.ranked)
+        lines.append(f"{TIED} not significantly different from the best row in the column that ranks: {tested}")
     if any(not row.trained_here for row in rows):
         lines.append(f"{MADE_ELSEWHERE} {ELSEWHERE}")
     if any(row.flags for row in rows):

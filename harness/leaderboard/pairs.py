@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.leaderboard.columns import Column, Shared
 from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.over_seeds import sides_over_seeds, usable_pairs
 from harness.statistics.figures import Interval
-from harness.statistics.paired import ALPHA, Crossed, PairedT, cross, holm, mcnemar, paired_t, robust_under_every
-from harness.statistics.seed_sides import SeedSides
+from harness.statistics.paired import ALPHA, Crossed, cross, holm, mcnemar, robust_under_every
+from harness.statistics.seed_sides import WELCH
 from harness.store.verdicts import Bits, VerdictsById
 
-PAIRED_T: Literal["paired t"] = "paired t"
 MCNEMAR: Literal["McNemar"] = "McNemar"
 
+_FAMILY = f"Holm over the family, alpha {ALPHA:g}"
+PAIRED_RULE = (
+    "paired t over training seeds where both rows have 2 or more in common, else McNemar on the images of one network"
+    f" each; {_FAMILY}"
+)
 RULE = (
-    f"paired t over training seeds where both rows have 2 or more in common, else McNemar on the images of one network"
-    f" each; Holm over the family, alpha {ALPHA:g}"
+    "paired t over training seeds where both rows have the same network and training protocol, and 2 or more seeds in"
+    f" common; else {WELCH} over training seeds where both have 2 or more networks; else McNemar on the images of one"
+    f" network each; {_FAMILY}"
 )
 
 
@@ -27,24 +33,32 @@ class Decision:
     """The test of one pair of rows.
 
     Attributes:
-        test: paired t over training seeds, or McNemar over test images.
-        n: number of training seeds, or of test images.
+        test: paired t or Welch's t over training seeds, or McNemar over test images.
+        n: number of training seeds (where the rows differ, the fewer), or of test images.
         difference: first minus second, in points.
         interval: of the difference, 95 %; None for McNemar.
         p, p_holm: before and after Holm's correction over the family of tests.
+        counts: of Welch's test, the training seeds of the first and of the second row.
     """
 
-    test: Literal["paired t", "McNemar"]
+    test: Literal["paired t", "Welch's t", "McNemar"]
     n: int
     difference: float
     interval: Interval | None
     p: float
     p_holm: float
+    counts: tuple[int, int] | None = None
 
     @property
     def unit(self) -> str:
         """What n counts. Training seeds: the test is about the methods; test images: about two networks."""
-        return "training seeds" if self.test == PAIRED_T else "test images"
+        return "test images" if self.test == MCNEMAR else "training seeds"
+
+    @property
+    def over(self) -> str:
+        """How many units the test is over: ``5 training seeds``, ``5 and 3 training seeds``, ``360 test images``."""
+        several = self.counts is not None and len({*self.counts}) > 1
+        return f"{' and '.join(map(str, self.counts or ())) if several else self.n} {self.unit}"
 
     @property
     def significant(self) -> bool:
@@ -52,16 +66,10 @@ class Decision:
         return self.p_holm < ALPHA
 
 
-def common_seeds(first: Sequence[Contestant], second: Sequence[Contestant]) -> list[tuple[Contestant, Contestant]]:
-    """Pairs of networks that were trained from the same seed, in the order of the seeds."""
-    others = {network.train_seed: network for network in second if network.train_seed is not None}
-    pairs = [(network, others[network.train_seed]) for network in first if network.train_seed in others]
-    return sorted(pairs, key=lambda pair: pair[0].train_seed or 0)
-
-
-def network_pairs(first: Sequence[Contestant], second: Sequence[Contestant]) -> list[tuple[Contestant, Contestant]]:
-    """Pairs of networks with the same training seed; without any, the first network of each side."""
-    return common_seeds(first, second) or list(zip(first[:1], second[:1], strict=False))
+def rule(decisions: Iterable[Decision | None]) -> str:
+    """How these pairs of rows were tested, in words. Where none was tested by Welch's test, it is left out."""
+    unpaired = any(decision is not None and decision.test == WELCH for decision in decisions)
+    return RULE if unpaired else PAIRED_RULE
 
 
 def compare_rows(
@@ -69,49 +77,28 @@ def compare_rows(
 ) -> Decision | None:
     """Compare the networks of two rows of a board in a column, first minus second.
 
-    With two or more training seeds in common: Student's paired t-test over these seeds, on each network's figure (the
-    median over attack seeds, or the worst case). Otherwise, and where every seed has the same difference other than 0
-    (t is undefined without a spread): McNemar's exact test on the verdicts "right under every attack seed", between the
-    networks of the first common training seed, or each row's first network. Only attack seeds that both networks have
-    count: under more attack seeds more images fall.
+    With the same network and training protocol, and two or more training seeds in common: Student's paired t-test over
+    these seeds. Else, with two or more networks a row: Welch's t-test over their training seeds. ``sides_over_seeds``
+    has the figures of both. Otherwise, and where t is undefined since the seeds have no spread: McNemar's exact test on
+    the verdicts "right under every attack seed", between the networks of the first common training seed, or each row's
+    first network. Only attack seeds that both networks have count: under more attack seeds more images fall.
 
+    Args:
+        verdicts: of all evaluations of both rows in the column.
     Returns:
         None where a row has no figure in the column, or the rows have no attack seed in common.
     """
-    first, second = ([n for n in row if all(column.evaluations(n).values())] for row in (first, second))
-    shared = [together for pair in network_pairs(first, second) if (together := column.in_common(*pair))]
-    if not shared:
+    usable = usable_pairs(first, second, column)
+    if not usable:
         return None
-    t = over_training_seeds(shared, column, verdicts)
+    sides = sides_over_seeds(first, second, column, usable, verdicts)
+    t = None if sides is None else sides.test()
     if t is not None and t.p is not None:
-        return Decision(PAIRED_T, t.n, t.difference, t.interval, t.p, t.p)
-    table = crossed(shared[0], verdicts)
+        counts = t.counts if t.test == WELCH else None
+        return Decision(t.test, t.n, t.difference, t.interval, t.p, t.p, counts)
+    table = crossed(usable[0][1], verdicts)
     p = mcnemar(table)
     return Decision(MCNEMAR, table.examples, table.difference, None, p, p)
-
-
-def over_training_seeds(shared: Sequence[Shared], column: Column, verdicts: VerdictsById) -> PairedT | None:
-    """Student's paired t-test of two rows' figures; None for fewer than two pairs of networks.
-
-    Args:
-        shared: for each pair of networks (one training seed), their evaluations in common.
-    """
-    sides = seed_sides(shared, column, verdicts)
-    return None if sides is None else paired_t(sides.first, sides.second)
-
-
-def seed_sides(shared: Sequence[Shared], column: Column, verdicts: VerdictsById) -> SeedSides | None:
-    """The figures of two rows, one for each training seed in common; None for fewer than two pairs of networks.
-
-    Args:
-        shared: for each pair of networks (one training seed), their evaluations in common.
-    """
-    if len(shared) < 2:
-        return None
-    first, second = (
-        tuple(column.figure([pair[side] for pair in of_seed], verdicts) for of_seed in shared) for side in (0, 1)
-    )
-    return SeedSides(first, second, True, tuple(zip(first, second, strict=True)))
 
 
 def robust_sides(shared: Shared, verdicts: VerdictsById) -> tuple[bytes, bytes]:

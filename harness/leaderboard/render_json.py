@@ -12,7 +12,6 @@ from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.failed_text import failed_document
 from harness.leaderboard.pairs import Decision
 from harness.statistics.figures import LEVEL, Figure, Interval, Spread, t_interval, wilson
-from harness.statistics.paired import PairedT
 from harness.statistics.seed_sides import SeedTest
 
 
@@ -86,7 +85,7 @@ def interval_document(interval: Interval | None, kind: str, unit: str, n: int) -
 
 
 def difference_document(
-    found: Decision | PairedT | SeedTest, test: str = "paired t", unit: str = "training seeds"
+    found: Decision | SeedTest, test: str = "paired t", unit: str = "training seeds"
 ) -> dict[str, Any]:
     """A test of two rows; differences are first minus second, in points."""
     interval = interval_document(found.interval, "t", unit, found.n)
@@ -99,7 +98,8 @@ def decision_document(decision: Decision | None) -> dict[str, Any] | None:
     if decision is None:
         return None
     corrected = {"p_holm": decision.p_holm, "significant": decision.significant}
-    return difference_document(decision, decision.test, decision.unit) | corrected
+    counts = {} if decision.counts is None else dict(zip(("n_first", "n_second"), decision.counts, strict=True))
+    return difference_document(decision, decision.test, decision.unit) | counts | corrected
 
 
 def row_documents(boards: Iterable[Board]) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.leaderboard.board import Row
 from harness.leaderboard.columns import Column
-from harness.leaderboard.pairs import PAIRED_T, Decision, compare_rows
+from harness.leaderboard.pairs import MCNEMAR, Decision, compare_rows
 from harness.store.verdicts import VerdictsById
 
 
@@ -15,4 +15,4 @@ def tested(first: Row, second: Row, column: Column, verdicts: VerdictsById) -> D
     """
     found = compare_rows(first.networks, second.networks, column, verdicts)
     spoilt = any(row.failed is not None and row.failed.spoils_means for row in (first, second))
-    return None if found is not None and found.test == PAIRED_T and spoilt else found
+    return None if found is not None and found.test != MCNEMAR and spoilt else found

@@ -138,7 +138,7 @@ def _about_ties(board: Board, row: Row) -> Iterator[str]:
     differs = "Differs significantly" if test.significant else "Does not differ significantly"
     yield (
         f"{differs} from the best row in {title}: {test.difference:+.2f} points{interval}, {test.test} over"
-        f" {test.n} {test.unit}, p {p_text(test.p_holm, equals='= ')} after Holm's correction"
+        f" {test.over}, p {p_text(test.p_holm, equals='= ')} after Holm's correction"
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from harness.leaderboard.board import MEASURED, Board, Row
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
-from harness.leaderboard.pairs import Decision, corrected, network_pairs, robust_sides
+from harness.leaderboard.over_seeds import usable_pairs
+from harness.leaderboard.pairs import Decision, corrected, robust_sides
 from harness.leaderboard.tested import tested
 from harness.site.runs import machine_of
 from harness.site.snapshot import bits_on
@@ -65,16 +66,14 @@ def _decision(decision: Decision | None) -> list[Any] | None:
     if decision is None:
         return None
     interval = [decision.interval.low, decision.interval.high] if decision.interval else None
-    tested = [decision.test, decision.n, decision.unit, decision.p_holm, decision.significant]
+    tested = [decision.test, decision.over, decision.p_holm, decision.significant]
     return [decision.difference, interval, *tested]
 
 
 def _shared(first: Row, second: Row, column: Column) -> Iterator[tuple[Contestant, Contestant, Shared]]:
     """The networks of two rows that can be paired, with the evaluations that both have."""
-    sides = ([n for n in row.networks if all(column.evaluations(n).values())] for row in (first, second))
-    for one, other in network_pairs(*sides):
-        if shared := column.in_common(one, other):
-            yield one, other, shared
+    for (one, other), shared in usable_pairs(first.networks, second.networks, column):
+        yield one, other, shared
 
 
 def _table(one: Contestant, other: Contestant, shared: Shared, verdicts: VerdictsById) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from harness.statistics.figures import UPPER, Interval
@@ -64,15 +65,21 @@ class SeedSides:
         """The standard error of the difference, in points; 0 where the seeds agree up to rounding."""
         if self.paired:
             return self.noise.std / math.sqrt(self.seeds)
-        return math.sqrt(spread(self.first) ** 2 / len(self.first) + spread(self.second) ** 2 / len(self.second))
+        return math.sqrt(sum(self._parts))
 
     @property
     def degrees(self) -> float:
         """The degrees of freedom of ``error``: n - 1 of pairs, else Welch's and Satterthwaite's."""
         if self.paired or not self.error:
             return float(self.seeds - 1)
-        sides = [(spread(side) ** 2 / len(side), len(side) - 1) for side in (self.first, self.second)]
-        return self.error**4 / sum(part**2 / freedom for part, freedom in sides)
+        counts = (len(self.first), len(self.second))
+        return self.error**4 / sum(part**2 / (n - 1) for part, n in zip(self._parts, counts, strict=True))
+
+    @cached_property
+    def _parts(self) -> tuple[float, float]:
+        """The squared error of each side's mean. Kept: an exact deviation is slow, and all pairs of rows are tested."""
+        first, second = (spread(side) ** 2 / len(side) for side in (self.first, self.second))
+        return first, second
 
     def test(self) -> SeedTest:
         """The t-test whose null hypothesis is that the mean difference is 0: paired, or Welch's."""

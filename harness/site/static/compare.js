@@ -30,16 +30,16 @@ Promise.all(["boards", "comparisons"].map(harness.unpack)).then(([leaderboard, c
   function pairOf(column, i, j, rows) {
     const found = column.pairs[place(Math.min(i, j), Math.max(i, j), rows)];
     if (!found) return null;
-    const [difference, interval, test, n, unit, holm, significant] = found;
+    const [difference, interval, test, over, holm, significant] = found;
     const turn = i < j ? 1 : -1;
     const ends = interval && (turn > 0 ? interval : [-interval[1], -interval[0]]);
-    return { difference: turn * difference, interval: ends, test, n, unit, holm, significant };
+    return { difference: turn * difference, interval: ends, test, over, holm, significant };
   }
 
   const sentence = (pair) =>
     pair
       ? `${signed(pair.difference)} points${pair.interval ? ` [${pair.interval.map((end) => signed(end, 1)).join(", ")}]` : ""}, ` +
-        `${pair.test} over ${pair.n} ${pair.unit}, p ${p(pair.holm)} after Holm's correction: ` +
+        `${pair.test} over ${pair.over}, p ${p(pair.holm)} after Holm's correction: ` +
         (pair.significant ? "a significant difference" : "no significant difference")
       : "cannot be compared: no attack seed in common, or no figure";
 
