@@ -9,7 +9,6 @@ from harness.comparison.comparison import Comparison
 from harness.errors import HarnessError
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant, contestants
-from harness.leaderboard.over_seeds import Pair
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import POWER, SeedNoise, of_one_of, seeds_needed, smallest_difference
 from harness.statistics.seed_sides import SeedSides
@@ -120,13 +119,21 @@ def resolution(store: Store, comparison: Comparison, points: Sequence[float] = P
         for family in families
     )
     needed = tuple(_needed(noise, points, families))
-    first, second = ([pair[side] for pair in _networks(comparison)] for side in (0, 1))
+    first, second = _networks(comparison)
     variances = (_variance(store, first, comparison.column), _variance(store, second, comparison.column))
     return Resolution(sides, noise, comparisons, smallest, needed, variances)
 
 
-def _networks(comparison: Comparison) -> list[Pair]:
-    return [(pair.first, pair.second) for pair in comparison.networks]
+def _networks(comparison: Comparison) -> tuple[list[Contestant], list[Contestant]]:
+    """The networks of each side that the test over training seeds is about: the pairs, or all that have a figure."""
+    if comparison.sides is not None and comparison.sides.paired:
+        return [pair.first for pair in comparison.networks], [pair.second for pair in comparison.networks]
+    held = comparison.column.evaluations
+    first, second = (
+        [network for network in side.networks if all(held(network).values())]
+        for side in (comparison.first, comparison.second)
+    )
+    return first, second
 
 
 def _variance(store: Store, networks: Sequence[Contestant], column: Column) -> SeedVariance | None:

@@ -56,6 +56,16 @@ def test_the_test_set_s_share_is_of_the_attack_seeds_that_all_networks_have(stor
         assert found is not None
 
 
+def test_networks_that_are_not_paired_all_count_for_the_test_set_s_share(store: Kept, put: Put) -> None:
+    for seed, (one, other) in enumerate(zip(OURS, THEIRS, strict=True)):
+        put("sat", {"pgd": [one]}, seed)
+        put("lrat", {"pgd": [other]}, seed + 7)  # no seed in common: one pair of networks is shown
+    first, second = resolution(store, run(store, "sat", "lrat")).variances
+    for found, verdicts in ((first, OURS), (second, THEIRS)):
+        assert found is not None
+        assert found == seed_variance([[bytes(map(int, text))] for text in verdicts])
+
+
 def test_two_rows_alone_are_one_pair(store: Kept, put: Put) -> None:
     put_two(put)
     found = resolution(store, run(store, "sat", "lrat"))
