@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.api import columns, ranked
+from harness.api import columns, orders, ranked
 from harness.api.contents import TableColumn
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,9 @@ TABLES = {
     "findings": columns.FINDINGS,
     "reported": columns.REPORTED,
     "leaderboard": ranked.LEADERBOARD,
+    "leaderboard, with intervals": columns.RANK_INTERVAL,
     "compare": columns.COMPARISON,
+    "compare_protocols": orders.ORDERS,
     "power": columns.POWER,
     "metrics, of an evaluation's report": columns.METRICS,
     "findings, of an evaluation's report": columns.CHECKED,
@@ -48,7 +50,8 @@ def test_every_public_name_is_described() -> None:
     words = set(re.findall(r"[A-Za-z_]+", " ".join(re.findall(r"`([^`]+)`", BLOCK.sub("", PAGE)))))
     assert set(harness.__all__) <= words
     for part in (harness.Results, harness.Table, harness.TableColumn, harness.EvaluationReport, harness.RunReport):
-        names = {name for name in (*vars(part), *part.__annotations__) if not name.startswith("_")}
+        held = [name for kind in part.__mro__ if kind.__module__.startswith("harness.") for name in vars(kind)]
+        names = {name for name in (*held, *part.__annotations__) if not name.startswith("_")}
         assert names - {"of_rows"} <= words, part
     for function in (harness.run, harness.evaluate, harness.open):
         assert inspect.signature(function).parameters.keys() - {"settings"} <= words

@@ -109,6 +109,9 @@ _ALL = {
         TableColumn("ranked_rows", "int", "", "how many rows the rank is among, whether they are shown or not"),
         TableColumn("ranked_network", "category", "", "the rank is among rows of this network; none: of any"),
         TableColumn("ranked_checkpoint", "category", "", "the rank is among rows of this checkpoint; none: of any"),
+        TableColumn("rank_low", "int", "", "lower end of the rank's 95 % bootstrap interval: the better rank"),
+        TableColumn("rank_high", "int", "", "upper end of the rank's 95 % bootstrap interval"),
+        TableColumn("rank_drawn", "category", "", "what it draws: `test images`, or these `and training seeds`"),
         TableColumn("flags", "text", "", "the marks of its flags; empty if none was raised, none if not examined"),
         TableColumn("not_judged", "text", "", "the checks that had no baseline to judge by; empty for none"),
         TableColumn("failed", "int", "", "how many training seeds of the row failed; none where none are known"),
@@ -148,6 +151,18 @@ _ALL = {
         TableColumn("margin_points", "float", "points", "the margin of two one-sided tests"),
         TableColumn("p_not_worse", "float", "", "p-value of: the first is worse by the margin or more"),
         TableColumn("p_not_better", "float", "", "p-value of: the first is better by the margin or more"),
+        TableColumn("first_seeds", "int", "", "training seeds of the first that the test is over"),
+        TableColumn("second_seeds", "int", "", "training seeds of the second that the test is over"),
+        TableColumn("correlation", "float", "", "Pearson's, of both methods over the training seeds in common"),
+        TableColumn("correlation_low", "float", "", "lower end of the correlation's 95 % interval, by Fisher"),
+        TableColumn("correlation_high", "float", "", "upper end of the correlation's 95 % interval, by Fisher"),
+        TableColumn("correlation_seeds", "int", "", "how many training seeds the correlation is over"),
+        TableColumn(
+            "variance_ratio",
+            "float",
+            "",
+            "variance of the difference over the sum of variances; below 1, pairing gains",
+        ),
         # ---- what seeds can tell
         TableColumn("deviation_points", "float", "points", "deviation of the difference of one network a side"),
         TableColumn("deviation_low_points", "float", "points", "lower end of the deviation's 95 % interval"),
@@ -239,7 +254,10 @@ COMPARISON = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "level", "train_seed", "seed", "class"),
     *("first_run", "second_run", "unit", "units", "first_percent", "second_percent", "difference_points"),
     *("low_points", "high_points", "test", "p", "p_holm", "margin_points", "p_not_worse", "p_not_better"),
+    *("first_seeds", "second_seeds", "correlation", "correlation_low", "correlation_high", "correlation_seeds"),
+    "variance_ratio",
 )
+RANK_INTERVAL = columns("rank_low", "rank_high", "rank_drawn")
 POWER = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "unit", "units", "test"),
     *("deviation_points", "deviation_low_points", "deviation_high_points", "alpha", "power", "comparisons"),

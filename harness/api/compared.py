@@ -109,10 +109,30 @@ def _rows(found: Comparison, same: Alike | None) -> Iterator[dict[str, Any]]:
             "test": t.test,
             "p": t.p,
             **_sided(same.methods if same else None),
+            **_by_seed(found),
         }
     for place, pair in enumerate(found.networks):
         equivalence = same.networks[place] if same else None
         yield from (common | row for row in _of_pair(pair, equivalence))
+
+
+def _by_seed(found: Comparison) -> dict[str, Any]:
+    """The seeds of each side, and how the two methods go together over the seeds that both have."""
+    assert found.methods is not None
+    assert found.sides is not None
+    first, second = found.methods.counts
+    told: dict[str, Any] = {"first_seeds": first, "second_seeds": second}
+    together = found.sides.correlation
+    if together is None:
+        return told
+    ends = together.interval
+    if ends is not None:
+        told |= {"correlation_low": ends.low, "correlation_high": ends.high}
+    return told | {
+        "correlation": together.r,
+        "correlation_seeds": together.n,
+        "variance_ratio": together.ratio,
+    }
 
 
 def _sided(found: Equivalence | None) -> dict[str, Any]:

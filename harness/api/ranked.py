@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from harness.api import columns
+from harness.api.columns import RANK_INTERVAL
 from harness.api.contents import TableColumn
 from harness.api.filters import NAMES, chosen
 from harness.api.table import Table
 from harness.errors import UnknownName
-from harness.leaderboard.board import Board, Selection
+from harness.leaderboard.board import Board, Row, Selection
 from harness.leaderboard.failed_text import seed_text
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.tidy import COLUMNS, tidy_rows
@@ -35,35 +36,72 @@ def leaderboard_table(
     sort: str | None,
     *,
     wide: bool = False,
+    intervals: bool = False,
     filters: Mapping[str, object],
 ) -> Table:
     """The boards of a store; see ``Results.leaderboard``.
 
     Args:
         selected: what ``Selection`` selects rows by.
+        intervals: of the ranks.
     """
     found = boards(store, replace(Selection(sort=sort), **selected))
     if not found:
         _refuse_unknown(boards(store), selected)
-    return wide_table(found, filters) if wide else board_table(found, filters)
+    if intervals:
+        from harness.leaderboard.rank_spread import with_rank_intervals
+
+        found = [with_rank_intervals(store, board) for board in found]
+    table = wide_table if wide else board_table
+    return table(found, filters, RANK_INTERVAL if intervals else ())
 
 
-def board_table(found: Sequence[Board], filters: Mapping[str, object] | None = None) -> Table:
-    """A row for each figure."""
-    rows = [row for board in found for row in _named(board)]
-    return Table.of_rows(TITLE, LEADERBOARD, chosen(rows, LEADERBOARD, filters or {}))
+def board_table(
+    found: Sequence[Board], filters: Mapping[str, object] | None = None, more: tuple[TableColumn, ...] = ()
+) -> Table:
+    """A row for each figure.
+
+    Args:
+        more: columns that stand last: ``RANK_INTERVAL``, or none.
+    """
+    rows = [row for board in found for row in _figures(board)]
+    of_table = (*LEADERBOARD, *more)
+    return Table.of_rows(TITLE, of_table, chosen(rows, of_table, filters or {}), _notes(found))
 
 
-def _named(board: Board) -> Iterator[dict[str, Any]]:
-    """The tidy rows of a board, with the further names that filters may give."""
-    names = {(row.label, row.arch_label, row.checkpoint): row for row in board.rows}
-    for tidy in tidy_rows([board]):
-        row = names[tidy["method"], tidy["network"], tidy["checkpoint"]]
-        yield tidy | {NAMES: {"method": (row.short_label, row.method), "network": (row.network,)}}
+def _figures(board: Board) -> Iterator[dict[str, Any]]:
+    """The tidy rows of a board, with the intervals of ranks, and the further names that filters may give."""
+    for place, row in enumerate(board.rows):
+        more = _rank_interval(board, place) | _further_names(row)
+        for tidy in tidy_rows([replace(board, rows=(row,), ranking=board.ranked)]):
+            yield tidy | more
 
 
-def wide_table(found: Sequence[Board], filters: Mapping[str, object]) -> Table:
-    """A row for each row of a board; the attacks' columns stand in the order of the boards' columns."""
+def _further_names(row: Row) -> dict[str, Any]:
+    return {NAMES: {"method": (row.short_label, row.method), "network": (row.network,)}}
+
+
+def _rank_interval(board: Board, place: int) -> dict[str, Any]:
+    """The values of ``RANK_INTERVAL``; None where nobody asked, or the row has no such interval."""
+    found = board.rank_intervals[place] if board.rank_intervals else None
+    ends = (None, None, None) if found is None else (found.low, found.high, board.rank_unit)
+    return dict(zip((column.name for column in RANK_INTERVAL), ends, strict=True))
+
+
+def _notes(found: Sequence[Board]) -> list[str]:
+    """What the intervals of ranks are over, or why a board has none."""
+    heads = ((board, "intervals of ranks, " if board.rank_intervals else "") for board in found if board.rank_note)
+    return [f"{board.heading}: {head}{board.rank_note}" for board, head in heads]
+
+
+def wide_table(
+    found: Sequence[Board], filters: Mapping[str, object] | None = None, more: tuple[TableColumn, ...] = ()
+) -> Table:
+    """A row for each row of a board; the attacks' columns stand in the order of the boards' columns.
+
+    Args:
+        more: columns that stand last: ``RANK_INTERVAL``, or none.
+    """
     attacks = list(dict.fromkeys(column for board in found for column in board.columns))
     of_attacks = tuple(
         TableColumn(f"{attack}_{one.name}", one.kind, one.unit, f"{attack}: {one.meaning}")
@@ -71,11 +109,12 @@ def wide_table(found: Sequence[Board], filters: Mapping[str, object]) -> Table:
         for one in columns.columns(*OF_ATTACK)
     )
     rows = [row for board in found for row in _wide_rows(board, attacks)]
-    return Table.of_rows(TITLE, (*OF_ROW, *of_attacks), chosen(rows, OF_ROW, filters))
+    kept = chosen(rows, (*OF_ROW, *more), filters or {})
+    return Table.of_rows(TITLE, (*OF_ROW, *of_attacks, *more), kept, _notes(found))
 
 
 def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for row in board.rows:
+    for place, row in enumerate(board.rows):
         wide: dict[str, Any] = {
             "dataset": board.dataset,
             "source": board.source,
@@ -95,7 +134,8 @@ def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]
             "failed": None if row.failed is None else row.failed.count,
             "failed_of": None if row.failed is None else row.failed.of,
             "failed_why": None if row.failed is None else "; ".join(map(seed_text, row.failed.seeds)),
-            NAMES: {"method": (row.short_label, row.method), "network": (row.network,)},
+            **_rank_interval(board, place),
+            **_further_names(row),
         }
         for attack in attacks:
             figure, mean = row.metrics.get(attack), row.means.get(attack)

@@ -1,22 +1,14 @@
-"""The results in a database, as tables."""
+"""The results in a database, as tables: what it holds, how it is ranked, and how two of its rows compare."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
-from harness.api import columns
-from harness.api.contents import Contents, TableColumn
-from harness.api.filters import chosen
+from harness.api.computed import Computed
 from harness.api.table import Table
 from harness.errors import SettingError, StoreError
 from harness.planning.places import place_arguments
-
-if TYPE_CHECKING:
-    from harness.api.recorded import AdversarialImages
-    from harness.store.records import ModelRecord, RunRecord
-    from harness.store.store import Store
 
 
 def open(db: str | Path | None = None) -> Results:
@@ -39,7 +31,7 @@ def open(db: str | Path | None = None) -> Results:
     return Results(Store.read(location), database.shown(database.locate(location)))
 
 
-class Results:
+class Results(Computed):
     """The results in a database. A context manager.
 
     Each method reads the database anew and returns a ``Table``; ``adversarial_images`` returns arrays. A keyword that
@@ -55,118 +47,6 @@ class Results:
             empty table; so does an empty database.
     """
 
-    def __init__(self, store: Store, name: str) -> None:
-        self._store, self._name, self._closed = store, name, False
-
-    def close(self) -> None:
-        """Close the database."""
-        self._store.close()
-        self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<results in {self._name}{', closed' if self._closed else ''}>"
-
-    # ---- what was computed
-
-    def runs(self, *, superseded: bool = True, **filters: object) -> Table:
-        """Every training, even if it stopped or failed."""
-        from harness.api.gathered import run_rows
-
-        runs = self._open().trainings()
-        return self._table("runs", columns.RUNS, run_rows(runs, self._store.states(runs)), filters, superseded)
-
-    def models(self, **filters: object) -> Table:
-        """Every model that harness did not train."""
-        from harness.api.gathered import model_rows
-
-        return self._table("models from elsewhere", columns.MODELS, model_rows(self._models()), filters)
-
-    def epochs(self, *, superseded: bool = False, **filters: object) -> Table:
-        """Every epoch of every training: the training curves."""
-        from harness.api.gathered import epoch_rows
-
-        return self._table("epochs", columns.EPOCHS, epoch_rows(self._open().trainings()), filters, superseded)
-
-    def curves(self, *, superseded: bool = False, **filters: object) -> Table:
-        """Accuracies while networks were trained: one row an epoch, attack, and part of the images, test or training.
-
-        They are measured on a sample of the images, and show how a training went. Older trainings have none.
-        """
-        from harness.api.recorded import curve_rows
-
-        return self._table("curves", columns.CURVES, curve_rows(self._open()), filters, superseded)
-
-    def histograms(self, *, superseded: bool = False, **filters: object) -> Table:
-        """What methods counted image by image: one row an epoch, quantity, and bin. Older trainings have none.
-
-        A filter may name a column that is the same in all bins of a histogram.
-        """
-        from harness.api.recorded import bin_columns, histogram_rows
-
-        of_histogram = tuple(c for c in columns.HISTOGRAMS if c not in columns.OF_BIN)
-        kept = _current(chosen(list(histogram_rows(self._open())), of_histogram, filters), superseded)
-        held = bin_columns(kept, of_histogram)
-        return Table(Contents("histograms", {c.name: c for c in columns.HISTOGRAMS}, held))
-
-    def evaluations(self, *, superseded: bool = False, **filters: object) -> Table:
-        """Every attack with one seed on one checkpoint, complete or not."""
-        from harness.api.gathered import evaluation_rows
-
-        rows = evaluation_rows(self._runs(), self._models())
-        return self._table("evaluations", columns.EVALUATIONS, rows, filters, superseded)
-
-    def verdicts(self, *, superseded: bool = False, **filters: object) -> Table:
-        """The verdict on each test image in each complete evaluation: one row an image, attack, and attack seed.
-
-        The filters are applied before any verdict is read. A verdict takes seven bytes of memory, so a table may hold
-        many millions; ``to_pandas`` needs some ninety.
-        """
-        from harness.api.gathered import evaluation_rows
-        from harness.api.judged import verdict_columns
-
-        rows = [row for row in evaluation_rows(self._runs(), self._models()) if row["complete"]]
-        of_evaluation = tuple(c for c in columns.VERDICTS if c not in columns.OF_IMAGE)
-        kept = _current(chosen(rows, of_evaluation, filters), superseded)
-        held = verdict_columns(self._store, kept, of_evaluation)
-        return Table(Contents("verdicts", {c.name: c for c in columns.VERDICTS}, held))
-
-    def adversarial_images(self, evaluation: int) -> AdversarialImages:
-        """The adversarial images that were kept of an evaluation: arrays, empty where none were kept.
-
-        The first images of an attack's first seed are kept.
-
-        Args:
-            evaluation: its number, as the tables ``evaluations`` and ``verdicts`` have it.
-        Raises:
-            HarnessError: there is no such evaluation.
-        """
-        from harness.api.recorded import adversarial_images
-
-        if not isinstance(evaluation, SupportsIndex) or isinstance(evaluation, bool):
-            raise SettingError(f"evaluation={evaluation!r} is refused: give one number of the table of evaluations")
-        return adversarial_images(self._open(), int(evaluation))
-
-    def findings(self, *, superseded: bool = False, **filters: object) -> Table:
-        """What each check of rigour found on each checkpoint."""
-        from harness.api.gathered import finding_rows
-
-        rows = finding_rows(self._runs(), self._models())
-        return self._table("findings", columns.FINDINGS, rows, filters, superseded)
-
-    def reported(self, **filters: object) -> Table:
-        """The figures that papers report. They were not measured here."""
-        from harness.api.gathered import reported_rows
-
-        return self._table("reported figures", columns.REPORTED, reported_rows(self._open().reported()), filters)
-
-    # ---- what it shows
-
     def leaderboard(
         self,
         *,
@@ -176,6 +56,7 @@ class Results:
         checkpoint: str | None = None,
         sort: str | None = None,
         wide: bool = False,
+        intervals: bool = False,
         **filters: object,
     ) -> Table:
         """The leaderboard, as ``harness leaderboard`` shows it: a row for each figure, not rounded.
@@ -188,6 +69,8 @@ class Results:
                 beginning of its fingerprint.
             sort: the attack, or ``worst_case``, to rank by; None: each board's last attack.
             wide: whether the table has a row for each row of a board, and four columns for each attack.
+            intervals: whether the table has the 95 % interval of each rank, too; its ``notes`` then say what was drawn,
+                or why a board has none. A board of a hundred rows takes some ten seconds.
             filters: columns, applied after the ranking.
         Raises:
             UnknownName: no board has the column ``sort``.
@@ -200,7 +83,7 @@ class Results:
             if not isinstance(value, str | None):
                 name = "arch" if name == "network" else name
                 raise SettingError(f"{name}={value!r} is refused: it says what is ranked; give one name, or none")
-        return leaderboard_table(self._open(), selected, sort, wide=wide, filters=filters)
+        return leaderboard_table(self._open(), selected, sort, wide=wide, intervals=intervals, filters=filters)
 
     def compare(
         self,
@@ -218,7 +101,8 @@ class Results:
     ) -> Table:
         """Compare two methods or networks on the same test images, as ``harness compare`` does.
 
-        The table's ``notes`` say what else differs, and why there are no differences by class.
+        The row of the methods also says how both go together seed by seed, and so what a pairing gains. The table's
+        ``notes`` say what else differs, and why there are no differences by class.
 
         Args:
             first, second: a run's number, or a row's label such as ``lrat floor=pgd``.
@@ -236,6 +120,36 @@ class Results:
         place = None if data_dir is None else Path(data_dir)
         files = tuple(map(Path, plugins))
         return comparison_table(self._open(), str(first), str(second), where, attack, place, files, margin)
+
+    def compare_protocols(
+        self,
+        first: str,
+        second: str,
+        *,
+        attack: str | None = None,
+        dataset: str | None = None,
+        arch: str | None = None,
+        checkpoint: str | None = None,
+    ) -> Table:
+        """Compare the orders of the same rows on the boards of two protocols, as ``harness compare --protocols`` does.
+
+        The table has both figures of each row that stands on both boards; Kendall's tau-b and its interval are the same
+        in all rows. The ``notes`` say what else differs, and which rows only one board has.
+
+        Args:
+            first, second: names of protocols, or beginnings of their fingerprints.
+            attack: the attack, or ``worst_case``, that ranks both boards; None: each board's last attack.
+            dataset, arch, checkpoint: say which board, and which of its rows compete, where there are several.
+        Raises:
+            HarnessError: a protocol has no board, or several; or both boards share fewer than three rows, or lack
+                verdicts.
+            UnknownName: no board has the column ``attack``.
+        """
+        from harness.api.orders import order_table
+        from harness.leaderboard.board import Selection
+
+        selection = Selection(dataset=dataset, network=arch, checkpoint=checkpoint, sort=attack)
+        return order_table(self._open(), (str(first), str(second)), selection)
 
     def power(
         self,
@@ -266,30 +180,3 @@ class Results:
         wanted = POINTS if points is None else checked_points(points, f"points={points!r}")
         where = Where(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint)
         return power_table(self._open(), str(first), str(second), where, attack, wanted)
-
-    # ---- the store
-
-    def _open(self) -> Store:
-        if self._closed:
-            raise StoreError(f"the results in {self._name} were closed; open them again with harness.open")
-        return self._store
-
-    def _runs(self) -> Sequence[RunRecord]:
-        return self._open().runs()
-
-    def _models(self) -> Sequence[ModelRecord]:
-        return self._open().models()
-
-    def _table(
-        self,
-        title: str,
-        of_table: tuple[TableColumn, ...],
-        rows: Iterable[Mapping[str, Any]],
-        filters: Mapping[str, object],
-        superseded: bool = True,
-    ) -> Table:
-        return Table.of_rows(title, of_table, _current(chosen(list(rows), of_table, filters), superseded))
-
-
-def _current(rows: Sequence[Mapping[str, Any]], superseded: bool) -> Sequence[Mapping[str, Any]]:
-    return [row for row in rows if superseded or row["current"]]

@@ -99,7 +99,9 @@ def compare(
     where = Where(dataset=dataset, fingerprint=images.fingerprint if images else None, **vars(rows))
     store = Store.read(db)
     if how.protocols is not None:
-        ranked = compare_orders(store, how.protocols, Selection(dataset=dataset, sort=how.attack, **vars(rows)))
+        ranked = compare_orders(
+            store, how.protocols.split(","), Selection(dataset=dataset, sort=how.attack, **vars(rows))
+        )
         document, parts = documents.order_document(ranked), order_parts(ranked)
     elif how.everything:
         compared = rivals(store, Selection(dataset=dataset, sort=how.attack, **vars(rows)))

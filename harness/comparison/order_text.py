@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from harness.comparison.lines import add_row, bold_line, table_of, text_line
-from harness.comparison.orders import OrderComparison
+from harness.comparison.orders import OrderComparison, left_out_note
 from harness.leaderboard.columns import title_of
 
 
@@ -29,6 +29,4 @@ def order_parts(found: OrderComparison) -> Iterator[RenderableType]:
             f"Kendall's tau-b between the orders: {found.tau:.2f} {interval}, 95 % bootstrap over {found.unit}, on"
             f" {len(found.rows)} rows, which are fixed{alike}"
         )
-    yield from (text_line(note) for note in found.notes)
-    if found.left_out:
-        yield text_line(f"on one board alone, or a name of several rows: {', '.join(found.left_out)}")
+    yield from (text_line(note) for note in (*found.notes, *left_out_note(found)))

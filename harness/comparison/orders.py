@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import HarnessError, legible, listed
@@ -48,21 +48,26 @@ class OrderComparison:
         return "test images and training seeds" if max(self.networks) > 1 else "test images"
 
 
-def compare_orders(store: Store, protocols: str, selection: Selection) -> OrderComparison:
+def left_out_note(found: OrderComparison) -> list[str]:
+    """Which rows do not count, in one line; nothing where all do."""
+    return [f"on one board alone, or a name of several rows: {', '.join(found.left_out)}"] if found.left_out else []
+
+
+def compare_orders(store: Store, protocols: Sequence[str], selection: Selection) -> OrderComparison:
     """Compare the orders of the same rows on the boards of two protocols.
 
     Args:
-        protocols: two of them, with a comma between: names, or beginnings of fingerprints.
+        protocols: two of them: names, or beginnings of fingerprints.
         selection: which data set, network, and checkpoint compete, and the attack that ranks.
     Raises:
         HarnessError: a protocol has no board, or several; or the boards share too few rows, or lack verdicts.
     """
-    names = protocols.split(",")
-    if len(names) != 2 or not all(names) or names[0] == names[1]:
-        raise HarnessError(f"--protocols {protocols} is refused: name two different protocols, such as digits,1a2b3c4d")
-    one, other = (_board(store, name, selection) for name in names)
+    said = f"--protocols {','.join(protocols)}"
+    if len(protocols) != 2 or not all(protocols) or protocols[0] == protocols[1]:
+        raise HarnessError(f"{said} is refused: name two different protocols, such as digits,1a2b3c4d")
+    one, other = (_board(store, name, selection) for name in protocols)
     if one.fingerprint == other.fingerprint and one.images == other.images:
-        raise HarnessError(f"--protocols {protocols} is refused: both name the board of {one.heading}")
+        raise HarnessError(f"{said} is refused: both name the board of {one.heading}")
     if selection.sort is not None and not selection.sort == one.ranked_by == other.ranked_by:
         raise HarnessError(f"--attack {selection.sort}: only one of the two boards has it")
     network, checkpoint = (any(board.differs[part] for board in (one, other)) for part in (0, 1))

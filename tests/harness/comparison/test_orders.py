@@ -34,7 +34,7 @@ def boards(store: Kept, put: Put) -> Kept:
 
 
 def compared(store: Kept, protocols: str = "tiny,longer", **selected: Any) -> OrderComparison:
-    return compare_orders(store, protocols, Selection(**({"sort": "pgd"} | selected)))
+    return compare_orders(store, protocols.split(","), Selection(**({"sort": "pgd"} | selected)))
 
 
 def test_every_number(boards: Kept, put: Put) -> None:
