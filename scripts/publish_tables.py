@@ -19,7 +19,7 @@ from harness.leaderboard.cells import (
 )
 from harness.leaderboard.failed_text import LEGEND as FAILED
 from harness.leaderboard.legend import legend
-from harness.leaderboard.over_seeds import common_seeds, figures_in_common, network_pairs
+from harness.leaderboard.over_seeds import figures_in_common, network_pairs
 from harness.leaderboard.pairs import robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
 from harness.leaderboard.render_markdown import markdown_table
@@ -136,11 +136,10 @@ def _mean(row: Row, column: str) -> str:
 def _difference(row: Row, base: Row, board: Board, name: str, verdicts: VerdictsById) -> str:
     """``+2.2 [+0.6, +3.9]``: over the training seeds that both rows have; a dash if these are fewer than two."""
     column = board.column(name)
-    pairs = common_seeds(row.networks, base.networks)
-    shared = [together for pair in pairs if (together := column.in_common(*pair))]
-    if len(shared) < 2 or any(one.failed is not None and one.failed.spoils_means for one in (row, base)):
+    pairs = figures_in_common(row.networks, base.networks, column, verdicts)
+    if len(pairs) < 2 or any(one.failed is not None and one.failed.spoils_means for one in (row, base)):
         return "-"  # a mean of differences would describe no network
-    t = paired_t(*zip(*figures_in_common(shared, column, verdicts), strict=True))
+    t = paired_t(*zip(*pairs, strict=True))
     return f"{t.difference:+.1f} {interval_text(t.interval, sign=True)}"
 
 

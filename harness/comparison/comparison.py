@@ -101,7 +101,10 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     held = [column.evaluations(network) for side in (first, second) for network in side.networks]
     verdicts = store.verdicts_of({e.id for by in held for of_attack in by.values() for e in of_attack})
     networks = tuple(_networks(pair, shared, column, verdicts, labels) for pair, shared in usable)
-    sides = _sides(first, second, column, usable, verdicts)
+    sides = sides_over_seeds(first.networks, second.networks, column, verdicts)
+    if sides is not None and not sides.paired:  # how both go together is told of these, too
+        in_common = figures_in_common(first.networks, second.networks, column, verdicts)
+        sides = replace(sides, in_common=in_common)
     methods = None if sides is None else sides.test()
     unknown = [f"no differences by class: {labels}"] if isinstance(labels, str) else []
     failed = failed_sides(store, (first, second), column)
@@ -109,21 +112,6 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     looks = told_of_looks(store, (first, second)) if methods is not None else ()
     notes = (*of_seeds, *_notes(first, second, [pair for pair, _ in usable], methods), *looks, *unknown)
     return Comparison(first, second, column, networks, sides, methods, notes, failed)
-
-
-def _sides(
-    first: Entrant,
-    second: Entrant,
-    column: Column,
-    usable: Sequence[tuple[Pair, Shared]],
-    verdicts: VerdictsById,
-) -> SeedSides | None:
-    """The figures over training seeds; those of the seeds in common also where they are not paired."""
-    sides = sides_over_seeds(first.networks, second.networks, column, usable, verdicts)
-    if sides is None or sides.paired:
-        return sides
-    of_seed = [shared for (one, other), shared in usable if one.train_seed == other.train_seed is not None]
-    return replace(sides, in_common=figures_in_common(of_seed, column, verdicts))
 
 
 def _networks(

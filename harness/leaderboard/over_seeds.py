@@ -7,7 +7,7 @@ images in the same order. Boards and comparisons follow this one rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.leaderboard.columns import Column, Shared
 from harness.leaderboard.contestants import Contestant
@@ -47,11 +47,7 @@ def begin_alike(one: Contestant, other: Contestant) -> bool:
 
 
 def sides_over_seeds(
-    first: Sequence[Contestant],
-    second: Sequence[Contestant],
-    column: Column,
-    usable: Sequence[tuple[Pair, Shared]],
-    verdicts: VerdictsById,
+    first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: VerdictsById
 ) -> SeedSides | None:
     """The figures of two rows over training seeds, paired or not; None where a side has fewer than two to show.
 
@@ -59,37 +55,33 @@ def sides_over_seeds(
     networks have. Without pairs, those that all networks of both rows have: under more attack seeds more images fall.
 
     Args:
-        usable: as ``usable_pairs`` gives them.
+        first, second: networks that share everything but the training seed; at least one a row.
         verdicts: of all evaluations of the rows in the column.
     """
-    of_seed = [shared for (one, other), shared in usable if one.train_seed == other.train_seed is not None]
-    if len(of_seed) > 1 and begin_alike(*usable[0][0]):
-        pairs = figures_in_common(of_seed, column, verdicts)
-        return SeedSides(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), True, pairs)
-    sides = [[held for network in side if (held := _whole(network, column))] for side in (first, second)]
+    if begin_alike(first[0], second[0]):
+        pairs = figures_in_common(first, second, column, verdicts)
+        if len(pairs) > 1:
+            return SeedSides(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), True, pairs)
+    sides = [[held for n in side if all((held := column.evaluations(n)).values())] for side in (first, second)]
     if min(map(len, sides)) < 2:
         return None
-    common = set.intersection(*({(e.attack, e.seed) for e in held} for side in sides for held in side))
-    if {attack for attack, _ in common} != column.attacks.keys():
+    networks = [held for side in sides for held in side]
+    seeds = {a: set.intersection(*({e.seed for e in held[a]} for held in networks)) for a in column.attacks}
+    if not all(seeds.values()):
         return None
-    kept = ([[e for e in held if (e.attack, e.seed) in common] for held in side] for side in sides)
-    ours, theirs = (tuple(column.figure(held, verdicts) for held in side) for side in kept)
+
+    def figure(held: Mapping[str, Sequence[Evaluated]]) -> float:
+        return column.figure([e for attack in seeds for e in held[attack] if e.seed in seeds[attack]], verdicts)
+
+    ours, theirs = (tuple(map(figure, side)) for side in sides)
     return SeedSides(ours, theirs, False)
 
 
 def figures_in_common(
-    of_seed: Sequence[Shared], column: Column, verdicts: VerdictsById
+    first: Sequence[Contestant], second: Sequence[Contestant], column: Column, verdicts: VerdictsById
 ) -> tuple[tuple[float, float], ...]:
-    """The figures of both rows in percent, one pair a training seed.
-
-    Args:
-        of_seed: for each pair of networks (one training seed), their evaluations in common.
-    """
+    """The figures of both rows in percent, one pair for each training seed that both have."""
+    usable = usable_pairs(first, second, column)
+    of_seed = [shared for (one, other), shared in usable if one.train_seed == other.train_seed is not None]
     ours, theirs = ([column.figure([pair[side] for pair in shared], verdicts) for shared in of_seed] for side in (0, 1))
     return tuple(zip(ours, theirs, strict=True))
-
-
-def _whole(network: Contestant, column: Column) -> list[Evaluated]:
-    """The network's evaluations in the column; none where an attack of the column is missing."""
-    held = column.evaluations(network)
-    return [e for of_attack in held.values() for e in of_attack] if all(held.values()) else []

@@ -88,14 +88,14 @@ def compare_rows(
     Returns:
         None where a row has no figure in the column, or the rows have no attack seed in common.
     """
-    usable = usable_pairs(first, second, column)
-    if not usable:
-        return None
-    sides = sides_over_seeds(first, second, column, usable, verdicts)
+    sides = sides_over_seeds(first, second, column, verdicts)
     t = None if sides is None else sides.test()
     if t is not None and t.p is not None:
         counts = t.counts if t.test == WELCH else None
         return Decision(t.test, t.n, t.difference, t.interval, t.p, t.p, counts)
+    usable = usable_pairs(first, second, column)
+    if not usable:
+        return None
     table = crossed(usable[0][1], verdicts)
     p = mcnemar(table)
     return Decision(MCNEMAR, table.examples, table.difference, None, p, p)
