@@ -71,7 +71,7 @@ class Comparison:
 
     Attributes:
         networks: one comparison for each training seed in common; without any in common, of each entrant's first
-            network.
+            network with a figure.
         sides: the figures over training seeds; None for fewer than two seeds a side.
         methods: the t-test over training seeds; None for fewer than two seeds a side.
         notes: warnings to read before the figures.

@@ -33,7 +33,7 @@ def network_pairs(first: Sequence[Contestant], second: Sequence[Contestant]) -> 
 def usable_pairs(
     first: Sequence[Contestant], second: Sequence[Contestant], column: Column
 ) -> list[tuple[Pair, Shared]]:
-    """The pairs of the networks that have a figure in the column, each with its evaluations in common."""
+    """``network_pairs`` of the networks that have a figure in the column, each pair with its evaluations in common."""
     ours, theirs = ([n for n in side if all(column.evaluations(n).values())] for side in (first, second))
     return [(pair, shared) for pair in network_pairs(ours, theirs) if (shared := column.in_common(*pair))]
 

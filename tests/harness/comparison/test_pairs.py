@@ -132,6 +132,17 @@ class TestTrainingSeeds:
         assert any("no training seed in common" in note for note in found.notes)
 
 
+def test_a_network_without_a_figure_does_not_stand_for_its_row(store: Kept, put: Put) -> None:
+    put("sat", {"natural": ["11111111"]}, 0)
+    put("sat", {"natural": ["11111110"], "pgd": ["11110000"]}, 1)
+    put("lrat", {"natural": ["11111100"], "pgd": ["11000000"]}, 5)
+    (pair,) = run(store, "sat", "lrat", "pgd").networks
+    assert (pair.first.train_seed, pair.second.train_seed) == (1, 5)
+    assert pair.every.table == Crossed(2, 2, 0, 4)
+    (default,) = run(store, "sat", "lrat").networks  # the attack that the first networks have, as ever
+    assert (default.first.train_seed, default.attack_seeds) == (0, {"natural": [0]})
+
+
 def test_significant_is_what_holds_over_the_family() -> None:
     assert not Decision(MCNEMAR, 8, 1.0, None, 0.03, 0.06).significant
     assert Decision(MCNEMAR, 8, 1.0, None, 0.03, 0.04).significant

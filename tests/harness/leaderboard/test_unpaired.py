@@ -99,6 +99,13 @@ def test_seeds_of_the_attack_that_a_network_lacks_do_not_count() -> None:
     assert found.p == pytest.approx(stats.ttest_ind([70.0, 72.5], OURS, equal_var=False).pvalue)
 
 
+def test_without_an_attack_seed_that_all_networks_have_the_images_decide() -> None:
+    held = [evaluation("autoattack", 140), evaluation("autoattack", 145, seed=1)]
+    others = [run(10 + s, e, method="other", network="resnet18", train_seed=s) for s, e in enumerate(held)]
+    found = decided(second(*several("best", 1, BEST), *others))
+    assert (found.test, found.difference) == ("McNemar", -5.0)  # 140 and 150 of 200, under attack seed 0
+
+
 @pytest.fixture
 def mixed() -> Held:
     """The best row has a partner of its own network, one of another, and one of other seeds."""
