@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.api import columns, orders, ranked
+from harness.api import columns, orders, pairs, ranked
 from harness.api.contents import TableColumn
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +29,7 @@ TABLES = {
     "leaderboard": ranked.LEADERBOARD,
     "leaderboard, with intervals": columns.RANK_INTERVAL,
     "compare": columns.COMPARISON,
+    "compare_all": pairs.PAIRS,
     "compare_protocols": orders.ORDERS,
     "power": columns.POWER,
     "metrics, of an evaluation's report": columns.METRICS,

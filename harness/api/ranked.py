@@ -47,7 +47,7 @@ def leaderboard_table(
     """
     found = boards(store, replace(Selection(sort=sort), **selected))
     if not found:
-        _refuse_unknown(boards(store), selected)
+        require_known(boards(store), selected)
     if intervals:
         from harness.leaderboard.rank_spread import with_rank_intervals
 
@@ -146,7 +146,7 @@ def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]
         yield wide
 
 
-def _refuse_unknown(everything: Sequence[Board], selected: Mapping[str, str | None]) -> None:
+def require_known(everything: Sequence[Board], selected: Mapping[str, str | None]) -> None:
     """Refuse a value that no row has; values that rows have, but no row together, select nothing."""
     rows = [(board, row) for board in everything for row in board.rows]
     known = {

@@ -121,6 +121,32 @@ class Results(Computed):
         files = tuple(map(Path, plugins))
         return comparison_table(self._open(), str(first), str(second), where, attack, place, files, margin)
 
+    def compare_all(
+        self,
+        *,
+        attack: str | None = None,
+        dataset: str | None = None,
+        arch: str | None = None,
+        protocol: str | None = None,
+        checkpoint: str | None = None,
+    ) -> Table:
+        """Compare all pairs of rows of each measured board, as ``harness compare --all`` does; best rows come first.
+
+        The test of a pair is that of ``compare``, corrected over all pairs of the board by Holm's method. Rows without
+        an attack seed in common have no test.
+
+        Args:
+            attack: the attack, or ``worst_case``; None: each board's last attack.
+            dataset, arch, protocol, checkpoint: rows of these alone are compared.
+        Raises:
+            UnknownName: no board has the column ``attack``, or no row the ``dataset``, ``arch``, ...
+        """
+        from harness.api.pairs import pair_table
+        from harness.leaderboard.board import Selection
+
+        where = Selection(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint, sort=attack)
+        return pair_table(self._open(), where)
+
     def compare_protocols(
         self,
         first: str,

@@ -52,7 +52,12 @@ class Decision:
     @property
     def unit(self) -> str:
         """What n counts. Training seeds: the test is about the methods; test images: about two networks."""
-        return "test images" if self.test == MCNEMAR else "training seeds"
+        return "training seeds" if self.over_seeds else "test images"
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether the test is over training seeds."""
+        return self.test != MCNEMAR
 
     @property
     def over(self) -> str:

@@ -25,6 +25,11 @@ ORDERS = [
     *("second", "second_fingerprint", "second_dataset", "second_attack", "second_examples", "second_networks"),
     *("tau", "tau_low", "tau_high", "drawn", "same_images", "same_networks"),
 ]
+PAIRS = [
+    *("dataset", "dataset_fingerprint", "sample", "examples", "protocol", "fingerprint", "attack", "first", "second"),
+    *("unit", "units", "difference_points", "low_points", "high_points", "test", "p", "p_holm", "significant"),
+    *("first_seeds", "second_seeds"),
+]
 OF_SEEDS = [
     *("first_seeds", "second_seeds", "correlation", "correlation_low", "correlation_high", "correlation_seeds"),
     "variance_ratio",
@@ -165,6 +170,59 @@ class TestOrders:
             pytest.raises(harness.HarnessError, match="no measured board has the protocol digits"),
         ):
             results.compare_protocols("digits", "photographs")
+
+
+class TestAllPairs:
+    @pytest.mark.parametrize(
+        "options", [{"dataset": "digits"}, {"attack": "pgd"}, {"protocol": "photographs"}], ids=str
+    )
+    def test_they_are_those_of_the_command(
+        self, board: harness.Results, capsys: pytest.CaptureFixture[str], options: dict[str, str]
+    ) -> None:
+        given = " ".join(f"--{name} {value}" for name, value in options.items())
+        told = printed(capsys, f"compare --all --json {given}")["boards"]
+        table = board.compare_all(**options)
+        assert list(table.columns) == PAIRS
+        expected = [(of_board, pair) for of_board in told for pair in of_board["pairs"]]
+        assert len(table) == len(expected) > 20
+        for row, (of_board, pair) in zip(table, expected, strict=True):
+            parts = ("dataset", "protocol", "fingerprint", "examples", "sample", "attack")
+            keys = ("dataset", "protocol", "protocol_fingerprint", "examples", "sample", "column")
+            assert [row[part] for part in parts] == [of_board[key] for key in keys]
+            assert (row["first"], row["second"]) == (pair["first"], pair["second"])
+            tested = pair["comparison"]
+            found = [row[name] for name in ("test", "unit", "units", "difference_points", "p", "p_holm", "significant")]
+            of_test = ("test", "unit", "n", "difference", "p", "p_holm", "significant")
+            assert found == [tested[key] for key in of_test]
+            assert (row["low_points"], row["high_points"]) == ends(tested["interval"])
+            seeds = tested["n"] if tested["test"] == "paired t" else None
+            assert (row["first_seeds"], row["second_seeds"]) == (seeds, seeds)
+        kinds = {name: str(kind) for name, kind in table.to_pandas().dtypes.items()}
+        assert (kinds["first"], kinds["units"], kinds["p_holm"]) == ("category", "Int64", "float64")
+        assert (kinds["significant"], kinds["first_seeds"]) == ("boolean", "Int64")
+
+    def test_of_several_networks_a_board(self, unpaired: Path) -> None:
+        with harness.open(unpaired) as results:
+            table = results.compare_all(attack="pgd")
+            (pair,) = [pair for pair in table if pair["test"] == "Welch's t"]
+            alone = results.compare("sat", "lrat", attack="pgd")[0]
+        assert len(table) == 3
+        assert (pair["first"], pair["second"]) == ("sat smallcnn", "lrat resnet18")
+        assert (pair["first_seeds"], pair["second_seeds"], pair["units"]) == (4, 5, 4)
+        for name in ("p", "difference_points", "low_points", "high_points"):
+            assert pair[name] == alone[name]
+        assert {pair["significant"] for pair in table} == {pair["p_holm"] < 0.05 for pair in table}
+
+    def test_nothing_to_compare(self, tmp_path: Path, unpaired: Path) -> None:
+        Store.write(str(tmp_path / "empty.db")).close()
+        with harness.open(tmp_path / "empty.db") as results:
+            assert (len(results.compare_all()), list(results.compare_all().columns)) == (0, PAIRS)
+        with harness.open(unpaired) as results:
+            assert len(results.compare_all(arch="resnet18")) == 0  # one row
+            with pytest.raises(harness.HarnessError, match="digitz"):
+                results.compare_all(dataset="digitz")
+            with pytest.raises(harness.HarnessError, match="nothing"):
+                results.compare_all(attack="nothing")
 
 
 class TestSeedBySeed:
