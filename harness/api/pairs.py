@@ -21,9 +21,7 @@ PAIRS = columns.columns(
     *("first_seeds", "second_seeds"),
     own=(
         TableColumn("attack", "category", "", "the column that is compared: an attack, or `worst_case`"),
-        TableColumn(
-            "first", "category", "", "the row that is compared, the better one; where rows differ, its network"
-        ),
+        TableColumn("first", "category", "", "the better row, with network and checkpoint where the board has several"),
         TableColumn("p_holm", "float", "", "the same, corrected over all pairs of the board by Holm's method"),
         TableColumn("significant", "bool", "", "whether the rows differ significantly: `p_holm` is below 0.05"),
     ),
