@@ -66,7 +66,7 @@ def _decision(decision: Decision | None) -> list[Any] | None:
     if decision is None:
         return None
     interval = [decision.interval.low, decision.interval.high] if decision.interval else None
-    tested = [decision.test, decision.over, decision.p_holm, decision.significant]
+    tested = [decision.test, decision.n, decision.unit, decision.p_holm, decision.significant, decision.counts]
     return [decision.difference, interval, *tested]
 
 

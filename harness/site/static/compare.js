@@ -30,10 +30,11 @@ Promise.all(["boards", "comparisons"].map(harness.unpack)).then(([leaderboard, c
   function pairOf(column, i, j, rows) {
     const found = column.pairs[place(Math.min(i, j), Math.max(i, j), rows)];
     if (!found) return null;
-    const [difference, interval, test, over, holm, significant] = found;
+    const [difference, interval, test, n, unit, holm, significant, counts] = found;
     const turn = i < j ? 1 : -1;
     const ends = interval && (turn > 0 ? interval : [-interval[1], -interval[0]]);
-    return { difference: turn * difference, interval: ends, test, over, holm, significant };
+    const both = counts && counts[0] !== counts[1] ? (turn > 0 ? counts : [counts[1], counts[0]]).join(" and ") : n;
+    return { difference: turn * difference, interval: ends, test, over: `${both} ${unit}`, holm, significant };
   }
 
   const sentence = (pair) =>

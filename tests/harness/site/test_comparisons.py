@@ -50,9 +50,9 @@ def test_the_tests_are_those_of_all_pairs(store: Snapshot, found: dict[str, Any]
         if decision is None:
             decision, turn = family.pairs[labels[j], labels[i]], -1
         assert decision is not None
-        difference, interval, test, over, holm, significant = pair
-        assert (test, over) == (decision.test, f"{decision.n} {decision.unit}")
-        assert significant == decision.significant
+        difference, interval, test, n, unit, holm, significant, counts = pair
+        assert (test, n, unit, significant) == (decision.test, decision.n, decision.unit, decision.significant)
+        assert counts is decision.counts is None  # all rows have the same network and seeds
         assert difference == pytest.approx(turn * decision.difference, abs=1e-9)
         assert holm == pytest.approx(decision.p_holm, rel=1e-9)
         assert (interval is None) == (decision.interval is None)
