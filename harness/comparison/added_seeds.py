@@ -1,4 +1,4 @@
-"""Whether the training seeds of entrants were added by looking, so that a test that takes them as they are errs more."""
+"""Whether training seeds were added by looking, so that a test that takes them as they are errs more."""
 
 from __future__ import annotations
 
