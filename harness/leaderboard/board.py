@@ -8,7 +8,7 @@ from functools import cached_property
 from harness.errors import SettingError, legible
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
-from harness.leaderboard.failed_seeds import FailedSeeds
+from harness.leaderboard.failed_seeds import FailedSeeds, RowlessMethod
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
 from harness.plugin.images import Images
@@ -102,6 +102,7 @@ class Board:
         rank_intervals: of each row that is shown, the interval of its rank; empty where nobody asked.
         rank_unit: what these intervals are over: test images, and training seeds.
         rank_note: their level, their unit, and n; or why there are none.
+        rowless: methods that have no row, since each training of theirs failed.
         namesake: whether the name of the data set is that of another one, too, with other images or labels.
     """
 
@@ -125,6 +126,7 @@ class Board:
     rank_intervals: tuple[RankInterval | None, ...] = ()
     rank_unit: str = ""
     rank_note: str = ""
+    rowless: tuple[RowlessMethod, ...] = ()
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -228,7 +230,13 @@ class Selection:
 
     def shows(self, row: Row) -> bool:
         """Whether to show the row, if it is ranked."""
-        named = {row.method, row.label, row.short_label}
-        return (self.runs is None or not self.runs.isdisjoint(row.runs)) and (
-            not self.methods or not named.isdisjoint(self.methods)
-        )
+        return (self.runs is None or not self.runs.isdisjoint(row.runs)) and self._names(row)
+
+    def tells_of(self, rowless: RowlessMethod) -> bool:
+        """Whether to say of a method that it has no row."""
+        numbers = {seed.run for seed in rowless.failed.seeds}
+        network = self.network in (None, rowless.trained.network)
+        return network and (self.runs is None or not self.runs.isdisjoint(numbers)) and self._names(rowless.trained)
+
+    def _names(self, one: Trained) -> bool:
+        return not self.methods or not {one.method, one.label, one.short_label}.isdisjoint(self.methods)

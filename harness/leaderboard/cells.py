@@ -9,7 +9,7 @@ from harness.errors import legible
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.failed_text import COLUMN as FAILED
-from harness.leaderboard.failed_text import every_seed, failed_cell, failed_column, failed_notes
+from harness.leaderboard.failed_text import every_seed, failed_cell, failed_column, failed_notes, rowless_text
 from harness.plugin.ball import LINF, radius_text
 from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
 
@@ -111,13 +111,13 @@ def _lines(board: Board, over: Callable[[Row], str], text: Callable[[Row, str, F
 
 
 def failed_lines(board: Board) -> list[str]:
-    """The training seeds of each row that failed, why, and the figure of every seed in the column that ranks."""
+    """The training seeds of each row that failed, why, and the figure of every seed; then methods without a row."""
     lines: dict[str, None] = {}
     for row in board.rows:
         told = list(failed_notes(board, row))
         if told:  # a row that has a line for each training seed says it once
             lines[f"{full_name(board, replace(row, train_seed=None))} {'; '.join(told)}"] = None
-    return list(lines)
+    return [*lines, *map(rowless_text, board.rowless)]
 
 
 def seeds_text(row: Row) -> str:

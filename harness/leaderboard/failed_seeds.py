@@ -14,7 +14,7 @@ from typing import Literal
 from harness.errors import legible
 from harness.identity import canonical_json
 from harness.leaderboard.columns import Column
-from harness.leaderboard.contestants import Contestant, kin_at, kin_of
+from harness.leaderboard.contestants import Contestant, Trained, kin_at, kin_of, trained_by
 from harness.statistics.collapse import at_chance, chance, clear_of_chance, collapsed_under
 from harness.statistics.exact_bounds import exact_interval
 from harness.statistics.figures import Interval
@@ -106,6 +106,39 @@ class FailedTrainings:
                     found.setdefault(kin, []).append(run)
             self._known[place] = found
         return self._known[place].get(network.kin, [])
+
+    def alone(self, networks: Iterable[Contestant]) -> list[RowlessMethod]:
+        """The methods of which no network was trained: each training of theirs failed.
+
+        Args:
+            networks: every network of the store, attacked or not.
+        """
+        if not self._runs:
+            return []
+        with_networks = {run.id for network in networks for run in self.beside(network)}
+        found: dict[tuple[str, str, str], list[RunRecord]] = {}
+        for run in self._runs:
+            if run.id not in with_networks:
+                key = (run.dataset.fingerprint, run.training_sha256, canonical_json(kin_of(run)))
+                found.setdefault(key, []).append(run)
+        return [RowlessMethod.of(runs) for runs in found.values()]
+
+
+@dataclass(frozen=True)
+class RowlessMethod:
+    """A method that has no row on its board, since each training of it failed."""
+
+    trained: Trained
+    dataset: str  # its fingerprint
+    training_sha256: str
+    failed: FailedSeeds
+
+    @classmethod
+    def of(cls, runs: Sequence[RunRecord]) -> RowlessMethod:
+        """Take the runs that differ in their training seed alone."""
+        one, runs = runs[0], sorted(runs, key=lambda run: run.train_seed)
+        seeds = tuple(FailedSeed(run.train_seed, run.id, NOT_TRAINED, run.failure or "") for run in runs)
+        return cls(trained_by(one), one.dataset.fingerprint, one.training_sha256, FailedSeeds(seeds, len(seeds)))
 
 
 def failed_seeds(

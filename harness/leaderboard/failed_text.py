@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.errors import visible
+from harness.errors import legible, visible
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import title_of
-from harness.leaderboard.failed_seeds import AT_CHANCE, LEFT_BEHIND, NOT_TRAINED, FailedSeed, FailedSeeds
+from harness.leaderboard.failed_seeds import AT_CHANCE, LEFT_BEHIND, NOT_TRAINED, FailedSeed, FailedSeeds, RowlessMethod
 from harness.statistics.figures import LEVEL
 
 COLUMN = "failed"
@@ -40,6 +40,12 @@ def failed_text(failed: FailedSeeds) -> str:
     interval = failed.interval
     rate = f"failed {failed.count} of {failed.of} training seeds, 95 % [{interval.low:.1f}, {interval.high:.1f}]"
     return f"{rate}: {'; '.join(map(seed_text, failed.seeds))}"
+
+
+def rowless_text(rowless: RowlessMethod) -> str:
+    """``sat on smallcnn has no row: failed 2 of 2 training seeds, …``."""
+    name = f"{legible(rowless.trained.label)} on {legible(rowless.trained.arch_label)}"
+    return f"{name} has no row: {failed_text(rowless.failed)}"
 
 
 def seed_text(seed: FailedSeed) -> str:

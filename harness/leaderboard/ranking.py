@@ -17,6 +17,7 @@ from harness.leaderboard.contestants import Contestant, Trained, contestants
 from harness.leaderboard.failed_seeds import (
     FailedSeeds,
     FailedTrainings,
+    RowlessMethod,
     failed_seeds,
     with_figures,
 )
@@ -51,13 +52,15 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
 
 
 def _boards(store: Store, selection: Selection) -> list[Board]:
-    known = [*_measured(store), *((board, ()) for board in reported_boards(store.reported()))]
+    networks = list(contestants(*store.standings()))
+    trainings = FailedTrainings(store.failed_trainings())
+    measured = _with_rowless(_without_rows(networks, store.protocols()), trainings.alone(networks))
+    known = [*measured, *((board, ()) for board in reported_boards(store.reported()))]
     columns = {column for board, _ in known for column in board.columns}
     for name in (*([] if selection.sort is None else [selection.sort]), *selection.columns):
         if name not in columns:
             raise UnknownName("column", name, columns)
     chosen: list[Board] = []
-    trainings = FailedTrainings(store.failed_trainings())
     for board, alike in known:
         if selection.takes_board(board):
             chosen += _chosen(store, board, alike, trainings, selection)
@@ -86,10 +89,21 @@ def _chosen(
         within = narrowed(selection) if len(rows) < every else ()
         ranked = replace(board, rows=_ranked(rows, column), ranked_by=column, within=within)
         done = _with_ties(ranked, verdicts) if board.source == MEASURED else ranked
-        shown = shown_of(replace(done, ranking=done.rows), selection)
+        told = tuple(one for one in board.rowless if selection.tells_of(one))
+        shown = shown_of(replace(done, ranking=done.rows, rowless=told), selection)
         if selection.by_seed:
             shown = replace(shown, rows=tuple(_of_each_seed(shown, worst, verdicts)))
         yield with_columns(shown, selection.columns)
+
+
+def _with_rowless(
+    measured: Iterable[tuple[Board, list[Kin]]], rowless: Sequence[RowlessMethod]
+) -> Iterator[tuple[Board, list[Kin]]]:
+    """The boards with the methods that have no row there, of the data set and the training protocol of their rows."""
+    for board, alike in measured:
+        trainings = {kin[0].training_sha256 for kin in alike}
+        here = (r for r in rowless if r.dataset == board.dataset_fingerprint and r.training_sha256 in trainings)
+        yield replace(board, rowless=tuple(here)), alike
 
 
 def _measured(store: Store) -> list[tuple[Board, list[Kin]]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE
+from harness.leaderboard.failed_seeds import RowlessMethod
 from harness.leaderboard.failed_text import failed_document
 from harness.leaderboard.pairs import Decision
 from harness.statistics.figures import LEVEL, Figure, Interval, Spread, t_interval, wilson
@@ -120,8 +121,22 @@ def _rank_interval(board: Board, place: int) -> dict[str, Any]:
     return {"rank_interval": {"kind": "bootstrap", "level": LEVEL, "unit": board.rank_unit, **ends}}
 
 
+def _rowless_document(board: Board, rowless: RowlessMethod) -> dict[str, Any]:
+    one = rowless.trained
+    what = {"method": one.method, "settings": one.settings, "wrappers": list(one.wrappers), "code": one.code}
+    where = {"dataset": board.dataset, "arch": one.network, "arch_settings": one.network_settings}
+    protocol = {"protocol": board.protocol, "protocol_fingerprint": board.fingerprint}
+    return where | what | protocol | {"failed_seeds": failed_document(rowless.failed)}
+
+
 def render_json(boards: Iterable[Board]) -> str:
-    """One JSON object, ``{"rows": [...]}``; a row's document is gone once it is text, since there may be thousands."""
+    """One JSON object, ``{"rows": [...]}``; a row's document is gone once it is text, since there may be thousands.
+
+    If a method has no row since each training of it failed, there is ``rowless`` as well.
+    """
+    boards = list(boards)
     rows = [json.dumps(row, indent=2).replace("\n", "\n    ") for row in row_documents(boards)]  # no text has a newline
     inside = "\n    " + ",\n    ".join(rows) + "\n  " if rows else ""
-    return f'{{\n  "rows": [{inside}]\n}}'
+    rowless = [_rowless_document(board, one) for board in boards for one in board.rowless]
+    after = f',\n  "rowless": {json.dumps(rowless, indent=2)}'.replace("\n", "\n  ") if rowless else ""
+    return f'{{\n  "rows": [{inside}]{after}\n}}'

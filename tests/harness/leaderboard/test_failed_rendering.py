@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -153,6 +154,50 @@ def test_survivors_keep_their_mean() -> None:
     assert failed_lines(board)[0].startswith(
         "sat failed 1 of 3 training seeds, 95 % [0.8, 90.6]: seed 3 training failed"
     )
+
+
+class TestRowless:
+    """A method of which no training gave a network."""
+
+    GONE = tuple(run(50 + n, method="trades", train_seed=n, status="failed", failure=WHY) for n in (0, 1))
+    STANDS = run(1, evaluation("natural", 190), evaluation("autoattack", 90))
+    SAID = "trades on smallcnn has no row: failed 2 of 2 training seeds, 95 % [15.8, 100.0]: seed 0 training failed"
+
+    def test_its_boards_say_so(self) -> None:
+        chosen = boards(Held([self.STANDS, *self.GONE]))
+        assert [row.method for board in chosen for row in board.rows] == ["sat"]
+        for name, text in TEXTS.items():
+            assert self.SAID in text(chosen).replace("\\[", "["), name
+        document = json.loads(render_json(chosen))
+        assert document == json.loads(json.dumps(document))
+        (one,) = document["rowless"]
+        assert (one["method"], one["arch"], one["dataset"], one["protocol"]) == ("trades", "smallcnn", "digits", "tiny")
+        assert (one["failed_seeds"]["count"], one["failed_seeds"]["of"]) == (2, 2)
+
+    def test_it_is_hidden_as_a_row_would_be(self) -> None:
+        store = Held([self.STANDS, *self.GONE])
+        told = {
+            "all": Selection(),
+            "its own": Selection(methods=("trades", "sat")),
+            "its run": Selection(runs=frozenset({1, 51})),
+            "another": Selection(methods=("sat",)),
+            "another run": Selection(runs=frozenset({1})),
+        }
+        found = {name: len(boards(store, selection)[0].rowless) for name, selection in told.items()}
+        assert found == {"all": 1, "its own": 1, "its run": 1, "another": 0, "another run": 0}
+
+    def test_with_a_network_that_was_not_attacked_it_is_not_without(self) -> None:
+        """How many of its seeds failed is then not known of this board."""
+        trained = run(60, checkpoint(), method="trades", train_seed=7)
+        (board,) = boards(Held([self.STANDS, *self.GONE, trained]))
+        assert board.rowless == ()
+
+    def test_of_another_data_set_or_training_it_is_not_told(self) -> None:
+        other = replace(run(9).dataset, fingerprint="e" * 64)
+        for changes in ({"dataset": other}, {"training_sha256": "training-b"}):
+            gone = [replace(one, **changes) for one in self.GONE]
+            (board,) = boards(Held([self.STANDS, *gone]))
+            assert board.rowless == ()
 
 
 def test_without_a_failure_nothing_is_said() -> None:
