@@ -41,7 +41,8 @@ def _failed(store: Store, entrant: Entrant, column: Column, trainings: FailedTra
         scope = Scope.of_document(protocol.document, protocol.attacks, images.count, images.sample)
     examined = [] if scope is None else [network.checkpoint.raised(scope) or () for network in entrant.networks]
     checks = {flag.check for flags in examined for flag in flags}
-    failed = failed_seeds(entrant.networks, whole, checks, scope, trainings)
+    beside = FailedTrainings() if entrant.one_run else trainings
+    failed = failed_seeds(entrant.networks, whole, checks, scope, beside)
     return failed if column.name == WORST_CASE else with_figures(failed, entrant.networks, column, {})
 
 

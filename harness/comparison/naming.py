@@ -17,10 +17,16 @@ _SAY_WHICH = "say which, by --dataset, --arch, or --protocol"
 
 @dataclass(frozen=True)
 class Entrant:
-    """One side of a comparison: networks that share everything but the training seed."""
+    """One side of a comparison: networks that share everything but the training seed.
 
-    name: str  # as the user wrote it; after a run's number, the row's label
+    Attributes:
+        name: as the user wrote it; after a run's number, the row's label.
+        one_run: whether the user named one run, and not the row that it belongs to.
+    """
+
+    name: str
     networks: tuple[Contestant, ...]
+    one_run: bool = False
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -84,7 +90,7 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
     for network in filter(where.takes(store), known):
         groups.setdefault((network.kin, network.dataset.fingerprint, network.training_sha256), []).append(network)
     shown = f"run {name} ({known[0].label})" if name.isdecimal() else name
-    entrants = [Entrant(shown, tuple(networks)) for networks in groups.values()]
+    entrants = [Entrant(shown, tuple(networks), name.isdecimal()) for networks in groups.values()]
     if not entrants:
         there = _places(Entrant(name, (network,)) for network in known)
         raise HarnessError(

@@ -169,8 +169,9 @@ def failed_seeds(
     for place, network in enumerate(trained):
         flagged = network.checkpoint.raised(scope) or () if seen and scope is not None else ()
         found = {flag.check: flag.reason.rpartition(": ")[0] or flag.reason for flag in flagged}  # without the advice
-        weak = place in rights.get(NATURAL, {}) and not clear_of_chance(rights[NATURAL][place], images, classes)
-        why = reasons.get(place) or (found.get(CROWDED) if weak else None)
+        why, natural = reasons.get(place), rights.get(NATURAL, {}).get(place)
+        if CROWDED in found and natural is not None and not clear_of_chance(natural, images, classes):
+            why = why or found[CROWDED]
         how, reason = (AT_CHANCE, why) if why is not None else (LEFT_BEHIND, found.get(LEFT))
         if reason is not None:
             failed.append(FailedSeed(seeds[place], network.number, how, reason))
@@ -182,7 +183,9 @@ def failed_seeds(
 def _rights(networks: Sequence[Contestant], column: Column, attack: str) -> Iterator[tuple[int, float]]:
     for place, network in enumerate(networks):
         evaluations = column.evaluations(network)[attack]
-        if evaluations:
+        if len(evaluations) == 1:  # a board of ten thousand networks is soon shown
+            yield place, evaluations[0].correct
+        elif evaluations:
             yield place, statistics.median(e.correct for e in evaluations)
 
 
@@ -226,7 +229,9 @@ def reasons_at_chance(rights: Mapping[str, Rights], images: int, classes: int, s
             hits = [at_chance(right, images, classes) for right in counts]
         else:
             hits = collapsed_under(counts, images, classes)
-        best = max(of_attack, key=lambda place: of_attack[place], default=0)
+        if not any(hits):
+            continue
+        best = max(of_attack, key=lambda place: of_attack[place])
         for place, right in (pair for pair, hit in zip(zip(places, counts, strict=True), hits, strict=True) if hit):
             said = f"{100 * right / images:.2f} % right"
             if attack == NATURAL:

@@ -50,6 +50,14 @@ def test_the_notes_name_the_seed_and_warn_of_the_mean(store: Kept, put: Put) -> 
     assert [seed["percent"] for seed in told["first"]["figures"]["pgd"]] == [48.0, 46.0, 3.5]
 
 
+def test_one_run_has_no_seeds_beside_it(store: Kept, put: Put) -> None:
+    first = put("sat", {"natural": [digits(190)], "pgd": [digits(96)]}, dataset=DIGITS)
+    keep(put, "lrat", STANDS)
+    store.end_run(put("sat", {}, 4, dataset=DIGITS, status="running"), "the loss is not finite at epoch 2, batch 7")
+    assert not any("failed" in note for note in run(store, str(first), "lrat", "pgd").notes)
+    assert any("failed 1 of 2" in note for note in run(store, "sat", "lrat", "pgd").notes)
+
+
 def test_without_a_failure_there_is_no_note(store: Kept, put: Put) -> None:
     keep(put, "sat", (96, 92, 90))
     keep(put, "lrat", STANDS)
