@@ -20,6 +20,7 @@ from harness.leaderboard.render_html import render_html
 from harness.leaderboard.render_json import render_json
 from harness.leaderboard.render_latex import render_latex
 from harness.leaderboard.render_markdown import render_markdown
+from tests.harness.leaderboard.golden import HOSTILE
 from tests.harness.leaderboard.held import Held, checkpoint, evaluation, run
 from tests.harness.leaderboard.rendered import printed, table_rows
 
@@ -198,6 +199,14 @@ class TestRowless:
             gone = [replace(one, **changes) for one in self.GONE]
             (board,) = boards(Held([self.STANDS, *gone]))
             assert board.rowless == ()
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_hostile_name_stays_in_its_line(name: str) -> None:
+    gone = run(5, method=HOSTILE, train_seed=3, status="failed", failure=WHY)
+    text = TEXTS[name](boards(Held([TestRowless.STANDS, gone])))
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert sum("has no row: failed 1 of 1" in line for line in text.splitlines()) == 1
 
 
 def test_without_a_failure_nothing_is_said() -> None:
