@@ -64,6 +64,29 @@ class Margin(Objective):
         return logit_margin(logits, y).clamp(max=self.kappa)
 
 
+Of = Literal["logits", "probabilities"]
+
+
+@dataclass(frozen=True)
+class TargetMargin(Objective):
+    """The margin of one target class for each example: Z_t - Z_y of logits, or p_t - p_y of probabilities.
+
+    It is positive only where the example is misclassified. Source: Gowal et al. 2019, arXiv:1910.09338.
+
+    Attributes:
+        targets: ``(batch,)`` int64, the classes t.
+        of: what the difference is taken of.
+    """
+
+    targets: Tensor
+    of: Of = "logits"
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        values = logits if self.of == "logits" else logits.softmax(1)
+        target, true = (values.gather(1, classes[:, None]).squeeze(1) for classes in (self.targets, y))
+        return target - true
+
+
 class KL(Objective):
     """KL(p(x) || p(x_adv)), the divergence from the clean prediction (LRAT paper, Eq. 14-16).
 
@@ -140,11 +163,13 @@ def climb(
     start: Tensor,
     *,
     keep: Literal["last", "worst"] = "last",
+    lengths: Sequence[float] | None = None,
 ) -> tuple[Variant, ...]:
     """``ascend`` from a start that is given. It draws nothing, and every tensor has a shape that is known beforehand.
 
     Args:
         start: ``(objectives * batch, channels, height, width)``, the first iterates, objective after objective.
+        lengths: of each of the threat's steps; None: all have the threat's step size.
     """
     count = len(objectives)
     with evaluation_mode(model), torch.enable_grad():
@@ -154,7 +179,7 @@ def climb(
         unflipped = torch.ones_like(labels, dtype=torch.bool)
         steps_to_flip = torch.zeros_like(labels)
         worst = _Worst(iterate) if keep == "worst" else None
-        for _ in range(threat.steps):
+        for length in [threat.step_size] * threat.steps if lengths is None else lengths:
             iterate.requires_grad_()
             logits = model(iterate)
             chunks = zip(bound, logits.chunk(count), labels.chunk(count), strict=True)
@@ -165,7 +190,7 @@ def climb(
                 steps_to_flip += unflipped
                 if worst is not None:
                     worst.update(iterate, values, logits, labels)
-                iterate = ball.step(iterate.detach(), gradient, threat.step_size)
+                iterate = ball.step(iterate.detach(), gradient, length)
         if worst is not None:
             with torch.no_grad():
                 logits = model(iterate)

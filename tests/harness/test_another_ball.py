@@ -31,7 +31,7 @@ from harness.training.loop import Trainer, initial_model
 from tests.tiny import draws, make_batch, make_tiny_model
 
 pytestmark = pytest.mark.usefixtures("l2")
-MOVING = ("fgsm", "noise", "pgd", "cw", "apgd-ce", "apgd-t", "fab-t", "square", "autoattack")
+MOVING = ("fgsm", "noise", "pgd", "cw", "minimum-margin", "apgd-ce", "apgd-t", "fab-t", "square", "autoattack")
 
 
 def l2_threat(epsilon: float = 0.4, steps: int = 20, start: Any = "uniform") -> Threat:
