@@ -12,7 +12,7 @@ from harness.api.table import Table
 from harness.comparison.comparison import Family, families, rivals
 from harness.leaderboard.board import Selection
 from harness.leaderboard.pairs import Decision
-from harness.leaderboard.ranking import boards
+from harness.leaderboard.ranking import unranked
 from harness.store.store import Store
 
 PAIRS = columns.columns(
@@ -33,7 +33,7 @@ def pair_table(store: Store, selection: Selection) -> Table:
     compared = rivals(store, selection)
     if not compared:
         selected = {name: getattr(selection, name) for name in ("dataset", "network", "protocol", "checkpoint")}
-        require_known(boards(store), selected)
+        require_known(unranked(store), selected)
     rows = [row for family in families(store, compared) for row in _rows(family)]
     return Table.of_rows("all pairs of rows", PAIRS, rows)
 

@@ -14,7 +14,7 @@ from harness.api.table import Table
 from harness.errors import UnknownName
 from harness.leaderboard.board import Board, Row, Selection
 from harness.leaderboard.failed_text import seed_text
-from harness.leaderboard.ranking import boards
+from harness.leaderboard.ranking import boards, unranked
 from harness.leaderboard.tidy import COLUMNS, tidy_rows
 from harness.store.store import Store
 
@@ -47,7 +47,7 @@ def leaderboard_table(
     """
     found = boards(store, replace(Selection(sort=sort), **selected))
     if not found:
-        require_known(boards(store), selected)
+        require_known(unranked(store), selected)
     if intervals:
         from harness.leaderboard.rank_spread import with_rank_intervals
 

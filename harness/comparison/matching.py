@@ -19,6 +19,9 @@ def common_column(
 ) -> tuple[Column, list[tuple[Pair, Shared]]]:
     """The column in which two entrants can be compared: the same attack settings, the most test images.
 
+    Of the worst cases of several protocols, the one of the most pairs of networks counts, then the one of the most
+    attacks: a protocol that got a further attack counts as soon as all of the networks have it, as on the board.
+
     Args:
         attack: its name, or ``worst_case``; None: the attack that stands last in the newest protocol.
     Returns:
@@ -36,7 +39,7 @@ def common_column(
     columns = columns or [column for column in asked if usable_pairs(first.networks, second.networks, column)]
     if not columns:
         raise HarnessError(_what_differs(first, second, pairs, attack))
-    column = max(columns, key=lambda column: (_place(column, protocols), column.examples))
+    column = max(columns, key=lambda column: (_place(column, protocols), column.examples, *_width(column, pairs)))
     return column, usable_pairs(first.networks, second.networks, column)
 
 
@@ -69,6 +72,13 @@ def _place(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
     """The position of the column's last attack in the newest protocol that has it; -1 if no protocol has it."""
     order = {item: place for p in protocols for place, item in enumerate(p.attacks.items())}
     return max(order.get(item, -1) for item in column.attacks.items())
+
+
+def _width(column: Column, pairs: Sequence[Pair]) -> tuple[int, int]:
+    """Of a worst case, in how many pairs it is there, and over how many attacks; 0 for a single attack."""
+    if column.name != WORST_CASE:
+        return 0, 0
+    return sum(bool(column.in_common(*pair)) for pair in pairs), len(column.attacks)
 
 
 def _columns(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:

@@ -10,12 +10,13 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.events import Finding
 from harness.identity import canonical_json
-from harness.leaderboard.board import Board
+from harness.leaderboard.board import Board, Selection
 from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.contestants import Contestant, contestants
 from harness.leaderboard.gap_judge import GapJudge
 from harness.leaderboard.ranking import measured_boards
 from harness.leaderboard.render_bibtex import bibtex_text, publications_by_name
+from harness.leaderboard.superseded import Held, without_superseded
 from harness.plugin.ball import LINF
 from harness.plugin.images import Images
 from harness.robustbench.export import checkpoint_of
@@ -110,7 +111,10 @@ def card_facts(
             f"run {run_id}, {checkpoint}: no accuracy was measured, and a model card without one says nothing of"
             f" robustness; `harness evaluate {run_id}{what}` measures it"
         )
-    boards = tuple(measured_boards([contestant], store.protocols(), store.verdicts_of({e.id for e in complete})))
+    protocols = store.protocols()
+    every = tuple(measured_boards([contestant], protocols, store.verdicts_of({e.id for e in complete})))
+    held: list[Held] = [(board, [[contestant]]) for board in every]
+    boards = tuple(board for board, _ in without_superseded(held, protocols, Selection()))
     groups = _alike(complete)
     on_boards = {e.id for b in boards for es in b.column(WORST_CASE).evaluations(contestant).values() for e in es}
     figures = [figure for board in boards for figure in _of_board(board, groups)]
@@ -122,7 +126,7 @@ def card_facts(
         figures=tuple(figures),
         evaluations=tuple(e for group in groups for e in group),
         unfinished=tuple(e for e in found.evaluations if not e.complete),
-        examinations=tuple(_beside(_newest(found.examinations), contestant, boards, store)),
+        examinations=tuple(_beside(_newest(found.examinations), contestant, every, store)),
         bibtex=_bibtex(run, plugins),
         licence=licence,
         note=run.note if with_note else None,

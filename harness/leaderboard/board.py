@@ -218,10 +218,11 @@ class Selection:
         return (
             self.dataset in (None, board.dataset)
             and self.source in (None, board.source)
-            and (self.protocol in (None, board.protocol) or self._fingerprint_of(board))
+            and (self.protocol in (None, board.protocol) or self.fingerprint_of(board))
         )
 
-    def _fingerprint_of(self, board: Board) -> bool:
+    def fingerprint_of(self, board: Board) -> bool:
+        """Whether the board is chosen by a fingerprint of its protocol, and not by its name."""
         return any(known.startswith(str(self.protocol)) for known in (board.fingerprint, *board.aliases))
 
     def competes(self, network: str, checkpoint: str) -> bool:

@@ -26,6 +26,7 @@ from harness.leaderboard.pairs import corrected
 from harness.leaderboard.places import places
 from harness.leaderboard.reported_boards import reported_boards
 from harness.leaderboard.showing import narrowed, shown_of, with_columns
+from harness.leaderboard.superseded import without_superseded
 from harness.leaderboard.tested import tested
 from harness.runtime.collector import collector_paused
 from harness.statistics.figures import summarise
@@ -54,7 +55,8 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
 def _boards(store: Store, selection: Selection) -> list[Board]:
     networks = list(contestants(*store.standings()))
     trainings = FailedTrainings(store.failed_trainings())
-    measured = _with_rowless(_without_rows(networks, store.protocols()), trainings.alone(networks))
+    held = list(_with_rowless(_without_rows(networks, store.protocols()), trainings.alone(networks)))
+    measured = without_superseded(held, store.protocols(), selection)
     known = [*measured, *((board, ()) for board in reported_boards(store.reported()))]
     columns = {column for board, _ in known for column in board.columns}
     for name in (*([] if selection.sort is None else [selection.sort]), *selection.columns):

@@ -16,7 +16,7 @@ from harness.attacks.pgd import PGD
 from harness.evaluator import evaluate
 from harness.plugin.adversary import TargetMargin, logit_margin
 from harness.plugin.attack import Passes
-from tests.attacks.test_passes import Counting
+from tests.attacks.counting import Counting
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 Of = Literal["logits", "probabilities", "both"]

@@ -14,6 +14,7 @@ from harness.plugin.attack import Attack, Passes
 from harness.plugin.threat import Threat
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
+from tests.attacks.counting import Counting
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 ATTACKS = discover("attacks")
@@ -21,24 +22,6 @@ ATTACKS = discover("attacks")
 
 def attack(name: str, **settings: Any) -> Attack:
     return cast(Attack, ATTACKS.get(name).from_mapping(settings))
-
-
-class Counting(nn.Module):
-    """Counts the images that go through a model, forward and backward."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model, self.forwards, self.backwards = model, 0, 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.forwards += len(x)
-        logits: Tensor = self.model(x)
-        if logits.requires_grad:
-            logits.register_hook(self._count)  # type: ignore[no-untyped-call]
-        return logits
-
-    def _count(self, gradient: Tensor) -> None:
-        self.backwards += len(gradient)
 
 
 def attacked(name: str, threat: Threat, **settings: Any) -> tuple[Passes, Passes]:

@@ -12,7 +12,8 @@ from harness.errors import HarnessError
 from harness.leaderboard.pairs import MCNEMAR, Decision
 from harness.statistics.figures import Interval
 from harness.statistics.paired import Crossed
-from tests.harness.comparison.kept import UNKNOWN, Kept, Put, run
+from tests.harness.comparison.kept import CW, NATURAL, PGD, TRAINING, UNKNOWN, Kept, Put, run
+from tests.stores import see_protocol
 
 
 class TestVerdicts:
@@ -95,6 +96,26 @@ class TestWorstCase:
             put(method, {"natural": ["11111101"], "pgd": ["11110011"]})
         with pytest.raises(HarnessError, match="no worst case in common: it needs every attack of a protocol"):
             run(store, "sat", "lrat", "worst_case")
+
+    def test_of_two_protocols_the_one_of_most_networks_counts_then_the_one_of_most_attacks(
+        self, store: Kept, put: Put
+    ) -> None:
+        """A protocol got the attack fab: it counts once all of the networks have it."""
+        added = {"natural": NATURAL, "pgd": PGD, "fab": {"block_size": 4}, "cw": CW}
+        see_protocol(store, added, TRAINING, fingerprint="2" * 64)
+        verdicts = {"natural": ["11111111"], "pgd": ["11110011"], "cw": ["11111100"]}
+        fab = {"fab": ["01111111"]}
+        for method in ("sat", "lrat"):
+            put(method, verdicts | fab, train_seed=0, settings=added)
+            put(method, verdicts, train_seed=1)
+        few = run(store, "sat", "lrat", "worst_case")
+        assert [list(pair.attack_seeds) for pair in few.networks] == [["natural", "pgd", "cw"]] * 2
+        for method in ("gairat", "trades"):
+            for seed in (0, 1):
+                put(method, verdicts | fab, train_seed=seed, settings=added)
+        all_have = run(store, "gairat", "trades", "worst_case")
+        assert [list(pair.attack_seeds) for pair in all_have.networks] == [list(added)] * 2
+        assert [pair.every.table.both for pair in all_have.networks] == [3, 3]  # 1 to 3: fab breaks image 0
 
 
 class TestTrainingSeeds:

@@ -112,6 +112,15 @@ class TestFigures:
         assert card.text.count("**Protocol `") == 2
         assert [m["args"]["attack"] for m in card.metrics] == ["natural", "pgd", "worst_case", "natural", "pgd", "pgd"]
 
+    def test_a_protocol_that_got_an_attack_has_one_table(self, one_run: OneRun) -> None:
+        """Once the attack was run, the larger table has every figure of the smaller one."""
+        see_protocol(one_run.store, ATTACKS | {"cw": PGD}, TRAINING, fingerprint="b" * 64, name="paper")
+        assert card_of(one_run.folder).text.count("**Protocol `") == 2
+        add_evaluation(one_run.store, one_run.record, "cw", PGD, right(18, EXAMPLES))
+        card = card_of(one_run.folder)
+        assert card.text.count("**Protocol `") == 1
+        assert [m["args"]["attack"] for m in card.metrics] == ["natural", "pgd", "cw", "worst_case", "pgd"]
+
     def test_an_attack_of_the_protocol_that_was_not_measured_is_named(self, one_run: OneRun) -> None:
         said = "Not measured, so that there is no worst case"
         assert said not in card_of(one_run.folder).text

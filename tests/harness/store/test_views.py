@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.leaderboard.board import MEASURED
-from harness.leaderboard.ranking import boards
+from harness.leaderboard.ranking import unranked
 from harness.statistics.attack_gaps import CHECK
 from harness.store.store import Store
 from tests.harness.store.entries import FINDINGS
@@ -43,10 +43,10 @@ def select(file: Path, query: str) -> list[dict[str, Any]]:
 
 
 def on_boards(file: Path) -> Iterator[tuple[Any, ...]]:
-    """The figures of every network on every measured board, as the leaderboard computes them."""
+    """The figures of every network on every measured board, superseded ones too, as the leaderboard computes them."""
     store = Store.read(str(file))
     models = {model.checkpoint.id: model.id for model in store.models()}
-    for board in boards(store):
+    for board in unranked(store):
         if board.source == MEASURED and board.images is not None:
             place = (board.dataset, board.protocol, board.fingerprint, board.images.sample, board.images.count)
             for network in (network for row in board.rows for network in row.networks):
