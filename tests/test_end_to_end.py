@@ -151,7 +151,7 @@ def test_autoattack_by_the_protocol_of_the_digits(place: Place) -> None:
     row = json.loads(place.harness(str(HARNESS), *command.split()).stdout)
     whole, _ = with_attacks(load_protocol("digits").with_values({"train.epochs": 2}), discover("attacks"))
     assert row["protocol_fingerprint"] == whole.fingerprint
-    assert list(row["metrics"]) == ["natural", "pgd", "cw", "autoattack", "worst_case"]
+    assert list(row["metrics"]) == ["natural", "pgd", "cw", "minimum-margin", "autoattack", "worst_case"]
     assert {figure["n"] for figure in row["metrics"].values()} == {1}
     (run,) = place.runs()
     verdicts = place.verdicts(run)

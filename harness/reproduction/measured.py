@@ -13,19 +13,20 @@ seeds asked for, and both deviations. Natural accuracies have no reported deviat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, Row, Selection
 from harness.leaderboard.ranking import boards
+from harness.planning.assessment import with_attacks
 from harness.planning.request import FATE, RunRequest
 from harness.planning.run_job import choose
 from harness.plugin.images import evaluation_set
 from harness.plugin.network import Network
 from harness.protocols.protocol import Protocol
-from harness.registry.catalogue import discover
+from harness.registry.catalogue import Catalogue, discover
 from harness.registry.shipped import code_of
 from harness.reproduction.recipes import Cell, Ground, parts
 from harness.statistics.figures import Figure
@@ -130,9 +131,9 @@ class ComparedCell:
 
 def compare_cells(cells: Sequence[Cell], base: RunRequest, store: Store) -> list[ComparedCell]:
     """Every cell with the leaderboard's figure for it, which takes all seeds that the store has."""
-    methods = discover("methods", base.plugins)
+    methods, attacks = (discover(kind, base.plugins) for kind in ("methods", "attacks"))
     known = conditions(cells, base)
-    rows = {place: _rows(standard, base.limit, store) for place, standard in known.items()}
+    rows = {place: _rows(standard, base.limit, attacks, store) for place, standard in known.items()}
     comparisons = []
     for cell in cells:
         place = (cell.dataset, cell.network)
@@ -145,14 +146,31 @@ def compare_cells(cells: Sequence[Cell], base: RunRequest, store: Store) -> list
     return comparisons
 
 
-def _rows(standard: Conditions, limit: int | None, store: Store) -> dict[tuple[str, str, str, str], Row]:
+def _fingerprints(protocol: Protocol, attacks: Catalogue, store: Store) -> Iterator[str]:
+    """Under which protocols figures were measured that are the protocol's: those of fewer attacks, then itself.
+
+    A protocol of fewer attacks is the same but for these, with the same settings of the attacks that it has.
+    """
+    for record in store.protocols():
+        fewer = tuple(name for name in protocol.evaluation.attacks if name in record.attacks)
+        if fewer and fewer != protocol.evaluation.attacks:
+            same, _ = with_attacks(protocol.with_values({"evaluation.attacks": fewer}), attacks)
+            if same.fingerprint == record.fingerprint:
+                yield record.fingerprint
+    yield protocol.fingerprint
+
+
+def _rows(
+    standard: Conditions, limit: int | None, attacks: Catalogue, store: Store
+) -> dict[tuple[str, str, str, str], Row]:
     """The leaderboard's rows under these conditions, by method, resolved settings, checkpoint, and the method's code.
 
     Models from elsewhere, which may stand on the same board, are left out: they belong to no cell.
     """
     runs = {run.id: run for run in store.called_runs()}
     found = {}
-    for board in boards(store, Selection(dataset=standard.dataset, protocol=standard.protocol.fingerprint)):
+    chosen = [Selection(dataset=standard.dataset, protocol=f) for f in _fingerprints(standard.protocol, attacks, store)]
+    for board in (board for selection in chosen for board in boards(store, selection)):
         for row in (row for row in board.rows if board.source == MEASURED and row.trained_here):
             run = runs[row.runs[0]]
             if (

@@ -49,7 +49,7 @@ class TestData:
         read_dataset_of("folder:two")  # whose decoded images are kept: reading them is no part of the refusal
         told = "autoattack needs 4 classes or more, and folder:two has 2; type "
         line = refusal(f"run sat --arch smallcnn --dataset folder:two{dry}")
-        assert told + "--attacks natural,pgd,cw,apgd-ce,fab-t,square\n" in line
+        assert told + "--attacks natural,pgd,cw,minimum-margin,apgd-ce,fab-t,square\n" in line
         line = refusal(
             f"run sat --arch smallcnn --dataset folder:two{dry} --set evaluation.attacks=natural,autoattack,apgd-ce"
         )
@@ -57,7 +57,7 @@ class TestData:
         line = refusal(f"reproduce table1 --arch smallcnn --dataset folder:two{dry}")
         assert told + "--attacks natural," in line
         if not dry:
-            assert told + "--attacks natural,pgd,cw,apgd-ce,fab-t,square\n" in refusal(
+            assert told + "--attacks natural,pgd,cw,minimum-margin,apgd-ce,fab-t,square\n" in refusal(
                 "evaluate torch.nn:Identity --dataset folder:two"
             )
             line = refusal("evaluate torch.nn:Identity --dataset folder:two --attacks apgd-t,fgsm")

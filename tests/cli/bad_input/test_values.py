@@ -62,7 +62,7 @@ VALUES = {
     "--set width=0": ["smallcnn: width=0 is refused"],
     "--set width=4.5": ["smallcnn: width=4.5 is refused"],
     "--set width": ["--set width is refused", "key=value"],
-    "--set steps=5": ["steps could be train.steps or evaluation.steps"],
+    "--set steps=5": ["steps could be train.steps or evaluation.steps or minimum-margin.steps"],
     "--set evaluation.attacks=": ["attacks= is refused"],
     "--set evaluation.checkpoints=": ["checkpoints= is refused"],
     "--epsilon 8": ["epsilon=8 is refused", "write 8/255 rather than 8"],

@@ -130,7 +130,7 @@ class TestRefused:
             ({"methods": []}, "no method is named"),
             ({"epsilon": 8}, "8/255"),
             ({"seeds": 0}, "--seeds 0 is refused"),
-            ({"steps": 3}, "train.steps or evaluation.steps"),
+            ({"steps": 3}, "train.steps or evaluation.steps or minimum-margin.steps"),
             ({"colour": "red"}, "unknown setting 'colour'"),
             ({"workers": 0}, "--workers 0 is refused"),
             ({"per_device": 0}, "--per-device 0 is refused"),

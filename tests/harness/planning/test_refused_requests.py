@@ -67,7 +67,7 @@ def test_a_setting_without_an_equals_sign_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("methods", "text", "candidates"),
     [
-        (("sat",), "steps=3", "train.steps or evaluation.steps"),
+        (("sat",), "steps=3", "train.steps or evaluation.steps or minimum-margin.steps"),
         (("sat",), "keep=worst", "pgd.keep or cw.keep"),
         (("lrat",), "kappa=3", "cw.kappa or lrat.kappa"),
         (("lrat",), "attacks=pgd", "evaluation.attacks or lrat.attacks"),

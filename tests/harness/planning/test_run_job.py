@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from harness.attacks.cw import CW
+from harness.attacks.minimum_margin import MinimumMargin
 from harness.attacks.natural import Natural
 from harness.attacks.pgd import PGD
 from harness.errors import SettingError
@@ -76,7 +77,7 @@ def test_the_last_value_of_a_key_counts_and_a_value_may_hold_an_equals_sign() ->
 
 
 def test_the_attacks_are_the_protocols_in_its_order() -> None:
-    assert list(job().attacks) == ["natural", "pgd", "cw", "autoattack"]
+    assert list(job().attacks) == ["natural", "pgd", "cw", "minimum-margin", "autoattack"]
     chosen = job("evaluation.attacks=cw, natural").attacks
     assert list(chosen.items()) == [("cw", CW()), ("natural", Natural())]
 
@@ -132,12 +133,14 @@ def test_random_attacks_have_seeds_and_blocks_and_others_have_not() -> None:
     threat = {"epsilon": 0.25, "steps": 20, "step_size": 0.03125, "start": "uniform"}
     assert made.attack_settings("pgd") == {"keep": "last", "block_size": 100} | threat
     assert made.attack_settings("cw") == {"keep": "last", "kappa": 50.0, "block_size": 100} | threat
+    assert made.attack_settings("minimum-margin") == MinimumMargin().resolved() | {"block_size": 100, "epsilon": 0.25}
     assert made.attack_settings("autoattack") == {"block_size": 100, "epsilon": 0.25}
     assert made.attack_settings("natural") == {}
     assert {name: list(made.attack_seeds(name)) for name in made.attacks} == {
         "natural": [0],
         "pgd": [0, 1, 2],
         "cw": [0, 1, 2],
+        "minimum-margin": [0, 1, 2],
         "autoattack": [0, 1, 2],
     }
 

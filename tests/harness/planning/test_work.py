@@ -85,6 +85,12 @@ def test_more_attack_seeds_add_the_new_ones_alone_and_fewer_add_nothing(done: St
     assert (fewer.to_train, places(fewer), fewer.complete) == ([], [], 3)
 
 
+def test_an_attack_that_the_protocol_gets_is_all_that_a_trained_network_lacks(done: Store) -> None:
+    more = find_missing(jobs("evaluation.attacks=natural,pgd,minimum-margin,cw"), done)
+    assert asks(more) == {("last", "minimum-margin", seed) for seed in (0, 1)}
+    assert (more.to_train, more.complete) == ([], 5)
+
+
 def test_more_train_seeds_add_the_new_network_alone(done: Store) -> None:
     missing = find_missing(jobs(train_seeds=2), done)
     assert [run.spec.train_seed for run in missing.to_train] == [1]

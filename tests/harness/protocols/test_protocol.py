@@ -37,8 +37,25 @@ def test_the_papers_threats() -> None:
 
 def test_the_papers_evaluation() -> None:
     assert PAPER.evaluation.checkpoints == ("early", "last")
-    assert PAPER.evaluation.attacks == ("natural", "pgd", "cw", "autoattack")
+    assert PAPER.evaluation.attacks == ("natural", "pgd", "cw", "minimum-margin", "autoattack")
     assert PAPER.attack_settings == {"cw": {"kappa": 50.0}}
+
+
+@pytest.mark.parametrize(
+    ("name", "fingerprint"),
+    [
+        ("digits", "e0bbc6d60eeb1be356f20104197e0ad68692a938bba1cb49cb90c6b4f2af829c"),
+        ("paper", "df439ad86db46ad7a3b9648b3e83df4cf9be6dedd22067782544a16ef9112dab"),
+    ],
+)
+def test_without_the_attack_that_was_added_it_is_the_protocol_that_it_was(name: str, fingerprint: str) -> None:
+    """It has the fingerprint that is stored, and the training, which a run's identity contains, is the same."""
+    now = load_protocol(name)
+    before = now.with_values({"evaluation.attacks": ("natural", "pgd", "cw", "autoattack")})
+    assert before.fingerprint == fingerprint != now.fingerprint
+    assert before.training_document == now.training_document
+    assert set(now.evaluation.attacks) - set(before.evaluation.attacks) == {"minimum-margin"}
+    assert now.evaluation.attacks[-1] == before.evaluation.attacks[-1]  # which ranks
 
 
 def test_every_bundled_protocol_is_complete_and_summarised() -> None:

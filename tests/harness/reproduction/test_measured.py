@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from harness.planning.assessment import with_attacks
 from harness.reference import ReportedFigure
+from harness.registry.catalogue import discover
 from harness.reproduction.measured import compare_cells, conditions
 from harness.reproduction.recipes import RECIPES, Cell, select
 from harness.statistics.figures import Figure
 from harness.store.store import Store
-from tests.harness.reproduction.tables import ATTACKS, BASE, CIFAR, IMAGES, close, put, row
+from tests.harness.reproduction.tables import ATTACKS, BASE, CIFAR, IMAGES, PAPER, close, put, row
 from tests.stores import add_evaluation, right
 
 
@@ -121,6 +123,22 @@ def test_another_protocol_gets_a_difference_and_no_verdict(store: Store) -> None
     assert sat["pgd"].difference == close(-0.06)
     fewer = dataclasses.replace(BASE, values=("evaluation.attacks=natural,pgd",))
     assert [c.verdict for c in row(store, "sat", fewer).values()][2:] == ["not in the protocol"] * 2
+
+
+def test_what_was_measured_before_the_protocol_got_an_attack_still_counts(store: Store) -> None:
+    """Figures under single attacks are the same."""
+    before, _ = with_attacks(PAPER.with_values({"evaluation.attacks": ATTACKS}), discover("attacks"))
+    assert before.fingerprint != PAPER.fingerprint
+    put(store, "sat", {"natural": [830], "pgd": [511] * 5}, protocol=before.fingerprint)
+    sat = row(store, "sat")
+    assert (sat["pgd"].verdict, sat["pgd"].difference) == ("within", close(-0.06))
+    assert sat["cw"].verdict == "not measured"
+
+
+def test_a_protocol_of_fewer_attacks_that_differs_in_a_setting_is_another(store: Store) -> None:
+    other, _ = with_attacks(PAPER.with_values({"evaluation.attacks": ATTACKS, "cw.kappa": 0.0}), discover("attacks"))
+    put(store, "sat", {"natural": [830], "pgd": [511] * 5}, protocol=other.fingerprint)
+    assert {c.verdict for c in row(store, "sat").values()} == {"not measured"}
 
 
 def test_a_cell_of_two_tables_has_one_measurement(store: Store) -> None:
