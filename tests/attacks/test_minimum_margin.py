@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -253,7 +253,7 @@ def test_an_image_does_not_depend_on_the_others() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"targets": 2, "steps": 7, "restarts": 3}])
-def test_an_image_that_stays_right_takes_the_passes_that_are_declared(settings: dict[str, int]) -> None:
+def test_an_image_that_stays_right_takes_the_passes_that_are_declared(settings: dict[str, Any]) -> None:
     class Certain(nn.Module):
         """Ten classes, of which the first is far ahead."""
 

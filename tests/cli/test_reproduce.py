@@ -66,7 +66,7 @@ class TestDryRun:
             assert f"  {name} (attempt 1): 0/20 epochs done\n" in text
             for attack, number in (("natural", 1), ("pgd", 5), ("cw", 5), ("autoattack", 5)):
                 assert f"  {name} early: {attack}, {number} seed(s)\n" in text
-        assert "evaluations: 80 to do, 0 done already" in text
+        assert "evaluations: 105 to do, 0 done already" in text
         assert "time: unknown; this machine has not timed smallcnn" in text
 
     def test_its_passes(self, harness: Harness, elsewhere: Path) -> None:
@@ -99,7 +99,7 @@ class TestDryRun:
         assert place == [("cifar10", "resnet18", 10), ("cifar10", "wrn-32-10", 6), ("svhn", "resnet18", 3)]
         early_only, both = (7 + 3 + 3), (3 + 3)
         counts = Counter(e["checkpoint"] for part in parts for e in part["evaluations"])
-        assert counts == {"early": (early_only + both) * 16, "last": both * 16}
+        assert counts == {"early": (early_only + both) * 21, "last": both * 21}
         text = harness("reproduce table1 --dry-run --device cpu")
         assert "== cifar10, resnet18\n" in text
         assert "== cifar10, wrn-32-10\n" in text
