@@ -39,7 +39,9 @@ class MinimumMargin(Attack):
     targets: Annotated[int, Interval(ge=1, le=10_000), Doc("wrong classes to ascend to, the likeliest first")] = 9
     steps: Annotated[int, Interval(ge=1, le=10_000), Doc("gradient steps of each ascent")] = 20
     restarts: Annotated[int, Interval(ge=1, le=1000), Doc("how often all targets are gone through")] = 1
-    of: Annotated[Of | Literal["both"], Doc("what the margin is the difference of; both: an ascent of each")] = "both"
+    of: Annotated[
+        Literal["both", "logits", "probabilities"], Doc("what the margin is the difference of; both: an ascent of each")
+    ] = "both"
 
     @property
     def _margins(self) -> tuple[Of, ...]:
