@@ -48,6 +48,40 @@ def scaled(sound: nn.Module) -> nn.Module:
     return Around(sound, lambda net, x: 1e4 * net(x))
 
 
+def tiny_logits(sound: nn.Module) -> nn.Module:
+    """Logits a thousand times too small: all wrong classes weigh alike in the cross-entropy."""
+    return Around(sound, lambda net, x: 1e-3 * net(x))
+
+
+def ten_times(sound: nn.Module) -> nn.Module:
+    """Logits ten times as large, from which PGD fares no worse."""
+    return Around(sound, lambda net, x: 10 * net(x))
+
+
+def squashed_margins(sound: nn.Module) -> nn.Module:
+    """Small margins on easy images, as reweighted training leaves them: m becomes 0.3 log(1 + m), in the same order."""
+
+    def change(net: nn.Module, x: Tensor) -> Tensor:
+        logits: Tensor = net(x)
+        highest = logits.topk(2, 1).values
+        margin = (highest[:, :1] - highest[:, 1:]).clamp(min=1e-6)
+        return 0.3 * logits * margin.log1p() / margin
+
+    return Around(sound, change)
+
+
+def decoys(sound: nn.Module) -> nn.Module:
+    """A hundred classes more, which never win, with steep gradients; and logits so small that these outweigh all."""
+    waves = torch.randn(64, 100, generator=torch.Generator().manual_seed(5))
+
+    def change(net: nn.Module, x: Tensor) -> Tensor:
+        logits: Tensor = net(x)
+        never = logits.amax(1, keepdim=True) - 6 + 1.5 * (8 * x.flatten(1) @ waves).sin()
+        return 0.01 * torch.cat([logits, never], 1)
+
+    return Around(sound, change)
+
+
 def random_resize(sound: nn.Module) -> nn.Module:
     """Each pass resizes the images at random and pads them at a random place (Xie et al. 2018), finely."""
 

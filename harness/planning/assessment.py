@@ -22,7 +22,7 @@ from harness.registry.shipped import code_of, engine_code, ships
 from harness.store.records import CheckpointRecord, DatasetRecord, ProtocolRecord
 from harness.store.scope import ExaminationKind, Scope
 
-EDITION = 2  # of the checks of rigour: raised when a check changes, so that models are examined again
+EDITION = 3  # of the checks of rigour: raised when a check changes, so that models are examined again
 
 
 @dataclass(frozen=True)

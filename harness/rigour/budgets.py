@@ -11,19 +11,35 @@ from harness.plugin.ball import ball_of
 from harness.plugin.threat import Threat
 
 EXAMPLES = 500  # images at most: a block, enough to tell 1 % from 3 %
-FIRST, LARGE = 32, 1_000_000  # images and parameters: see ``holds_nothing`` of ``Subject``
+FIRST, LARGE = 32, 1_000_000  # images and parameters: see ``images_attacked``
+ENOUGH = 10  # images of the first ones that PGD must leave, so that all are attacked
 RESTARTS = 2
+SCALES = 10.0, 100.0  # the spread of an image's logits, to which they are scaled: see ``pgd.logit_scale``
 LONGER = 2.5  # times the steps of the stored figure's attack
 SWEEP_STEPS, SWEEP_STEP = 20, 0.25  # of the radius: an attack may travel five radii, whatever the protocol says
 NOISE_DRAWS = 10
 
-Way = tuple[float, float, str, int]
-"""Radius, length of a step, start, and restart of an attack: two attacks that share these share their first steps."""
+Way = tuple[float, float, str]
+"""Radius, length of a step, and start of an attack: two attacks that share these share their first steps."""
+
+
+def images_attacked(of: int, left: int) -> int:
+    """How many images of a large network the checks attack, if PGD leaves ``left`` of the first FIRST images right.
+
+    A tenth of the images for each image that is left, at least FIRST. Attacks of many parts cost as much as there are
+    images that PGD leaves, so the checks never cost much more. No clock decides: a slow machine has the same findings.
+    """
+    return min(of, max(FIRST, of * left // ENOUGH))
 
 
 def longer(threat: Threat) -> Threat:
     """The stored figure's attack with more steps of the same length."""
     return replace(threat, steps=math.ceil(LONGER * threat.steps))
+
+
+def anew(threat: Threat) -> Threat:
+    """The longer attack from another start, a random one: an attack that starts at the image starts in the ball."""
+    return replace(longer(threat), start="uniform" if threat.start == "none" else threat.start)
 
 
 def one_step(threat: Threat) -> Threat:
@@ -48,27 +64,37 @@ def at_radius(threat: Threat, radius: float) -> Threat:
     return replace(threat, epsilon=radius, steps=SWEEP_STEPS, step_size=SWEEP_STEP * radius, start="uniform")
 
 
-def way(threat: Threat, restart: int = 0) -> Way:
+def way(threat: Threat) -> Way:
     """The way of an attack under this budget."""
-    return threat.epsilon, threat.step_size, threat.start, restart
+    return threat.epsilon, threat.step_size, threat.start
 
 
 def planned(threat: Threat, shape: Sequence[int]) -> dict[Way, Threat]:
-    """The attacks that the checks need. Of each way only the longest: a shorter attack is its beginning."""
+    """The attacks on all images that the checks need. Of each way only the longest: a shorter one is its beginning."""
     plan: dict[Way, Threat] = {}
     sweep = [at_radius(threat, radius) for radius in radii(threat, shape)]
-    runs = [(longer(threat), restart) for restart in range(RESTARTS)] + [(t, 0) for t in (one_step(threat), *sweep)]
-    for budget, restart in runs if threat.epsilon > 0 else [(t, 0) for t in sweep]:
-        known = plan.get(way(budget, restart))
+    for budget in [longer(threat), one_step(threat), *sweep] if threat.epsilon > 0 else sweep:
+        known = plan.get(way(budget))
         if known is None or known.steps < budget.steps:
-            plan[way(budget, restart)] = budget
+            plan[way(budget)] = budget
     return plan
 
 
+def planned_on_survivors(threat: Threat) -> list[tuple[Threat, float | None]]:
+    """The attacks on the images that PGD leaves, from another start, each with the spread that it scales logits to."""
+    long = anew(threat)
+    scaled = [(replace(long, steps=threat.steps), spread) for spread in SCALES]
+    return [(long, None), *scaled] if threat.epsilon > 0 else []
+
+
 def passes(threat: Threat, shape: Sequence[int]) -> Passes:
-    """The most passes that all checks of a model take for one image of this shape."""
+    """The most passes that all checks of a model take for one image of this shape: for one that PGD leaves right.
+
+    The look at the first FIRST images of a large network comes on top, if the checks then attack more.
+    """
     looks = Passes(3, 0) + Passes(1, 2) + Passes(1, 1)  # the image thrice; gradients of two objectives, and of one
     looks += Passes(4, 3) + Passes(1, 0)  # the image perturbed, thrice with gradients; the image at last
     noise = Passes(NOISE_DRAWS if threat.epsilon > 0 else 0, 0)
-    attacks = [Passes(budget.steps + 1, budget.steps) for budget in planned(threat, shape).values()]
+    budgets = [*planned(threat, shape).values(), *(budget for budget, _ in planned_on_survivors(threat))]
+    attacks = [Passes(budget.steps + 1, budget.steps) for budget in budgets]
     return sum(attacks, looks + noise)

@@ -74,13 +74,13 @@ class Excess(NamedTuple):
         """The difference, as a share of all images."""
         return (self.more - self.less) / self.of
 
-    def beyond(self, share: float) -> bool:
+    def beyond(self, share: float, level: float = LEVEL) -> bool:
         """Whether the difference exceeds ``share``, 0 or more, and chance (exact McNemar test, one-sided)."""
         from scipy.stats import binomtest
 
         if self.share <= share:
             return False
-        return float(binomtest(self.more, self.more + self.less, alternative="greater").pvalue) < LEVEL
+        return float(binomtest(self.more, self.more + self.less, alternative="greater").pvalue) < level
 
 
 def excess(first: Tensor, second: Tensor) -> Excess:

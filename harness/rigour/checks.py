@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 
 import torch
@@ -14,7 +15,7 @@ from harness.fast.folded import Folded
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
 from harness.rigour import classes, consistency, forward, outputs, pgd, warned
-from harness.rigour.budgets import EXAMPLES, FIRST, LARGE
+from harness.rigour.budgets import EXAMPLES, FIRST, LARGE, images_attacked
 from harness.rigour.check import Check
 from harness.rigour.record import Record
 from harness.rigour.subject import Subject
@@ -36,6 +37,7 @@ MODEL_CHECKS: tuple[Check[Subject], ...] = (
     Check("larger-ball-helps", "B", pgd.larger_ball_helps, pgd.RISE, _UNATTACKED),
     Check("more-steps-help", "K", pgd.more_steps_help, pgd.RISE, _UNATTACKED),
     Check("not-converged", "N", pgd.not_converged, pgd.UNCONVERGED, _UNATTACKED),
+    Check("logit-scale", "H", pgd.logit_scale, pgd.OTHERWISE_SCALED, _UNATTACKED),
     Check("loss-rising", "P", pgd.loss_rising, pgd.STILL_RISING, _UNATTACKED),
     Check("loss-falls", "D", pgd.loss_falls, pgd.FALLEN, _UNATTACKED),
     Check("fgsm-stronger", "G", pgd.fgsm_stronger, pgd.RISE, _UNATTACKED),
@@ -70,8 +72,10 @@ def examine_model(
 ) -> list[Finding]:
     """Run every check that needs the model, in float32, on at most EXAMPLES images; ``budgets.passes`` is the cost.
 
-    A network of more than LARGE parameters is attacked on FIRST images at first. If PGD breaks each of them, it is
-    attacked on no others: its figures are no higher than they should be, and AutoAttack is as soon done with it.
+    A network of more than LARGE parameters is attacked by PGD on FIRST images at first. How many of them PGD leaves
+    decides on how many images the checks attack the network (``images_attacked``): figures that are low anyway are
+    worth few images, and AutoAttack is as soon done with such a network. A finding on fewer images than there are says
+    so, in its reason and in its details.
     The model's modes and buffers are put back, and so are the global generators around each of its passes.
 
     Args:
@@ -86,14 +90,13 @@ def examine_model(
     large = sum(parameter.numel() for parameter in model.parameters()) > LARGE
     draws = derive_seed(seed, "rigour")  # a model that draws at test time must draw here, to be caught
     with arithmetic(x.device, "float32"), isolated(model, x.device, draws) as isolation, _left_as_it_was(model):
-        whole, first = (
-            Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names, layers)
-            for chosen in (subset(y), subset(y, FIRST))
-        )
-        if large:
-            assert whole.first_looks is not None  # before the attack on the first images, which a model may adapt to
-        attacked = first if large and first.holds_nothing else whole
-        return [check(whole if check.name in LOOKS else attacked) for check in MODEL_CHECKS]
+        chosen = subset(y)
+        whole = Subject(model.eval(), x[chosen], y[chosen], threat, seed, batch, isolation, names, layers)
+        attacked = _worth_attacking(whole) if large and whole.misshapen is None else whole
+        return [
+            check(whole) if check.name in LOOKS else _of_images(check(attacked), attacked.n, whole.n)
+            for check in MODEL_CHECKS
+        ]
 
 
 def examine_verdicts(
@@ -124,6 +127,25 @@ def subset(y: Tensor, count: int = EXAMPLES) -> Tensor:
         return torch.arange(len(y), device=y.device)
     places = torch.arange(count, device=y.device) * len(y) // count
     return y.argsort(stable=True)[places].sort().values
+
+
+def _worth_attacking(whole: Subject) -> Subject:
+    """The part of a large network's images that its checks attack."""
+    if whole.n <= FIRST:
+        return whole
+    first = whole.among(subset(whole.y, FIRST))
+    count = images_attacked(whole.n, int(first.survivors.sum()))
+    if count == whole.n:
+        return whole
+    return first if count == first.n else whole.among(subset(whole.y, count))
+
+
+def _of_images(finding: Finding, n: int, of: int) -> Finding:
+    """The finding, which also says that it is of ``n`` images alone, if there are more."""
+    if n == of:
+        return finding
+    stands_on = {"examined": n, "examined_of": of}
+    return replace(finding, reason=f"{finding.reason} ({n} of {of} images)", details=finding.details | stands_on)
 
 
 @contextlib.contextmanager

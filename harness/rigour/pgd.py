@@ -8,15 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.rigour.budgets import NOISE_DRAWS, RESTARTS, at_radius, longer, one_step, radii
-from harness.rigour.check import Outcome, excess, judged, not_applicable, points
+from harness.rigour.budgets import NOISE_DRAWS, RESTARTS, SCALES, at_radius, longer, one_step, radii
+from harness.rigour.check import LEVEL, Outcome, excess, judged, not_applicable, points
 from harness.rigour.subject import Subject
 from harness.rigour.trajectory import Trajectory
 from harness.statistics.exact_bounds import lower_bound
 
 LEFT = 0.01
 RISE = 0.005  # of an accuracy that must not rise, in three checks
-UNCONVERGED, LEAST = 0.10, 0.02
+UNCONVERGED = OTHERWISE_SCALED = 0.10  # of the images that PGD leaves
+LEAST = 0.02  # of all images, which both checks of the images that PGD leaves ask for
 STILL_RISING = FALLEN = 0.10
 PART = 0.10  # share of an image's whole rise that counts as rising, or as falling
 NOISE_RATIO, NOISE_LEAST = 0.5, 5  # NOISE_LEAST counts images
@@ -78,18 +79,52 @@ def not_converged(subject: Subject) -> Outcome:
     Source: Carlini et al. 2019, arXiv:1902.06705 (an attack must have converged); 10 % is this project's, since plain
         PGD is judged by its last iterate alone (35 networks trained here: 2.0 to 8.5 %).
     """
-    left, long = subject.path(subject.threat).last, longer(subject.threat)
-    kept = left.clone()
-    for restart in range(RESTARTS):
-        kept &= subject.path(long, restart).right.all(0)
-    lost, of = int((left & ~kept).sum()), int(left.sum())
+    left, long = subject.survivors, longer(subject.threat)
+    of = int(left.sum())
     if of == 0:
         return not_applicable(f"PGD-{subject.threat.steps} leaves nothing to break")
+    kept = subject.path(long).right.all(0)[left] & subject.anew().right.all(0)
+    lost = of - int(kept.sum())
     flagged = lower_bound(lost, of) > UNCONVERGED and lost >= LEAST * subject.n
     breaks = f"PGD-{long.steps} with {RESTARTS} starts breaks {points(lost / of)} %"
     seen = f"{breaks} of the {of} images that PGD-{subject.threat.steps} leaves"
     suggests = "the figure under PGD is of an attack that was stopped too early"
     return judged(flagged, seen, suggests, lost / of, broken=lost, left=of)
+
+
+def logit_scale(subject: Subject) -> Outcome:
+    """PGD breaks about as many images at its network's scale of the logits as at another.
+
+    The answers of a network do not change if its logits are multiplied by 1/1000, or by 1000; the way of PGD does. In
+    small logits all wrong classes weigh alike, and large ones leave no gradient in float32. So the images that PGD
+    leaves are attacked again, from another start: once at the network's own scale, and once at each of two others, at
+    which the spread of each image's clean logits is 10 or 100 (``ScaledOdds``). The value is the share of these images
+    that the better of the two breaks, minus the share that the own scale breaks: what another start breaks is no sign.
+    Flagged beyond 10 %, beyond chance (exact McNemar test, at half of 1 % for each scale), and where the difference is
+    at least 2 points of all images.
+    Source: Hitaj et al. 2021, arXiv:2103.01914, whose PGD on scaled logits takes GAIRAT from 55 to 44 % on CIFAR-10;
+        Kanai et al. 2022, arXiv:2207.10283 (small logit margins of reweighted training). 10 %, and the scales, are
+        this project's: chosen on 14 networks trained here, with sound networks below 7.
+    """
+    of, steps = int(subject.survivors.sum()), subject.threat.steps
+    if of == 0:
+        return not_applicable(f"PGD-{steps} leaves nothing to break")
+    own = subject.anew().until(steps).last
+    tables = {spread: excess(own, subject.anew(spread).last) for spread in SCALES}
+
+    def flags(spread: float) -> bool:
+        table = tables[spread]
+        enough = table.more - table.less >= LEAST * subject.n
+        return enough and table.beyond(OTHERWISE_SCALED, LEVEL / len(SCALES))
+
+    best = max(SCALES, key=lambda spread: (flags(spread), tables[spread].share))
+    broken = {spread: of - int(subject.anew(spread).last.sum()) for spread in SCALES}
+    anew = of - int(own.sum())
+    seen = f"of the {of} images that PGD-{steps} leaves, another start breaks {points(anew / of)} %"
+    seen += f", and with it logits of spread {best:g} break {points(broken[best] / of)} %"
+    suggests = "the figure under PGD depends on the scale of the logits, and flatters the network"
+    details = {"spread": list(broken), "broken": list(broken.values()), "own_scale": anew, "left": of}
+    return judged(flags(best), seen, suggests, tables[best].share, **details)
 
 
 def loss_rising(subject: Subject) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from harness.fast.folded import Folded
 from harness.identity import same
-from harness.plugin.adversary import CrossEntropy, Objective, ascend
+from harness.plugin.adversary import CrossEntropy, Objective, climb
 from harness.plugin.threat import Threat
-from harness.rigour.budgets import NOISE_DRAWS, Way, planned, way
+from harness.rigour.budgets import NOISE_DRAWS, Way, planned, planned_on_survivors, way
+from harness.rigour.scaling import ScaledOdds
 from harness.rigour.trajectory import Guarded, Trajectory, right
 from harness.runtime.isolation import Isolation
 from harness.runtime.seeds import generator
@@ -65,6 +66,18 @@ class Subject:
     def __post_init__(self) -> None:
         self._plan = planned(self.threat, self.x.shape[1:])
         self._paths: dict[Way, Trajectory] = {}
+        self._anew: dict[float | None, Trajectory] = {}
+
+    def among(self, chosen: Tensor) -> Subject:
+        """The same model on some of the images; its first looks are those made here, before any attack on the model.
+
+        Args:
+            chosen: places of the images; the outputs must be logits of all images.
+        """
+        part, looks = replace(self, x=self.x[chosen], y=self.y[chosen]), self.first_looks
+        first, second = looks.logits
+        part.__dict__["first_looks"] = looks._replace(logits=(first[chosen], second[chosen]))
+        return part
 
     @property
     def n(self) -> int:
@@ -160,31 +173,59 @@ class Subject:
         """Why an attack within the radius shows nothing, or None."""
         return self.nothing_right or ("the radius is 0" if self.threat.epsilon == 0 else None)
 
-    @property
-    def holds_nothing(self) -> bool:
-        """Whether PGD, as the stored figures use it, leaves no image right, though some clean images are."""
-        return self.unattacked is None and not bool(self.path(self.threat).last.any())
+    @cached_property
+    def survivors(self) -> Tensor:
+        """``(n,)`` bool: right under PGD, as the stored figures use it; right at all, if the radius is 0."""
+        return self.right if self.unattacked is not None else self.path(self.threat).last
 
-    def path(self, threat: Threat, restart: int = 0) -> Trajectory:
+    def path(self, threat: Threat) -> Trajectory:
         """Every iterate of projected gradient ascent on the cross-entropy; the budget must be a planned one."""
-        key = way(threat, restart)
+        key = way(threat)
         if key not in self._paths:
-            self._paths[key] = self._ascend(self._plan[key], restart)
+            self._paths[key] = self._ascend(self._plan[key])
         return self._paths[key].until(threat.steps)
+
+    def anew(self, spread: float | None = None) -> Trajectory:
+        """On the survivors alone, of whom there must be some, in their order: the attack from another start.
+
+        Args:
+            spread: of each image's logits, which are scaled to it for the cross-entropy; None: they are as they are.
+        """
+        if spread not in self._anew:
+            (threat,) = (
+                budget for budget, planned_spread in planned_on_survivors(self.threat) if planned_spread == spread
+            )
+            self._anew[spread] = self._ascend(threat, restart=1, chosen=self.survivors, spread=spread)
+        return self._anew[spread]
 
     def attack_wholly(self) -> None:
         """Run every planned attack, if there is something to attack."""
         if self.nothing_right is None:
-            for (*_, restart), threat in self._plan.items():
-                self.path(threat, restart)
+            for threat in self._plan.values():
+                self.path(threat)
+            if bool(self.survivors.any()):
+                for _, spread in planned_on_survivors(self.threat):
+                    self.anew(spread)
 
-    def _ascend(self, threat: Threat, restart: int) -> Trajectory:
+    def _ascend(
+        self, threat: Threat, *, restart: int = 0, chosen: Tensor | None = None, spread: float | None = None
+    ) -> Trajectory:
+        """The attack's way from that start; a choice of images, ``(n,)`` bool, changes no image's start."""
         parts = []
         for start, x, y in self._batches():
-            guarded = Guarded(self.model)
             draws = generator(x.device, self.seed, "rigour", repr(threat.epsilon), restart, start)
+            first, clean = threat.ball(x).start(threat.start, draws), self.logits[start : start + len(y)]
+            if chosen is not None:
+                some = chosen[start : start + len(y)]
+                x, y, first, clean = x[some], y[some], first[some], clean[some]
+            if not len(y):
+                continue
+            guarded, objective = (
+                Guarded(self.model),
+                CrossEntropy() if spread is None else ScaledOdds(clean, spread),
+            )
             with self.layers.put_in() if self.layers is not None else contextlib.nullcontext():
-                ascend(guarded, x, y, [CrossEntropy()], threat, draws, keep="worst")  # looks at the last iterate, too
+                climb(guarded, x, y, [objective], threat, first, keep="worst")  # looks at the last iterate, too
             losses = torch.stack([CrossEntropy()(logits, y) for logits in guarded.logits])
             logits, slopes = torch.stack(guarded.logits), torch.stack(guarded.slopes)
             parts.append([losses, right(logits, y), logits.isfinite().all(-1), slopes])

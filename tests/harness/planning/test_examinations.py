@@ -22,8 +22,8 @@ def test_every_checkpoint_is_examined_once(done: Store) -> None:
     without = find_missing(jobs(train_seeds=2), done)
     assert without.examinations == 0
     # an image: three looks, two passes for gradients, four looks at it perturbed and one at last, ten draws of noise;
-    # two attacks of 50 steps, one of 1, four of 20
-    forward = (3 + 2 + 4 + 1 + 10) + 2 * (50 + 1) + (1 + 1) + 4 * (20 + 1)
+    # two attacks of 50 steps, one of 1, four of 20 at other radii, two of 20 at other scales of the logits
+    forward = (3 + 2 + 4 + 1 + 10) + 2 * (50 + 1) + (1 + 1) + (4 + 2) * (20 + 1)
     assert estimate(missing).evaluation.forward - estimate(without).evaluation.forward == 2 * 360 * forward
     record = done.runs()[0]
     (checkpoint,) = [c for c in record.checkpoints if c.name == "last"]
@@ -53,6 +53,16 @@ def test_a_board_finds_what_was_examined_under_its_protocol(values: tuple[str, .
     scope = Scope.of_document(record.document, record.attacks, job.examples)
     for kind in EXAMINATION_KINDS:
         assert scope.settings(kind) == {k: v for k, v in job.examination(kind).items() if k != "edition"}
+
+
+def test_newer_checks_examine_again(done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkpoint,) = [c for c in done.runs()[0].checkpoints if c.name == "last"]
+    asked = jobs(checks=True)
+    monkeypatch.setattr("harness.planning.assessment.EDITION", 2)
+    done.add_examination(checkpoint.id, asked[0].examination("model"), (), 1.0, {})
+    assert find_missing(asked, done).examinations == 0
+    monkeypatch.undo()
+    assert find_missing(asked, done).examinations == 1
 
 
 @pytest.mark.parametrize("value", ["evaluation.steps=10", "evaluation.epsilon=0.1"])

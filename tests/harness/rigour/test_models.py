@@ -1,4 +1,4 @@
-"""Each broken model raises its flag and no false one; networks trained here raise none."""
+"""Each broken model raises its flag and no false one; networks trained here raise none that is false."""
 
 from __future__ import annotations
 
@@ -9,45 +9,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.data.digits import Digits
 from harness.events import Finding
 from harness.methods.sat import SAT
 from harness.methods.standard import Standard
 from harness.methods.trades import TRADES
-from harness.networks.smallcnn import SmallCNN
 from harness.plugin.dataset import Dataset
 from harness.plugin.method import Method
-from harness.plugin.threat import Threat
-from harness.protocols.protocol import load_protocol
-from harness.protocols.run_spec import RunSpec
 from harness.rigour.checks import examine_model
-from harness.training.loop import Trainer
 from tests import broken_models as bank
-
-PROTOCOL = load_protocol("digits").with_values({"train.epochs": 5})
-THREAT = Threat(epsilon=0.2, steps=20, step_size=0.05, start="uniform")
-NETWORK = SmallCNN(width=8)
-
-
-def trained(method: Method, name: str, data: Dataset, directory: Path) -> nn.Module:
-    spec = RunSpec(
-        method=name,
-        method_settings=method.resolved(),
-        network="smallcnn",
-        network_settings=NETWORK.resolved(),
-        dataset=data.name,
-        dataset_fingerprint=data.fingerprint,
-        training=PROTOCOL.training_document,
-        train_seed=0,
-    )
-    trainer = Trainer(spec, 1, method, NETWORK, data, directory)
-    trainer.fit(lambda _event: None)
-    return trainer.model.eval().requires_grad_(False)
+from tests.harness.rigour.trained import THREAT, margin_breaks_more, trained
+from tests.harness.rigour.trained import digits as digits_of_the_tests
 
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return Digits().load(Path())
+    return digits_of_the_tests()
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +56,7 @@ CHANCE = "BDEGKNOPU"  # what comparing attacks on a network that draws its answe
         (bank.quantised, NO_GRADIENT, ""),
         (bank.rounded_features, NO_GRADIENT, ""),
         (bank.detached, NO_GRADIENT, ""),
-        (bank.scaled, NO_GRADIENT, ""),
+        (bank.scaled, NO_GRADIENT + "H", ""),
         (bank.softmax, "L", ""),
         (bank.random_resize, "FR", CHANCE),
         (bank.functional_dropout, "FR", CHANCE),
@@ -107,12 +83,15 @@ def test_a_broken_model_raises_its_flag_and_no_false_one(
 
 
 @pytest.mark.parametrize("method", [SAT(), TRADES(), Standard()], ids=lambda m: type(m).__name__)
-def test_networks_trained_here_raise_none(
+def test_networks_trained_here_raise_none_that_is_false(
     method: Method, sound: nn.Module, digits: Dataset, images: tuple[Tensor, Tensor], tmp_path: Path
 ) -> None:
     model = sound if isinstance(method, SAT) else trained(method, type(method).__name__.lower(), digits, tmp_path)
     findings = examine_model(model, *images, THREAT)
-    assert [finding for finding in findings if finding.status == "flagged"] == []
+    raised = [finding.check for finding in findings if finding.status == "flagged"]
+    if raised:  # after five epochs logits are small, and PGD is misled: an attack that no scale changes says so, too
+        assert raised == ["logit-scale"]
+        assert margin_breaks_more(model, *images) > 0.1
     curve = next(f for f in findings if f.check == "robust-everywhere").details
     assert curve["accuracy"][0] > 0.8  # it learned something, so that there is something to raise a flag about
     assert curve["accuracy"][-1] == 0
