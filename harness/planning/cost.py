@@ -154,7 +154,7 @@ class Prices:
         subject, assessment = self._of(model.network, model.assessment), model.assessment
         if ("checks",) not in subject.prices:
             images = min(assessment.examples, rigour.EXAMPLES)
-            whole = rigour.passes(assessment.threat, assessment.dataset.shape[:3]).times(images)
+            whole = rigour.passes_at_most(assessment.threat, assessment.dataset.shape[:3], images)
             subject.prices["checks",] = Price(images, whole, subject.known.checks(whole))
         return subject.prices["checks",]
 

@@ -90,7 +90,7 @@ def planned_on_survivors(threat: Threat) -> list[tuple[Threat, float | None]]:
 def passes(threat: Threat, shape: Sequence[int]) -> Passes:
     """The most passes that all checks of a model take for one image of this shape: for one that PGD leaves right.
 
-    The look at the first FIRST images of a large network comes on top, if the checks then attack more.
+    For a large network the attack on the first FIRST images may come on top: see ``passes_at_most``.
     """
     looks = Passes(3, 0) + Passes(1, 2) + Passes(1, 1)  # the image thrice; gradients of two objectives, and of one
     looks += Passes(4, 3) + Passes(1, 0)  # the image perturbed, thrice with gradients; the image at last
@@ -98,3 +98,10 @@ def passes(threat: Threat, shape: Sequence[int]) -> Passes:
     budgets = [*planned(threat, shape).values(), *(budget for budget, _ in planned_on_survivors(threat))]
     attacks = [Passes(budget.steps + 1, budget.steps) for budget in budgets]
     return sum(attacks, looks + noise)
+
+
+def passes_at_most(threat: Threat, shape: Sequence[int], images: int) -> Passes:
+    """The most passes that the checks of any model take: a large one's first images may be attacked by PGD twice."""
+    steps = longer(threat).steps if threat.epsilon > 0 and images > FIRST else 0
+    first = Passes(steps + 1, steps).times(FIRST) if steps else Passes()
+    return passes(threat, shape).times(images) + first

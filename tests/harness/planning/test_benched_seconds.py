@@ -65,7 +65,7 @@ def test_a_method_that_was_not_measured_is_told_by_the_passes_of_the_others(stor
 
 def test_the_checks_of_rigour_are_told_by_the_attacks_with_gradients(store: Store) -> None:
     (job,) = jobs("evaluation.attacks=natural", checks=True)
-    passes = budgets.passes(job.threat, (1, 8, 8)).times(360).total
+    passes = budgets.passes_at_most(job.threat, (1, 8, 8), 360).total
     found = cost(store, "evaluation.attacks=natural", checks=True)
     assert found.seconds == pytest.approx(4 * IMAGES * 0.022 + NATURAL + passes * (0.002 + 0.001) / 2, rel=1e-9)
     assert found.origins["checks"] == (BENCH_PASSES,)

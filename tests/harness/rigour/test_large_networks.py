@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.rigour.budgets import EXAMPLES, FIRST, LARGE, images_attacked, passes
+from harness.rigour.budgets import EXAMPLES, FIRST, LARGE, images_attacked, passes, passes_at_most
 from harness.rigour.checks import LOOKS, examine_model, subset
 from tests.broken_models import Landscape, landscape_images
 from tests.harness.rigour.landscapes import FAR_SLOPE, SLOPE, THREAT, examined
@@ -90,6 +90,18 @@ def test_the_cost_for_a_large_network_is_bounded_by_what_the_first_images_hold(h
     examine_model(wide, x, y, THREAT)
     looks_at_all, pgd_at_first = 2 * len(x), FIRST * 51
     assert wide.images <= looks_at_all + pgd_at_first + most * max(FIRST, EXAMPLES * holding / 10)
+    assert wide.images <= passes_at_most(THREAT, (1, 8, 8), len(x)).forward
+
+
+def test_the_most_that_a_large_network_costs_is_what_is_promised() -> None:
+    """Of a network that nothing moves each pass is made, and PGD-50 on the first 32 images twice."""
+    x, y = landscape_images(40)
+    wide = Wide(Landscape((0.0, 1.0), (1.0, 0.9)))
+    examine_model(wide, x, y, THREAT)
+    assert wide.images == 40 * passes(THREAT, (1, 8, 8)).forward + 32 * 51
+    assert wide.images == passes_at_most(THREAT, (1, 8, 8), 40).forward
+    for few, at in ((THREAT, 32), (replace(THREAT, epsilon=0.0, step_size=0.0), 40)):
+        assert passes_at_most(few, (1, 8, 8), at) == passes(few, (1, 8, 8)).times(at)
 
 
 def test_of_few_images_none_is_attacked_twice() -> None:
