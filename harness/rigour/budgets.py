@@ -80,11 +80,12 @@ def planned(threat: Threat, shape: Sequence[int]) -> dict[Way, Threat]:
     return plan
 
 
-def planned_on_survivors(threat: Threat) -> list[tuple[Threat, float | None]]:
-    """The attacks on the images that PGD leaves, from another start, each with the spread that it scales logits to."""
+def planned_on_survivors(threat: Threat) -> dict[float | None, Threat]:
+    """The attacks on the images that PGD leaves, from another start, by the spread that they scale logits to."""
     long = anew(threat)
-    scaled = [(replace(long, steps=threat.steps), spread) for spread in SCALES]
-    return [(long, None), *scaled] if threat.epsilon > 0 else []
+    attacks: dict[float | None, Threat] = {None: long}
+    attacks |= {spread: replace(long, steps=threat.steps) for spread in SCALES}
+    return attacks if threat.epsilon > 0 else {}
 
 
 def passes(threat: Threat, shape: Sequence[int]) -> Passes:
@@ -95,7 +96,7 @@ def passes(threat: Threat, shape: Sequence[int]) -> Passes:
     looks = Passes(3, 0) + Passes(1, 2) + Passes(1, 1)  # the image thrice; gradients of two objectives, and of one
     looks += Passes(4, 3) + Passes(1, 0)  # the image perturbed, thrice with gradients; the image at last
     noise = Passes(NOISE_DRAWS if threat.epsilon > 0 else 0, 0)
-    budgets = [*planned(threat, shape).values(), *(budget for budget, _ in planned_on_survivors(threat))]
+    budgets = [*planned(threat, shape).values(), *planned_on_survivors(threat).values()]
     attacks = [Passes(budget.steps + 1, budget.steps) for budget in budgets]
     return sum(attacks, looks + noise)
 

@@ -189,12 +189,10 @@ class Subject:
         """On the survivors alone, of whom there must be some, in their order: the attack from another start.
 
         Args:
-            spread: of each image's logits, which are scaled to it for the cross-entropy; None: they are as they are.
+            spread: to which each image's clean logits are scaled (``ScaledOdds``); None: PGD on the cross-entropy.
         """
         if spread not in self._anew:
-            (threat,) = (
-                budget for budget, planned_spread in planned_on_survivors(self.threat) if planned_spread == spread
-            )
+            threat = planned_on_survivors(self.threat)[spread]
             self._anew[spread] = self._ascend(threat, restart=1, chosen=self.survivors, spread=spread)
         return self._anew[spread]
 
@@ -204,7 +202,7 @@ class Subject:
             for threat in self._plan.values():
                 self.path(threat)
             if bool(self.survivors.any()):
-                for _, spread in planned_on_survivors(self.threat):
+                for spread in planned_on_survivors(self.threat):
                     self.anew(spread)
 
     def _ascend(
@@ -220,10 +218,8 @@ class Subject:
                 x, y, first, clean = x[some], y[some], first[some], clean[some]
             if not len(y):
                 continue
-            guarded, objective = (
-                Guarded(self.model),
-                CrossEntropy() if spread is None else ScaledOdds(clean, spread),
-            )
+            guarded = Guarded(self.model)
+            objective = CrossEntropy() if spread is None else ScaledOdds(clean, spread)
             with self.layers.put_in() if self.layers is not None else contextlib.nullcontext():
                 climb(guarded, x, y, [objective], threat, first, keep="worst")  # looks at the last iterate, too
             losses = torch.stack([CrossEntropy()(logits, y) for logits in guarded.logits])

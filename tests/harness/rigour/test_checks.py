@@ -134,7 +134,7 @@ def test_passes_are_what_hooks_count(threat: Threat, sure: bool) -> None:
     found = {f.check: f for f in examine_model(model, x, y, threat, batch=4)}
     left = found["not-converged"].details.get("left", 0) if threat.epsilon > 0 else len(x)
     assert left == len(x) or not sure
-    spared = sum((Passes(t.steps + 1, t.steps) for t, _ in planned_on_survivors(threat)), Passes())
+    spared = sum((Passes(t.steps + 1, t.steps) for t in planned_on_survivors(threat).values()), Passes())
     promised, less = passes(threat, x.shape[1:]).times(len(x)), spared.times(len(x) - left)
     assert counted == {"forward": promised.forward - less.forward, "backward": promised.backward - less.backward}
 
