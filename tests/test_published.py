@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,9 +47,8 @@ def test_it_holds_reported_rows_and_rows_of_real_runs_alone(copy: str) -> None:
 
 def test_the_same_commands_today_ask_for_what_is_stored(copy: str, tmp_path: Path) -> None:
     methods = ("standard", "sat", "gairat", "lrat", "trades", "gair-trades", "lrat-trades")
-    values = ("evaluation.attacks=natural,pgd,cw,autoattack",)  # the database lacks minimum-margin
     request = RunRequest(methods=methods, dataset="digits", network="smallcnn", train_seeds=5, data_dir=tmp_path)
-    jobs = resolve_run(replace(request, values=values))
+    jobs = resolve_run(request)
     store = Store.read(copy)
     runs = {run.identity: run for run in store.runs() if run.dataset.name == "digits"}
     fingerprints = [protocol.fingerprint for protocol in store.protocols()]
@@ -63,6 +61,14 @@ def test_the_same_commands_today_ask_for_what_is_stored(copy: str, tmp_path: Pat
         (last,) = (checkpoint for checkpoint in run.checkpoints if checkpoint.name == "last")
         known = {(e.attack, e.settings_sha256, e.seed) for e in last.evaluations if e.examples == 360}
         assert {(a, s, n) for a, s, n in wanted if n < 1 or a != "natural"} <= known
+
+
+def test_every_evaluation_has_its_margins(copy: str) -> None:
+    """So that the most vulnerable images of two rows can be compared."""
+    store = Store.read(copy)
+    evaluations = [e for run in store.runs() for c in run.checkpoints for e in c.evaluations]
+    assert [e.id for e in evaluations if len(store.margins(e.id) or ()) != e.examples] == []
+    store.close()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

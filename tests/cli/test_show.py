@@ -35,7 +35,7 @@ def test_a_method_an_attack_and_a_network_with_their_rows(harness: Harness) -> N
         if row["runs"]
     }
     method = json.loads(harness("show lrat --json"))["method"]
-    row, *_ = method["rows"]
+    (row,) = [row for row in method["rows"] if row["dataset"] == "digits" and row["attack"] == "autoattack"]
     assert (row["attack"], row["runs"]) == ("autoattack", rows["lrat"]["runs"])
     assert row["median"] == pytest.approx(rows["lrat"]["metrics"]["autoattack"]["median"])
     assert {setting["name"] for setting in method["settings"]} >= {"floor", "minimum"}
@@ -60,7 +60,7 @@ def test_a_protocol_by_name_and_by_fingerprint(harness: Harness) -> None:
     by_name = json.loads(harness("show digits --as protocol --json"))
     assert by_name["protocol"]["name"] == "digits"
     used = by_name["used"][-1]
-    assert used["attacks"] == ["natural", "pgd", "cw", "autoattack"]
+    assert used["attacks"] == ["natural", "pgd", "cw", "minimum-margin", "autoattack"]
     (same,) = json.loads(harness(f"show {used['fingerprint'][:8]} --json"))["used"]
     assert same == used
     assert f"digits [{used['fingerprint'][:8]}], used; runs: " in harness("show digits --as protocol")
