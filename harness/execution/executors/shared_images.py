@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -43,18 +43,30 @@ def dataset_with(outline: Dataset, arrays: Arrays) -> Dataset:
 
 @dataclass(frozen=True)
 class ArrayPlace:
-    """Where an array lies in the shared memory."""
+    """Where an array lies in the shared memory, and how.
+
+    Attributes:
+        axes: of the array, in the order in which its numbers follow each other. Channels that come last stay last: a
+            network of convolutions rounds by it.
+    """
 
     offset: int
     shape: tuple[int, ...]
     dtype: str
+    axes: tuple[int, ...]
+
+    def array(self, file: str) -> NDArray[Any]:
+        """The array; what this process writes to it, it alone sees."""
+        if not prod(self.shape):
+            return np.empty(self.shape, self.dtype)
+        lying = tuple(self.shape[axis] for axis in self.axes)
+        return np.memmap(file, self.dtype, "c", self.offset, lying).transpose(np.argsort(self.axes))
 
 
 @dataclass(frozen=True)
 class InMemory:
     """Names a data set in shared memory: a file of the command's that has no name on the disk, and ends with it."""
 
-    key: str
     file: str
     outline: Dataset
     places: Mapping[str, tuple[ArrayPlace, ArrayPlace]]
@@ -66,20 +78,19 @@ class InMemory:
             OSError: this process may not open the memory.
         """
 
-        def array(place: ArrayPlace) -> NDArray[Any]:
-            if not prod(place.shape):
-                return np.empty(place.shape, place.dtype)
-            return np.memmap(self.file, place.dtype, "c", place.offset, place.shape)
-
-        return dataset_with(self.outline, {part: (array(x), array(y)) for part, (x, y) in self.places.items()})
+        arrays = {part: (x.array(self.file), y.array(self.file)) for part, (x, y) in self.places.items()}
+        return dataset_with(self.outline, arrays)
 
 
 class SharedImages:
-    """The data set of the items that are handed out now, put into shared memory when a worker first needs it."""
+    """The data sets of a command's items, each put into shared memory when a worker first needs it.
+
+    Each stays until ``close``: a worker that has its name, and is slow to open it, must not find another there.
+    """
 
     def __init__(self) -> None:
-        self._held: InMemory | None = None
-        self._file: int | None = None
+        self._held: dict[str, InMemory | None] = {}
+        self._files: list[int] = []
 
     def of(self, work: Work) -> InMemory | None:
         """Where the data set of an item is; None: there is none to share, and the worker loads it for itself."""
@@ -87,31 +98,37 @@ class SharedImages:
         if dataset is None or not hasattr(os, "memfd_create"):
             return None
         key = digest([work.place.key, dataset.fingerprint])
-        if self._held is None or self._held.key != key:
-            self.close()
+        if key not in self._held:
+            self._held[key] = None
             with contextlib.suppress(OSError):  # too little memory
-                self._held = self._written(key, dataset)
-        return self._held
+                self._held[key] = self._written(dataset)
+        return self._held[key]
 
-    def _written(self, key: str, dataset: Dataset) -> InMemory:
+    def _written(self, dataset: Dataset) -> InMemory:
         outline, arrays = arrays_of(dataset)
-        self._file = os.memfd_create("harness-images")
-        with os.fdopen(self._file, "wb", closefd=False) as file:
-
-            def place(array: NDArray[Any]) -> ArrayPlace:
-                file.write(bytes(-file.tell() % 64))
-                begins = file.tell()
-                file.write(np.ascontiguousarray(array).data)
-                return ArrayPlace(begins, array.shape, array.dtype.str)
-
-            places = {part: (place(images), place(labels)) for part, (images, labels) in arrays.items()}
-        return InMemory(key, f"/proc/{os.getpid()}/fd/{self._file}", outline, places)
+        number = os.memfd_create("harness-images")
+        try:
+            with os.fdopen(number, "wb", closefd=False) as file:
+                places = {part: (_put(images, file), _put(labels, file)) for part, (images, labels) in arrays.items()}
+        except OSError:
+            os.close(number)
+            raise
+        self._files.append(number)
+        return InMemory(f"/proc/{os.getpid()}/fd/{number}", outline, places)
 
     def close(self) -> None:
         """Let go of the memory; a worker that has opened it keeps it."""
-        if self._file is not None:
-            os.close(self._file)
-        self._held = self._file = None
+        for number in self._files:
+            os.close(number)
+        self._held, self._files = {}, []
+
+
+def _put(array: NDArray[Any], file: BinaryIO) -> ArrayPlace:
+    axes = tuple(sorted(range(array.ndim), key=lambda axis: (-array.strides[axis], -array.shape[axis])))
+    file.write(bytes(-file.tell() % 64))
+    begins = file.tell()
+    file.write(np.ascontiguousarray(array.transpose(axes)).data)
+    return ArrayPlace(begins, array.shape, array.dtype.str, axes)
 
 
 def take_images(work: Work, images: InMemory | None) -> None:

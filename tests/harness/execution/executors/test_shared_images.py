@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -108,9 +108,62 @@ def test_the_memory_has_one_copy_and_is_given_back(tmp_path: Path) -> None:
     second = images.of(reader(tmp_path, 2, "", other))
     assert second is not None
     assert second.read().fingerprint == made(3).fingerprint
+    assert first.read().fingerprint == dataset.fingerprint  # a worker may be slow to open what it was told of
     images.close()
     with pytest.raises(OSError, match="No such file"):
         second.read()
+
+
+def test_two_data_sets_at_once_are_not_mixed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their fingerprints are told by their source, as those of a folder's sample are: no worker computes them."""
+    monkeypatch.setenv("COMMAND", str(os.getpid()))
+    first = replace(made(), identified_by="first")
+    second = replace(made(), identified_by="second", test=Split(255 - made().test.images, made().test.labels))
+    other, told = replace(NOWHERE, source="another"), list[Event]()
+    keep_dataset(NOWHERE, first)
+    keep_dataset(other, second)
+    works = [reader(tmp_path, 0, "first"), reader(tmp_path, 1, "second", other)]
+    with Processes(2) as executor:  # both workers have their items before either is there
+        errors = [done.error for done in executor.run(works, told.append)]
+    assert errors == [None, None]
+    train, labels = sum(made().train.images.flatten().tolist()), sum(made().train.labels.tolist())
+    pixels, own = made().test.images.flatten().tolist(), sum(made().test.labels.tolist())
+    sums = [sum(pixels), sum(255 - pixel for pixel in pixels)]
+    by_hand = {f"True {[train * 1000 + labels, total * 1000 + own]} {first.classes} 7" for total in sums}
+    assert {event.text for event in told if isinstance(event, Noted)} == by_hand
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 3, 1, 2), (1, 0, 3, 2)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_that_come_last_stay_last(axes: tuple[int, ...], channels: int, tmp_path: Path) -> None:
+    """A convolution rounds otherwise if its images lie otherwise in memory."""
+    images = torch.arange(4 * 5 * 6 * channels, dtype=torch.uint8).reshape(4, 5, 6, channels).permute(axes)
+    dataset = replace(made(0), test=Split(images, torch.arange(len(images)) % 3))
+    keep_dataset(NOWHERE, dataset)
+    shared = SharedImages()
+    held = shared.of(reader(tmp_path, 0, dataset.fingerprint))
+    assert held is not None
+    read = held.read().test.images
+    assert torch.equal(read, images)
+    assert read.stride() == images.stride()
+    shared.close()
+
+
+def test_memory_that_is_refused_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then each worker loads the data set for itself; the command tries no more."""
+    tries, made_memory = list[int](), os.memfd_create
+
+    def full(name: str) -> int:
+        tries.append(made_memory(name))
+        return os.open("/dev/full", os.O_WRONLY)
+
+    keep_dataset(NOWHERE, made(40_000))
+    monkeypatch.setattr(os, "memfd_create", full)
+    before, shared = len(os.listdir("/proc/self/fd")), SharedImages()
+    assert [shared.of(reader(tmp_path, number, "")) for number in range(3)] == [None, None, None]
+    assert len(tries) == 1
+    os.close(tries[0])
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_nothing_is_shared_that_is_not_there(tmp_path: Path) -> None:
