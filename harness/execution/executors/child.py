@@ -41,9 +41,34 @@ def prepare_workers() -> None:
     It ends with this process. Where nothing is forked, each worker imports for itself, and this does nothing.
     """
     if _FORKED:
-        with _without_main(), _signals_held():
-            forkserver.set_forkserver_preload(["harness.execution.executors.warm"])
+        with _without_main(), _signals_held(), _own_path() as given:
+            forkserver.set_forkserver_preload(["harness.execution.executors.warm"] if given else [])
             forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _own_path() -> Iterator[bool]:
+    """Inside, a process of Python that begins looks for modules where this one does, and there alone.
+
+    Python hands ``sys.path`` to a worker only once it is forked. What it is forked from would take modules from the
+    working directory first, and ``harness`` from another place than this process: workers would compute with other
+    code. Yields False where the path cannot be handed over; then each worker must import for itself.
+    """
+    path = [place or os.getcwd() for place in sys.path if isinstance(place, str)]
+    if sys.flags.ignore_environment or any(os.pathsep in place for place in path):
+        yield False
+        return
+    own = {"PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield True
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def start_worker(serve: Callable[..., None], *arguments: Any) -> BaseProcess:
