@@ -27,6 +27,7 @@ class ScaledOdds(Objective):
     """
 
     def __init__(self, clean: Tensor, spread: float) -> None:
+        clean = clean.float()  # float16 holds no factor above 65504
         own = clean.amax(1) - clean.median(1).values
         self.factors = (spread / own.clamp(min=_LEAST))[:, None]
 

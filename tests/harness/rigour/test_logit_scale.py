@@ -147,6 +147,13 @@ def test_logits_that_do_not_differ_give_numbers() -> None:
     assert objective(torch.tensor([[0.0, 0, 0, 0], [1.0, 0, 0, 0]]), torch.tensor([0, 0])).isfinite().all()
 
 
+def test_small_logits_of_half_precision_have_the_factors_of_float32() -> None:
+    clean = torch.tensor([[2.0**-10, 0.0, 0.0]]).half()
+    objective = ScaledOdds(clean, 100.0)
+    assert objective.factors.tolist() == [[100 * 2.0**10]]  # float16 ends at 65504
+    assert objective(clean.float(), torch.tensor([0])).isfinite().all()
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> nn.Module:
     """A network of adversarial training that has found its scale, unlike those of five epochs."""
