@@ -46,6 +46,21 @@ def prepare_workers() -> None:
             forkserver.ensure_running()
 
 
+def _forget_parents() -> None:
+    """In a fork of this process, such as a pool's: workers come from a process of its own, and not from its parent's.
+
+    Python would wait for that one as for a child, and it is none.
+    """
+    parents: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    if parents._forkserver_pid is not None:
+        os.close(parents._forkserver_alive_fd)
+        parents.__init__()
+
+
+if _FORKED:
+    os.register_at_fork(after_in_child=_forget_parents)
+
+
 @contextlib.contextmanager
 def _own_path() -> Iterator[bool]:
     """Inside, a process of Python that begins looks for modules where this one does, and there alone.

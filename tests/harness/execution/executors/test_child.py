@@ -27,6 +27,23 @@ assert files == [__import__("harness").__file__, queue.__file__], files
 assert environment == dict(os.environ), environment
 print("same code")
 """
+FORKED = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from harness.execution.executors.child import CONTEXT, start_worker
+
+def answer():
+    ours, theirs = CONTEXT.Pipe()
+    worker = start_worker(exec, "pipe.send('here')", dict(pipe=theirs))
+    theirs.close()
+    print(ours.recv(), flush=True)
+    worker.join()
+
+answer()
+if fork := os.fork():
+    assert os.waitpid(fork, 0)[1] == 0
+answer()
+"""
 
 
 @pytest.mark.parametrize("options", [[], ["-E"], ["-I"]])
@@ -41,3 +58,10 @@ def test_workers_have_the_code_of_the_command(options: list[str], tmp_path: Path
     arguments = [sys.executable, *options, str(command)]
     done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.returncode) == ("same code\n", 0), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, nothing is forked")
+def test_a_fork_of_the_command_has_workers_too() -> None:
+    """The command has begun workers, then forks, as a pool of Python's does; both have workers afterwards."""
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.returncode) == ("here\n" * 3, 0), done.stderr
