@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -51,7 +52,7 @@ def _forget_parents() -> None:
 
     Python would wait for that one as for a child, and it is none.
     """
-    parents: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    parents: Any = forkserver._forkserver
     if parents._forkserver_pid is not None:
         os.close(parents._forkserver_alive_fd)
         parents.__init__()
@@ -69,7 +70,7 @@ def _own_path() -> Iterator[bool]:
     working directory first, and ``harness`` from another place than this process: workers would compute with other
     code. Yields False where the path cannot be handed over; then each worker must import for itself.
     """
-    path = [place or os.getcwd() for place in sys.path if isinstance(place, str)]
+    path = [place or str(Path.cwd()) for place in sys.path if isinstance(place, str)]
     if sys.flags.ignore_environment or any(os.pathsep in place for place in path):
         yield False
         return

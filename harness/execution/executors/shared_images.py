@@ -77,7 +77,6 @@ class InMemory:
         Raises:
             OSError: this process may not open the memory.
         """
-
         arrays = {part: (x.array(self.file), y.array(self.file)) for part, (x, y) in self.places.items()}
         return dataset_with(self.outline, arrays)
 

@@ -159,11 +159,11 @@ def test_memory_that_is_refused_is_given_back(tmp_path: Path, monkeypatch: pytes
 
     keep_dataset(NOWHERE, made(40_000))
     monkeypatch.setattr(os, "memfd_create", full)
-    before, shared = len(os.listdir("/proc/self/fd")), SharedImages()
+    before, shared = len(list(Path("/proc/self/fd").iterdir())), SharedImages()
     assert [shared.of(reader(tmp_path, number, "")) for number in range(3)] == [None, None, None]
     assert len(tries) == 1
     os.close(tries[0])
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_nothing_is_shared_that_is_not_there(tmp_path: Path) -> None:
