@@ -20,7 +20,8 @@ def common_column(
     """The column in which two entrants can be compared: the same attack settings, the most test images.
 
     Of the worst cases of several protocols, the one of the most pairs of networks counts, then the one of the most
-    attacks: a protocol that got a further attack counts as soon as all of the networks have it, as on the board.
+    networks, then the one of the most attacks: a protocol that got a further attack counts as soon as all of the
+    networks have it, as on the board.
 
     Args:
         attack: its name, or ``worst_case``; None: the attack that stands last in the newest protocol.
@@ -39,7 +40,8 @@ def common_column(
     columns = columns or [column for column in asked if usable_pairs(first.networks, second.networks, column)]
     if not columns:
         raise HarnessError(_what_differs(first, second, pairs, attack))
-    column = max(columns, key=lambda column: (_place(column, protocols), column.examples, *_width(column, pairs)))
+    networks = (*first.networks, *second.networks)
+    column = max(columns, key=lambda column: _preference(column, pairs, networks, protocols))
     return column, usable_pairs(first.networks, second.networks, column)
 
 
@@ -74,11 +76,15 @@ def _place(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
     return max(order.get(item, -1) for item in column.attacks.items())
 
 
-def _width(column: Column, pairs: Sequence[Pair]) -> tuple[int, int]:
-    """Of a worst case, in how many pairs it is there, and over how many attacks; 0 for a single attack."""
+def _preference(
+    column: Column, pairs: Sequence[Pair], networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]
+) -> tuple[int, ...]:
+    """By what one column of a name is preferred to another; see ``common_column``."""
     if column.name != WORST_CASE:
-        return 0, 0
-    return sum(bool(column.in_common(*pair)) for pair in pairs), len(column.attacks)
+        return _place(column, protocols), column.examples
+    paired = sum(bool(column.in_common(*pair)) for pair in pairs)
+    there = sum(all(column.evaluations(network).values()) for network in networks)
+    return column.examples, paired, there, len(column.attacks), _place(column, protocols)
 
 
 def _columns(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:

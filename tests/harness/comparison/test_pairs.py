@@ -97,11 +97,13 @@ class TestWorstCase:
         with pytest.raises(HarnessError, match="no worst case in common: it needs every attack of a protocol"):
             run(store, "sat", "lrat", "worst_case")
 
+    @pytest.mark.parametrize("order", [("natural", "pgd", "fab", "cw"), ("natural", "pgd", "cw", "fab")])
     def test_of_two_protocols_the_one_of_most_networks_counts_then_the_one_of_most_attacks(
-        self, store: Kept, put: Put
+        self, store: Kept, put: Put, order: tuple[str, ...]
     ) -> None:
-        """A protocol got the attack fab: it counts once all of the networks have it."""
-        added = {"natural": NATURAL, "pgd": PGD, "fab": {"block_size": 4}, "cw": CW}
+        """A protocol got the attack fab, in its midst or at its end: it counts once all of the networks have it."""
+        settings = {"natural": NATURAL, "pgd": PGD, "cw": CW, "fab": {"block_size": 4}}
+        added = {attack: settings[attack] for attack in order}
         see_protocol(store, added, TRAINING, fingerprint="2" * 64)
         verdicts = {"natural": ["11111111"], "pgd": ["11110011"], "cw": ["11111100"]}
         fab = {"fab": ["01111111"]}
@@ -116,6 +118,18 @@ class TestWorstCase:
         all_have = run(store, "gairat", "trades", "worst_case")
         assert [list(pair.attack_seeds) for pair in all_have.networks] == [list(added)] * 2
         assert [pair.every.table.both for pair in all_have.networks] == [3, 3]  # 1 to 3: fab breaks image 0
+
+    def test_so_it_is_without_training_seeds_in_common(self, store: Kept, put: Put) -> None:
+        added = {"natural": NATURAL, "pgd": PGD, "cw": CW, "fab": {"block_size": 4}}
+        see_protocol(store, added, TRAINING, fingerprint="2" * 64)
+        verdicts = {"natural": ["11111111"], "pgd": ["11110011"], "cw": ["11111100"]}
+        for method, first in (("sat", 0), ("lrat", 2)):
+            put(method, verdicts | {"fab": ["01111111"]}, train_seed=first, settings=added)
+            put(method, verdicts, train_seed=first + 1)
+        found = run(store, "sat", "lrat", "worst_case")
+        assert list(found.column.attacks) == ["natural", "pgd", "cw"]
+        assert found.sides is not None
+        assert (len(found.sides.first), len(found.sides.second)) == (2, 2)
 
 
 class TestTrainingSeeds:
