@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from harness.comparison.naming import Entrant
 from harness.leaderboard.columns import WORST_CASE, Column
+from harness.leaderboard.contestants import Contestant
 from harness.leaderboard.failed_seeds import FailedSeeds, FailedTrainings, failed_seeds, with_figures
 from harness.leaderboard.failed_text import failed_text
+from harness.leaderboard.places import places
 from harness.statistics.seed_sides import SeedTest
 from harness.store.scope import Scope
 from harness.store.store import Store
@@ -35,15 +37,20 @@ def _failed(store: Store, entrant: Entrant, column: Column, trainings: FailedTra
         if protocol.training_sha256 == one.training_sha256 and column.attacks.items() <= protocol.attacks.items()
     ]
     whole, scope = column, None
+    networks: Sequence[Contestant] = []
     if alike:
         protocol = alike[-1]
         whole = Column(WORST_CASE, protocol.attacks, images)
         scope = Scope.of_document(protocol.document, protocol.attacks, images.count, images.sample)
-    examined = [] if scope is None else [network.checkpoint.raised(scope) or () for network in entrant.networks]
+        board = (protocol.fingerprint, one.dataset.fingerprint, images)
+        networks = places(entrant.networks, [protocol]).get(board, [])
+    # without a board: those that the comparison can be about
+    networks = networks or [network for network in entrant.networks if any(column.evaluations(network).values())]
+    examined = [] if scope is None else [network.checkpoint.raised(scope) or () for network in networks]
     checks = {flag.check for flags in examined for flag in flags}
     beside = FailedTrainings() if entrant.one_run else trainings
-    failed = failed_seeds(entrant.networks, whole, checks, scope, beside)
-    return failed if column.name == WORST_CASE else with_figures(failed, entrant.networks, column, {})
+    failed = failed_seeds(networks, whole, checks, scope, beside)
+    return failed if column.name == WORST_CASE else with_figures(failed, networks, column, {})
 
 
 def failed_notes_of(names: Sequence[str], failed: BothFailed, test: SeedTest | None) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from harness.comparison.comparison import families, rivals
 from harness.comparison.document import comparison_document, family_document
 from harness.leaderboard.board import Selection
+from harness.leaderboard.ranking import boards
 from harness.store.records import DatasetRecord
 from tests.harness.comparison.kept import Kept, Put, run
 
@@ -34,6 +35,20 @@ def test_a_training_that_failed_is_told(store: Kept, put: Put) -> None:
     assert first.endswith("seed 4 training failed (the loss is not finite at epoch 2, batch 7)")
     assert not any("t-test" in note for note in others)  # the means are of networks that stand
     assert comparison_document(found)["failed_seeds"]["first"]["of"] == 3
+
+
+def test_a_network_that_was_attacked_on_other_images_does_not_count(store: Kept, put: Put) -> None:
+    """Seeds 3 and 4 stand on a board of 40 images: on that of 200 three seeds ended, and one of them failed."""
+    keep(put, "sat", FALLS)
+    keep(put, "lrat", STANDS)
+    few = "1" * 20 + "0" * 20
+    for seed in (3, 4):
+        put("sat", {"natural": [few], "pgd": [few]}, seed, dataset=DIGITS)
+    row = next(r for b in boards(store, Selection(sort="pgd")) for r in b.rows if r.failed and r.failed.count)
+    found = run(store, "sat", "lrat", "pgd").failed[0]
+    assert found is not None
+    assert (found.count, found.of) == (1, 3)
+    assert row.failed is not None and (row.failed.count, row.failed.of) == (1, 3)
 
 
 def test_the_notes_name_the_seed_and_warn_of_the_mean(store: Kept, put: Put) -> None:
