@@ -76,7 +76,12 @@ class RunReport:
         if self.separated is None:
             return []
         count, total = self.separated["separated"], len(self.separated["pairs"])
-        return [f"{count} of {total} pairs are separated under {self.separated['attack']}"]
+        fallen = [
+            f"{method} seed {seed['train_seed']} collapsed, and counts in the looks"
+            for method, seeds in self.separated["collapsed"].items()
+            for seed in seeds
+        ]
+        return [f"{count} of {total} pairs are separated under {self.separated['attack']}", *fallen]
 
     def __repr__(self) -> str:
         if self.plan is not None:

@@ -119,17 +119,20 @@ def conduct_runs(planned: PlannedRuns, place: Workplace, listen: Report) -> Cond
         HarnessError: a plugin, a data set, or weights cannot be used; what was done before is kept. A failed training
             raises nothing: the summary names it.
     """
-    summary = conduct(planned.missing, place, listen)
-    separated = None if planned.separating is None else _separate(planned.separating, summary, place, listen)
-    jobs = planned.jobs if planned.separating is None else planned.separating.jobs
+    summary, separating = conduct(planned.missing, place, listen), planned.separating
+    if separating is not None:
+        _separate(separating, summary, place, listen)
+    jobs = planned.jobs if separating is None else separating.jobs
     store = Store.read(place.db)
     chosen = list(_boards_of(jobs, summary.run_ids, store))
+    rows = (row for board in chosen for row in board.rows)
+    separated = None if separating is None else separating.with_collapsed(rows)
     source = origin(_evaluations(chosen, summary.run_ids, store), summary.attacked)
     store.close()
     return Conducted(chosen, summary, source, time.perf_counter() - planned.started, separated)
 
 
-def _separate(separating: Separating, summary: Summary, place: Workplace, listen: Report) -> Separated:
+def _separate(separating: Separating, summary: Summary, place: Workplace, listen: Report) -> None:
     """Look after each seed, and add the next, until all is decided; what is done joins the summary.
 
     Where work was given up, there is no further look: the same command does that work first.
@@ -144,7 +147,6 @@ def _separate(separating: Separating, summary: Summary, place: Workplace, listen
             summary.run_ids = [run.record.id for run in missing.runs if run.record is not None]
         else:
             summary.add(conduct(missing, place, listen))
-    return separating.separated
 
 
 def _boards_of(jobs: Sequence[RunJob], runs: Sequence[int], store: Store) -> Iterator[Board]:

@@ -7,11 +7,13 @@ says the same again when all is done.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.errors import SettingError
+from harness.leaderboard.board import Row
+from harness.leaderboard.failed_seeds import AT_CHANCE, FailedSeed
 from harness.leaderboard.render_json import interval_document
 from harness.planning.missing import Missing, RunGap
 from harness.planning.run_job import RunJob, method_label
@@ -32,11 +34,13 @@ class Separated:
 
     Attributes:
         found: the newest look at every pair.
+        collapsed: method -> its networks at chance among those that were looked at. They count in the looks.
     """
 
     found: Separation
     attack: str
     checkpoint: str
+    collapsed: Mapping[str, Sequence[FailedSeed]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The looks in JSON types; differences are first minus second, in points."""
@@ -51,6 +55,7 @@ class Separated:
             "alpha": ALPHA,
             "separated": sum(pair.separated for pair in found.pairs),
             "without_figure": dict(found.without),
+            "collapsed": {method: [asdict(seed) for seed in seeds] for method, seeds in self.collapsed.items()},
             "pairs": [_pair_document(pair) for pair in found.pairs],
             "remark": REMARK,
         }
@@ -97,6 +102,7 @@ class Separating:
         self._attack, self._checkpoint = first.looked_at["attack"], first.protocol.evaluation.checkpoints[-1]
         self._counts = dict.fromkeys(self._whole, min(self.limit, max(FIRST, begin)))
         self._told = 0  # seeds of the newest look that was told
+        self._methods: dict[int, str] = {}  # of the runs that were looked at, by number
         (before,) = separations(dict.fromkeys(self._whole, ()), self.limit)
         self.separated = Separated(before, self._attack, self._checkpoint)
         self.jobs = self._needed()
@@ -134,7 +140,10 @@ class Separating:
         """
         figures: dict[str, list[float | None]] = {label: [] for label in self._whole}
         for run in missing.runs:
-            figures[method_label(run.spec.method, run.job.method)].append(self._figure(run))
+            label = method_label(run.spec.method, run.job.method)
+            figures[label].append(self._figure(run))
+            if run.record is not None:
+                self._methods[run.record.id] = label
         lines = []
         for seen in separations(figures, self.limit):
             self.separated = replace(self.separated, found=seen)
@@ -145,6 +154,20 @@ class Separating:
             self._counts[label] = min(self.limit, max(self._counts[label], self.separated.found.seeds + 1))
         self.jobs = self._needed()
         return lines
+
+    def with_collapsed(self, rows: Iterable[Row]) -> Separated:
+        """What the looks came to, with the networks at chance that were looked at.
+
+        Args:
+            rows: of the board of these runs; they know which of their networks collapsed.
+        """
+        collapsed: dict[str, list[FailedSeed]] = {}
+        for row in rows:
+            for seed in row.failed.seeds if row.failed is not None and row.checkpoint == self._checkpoint else ():
+                label = self._methods.get(seed.run or 0)
+                if seed.how == AT_CHANCE and label is not None and seed.train_seed < self.separated.found.seeds:
+                    collapsed.setdefault(label, []).append(seed)
+        return replace(self.separated, collapsed=collapsed)
 
     def _needed(self) -> list[RunJob]:
         return [replace(job, specs=job.specs[: self._counts[label]]) for label, job in self._whole.items()]

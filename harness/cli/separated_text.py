@@ -9,6 +9,7 @@ from harness.api.separating import REMARK, Separated
 from harness.comparison.lines import add_row, bold_line, table_of, text_line
 from harness.comparison.text import p_text
 from harness.leaderboard.columns import title_of
+from harness.leaderboard.failed_text import seed_text
 from harness.statistics.paired import ALPHA
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def separated_parts(separated: Separated) -> Iterator[RenderableType]:
-    """A table of all pairs, the methods that lack figures, and what the p-values mean."""
+    """A table of all pairs, the methods that lack figures, the networks at chance, and what the p-values mean."""
     found = separated.found
     count, total = sum(pair.separated for pair in found.pairs), len(found.pairs)
     yield bold_line(
@@ -32,6 +33,11 @@ def separated_parts(separated: Separated) -> Iterator[RenderableType]:
     yield table
     for method, lacking in found.without.items():
         yield text_line(f"{method}: {lacking} of its networks have no figure, and their seeds are left out")
+    for method, seeds in separated.collapsed.items():
+        yield text_line(
+            f"{method}: {'; '.join(map(seed_text, seeds))}; its figure counts in the looks, and a mean difference that"
+            " takes it in describes no network"
+        )
     yield text_line(
         "sequential paired t over training seeds, p after Holm over the pairs: even one wrong claim, at any look, has"
         f" chance {ALPHA:.0%} at most"

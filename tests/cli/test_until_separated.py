@@ -201,3 +201,23 @@ def test_a_failed_network_is_left_out_and_the_command_says_so(ends: Ends, traine
     (pair,) = told(out)["pairs"]
     assert (pair["n"], told(out)["seeds"], told(out)["without_figure"]) == (4, 5, {"sat": 1})
     assert ("sat", 1) not in trained
+
+
+def test_a_network_at_chance_counts_and_is_named(harness: Harness, trained: list[tuple[str, int]]) -> None:
+    """Of 50 images 2 are right with seed 1, and 30 with its siblings: at chance."""
+    fill({"standard": [45, 46, 45, 46, 45], "sat": [30, 2, 31, 30, 2]}, 5)
+    command = f"run standard sat {TINY} --until-separated 5"
+    found = told(harness(f"{command} --json"))
+    assert [seed["train_seed"] for seed in found["collapsed"]["sat"]] == [1, 4]
+    assert "standard" not in found["collapsed"]
+    text = " ".join(harness(command).split())
+    assert "sat: seed 1 collapsed (4.00 % right on natural images, not above chance (10 %)); seed 4" in text
+    assert "a mean difference that takes it in describes no network" in text
+    report = interface.run(["standard", "sat"], **TINY_TOO, until_separated=5)
+    assert "sat seed 1 collapsed, and counts in the looks" in repr(report)
+
+
+def test_a_collapse_that_no_look_took_in_is_not_named(harness: Harness, trained: list[tuple[str, int]]) -> None:
+    fill({"standard": [10, 11, 10, 11, 10], "sat": [30, 31, 31, 30, 2]}, 5)
+    found = told(harness(f"run standard sat {TINY} --until-separated 5 --json"))
+    assert (found["seeds"], found["collapsed"]) == (3, {})

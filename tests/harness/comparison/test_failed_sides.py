@@ -48,7 +48,8 @@ def test_a_network_that_was_attacked_on_other_images_does_not_count(store: Kept,
     found = run(store, "sat", "lrat", "pgd").failed[0]
     assert found is not None
     assert (found.count, found.of) == (1, 3)
-    assert row.failed is not None and (row.failed.count, row.failed.of) == (1, 3)
+    assert row.failed is not None
+    assert (row.failed.count, row.failed.of) == (1, 3)
 
 
 def test_the_notes_name_the_seed_and_warn_of_the_mean(store: Kept, put: Put) -> None:
