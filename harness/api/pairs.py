@@ -34,8 +34,10 @@ def pair_table(store: Store, selection: Selection) -> Table:
     if not compared:
         selected = {name: getattr(selection, name) for name in ("dataset", "network", "protocol", "checkpoint")}
         require_known(unranked(store), selected)
-    rows = [row for family in families(store, compared) for row in _rows(family)]
-    return Table.of_rows("all pairs of rows", PAIRS, rows)
+    found = families(store, compared)
+    rows = [row for family in found for row in _rows(family)]
+    notes = [f"{family.board.heading}: {note}" for family in found for note in family.notes]
+    return Table.of_rows("all pairs of rows", PAIRS, rows, notes)
 
 
 def _rows(family: Family) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -12,9 +12,12 @@ from harness.comparison.failed_sides import BothFailed, failed_notes_of, failed_
 from harness.comparison.labels import Labels
 from harness.comparison.matching import common_column
 from harness.comparison.naming import Entrant
+from harness.errors import legible
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.columns import WORST_CASE, Column, Shared
 from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.failed_seeds import AT_CHANCE
+from harness.leaderboard.failed_text import seed_text
 from harness.leaderboard.over_seeds import Pair, common_seeds, figures_in_common, sides_over_seeds
 from harness.leaderboard.pairs import Decision, corrected, robust_sides
 from harness.leaderboard.ranking import boards
@@ -163,11 +166,17 @@ def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair], methods: Seed
 
 @dataclass(frozen=True)
 class Family:
-    """All pairs of a board's rows in one column, best row first; Holm's correction goes over all pairs."""
+    """All pairs of a board's rows in one column, best row first; Holm's correction goes over all pairs.
+
+    Attributes:
+        pairs: by the rows' names; None where they cannot be compared, or a collapsed seed forbids the t-test.
+        notes: which rows have such a seed, and whether seeds were added by looking.
+    """
 
     board: Board
     column: Column
-    pairs: dict[tuple[str, str], Decision | None]  # by the rows' names; None where they cannot be compared
+    pairs: dict[tuple[str, str], Decision | None]
+    notes: tuple[str, ...] = ()
 
 
 def rivals(store: Store, selection: Selection) -> list[tuple[Board, list[Row]]]:
@@ -190,11 +199,22 @@ def families(store: Store, compared: Iterable[tuple[Board, list[Row]]]) -> list[
         verdicts = store.bits_of({e.id for e in evaluations})
         with collector_paused():
             decisions = corrected([tested(*pair, column, verdicts) for pair in combinations(rows, 2)])
-            found.append(Family(board, column, dict(zip(combinations(_names(rows), 2), decisions, strict=True))))
+            pairs = dict(zip(combinations(_names(rows), 2), decisions, strict=True))
+            found.append(Family(board, column, pairs, tuple(_notes_of(store, rows, pairs))))
     return found
 
 
-def _names(rows: list[Row]) -> list[str]:
+def _notes_of(store: Store, rows: Sequence[Row], pairs: Mapping[tuple[str, str], Decision | None]) -> Iterator[str]:
+    untested = {name for names, decision in pairs.items() if decision is None for name in names}
+    for name, row in zip(_names(rows), rows, strict=True):
+        if name in untested and row.failed is not None and row.failed.spoils_means:
+            seeds = "; ".join(seed_text(seed) for seed in row.failed.seeds if seed.how == AT_CHANCE)
+            yield f"{legible(name)} has no t-test over training seeds: {seeds}"
+    if any(decision is not None and decision.over_seeds for decision in pairs.values()):
+        yield from told_of_looks(store, rows)
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
     """The rows' labels, followed by network and checkpoint where the rows differ in these.
 
     Rows of which nothing that is shown differs, such as those of two versions with other defaults, have their runs.

@@ -168,6 +168,7 @@ def family_document(families: Sequence[Family]) -> dict[str, Any]:
                     {"first": first, "second": second, "comparison": decision_document(decision)}
                     for (first, second), decision in family.pairs.items()
                 ],
+                "notes": list(family.notes),
             }
             for family in families
         ]

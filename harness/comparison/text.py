@@ -209,6 +209,7 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
         yield table
         if count > MOST_PAIRS:
             yield Text(f"The pairs of the best rows come first; {count - MOST_PAIRS} more are in --json.")
+        yield from map(text_line, family.notes)
     nothing = "No board of two or more measured rows matches; `harness leaderboard` shows what there is"
     decisions = [decision for family in families for decision in family.pairs.values() if decision is not None]
     welch = any(decision.test == WELCH for decision in decisions)

@@ -165,6 +165,9 @@ def test_compare_tells_of_the_looks(harness: Harness) -> None:
     fill({"standard": [10, 11, 10], "sat": [30, 31, 31]}, 4)
     (note,) = [note for note in json.loads(harness("compare standard sat --json"))["notes"] if "looking" in note]
     assert "--until-separated 4" in note
+    (board,) = json.loads(harness("compare --all --json"))["boards"]
+    assert note in board["notes"]
+    assert "training seeds were added by looking" in " ".join(harness("compare --all").split())
 
 
 def test_compare_says_nothing_of_seeds_that_were_named_in_advance(harness: Harness) -> None:

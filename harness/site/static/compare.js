@@ -42,7 +42,7 @@ Promise.all(["boards", "comparisons"].map(harness.unpack)).then(([leaderboard, c
       ? `${signed(pair.difference)} points${pair.interval ? ` [${pair.interval.map((end) => signed(end, 1)).join(", ")}]` : ""}, ` +
         `${pair.test} over ${pair.over}, p ${p(pair.holm)} after Holm's correction: ` +
         (pair.significant ? "a significant difference" : "no significant difference")
-      : "cannot be compared: no attack seed in common, or no figure";
+      : "not tested: no attack seed in common, no figure, or a training seed that collapsed";
 
   function shade(cell, share, colour) {
     cell.style.backgroundColor = `color-mix(in srgb, var(${colour}) ${(45 * Math.min(1, share)).toFixed(0)}%, var(--back))`;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.api.pairs import pair_table
 from harness.comparison.comparison import families, rivals
 from harness.comparison.document import comparison_document, family_document
 from harness.leaderboard.board import Selection
@@ -99,3 +100,13 @@ def test_pairs_with_such_a_row_are_not_compared(store: Kept, put: Put) -> None:
     assert compared == {("lrat", "sat"): False, ("lrat", "trades"): True, ("sat", "trades"): False}
     (board,) = family_document([family])["boards"]
     assert board["correction"]["comparisons"] == 1
+    (note,) = board["notes"]
+    assert note.startswith("sat has no t-test over training seeds: seed 2 collapsed (3.50 % right under pgd, ")
+    assert pair_table(store, Selection(sort="pgd")).notes == (f"{family.board.heading}: {note}",)
+
+
+def test_pairs_of_which_each_was_tested_have_no_note(store: Kept, put: Put) -> None:
+    keep(put, "sat", (96, 92, 90))
+    keep(put, "lrat", STANDS)
+    (family,) = families(store, rivals(store, Selection(sort="pgd")))
+    assert family.notes == ()
