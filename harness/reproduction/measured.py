@@ -139,7 +139,8 @@ def compare_cells(cells: Sequence[Cell], base: RunRequest, store: Store) -> list
         place = (cell.dataset, cell.network)
         cls = methods.get(cell.recipe.method)
         settings = cls.from_mapping(dict(cell.recipe.settings)).resolved()
-        row = rows[place].get((cell.recipe.method, canonical_json(settings), cell.figure.checkpoint, code_of(cls)))
+        key = (cell.recipe.method, canonical_json(settings), cell.figure.checkpoint, code_of(cls))
+        row = _of_most_networks(rows[place].get(key, ()), cell.figure.metric)
         spoilt = row is not None and row.failed is not None and row.failed.spoils_means
         bare = ComparedCell(cell, row.metrics.get(cell.figure.metric) if row else None, "not measured", spoilt)
         comparisons.append(replace(bare, verdict=_verdict(bare, known[place], base)))
@@ -160,15 +161,22 @@ def _fingerprints(protocol: Protocol, attacks: Catalogue, store: Store) -> Itera
     yield protocol.fingerprint
 
 
+def _of_most_networks(rows: Sequence[Row], metric: str) -> Row | None:
+    """The row that has the metric of most networks; of several with as many, the last."""
+    held = [(figure.train.n if figure.train else 1, row) for row in rows if (figure := row.metrics.get(metric))]
+    return max(reversed(held), key=lambda one: one[0])[1] if held else None
+
+
 def _rows(
     standard: Conditions, limit: int | None, attacks: Catalogue, store: Store
-) -> dict[tuple[str, str, str, str], Row]:
+) -> dict[tuple[str, str, str, str], list[Row]]:
     """The leaderboard's rows under these conditions, by method, resolved settings, checkpoint, and the method's code.
 
+    There is one for each protocol; two protocols of fewer attacks may have different ones, and rows of the same name.
     Models from elsewhere, which may stand on the same board, are left out: they belong to no cell.
     """
     runs = {run.id: run for run in store.called_runs()}
-    found = {}
+    found: dict[tuple[str, str, str, str], list[Row]] = {}
     chosen = [Selection(dataset=standard.dataset, protocol=f) for f in _fingerprints(standard.protocol, attacks, store)]
     for board in (board for selection in chosen for board in boards(store, selection)):
         for row in (row for row in board.rows if board.source == MEASURED and row.trained_here):
@@ -181,7 +189,8 @@ def _rows(
                 and not run.wrappers
             ):
                 code = run.code.get("method", "")
-                found[run.method, canonical_json(run.method_settings), row.checkpoint, code] = row
+                key = (run.method, canonical_json(run.method_settings), row.checkpoint, code)
+                found.setdefault(key, []).append(row)
     return found
 
 

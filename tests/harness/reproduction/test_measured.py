@@ -16,7 +16,7 @@ from harness.reproduction.recipes import RECIPES, Cell, select
 from harness.statistics.figures import Figure
 from harness.store.store import Store
 from tests.harness.reproduction.tables import ATTACKS, BASE, CIFAR, IMAGES, PAPER, close, put, row
-from tests.stores import add_evaluation, right
+from tests.stores import add_evaluation, right, see_protocol
 
 
 def test_a_model_from_elsewhere_on_the_board_is_no_cell(store: Store) -> None:
@@ -133,6 +133,20 @@ def test_what_was_measured_before_the_protocol_got_an_attack_still_counts(store:
     sat = row(store, "sat")
     assert (sat["pgd"].verdict, sat["pgd"].difference) == ("within", close(-0.06))
     assert sat["cw"].verdict == "not measured"
+
+
+def test_figures_under_two_protocols_of_different_attacks_all_count(store: Store) -> None:
+    """Two networks under one of natural and PGD, a third under one of natural and CW, which the store got later."""
+    for seed, attacks in ((0, ("natural", "pgd")), (1, ("natural", "pgd")), (2, ("natural", "cw"))):
+        fewer, _ = with_attacks(PAPER.with_values({"evaluation.attacks": attacks}), discover("attacks"))
+        of_attacks = {attack: {"attack": attack} for attack in attacks}
+        see_protocol(store, of_attacks, PAPER.training_document, fingerprint=fewer.fingerprint, name="paper")
+        counts = {"natural": [830 + seed], attacks[1]: [500 + seed] * 5}
+        put(store, "sat", counts, train_seed=seed, protocol=fewer.fingerprint)
+    sat = row(store, "sat")
+    assert {metric: c.networks for metric, c in sat.items()} == {"natural": 3, "pgd": 2, "cw": 1, "autoattack": 0}
+    medians = {metric: c.measured.median for metric, c in sat.items() if c.measured}
+    assert medians == {"natural": close(83.1), "pgd": close(50.05), "cw": close(50.2)}
 
 
 def test_a_protocol_of_fewer_attacks_that_differs_in_a_setting_is_another(store: Store) -> None:
