@@ -68,7 +68,7 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         if recorded is not None:
             own |= {"mark": RECORDED, "part": None, "epoch": None, "attack": recorded}
             for point in recorded_accuracies(material.store, board.attacks, recorded, [n for _, n in pair.networks]):
-                yield {**own, "value": None, "low": None, "high": None, "over": TRAINING_SEEDS, "n": None} | point
+                yield {**own, "value": None, "low": None, "high": None, "over": None, "n": None} | point
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.figures.accuracies import collapsed
+from harness.figures.accuracies import COLLAPSED, TRAINING_SEEDS, collapsed
 from harness.figures.axes import accuracy_label, percent_ticks
 from harness.figures.labels import Named, write_names
 from harness.figures.marks import Value, number
@@ -40,9 +40,8 @@ def recorded_accuracies(
 ) -> Iterator[dict[str, Value]]:
     """For each part and each epoch that all of the networks recorded: their mean accuracy, and on how many images.
 
-    It is the median while a network is at chance and another one stands: then no mean describes them.
-
-    Networks without a curve do not count; ``n`` says how many do.
+    It is the median while a network is at chance and another one stands: then no mean describes them, and ``over``
+    says so. Networks without a curve do not count; ``n`` says how many do.
     """
     for part in PARTS:
         held = [c for n in networks for c in _curves(store, n, attacks) if (c.part, c.attack) == (part, attack)]
@@ -52,7 +51,8 @@ def recorded_accuracies(
             percents, images = [of_network[epoch] for of_network in points], held[0].images
             fallen = collapsed(percents, images, networks[0].dataset.classes)
             value = statistics.median(percents) if fallen else statistics.fmean(percents)
-            yield {"part": part, "epoch": epoch, "images": images, "value": value, "n": len(held)}
+            over = COLLAPSED if fallen else TRAINING_SEEDS
+            yield {"part": part, "epoch": epoch, "images": images, "value": value, "over": over, "n": len(held)}
 
 
 def _curves(store: Store, network: Contestant, attacks: Mapping[str, str]) -> list[Curve]:

@@ -9,10 +9,14 @@ import pytest
 from harness.figures.accuracies import COLLAPSED, TEST_IMAGES, TRAINING_SEEDS, accuracy_of, over_text
 from harness.figures.marks import Marks
 from harness.figures.methods import METHODS
+from harness.figures.recorded_epochs import recorded_accuracies
 from harness.figures.trade_off import TRADE_OFF
+from harness.leaderboard.contestants import contestants
+from harness.store.records import Curve
 from harness.store.store import Store
 from tests import stores
 from tests.harness.figures import made
+from tests.harness.leaderboard.held import evaluation, run
 
 IMAGES = 200
 
@@ -66,3 +70,20 @@ def test_networks_by_themselves() -> None:
 def test_marks_without_such_a_row_are_as_before() -> None:
     marks = Marks.of([{"over": TRAINING_SEEDS, "n": 5}, {"over": TEST_IMAGES, "n": 360}])
     assert over_text(marks) == "95 % intervals over 5 training seeds or 360 test images"
+
+
+def test_a_recorded_epoch_says_whether_its_value_is_a_median() -> None:
+    """Three networks, two epochs of 200 images: 60, 62, and 64 right; then 96, 92, and 6."""
+    counts = {1: (60, 96), 2: (62, 92), 3: (64, 6)}
+
+    class Curves(Store):
+        def curves(self, number: int) -> list[Curve]:
+            return [Curve("test", "pgd", {}, "key", IMAGES, tuple(enumerate(counts[number], 1)))]
+
+    store = Curves.read("sqlite://")
+    networks = list(contestants([run(number, evaluation("pgd", 90), train_seed=number) for number in counts]))
+    points = [*recorded_accuracies(store, {"pgd": "key"}, "pgd", networks)]
+    assert [(p["epoch"], p["value"], p["over"], p["n"]) for p in points] == [
+        (1, 31.0, TRAINING_SEEDS, 3),
+        (2, 46.0, COLLAPSED, 3),
+    ]
