@@ -133,7 +133,8 @@ class Results(Computed):
         """Compare all pairs of rows of each measured board, as ``harness compare --all`` does; best rows come first.
 
         The test of a pair is that of ``compare``, corrected over all pairs of the board by Holm's method. Rows without
-        an attack seed in common have no test.
+        an attack seed in common have no test. Nor has a row of which a training seed collapsed, over training seeds:
+        the table's ``notes`` name it, and say where seeds were added by looking.
 
         Args:
             attack: the attack, or ``worst_case``; None: each board's last attack.
