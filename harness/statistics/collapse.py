@@ -40,12 +40,12 @@ def at_chance(right: float, images: int, classes: int) -> bool:
     Args:
         right: how many images are right; a median over attack seeds may lie between two counts, and is rounded up.
         images: how many were attacked, 1 or more.
-        classes: how many there are, 2 or more.
+        classes: how many there are; with one no network is at chance, since one answer is all that there is.
     Source: this project's. The tests are those of Clopper and Pearson's one-sided bounds: the lower bound lies at
         chance or below, the upper bound below twice chance.
     """
     count = math.ceil(right)
-    if count / images >= clear(classes):  # nearly every network ends here
+    if classes < 2 or count / images >= clear(classes):  # nearly every network ends here
         return False
     above = at_least(count, images, chance(classes)) < ALPHA
     return not above and at_most(count, images, clear(classes)) < ALPHA

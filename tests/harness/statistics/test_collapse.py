@@ -148,3 +148,10 @@ def test_of_fastats_networks_one_collapsed(dataset: str, classes: int) -> None:
     }
     assert found == ({("elle", 2)} if dataset == "cifar10" else set())
     assert all(math.isclose(100 * p, round(100 * p)) for ps in under_autoattack(dataset).values() for p in ps)
+
+
+@pytest.mark.parametrize("right", [0, 20, 199, 200])
+def test_with_one_class_no_network_is_at_chance(right: int) -> None:
+    """An output that is no number counts as wrong, so that even one class can be missed."""
+    assert not at_chance(right, 200, 1)
+    assert collapsed_under([right, 200], 200, 1) == [False, False]
