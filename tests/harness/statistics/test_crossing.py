@@ -68,6 +68,17 @@ def test_twice_as_many_nodes_say_the_same(limit: int, monkeypatch: pytest.Monkey
     assert few == pytest.approx(many, rel=2e-3)
 
 
+@pytest.mark.parametrize("limit", [5, 12])
+def test_small_chances_are_right_to_a_tenth(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = [10.0**-power for power in range(6, 12)]
+    few = [crossing(limit, level) for level in levels]
+    crossing.cache_clear()
+    monkeypatch.setattr("harness.statistics.crossing._NODES", 640)
+    many = [crossing(limit, level) for level in levels]
+    crossing.cache_clear()
+    assert few == pytest.approx(many, rel=0.1)
+
+
 def test_the_ends_and_refused_limits() -> None:
     assert (crossing(5, 0.0), crossing(5, 1.0), crossing(5, 9.0)) == (0.0, 1.0, 1.0)
     assert 0.05 < crossing(MOST, 0.03) < 0.1
