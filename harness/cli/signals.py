@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -64,8 +65,29 @@ def ending() -> Iterator[None]:
         raise KeyboardInterrupt
 
     take_back_stop()
-    with _heard_by(hear):
+    with _unlogged(KeyboardInterrupt), _heard_by(hear):
         yield
+
+
+@contextlib.contextmanager
+def _unlogged(kind: type[BaseException]) -> Iterator[None]:
+    """Inside, nothing is printed for a log record of an exception of this kind.
+
+    SQLAlchemy logs what interrupts it while it closes a connection, with the traceback, and raises it again.
+    """
+    printed = logging.lastResort  # what prints the records that no handler takes
+
+    def tells_of_more(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], kind))
+
+    if printed is None:
+        yield
+        return
+    printed.addFilter(tells_of_more)
+    try:
+        yield
+    finally:
+        printed.removeFilter(tells_of_more)
 
 
 @contextlib.contextmanager

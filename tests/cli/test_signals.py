@@ -84,3 +84,24 @@ def test_a_hangup_stops_a_command_whose_terminal_is_gone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "SIGHUP")
+
+
+def test_what_is_logged_of_an_interrupt_is_not_printed_and_all_else_is() -> None:
+    """SQLAlchemy logs what interrupts it while it closes a connection, and raises it again."""
+    program = (
+        "import logging\n"
+        "from harness.cli.signals import ending\n"
+        "def log(error):\n"
+        "    try:\n"
+        "        raise error\n"
+        "    except BaseException:\n"
+        "        logging.getLogger('sqlalchemy.pool').error('while closing', exc_info=True)\n"
+        "with ending():\n"
+        "    log(KeyboardInterrupt())\n"
+        "    log(ValueError('a fault'))\n"
+        "    logging.getLogger('sqlalchemy.pool').error('a word')\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+    assert [line for line in told.splitlines() if not line.startswith(" ")] == [
+        *("while closing", "Traceback (most recent call last):", "ValueError: a fault", "a word")
+    ]
