@@ -19,6 +19,7 @@ _NOTHING = digest({})  # the hash of an attack without settings, such as natural
 def places(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> dict[Place, list[Contestant]]:
     """The networks of each board, boards in the order of their protocols.
 
+    A protocol that got an attack stands where it stood before: its name and its training are those of an older one.
     A run stands under the protocol that it was trained under. A model from elsewhere stands on every board that has
     runs evaluated by the same attacks; if no such board exists, under the last protocol with these attacks.
     """
@@ -32,7 +33,8 @@ def places(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) 
         if network.training_sha256 is None:
             for place in _beside(with_runs, list(_eligible(network, protocols))):
                 found[place].append(network)
-    order = {protocol.fingerprint: number for number, protocol in enumerate(protocols)}
+    kinds = [(protocol.name, protocol.training_sha256) for protocol in protocols]
+    order = {p.fingerprint: (kinds.index(kinds[number]), number) for number, p in enumerate(protocols)}
     return dict(sorted(found.items(), key=lambda item: order[item[0][0]]))
 
 

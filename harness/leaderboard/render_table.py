@@ -26,7 +26,7 @@ from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.failed_text import failed_column
 from harness.leaderboard.legend import answer, flag_summary, legend, marks, notes, short_legend
 from harness.leaderboard.rank_spread import rank_line
-from harness.leaderboard.text_rows import GAP, Side, row_text
+from harness.leaderboard.text_rows import GAP, NARROW, Side, row_text
 
 MORE = "see harness leaderboard --legend"
 _PLACE = ("rank", "method", "seed", "network", "checkpoint")
@@ -53,9 +53,9 @@ def render_table(boards: Sequence[Board], console: Console, detail: Detail | Non
     """For each board: what its rows share, the answer, the table, and flags; then the legend, and remarks on rows.
 
     A column in which all rows agree is printed once, above the table. Where the other columns do not fit, figures are
-    written without spaces (``72.78±0.67``); then the network and the checkpoint move below the method's name; then all
-    that is no attack; then the figures are split over several tables. No figure is ever cut: a cut figure would read as
-    another number.
+    written without spaces (``72.78±0.67``); then columns stand closer together; then the network and the checkpoint
+    move below the method's name; then all that is no attack; then the figures are split over several tables. No figure
+    is ever cut: a cut figure would read as another number.
     """
     detail = detail or Detail()
     for number, board in enumerate(boards):
@@ -102,9 +102,9 @@ def _tables(
     """One table if it fits the console; else several."""
     figures = [name for name in shown if name in titles(board)]
     tight = [row | {name: row[name].replace(" ± ", "±") for name in figures} for row in rows]
-    for texts in (rows, tight):
-        if _fits(texts, shown, console):
-            yield from _table(board, texts, shown, console)
+    for texts, gap in ((rows, GAP), (tight, GAP), (tight, NARROW)):
+        if _fits(texts, shown, console, gap=gap):
+            yield from _table(board, texts, shown, console, gap)
             return
     worst = title_of(WORST_CASE)
     attacks = [name for name in figures if name != worst] or figures
@@ -122,8 +122,10 @@ def _tables(
         yield from _table(board, folded if number == 0 else tight, names, console)
 
 
-def _fits(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console, room: int = 0) -> bool:
-    return sum(_least_widths(rows, shown)) + GAP * (len(shown) - 1) + room <= console.width
+def _fits(
+    rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console, room: int = 0, gap: int = GAP
+) -> bool:
+    return sum(_least_widths(rows, shown)) + gap * (len(shown) - 1) + room <= console.width
 
 
 def _in_parts(
@@ -139,20 +141,26 @@ def _in_parts(
 
 
 def _table(
-    board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console
+    board: Board, rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console, gap: int = GAP
 ) -> Iterator[RenderableType]:
     """Headings, a rule, and the rows."""
-    widths = _widths(rows, shown, console)
+    widths = _widths(rows, shown, console, gap)
     sides: list[Side] = ["left" if name in _WORDS else "right" for name in shown]
-    heading = row_text([Text(name) for name in shown], widths, sides, console, heading=True)
+    names = [_broken(name, width) for name, width in zip(shown, widths, strict=True)]
+    heading = row_text(names, widths, sides, console, heading=True, gap=gap)
     heading.stylize("bold")
     yield heading
-    yield Text("─" * (sum(widths) + GAP * (len(shown) - 1)))
+    yield Text("─" * (sum(widths) + gap * (len(shown) - 1)))
     figures, style = set(titles(board)), "dim italic" if board.source == REPORTED else ""
     for row in rows:
-        line = row_text([_cell(row[name], name in figures) for name in shown], widths, sides, console)
+        line = row_text([_cell(row[name], name in figures) for name in shown], widths, sides, console, gap=gap)
         line.stylize(style)
         yield line
+
+
+def _broken(name: str, width: int) -> Text:
+    """A heading that breaks after its hyphens where it is wider than its column."""
+    return Text(name if len(name) <= width else name.replace("-", "-\n"))
 
 
 def _cell(text: str, figure: bool) -> Text:
@@ -162,10 +170,10 @@ def _cell(text: str, figure: bool) -> Text:
     return Text.assemble(median, ("\n" + interval, "dim")) if interval else Text(median)
 
 
-def _widths(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console) -> list[int]:
+def _widths(rows: Sequence[dict[str, str]], shown: Sequence[str], console: Console, gap: int) -> list[int]:
     """The width of each column: the least, and what room is left to words first, then to headings."""
     widths = _least_widths(rows, shown)
-    room = console.width - sum(widths) - GAP * (len(shown) - 1)
+    room = console.width - sum(widths) - gap * (len(shown) - 1)
     for number in sorted(range(len(shown)), key=lambda number: shown[number] not in _WORDS):
         name = shown[number]
         wanted = max(len(line) for text in (name, *(row[name] for row in rows)) for line in text.split("\n"))
@@ -179,7 +187,7 @@ def _least_widths(rows: Sequence[dict[str, str]], shown: Sequence[str]) -> list[
     least = []
     for name in shown:
         cell = max(len(line) for row in rows for line in row[name].split("\n"))
-        heading = min(max(map(len, name.split())), _WORD_WIDTH)
+        heading = min(max(map(len, name.replace("-", "- ").split())), _WORD_WIDTH)
         least.append(max(heading, min(cell, _WORD_WIDTH) if name in _WORDS else cell))
     return least
 

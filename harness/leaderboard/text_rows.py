@@ -9,12 +9,18 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-GAP = 2  # characters between two columns
+GAP, NARROW = 2, 1  # characters between two columns
 Side = Literal["left", "right"]
 
 
 def row_text(
-    cells: Sequence[Text], widths: Sequence[int], sides: Sequence[Side], console: Console, *, heading: bool = False
+    cells: Sequence[Text],
+    widths: Sequence[int],
+    sides: Sequence[Side],
+    console: Console,
+    *,
+    heading: bool = False,
+    gap: int = GAP,
 ) -> Text:
     """A row, of several lines where a cell has several or is folded to its column's width.
 
@@ -22,6 +28,7 @@ def row_text(
         widths: of the columns, in characters of a terminal.
         sides: where the text of each column stands.
         heading: whether short cells stand at the bottom.
+        gap: characters between two columns.
     """
     folded = [_lines(cell, width, console) for cell, width in zip(cells, widths, strict=True)]
     if heading:
@@ -32,7 +39,7 @@ def row_text(
         row.append("\n" * bool(number))
         for place, (part, width, side) in enumerate(zip(parts, widths, sides, strict=True)):
             room = " " * (width - (part.cell_len if part is not None else 0))
-            row.append(" " * GAP * bool(place) + (room if side == "right" else ""))
+            row.append(" " * gap * bool(place) + (room if side == "right" else ""))
             if part is not None:
                 row.append_text(part)
             row.append(room if side == "left" else "")

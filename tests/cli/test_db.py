@@ -40,14 +40,14 @@ def test_the_older_name_of_the_upgrade_works_and_is_not_shown(tmp_path: Path, ha
 
 def test_a_check_says_what_is_there_or_what_is_wrong(tmp_path: Path, harness: Harness, ends: Ends) -> None:
     file = Path(shutil.copy(PUBLISHED, tmp_path / "board.db"))
-    assert harness(f"db check --db {file}") == "sound: 42 runs, 588 evaluations, 215,600 verdicts\n"
+    assert harness(f"db check --db {file}") == "sound: 42 runs, 763 evaluations, 278,600 verdicts\n"
     assert json.loads(harness(f"db check --db {file} --json")) == {
         "database": str(file),
         "sound": True,
         "runs": 42,
         "models": 0,
-        "evaluations": 588,
-        "verdicts": 215600,
+        "evaluations": 763,
+        "verdicts": 278600,
         "problems": [],
         "more": 0,
     }
@@ -83,7 +83,7 @@ def test_a_copy_is_checked_and_an_older_one_says_how_to_upgrade_it(
 ) -> None:
     shutil.copy(PUBLISHED, tmp_path / "board.db")
     said = harness("db copy copy.db --db board.db")
-    assert said == "copied to copy.db\nsound: 42 runs, 588 evaluations, 215,600 verdicts\n"
+    assert said == "copied to copy.db\nsound: 42 runs, 763 evaluations, 278,600 verdicts\n"
     shutil.copy(OLD[2], tmp_path / "old.db")
     said = harness("db copy new.db --db old.db")
     assert said == "copied to new.db\nit has the older schema 0003: `harness db upgrade --db new.db` upgrades it\n"

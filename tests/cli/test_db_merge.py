@@ -18,7 +18,7 @@ from tests.cli.conftest import Harness, Refused
 from tests.harness.store.entries import images, make_spec, recorded_block, snapshot, start
 
 ROOT = Path(__file__).parents[2]
-ADDED = "3 protocols, 42 runs, 0 models, 588 evaluations, 84 examinations"
+ADDED = "4 protocols, 42 runs, 0 models, 763 evaluations, 154 examinations"
 
 
 def trained(file: str, *, weights: str = "a", kept: bool = False, verdicts: str = "1100") -> None:

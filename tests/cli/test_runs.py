@@ -161,7 +161,13 @@ class TestDryRun:
         for e in document["evaluations"]:
             assert (e["checkpoint"], e["blocks"], e["images"]) == ("last", 1, 50)
             counts[e["attack"]] = counts.get(e["attack"], 0) + 1
-        assert counts == {"natural": 2, "pgd": 6, "cw": 6, "autoattack": 6}  # natural accuracy draws nothing
+        assert counts == {
+            "natural": 2,
+            "pgd": 6,
+            "cw": 6,
+            "minimum-margin": 6,
+            "autoattack": 6,
+        }  # natural accuracy draws nothing
         assert document["evaluations_done"] == 0
         # SAT: ten steps of attack and one of training, each forward and backward, of 1437 images, 7 epochs, 2 networks
         assert document["training_passes"] == {"forward": 11 * 1437 * 7 * 2, "backward": 11 * 1437 * 7 * 2}
@@ -173,7 +179,7 @@ class TestDryRun:
             "nothing is written",
             "networks: 1 to train, 0 trained already",
             "sat-smallcnn-digits-s0 width=1 (attempt 1): 0/20 epochs done",
-            "evaluations: 10 to do, 0 done already",
+            "evaluations: 13 to do, 0 done already",
             "autoattack, 3 seed(s)",
             "this machine has not timed smallcnn",
         ):

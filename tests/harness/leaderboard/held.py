@@ -46,6 +46,9 @@ class Held(Store):
         self._held = [self._numbered(run) for run in runs], list(protocols), list(reported)
         self._models = [replace(model, checkpoint=self._counted(model.checkpoint)) for model in models]
 
+    def provenances(self, numbers: Collection[int]) -> dict[int, dict[str, Any]]:
+        return {run.id: run.provenance for run in self._held[0] if run.id in numbers}
+
     def _numbered(self, run: RunRecord) -> RunRecord:
         return replace(run, checkpoints=tuple(map(self._counted, run.checkpoints)))
 
