@@ -84,7 +84,7 @@ def test_tabs_show_one_data_set_each_and_obey_the_keyboard(board: Page) -> None:
 
 
 def test_a_flag_is_explained_on_hover_and_by_the_keyboard(board: Page) -> None:
-    flag = board.locator("#board-1 button.flag").first
+    flag = board.locator("#board-1 button.flag[aria-label='flag A']").first
     flag.hover()
     assert "autoattack-gap on 4 of 5 networks" in board.get_by_role("tooltip").inner_text()
     board.keyboard.press("Escape")
