@@ -6,12 +6,9 @@ sweep is one pair of methods whose seeds are looked at one by one until the two 
 
 from __future__ import annotations
 
-import csv
 import statistics
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +18,7 @@ from scipy import special
 
 from harness.leaderboard.board import Selection
 from harness.leaderboard.ranking import boards
+from harness.reference.fastat import figures, networks_behind
 from harness.statistics.crossing import FIRST, share
 from harness.statistics.paired import ALPHA
 from harness.statistics.power import SAME, SeedNoise, power_of_t
@@ -129,12 +127,9 @@ def digits_residuals() -> Reals:
 
 def fastat_residuals() -> Reals:
     """The same of FastAT Benchmark's methods on CIFAR-10, three seeds each, whose deviation is below 0.7 points."""
-    text = (resources.files("harness.reference") / "fastat.csv").read_text(encoding="utf-8")
-    rows = defaultdict(list)
-    for line in csv.DictReader(text.splitlines()):
-        if line["dataset"] == "cifar10":
-            rows[line["method"]].append(float(line["autoattack"]))
-    return residuals([row for row in rows.values() if statistics.stdev(row) < 0.7])
+    methods = dict.fromkeys(figure.method for figure in figures() if figure.dataset == "cifar10")
+    rows = [behind.percents["autoattack"] for name in methods if (behind := networks_behind("cifar10", name))]
+    return residuals([row for row in rows if statistics.stdev(row) < 0.7])
 
 
 def residuals(rows: Sequence[Sequence[float]]) -> Reals:

@@ -18,7 +18,7 @@ from harness.execution.attacking import Attacked, Attacking, usable
 from harness.execution.claims import Claims
 from harness.execution.executors.placement import Placement
 from harness.execution.executors.together import trainers
-from harness.execution.loaded import forget_dataset, keep_dataset
+from harness.execution.loaded import datasets_kept
 from harness.execution.owners import owner_name, radius_of, run_opened, target_opened
 from harness.execution.plan import later_phase, training_phases
 from harness.execution.summary import Summary
@@ -80,9 +80,8 @@ class Conductor:
         together = self.place.together(runs[0].job.devices)
         there = [(gap, gap.record) for gap in runs if gap.record is not None and gap.trained]
         ready = usable((model for gap, record in there for model in self._models(gap, record)), self.summary)
-        forget_dataset()
-        for job in {id(gap.job): gap.job for gap in runs}.values():
-            keep_dataset(job.place, job.dataset)
+        jobs = list({id(gap.job): gap.job for gap in runs}.values())
+        for job in jobs:
             self.store.see_protocol(job.protocol_record(), job.protocol.training_document)
         opened = list(zip(runs, self._open_runs(runs), strict=True))
         self.summary.run_ids = [record.id for _, record in opened]
@@ -93,6 +92,7 @@ class Conductor:
         at_work = [run_folder(self.runs_dir, record) for gap, record in opened if gap.items]
         with (
             working_in(at_work),
+            datasets_kept((job.place, job.dataset) for job in jobs),
             Claims(self.store, self._tell) as claims,
             self.place.executor(self.missing.items) as executor,
             trainers(together, executor) as trainer,
@@ -190,8 +190,6 @@ def conduct_evaluation(
             yield Attacked(gap, own, known[gap.checkpoint].id, folder, owner)
 
     ready = usable(attacked(), summary)
-    forget_dataset()
-    keep_dataset(job.assessment.place, job.assessment.dataset)
     entered()
     store.see_protocol(job.assessment.protocol_record(), job.assessment.protocol.training_document)
     at_work = [model.folder for model in ready if model.gap.items]
@@ -202,6 +200,7 @@ def conduct_evaluation(
     }
     with (
         working_in(at_work),
+        datasets_kept([(job.assessment.place, job.assessment.dataset)]),
         Claims(store, listen) as claims,
         place.executor(missing.items) as executor,
     ):

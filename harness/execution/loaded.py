@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -36,6 +38,18 @@ def keep_dataset(place: DatasetPlace, dataset: Dataset) -> None:
     """Have ``dataset_of`` give a data set that was loaded already."""
     if not isinstance(place, GivenImages):  # which hold theirs
         _loaded[place.key] = dataset
+
+
+@contextlib.contextmanager
+def datasets_kept(known: Iterable[tuple[DatasetPlace, Dataset]]) -> Iterator[None]:
+    """Inside, ``dataset_of`` gives these, which the plan has loaded; afterwards nothing is kept."""
+    forget_dataset()
+    for place, dataset in known:
+        keep_dataset(place, dataset)
+    try:
+        yield
+    finally:
+        forget_dataset()
 
 
 def kept_dataset(place: DatasetPlace) -> Dataset | None:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from harness.execution.conduct import known_of
-from harness.planning.request import RunRequest
 from harness.planning.run_job import RunJob, resolve_run
 from harness.store.opening import WantedRun
 from harness.store.store import Store
+from tests.harness.execution import asked
 from tests.stores import add_checkpoint, add_evaluation, right
 
 VALUES = {"width": 1, "train.steps": 1, "evaluation.steps": 1, "block_size": 50, "checkpoints": "last"}
@@ -22,14 +22,10 @@ TINY_TOO: dict[str, Any] = {
     **{"dataset": "digits", "arch": "smallcnn", "epochs": 1, "set": VALUES, "seeds": 1, "limit": 50},
     **{"attacks": ["natural", "pgd"], "checks": False, "workers": 1, "device": "cpu", "eval_every": 0},
 }
-REQUEST = RunRequest(
-    methods=("standard", "sat"),
-    network="smallcnn",
-    dataset="digits",
-    device="cpu",
-    seeds=1,
+REQUEST = replace(
+    asked.REQUEST,
+    train_seeds=1,
     limit=50,
-    checks=False,
     eval_every=0,
     epochs=1,
     attacks=("natural", "pgd"),

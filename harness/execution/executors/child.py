@@ -33,7 +33,10 @@ class ItemEnded:
 
 _FORKED = sys.platform == "linux"  # macOS' own libraries do not survive a fork
 CONTEXT = multiprocessing.get_context("forkserver") if _FORKED else multiprocessing.get_context("spawn")
-"""How workers are made: forked from a process that has their imports, and no threads, which do not survive a fork."""
+"""How workers are made: forked from a process that has imported what they need and has computed nothing.
+
+So none of torch's threads has begun there, and these do not survive a fork.
+"""
 
 
 def prepare_workers() -> None:
