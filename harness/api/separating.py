@@ -35,12 +35,15 @@ class Separated:
     Attributes:
         found: the newest look at every pair.
         collapsed: method -> its networks at chance among those that were looked at. They count in the looks.
+        trained_before: method -> the seeds among those that were looked at which were trained without a limit. Whoever
+            saw their figures, and then named one, did not name it in advance.
     """
 
     found: Separation
     attack: str
     checkpoint: str
     collapsed: Mapping[str, Sequence[FailedSeed]] = field(default_factory=dict)
+    trained_before: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The looks in JSON types; differences are first minus second, in points."""
@@ -56,6 +59,7 @@ class Separated:
             "separated": sum(pair.separated for pair in found.pairs),
             "without_figure": dict(found.without),
             "collapsed": {method: [asdict(seed) for seed in seeds] for method, seeds in self.collapsed.items()},
+            "trained_before": {method: list(seeds) for method, seeds in self.trained_before.items()},
             "pairs": [_pair_document(pair) for pair in found.pairs],
             "remark": REMARK,
         }
@@ -139,14 +143,19 @@ class Separating:
             A line for each look that is new.
         """
         figures: dict[str, list[float | None]] = {label: [] for label in self._whole}
+        before: dict[str, list[int]] = {}
         for run in missing.runs:
             label = method_label(run.spec.method, run.job.method)
             figures[label].append(self._figure(run))
             if run.record is not None:
                 self._methods[run.record.id] = label
+                if looked_at(run.record.provenance) is None:
+                    before.setdefault(label, []).append(run.spec.train_seed)
         lines = []
         for seen in separations(figures, self.limit):
-            self.separated = replace(self.separated, found=seen)
+            taken_in = {label: [seed for seed in seeds if seed < seen.seeds] for label, seeds in before.items()}
+            told = {label: seeds for label, seeds in taken_in.items() if seeds}
+            self.separated = replace(self.separated, found=seen, trained_before=told)
             if seen.seeds > self._told:
                 self._told = seen.seeds
                 lines.append(self.separated.line)

@@ -38,6 +38,11 @@ def separated_parts(separated: Separated) -> Iterator[RenderableType]:
             f"{method}: {'; '.join(map(seed_text, seeds))}; its figure counts in the looks, and a mean difference that"
             " takes it in describes no network"
         )
+    for method, before in separated.trained_before.items():
+        yield text_line(
+            f"{method}: seeds {', '.join(map(str, before))} were trained without --until-separated; if their figures"
+            " were seen before the limit was named, p does not keep its error"
+        )
     yield text_line(
         "sequential paired t over training seeds, p after Holm over the pairs: even one wrong claim, at any look, has"
         f" chance {ALPHA:.0%} at most"

@@ -48,9 +48,13 @@ def keep(store: Store, job: RunJob, seed: int, correct: int) -> None:
         add_evaluation(store, checkpoint, attack, settings, right(correct, 50), sample=job.images.sample)
 
 
-def fill(figures: Mapping[str, Sequence[int]], limit: int) -> None:
-    """Put networks into the project's store, each with its number of images that are right."""
-    found = jobs(*figures, limit=limit)
+def fill(figures: Mapping[str, Sequence[int]], limit: int, *, announced: bool = True) -> None:
+    """Put networks into the project's store, each with its number of images that are right.
+
+    Args:
+        announced: whether they tell of the limit, as those do that were trained for it.
+    """
+    found = [job if announced else replace(job, looked_at={}) for job in jobs(*figures, limit=limit)]
     with_store = Store.write("leaderboard.db")
     for job in found:
         with_store.see_protocol(job.protocol_record(), job.protocol.training_document)

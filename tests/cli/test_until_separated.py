@@ -220,7 +220,24 @@ def test_a_network_at_chance_counts_and_is_named(harness: Harness, trained: list
     assert "sat seed 1 collapsed, and counts in the looks" in repr(report)
 
 
+def test_seeds_that_were_trained_without_a_limit_are_named(harness: Harness, trained: list[tuple[str, int]]) -> None:
+    """A fourth seed of theirs was asked for, and no look took it in."""
+    fill({"standard": [10, 11, 10, 11], "sat": [30, 31, 31, 30]}, 4, announced=False)
+    command = f"run standard sat {TINY} --until-separated 4 --train-seeds 4"
+    found = told(harness(f"{command} --json"))
+    assert (found["seeds"], found["trained_before"]) == (3, {"standard": [0, 1, 2], "sat": [0, 1, 2]})
+    assert "sat: seeds 0, 1, 2 were trained without --until-separated" in " ".join(harness(command).split())
+
+
+def test_seeds_that_were_trained_for_the_limit_are_not(harness: Harness, trained: list[tuple[str, int]]) -> None:
+    fill({"standard": [10, 11, 10], "sat": [30, 31, 31]}, 4)
+    command = f"run standard sat {TINY} --until-separated 4"
+    assert told(harness(f"{command} --json"))["trained_before"] == {}
+    assert "were trained without" not in harness(command)
+
+
 def test_a_collapse_that_no_look_took_in_is_not_named(harness: Harness, trained: list[tuple[str, int]]) -> None:
     fill({"standard": [10, 11, 10, 11, 10], "sat": [30, 31, 31, 30, 2]}, 5)
-    found = told(harness(f"run standard sat {TINY} --until-separated 5 --json"))
-    assert (found["seeds"], found["collapsed"]) == (3, {})
+    for more in ("", " --train-seeds 5"):
+        found = told(harness(f"run standard sat {TINY} --until-separated 5{more} --json"))
+        assert (found["seeds"], found["collapsed"]) == (3, {})

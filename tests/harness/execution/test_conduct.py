@@ -19,6 +19,7 @@ from harness.execution import work
 from harness.execution.conduct import Conductor, conduct_evaluation
 from harness.execution.executors.executor import Executor, InProcess, Performed, W
 from harness.execution.executors.placement import Placement
+from harness.execution.loaded import kept_dataset
 from harness.files import in_use
 from harness.planning import gaps
 from harness.planning.cost import estimate
@@ -249,3 +250,14 @@ def test_a_run_that_was_finished_meanwhile_is_not_refused(store: Store, tmp_path
     assert conduct(refused, store, tmp_path).failures == {}
     (run,) = store.runs()
     assert run.status == "done"
+
+
+def test_a_command_keeps_its_images_while_it_works_and_no_longer(store: Store, tmp_path: Path) -> None:
+    """So that a notebook of many commands does not hold the images of each."""
+    (job, *_) = found = jobs(train_seeds=1)
+    kept: list[bool] = []
+    conduct(
+        find_missing(found, store), store, tmp_path, lambda _event: kept.append(kept_dataset(job.place) is not None)
+    )
+    assert kept.count(True) > 0
+    assert kept_dataset(job.place) is None
