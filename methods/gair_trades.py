@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
@@ -32,6 +31,6 @@ class GAIRTRADES(GeometryWeighted):
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(KL(step.x))
         clean, adversarial = step.model(step.x), step.model(variant.x)
-        natural = F.cross_entropy(clean, step.y, reduction="none")
+        natural = step.cross_entropy(clean)
         weights = self.weights(step, variant.steps_to_flip)
         return (natural + self.inverse_lambda * weights * kl_divergence(clean, adversarial)).mean()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
@@ -43,5 +42,5 @@ class GAIRAT(GeometryWeighted):
 
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy() if self.attack == "pgd" else Margin(self.kappa))
-        losses = F.cross_entropy(step.model(variant.x), step.y, reduction="none")
+        losses = step.cross_entropy(step.model(variant.x))
         return (self.weights(step, variant.steps_to_flip) * losses).mean()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import Doc
 
@@ -44,12 +43,12 @@ class LRAT(LocallyWeighted):
         objectives = self.objectives()
         variants = dict(zip(objectives, step.perturb_all(*objectives.values()), strict=True))
         logits = {name: step.model(variant.x) for name, variant in variants.items()}
-        losses = {name: F.cross_entropy(z, step.y, reduction="none") for name, z in logits.items()}
+        losses = {name: step.cross_entropy(z) for name, z in logits.items()}
 
         weights, floor = self.weights(step, logits, 0.0 if self.floor == "none" else self.minimum)
         total = torch.stack([w * loss for w, loss in zip(weights, losses.values(), strict=True)]).sum(0)
         if "natural" in self.floor:
-            total = total + floor * F.cross_entropy(step.model(step.x), step.y, reduction="none")
+            total = total + floor * step.cross_entropy(step.model(step.x))
         if "pgd" in self.floor:
             total = total + floor * losses["pgd"]
         return total.mean()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
@@ -40,7 +39,7 @@ class LRATTRADES(LocallyWeighted):
         variants = dict(zip(objectives, step.perturb_all(*objectives.values()), strict=True))
         clean = step.model(step.x)
         logits = {name: step.model(variant.x) for name, variant in variants.items()}
-        natural = F.cross_entropy(clean, step.y, reduction="none")
+        natural = step.cross_entropy(clean)
 
         weights, floor = self.weights(step, logits, self.minimum)
         divergences = [w * kl_divergence(clean, z) for w, z in zip(weights, logits.values(), strict=True)]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
@@ -40,7 +39,7 @@ class MART(Method):
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy())
         clean, adversarial = step.model(step.x), step.model(variant.x)
-        boosted = F.cross_entropy(adversarial, step.y, reduction="none") + margin_loss(adversarial, step.y)
+        boosted = step.cross_entropy(adversarial) + margin_loss(adversarial, step.y)
         missed = 1 - clean.softmax(1).gather(1, step.y[:, None]).squeeze(1)
         losses: Tensor = boosted + self.weight * kl_divergence(clean, adversarial) * missed
         return losses.mean()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from harness.plugin.adversary import CrossEntropy
@@ -33,4 +32,4 @@ class SAT(Method):
 
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy())
-        return F.cross_entropy(step.model(variant.x), step.y, reduction="none").mean()
+        return step.cross_entropy(step.model(variant.x)).mean()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from harness.plugin.method import Method, Step
@@ -20,4 +19,4 @@ class Standard(Method):
     formula = "l(f(x), y)"
 
     def loss(self, step: Step) -> Tensor:
-        return F.cross_entropy(step.model(step.x), step.y, reduction="none").mean()
+        return step.cross_entropy(step.model(step.x)).mean()

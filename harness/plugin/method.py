@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, overload
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.plugin.adversary import Crafter, Objective, Variant, ascend
@@ -65,17 +66,32 @@ class Step:
     tally: Tally = field(default=untallied, kw_only=True)
 
     @overload
-    def perturb(self, objective: Objective, /) -> Variant: ...
+    def perturb(self, objective: Objective, /, *, threat: Threat | None = ...) -> Variant: ...
     @overload
-    def perturb(self, first: Objective, second: Objective, /, *more: Objective) -> tuple[Variant, ...]: ...
-    def perturb(self, *objectives: Objective) -> Variant | tuple[Variant, ...]:
-        """Craft one variant for each objective under the training budget, in evaluation mode."""
-        variants = self.perturb_all(*objectives)
+    def perturb(
+        self, first: Objective, second: Objective, /, *more: Objective, threat: Threat | None = ...
+    ) -> tuple[Variant, ...]: ...
+    def perturb(self, *objectives: Objective, threat: Threat | None = None) -> Variant | tuple[Variant, ...]:
+        """Craft one variant for each objective, in evaluation mode.
+
+        Args:
+            threat: the budget; None: the training's. A method that searches the ball in another way changes a copy,
+                as ``replace(step.threat, steps=1)``.
+        """
+        variants = self.perturb_all(*objectives, threat=threat)
         return variants[0] if len(variants) == 1 else variants
 
-    def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
+    def perturb_all(self, *objectives: Objective, threat: Threat | None = None) -> tuple[Variant, ...]:
         """``perturb``, but always a tuple, for callers that do not know the number of objectives."""
-        return self.craft(self.model, self.x, self.y, objectives, self.threat, self.generator)
+        budget = self.threat if threat is None else threat
+        return self.craft(self.model, self.x, self.y, objectives, budget, self.generator)
+
+    def cross_entropy(self, logits: Tensor) -> Tensor:
+        """``(batch,)`` the cross-entropy of each example with its label, for the loss that the update descends.
+
+        A method that uses this in place of torch's own takes smoothed labels, too.
+        """
+        return F.cross_entropy(logits, self.y, reduction="none")
 
     def count(self, name: str, values: Tensor, *, low: float, high: float, bins: int) -> None:
         """Count a quantity of single images, such as their weights, in equal bins over the epoch.
@@ -103,8 +119,8 @@ class ReplayableStep(Step):
     replays: Iterator[tuple[Variant, ...]] | None = None
     outer: tuple[list[tuple[Variant, ...]], ...] = ()  # records of outer wrappers, which replay this step too
 
-    def perturb_all(self, *objectives: Objective) -> tuple[Variant, ...]:
-        variants = next(self.replays) if self.replays is not None else super().perturb_all(*objectives)
+    def perturb_all(self, *objectives: Objective, threat: Threat | None = None) -> tuple[Variant, ...]:
+        variants = next(self.replays) if self.replays is not None else super().perturb_all(*objectives, threat=threat)
         for record in (self.crafted, *self.outer):
             record.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
         return variants  # not the clones: the loss may write into these
