@@ -24,8 +24,8 @@ from harness.plugin.dataset import Dataset
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Network, Shape
 from harness.plugin.wrapper import Wrapper
-from harness.protocols.protocol import TrainProtocol
 from harness.protocols.run_spec import RunSpec
+from harness.protocols.train_protocol import TrainProtocol
 from harness.registry.faults import blaming, modes_held, suspect
 from harness.registry.shipped import ships
 from harness.runtime.device import arithmetic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.protocols.protocol import TrainProtocol
+from harness.protocols.train_protocol import TrainProtocol
 
 _RISE = 2 / 5  # of a training, in which one-cycle's learning rate rises
 

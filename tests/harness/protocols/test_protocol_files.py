@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from harness.errors import SettingError, UnknownName
-from harness.protocols.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol
+from harness.protocols.evaluation_protocol import EvaluationProtocol
+from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.train_protocol import TrainProtocol
 from tests.harness.documents import FIELDS, LATER_FIELDS, PAPER, refusal
 from tests.tiny import make_threat
 
