@@ -35,10 +35,11 @@ from harness.training.batches import batch_sizes, epoch_batches
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.epoch_so_far import EpochSoFar
 from harness.training.guard import guarded, moving_once
+from harness.training.optimiser import clip, make_optimiser, set_rates
 from harness.training.rebuilt import Rebuilding
 from harness.training.recorder import Recorder
 from harness.training.remembered import Remembered
-from harness.training.schedule import checkpoint_epochs, learning_rate
+from harness.training.schedule import checkpoint_epochs, learning_rate, threat_in
 from harness.training.together.agreement import least_images, refuse_another_pass, refuse_other_weights
 from harness.training.together.crafting import SharedCrafter
 from harness.training.together.network import SharedNetwork
@@ -159,12 +160,7 @@ class Trainer:
         self._shared = SharedNetwork(self.model, self.peers)
         self._craft = self.craft if self.peers.alone else SharedCrafter(self._shared, self.craft)
         # only now: ``prepare`` may have replaced parameters of the network, for example by a new last layer
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=self.protocol.lr,
-            momentum=self.protocol.momentum,
-            weight_decay=self.protocol.weight_decay,
-        )
+        self.optimizer = make_optimiser(self.model, self.protocol)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
         """Report the epochs and checkpoints of an earlier start again: the store may lack those before the stop."""
@@ -246,14 +242,13 @@ class Trainer:
             so_far.load_state_dict(state.within, self.model, self.craft)
         if not self.peers.alone:
             refuse_another_pass(self._shared, self._some(least_images(self.peers)))
-        shown = time.perf_counter()
+        threat, shown = threat_in(self.protocol, self.threat, epoch), time.perf_counter()
         for x, y in self._batches(so_far):
             index = so_far.updates + 1
             progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.protocol, epoch, index / batches)
+            set_rates(self.optimizer, self.protocol, epoch, index / batches)
             told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add, "craft": self._craft}
-            step = Step(x, y, self.model, self.threat, progress, so_far.attack_draws, **told)
+            step = Step(x, y, self.model, threat, progress, so_far.attack_draws, **told)
             means.add_loss(self._update(step))
             so_far.updates = index
             stopping = state is not None and self.peers.asked_to_stop()
@@ -290,6 +285,7 @@ class Trainer:
         with modes_held(suspect(plugins), "an update"), blaming(plugins):
             with self._shared.shared():
                 loss = wrapped_backward(self.wrappers, held=True)(step, self._loss_of_an_update())
+            clip(self.model, self.protocol)
             self.optimizer.step()
             for wrapper in self.wrappers:
                 wrapper.after(self.model)

@@ -25,4 +25,5 @@ def refusal(document: dict[str, Any]) -> str:
 
 
 FIELDS = {"train": dataclasses.fields(TrainProtocol), "evaluation": dataclasses.fields(EvaluationProtocol)}
-LATER_FIELDS = ("epsilon", "norm", "schedule")  # fingerprints of protocols without them must stay
+RECIPE = ("lr_rise", "lr_warmup", "momentum_low", "nesterov", "clip_norm", "epsilon_warmup")
+LATER_FIELDS = ("epsilon", "norm", "schedule", *RECIPE)  # fingerprints of protocols without them must stay

@@ -74,6 +74,12 @@ TEXTS = {
     "evaluation.epsilon": "1/8",
     "train.norm": "L2",
     "train.schedule": "one-cycle",
+    "train.lr_rise": 0.5,
+    "train.lr_warmup": 0.1,
+    "train.momentum_low": 0.5,
+    "train.nesterov": True,
+    "train.clip_norm": 1.0,
+    "train.epsilon_warmup": 0.1,
     "evaluation.norm": "L2",
 }
 
@@ -91,8 +97,13 @@ def changed_protocols() -> dict[str, Protocol]:
     for table, fields in FIELDS.items():
         part = getattr(PAPER, table)
         values |= {f"{table}.{f.name}": other(f"{table}.{f.name}", getattr(part, f.name)) for f in fields}
-    without_drops = {"train.schedule": {"train.lr_drops": ()}}  # one-cycle takes none
-    return {key: PAPER.with_values({key: value, **without_drops.get(key, {})}) for key, value in values.items()}
+    cycle: dict[str, Any] = {"train.schedule": "cosine-cycle", "train.lr_drops": ()}
+    with_it: dict[str, dict[str, Any]] = {  # a cycle has no drops, and what is of a cycle alone needs one
+        "train.schedule": {"train.lr_drops": ()},
+        "train.lr_rise": cycle,
+        "train.momentum_low": cycle,
+    }
+    return {key: PAPER.with_values({key: value, **with_it.get(key, {})}) for key, value in values.items()}
 
 
 def test_every_field_of_a_protocol_has_a_decision() -> None:
