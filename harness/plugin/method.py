@@ -31,6 +31,14 @@ class Bins:
     number: int
 
 
+@dataclass
+class Smoothing:
+    """How much a label is smoothed in an update's loss, and how often the loss took it so."""
+
+    amount: float
+    taken: int = 0
+
+
 Tally = Callable[[str, Tensor, Bins], None]
 
 
@@ -53,6 +61,7 @@ class Step:
             device until the epoch ends, so logging never waits.
         craft: the function that crafts variants; a method calls ``perturb`` instead.
         tally: the function that counts values in bins; a method calls ``count`` instead.
+        smoothing: of the labels in ``cross_entropy``; None: none.
     """
 
     x: Tensor
@@ -64,6 +73,7 @@ class Step:
     log: Log
     craft: Crafter = field(default=ascend, kw_only=True)
     tally: Tally = field(default=untallied, kw_only=True)
+    smoothing: Smoothing | None = field(default=None, kw_only=True)
 
     @overload
     def perturb(self, objective: Objective, /, *, threat: Threat | None = ...) -> Variant: ...
@@ -89,9 +99,13 @@ class Step:
     def cross_entropy(self, logits: Tensor) -> Tensor:
         """``(batch,)`` the cross-entropy of each example with its label, for the loss that the update descends.
 
-        A method that uses this in place of torch's own takes smoothed labels, too.
+        A method that uses this in place of torch's own takes smoothed labels, too: of k classes, each has the target
+        s / k, and the label's is 1 - s higher.
         """
-        return F.cross_entropy(logits, self.y, reduction="none")
+        if self.smoothing is None:
+            return F.cross_entropy(logits, self.y, reduction="none")
+        self.smoothing.taken += 1
+        return F.cross_entropy(logits, self.y, reduction="none", label_smoothing=self.smoothing.amount)
 
     def count(self, name: str, values: Tensor, *, low: float, high: float, bins: int) -> None:
         """Count a quantity of single images, such as their weights, in equal bins over the epoch.

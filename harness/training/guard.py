@@ -41,8 +41,15 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
         before = _state(step.model)
         with modes_held(doer, doing), blaming(plugins):
             log, tally = _checked_log(method, step.log), _checked_tally(method, step.tally)
+            taken = step.smoothing.taken if step.smoothing is not None else 0
             value: Any = method.loss(replace(step, log=log, tally=tally))
         _check_loss(method, value, step)
+        if step.smoothing is not None and step.smoothing.taken == taken:
+            raise fault(
+                method,
+                "its loss never takes step.cross_entropy, so its labels would not be smoothed; train it without"
+                " label smoothing, or write step.cross_entropy(logits) in place of torch's",
+            )
         changed = [name for name, state in _state(step.model).items() if before.get(name) != state]
         if changed:
             raise fault(

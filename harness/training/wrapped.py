@@ -16,13 +16,24 @@ from harness.registry.faults import fault
 def wrapped_backward(wrappers: Sequence[Wrapper], *, held: bool = False) -> Backward:
     """The function that computes an update's gradient: plain ``backward`` inside the wrappers, the last one outermost.
 
+    Each wrapper adapts the step first, so that the order does not decide which of the loss's passes see the change.
+
     Args:
         held: check each wrapper's contract.
     """
     backward: Backward = _backward
     for wrapper in wrappers:
         backward = partial(partial(held_backward, wrapper) if held else wrapper.backward, inner=backward)
-    return backward
+
+    def update(step: Step, loss: Loss) -> Tensor:
+        for wrapper in wrappers:
+            adapted: Any = wrapper.adapt(step)
+            if held and not isinstance(adapted, Step):
+                raise fault(wrapper, f"its adapt gives a {type(adapted).__name__}; give the step, or a copy of it")
+            step = adapted
+        return backward(step, loss)
+
+    return update
 
 
 def _backward(step: Step, loss: Loss) -> Tensor:
