@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, overload
 
 from annotated_types import Ge
 from typing_extensions import Doc
@@ -30,6 +30,8 @@ Epsilon = Annotated[float, Ge(0), Doc("radius of the ball, on the [0, 1] pixel s
 
 Start = Literal["uniform", "gaussian", "none"]
 GAUSSIAN_START_SCALE = 0.001  # as in the released TRADES code; the same in any norm
+_FAR = 1e6  # what an infinite pixel counts as in L2: its square is finite in float32
+_ROUNDING = 1e-6  # of the radius: a point of the sphere, computed in float32, may lie so far outside
 
 
 class Ball(ABC):
@@ -40,7 +42,9 @@ class Ball(ABC):
 
     Attributes:
         x: ``(batch, ...)`` images in [0, 1], the centres.
-        epsilon: the radius.
+        epsilon: the radius, or ``(batch,)`` a radius for each image; none is negative.
+    Raises:
+        ValueError: there are not as many radii as images.
     """
 
     norm: ClassVar[str]
@@ -49,8 +53,9 @@ class Ball(ABC):
     widest: ClassVar[float] = math.inf
     """The largest radius to accept; a larger one must be in other units."""
 
-    def __init__(self, x: Tensor, epsilon: float) -> None:
+    def __init__(self, x: Tensor, epsilon: float | Tensor) -> None:
         self.x, self.epsilon = x, epsilon
+        self.radius = each(epsilon, x)
 
     @abstractmethod
     def uniform(self, generator: torch.Generator) -> Tensor:
@@ -85,9 +90,9 @@ class Ball(ABC):
         noise = torch.randn(self.x.shape, generator=generator, device=self.x.device, dtype=self.x.dtype)
         return self.project(self.x + GAUSSIAN_START_SCALE * noise)
 
-    def step(self, x_adv: Tensor, gradient: Tensor, length: float) -> Tensor:
-        """One step of steepest ascent, projected back."""
-        return self.project(x_adv + length * self.direction(gradient))
+    def step(self, x_adv: Tensor, gradient: Tensor, length: float | Tensor) -> Tensor:
+        """One step of steepest ascent, projected back; ``length`` is a number, or ``(batch,)`` one for each image."""
+        return self.project(x_adv + each(length, x_adv) * self.direction(gradient))
 
     def slope(self, gradient: Tensor) -> Tensor:
         """``(batch,)`` how much a step of length 1 raises the objective, to first order: the gradient's dual norm."""
@@ -108,15 +113,16 @@ class LInf(Ball):
     norm: ClassVar[str] = LINF
     widest: ClassVar[float] = 1.0
 
-    def __init__(self, x: Tensor, epsilon: float) -> None:
+    def __init__(self, x: Tensor, epsilon: float | Tensor) -> None:
         super().__init__(x, epsilon)
-        self._low, self._high = (x - epsilon).clamp(min=0.0), (x + epsilon).clamp(max=1.0)  # once for all steps
+        low, high = x - self.radius, x + self.radius
+        self._low, self._high = low.clamp(min=0.0), high.clamp(max=1.0)  # once for all steps
 
     def uniform(self, generator: torch.Generator) -> Tensor:
         import torch
 
         noise = torch.rand(self.x.shape, generator=generator, device=self.x.device, dtype=self.x.dtype)
-        return self.x + self.epsilon * (2 * noise - 1)
+        return self.x + self.radius * (2 * noise - 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
         return gradient.sign()
@@ -128,7 +134,46 @@ class LInf(Ball):
         return (x_adv - self.x).abs().flatten(1).amax(1)
 
 
-BALLS: dict[str, type[Ball]] = {ball.norm: ball for ball in (LInf,)}
+class L2(Ball):
+    """The Euclidean ball: the root of the summed squares of all changes is at most the radius.
+
+    Departs: ``project`` scales a point back to the radius, and then clips it to [0, 1], as Auto-PGD (Croce and Hein,
+    ICML 2020, arXiv:2003.01690) and the released code of Rice et al. (ICML 2020, arXiv:2002.11569) do. The result is
+    in both sets. It is the nearest point of both only where nothing is clipped.
+    """
+
+    norm: ClassVar[str] = "L2"
+
+    def uniform(self, generator: torch.Generator) -> Tensor:
+        import torch
+
+        x = self.x
+        way = self.direction(torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype))
+        share = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
+        return x + self.radius * each(share ** (1 / math.prod(x.shape[1:])), x) * way
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        numbers = gradient.nan_to_num(0.0)  # an infinite entry becomes the largest finite number
+        largest = numbers.abs().flatten(1).amax(1)
+        scaled = numbers / each(largest.masked_fill(largest == 0, 1.0), numbers)  # no square of it is 0 or infinite
+        length: Tensor = scaled.flatten(1).norm(dim=1)
+        return scaled / each(length.clamp(min=1.0), scaled)  # 0 stays 0; any other length is 1 or more
+
+    def project(self, x_adv: Tensor) -> Tensor:
+        import torch
+
+        offset = x_adv.clamp(-_FAR, _FAR) - self.x
+        length = each(offset.flatten(1).norm(dim=1), offset)
+        inside = length <= self.radius * (1 + _ROUNDING)
+        scaled = self.x + self.radius * length.masked_fill(length == 0, 1.0).reciprocal() * offset
+        return torch.where(inside, x_adv, scaled).clamp(0.0, 1.0)
+
+    def distance(self, x_adv: Tensor) -> Tensor:
+        distance: Tensor = (x_adv - self.x).flatten(1).norm(dim=1)
+        return distance
+
+
+BALLS: dict[str, type[Ball]] = {ball.norm: ball for ball in (LInf, L2)}
 
 
 def ball_of(norm: str) -> type[Ball]:
@@ -140,6 +185,27 @@ def ball_of(norm: str) -> type[Ball]:
     if norm not in BALLS:
         raise UnknownName("norm", norm, BALLS)
     return BALLS[norm]
+
+
+@overload
+def each(values: Tensor, like: Tensor) -> Tensor: ...
+
+
+@overload
+def each(values: float | Tensor, like: Tensor) -> float | Tensor: ...
+
+
+def each(values: float | Tensor, like: Tensor) -> float | Tensor:
+    """Values of single images, ``(batch,)``, shaped and typed to go with ``(batch, ...)``; a number stays a number.
+
+    Raises:
+        ValueError: there are not as many values as images.
+    """
+    if isinstance(values, (int, float)):
+        return values
+    if values.shape != like.shape[:1]:
+        raise ValueError(f"{tuple(values.shape)} is not one value for each of {len(like)} images")
+    return values.to(like).view(-1, *[1] * (like.ndim - 1))
 
 
 def radius_text(epsilon: float) -> str:

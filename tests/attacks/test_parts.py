@@ -14,11 +14,10 @@ from harness.attacks.autoattack import AutoAttack
 from harness.attacks.square import Square
 from harness.errors import HarnessError, SettingError
 from harness.evaluator import evaluate
-from harness.plugin.ball import BALLS
+from harness.plugin.ball import BALLS, L2
 from harness.plugin.threat import Threat
 from harness.registry.catalogue import discover
 from tests.attacks.package import EPSILON, Net, block, plain
-from tests.balls import L2
 from tests.tiny import draws, make_threat
 
 NAMES = tuple(PARTS)
@@ -71,7 +70,7 @@ def test_a_part_alone_has_the_settings_of_the_standard_version(name: str) -> Non
     assert torch.equal(part(name).perturb(model, x, y, make_threat(epsilon=EPSILON), draws(6)), expected)
 
 
-@pytest.mark.usefixtures("few_iterations", "l2")
+@pytest.mark.usefixtures("few_iterations")
 @pytest.mark.parametrize("name", [*NAMES, "autoattack"])
 def test_in_the_l2_ball_a_part_is_the_packages_own_in_that_norm(name: str) -> None:
     """On images of 8 x 8: on some sizes, such as 4 x 4, the package's Square raises in this norm."""

@@ -13,7 +13,6 @@ from harness.store.scope import Scope
 from tests.cli.conftest import Harness, Refused
 from tests.cli.evaluate.given import HERE, PROTOCOL, TRAIN, N, store_of
 
-pytestmark = pytest.mark.usefixtures("l2")
 L2_PROTOCOL = (
     PROTOCOL.replace("epsilon = 0.2", "epsilon = 1")
     .replace("epochs = 4", "epochs = 1")

@@ -13,8 +13,6 @@ from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 from harness.training.schedule import checkpoint_epochs, learning_rate
 from tests.harness.documents import FIELDS, PAPER
 
-pytestmark = pytest.mark.usefixtures("l2")  # another norm, to change to
-
 
 def test_the_papers_training() -> None:
     train = PAPER.train
