@@ -109,6 +109,7 @@ def _likeness(source: DataSource, request: RunRequest) -> Likeness:
 def _usable(attack: Attack, threat: Threat, shape: Shape) -> bool:
     try:
         attack.refuse_other_balls(threat)
+        attack.refuse_shape(threat, shape[:3])
     except SettingError:
         return False
     return attack.fewest_classes <= shape.classes

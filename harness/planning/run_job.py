@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 
 from harness.errors import SettingError
-from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
+from harness.planning.assessment import Assessment, DatasetPlace, refuse_shape, refuse_too_few_classes, with_attacks
 from harness.planning.curve_plan import CurvePlan, plan_curve
 from harness.planning.overrides import assign, read_dataset, short_forms
 from harness.planning.request import (
@@ -161,6 +161,8 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset)
+    for threat in (choice.protocol.train.threat(choice.protocol.epsilon), choice.protocol.evaluation_threat):
+        refuse_shape(choice.attacks, choice.attacks, threat, dataset)
     refuse_unrepeatable(choice.attacks.values())
     parameters = count_parameters(choice.network, dataset.shape, present(choice.device))
     check_limit(request.limit, dataset)

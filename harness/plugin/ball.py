@@ -101,10 +101,19 @@ class Ball(ABC):
     @classmethod
     def grey(cls, shape: Sequence[int]) -> float:
         """The radius within which every image of this shape can be turned into the same grey image."""
+        return cls._from_black(shape, 0.5)
+
+    @classmethod
+    def whole(cls, shape: Sequence[int]) -> float:
+        """The radius within which every image of this shape can be turned into every other one."""
+        return cls._from_black(shape, 1.0)
+
+    @classmethod
+    def _from_black(cls, shape: Sequence[int], brightness: float) -> float:
         import torch
 
         black = torch.zeros(1, *shape)
-        return float(cls(black, 0.0).distance(black + 0.5))
+        return float(cls(black, 0.0).distance(black + brightness))
 
 
 class LInf(Ball):
@@ -215,18 +224,22 @@ def radius_text(epsilon: float) -> str:
     return f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
 
 
-def refuse_radius(norm: str, epsilon: float, name: str = "epsilon") -> None:
+def refuse_radius(norm: str, epsilon: float, name: str = "epsilon", shape: Sequence[int] = ()) -> None:
     """Refuse a radius that the ball of that norm cannot have.
 
     Args:
         name: the name of the setting that holds the radius.
+        shape: of the images; empty: not known yet.
     Raises:
         UnknownName: there is no ball of that norm.
-        SettingError: the radius is not finite, or larger than ``widest``.
+        SettingError: the radius is not finite, or larger than ``widest``, or than the ball that holds all images.
     """
-    widest = ball_of(norm).widest
+    ball = ball_of(norm)
+    widest = min(ball.widest, ball.whole(shape)) if shape else ball.widest
     if not math.isfinite(epsilon) or epsilon > widest:
-        rule = "a finite number" if math.isinf(widest) else f"less than or equal to {widest:g}"
+        rule = "a finite number" if math.isinf(widest) else f"less than or equal to {widest:.4g}"
+        if widest < ball.widest:
+            rule += f", within which every image of {'x'.join(map(str, shape))} can become any other"
         advice = f"; pixels are in [0, 1], so write {epsilon:g}/255 rather than {epsilon:g}"
         raise SettingError(
             f"{name}={epsilon:g} is refused: it should be {rule}{advice if widest < epsilon < math.inf else ''}"

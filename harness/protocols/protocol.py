@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from harness.plugin.threat import Threat
 from harness.protocols.evaluation_protocol import EvaluationProtocol
 from harness.protocols.inheritance import BASE, documents_of, merged
 from harness.protocols.inheritance import protocol_names as protocol_names
+from harness.protocols.norms import norm_alone, refuse_norm_alone
 from harness.protocols.train_protocol import TrainProtocol
 
 _TABLES: dict[str, type[Settings]] = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
@@ -43,6 +43,9 @@ class Protocol(Settings):
     def check(self) -> None:
         refuse_radius(self.train.norm, self.epsilon)
         refuse_radius(self._evaluation_norm, self._evaluation_epsilon, "evaluation.epsilon")
+        if self.evaluation.epsilon is None and self._evaluation_norm != self.train.norm:
+            radius = ("evaluation.epsilon", self.epsilon)
+            raise norm_alone("evaluation.norm", self._evaluation_norm, *radius, self.train.norm)
 
     @property
     def _evaluation_norm(self) -> str:
@@ -110,16 +113,22 @@ class Protocol(Settings):
         }
 
     def with_values(self, values: Mapping[str, Any]) -> Protocol:
-        """The protocol with some fields changed, named like ``epsilon``, ``train.lr``, ``cw.kappa``."""
-        document = copy.deepcopy(self.document())
+        """The protocol with some fields changed, named like ``epsilon``, ``train.lr``, ``cw.kappa``.
+
+        Raises:
+            SettingError: a field is refused, or a norm without its radius.
+        """
+        changes: dict[str, Any] = {}
         for key, value in values.items():
             table, _, leaf = key.rpartition(".")
             if table:
-                parent = document if table in _TABLES else document["attacks"]
+                parent = changes if table in _TABLES else changes.setdefault("attacks", {})
                 parent.setdefault(table, {})[leaf] = value
             else:
-                document[leaf] = value
-        return Protocol.from_document(self.name, document)
+                changes[leaf] = value
+        changed = Protocol.from_document(self.name, merged([changes, self.document()]))
+        refuse_norm_alone(self.document(), changes, changed.document())
+        return changed
 
     @staticmethod
     def setting_names() -> tuple[str, ...]:
@@ -146,7 +155,13 @@ def load_protocol(name: str) -> Protocol:
     documents = documents_of(name)
     for own, document in documents:
         _refuse_unknown(own, document)
-    return Protocol.from_document(documents[0][0], merged(document for _, document in documents))
+    parts = [document for _, document in documents]
+    for i, (own, document) in enumerate(documents[:-1]):
+        try:
+            refuse_norm_alone(merged(parts[i + 1 :]), document, merged(parts[i:]))
+        except SettingError as error:
+            raise SettingError(f"protocol {own!r}: {error}") from None
+    return Protocol.from_document(documents[0][0], merged(parts))
 
 
 def _refuse_unknown(name: str, document: Mapping[str, Any]) -> None:

@@ -142,6 +142,49 @@ class TestRefused:
         assert refused(write("mine", base="odd.toml")).startswith("protocol 'odd' is not ")
 
 
+L2, OWN = {"train.norm": "L2"}, {"evaluation.epsilon": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "refused_key"),
+    [
+        ({}, L2, "train.norm=L2 is refused without epsilon: 8/255 is a radius in Linf"),
+        ({}, L2 | {"epsilon": "8/255"}, None),  # the same number, but said
+        ({}, {"evaluation.norm": "L2"}, "evaluation.norm=L2 is refused without evaluation.epsilon: 8/255 is a radius"),
+        ({}, {"evaluation.norm": "L2", "evaluation.epsilon": 0.5}, None),
+        ({}, {"train.norm": "Linf"}, None),  # as before
+        (OWN, L2 | {"epsilon": 0.5}, "evaluation.norm=L2 is refused without evaluation.epsilon: 0.1 is a radius"),
+        (OWN, L2 | {"epsilon": 0.5, "evaluation.norm": "Linf"}, None),  # the evaluation's ball is as before
+        (OWN, {"evaluation.norm": "none"}, None),
+        (L2 | {"epsilon": 0.5}, {"train.norm": "Linf"}, "train.norm=Linf is refused without epsilon: 0.5 is a radius"),
+        (L2 | {"epsilon": 0.5}, {"epsilon": 1}, None),
+    ],
+)
+def test_a_norm_is_said_with_its_radius_by_set_and_in_a_file(
+    write: Write, base: dict[str, Any], changes: dict[str, Any], refused_key: str | None
+) -> None:
+    """Else a ball of 8/255 in L2, which breaks hardly an image, would follow from one in L-infinity."""
+    known = load_protocol("paper").with_values(base)
+    below = write("below", "", base="paper", **nested(base))
+    above = write("above", "", base=below.name, **nested({k: v for k, v in changes.items() if v != "none"}))
+    if refused_key is None:
+        known.with_values(changes)
+        load_protocol(str(above))
+    else:
+        with pytest.raises(HarnessError, match=f"^{refused_key}"):
+            known.with_values(changes)
+        assert refused_key in refused(above)
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of a protocol's values by their dotted names."""
+    document: dict[str, Any] = {}
+    for key, value in values.items():
+        table, _, leaf = key.rpartition(".")
+        (document.setdefault(table, {}) if table else document)[leaf] = value
+    return document
+
+
 def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it(write: Write) -> None:
     file = write("mine", "\ufeffbase = 'paper'\r\nepsilon = 0.1\r\n")
     assert load_protocol(str(file)).epsilon == 0.1

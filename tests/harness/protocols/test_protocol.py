@@ -96,12 +96,14 @@ def changed_protocols() -> dict[str, Protocol]:
         part = getattr(PAPER, table)
         values |= {f"{table}.{f.name}": other(f"{table}.{f.name}", getattr(part, f.name)) for f in fields}
     cycle: dict[str, Any] = {"train.schedule": "cosine-cycle", "train.lr_drops": ()}
-    with_it: dict[str, dict[str, Any]] = {  # a cycle has no drops, and what is of a cycle alone needs one
+    beside: dict[str, dict[str, Any]] = {  # a cycle has no drops, and what is of a cycle alone needs one
         "train.schedule": {"train.lr_drops": ()},
         "train.lr_rise": cycle,
         "train.momentum_low": cycle,
+        "train.norm": {"epsilon": PAPER.epsilon},
+        "evaluation.norm": {"evaluation.epsilon": PAPER.epsilon},
     }
-    return {key: PAPER.with_values({key: value, **with_it.get(key, {})}) for key, value in values.items()}
+    return {key: PAPER.with_values({key: value, **beside.get(key, {})}) for key, value in values.items()}
 
 
 def test_every_field_of_a_protocol_has_a_decision() -> None:
