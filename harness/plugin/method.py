@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.plugin.adversary import Crafter, Objective, Variant, ascend
+from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.settings import Plugin
 from harness.plugin.state import Stateful
 from harness.plugin.threat import Threat
@@ -56,6 +57,7 @@ class Step:
         model: the network, in training mode; each call is one forward pass with batch statistics of its own.
         threat: the training budget.
         progress: the fraction of the whole training done, in [0, 1), for burn-ins.
+        epoch: counted from 1, for what a method gathers over one epoch and uses in the next.
         generator: the run's generator for this epoch, on the device.
         log: ``log(name, value)`` records the mean of a scalar tensor over the epoch's batches. The tensor stays on the
             device until the epoch ends, so logging never waits.
@@ -71,30 +73,62 @@ class Step:
     progress: float
     generator: torch.Generator
     log: Log
+    epoch: int = field(default=1, kw_only=True)
     craft: Crafter = field(default=ascend, kw_only=True)
     tally: Tally = field(default=untallied, kw_only=True)
     smoothing: Smoothing | None = field(default=None, kw_only=True)
 
     @overload
-    def perturb(self, objective: Objective, /, *, threat: Threat | None = ...) -> Variant: ...
+    def perturb(
+        self,
+        objective: Objective,
+        /,
+        *,
+        threat: Threat | None = ...,
+        stop_after: int | None = ...,
+        radii: Tensor | None = ...,
+    ) -> Variant: ...
     @overload
     def perturb(
-        self, first: Objective, second: Objective, /, *more: Objective, threat: Threat | None = ...
+        self,
+        first: Objective,
+        second: Objective,
+        /,
+        *more: Objective,
+        threat: Threat | None = ...,
+        stop_after: int | None = ...,
+        radii: Tensor | None = ...,
     ) -> tuple[Variant, ...]: ...
-    def perturb(self, *objectives: Objective, threat: Threat | None = None) -> Variant | tuple[Variant, ...]:
+    def perturb(
+        self,
+        *objectives: Objective,
+        threat: Threat | None = None,
+        stop_after: int | None = None,
+        radii: Tensor | None = None,
+    ) -> Variant | tuple[Variant, ...]:
         """Craft one variant for each objective, in evaluation mode.
 
         Args:
             threat: the budget; None: the training's. A method that searches the ball in another way changes a copy,
                 as ``replace(step.threat, steps=1)``.
+            stop_after: an example keeps the iterate that is misclassified for the (stop_after + 1)-th time; None: no
+                example stops before the last step. The pass and the geometric distance stay those of K steps.
+            radii: ``(batch,)`` factors of the budget's radius, at least 0; None: all are 1.
+        Raises:
+            ValueError: ``stop_after`` is negative, or there are not as many radii as images.
         """
-        variants = self.perturb_all(*objectives, threat=threat)
+        if radii is not None and radii.shape != self.y.shape:
+            raise ValueError(f"radii of shape {tuple(radii.shape)} are refused: one factor for each of {len(self.y)}")
+        reach = Reach(stop_after, radii)
+        variants = self.perturb_all(*objectives, threat=threat, reach=reach)
         return variants[0] if len(variants) == 1 else variants
 
-    def perturb_all(self, *objectives: Objective, threat: Threat | None = None) -> tuple[Variant, ...]:
+    def perturb_all(
+        self, *objectives: Objective, threat: Threat | None = None, reach: Reach = WHOLE
+    ) -> tuple[Variant, ...]:
         """``perturb``, but always a tuple, for callers that do not know the number of objectives."""
         budget = self.threat if threat is None else threat
-        return self.craft(self.model, self.x, self.y, objectives, budget, self.generator)
+        return self.craft(self.model, self.x, self.y, objectives, budget, self.generator, reach)
 
     def cross_entropy(self, logits: Tensor) -> Tensor:
         """``(batch,)`` the cross-entropy of each example with its label, for the loss that the update descends.
@@ -133,8 +167,13 @@ class ReplayableStep(Step):
     replays: Iterator[tuple[Variant, ...]] | None = None
     outer: tuple[list[tuple[Variant, ...]], ...] = ()  # records of outer wrappers, which replay this step too
 
-    def perturb_all(self, *objectives: Objective, threat: Threat | None = None) -> tuple[Variant, ...]:
-        variants = next(self.replays) if self.replays is not None else super().perturb_all(*objectives, threat=threat)
+    def perturb_all(
+        self, *objectives: Objective, threat: Threat | None = None, reach: Reach = WHOLE
+    ) -> tuple[Variant, ...]:
+        if self.replays is not None:
+            variants = next(self.replays)
+        else:
+            variants = super().perturb_all(*objectives, threat=threat, reach=reach)
         for record in (self.crafted, *self.outer):
             record.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
         return variants  # not the clones: the loss may write into these

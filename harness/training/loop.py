@@ -247,8 +247,8 @@ class Trainer:
             index = so_far.updates + 1
             progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
             set_rates(self.optimizer, self.protocol, epoch, index / batches)
-            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add, "craft": self._craft}
-            step = Step(x, y, self.model, threat, progress, so_far.attack_draws, **told)
+            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add, "epoch": epoch}
+            step = Step(x, y, self.model, threat, progress, so_far.attack_draws, craft=self._craft, **told)
             means.add_loss(self._update(step))
             so_far.updates = index
             stopping = state is not None and self.peers.asked_to_stop()

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.errors import SettingError
-from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective, ascend
+from harness.plugin.adversary import KL, Crafter, CrossEntropy, Margin, Objective, ascend
+from harness.plugin.reach import Reach
 from harness.runtime.seeds import global_seed
 from harness.training.together.agreement import least_images, refuse_another_pass, refuse_other_weights
 from harness.training.together.crafting import SharedCrafter
@@ -120,7 +121,7 @@ def variants(peers: Peers, rows: int) -> list[Tensor]:
     x, y = make_batch(rows)
     x, other = x.double(), make_batch(rows, seed=1)[0].double()
     shared = SharedNetwork(model, peers)
-    craft = ascend if peers.alone else SharedCrafter(shared, ascend)
+    craft: Crafter = ascend if peers.alone else SharedCrafter(shared, ascend)
     asked: list[list[Objective]] = [[CrossEntropy(), Margin(), KL(x)], [KL(other)], [Looking(torch.rand(rows))]]
     found: list[Tensor] = []
     generator = draws()
@@ -129,6 +130,9 @@ def variants(peers: Peers, rows: int) -> list[Tensor]:
         for objectives in asked:
             for variant in craft(model, x, y, objectives, make_threat(), generator):
                 found += [variant.x, variant.steps_to_flip.double()]
+        reach = Reach(stop_after=1, radii=torch.linspace(0.0, 3.0, rows))
+        for variant in craft(model, x, y, [CrossEntropy(), KL(x)], make_threat(), generator, reach):
+            found += [variant.x, variant.steps_to_flip.double()]
     assert all(module.training for module in model.modules())
     return [*found, generator.get_state().double()]
 
