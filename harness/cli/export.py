@@ -48,7 +48,7 @@ def robustbench(
     ),
     loader: bool = of_entry("--loader", "Print the code that loads the model instead of the entry.", False),
     checkpoint: str = of_entry(
-        "--checkpoint NAME", "The checkpoint of the run: early or last.", "last", complete=completion.checkpoints
+        "--checkpoint NAME", "The checkpoint of the run: early, best, or last.", "last", complete=completion.checkpoints
     ),
     epsilon: str | None = of_entry("--epsilon E", "AutoAttack's radius, such as 8/255, if several were measured."),
     authors: str | None = of_entry("--authors NAMES", "The paper's authors, separated by commas."),

@@ -40,6 +40,7 @@ from harness.runtime.device import arithmetic, devices_from, present, resolve_de
 from harness.runtime.precision import precision_code
 from harness.training.batches import batch_code
 from harness.training.run_plugins import code_key
+from harness.training.validation import refuse_few_left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +176,8 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     shared = {"network": choice.network, "dataset": choice.source}
     shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
     train = choice.protocol.train
-    rules = batch_code(len(dataset.train), train.batch_size) | precision_code(train.precision)
+    refuse_few_left(train.validation, dataset)
+    rules = batch_code(len(dataset.train) - train.validation, train.batch_size) | precision_code(train.precision)
     network_settings, training = choice.network.resolved(), choice.protocol.training_document
     settings = {name: method.resolved() for name, method in choice.methods.items()}
     code = {name: _code({**shared, "method": method}) | rules for name, method in choice.methods.items()}

@@ -20,7 +20,8 @@ class EvaluationProtocol(Settings):
     """How every network is attacked."""
 
     checkpoints: Annotated[
-        tuple[Literal["early", "last"], ...], Doc("which checkpoints are evaluated; not part of the fingerprint")
+        tuple[Literal["early", "best", "last"], ...],
+        Doc("the checkpoints to evaluate; not part of the fingerprint"),
     ]
     steps: Annotated[int, Ge(1), Doc("steps K of the evaluation attacks that take steps")]
     relative_step: Annotated[Positive, Doc("these attacks' step size, as a fraction of epsilon")]

@@ -41,6 +41,11 @@ class Protocol(Settings):
     attack_code: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def check(self) -> None:
+        if "best" in self.evaluation.checkpoints and not self.train.validation:
+            raise SettingError(
+                "evaluation.checkpoints=best is refused: no image is held out to choose it; add"
+                " --set train.validation=1000"
+            )
         refuse_radius(self.train.norm, self.epsilon)
         refuse_radius(self._evaluation_norm, self._evaluation_epsilon, "evaluation.epsilon")
         if self.evaluation.epsilon is None and self._evaluation_norm != self.train.norm:

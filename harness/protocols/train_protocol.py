@@ -11,8 +11,9 @@ from typing_extensions import Doc
 
 from harness.errors import SettingError
 from harness.plugin.ball import LINF, Start, ball_of
-from harness.plugin.settings import LATER, Settings
+from harness.plugin.settings import LATER
 from harness.plugin.threat import Threat
+from harness.protocols.images_protocol import ImagesProtocol
 from harness.runtime.precision import Precision
 
 Fraction = Annotated[float, Interval(gt=0, le=1)]
@@ -23,7 +24,7 @@ RISE = 2 / 5  # of a training, in which a cycle's learning rate rises, unless th
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainProtocol(Settings):
+class TrainProtocol(ImagesProtocol):
     """How every network is trained. Every field is part of a run's identity."""
 
     epochs: Annotated[int, Ge(1), Doc("passes over the training images")]
@@ -72,6 +73,7 @@ class TrainProtocol(Settings):
 
     def check(self) -> None:
         """Refuse what has no effect: two names for one training would be two identities."""
+        super().check()
         ball_of(self.norm)
         if self.schedule != "steps" and self.lr_drops:
             raise SettingError(
@@ -102,3 +104,13 @@ class TrainProtocol(Settings):
         """The training attack's budget in a ball of this radius."""
         length = epsilon * self.relative_step
         return Threat(epsilon=epsilon, steps=self.steps, step_size=length, start=self.start, norm=self.norm)
+
+    def validation_threat(self, epsilon: float) -> Threat:
+        """The budget of the attack on the images held out: the training's ball, and steps of 5/2 epsilon / K.
+
+        Its strength does not follow the training attack's: a training with one step must not be chosen by one step.
+        Source: the rule 2.5 epsilon / K of Madry et al. 2018; with ten steps in epsilon = 8/255 it gives the 2/255 of
+        Rice et al. 2020.
+        """
+        length, steps = 2.5 * epsilon / self.validation_steps, self.validation_steps
+        return Threat(epsilon=epsilon, steps=steps, step_size=length, start="uniform", norm=self.norm)

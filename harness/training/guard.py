@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from harness.errors import listed
+from harness.events import VALIDATION_NATURAL, VALIDATION_ROBUST
 from harness.plugin.method import Bins, Log, Method, Step, Tally
 from harness.plugin.network import Network
 from harness.plugin.settings import Plugin
@@ -85,6 +86,8 @@ def _check_loss(method: Method, value: Any, step: Step) -> None:
 def _checked_log(method: Method, log: Log) -> Log:
     def checked(name: str, value: Tensor) -> None:
         given: Any = value
+        if name in (VALIDATION_NATURAL, VALIDATION_ROBUST):
+            raise fault(method, f"it logs {name}, which is what the images held out give; take another name")
         if not isinstance(name, str):
             raise fault(method, f"it logs under the name {name!r}; a name must be a string")
         if not isinstance(given, Tensor) or given.shape != ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +30,7 @@ from harness.registry.shipped import ships
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
-from harness.training.batches import batch_sizes, epoch_batches
+from harness.training.batches import batch_sizes, epoch_batches, some_images
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.epoch_so_far import EpochSoFar
 from harness.training.guard import guarded, moving_once
@@ -44,7 +43,8 @@ from harness.training.together.agreement import least_images, refuse_another_pas
 from harness.training.together.crafting import SharedCrafter
 from harness.training.together.network import SharedNetwork
 from harness.training.together.peers import ALONE, Peers
-from harness.training.wrapped import published, wrapped_backward
+from harness.training.validation import save_best, with_choice
+from harness.training.wrapped import published, published_apart, wrapped_backward
 
 log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5
@@ -90,6 +90,7 @@ class Trainer:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
         self.network, self.wrappers, self.craft, self.recorder = network, wrappers, craft, recorder
         self.state_every_s, self.may_write, self.peers = state_every_s, may_write, peers
+        self.plugins = [method, network, *wrappers]
         self._updated, self._written = False, time.monotonic()
         self._loss_of_an_update = moving_once(method, guarded(method, network, wrappers), wrappers)
         training = dict(spec.training)
@@ -97,7 +98,7 @@ class Trainer:
         self.protocol = TrainProtocol.from_mapping(training)
         self.threat = self.protocol.threat(float(epsilon))
         self.device = dataset.train.images.device
-        self.dataset = dataset
+        self.dataset, self.choice = with_choice(dataset, self.protocol, float(epsilon))
         self.model = initial_model(network, dataset.shape, spec.train_seed).to(self.device)
 
     def fit(self, report: Report) -> None:
@@ -127,27 +128,27 @@ class Trainer:
                 record = self.train_epoch(epoch, report, state)
                 if epoch in checkpoint_epochs(self.protocol).values():
                     rebuilding.refuse_lost_state(self.model, resumed=resumed)
-                if self.recorder is not None and self.recorder.due(epoch):
-                    copied = rebuilding.rebuilt(self._published_apart())
-                    record = replace(record, curve=self.recorder.points(copied, epoch))
-                with blaming([self.method, self.network, *self.wrappers]):
+                record = self._measured(record, state, rebuilding)
+                with blaming(self.plugins):
                     self._remembered.refuse_lost()
                     self._keep(state, record, report)
 
-    def _published_apart(self) -> dict[str, Tensor]:
-        """The weights that a checkpoint would hold now. What a wrapper remembers stays as it was."""
-        theirs = [wrapper for wrapper in self.wrappers if not ships(type(wrapper))]
-        with process_kept(), global_seed(self.device, 0), blaming(self.wrappers):
-            kept = [copy.deepcopy(wrapper.state_dict()) for wrapper in theirs]
-            weights = published(self.wrappers, self.model)
-            for wrapper, state in zip(theirs, kept, strict=True):
-                wrapper.load_state_dict(state)
-        return weights
+    def _measured(self, record: EpochRecord, state: TrainingState, rebuilding: Rebuilding) -> EpochRecord:
+        """The record with what copies of the network reach after the epoch; the state has the best of them."""
+        due = self.recorder is not None and self.recorder.due(record.epoch)
+        if self.choice is None and not due:
+            return record
+        weights = published_apart(self.wrappers, self.model, self.device)
+        if self.choice is not None and self.peers.first:
+            record = self.choice.measured(record, state, weights, rebuilding.rebuilt(weights))
+        if self.recorder is not None and due:
+            record = replace(record, curve=self.recorder.points(rebuilding.rebuilt(weights), record.epoch))
+        return record
 
     def begin(self) -> None:
         """Have the method and the wrappers prepare the network, and make the optimiser; once, before any epoch."""
         seed = derive_seed(self.spec.train_seed, "prepare")
-        with global_seed(self.device, seed), blaming([self.method, self.network, *self.wrappers]):
+        with global_seed(self.device, seed), blaming(self.plugins):
             parts: list[Method | Wrapper] = [self.method, *self.wrappers]
             for part in parts:
                 with modes_held(part, "its prepare"):
@@ -178,13 +179,16 @@ class Trainer:
                 if self.peers.first:
                     sha256 = save_weights(self.directory, name, weights, self.spec, at, self.may_write)
                     state.checkpoints[name] = (at, sha256)
+        ended = record.epoch == self.protocol.epochs
+        if ended and self.peers.first:  # until now a later epoch could have been the best
+            save_best(state, self.directory, self.spec, self.may_write)
         state.epoch, state.within = record.epoch, None
         state.records.append(record)
         self._write(state)
         log.info("epoch %d: loss %.4f, lr %g, %.1f s", record.epoch, record.loss, record.lr, record.duration_s)
         report(EpochDone(self.run_id, self.spec.label, self.protocol.epochs, record))
         for name, (epoch, sha256) in state.checkpoints.items():
-            if epoch == record.epoch:
+            if epoch == record.epoch or (ended and name == "best"):
                 report(CheckpointDone(self.run_id, name, epoch, sha256))
 
     def _write(self, state: TrainingState) -> None:
@@ -201,7 +205,7 @@ class Trainer:
         within = so_far.state_dict(self.model, self.craft)
         with so_far.uncounted():
             try:
-                with blaming([self.method, self.network, *self.wrappers]):
+                with blaming(self.plugins):
                     self._remembered.refuse_lost()
             except PluginFault as fault:
                 log.info("no state within epoch %d, after update %d: %s", so_far.epoch, so_far.updates, fault)
@@ -216,11 +220,8 @@ class Trainer:
             fresh = type(self.network).from_mapping(self.network.resolved())  # a new instance, as in evaluation
             return initial_model(fresh, self.dataset.shape, self.spec.train_seed).to(self.device)
 
-        return Rebuilding([self.network, self.method, *self.wrappers], build, self._some(_COMPARED))
-
-    def _some(self, number: int) -> Tensor:
-        chosen = torch.linspace(0, len(self.dataset.train) - 1, number, device=self.device).long()
-        return self.dataset.pixels(self.dataset.train.images[chosen])
+        images = some_images(self.dataset, _COMPARED)
+        return Rebuilding([self.network, self.method, *self.wrappers], build, images)
 
     def train_epoch(self, epoch: int, report: Report, state: TrainingState | None = None) -> EpochRecord:
         """Train on every image once, under the caller's arithmetic.
@@ -241,7 +242,7 @@ class Trainer:
         if state is not None and state.within is not None:
             so_far.load_state_dict(state.within, self.model, self.craft)
         if not self.peers.alone:
-            refuse_another_pass(self._shared, self._some(least_images(self.peers)))
+            refuse_another_pass(self._shared, some_images(self.dataset, least_images(self.peers)))
         threat, shown = threat_in(self.protocol, self.threat, epoch), time.perf_counter()
         for x, y in self._batches(so_far):
             index = so_far.updates + 1
@@ -281,8 +282,7 @@ class Trainer:
 
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        plugins = [self.method, self.network, *self.wrappers]
-        with modes_held(suspect(plugins), "an update"), blaming(plugins):
+        with modes_held(suspect(self.plugins), "an update"), blaming(self.plugins):
             with self._shared.shared():
                 loss = wrapped_backward(self.wrappers, held=True)(step, self._loss_of_an_update())
             clip(self.model, self.protocol)

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.protocols.evaluation_protocol import EvaluationProtocol
+from harness.protocols.images_protocol import ImagesProtocol
 from harness.protocols.protocol import Protocol, load_protocol
 from harness.protocols.train_protocol import TrainProtocol
 
@@ -26,4 +27,5 @@ def refusal(document: dict[str, Any]) -> str:
 
 FIELDS = {"train": dataclasses.fields(TrainProtocol), "evaluation": dataclasses.fields(EvaluationProtocol)}
 RECIPE = ("lr_rise", "lr_warmup", "momentum_low", "nesterov", "clip_norm", "epsilon_warmup")
-LATER_FIELDS = ("epsilon", "norm", "schedule", *RECIPE)  # fingerprints of protocols without them must stay
+IMAGES = tuple(field.name for field in dataclasses.fields(ImagesProtocol))
+LATER_FIELDS = ("epsilon", "norm", "schedule", *RECIPE, *IMAGES)  # fingerprints of protocols without them must stay

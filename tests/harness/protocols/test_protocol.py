@@ -78,6 +78,8 @@ TEXTS = {
     "train.nesterov": True,
     "train.clip_norm": 1.0,
     "train.epsilon_warmup": 0.1,
+    "train.validation": 100,
+    "train.validation_steps": 5,
     "evaluation.norm": "L2",
 }
 
@@ -102,6 +104,7 @@ def changed_protocols() -> dict[str, Protocol]:
         "train.momentum_low": cycle,
         "train.norm": {"epsilon": PAPER.epsilon},
         "evaluation.norm": {"evaluation.epsilon": PAPER.epsilon},
+        "train.validation_steps": {"train.validation": 100},
     }
     return {key: PAPER.with_values({key: value, **beside.get(key, {})}) for key, value in values.items()}
 

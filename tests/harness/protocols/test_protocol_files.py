@@ -76,7 +76,7 @@ def test_attack_settings_may_be_left_out() -> None:
         ("train", "start", "zero"),
         ("train", "early", 0),
         ("train", "precision", "float16"),
-        ("evaluation", "checkpoints", ["best"]),
+        ("evaluation", "checkpoints", ["worst"]),
         ("evaluation", "steps", 0),
         ("evaluation", "block_size", 0),
         ("evaluation", "attacks", 5),
