@@ -80,7 +80,8 @@ def test_a_linear_network_is_robust_where_its_margin_is_wide_enough() -> None:
     margin = ((x - 0.5).flatten(1) @ weight) * (1 - 2 * y)
     epsilon = 0.01
     threat = load_protocol("digits").train.validation_threat(epsilon)
-    assert (threat.steps, threat.step_size, threat.start) == (10, pytest.approx(0.0025), "uniform")
+    assert (threat.steps, threat.start) == (10, "uniform")
+    assert threat.step_size == pytest.approx(0.0025)
     found = accuracies(model, x, y, threat, batch_size=16)
     natural, robust = int((margin > 0).sum()), int((margin > epsilon * weight.abs().sum()).sum())
     assert 0 < robust < natural < 40
