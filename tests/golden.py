@@ -50,13 +50,13 @@ def values_of(kind: str, name: str) -> list[float]:
 
 
 def _method(method: Method) -> list[float]:
-    """The loss and the gradient's norm of a first and of a later update, early and late in the training."""
+    """The loss and the gradient's norm of a first update and of one in the next epoch, early and late in a training."""
     found = []
     for progress in (0.0, 0.99):
         model, made = probe_model(), type(method).from_mapping(method.resolved())
         made.prepare(model)
-        for _ in range(2):
-            loss = made.loss(probe_step(model, progress))
+        for epoch in (1, 2):
+            loss = made.loss(replace(probe_step(model, progress), epoch=epoch))
             gradients = torch.autograd.grad(loss, list(model.parameters()))
             found += [float(loss.detach()), float(torch.cat([g.flatten() for g in gradients]).norm())]
     return found

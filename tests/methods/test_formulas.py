@@ -22,14 +22,11 @@ from harness.methods.trades import TRADES
 from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective
 from harness.plugin.method import Method, Step
 from harness.registry.catalogue import discover
-from tests.methods.slow import geometry, kl, local, nll
+from tests.methods import searched
+from tests.methods.slow import geometry_weights, kl, local, mean, nll
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
 Slow = Callable[[Any, Step], Tensor]
-
-
-def mean(losses: list[Tensor]) -> Tensor:
-    return torch.stack(losses).mean()
 
 
 def slow_standard(method: Standard, step: Step) -> Tensor:
@@ -42,16 +39,9 @@ def slow_sat(method: SAT, step: Step) -> Tensor:
     return mean([nll(z[i], int(step.y[i])) for i in range(len(z))])
 
 
-def slow_geometry(method: GAIRAT | GAIRTRADES, step: Step, kappa: Tensor) -> list[float]:
-    if step.progress < method.burn_in:
-        return [1.0] * len(kappa)
-    raw = [geometry(int(k), step.threat.steps, method.shift, method.assignment) for k in kappa]
-    return [len(raw) * w / sum(raw) for w in raw]
-
-
 def slow_gairat(method: GAIRAT, step: Step) -> Tensor:
     variant = step.perturb({"pgd": CrossEntropy(), "cw": Margin(method.kappa)}[method.attack])
-    z, omega = step.model(variant.x), slow_geometry(method, step, variant.steps_to_flip)
+    z, omega = step.model(variant.x), geometry_weights(method, step, variant.steps_to_flip)
     return mean([omega[i] * nll(z[i], int(step.y[i])) for i in range(len(z))])
 
 
@@ -63,7 +53,7 @@ def slow_trades(method: TRADES, step: Step) -> Tensor:
 
 def slow_gair_trades(method: GAIRTRADES, step: Step) -> Tensor:
     variant = step.perturb(KL(step.x))
-    omega = slow_geometry(method, step, variant.steps_to_flip)
+    omega = geometry_weights(method, step, variant.steps_to_flip)
     p, q = step.model(step.x), step.model(variant.x)
     return mean([nll(p[i], int(step.y[i])) + method.inverse_lambda * omega[i] * kl(p[i], q[i]) for i in range(len(p))])
 
@@ -122,8 +112,14 @@ def slow_mart(method: MART, step: Step) -> Tensor:
         y = int(step.y[i])
         adversarial, clean = q[i].softmax(0), p[i].softmax(0)
         others = [adversarial[k] for k in range(len(adversarial)) if k != y]
-        boosted = -torch.log(adversarial[y]) - torch.log(1 - torch.stack(others).max())
-        losses.append(boosted + method.weight * kl(p[i], q[i]) * (1 - clean[y]))
+        if method.guard:
+            boosted = -torch.log(adversarial[y]) - torch.log(1.0001 - torch.stack(others).max() + 1e-12)
+            pairs = zip(clean, adversarial, strict=True)
+            divergence = sum((a * (torch.log(a) - torch.log(b + 1e-12)) for a, b in pairs), torch.zeros(()))
+            losses.append(boosted + method.weight * divergence * (1.0000001 - clean[y]))
+        else:
+            boosted = -torch.log(adversarial[y]) - torch.log(1 - torch.stack(others).max())
+            losses.append(boosted + method.weight * kl(p[i], q[i]) * (1 - clean[y]))
     return mean(losses)
 
 
@@ -152,12 +148,14 @@ CASES: list[tuple[Method, Slow]] = [
     (LRAT(kappa=0.05), slow_lrat),
     (MART(), slow_mart),
     (MART(weight=0.5), slow_mart),
+    (MART(guard=True), slow_mart),
     (LRATTRADES(), slow_lrat_trades),
     (LRATTRADES(literal=True, minimum=0.6), slow_lrat_trades),
     (LRATTRADES(literal=True, alpha_pgd=0.0, alpha_cw=0.0), slow_lrat_trades),
     (LRATTRADES(first="kl", minimum=0.0), slow_lrat_trades),
     (LRATTRADES(attacks="pgd", first="kl", inverse_lambda=1.0, minimum=0.5), slow_lrat_trades),
     (LRATTRADES(attacks="cw", alpha_cw=3.0, beta_cw=2.0), slow_lrat_trades),
+    *searched.CASES,
 ]
 
 
@@ -235,6 +233,7 @@ IDENTITIES = {
         settings(LRAT, alpha_pgd=4.0, alpha_cw=4.0),
         settings(LRAT, alpha_pgd=1.0, alpha_cw=1.0),
     ),
+    **searched.IDENTITIES,
 }
 
 
@@ -263,6 +262,7 @@ FORWARD = {  # of the update, after K for each attack that is crafted and one fo
     "trades": 6 + 2,
     "gair-trades": 6 + 2,
     "lrat-trades": 5 + 3,
+    **searched.FORWARD,
 }
 
 

@@ -53,6 +53,14 @@ PASSES: list[tuple[str, dict[str, Any], int, int, int]] = [
     ("lrat-trades", {"first": "kl"}, 2, 1, 3),
     ("lrat-trades", {"attacks": "cw"}, 1, 0, 2),
     ("mart", {}, 1, 0, 2),
+    ("fat", {}, 1, 0, 1),
+    ("gair-fat", {}, 1, 0, 1),
+    ("fat-trades", {}, 1, 1, 2),
+    ("mail", {}, 1, 0, 1),
+    ("mail", {"margin": "nat"}, 1, 1, 1),
+    ("mail-trades", {"margin": "dif"}, 1, 1, 2),
+    ("cfa", {}, 1, 0, 1),
+    ("cfa-trades", {}, 1, 1, 2),
 ]
 
 
