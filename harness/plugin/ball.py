@@ -79,6 +79,13 @@ class Ball(ABC):
     def distance(self, x_adv: Tensor) -> Tensor:
         """``(batch,)`` how far each point is from its image."""
 
+    @abstractmethod
+    def shorten(self, offset: Tensor) -> Tensor:
+        """Finite offsets ``(batch, ...)`` from the images, cut to the radius where they are longer.
+
+        [0, 1] plays no part, so that an offset may go with one image after the other.
+        """
+
     def start(self, how: Start, generator: torch.Generator) -> Tensor:
         """The first iterate, in the ball and in [0, 1]; ``none`` is the image itself."""
         if how == "uniform":
@@ -142,6 +149,9 @@ class LInf(Ball):
     def distance(self, x_adv: Tensor) -> Tensor:
         return (x_adv - self.x).abs().flatten(1).amax(1)
 
+    def shorten(self, offset: Tensor) -> Tensor:
+        return offset.clamp(-self.radius, self.radius)  # type: ignore[arg-type]  # two numbers, or two tensors
+
 
 class L2(Ball):
     """The Euclidean ball: the root of the summed squares of all changes is at most the radius.
@@ -180,6 +190,12 @@ class L2(Ball):
     def distance(self, x_adv: Tensor) -> Tensor:
         distance: Tensor = (x_adv - self.x).flatten(1).norm(dim=1)
         return distance
+
+    def shorten(self, offset: Tensor) -> Tensor:
+        length = each(offset.flatten(1).norm(dim=1), offset)
+        factor = self.radius * length.masked_fill(length == 0, 1.0).reciprocal()
+        shortened: Tensor = offset * factor.clamp(max=1.0)
+        return shortened
 
 
 BALLS: dict[str, type[Ball]] = {ball.norm: ball for ball in (LInf, L2)}

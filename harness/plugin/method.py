@@ -58,6 +58,7 @@ class Step:
         threat: the training budget.
         progress: the fraction of the whole training done, in [0, 1), for burn-ins.
         epoch: counted from 1, for what a method gathers over one epoch and uses in the next.
+        turn: which update on this batch it is, from 0; see ``Method.updates_a_batch``.
         generator: the run's generator for this epoch, on the device.
         log: ``log(name, value)`` records the mean of a scalar tensor over the epoch's batches. The tensor stays on the
             device until the epoch ends, so logging never waits.
@@ -74,6 +75,7 @@ class Step:
     generator: torch.Generator
     log: Log
     epoch: int = field(default=1, kw_only=True)
+    turn: int = field(default=0, kw_only=True)
     craft: Crafter = field(default=ascend, kw_only=True)
     tally: Tally = field(default=untallied, kw_only=True)
     smoothing: Smoothing | None = field(default=None, kw_only=True)
@@ -152,6 +154,21 @@ class Step:
         """
         self.tally(name, values, Bins(low, high, bins))
 
+    def with_gradient(self, values: Tensor, then: Callable[[Tensor], None]) -> Tensor:
+        """The same values, by which the update differentiates the loss, too: ``then`` gets that gradient.
+
+        So a method learns the gradient by its images from the update's own backward pass, and needs none of its own.
+        ``then`` may change ``self.memory``; where a wrapper makes several passes in an update, the last one counts.
+        """
+        leaf = values.detach().requires_grad_()
+
+        def told(gradient: Tensor) -> None:
+            with torch.no_grad():
+                then(gradient.detach())
+
+        leaf.register_hook(told)  # type: ignore[no-untyped-call]
+        return leaf
+
     def replayable(self) -> ReplayableStep:
         """The same step, which keeps its variants for ``rewound``; it logs and counts nothing the first time."""
         return ReplayableStep(**vars(self) | {"log": _silent, "tally": untallied}, logged=self.log, tallied=self.tally)
@@ -202,6 +219,15 @@ class Method(Plugin, Stateful, ABC):
 
     formula: ClassVar[str] = ""
     """The objective of one example with the defaults, in one line, in the notation of docs/methods.md; may be empty."""
+
+    @property
+    def updates_a_batch(self) -> int:
+        """How many updates each batch gets, one after the other: 1 or more, the same in the whole training.
+
+        ``step.turn`` tells a loss which of them it is. Each counts as an update: to ``step.progress``, to a schedule of
+        the learning rate by updates, and to wrappers. The number of epochs stays what the protocol says.
+        """
+        return 1
 
     @abstractmethod
     def loss(self, step: Step) -> Tensor:

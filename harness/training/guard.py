@@ -26,6 +26,18 @@ MOST_BINS = 1000  # of a histogram
 _VALUES_EVERY = 5  # values are compared at every fifth call of a loss; otherwise only torch's write counts, almost free
 
 
+def updates_a_batch(method: Method) -> int:
+    """How many updates each batch gets.
+
+    Raises:
+        PluginFault: the method says no whole number of 1 or more.
+    """
+    number: Any = method.updates_a_batch
+    if type(number) is not int or number < 1:
+        raise fault(method, f"its updates_a_batch is {number!r}; give a whole number of 1 or more")
+    return number
+
+
 def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper] = ()) -> Loss:
     """The method's loss, checked: a broken contract raises a PluginFault that names the method and its file.
 

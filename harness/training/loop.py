@@ -33,7 +33,7 @@ from harness.runtime.seeds import derive_seed, global_seed
 from harness.training.batches import batch_sizes, epoch_batches, some_images
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.epoch_so_far import EpochSoFar
-from harness.training.guard import guarded, moving_once
+from harness.training.guard import guarded, moving_once, updates_a_batch
 from harness.training.optimiser import clip, make_optimiser, set_rates
 from harness.training.rebuilt import Rebuilding
 from harness.training.recorder import Recorder
@@ -233,11 +233,12 @@ class Trainer:
         """
         # For networks that draw. Seeded for each epoch, so that a resumed training draws the same numbers.
         with global_seed(self.device, derive_seed(self.spec.train_seed, "network", epoch)):
-            return self._epoch(EpochSoFar(self.device, self.spec.train_seed, epoch), report, state)
+            so_far = EpochSoFar(self.device, self.spec.train_seed, epoch, updates_a_batch(self.method))
+            return self._epoch(so_far, report, state)
 
     def _epoch(self, so_far: EpochSoFar, report: Report, state: TrainingState | None) -> EpochRecord:
-        images, epoch, means = len(self.dataset.train), so_far.epoch, so_far.means
-        batches = len(batch_sizes(images, self.protocol.batch_size))
+        images, epoch, means, each = len(self.dataset.train), so_far.epoch, so_far.means, so_far.a_batch
+        updates = each * len(batch_sizes(images, self.protocol.batch_size))
         self.model.train()
         if state is not None and state.within is not None:
             so_far.load_state_dict(state.within, self.model, self.craft)
@@ -246,10 +247,11 @@ class Trainer:
         threat, shown = threat_in(self.protocol, self.threat, epoch), time.perf_counter()
         for x, y in self._batches(so_far):
             index = so_far.updates + 1
-            progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
-            set_rates(self.optimizer, self.protocol, epoch, index / batches)
-            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add, "epoch": epoch}
-            step = Step(x, y, self.model, threat, progress, so_far.attack_draws, craft=self._craft, **told)
+            progress = (epoch - 1 + (index - 1) / updates) / self.protocol.epochs
+            set_rates(self.optimizer, self.protocol, epoch, index / updates)
+            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add}
+            when: dict[str, Any] = {"epoch": epoch, "turn": so_far.turn, "craft": self._craft}
+            step = Step(x, y, self.model, threat, progress, so_far.attack_draws, **when, **told)
             means.add_loss(self._update(step))
             so_far.updates = index
             stopping = state is not None and self.peers.asked_to_stop()
@@ -257,16 +259,16 @@ class Trainer:
                 means.raise_if_not_finite(epoch)
                 kept = self._keep_within(so_far, state)
                 if stopping:
-                    place = f"in epoch {epoch} of {self.protocol.epochs}, after update {index} of {batches}"
+                    place = f"in epoch {epoch} of {self.protocol.epochs}, after update {index} of {updates}"
                     raise TrainingStopped(self.spec.label, place, saved=kept)
             now = time.perf_counter()
             if now - shown >= PROGRESS_INTERVAL_S:  # seldom: reading the loss waits for the device
                 shown = now
-                done = min(index * self.protocol.batch_size, images)
+                done = min(index * self.protocol.batch_size / each, images)
                 rate = done / so_far.duration_s
                 left = ((self.protocol.epochs - epoch + 1) * images - done) / rate
                 means.raise_if_not_finite(epoch)
-                at = (self.run_id, self.spec.label, epoch, self.protocol.epochs, index, batches)
+                at = (self.run_id, self.spec.label, epoch, self.protocol.epochs, -(-index // each), updates // each)
                 report(TrainingProgress(*at, loss=means.loss(), images_per_s=rate, left_s=left))
         means.raise_if_not_finite(epoch)
         if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
@@ -277,8 +279,8 @@ class Trainer:
         return EpochRecord(epoch, means.loss(), lr, images, duration, means.read(), seen)
 
     def _batches(self, so_far: EpochSoFar) -> Iterator[tuple[Tensor, Tensor]]:
-        place: dict[str, Any] = {"after": so_far.updates, "draws": so_far.augmentation_draws}
-        return epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, so_far.epoch, **place)
+        how = self.protocol.batch_size, self.spec.train_seed, so_far.epoch
+        return so_far.in_turn(epoch_batches(self.dataset, *how, after=so_far.batches, draws=so_far.augmentation_draws))
 
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)

@@ -115,6 +115,18 @@ class TestEveryBall:
         with pytest.raises(ValueError, match="not one value for each of 6 images"):
             kind(x, radii[:1])
 
+    def test_an_offset_is_cut_to_the_radius_whatever_the_image(self, kind: type[Ball], epsilon: float) -> None:
+        """A point of the sphere, in a grey image's ball where it is small enough for [0, 1] to play no part."""
+        offset = torch.randn(6, *SHAPE, generator=draws(4))
+        offset[0] = 0.0
+        cut = kind(images(), epsilon).shorten(offset)
+        grey = kind(torch.full_like(offset, 0.5), min(epsilon, 0.3))
+        assert bool((grey.distance(0.5 + cut) <= epsilon + 1e-6).all())
+        torch.testing.assert_close(grey.shorten(offset), grey.project(0.5 + offset) - 0.5, rtol=0, atol=1e-6)
+        torch.testing.assert_close(kind(images(), 100.0).shorten(offset), offset, rtol=1e-6, atol=0)
+        if epsilon:
+            assert torch.equal(kind(images(), torch.full((6,), epsilon)).shorten(offset), cut)
+
     def test_a_point_inside_stays_in_every_bit(self, kind: type[Ball], epsilon: float) -> None:
         ball = kind(images(), epsilon)
         inside = ball.x + 0.999 * (ball.start("uniform", draws()) - ball.x)

@@ -65,8 +65,14 @@ def _of_a_copy(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return apart.square().mean()
 
 
+def _of_gradients(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    loss = _plain(model, x, y)
+    gradients = torch.autograd.grad(loss, [x, *model.parameters()], create_graph=True)
+    return loss + sum((gradient.square().sum() for gradient in gradients), torch.zeros(()))
+
+
 LOSSES: tuple[Callable[[nn.Module, Tensor, Tensor], Tensor], ...] = (
-    *(_plain, _over_the_batch, _of_the_weights, _of_layers, _of_a_copy),
+    *(_plain, _over_the_batch, _of_the_weights, _of_layers, _of_a_copy, _of_gradients),
 )
 MODELS: tuple[Callable[[], nn.Module], ...] = (make_tiny_model, Dropping)
 
@@ -215,20 +221,6 @@ def test_processes_whose_weights_differ_are_told_so(pair: Group) -> None:
     assert pair.call(other_weights, "nothing") == ["", ""]
     for change in ("weights", "draws"):
         assert all("hold other weights" in text for text in pair.call(other_weights, change))
-
-
-def second_derivative(peers: Peers) -> str:
-    model = make_tiny_model().train()
-    x = make_batch()[0].requires_grad_()
-    with SharedNetwork(model, peers).shared():
-        (gradient,) = torch.autograd.grad(model(x).square().sum(), x, create_graph=True)
-        with pytest.raises(RuntimeError) as caught:
-            gradient.square().sum().backward()  # type: ignore[no-untyped-call]
-    return str(caught.value)
-
-
-def test_a_second_derivative_is_refused_by_torch(pair: Group) -> None:
-    assert all("marked with @once_differentiable" in text for text in pair.call(second_derivative))
 
 
 def kept_copy(peers: Peers) -> bool:
