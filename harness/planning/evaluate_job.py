@@ -199,6 +199,8 @@ def asked_attacks(
     values = assign(texts, {}, protocol, catalogue, named)[""]
     if request.epsilon is not None:
         values["evaluation.epsilon"] = request.epsilon
+    if request.norm is not None:
+        values["evaluation.norm"] = request.norm
     for key in values:
         if key == "epsilon" or key.startswith("train."):
             raise SettingError(f"--set {key} is refused: nothing is trained; --epsilon changes the ball of the attacks")

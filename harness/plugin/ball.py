@@ -233,11 +233,12 @@ def each(values: float | Tensor, like: Tensor) -> float | Tensor:
     return values.to(like).view(-1, *[1] * (like.ndim - 1))
 
 
-def radius_text(epsilon: float) -> str:
-    """``8/255`` where a person would write the radius so; else a decimal, such as ``0.1``."""
+def radius_text(epsilon: float, norm: str = LINF) -> str:
+    """``8/255`` where a person would write the radius so; else a decimal, such as ``0.1``; ``0.5 (L2)`` in a norm."""
     levels = round(epsilon * 255) if math.isfinite(epsilon) else 0
     decimal = f"{epsilon:.6g}"
-    return f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
+    radius = f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
+    return radius if norm == LINF else f"{radius} ({norm})"
 
 
 def refuse_radius(norm: str, epsilon: float, name: str = "epsilon", shape: Sequence[int] = ()) -> None:

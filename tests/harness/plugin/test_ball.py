@@ -271,3 +271,4 @@ class TestThreat:
 )
 def test_a_radius_is_written_as_people_write_it(epsilon: float, text: str) -> None:
     assert radius_text(epsilon) == text
+    assert radius_text(epsilon, "L2") == f"{text} (L2)"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError, UnknownName
 from harness.protocols.inheritance import merged
-from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 
 Write = Callable[..., Path]
 
@@ -94,7 +94,8 @@ class TestRefused:
     def test_a_base_that_does_not_exist(self, write: Write) -> None:
         file = write("mine", base="papper")
         assert refused(file) == (
-            "protocol 'mine', base: unknown protocol 'papper'; did you mean 'paper'? known: digits, paper;"
+            "protocol 'mine', base: unknown protocol 'papper'; did you mean 'paper'? known: "
+            f"{', '.join(protocol_names())};"
             f" or give a TOML file beside {file}"
         )
 

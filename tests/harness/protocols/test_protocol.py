@@ -56,8 +56,21 @@ def test_without_the_attack_that_was_added_it_is_the_protocol_that_it_was(name: 
     assert now.evaluation.attacks[-1] == before.evaluation.attacks[-1]  # which ranks
 
 
+def test_the_l2_training_of_rice_et_al() -> None:
+    protocol = load_protocol("rice2020-l2")
+    train, attack = protocol.train, protocol.train.threat(protocol.epsilon)
+    assert (attack.norm, attack.epsilon, attack.steps, attack.start) == ("L2", 128 / 255, 10, "uniform")
+    assert attack.step_size == pytest.approx(15 / 255, rel=1e-12)
+    rates = {epoch: learning_rate(train, epoch) for epoch in (1, 100, 101, 150, 151, 200)}
+    assert rates == pytest.approx({1: 0.1, 100: 0.1, 101: 0.01, 150: 0.01, 151: 0.001, 200: 0.001}, rel=1e-12)
+    assert checkpoint_epochs(train) == {"early": 105, "last": 200}
+    threat = protocol.evaluation_threat
+    assert (threat.norm, threat.epsilon, threat.steps, threat.step_size) == ("L2", 128 / 255, 20, 32 / 255)
+    assert protocol.evaluation.attacks == PAPER.evaluation.attacks
+
+
 def test_every_bundled_protocol_is_complete_and_summarised() -> None:
-    assert protocol_names() == ["digits", "paper"]
+    assert protocol_names() == ["digits", "paper", "rice2020-l2"]
     for name in protocol_names():
         protocol = load_protocol(name)
         assert protocol.name == name

@@ -184,7 +184,7 @@ def test_a_file_that_is_not_toml_is_refused_with_the_place(tmp_path: Path) -> No
 
 
 def test_what_is_neither_a_name_nor_a_file_is_refused_with_near_misses(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match=r"^unknown protocol 'papr'; did you mean 'paper'\? known: digits, paper$"):
+    with pytest.raises(UnknownName, match=r"^unknown protocol 'papr'; did you mean 'paper'\? known: digits, paper"):
         load_protocol("papr")
     (tmp_path / "folder.toml").mkdir()
     for missing in (tmp_path / "missing.toml", tmp_path / "folder.toml"):
