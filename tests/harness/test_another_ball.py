@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import pytest
@@ -25,6 +26,7 @@ from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
 from harness.rigour.checks import examine_model
+from harness.rigour.pgd import catastrophic_overfitting
 from harness.runtime.device import arithmetic
 from harness.runtime.seeds import generator
 from harness.training.loop import Trainer, initial_model
@@ -73,7 +75,7 @@ def test_the_optimum_of_a_linear_model_is_found(start: str, objective: Objective
     torch.testing.assert_close(variant.x.flatten(1), optimum.detach(), rtol=0, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["pgd", "cw", "fgsm"])
+@pytest.mark.parametrize("name", ["pgd", "cw", "fgsm", "minimum-margin", "apgd-ce", "fab-t"])
 def test_an_attack_on_a_linear_model_reaches_the_closed_form_robust_accuracy(name: str) -> None:
     """Robust where the margin exceeds epsilon ||w||; in the L-infinity ball it would be epsilon ||w||_1."""
     model, x, epsilon = Linear(), centred(), 0.2
@@ -282,3 +284,13 @@ def test_the_checks_of_rigour_look_into_the_ball_of_the_figures() -> None:
     lengths = torch.cat([(points - x).flatten(1).norm(dim=1) for points in seen if points.shape == x.shape])
     assert float(lengths.max()) <= grey + 1e-4
     assert bool((lengths - 0.2).abs().lt(1e-5).any())
+
+
+@pytest.mark.parametrize(("norm", "share", "flagged"), [("Linf", 0.25, True), ("L2", 0.25, False), ("L2", 0.45, True)])
+def test_in_l2_one_step_may_fall_farther_short_of_many(norm: str, share: float, flagged: bool) -> None:
+    images, threat = torch.arange(400), Threat(epsilon=0.4, steps=20, step_size=0.1, start="uniform", norm=norm)
+    right = {1: images < 300, 20: images < 300 - 400 * share}
+    subject: Any = SimpleNamespace(threat=threat, path=lambda budget: SimpleNamespace(last=right[budget.steps]))
+    outcome = catastrophic_overfitting(subject)
+    assert (outcome.status == "flagged") is flagged
+    assert (outcome.value, outcome.threshold) == (pytest.approx(share), 0.2 if norm == "Linf" else 0.35)
