@@ -138,7 +138,7 @@ def loss_rising(subject: Subject) -> Outcome:
     10 % of the whole rise from the start to the best.
     Source: Pintor et al. 2022, arXiv:2106.09947 (an optimisation that has not converged indicates a failed attack);
         10 % of the images is this project's (35 networks trained here: to 7.5 %). In L2 the steps follow the gradient,
-        and converge more slowly: there it is 30 % (10 networks trained here: 3 to 25 %; two trained by one step: 37
+        and converge more slowly: there it is 30 % (13 networks trained here: 2 to 25 %; two trained by one step: 37
         and 42).
     """
     threshold = STILL_RISING if subject.threat.norm == LINF else STILL_RISING_ELSEWHERE
@@ -200,7 +200,7 @@ def catastrophic_overfitting(subject: Subject) -> Outcome:
 
     The value is accuracy under FGSM minus accuracy under PGD.
     Source: Wong et al. 2020, arXiv:2001.03994 (catastrophic overfitting of FGSM training); 20 points are
-        this project's (35 networks trained here: 1.9 to 11.7). In L2 one step is weaker: there it is 35 (10 networks
+        this project's (35 networks trained here: 1.9 to 11.7). In L2 one step is weaker: there it is 35 (13 networks
         trained here: 4.2 to 28.3; one trained by that step at radius 1: 43.9).
     """
     threshold = OVERFITTED if subject.threat.norm == LINF else OVERFITTED_ELSEWHERE
