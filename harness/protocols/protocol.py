@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from harness.plugin.threat import Threat
 from harness.protocols.evaluation_protocol import EvaluationProtocol
 from harness.protocols.inheritance import BASE, documents_of, merged
 from harness.protocols.inheritance import protocol_names as protocol_names
-from harness.protocols.norms import norm_alone, refuse_norm_alone
+from harness.protocols.norms import norm_alone, radii_of, refuse_norm_alone
 from harness.protocols.train_protocol import TrainProtocol
 
 _TABLES: dict[str, type[Settings]] = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
@@ -123,16 +124,16 @@ class Protocol(Settings):
         Raises:
             SettingError: a field is refused, or a norm without its radius.
         """
-        changes: dict[str, Any] = {}
+        document = copy.deepcopy(self.document())
         for key, value in values.items():
             table, _, leaf = key.rpartition(".")
             if table:
-                parent = changes if table in _TABLES else changes.setdefault("attacks", {})
+                parent = document if table in _TABLES else document["attacks"]
                 parent.setdefault(table, {})[leaf] = value
             else:
-                changes[leaf] = value
-        changed = Protocol.from_document(self.name, merged([changes, self.document()]))
-        refuse_norm_alone(self.document(), changes, changed.document())
+                document[leaf] = value
+        changed = Protocol.from_document(self.name, document)
+        refuse_norm_alone(self.document(), values, changed.document())
         return changed
 
     @staticmethod
@@ -163,7 +164,7 @@ def load_protocol(name: str) -> Protocol:
     parts = [document for _, document in documents]
     for i, (own, document) in enumerate(documents[:-1]):
         try:
-            refuse_norm_alone(merged(parts[i + 1 :]), document, merged(parts[i:]))
+            refuse_norm_alone(merged(parts[i + 1 :]), radii_of(document), merged(parts[i:]))
         except SettingError as error:
             raise SettingError(f"protocol {own!r}: {error}") from None
     return Protocol.from_document(documents[0][0], merged(parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, cast
@@ -21,6 +21,7 @@ from harness.networks.smallcnn import SmallCNN
 from harness.plugin.adversary import CrossEntropy, Margin, Objective, Variant, ascend
 from harness.plugin.attack import Attack, Passes
 from harness.plugin.dataset import Dataset, Split
+from harness.plugin.method import Method
 from harness.plugin.threat import Threat
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
@@ -30,7 +31,7 @@ from harness.rigour.pgd import catastrophic_overfitting
 from harness.runtime.device import arithmetic
 from harness.runtime.seeds import generator
 from harness.training.loop import Trainer, initial_model
-from tests.tiny import draws, make_batch, make_tiny_model
+from tests.tiny import draws, make_batch, make_step, make_tiny_model
 
 MOVING = ("fgsm", "noise", "pgd", "cw", "minimum-margin", "apgd-ce", "apgd-t", "fab-t", "square", "autoattack")
 
@@ -239,6 +240,28 @@ def test_a_network_is_trained_on_variants_in_the_ball_of_its_protocol(tmp_path: 
     with arithmetic(torch.device("cpu"), "float32"):
         expected = slow_l2_pgd(model, x, y, threat, generator(torch.device("cpu"), 0, "attack", 1))
     torch.testing.assert_close(variant, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(discover("methods").found))
+def test_every_method_takes_its_variants_from_the_ball_of_its_threat(name: str) -> None:
+    """Whatever it asks of the step, with a budget of its own or not, is at the L2 ball's radius, and not beyond."""
+    model, (x, y) = make_tiny_model(), make_batch()
+    made = cast(Method, discover("methods").get(name)())
+    made.prepare(model)
+    shares: list[Tensor] = []
+
+    def watched(
+        model: nn.Module, x: Tensor, y: Tensor, objectives: Any, threat: Threat, *rest: Any, **more: Any
+    ) -> Any:
+        assert threat.norm == "L2"
+        variants = ascend(model, x, y, objectives, threat, *rest, **more)
+        shares.extend(threat.ball(x).distance(variant.x) / threat.epsilon for variant in variants)
+        return variants
+
+    step = make_step(model, x, y, threat=l2_threat(0.4, steps=5))
+    assert bool(made.loss(replace(step, craft=watched)).isfinite())
+    for share in shares:
+        assert 0.7 < float(share.max()) <= 1 + 1e-5
 
 
 def test_the_norm_is_part_of_a_runs_identity_where_it_is_another() -> None:

@@ -63,7 +63,7 @@ def test_the_l2_training_of_rice_et_al() -> None:
     assert attack.step_size == pytest.approx(15 / 255, rel=1e-12)
     rates = {epoch: learning_rate(train, epoch) for epoch in (1, 100, 101, 150, 151, 200)}
     assert rates == pytest.approx({1: 0.1, 100: 0.1, 101: 0.01, 150: 0.01, 151: 0.001, 200: 0.001}, rel=1e-12)
-    assert checkpoint_epochs(train) == {"early": 105, "last": 200}
+    assert checkpoint_epochs(train) == {"early": 101, "last": 200}
     threat = protocol.evaluation_threat
     assert (threat.norm, threat.epsilon, threat.steps, threat.step_size) == ("L2", 128 / 255, 20, 32 / 255)
     assert protocol.evaluation.attacks == PAPER.evaluation.attacks
