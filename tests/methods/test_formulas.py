@@ -23,6 +23,7 @@ from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective
 from harness.plugin.method import Method, Step
 from harness.registry.catalogue import discover
 from tests.methods.slow import geometry, kl, local, nll
+from tests.methods.slow_second import CASES as SECOND
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
 Slow = Callable[[Any, Step], Tensor]
@@ -191,7 +192,8 @@ def test_loss_and_gradients_equal_the_equations(method: Method, slow: Slow, labe
 
 
 def test_every_method_that_ships_is_compared() -> None:
-    assert {type(method) for method, _ in CASES} == {found.cls for found in discover("methods").found.values()}
+    compared = {type(method) for method, _ in (*CASES, *SECOND)}
+    assert compared == {found.cls for found in discover("methods").found.values()}
 
 
 @pytest.mark.parametrize("kappa", ["none flips", "all flip at once"])
