@@ -56,7 +56,7 @@ soak: .venv/developer
 	$(BIN)/python -m tests.soak --minutes 20 $(SOAK)
 
 cluster: .venv/developer
-	$(BIN)/pytest -m slow tests/cluster
+	$(BIN)/pytest -n 2 --dist worksteal -m slow tests/cluster
 
 browser: .venv/developer
 	$(BIN)/pytest -m browser

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from harness.plugin.threat import Threat
 from harness.runtime.seeds import global_seed
 
 FEWEST = 4  # classes: APGD's targeted loss needs the four highest logits
-NORMS = ("Linf", "L2")  # the standard version has these parts in both; in L2 its Square raises for some image sizes
+NORMS = ("Linf", "L2")  # the standard version has these parts in both
 TARGETS = 9  # the standard version's number of target classes
 _ITERATIONS, _QUERIES = 100, 5000  # the standard version's: for each gradient attack, and for Square
 _ASCENT = Passes(_ITERATIONS + 1, _ITERATIONS + 1)  # one run of APGD
@@ -100,6 +100,23 @@ class Package(Attack):
                 f"attack {self.name!r} is refused in the {threat.norm} ball: its authors' package attacks in"
                 f" {' and '.join(NORMS)} alone; leave it out"
             )
+
+    def refuse_shape(self, threat: Threat, shape: Sequence[int]) -> None:
+        if "square" in self.parts and threat.norm == "L2" and threat.epsilon > 0 and not _tiles(*shape[1:]):
+            others = ",".join(part for part in PARTS if part != "square")
+            raise SettingError(
+                f"attack {self.name!r} is refused in the L2 ball on images of {shape[1]}x{shape[2]}: its authors'"
+                f" package cannot lay Square's first tiles on them; choose other attacks, such as {others}"
+            )
+
+
+def _tiles(height: int, width: int) -> bool:
+    """Whether the package's Square can begin in L2: it lays tiles of a fifth of the height from the same margin."""
+    side = height // 5
+    if side < 2:  # a tile of one pixel beyond the image is left out
+        return side == 1
+    margin = (height - 5 * side) // 2
+    return width < side or all(margin + length // side * side <= length for length in (height, width))
 
 
 def _use_own_steps(package: Any) -> None:

@@ -82,13 +82,14 @@ def evaluate(
             out those whose outcome it knows. The verdict is the model's own, as it is.
         keep: how many of the adversarial images to return.
     Raises:
-        SettingError: the attack cannot attack in the threat's ball.
+        SettingError: the attack cannot attack in the threat's ball, or not images of this shape there.
         PluginError: the attack returned no images of this shape and type, or NaN; or it changed the network, or read a
             part of the threat that its budget does not name. Names the attack and its file.
     """
     if not (bool((x >= 0).all()) and bool((x <= 1).all())):
         raise AssertionError("images must lie in [0, 1]")
     attack.refuse_other_balls(threat)
+    attack.refuse_shape(threat, x.shape[1:])
     model.eval()
     started = time.perf_counter()
     folded = _faster_layers(faster, attack, x, threat)

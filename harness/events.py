@@ -32,6 +32,9 @@ class Histogram:
 
 Part = Literal["test", "train"]
 
+VALIDATION_NATURAL, VALIDATION_ROBUST = "validation_natural_percent", "validation_robust_percent"
+"""Diagnostics of an epoch whose training holds images out: the accuracy on these images, clean and under attack."""
+
 
 @dataclass(frozen=True)
 class CurvePoint:

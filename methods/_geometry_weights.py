@@ -46,9 +46,7 @@ class GeometryWeighted(Method):
     def weights(self, step: Step, steps_to_flip: Tensor) -> Tensor:
         """The batch's weights: ``(batch,)``, mean 1, all 1 during burn-in. Logs and counts the weights."""
         raw = log_geometry_weights(steps_to_flip, step.threat.steps, self.shift, self.assignment)
-        step.log("steps_to_flip", steps_to_flip.double().mean())
-        most = step.threat.steps + 0.5
-        step.count("steps_to_flip", steps_to_flip, low=-0.5, high=most, bins=step.threat.steps + 1)
+        tell_distances(step, steps_to_flip)
         if step.progress < self.burn_in:
             return torch.ones_like(raw, dtype=torch.float32)
         weights = normalised(raw)
@@ -58,6 +56,13 @@ class GeometryWeighted(Method):
         step.count("weight", raw.exp(), low=0.0, high=1.0, bins=50)
         step.count("normalised_weight", weights, low=0.0, high=5.0, bins=50)
         return weights
+
+
+def tell_distances(step: Step, steps_to_flip: Tensor) -> None:
+    """Log the mean of a batch's geometric distances, ``(batch,)`` integers, and count them."""
+    step.log("steps_to_flip", steps_to_flip.double().mean())
+    most = step.threat.steps + 0.5
+    step.count("steps_to_flip", steps_to_flip, low=-0.5, high=most, bins=step.threat.steps + 1)
 
 
 def log_geometry_weights(steps_to_flip: Tensor, steps: int, shift: float, assignment: Assignment) -> Tensor:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
 
 from harness.plugin.adversary import CrossEntropy, kl_divergence
 from harness.plugin.method import Method, Step
+from harness.plugin.settings import LATER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,9 @@ class MART(Method):
     loss = -log p_y(x_adv) - log(1 - max_{k != y} p_k(x_adv)) + weight KL(p(x) || p(x_adv)) (1 - p_y(x)).
 
     Departs: the variant is crafted by this protocol (evaluation mode, uniform start). log(1 - p) is computed from the
-    logits; the official code adds 0.0001 to keep it finite. As in that code, the gradient flows through 1 - p_y(x).
+    logits, which is exact and finite. The official code adds constants instead: log(1.0001 - p + 1e-12) in the second
+    term, log(p(x_adv) + 1e-12) in the KL term, and 1.0000001 - p_y(x). With ``guard=true`` they are added here, too. As
+    in that code, the gradient flows through 1 - p_y(x).
     """
 
     formula = "-log p_y(x') - log(1 - max_{i != y} p_i(x')) + lambda KL(p(x) || p(x')) (1 - p_y(x)); x' ascends l"
@@ -35,13 +39,20 @@ class MART(Method):
 """
 
     weight: Annotated[float, Ge(0), Doc("lambda of the paper's Eq. 11; the official code calls it beta")] = 5.0
+    guard: Annotated[
+        bool, LATER, Doc("add the constants of the official code, which bound the loss of confident errors")
+    ] = False
 
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy())
         clean, adversarial = step.model(step.x), step.model(variant.x)
-        boosted = step.cross_entropy(adversarial) + margin_loss(adversarial, step.y)
-        missed = 1 - clean.softmax(1).gather(1, step.y[:, None]).squeeze(1)
-        losses: Tensor = boosted + self.weight * kl_divergence(clean, adversarial) * missed
+        true = clean.softmax(1).gather(1, step.y[:, None]).squeeze(1)
+        if self.guard:
+            second, divergence, missed = guarded_terms(clean, adversarial, true, step.y)
+        else:
+            second, divergence, missed = margin_loss(adversarial, step.y), kl_divergence(clean, adversarial), 1 - true
+        boosted = step.cross_entropy(adversarial) + second
+        losses: Tensor = boosted + self.weight * divergence * missed
         return losses.mean()
 
 
@@ -50,3 +61,18 @@ def margin_loss(logits: Tensor, y: Tensor) -> Tensor:
     strongest = logits.detach().scatter(1, y[:, None], -torch.inf).argmax(1, keepdim=True)
     rest = logits.scatter(1, strongest, -torch.inf)
     return torch.logsumexp(logits, 1) - torch.logsumexp(rest, 1)
+
+
+def guarded_terms(clean: Tensor, adversarial: Tensor, true: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The second term, the KL term, and its weight, each ``(batch,)``, with the constants of the official code.
+
+    Args:
+        true: ``(batch,)`` p_y(x).
+    Source: the official code, mart.py of github.com/YisenWang/MART.
+    """
+    p = adversarial.softmax(1)
+    strongest = p.detach().scatter(1, y[:, None], -1.0).argmax(1, keepdim=True)
+    second = -torch.log(1.0001 - p.gather(1, strongest).squeeze(1) + 1e-12)
+    log_clean = F.log_softmax(clean, 1)
+    divergence = (log_clean.exp() * (log_clean - torch.log(p + 1e-12))).sum(1)
+    return second, divergence, 1.0000001 - true

@@ -15,11 +15,9 @@ import torch
 from hypothesis import settings
 from sqlalchemy import Engine, inspect
 
-from harness.plugin.ball import BALLS
 from harness.store import database
 from harness.store.store import Store
 from tests import postgres as servers
-from tests.balls import L2
 
 _EVERY_STEP = database._migrate
 
@@ -139,9 +137,3 @@ def empty_server_url(postgres: servers.Server) -> Iterator[str]:
     name = postgres.create()
     yield postgres.url(name)
     postgres.drop(name)
-
-
-@pytest.fixture
-def l2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ball of the Euclidean norm is there, as if it shipped."""
-    monkeypatch.setitem(BALLS, L2.norm, L2)

@@ -142,6 +142,7 @@ def test_a_fresh_start_with_another_number_of_workers_gives_the_same_bits(base: 
     assert printed == base.printed | {"runs": [again.id]}
 
 
+@pytest.mark.slow
 def test_a_setting_that_is_set_to_what_it_is_changes_nothing(base: Base, tmp_path: Path) -> None:
     assert base.copy(tmp_path).run("--epochs", "2", "--seeds", "2", "--set", "cw.kappa=50") == base.printed
 

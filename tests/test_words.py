@@ -22,8 +22,6 @@ MAY_SHARE = {
     "compare": {"cli/compare.py", "comparison/comparison.py"},
     "evaluate": {"api/evaluate.py", "cli/evaluate.py", "evaluator.py"},
     "run": {"cli/run.py", "api/run.py"},
-    # each network builds its stages in its own way, and names nothing else so
-    "stage": {"networks/resnet18.py", "networks/wrn_32_10.py"},
     # each publication gives its figures; the package's __init__ reads them all
     "figures": {"reference/fastat.py", "reference/lrat_paper.py"},
     # the package's __init__ asks the publication that gives the accuracies of each network

@@ -18,7 +18,7 @@ _ALL = {
         TableColumn("train_seed", "int", "", "seed of the training; none for a model that harness did not train"),
         TableColumn("attempt", "int", "", "from 1; `fresh` makes another attempt"),
         TableColumn("current", "bool", "", "whether this attempt is the one that the leaderboard counts"),
-        TableColumn("checkpoint", "category", "", "`early` or `last`; `given` for a model that harness did not train"),
+        TableColumn("checkpoint", "category", "", "`early`, `best`, `last`; `given`: harness did not train the model"),
         TableColumn("checkpoint_epoch", "int", "", "epoch after which the checkpoint was taken"),
         TableColumn("parameters", "int", "", "how many numbers the network's parameters hold"),
         # ---- a run

@@ -133,13 +133,14 @@ def evaluate(
     from harness.targets.preprocessing import Preprocessing
     from harness.targets.target import seeded
 
-    settings = settings_of(set or {}, {} if norm is None else {"evaluation.norm": norm})
+    settings = settings_of(set or {}, {})
     layers = {"mean": mean, "std": std, "outputs": outputs}
     given = {
         **counts,
         "dataset": dataset,
         "attacks": attacks_of(attacks),
         "epsilon": None if epsilon is None else text_of("epsilon", epsilon),
+        "norm": norm,
         "protocol": None if protocol is None else str(protocol),
         "class_order": class_order,
         "device": place.planned_on,

@@ -103,6 +103,7 @@ def run(
     train_seeds: int = 1,
     until_separated: int | None = None,
     epsilon: float | str | None = None,
+    norm: str | None = None,
     attacks: Names | None = None,
     epochs: int | None = None,
     precision: str | None = None,
@@ -150,6 +151,7 @@ def run(
         until_separated: train more seeds, so many a method at most, until every two methods differ significantly; p
             counts every look. ``train_seeds`` of them are trained before the first look, and 3 at the least.
         epsilon: radius of the ball in training and under attack, such as 8 / 255 or "8/255"; None: the protocol's.
+        norm: of that ball, ``Linf`` or ``L2``; None: the protocol's.
         attacks: the attacks; None: the protocol's. The leaderboard ranks by the last.
         epochs, precision: of the training; None: the protocol's.
         wrap: wrappers of every training update, such as ``awp``.
@@ -221,6 +223,7 @@ def run(
     given: dict[str, Any] = {
         **counts,
         "epsilon": None if epsilon is None else text_of("epsilon", epsilon),
+        "norm": norm,
         "protocol": None if protocol is None else str(protocol),
         "precision": precision,
         "device": place.planned_on,

@@ -54,6 +54,12 @@ class Attacks:
         "Attack in a ball of this radius, such as 4/255. Short for --set evaluation.epsilon=E.",
         shown="the protocol's",
     )
+    norm: str | None = of_protocol(
+        "--norm NORM",
+        "Attack in a ball of this norm, Linf or L2. Short for --set evaluation.norm=NORM.",
+        shown="the protocol's",
+        complete=completion.words("Linf", "L2"),
+    )
     attacks: str | None = of_protocol(
         "--attacks A,B",
         "Run natural accuracy and these attacks, even if the protocol lacks them; the protocol does not change.",

@@ -48,7 +48,7 @@ def robustbench(
     ),
     loader: bool = of_entry("--loader", "Print the code that loads the model instead of the entry.", False),
     checkpoint: str = of_entry(
-        "--checkpoint NAME", "The checkpoint of the run: early or last.", "last", complete=completion.checkpoints
+        "--checkpoint NAME", "The checkpoint of the run: early, best, or last.", "last", complete=completion.checkpoints
     ),
     epsilon: str | None = of_entry("--epsilon E", "AutoAttack's radius, such as 8/255, if several were measured."),
     authors: str | None = of_entry("--authors NAMES", "The paper's authors, separated by commas."),
@@ -62,6 +62,7 @@ def robustbench(
     db: str | None = DB,
 ) -> None:
     """Write a run's entry for RobustBench's leaderboard: a JSON object, and code that loads the model."""
+    from harness.plugin.ball import LINF
     from harness.robustbench import export as made
     from harness.robustbench.entry import write_entry
     from harness.robustbench.loader import loader as loader_text
@@ -73,7 +74,8 @@ def robustbench(
     store = Store.read(db)
     run, protocols = store.run(run_id), store.protocols()
     store.close()
-    figures = made.measured(run, checkpoint, protocols, _radius(epsilon))
+    norm = made.norm_of(run)
+    figures = made.measured(run, checkpoint, protocols, _radius(epsilon, norm))
     chosen = made.checkpoint_of(run, checkpoint)
     typed = {"authors": authors, "name": title, "link": link, "venue": venue, "additional_data": additional_data}
     given = {key: value for key, value in typed.items() if value is not None}
@@ -88,15 +90,17 @@ def robustbench(
     if run.dataset.name not in made.LEADERBOARDS:
         ranked = ", ".join(made.LEADERBOARDS)
         print_line(f"note: RobustBench ranks {ranked}; it has no leaderboard for {run.dataset.name}", error=True)
+    elif norm != LINF:
+        print_line(f"note: the entry is for RobustBench's {norm} leaderboard of {run.dataset.name}", error=True)
 
 
-def _radius(text: str | None) -> float | None:
+def _radius(text: str | None, norm: str) -> float | None:
     if text is None:
         return None
     from harness.plugin.threat import Threat
 
     # checked like every other epsilon: the refusal of 8 asks for 8/255
-    return Threat.from_mapping({"epsilon": text, "steps": 1, "step_size": 1, "start": "none"}).epsilon
+    return Threat.from_mapping({"epsilon": text, "steps": 1, "step_size": 1, "start": "none", "norm": norm}).epsilon
 
 
 def _before(out: Path | None) -> Entry | None:

@@ -65,7 +65,9 @@ def _setting(name: str, kind: str, meaning: str, default: Any) -> dict[str, Any]
 def protocol_documents() -> Iterator[dict[str, Any]]:
     """Every protocol that ships, as JSON types."""
     from harness.planning.assessment import with_attacks
-    from harness.protocols.protocol import EvaluationProtocol, TrainProtocol, load_protocol, protocol_names
+    from harness.protocols.evaluation_protocol import EvaluationProtocol
+    from harness.protocols.protocol import load_protocol, protocol_names
+    from harness.protocols.train_protocol import TrainProtocol
     from harness.registry.catalogue import discover
 
     for name in protocol_names():

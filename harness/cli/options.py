@@ -158,6 +158,12 @@ class Training:
         "Train and attack in a ball of this radius, such as 4/255. Short for --set epsilon=E.",
         shown="the protocol's",
     )
+    norm: str | None = of_protocol(
+        "--norm NORM",
+        "Train and attack in a ball of this norm, Linf or L2. Short for --set train.norm=NORM.",
+        shown="the protocol's",
+        complete=completion.words("Linf", "L2"),
+    )
     attacks: str | None = of_protocol(
         "--attacks A,B",
         "Run these attacks; the leaderboard ranks by the last. Short for --set evaluation.attacks=A,B.",

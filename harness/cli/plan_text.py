@@ -91,7 +91,8 @@ def _lines(missing: Missing, cost: Estimate, workers: int, label: str | None = N
     counts: Counter[str] = Counter()
     for behind, model in attacked_models(missing):
         place = model.checkpoint if behind is None else f"{_name(behind)} {model.checkpoint}"
-        ball = f", epsilon {radius_text(model.assessment.threat.epsilon)}" if behind is None else ""
+        threat = model.assessment.threat
+        ball = f", epsilon {radius_text(threat.epsilon, threat.norm)}" if behind is None else ""
         counts.update(f"  {place}: {gap.attack}{ball}" for gap in model.attacks)
     yield from (f"{evaluation}, {seeds} seed(s)" for evaluation, seeds in counts.items())
     yield f"checks of rigour: {missing.examinations} checkpoint(s) to examine"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.plugin.ball import LINF, radius_text
+from harness.plugin.ball import radius_text
 from harness.statistics.figures import plus_minus
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def sweep_lines(reports: Sequence[ModelReport]) -> Iterator[str]:
 
 
 def _ball(report: ModelReport) -> str:
-    return radius_text(report.epsilon) + ("" if report.norm == LINF else f" ({report.norm})")
+    return radius_text(report.epsilon, report.norm)
 
 
 def _interval(interval: Interval | None) -> str:

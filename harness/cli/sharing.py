@@ -21,7 +21,7 @@ class Model:
     """Which checkpoint, and what its card says besides what was measured."""
 
     checkpoint: str = of_model(
-        "--checkpoint NAME", "The checkpoint of the run: early or last.", "last", complete=completion.checkpoints
+        "--checkpoint NAME", "The checkpoint of the run: early, best, or last.", "last", complete=completion.checkpoints
     )
     licence: str | None = of_model(
         "--license --licence ID", "The licence of the weights, such as mit or apache-2.0.", shown="none is named"

@@ -81,12 +81,15 @@ def _show_owner(store: Store, name: str, dataset: str | None, as_json: bool) -> 
 
 def _show_run(store: Store, run: RunRecord, as_json: bool) -> None:
     from harness.cli.show_records import record_document, record_lines
+    from harness.store.validated import chosen_by
 
     recorded = store.curves(run.id), store.histograms(run.id)
     state, history = store.states([run])[run.id], store.history(run.id)
     if as_json:
         states = {"state": state.document(), "states": [one.document() for one in history]}
-        document = asdict(run) | record_document(*recorded) | states
+        best = chosen_by(run)
+        chosen = {} if best is None else {"chosen": asdict(best)}
+        document = asdict(run) | record_document(*recorded) | states | chosen
         for epoch in document["epochs"]:
             del epoch["curve"], epoch["histograms"]  # they stand together, beside the epochs
         print_json(_in_json_types(document))

@@ -24,6 +24,7 @@ from harness.registry.source import content
 from harness.runtime.provenance import every_place
 from harness.store.records import CheckpointRecord, EvaluationRecord, ModelRecord, RunRecord
 from harness.store.run_state import RunState
+from harness.store.validated import chosen_by
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -63,6 +64,12 @@ def parts_of_run(
         yield Text(f"\nepochs 1 to {run.epochs[-1].epoch}", style="bold")
         for name, values in series.items():
             yield Text(f"  {name:<16} {curve(values)}  {values[0]:.4g} to {values[-1]:.4g}")
+    if (best := chosen_by(run)) is not None:
+        figures = f"{best.robust_percent:.2f} % robust, {best.natural_percent:.2f} % natural"
+        yield Text(
+            f"\nbest after epoch {best.epoch}: {figures} on"
+            f" {best.images:,} training images held out; the same images chose it, so these figures are too high"
+        )
     yield from recorded
     yield from _checkpoints(run.checkpoints)
 

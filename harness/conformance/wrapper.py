@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.conformance import ContractCheck, require
@@ -19,7 +18,7 @@ from harness.training.wrapped import wrapped_backward
 
 def _loss(step: Step) -> Tensor:
     variant = step.perturb(CrossEntropy())
-    return F.cross_entropy(step.model(variant.x), step.y)
+    return step.cross_entropy(step.model(variant.x)).mean()
 
 
 def _update(wrapper: Wrapper, model: nn.Module) -> Tensor:

@@ -47,6 +47,7 @@ from harness.training.given_networks import give_networks
 from harness.training.loop import STATE_EVERY_S, Trainer
 from harness.training.run_plugins import method_of, network_of, wrappers_of
 from harness.training.together.peers import ALONE, Peers
+from harness.training.validation import hold_out
 
 KEPT = 4  # adversarial images of each attack's first seed, to look at
 
@@ -138,7 +139,8 @@ class TrainWork(Work):
 
         give_networks([method, *wrappers], self.spec, network, dataset.shape, self.device, self.plugins, load)
         recorded = self.curve if self.peers.first else None
-        recorder = CurveRecorder(recorded, dataset, self.plugins, self.plain) if recorded else None
+        trained_on = hold_out(dataset, self.spec.training.get("validation", 0))[0] if recorded else dataset
+        recorder = CurveRecorder(recorded, trained_on, self.plugins, self.plain) if recorded else None
         parts: tuple[Any, ...] = (method, network, dataset, self.folder, wrappers, craft, recorder)
         how: dict[str, Any] = {"state_every_s": self.state_every_s, "may_write": self.guard or always}
         trainer = Trainer(self.spec, self.run_id, *parts, **how, peers=self.peers)

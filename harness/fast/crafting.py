@@ -13,6 +13,7 @@ from harness.fast.attributes import attributes, plain_digest
 from harness.fast.folded import Folded
 from harness.fast.graphed import Graphed, Record
 from harness.plugin.adversary import KL, Crafter, CrossEntropy, Margin, Objective, Variant, ascend, climb
+from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.threat import Threat
 
 GRAPHS = 4  # kept at most: each holds the memory of a whole crafting
@@ -92,23 +93,31 @@ class FastCrafter:
         objectives: Sequence[Objective],
         threat: Threat,
         generator: torch.Generator,
+        reach: Reach = WHOLE,
     ) -> tuple[Variant, ...]:
-        ball = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1))
-        return self.climb(model, x, y, objectives, threat, ball.start(threat.start, generator))
+        ball = reach.ball(threat, x.detach().repeat(len(objectives), 1, 1, 1))
+        return self.climb(model, x, y, objectives, threat, ball.start(threat.start, generator), reach)
 
     def climb(
-        self, model: nn.Module, x: Tensor, y: Tensor, objectives: Sequence[Objective], threat: Threat, start: Tensor
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        objectives: Sequence[Objective],
+        threat: Threat,
+        start: Tensor,
+        reach: Reach = WHOLE,
     ) -> tuple[Variant, ...]:
         """The same from a start that is given, as ``harness.plugin.adversary.climb``."""
         if not all(type(objective) in _KNOWN for objective in objectives) or not self._ready(model, x):
-            return climb(model, x, y, objectives, threat, start)
+            return climb(model, x, y, objectives, threat, start, reach)
         assert self._folded is not None
         of_others = any(objective.x is not x for objective in objectives if isinstance(objective, KL))
         records = self._records and (self._record is not None or x.device.type == "cuda")
         if of_others or not records:  # a graph takes KL's images to be the batch
             with self._folded.put_in():
-                return climb(model, x, y, objectives, threat, start)
-        return self._graphed(self._folded, x, y, objectives, threat, start)
+                return climb(model, x, y, objectives, threat, start, reach)
+        return self._graphed(self._folded, x, y, objectives, threat, start, reach)
 
     def _ready(self, model: nn.Module, x: Tensor) -> bool:
         self._take_up(model, x)
@@ -141,22 +150,30 @@ class FastCrafter:
             self._folded.channels_last = carried["channels last"]
 
     def _graphed(
-        self, folded: Folded, x: Tensor, y: Tensor, objectives: Sequence[Objective], threat: Threat, start: Tensor
+        self,
+        folded: Folded,
+        x: Tensor,
+        y: Tensor,
+        objectives: Sequence[Objective],
+        threat: Threat,
+        start: Tensor,
+        reach: Reach,
     ) -> tuple[Variant, ...]:
         kinds = tuple((type(objective), getattr(objective, "kappa", None)) for objective in objectives)
-        key = (x.shape, x.dtype, kinds, threat, torch.is_autocast_enabled(x.device.type))
+        own = reach.stop_after, reach.radii is not None
+        key = (x.shape, x.dtype, kinds, threat, own, torch.is_autocast_enabled(x.device.type))
         graph = self._graphs.get(key)
         if graph is not None and graph.holds():
-            return graph(x, y, start)
+            return graph(x, y, start, reach)
         with folded.put_in():
-            expected = climb(folded.model, x, y, objectives, threat, start)
+            expected = climb(folded.model, x, y, objectives, threat, start, reach)
         if graph is None and key in self._graphs:  # it was tried in vain
             return expected
         if len(self._graphs) >= GRAPHS:
             self._graphs.clear()
         try:
-            made = Graphed(folded, x, y, objectives, threat, start, self._record)
-            self._graphs[key] = made if made.gives(expected, x, y, start) else None
+            made = Graphed(folded, x, y, objectives, threat, start, reach, self._record)
+            self._graphs[key] = made if made.gives(expected, x, y, start, reach) else None
         except RuntimeError as error:  # of torch: a pass that waits for the device cannot be recorded
             log.info("crafting cannot be recorded: %s", error)
             self._graphs[key] = None

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from harness.fast.folded import Folded
 from harness.plugin.adversary import KL, Objective, Variant, climb
+from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.threat import Threat
 
 Record = Callable[[Callable[[], None]], Callable[[], None]]
@@ -38,16 +39,20 @@ class Graphed:
         objectives: Sequence[Objective],
         threat: Threat,
         start: Tensor,
+        reach: Reach = WHOLE,
         record: Record | None = None,
     ) -> None:
         self._folded, self._pointers = folded, _pointers(folded)
         self._x, self._y, self._start = x.detach().clone(), y.clone(), start.detach().clone()
+        every = torch.arange(len(x), device=x.device)
+        own_reach = reach.of(every)
+        self._radii = own_reach.radii
         own = [KL(self._x) if type(objective) is KL else objective for objective in objectives]
         self._variants: tuple[Variant, ...] = ()
 
         def run() -> None:
             with folded.put_in_as_they_are():  # a replay reads the memory of the layers, and refreshes nothing
-                self._variants = climb(folded.model, self._x, self._y, own, threat, self._start)
+                self._variants = climb(folded.model, self._x, self._y, own, threat, self._start, own_reach)
 
         folded.refresh()
         self._replay = (record or cuda_graph)(run)
@@ -56,21 +61,22 @@ class Graphed:
         """Whether the weights, folded or not, and the statistics still lie where the graph reads them."""
         return self._pointers == _pointers(self._folded)
 
-    def __call__(self, x: Tensor, y: Tensor, start: Tensor) -> tuple[Variant, ...]:
-        """The variants of another batch of the same shape, as new tensors."""
-        for fixed, given in ((self._x, x), (self._y, y), (self._start, start)):
-            fixed.copy_(given)
+    def __call__(self, x: Tensor, y: Tensor, start: Tensor, reach: Reach = WHOLE) -> tuple[Variant, ...]:
+        """The variants of another batch of the same shape, of the same reach but for the radii, as new tensors."""
+        for fixed, given in ((self._x, x), (self._y, y), (self._start, start), (self._radii, reach.radii)):
+            if fixed is not None and given is not None:
+                fixed.copy_(given)
         self._folded.refresh()
         self._replay()
         return tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in self._variants)
 
-    def gives(self, expected: Sequence[Variant], x: Tensor, y: Tensor, start: Tensor) -> bool:
+    def gives(self, expected: Sequence[Variant], x: Tensor, y: Tensor, start: Tensor, reach: Reach = WHOLE) -> bool:
         """Whether a replay gives the expected variants of a batch, but for rounding.
 
         The batch is put in reversed, so that what was recorded for it does not pass for what is computed.
         """
         reversed_start = start.view(len(expected), *x.shape).flip(1).flatten(0, 1)
-        given = self(x.flip(0), y.flip(0), reversed_start)
+        given = self(x.flip(0), y.flip(0), reversed_start, reach.of(torch.arange(len(x) - 1, -1, -1, device=x.device)))
         pairs = zip(given, expected, strict=True)
         return all(float((a.x.flip(0) == b.x).float().mean()) >= ALIKE for a, b in pairs)
 

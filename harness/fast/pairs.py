@@ -59,6 +59,7 @@ def chains(runs: Sequence[Run], *, together: bool) -> list[list[Run]]:
 
 _FUNCTIONS: set[Callable[..., Any]] = {
     *(operator.add, operator.iadd, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.getitem),
+    *(operator.mod, operator.matmul, torch.matmul, torch.softmax),
     *(getattr, torch.add, torch.sub, torch.mul, torch.div, torch.cat, torch.stack, torch.flatten, torch.reshape),
     *(torch.mean, torch.sum, torch.clamp, torch.relu, torch.sigmoid, torch.tanh, torch.squeeze, torch.unsqueeze),
     *(F.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.hardswish, F.hardsigmoid, F.softplus),
@@ -67,6 +68,7 @@ _FUNCTIONS: set[Callable[..., Any]] = {
 _METHODS = {
     *("add", "add_", "sub", "mul", "mul_", "div", "relu", "relu_", "sigmoid", "tanh", "clamp", "mean", "sum", "size"),
     *("view", "reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "contiguous", "expand", "chunk"),
+    "softmax",
 }
 
 

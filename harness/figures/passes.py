@@ -148,7 +148,7 @@ def _places(labels: Sequence[int], material: Material) -> tuple[int, ...]:
 
 def _threat(run: RunRecord) -> Threat:
     """The budget of the attack in a run's training."""
-    from harness.protocols.protocol import TrainProtocol
+    from harness.protocols.train_protocol import TrainProtocol
 
     training = dict(run.training)
     epsilon = float(training.pop("epsilon"))

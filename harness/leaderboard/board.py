@@ -20,6 +20,32 @@ MEASURED, REPORTED = "measured", "reported"
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """How the networks of a row were chosen.
+
+    Attributes:
+        images: held out of the training images; each network was chosen by them.
+        networks: of the row.
+        robust_percent: their robust accuracy on these images at the epochs that were chosen, the mean over networks.
+        epochs: those that were chosen, in the order of the row's networks.
+    """
+
+    images: int
+    networks: int
+    robust_percent: float
+    epochs: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        """The figure in words."""
+        over = f", the mean over {self.networks} networks" if self.networks > 1 else ""
+        return (
+            f"best: {self.robust_percent:.2f} % robust on {self.images:,} training images held out{over};"
+            " the same images chose the epoch, so this figure is too high"
+        )
+
+
+@dataclass(frozen=True)
 class Row(Trained):
     """One method on one network at one checkpoint.
 
@@ -41,6 +67,7 @@ class Row(Trained):
             those of the row over all its training seeds.
         failed: the training seeds that failed; None for a model from elsewhere, and where a publication does not say.
             On the line of one training seed, those of the row over all its training seeds.
+        chosen: of the checkpoint ``best``, what chose it; None for the others.
     """
 
     checkpoint: str
@@ -60,6 +87,7 @@ class Row(Trained):
     best: bool = False
     train_seed: int | None = None
     failed: FailedSeeds | None = None
+    chosen: Chosen | None = None
 
     def value(self, column: str) -> float | None:
         """The figure by which the row is ranked: its median, or a publication's mean."""

@@ -10,7 +10,7 @@ from harness.leaderboard.board import Board, Row
 from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.failed_text import COLUMN as FAILED
 from harness.leaderboard.failed_text import every_seed, failed_cell, failed_column, failed_notes, rowless_text
-from harness.plugin.ball import LINF, radius_text
+from harness.plugin.ball import radius_text
 from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
 
 MEAN = "mean ± standard deviation"
@@ -40,8 +40,7 @@ def _ball(board: Board) -> str:
     """``, epsilon 8/255``: the radius of the attacks' ball, and its norm if it is not L-infinity; may be empty."""
     if board.scope is None:
         return ""
-    norm = "" if board.scope.norm == LINF else f" ({board.scope.norm})"
-    return f", epsilon {radius_text(board.scope.epsilon)}{norm}"
+    return f", epsilon {radius_text(board.scope.epsilon, board.scope.norm)}"
 
 
 def _contest(board: Board) -> Iterator[str]:

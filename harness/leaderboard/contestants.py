@@ -114,9 +114,9 @@ def kin_at(kin: str, name: str, epoch: int | None) -> str:
 
     Args:
         kin: of their runs, ``kin_of`` as canonical JSON.
-        name, epoch: of the checkpoint.
+        name, epoch: of the checkpoint. The epoch of ``best`` is left out: each training chooses its own.
     """
-    return f"{kin[:-1]},{canonical_json([name, epoch])[1:]}"  # one list
+    return f"{kin[:-1]},{canonical_json([name, None if name == 'best' else epoch])[1:]}"  # one list
 
 
 def contestants(

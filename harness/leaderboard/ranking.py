@@ -12,6 +12,7 @@ from typing import Any
 from harness.errors import UnknownName
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
+from harness.leaderboard.chosen import with_choices
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained, contestants
 from harness.leaderboard.failed_seeds import (
@@ -95,7 +96,7 @@ def _chosen(
         shown = shown_of(replace(done, ranking=done.rows, rowless=told), selection)
         if selection.by_seed:
             shown = replace(shown, rows=tuple(_of_each_seed(shown, worst, verdicts)))
-        yield with_columns(shown, selection.columns)
+        yield with_columns(with_choices(store, shown), selection.columns)
 
 
 def _with_rowless(

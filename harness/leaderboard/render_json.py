@@ -55,6 +55,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "not_judged": [asdict(flag) for flag in row.not_judged],
         "failed_seeds": failed_document(row.failed),
         "notes": list(row.notes),
+        **({"chosen": asdict(row.chosen)} if row.chosen is not None else {}),
         "runs": list(row.runs),
         "dataset_fingerprint": board.dataset_fingerprint,
     }

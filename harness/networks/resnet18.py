@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from harness.errors import SettingError
+from harness.networks._resnet import BasicBlock, residual_network
 from harness.plugin.network import Network, Shape
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut around them; the last ReLU follows their sum."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential()  # the identity, if the shapes are equal
-        if stride != 1 or inputs != outputs:
-            self.shortcut.append(nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False))
-            self.shortcut.append(nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features ``(batch, inputs, h, w)`` to ``(batch, outputs, h / stride, w / stride)``, rounded up."""
-        residual = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(residual + self.shortcut(x))
-
-
-def stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """Two basic blocks; the first one changes the resolution and the width."""
-    return nn.Sequential(BasicBlock(inputs, outputs, stride), BasicBlock(outputs, outputs, stride=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +23,4 @@ class ResNet18(Network):
     """
 
     def build(self, shape: Shape) -> nn.Module:
-        if not (16 <= shape.height <= 64 and 16 <= shape.width <= 64):
-            raise SettingError(
-                f"resnet18 takes images of 16x16 to 64x64, not {shape.height}x{shape.width}: "
-                "it shrinks them eightfold; choose another --arch, such as smallcnn (8x8 to 32x32)"
-            )
-        layers: OrderedDict[str, nn.Module] = OrderedDict(
-            conv1=nn.Conv2d(shape.channels, 64, kernel_size=3, padding=1, bias=False),
-            bn1=nn.BatchNorm2d(64),
-            relu=nn.ReLU(),
-            layer1=stage(64, 64, stride=1),
-            layer2=stage(64, 128, stride=2),
-            layer3=stage(128, 256, stride=2),
-            layer4=stage(256, 512, stride=2),
-            pool=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten(),
-            linear=nn.Linear(512, shape.classes),
-        )
-        return nn.Sequential(layers)
+        return residual_network("resnet18", shape, BasicBlock, (2, 2, 2, 2))

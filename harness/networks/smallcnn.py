@@ -9,7 +9,7 @@ from annotated_types import Interval
 from torch import nn
 from typing_extensions import Doc
 
-from harness.errors import SettingError
+from harness.networks._size import SMALL, require_size
 from harness.plugin.network import Network, Shape
 
 
@@ -26,10 +26,7 @@ class SmallCNN(Network):
     ] = 16
 
     def build(self, shape: Shape) -> nn.Module:
-        if not (8 <= shape.height <= 32 and 8 <= shape.width <= 32):
-            raise SettingError(
-                f"smallcnn takes images of 8x8 to 32x32, not {shape.height}x{shape.width}; choose another --arch"
-            )
+        require_size("smallcnn", shape, SMALL)
         layers: list[nn.Module] = []
         channels = shape.channels
         for width, stride in ((self.width, 1), (2 * self.width, 2), (2 * self.width, 2)):

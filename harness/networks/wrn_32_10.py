@@ -2,54 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
+from typing import ClassVar
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from harness.errors import SettingError
+from harness.networks._size import LARGE, require_size
+from harness.networks._wide_resnet import relu_wide_resnet
 from harness.plugin.network import Network, Shape
-
-BLOCKS = 5  # per stage
-WIDENING = 10
-
-
-class PreActivationBlock(nn.Module):
-    """Batch-norm and ReLU before each of two 3x3 convolutions; no ReLU follows the sum with the shortcut."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False)
-        self.convShortcut = (
-            None if inputs == outputs else nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features ``(batch, inputs, h, w)`` to ``(batch, outputs, h / stride, w / stride)``, rounded up."""
-        activated = F.relu(self.bn1(x))
-        residual: Tensor = self.conv2(F.relu(self.bn2(self.conv1(activated))))
-        # an identity shortcut takes x, a projection the activated x: as in the released code, and results depend on it
-        return residual + (x if self.convShortcut is None else self.convShortcut(activated))
-
-
-def stage(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """One stage; its first block changes resolution and width. ``layer`` gives the parameters RobustBench's names."""
-    first = PreActivationBlock(inputs, outputs, stride)
-    rest = [PreActivationBlock(outputs, outputs, stride=1) for _ in range(BLOCKS - 1)]
-    return nn.Sequential(OrderedDict(layer=nn.Sequential(first, *rest)))
-
-
-def initialise(model: nn.Module) -> None:
-    """Convolutions from N(0, 2 / (kernel area x output channels)), linear bias 0; other parameters as torch's."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,24 +28,8 @@ class WRN32x10(Network):
         checkpoint to load it); no dropout, which is off by default there.
     """
 
+    width: ClassVar[int] = 10
+
     def build(self, shape: Shape) -> nn.Module:
-        if not (16 <= shape.height <= 64 and 16 <= shape.width <= 64):
-            raise SettingError(
-                f"wrn-32-10 takes images of 16x16 to 64x64, not {shape.height}x{shape.width}: "
-                "it shrinks them fourfold; choose another --arch, such as smallcnn (8x8 to 32x32)"
-            )
-        narrow, middle, wide = 16 * WIDENING, 32 * WIDENING, 64 * WIDENING
-        layers: OrderedDict[str, nn.Module] = OrderedDict(
-            conv1=nn.Conv2d(shape.channels, 16, kernel_size=3, padding=1, bias=False),
-            block1=stage(16, narrow, stride=1),
-            block2=stage(narrow, middle, stride=2),
-            block3=stage(middle, wide, stride=2),
-            bn1=nn.BatchNorm2d(wide),
-            relu=nn.ReLU(),
-            pool=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten(),
-            fc=nn.Linear(wide, shape.classes),
-        )
-        model = nn.Sequential(layers)
-        initialise(model)
-        return model
+        require_size("wrn-32-10", shape, LARGE, "it shrinks them fourfold")
+        return relu_wide_resnet(shape, depth=34, width=self.width)

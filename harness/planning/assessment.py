@@ -13,6 +13,7 @@ import torch
 from harness.errors import SettingError
 from harness.identity import digest
 from harness.plugin.attack import Attack
+from harness.plugin.ball import refuse_radius
 from harness.plugin.dataset import Dataset
 from harness.plugin.images import Images
 from harness.plugin.threat import Threat
@@ -173,6 +174,17 @@ def refuse_too_few_classes(chosen: Iterable[str], attacks: Mapping[str, Attack],
     needs = " and ".join(f"{name} needs {attacks[name].fewest_classes} classes or more" for name in refused)
     advice = f"type --attacks {','.join(dict.fromkeys(going))}" if going else "choose other attacks"
     raise SettingError(f"{needs}, and {dataset.name} has {classes}; {advice}")
+
+
+def refuse_shape(chosen: Iterable[str], attacks: Mapping[str, Attack], threat: Threat, dataset: Dataset) -> None:
+    """Refuse a ball, or attacks in it, that images of this shape rule out, before anything is trained or written.
+
+    Raises:
+        SettingError: the radius is larger than that of the ball of all images, or an attack cannot attack such images.
+    """
+    refuse_radius(threat.norm, threat.epsilon, "epsilon", dataset.shape[:3])
+    for name in chosen:
+        attacks[name].refuse_shape(threat, dataset.shape[:3])
 
 
 def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, dict[str, Attack]]:

@@ -17,6 +17,7 @@ from harness.plugin.attack import Attack, Passes
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.plugin.method import Method
 from harness.plugin.network import Network, Shape
+from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.threat import Threat
 from harness.protocols.protocol import Protocol
 from harness.registry.catalogue import discover, make
@@ -109,6 +110,7 @@ def _likeness(source: DataSource, request: RunRequest) -> Likeness:
 def _usable(attack: Attack, threat: Threat, shape: Shape) -> bool:
     try:
         attack.refuse_other_balls(threat)
+        attack.refuse_shape(threat, shape[:3])
     except SettingError:
         return False
     return attack.fewest_classes <= shape.classes
@@ -127,6 +129,7 @@ def _uncrafted(
     objectives: Sequence[Objective],
     threat: Threat,
     draws: torch.Generator,
+    reach: Reach = WHOLE,
 ) -> tuple[Variant, ...]:
     """The images themselves in place of variants, without a pass."""
     return tuple(Variant(x.clone(), torch.zeros_like(y)) for _ in objectives)

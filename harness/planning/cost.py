@@ -20,6 +20,7 @@ from harness.runtime.device import device_label, training_threads
 from harness.runtime.provenance import ALSO, host, path_of
 from harness.store.timed_work import TimedRun
 from harness.training.schedule import checkpoint_epochs
+from harness.training.validation import validation_passes
 
 STORED, STORED_PASSES = "stored runs", "passes, and stored runs"
 BENCH, BENCH_PASSES = "harness bench", "passes, and harness bench"
@@ -141,11 +142,12 @@ class Prices:
         key = ("training", run.spec.method, run.epochs_done, run.passes)
         if key not in subject.prices:
             epochs = checkpoint_epochs(run.job.protocol.train)["last"] - run.epochs_done
-            data = run.job.dataset
-            images = epochs * len(data.train)
-            whole = run.passes.times(images)
+            data, protocol = run.job.dataset, run.job.protocol.train
+            trained_on = len(data.train) - protocol.validation
+            images = epochs * trained_on
+            whole = run.passes.times(images) + validation_passes(protocol).times(epochs * protocol.validation)
             if run.job.curve is not None:
-                whole = whole + run.job.curve.passes_after(run.epochs_done, (len(data.test), len(data.train)))
+                whole = whole + run.job.curve.passes_after(run.epochs_done, (len(data.test), trained_on))
             subject.prices[key] = Price(images, whole, subject.known.training(run, whole))
         return subject.prices[key]
 

@@ -8,7 +8,7 @@ from typing import cast
 from torch import Tensor
 
 from harness.errors import SettingError, quoted, visible
-from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
+from harness.planning.assessment import Assessment, DatasetPlace, refuse_shape, refuse_too_few_classes, with_attacks
 from harness.planning.overrides import assign, network_values, read_dataset
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
 from harness.planning.request import EvaluateRequest, check_counts
@@ -89,6 +89,7 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
         dataset = load(source, request.data_dir, evaluation_only=not whole, limit=None if whole else request.limit)
     check_limit(request.limit, dataset)
     refuse_too_few_classes(chosen, plugins, dataset)
+    refuse_shape(chosen, plugins, protocol.evaluation_threat, dataset)
     refuse_unrepeatable(plugins[name] for name in chosen)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
         names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
@@ -198,6 +199,8 @@ def asked_attacks(
     values = assign(texts, {}, protocol, catalogue, named)[""]
     if request.epsilon is not None:
         values["evaluation.epsilon"] = request.epsilon
+    if request.norm is not None:
+        values["evaluation.norm"] = request.norm
     for key in values:
         if key == "epsilon" or key.startswith("train."):
             raise SettingError(f"--set {key} is refused: nothing is trained; --epsilon changes the ball of the attacks")

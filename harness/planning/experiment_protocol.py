@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.errors import SettingError, UnknownName
 from harness.plugin.settings import Settings
-from harness.protocols.protocol import EvaluationProtocol, TrainProtocol
+from harness.protocols.evaluation_protocol import EvaluationProtocol
+from harness.protocols.train_protocol import TrainProtocol
 
 BASE = "base"
 TABLES: dict[str, type[Settings]] = {"train": TrainProtocol, "evaluation": EvaluationProtocol}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import SettingError
-from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes
+from harness.planning.assessment import Assessment, DatasetPlace, refuse_shape, refuse_too_few_classes
 from harness.planning.evaluate_job import PROBES, EvaluateJob, asked_attacks, asked_source
 from harness.planning.given_images import given_images
 from harness.planning.request import EvaluateRequest, check_counts
@@ -57,6 +57,7 @@ def resolve_live(
         dataset = cast(Dataset, place.dataset)
     check_limit(request.limit, dataset)
     refuse_too_few_classes(chosen, plugins, dataset)
+    refuse_shape(chosen, plugins, protocol.evaluation_threat, dataset)
     refuse_unrepeatable(plugins[name] for name in chosen)
     opened = open_live(
         module,

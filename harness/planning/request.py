@@ -31,6 +31,7 @@ class _Request:
     channels: int | None = None
     protocol: str | None = None
     epsilon: str | None = None
+    norm: str | None = None
     attacks: tuple[str, ...] | None = None
     values: tuple[str, ...] = ()
     seeds: int = 5
@@ -72,6 +73,7 @@ class RunRequest(_Request):
 
 SHORT_FORMS = {
     "epsilon": "epsilon",
+    "norm": "train.norm",
     "attacks": "evaluation.attacks",
     "epochs": "train.epochs",
     "precision": "train.precision",
@@ -80,7 +82,7 @@ SHORT_FORMS = {
 
 FATE: dict[str, str] = {
     **dict.fromkeys(("methods", "wrap", "network", "dataset", "image_size", "class_order", "channels"), "identity"),
-    **dict.fromkeys(("epsilon", "attacks", "epochs", "precision", "values"), "identity"),
+    **dict.fromkeys(("epsilon", "norm", "attacks", "epochs", "precision", "values"), "identity"),
     "protocol": "identity",  # by its content, not its name
     **dict.fromkeys(
         ("seeds", "train_seeds", "until_separated", "limit", "checks", "eval_every"), "selection"

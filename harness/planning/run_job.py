@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 
 from harness.errors import SettingError
-from harness.planning.assessment import Assessment, DatasetPlace, refuse_too_few_classes, with_attacks
+from harness.planning.assessment import Assessment, DatasetPlace, refuse_shape, refuse_too_few_classes, with_attacks
 from harness.planning.curve_plan import CurvePlan, plan_curve
 from harness.planning.named_networks import NamedNetworks, refuse_of_other_data, refuse_unnamed, trained_in
 from harness.planning.overrides import assign, read_dataset, short_forms
@@ -42,6 +42,7 @@ from harness.runtime.precision import precision_code
 from harness.targets.model import RunWeights
 from harness.training.batches import batch_code
 from harness.training.run_plugins import code_key
+from harness.training.validation import refuse_few_left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +172,8 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset)
+    for threat in (choice.protocol.train.threat(choice.protocol.epsilon), choice.protocol.evaluation_threat):
+        refuse_shape(choice.attacks, choice.attacks, threat, dataset)
     refuse_unrepeatable(choice.attacks.values())
     parameters = count_parameters(choice.network, dataset.shape, present(choice.device))
     for other in choice.named.beside.values():
@@ -187,7 +190,8 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     shared = {"network": choice.network, "dataset": choice.source}
     shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
     train = choice.protocol.train
-    rules = batch_code(len(dataset.train), train.batch_size) | precision_code(train.precision)
+    refuse_few_left(train.validation, dataset)
+    rules = batch_code(len(dataset.train) - train.validation, train.batch_size) | precision_code(train.precision)
     network_settings, training = choice.network.resolved(), choice.protocol.training_document
     settings = {name: method.resolved() for name, method in choice.methods.items()}
     parts = {name: _parts_of(choice, shared, name) for name in choice.methods}

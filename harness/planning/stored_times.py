@@ -12,7 +12,7 @@ from harness.plugin.attack import Passes
 from harness.plugin.method import Method
 from harness.plugin.network import Shape
 from harness.plugin.settings import Plugin
-from harness.protocols.protocol import TrainProtocol
+from harness.protocols.train_protocol import TrainProtocol
 from harness.registry.catalogue import Catalogue
 from harness.registry.shipped import ships
 from harness.runtime.provenance import host

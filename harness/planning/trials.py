@@ -10,6 +10,7 @@ import io
 import math
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -30,7 +31,7 @@ from harness.registry.shipped import ships
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import generator, global_seed
 from harness.training.given_networks import give_stand_ins
-from harness.training.guard import guarded
+from harness.training.guard import guarded, updates_a_batch
 from harness.training.remembered import Remembered
 from harness.training.wrapped import published, wrapped_backward
 
@@ -113,7 +114,7 @@ def training_passes(
     device: torch.device = _CPU,
     craft: Crafter = ascend,
 ) -> Passes:
-    """Passes for one training image, late in the training, counted on one update of two random images.
+    """Passes for one training image in an epoch, late in the training, counted on the updates of two random images.
 
     A method declares no cost, so it cannot declare a wrong one: the update is run and its passes are counted. This also
     finds a method that breaks its contract before anything is trained. A plugin that does not ship is tried twice:
@@ -151,7 +152,7 @@ def _update(
     device: torch.device,
     craft: Crafter,
 ) -> tuple[Passes, dict[str, Tensor]]:
-    """The passes of one update, per image; and the gradients that it leaves, by the parameters' names."""
+    """The passes of a batch's updates, per image; and the gradients that it leaves, by the parameters' names."""
     counted = {"forward": 0, "backward": 0}
 
     def forward(_model: nn.Module, _inputs: object, logits: Tensor) -> None:
@@ -176,7 +177,7 @@ def _update(
     with process_kept(), contextlib.redirect_stdout(io.StringIO()), blaming(plugins):
         with global_seed(_CPU, 0):
             model = like().to(device)
-        step = Step(x, labels, model.train(), threat, 0.99, draws, lambda _name, _value: None, craft=craft)
+        first = Step(x, labels, model.train(), threat, 0.99, draws, lambda _name, _value: None, craft=craft)
         with global_seed(device, 0):
             for part in parts:
                 give_stand_ins(part, like)
@@ -186,10 +187,13 @@ def _update(
             remembered = Remembered(parts, model)
             remembered.refuse_lost()
             model.register_forward_hook(forward)
-            wrapped_backward(copies[1], held=True)(step, guarded(copies[0], network, copies[1]))
-            gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-            for wrapper in copies[1]:
-                wrapper.after(model)
+            loss = guarded(copies[0], network, copies[1])
+            for turn in range(updates_a_batch(copies[0])):
+                model.zero_grad()
+                wrapped_backward(copies[1], held=True)(replace(first, turn=turn), loss)
+                gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+                for wrapper in copies[1]:
+                    wrapper.after(model)
             published(copies[1], model)
             remembered.refuse_lost()
     return Passes(counted["forward"] / _PROBE, counted["backward"] / _PROBE), gradients

@@ -9,12 +9,13 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.plugin.reach import WHOLE, Going, Reach
 from harness.plugin.threat import Threat
 
 
@@ -119,11 +120,21 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(1)
 
 
-Crafter = Callable[[nn.Module, Tensor, Tensor, Sequence[Objective], Threat, torch.Generator], tuple[Variant, ...]]
-"""The function that crafts for a training step: ``ascend``, or a faster way to the same variants.
+class Crafter(Protocol):
+    """The function that crafts for a training step: ``ascend``, or a faster way to the same variants."""
 
-It takes model, images, labels, objectives, threat, and generator, and gives a variant for each objective.
-"""
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        objectives: Sequence[Objective],
+        threat: Threat,
+        generator: torch.Generator,
+        reach: Reach = WHOLE,
+        /,
+    ) -> tuple[Variant, ...]:
+        """A variant of the batch for each objective."""
 
 
 def ascend(
@@ -133,6 +144,7 @@ def ascend(
     objectives: Sequence[Objective],
     threat: Threat,
     generator: torch.Generator,
+    reach: Reach = WHOLE,
     *,
     keep: Literal["last", "worst"] = "last",
 ) -> tuple[Variant, ...]:
@@ -146,12 +158,13 @@ def ascend(
     Args:
         x: ``(batch, channels, height, width)`` in [0, 1].
         y: ``(batch,)`` int64 labels.
+        reach: which examples stop early, and whether each has a radius of its own.
         keep: ``last`` gives the K-th iterate. ``worst`` gives the iterate of the highest objective, from the start to
             the K-th: among the misclassified iterates, or among all if none is misclassified.
     Source: Madry et al. 2018; LRAT paper, Eq. 3, Algorithms 2 and 3, section 5.2 (the uniform start).
     """
-    ball = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1))
-    return climb(model, x, y, objectives, threat, ball.start(threat.start, generator), keep=keep)
+    ball = reach.ball(threat, x.detach().repeat(len(objectives), 1, 1, 1))
+    return climb(model, x, y, objectives, threat, ball.start(threat.start, generator), reach, keep=keep)
 
 
 def climb(
@@ -161,6 +174,7 @@ def climb(
     objectives: Sequence[Objective],
     threat: Threat,
     start: Tensor,
+    reach: Reach = WHOLE,
     *,
     keep: Literal["last", "worst"] = "last",
     lengths: Sequence[float] | None = None,
@@ -175,7 +189,7 @@ def climb(
     with evaluation_mode(model), torch.enable_grad():
         bound = [objective.bind(model) for objective in objectives]
         clean, labels = x.detach().repeat(count, 1, 1, 1), y.repeat(count)
-        ball, iterate = threat.ball(clean), start.detach()
+        ball, iterate, going = reach.ball(threat, clean), start.detach(), Going(reach, labels)
         unflipped = torch.ones_like(labels, dtype=torch.bool)
         steps_to_flip = torch.zeros_like(labels)
         worst = _Worst(iterate) if keep == "worst" else None
@@ -186,11 +200,13 @@ def climb(
             values = torch.cat([objective(z, label) for objective, z, label in chunks])
             (gradient,) = torch.autograd.grad(values.sum(), iterate)
             with torch.no_grad():  # all on the device: the CPU never waits for a value
-                unflipped &= logits.argmax(1) == labels
+                right = logits.argmax(1) == labels
+                unflipped &= right
                 steps_to_flip += unflipped
                 if worst is not None:
                     worst.update(iterate, values, logits, labels)
-                iterate = ball.step(iterate.detach(), gradient, length)
+                iterate = iterate.detach()
+                iterate = going.moved(iterate, ball.step(iterate, gradient, length), right)
         if worst is not None:
             with torch.no_grad():
                 logits = model(iterate)

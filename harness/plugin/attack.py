@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
@@ -113,6 +113,12 @@ class Attack(Plugin, ABC):
         self.refuse_other_balls(threat)
         named = threat.resolved()  # a part added later is in it only if it is not the default
         return self.resolved() | {name: getattr(threat, name) for name in self.budget if name in named}
+
+    def refuse_shape(self, threat: Threat, shape: Sequence[int]) -> None:
+        """Raise SettingError if the attack cannot attack images of this shape in the threat's ball; by default it can.
+
+        A command calls it before anything is trained.
+        """
 
     def refuse_other_balls(self, threat: Threat) -> None:
         """Raise SettingError if the attack does not know the norm of the threat's ball."""

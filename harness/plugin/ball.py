@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, overload
 
 from annotated_types import Ge
 from typing_extensions import Doc
@@ -30,6 +30,8 @@ Epsilon = Annotated[float, Ge(0), Doc("radius of the ball, on the [0, 1] pixel s
 
 Start = Literal["uniform", "gaussian", "none"]
 GAUSSIAN_START_SCALE = 0.001  # as in the released TRADES code; the same in any norm
+_FAR = 1e6  # what an infinite pixel counts as in L2: its square is finite in float32
+_ROUNDING = 1e-6  # of the radius: a point of the sphere, computed in float32, may lie so far outside
 
 
 class Ball(ABC):
@@ -40,7 +42,9 @@ class Ball(ABC):
 
     Attributes:
         x: ``(batch, ...)`` images in [0, 1], the centres.
-        epsilon: the radius.
+        epsilon: the radius, or ``(batch,)`` a radius for each image; none is negative.
+    Raises:
+        ValueError: there are not as many radii as images.
     """
 
     norm: ClassVar[str]
@@ -49,8 +53,9 @@ class Ball(ABC):
     widest: ClassVar[float] = math.inf
     """The largest radius to accept; a larger one must be in other units."""
 
-    def __init__(self, x: Tensor, epsilon: float) -> None:
+    def __init__(self, x: Tensor, epsilon: float | Tensor) -> None:
         self.x, self.epsilon = x, epsilon
+        self.radius = each(epsilon, x)
 
     @abstractmethod
     def uniform(self, generator: torch.Generator) -> Tensor:
@@ -74,6 +79,13 @@ class Ball(ABC):
     def distance(self, x_adv: Tensor) -> Tensor:
         """``(batch,)`` how far each point is from its image."""
 
+    @abstractmethod
+    def shorten(self, offset: Tensor) -> Tensor:
+        """Finite offsets ``(batch, ...)`` from the images, cut to the radius where they are longer.
+
+        [0, 1] plays no part, so that an offset may go with one image after the other.
+        """
+
     def start(self, how: Start, generator: torch.Generator) -> Tensor:
         """The first iterate, in the ball and in [0, 1]; ``none`` is the image itself."""
         if how == "uniform":
@@ -85,9 +97,9 @@ class Ball(ABC):
         noise = torch.randn(self.x.shape, generator=generator, device=self.x.device, dtype=self.x.dtype)
         return self.project(self.x + GAUSSIAN_START_SCALE * noise)
 
-    def step(self, x_adv: Tensor, gradient: Tensor, length: float) -> Tensor:
-        """One step of steepest ascent, projected back."""
-        return self.project(x_adv + length * self.direction(gradient))
+    def step(self, x_adv: Tensor, gradient: Tensor, length: float | Tensor) -> Tensor:
+        """One step of steepest ascent, projected back; ``length`` is a number, or ``(batch,)`` one for each image."""
+        return self.project(x_adv + each(length, x_adv) * self.direction(gradient))
 
     def slope(self, gradient: Tensor) -> Tensor:
         """``(batch,)`` how much a step of length 1 raises the objective, to first order: the gradient's dual norm."""
@@ -96,10 +108,19 @@ class Ball(ABC):
     @classmethod
     def grey(cls, shape: Sequence[int]) -> float:
         """The radius within which every image of this shape can be turned into the same grey image."""
+        return cls._from_black(shape, 0.5)
+
+    @classmethod
+    def whole(cls, shape: Sequence[int]) -> float:
+        """The radius within which every image of this shape can be turned into every other one."""
+        return cls._from_black(shape, 1.0)
+
+    @classmethod
+    def _from_black(cls, shape: Sequence[int], brightness: float) -> float:
         import torch
 
         black = torch.zeros(1, *shape)
-        return float(cls(black, 0.0).distance(black + 0.5))
+        return float(cls(black, 0.0).distance(black + brightness))
 
 
 class LInf(Ball):
@@ -108,15 +129,16 @@ class LInf(Ball):
     norm: ClassVar[str] = LINF
     widest: ClassVar[float] = 1.0
 
-    def __init__(self, x: Tensor, epsilon: float) -> None:
+    def __init__(self, x: Tensor, epsilon: float | Tensor) -> None:
         super().__init__(x, epsilon)
-        self._low, self._high = (x - epsilon).clamp(min=0.0), (x + epsilon).clamp(max=1.0)  # once for all steps
+        low, high = x - self.radius, x + self.radius
+        self._low, self._high = low.clamp(min=0.0), high.clamp(max=1.0)  # once for all steps
 
     def uniform(self, generator: torch.Generator) -> Tensor:
         import torch
 
         noise = torch.rand(self.x.shape, generator=generator, device=self.x.device, dtype=self.x.dtype)
-        return self.x + self.epsilon * (2 * noise - 1)
+        return self.x + self.radius * (2 * noise - 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
         return gradient.sign()
@@ -127,8 +149,56 @@ class LInf(Ball):
     def distance(self, x_adv: Tensor) -> Tensor:
         return (x_adv - self.x).abs().flatten(1).amax(1)
 
+    def shorten(self, offset: Tensor) -> Tensor:
+        return offset.clamp(-self.radius, self.radius)  # type: ignore[arg-type]  # two numbers, or two tensors
 
-BALLS: dict[str, type[Ball]] = {ball.norm: ball for ball in (LInf,)}
+
+class L2(Ball):
+    """The Euclidean ball: the root of the summed squares of all changes is at most the radius.
+
+    Departs: ``project`` scales a point back to the radius, and then clips it to [0, 1], as Auto-PGD (Croce and Hein,
+    ICML 2020, arXiv:2003.01690) and the released code of Rice et al. (ICML 2020, arXiv:2002.11569) do. The result is
+    in both sets. It is the nearest point of both only where nothing is clipped.
+    """
+
+    norm: ClassVar[str] = "L2"
+
+    def uniform(self, generator: torch.Generator) -> Tensor:
+        import torch
+
+        x = self.x
+        way = self.direction(torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype))
+        share = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
+        return x + self.radius * each(share ** (1 / math.prod(x.shape[1:])), x) * way
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        numbers = gradient.nan_to_num(0.0)  # an infinite entry becomes the largest finite number
+        largest = numbers.abs().flatten(1).amax(1)
+        scaled = numbers / each(largest.masked_fill(largest == 0, 1.0), numbers)  # no square of it is 0 or infinite
+        length: Tensor = scaled.flatten(1).norm(dim=1)
+        return scaled / each(length.clamp(min=1.0), scaled)  # 0 stays 0; any other length is 1 or more
+
+    def project(self, x_adv: Tensor) -> Tensor:
+        import torch
+
+        offset = x_adv.clamp(-_FAR, _FAR) - self.x
+        length = each(offset.flatten(1).norm(dim=1), offset)
+        inside = length <= self.radius * (1 + _ROUNDING)
+        scaled = self.x + self.radius * length.masked_fill(length == 0, 1.0).reciprocal() * offset
+        return torch.where(inside, x_adv, scaled).clamp(0.0, 1.0)
+
+    def distance(self, x_adv: Tensor) -> Tensor:
+        distance: Tensor = (x_adv - self.x).flatten(1).norm(dim=1)
+        return distance
+
+    def shorten(self, offset: Tensor) -> Tensor:
+        length = each(offset.flatten(1).norm(dim=1), offset)
+        factor = self.radius * length.masked_fill(length == 0, 1.0).reciprocal()
+        shortened: Tensor = offset * factor.clamp(max=1.0)
+        return shortened
+
+
+BALLS: dict[str, type[Ball]] = {ball.norm: ball for ball in (LInf, L2)}
 
 
 def ball_of(norm: str) -> type[Ball]:
@@ -142,25 +212,51 @@ def ball_of(norm: str) -> type[Ball]:
     return BALLS[norm]
 
 
-def radius_text(epsilon: float) -> str:
-    """``8/255`` where a person would write the radius so; else a decimal, such as ``0.1``."""
+@overload
+def each(values: Tensor, like: Tensor) -> Tensor: ...
+
+
+@overload
+def each(values: float | Tensor, like: Tensor) -> float | Tensor: ...
+
+
+def each(values: float | Tensor, like: Tensor) -> float | Tensor:
+    """Values of single images, ``(batch,)``, shaped and typed to go with ``(batch, ...)``; a number stays a number.
+
+    Raises:
+        ValueError: there are not as many values as images.
+    """
+    if isinstance(values, (int, float)):
+        return values
+    if values.shape != like.shape[:1]:
+        raise ValueError(f"{tuple(values.shape)} is not one value for each of {len(like)} images")
+    return values.to(like).view(-1, *[1] * (like.ndim - 1))
+
+
+def radius_text(epsilon: float, norm: str = LINF) -> str:
+    """``8/255`` where a person would write the radius so; else a decimal, such as ``0.1``; ``0.5 (L2)`` in a norm."""
     levels = round(epsilon * 255) if math.isfinite(epsilon) else 0
     decimal = f"{epsilon:.6g}"
-    return f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
+    radius = f"{levels}/255" if abs(epsilon * 255 - levels) < 1e-6 and len(decimal) > 4 else decimal
+    return radius if norm == LINF else f"{radius} ({norm})"
 
 
-def refuse_radius(norm: str, epsilon: float, name: str = "epsilon") -> None:
+def refuse_radius(norm: str, epsilon: float, name: str = "epsilon", shape: Sequence[int] = ()) -> None:
     """Refuse a radius that the ball of that norm cannot have.
 
     Args:
         name: the name of the setting that holds the radius.
+        shape: of the images; empty: not known yet.
     Raises:
         UnknownName: there is no ball of that norm.
-        SettingError: the radius is not finite, or larger than ``widest``.
+        SettingError: the radius is not finite, or larger than ``widest``, or than the ball that holds all images.
     """
-    widest = ball_of(norm).widest
+    ball = ball_of(norm)
+    widest = min(ball.widest, ball.whole(shape)) if shape else ball.widest
     if not math.isfinite(epsilon) or epsilon > widest:
-        rule = "a finite number" if math.isinf(widest) else f"less than or equal to {widest:g}"
+        rule = "a finite number" if math.isinf(widest) else f"less than or equal to {widest:.4g}"
+        if widest < ball.widest:
+            rule += f", within which every image of {'x'.join(map(str, shape))} can become any other"
         advice = f"; pixels are in [0, 1], so write {epsilon:g}/255 rather than {epsilon:g}"
         raise SettingError(
             f"{name}={epsilon:g} is refused: it should be {rule}{advice if widest < epsilon < math.inf else ''}"

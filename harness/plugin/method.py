@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.plugin.adversary import Crafter, Objective, Variant, ascend
+from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.settings import Plugin
 from harness.plugin.state import Stateful
 from harness.plugin.threat import Threat
@@ -29,6 +30,14 @@ class Bins:
     low: float
     high: float
     number: int
+
+
+@dataclass
+class Smoothing:
+    """How much a label is smoothed in an update's loss, and how often the loss took it so."""
+
+    amount: float
+    taken: int = 0
 
 
 Tally = Callable[[str, Tensor, Bins], None]
@@ -48,11 +57,14 @@ class Step:
         model: the network, in training mode; each call is one forward pass with batch statistics of its own.
         threat: the training budget.
         progress: the fraction of the whole training done, in [0, 1), for burn-ins.
+        epoch: counted from 1, for what a method gathers over one epoch and uses in the next.
+        turn: which update on this batch it is, from 0; see ``Method.updates_a_batch``.
         generator: the run's generator for this epoch, on the device.
         log: ``log(name, value)`` records the mean of a scalar tensor over the epoch's batches. The tensor stays on the
             device until the epoch ends, so logging never waits.
         craft: the function that crafts variants; a method calls ``perturb`` instead.
         tally: the function that counts values in bins; a method calls ``count`` instead.
+        smoothing: of the labels in ``cross_entropy``; None: none.
     """
 
     x: Tensor
@@ -62,36 +74,74 @@ class Step:
     progress: float
     generator: torch.Generator
     log: Log
+    epoch: int = field(default=1, kw_only=True)
+    turn: int = field(default=0, kw_only=True)
     craft: Crafter = field(default=ascend, kw_only=True)
     tally: Tally = field(default=untallied, kw_only=True)
+    smoothing: Smoothing | None = field(default=None, kw_only=True)
 
     @overload
-    def perturb(self, objective: Objective, /, *, threat: Threat | None = ...) -> Variant: ...
+    def perturb(
+        self,
+        objective: Objective,
+        /,
+        *,
+        threat: Threat | None = ...,
+        stop_after: int | None = ...,
+        radii: Tensor | None = ...,
+    ) -> Variant: ...
     @overload
     def perturb(
-        self, first: Objective, second: Objective, /, *more: Objective, threat: Threat | None = ...
+        self,
+        first: Objective,
+        second: Objective,
+        /,
+        *more: Objective,
+        threat: Threat | None = ...,
+        stop_after: int | None = ...,
+        radii: Tensor | None = ...,
     ) -> tuple[Variant, ...]: ...
-    def perturb(self, *objectives: Objective, threat: Threat | None = None) -> Variant | tuple[Variant, ...]:
+    def perturb(
+        self,
+        *objectives: Objective,
+        threat: Threat | None = None,
+        stop_after: int | None = None,
+        radii: Tensor | None = None,
+    ) -> Variant | tuple[Variant, ...]:
         """Craft one variant for each objective, in evaluation mode.
 
         Args:
             threat: the budget; None: the training's. A method that searches the ball in another way changes a copy,
                 as ``replace(step.threat, steps=1)``.
+            stop_after: an example keeps the iterate that is misclassified for the (stop_after + 1)-th time; None: no
+                example stops before the last step. The pass and the geometric distance stay those of K steps.
+            radii: ``(batch,)`` factors of the budget's radius, at least 0; None: all are 1.
+        Raises:
+            ValueError: ``stop_after`` is negative, or there are not as many radii as images.
         """
-        variants = self.perturb_all(*objectives, threat=threat)
+        if radii is not None and radii.shape != self.y.shape:
+            raise ValueError(f"radii of shape {tuple(radii.shape)} are refused: one factor for each of {len(self.y)}")
+        reach = Reach(stop_after, radii)
+        variants = self.perturb_all(*objectives, threat=threat, reach=reach)
         return variants[0] if len(variants) == 1 else variants
 
-    def perturb_all(self, *objectives: Objective, threat: Threat | None = None) -> tuple[Variant, ...]:
+    def perturb_all(
+        self, *objectives: Objective, threat: Threat | None = None, reach: Reach = WHOLE
+    ) -> tuple[Variant, ...]:
         """``perturb``, but always a tuple, for callers that do not know the number of objectives."""
         budget = self.threat if threat is None else threat
-        return self.craft(self.model, self.x, self.y, objectives, budget, self.generator)
+        return self.craft(self.model, self.x, self.y, objectives, budget, self.generator, reach)
 
     def cross_entropy(self, logits: Tensor) -> Tensor:
         """``(batch,)`` the cross-entropy of each example with its label, for the loss that the update descends.
 
-        A method that uses this in place of torch's own takes smoothed labels, too.
+        A method that uses this in place of torch's own takes smoothed labels, too: of k classes, each has the target
+        s / k, and the label's is 1 - s higher.
         """
-        return F.cross_entropy(logits, self.y, reduction="none")
+        if self.smoothing is None:
+            return F.cross_entropy(logits, self.y, reduction="none")
+        self.smoothing.taken += 1
+        return F.cross_entropy(logits, self.y, reduction="none", label_smoothing=self.smoothing.amount)
 
     def count(self, name: str, values: Tensor, *, low: float, high: float, bins: int) -> None:
         """Count a quantity of single images, such as their weights, in equal bins over the epoch.
@@ -103,6 +153,21 @@ class Step:
             values: ``(batch,)`` real numbers, without gradient.
         """
         self.tally(name, values, Bins(low, high, bins))
+
+    def with_gradient(self, values: Tensor, then: Callable[[Tensor], None]) -> Tensor:
+        """The same values, by which the update differentiates the loss, too: ``then`` gets that gradient.
+
+        So a method learns the gradient by its images from the update's own backward pass, and needs none of its own.
+        ``then`` may change ``self.memory``; where a wrapper makes several passes in an update, the last one counts.
+        """
+        leaf = values.detach().requires_grad_()
+
+        def told(gradient: Tensor) -> None:
+            with torch.no_grad():
+                then(gradient.detach())
+
+        leaf.register_hook(told)  # type: ignore[no-untyped-call]
+        return leaf
 
     def replayable(self) -> ReplayableStep:
         """The same step, which keeps its variants for ``rewound``; it logs and counts nothing the first time."""
@@ -119,8 +184,13 @@ class ReplayableStep(Step):
     replays: Iterator[tuple[Variant, ...]] | None = None
     outer: tuple[list[tuple[Variant, ...]], ...] = ()  # records of outer wrappers, which replay this step too
 
-    def perturb_all(self, *objectives: Objective, threat: Threat | None = None) -> tuple[Variant, ...]:
-        variants = next(self.replays) if self.replays is not None else super().perturb_all(*objectives, threat=threat)
+    def perturb_all(
+        self, *objectives: Objective, threat: Threat | None = None, reach: Reach = WHOLE
+    ) -> tuple[Variant, ...]:
+        if self.replays is not None:
+            variants = next(self.replays)
+        else:
+            variants = super().perturb_all(*objectives, threat=threat, reach=reach)
         for record in (self.crafted, *self.outer):
             record.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
         return variants  # not the clones: the loss may write into these
@@ -149,6 +219,15 @@ class Method(Plugin, Stateful, ABC):
 
     formula: ClassVar[str] = ""
     """The objective of one example with the defaults, in one line, in the notation of docs/methods.md; may be empty."""
+
+    @property
+    def updates_a_batch(self) -> int:
+        """How many updates each batch gets, one after the other: 1 or more, the same in the whole training.
+
+        ``step.turn`` tells a loss which of them it is. Each counts as an update: to ``step.progress``, to a schedule of
+        the learning rate by updates, and to wrappers. The number of epochs stays what the protocol says.
+        """
+        return 1
 
     @abstractmethod
     def loss(self, step: Step) -> Tensor:

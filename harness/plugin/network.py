@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import nn
 
@@ -23,6 +23,16 @@ class Shape(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Network(Plugin, ABC):
     """Base of networks. Subclass it as a frozen, keyword-only dataclass and write ``build``."""
+
+    same_as: ClassVar[str] = ""
+    """The network of another name that this one is, at its default settings; weights that fit both are that one's."""
+
+    def untold(self) -> tuple[str, ...]:
+        """Settings of which the names and shapes of the weights say nothing, although they decide the logits.
+
+        A file of weights from elsewhere is opened only if its user gives them.
+        """
+        return ()
 
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:

@@ -20,9 +20,13 @@ Backward = Callable[[Step, Loss], Tensor]
 class Wrapper(Plugin, Stateful, ABC):
     """Base of wrappers. Subclass it as a frozen, keyword-only dataclass and override the methods that it changes.
 
-    In each update ``backward`` leaves gradients in the parameters, the optimiser steps, then ``after`` sees the model.
-    Several wrappers nest in the order of the options; the last one is outermost.
+    In each update ``adapt`` may change the step, ``backward`` leaves gradients in the parameters, the optimiser steps,
+    then ``after`` sees the model. Several wrappers nest in the order of the options; the last one is outermost.
     """
+
+    def adapt(self, step: Step) -> Step:
+        """The step that the method and every ``backward`` get in place of this one; called once an update, first."""
+        return step
 
     def backward(self, step: Step, loss: Loss, inner: Backward) -> Tensor:
         """Leave the gradient of the loss in the parameters by calling ``inner``; return the loss, detached."""

@@ -2,90 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
-
-from annotated_types import Ge, Interval
-from typing_extensions import Doc
+from typing import Any
 
 from harness.errors import SettingError, UnknownName
 from harness.identity import digest
-from harness.plugin.ball import LINF, Epsilon, Start, ball_of, refuse_radius
-from harness.plugin.settings import LATER, Settings
+from harness.plugin.ball import Epsilon, refuse_radius
+from harness.plugin.settings import Settings
 from harness.plugin.threat import Threat
+from harness.protocols.evaluation_protocol import EvaluationProtocol
 from harness.protocols.inheritance import BASE, documents_of, merged
 from harness.protocols.inheritance import protocol_names as protocol_names
-from harness.runtime.precision import Precision
-
-Fraction = Annotated[float, Interval(gt=0, le=1)]
-Positive = Annotated[float, Interval(gt=0, lt=math.inf)]
-Schedule = Literal["steps", "one-cycle"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainProtocol(Settings):
-    """How every network is trained. Every field is part of a run's identity."""
-
-    epochs: Annotated[int, Ge(1), Doc("passes over the training images")]
-    batch_size: Annotated[int, Ge(2), Doc("images a step; batch-norm needs two")]
-    lr: Annotated[Positive, Doc("initial learning rate of SGD; of one-cycle the highest")]
-    lr_drops: Annotated[tuple[Fraction, ...], Doc("fractions of the epochs at which the learning rate drops")]
-    lr_factor: Annotated[Positive, Doc("factor of the learning rate at a drop")]
-    momentum: Annotated[float, Interval(ge=0, lt=1), Doc("momentum of SGD")]
-    weight_decay: Annotated[float, Interval(ge=0, lt=math.inf), Doc("weight decay, on every parameter")]
-    steps: Annotated[int, Interval(ge=1, le=10_000), Doc("steps K of the training attack")]
-    relative_step: Annotated[Positive, Doc("step size of the training attack, as a fraction of epsilon")]
-    start: Annotated[Start, Doc("start of the training attack")]
-    early: Annotated[Fraction, Doc("fraction of the epochs after which the checkpoint `early` is taken")]
-    precision: Annotated[Precision, Doc("arithmetic of the training; evaluations are always in float32")]
-    norm: Annotated[str, LATER, Doc("norm of the training attack's ball")] = LINF
-    schedule: Annotated[
-        Schedule,
-        LATER,
-        Doc("steps: the learning rate drops at lr_drops; one-cycle: it rises for 2/5 of the training, then falls to 0"),
-    ] = "steps"
-
-    def check(self) -> None:
-        ball_of(self.norm)
-        if self.schedule == "one-cycle" and self.lr_drops:  # two names for one training would be two identities
-            raise SettingError(
-                "schedule=one-cycle is refused together with lr_drops: its learning rate does not drop; "
-                "add --set train.lr_drops= (to nothing)"
-            )
-
-    def threat(self, epsilon: float) -> Threat:
-        """The training attack's budget in a ball of this radius."""
-        return _threat(self, epsilon, self.norm)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationProtocol(Settings):
-    """How every network is attacked."""
-
-    checkpoints: Annotated[
-        tuple[Literal["early", "last"], ...], Doc("which checkpoints are evaluated; not part of the fingerprint")
-    ]
-    steps: Annotated[int, Ge(1), Doc("steps K of the evaluation attacks that take steps")]
-    relative_step: Annotated[Positive, Doc("these attacks' step size, as a fraction of epsilon")]
-    start: Annotated[Start, Doc("these attacks' start")]
-    epsilon: Annotated[Epsilon | None, LATER, Doc("radius of the attacks' ball; none: the training's")] = None
-    norm: Annotated[str | None, LATER, Doc("norm of the attacks' ball; none: the training's")] = None
-    block_size: Annotated[int, Ge(1), Doc("images attacked together; each block has its own random numbers")]
-    attacks: Annotated[tuple[str, ...], Doc("the attacks, weakest first; the board ranks by the last")]
-
-    def check(self) -> None:
-        for name in ("checkpoints", "attacks"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise SettingError(f"{name}={','.join(values)} is refused: name at least one, and each once")
-        if self.norm is not None:
-            ball_of(self.norm)
-
+from harness.protocols.norms import norm_alone, refuse_norm_alone
+from harness.protocols.train_protocol import TrainProtocol
 
 _TABLES: dict[str, type[Settings]] = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
 _KEYS = ("summary", "epsilon", "attacks", *_TABLES)
@@ -109,8 +41,16 @@ class Protocol(Settings):
     attack_code: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def check(self) -> None:
+        if "best" in self.evaluation.checkpoints and not self.train.validation:
+            raise SettingError(
+                "evaluation.checkpoints=best is refused: no image is held out to choose it; add"
+                " --set train.validation=1000"
+            )
         refuse_radius(self.train.norm, self.epsilon)
         refuse_radius(self._evaluation_norm, self._evaluation_epsilon, "evaluation.epsilon")
+        if self.evaluation.epsilon is None and self._evaluation_norm != self.train.norm:
+            radius = ("evaluation.epsilon", self.epsilon)
+            raise norm_alone("evaluation.norm", self._evaluation_norm, *radius, self.train.norm)
 
     @property
     def _evaluation_norm(self) -> str:
@@ -132,7 +72,7 @@ class Protocol(Settings):
 
     def evaluation_threat_at(self, epsilon: float) -> Threat:
         """The budget of the evaluation in a ball of another radius."""
-        return _threat(self.evaluation, epsilon, self._evaluation_norm)
+        return self.evaluation.threat(epsilon, self._evaluation_norm)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -178,26 +118,27 @@ class Protocol(Settings):
         }
 
     def with_values(self, values: Mapping[str, Any]) -> Protocol:
-        """The protocol with some fields changed, named like ``epsilon``, ``train.lr``, ``cw.kappa``."""
-        document = copy.deepcopy(self.document())
+        """The protocol with some fields changed, named like ``epsilon``, ``train.lr``, ``cw.kappa``.
+
+        Raises:
+            SettingError: a field is refused, or a norm without its radius.
+        """
+        changes: dict[str, Any] = {}
         for key, value in values.items():
             table, _, leaf = key.rpartition(".")
             if table:
-                parent = document if table in _TABLES else document["attacks"]
+                parent = changes if table in _TABLES else changes.setdefault("attacks", {})
                 parent.setdefault(table, {})[leaf] = value
             else:
-                document[leaf] = value
-        return Protocol.from_document(self.name, document)
+                changes[leaf] = value
+        changed = Protocol.from_document(self.name, merged([changes, self.document()]))
+        refuse_norm_alone(self.document(), changes, changed.document())
+        return changed
 
     @staticmethod
     def setting_names() -> tuple[str, ...]:
         """The dotted name of every field, without the attacks' own settings."""
         return ("epsilon", *(f"{table}.{f.name}" for table, cls in _TABLES.items() for f in dataclasses.fields(cls)))
-
-
-def _threat(part: TrainProtocol | EvaluationProtocol, epsilon: float, norm: str) -> Threat:
-    length = epsilon * part.relative_step
-    return Threat(epsilon=epsilon, steps=part.steps, step_size=length, start=part.start, norm=norm)
 
 
 def _table(name: str, key: str, values: Any) -> Settings:
@@ -219,7 +160,13 @@ def load_protocol(name: str) -> Protocol:
     documents = documents_of(name)
     for own, document in documents:
         _refuse_unknown(own, document)
-    return Protocol.from_document(documents[0][0], merged(document for _, document in documents))
+    parts = [document for _, document in documents]
+    for i, (own, document) in enumerate(documents[:-1]):
+        try:
+            refuse_norm_alone(merged(parts[i + 1 :]), document, merged(parts[i:]))
+        except SettingError as error:
+            raise SettingError(f"protocol {own!r}: {error}") from None
+    return Protocol.from_document(documents[0][0], merged(parts))
 
 
 def _refuse_unknown(name: str, document: Mapping[str, Any]) -> None:

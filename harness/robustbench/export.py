@@ -44,6 +44,8 @@ def measured(
 ) -> Measured:
     """The figures of a checkpoint on the largest set of images that has both natural and AutoAttack accuracy.
 
+    AutoAttack's are those in the norm of the training: RobustBench has a leaderboard for each norm.
+
     Args:
         epsilon: radius of AutoAttack's ball. None: the only radius there is; of several, the radius of the training.
     Raises:
@@ -51,7 +53,8 @@ def measured(
             command measures what is missing.
     """
     found = checkpoint_of(run, checkpoint)
-    evaluations = [e for e in found.evaluations if e.settings.get("norm", LINF) == LINF]  # the entry's own norm
+    norm = norm_of(run)
+    evaluations = [e for e in found.evaluations if "epsilon" not in e.settings or e.settings.get("norm", LINF) == norm]
     complete = {name: [e for e in evaluations if e.attack == name and e.complete] for name in _ATTACKS}
     for name, accuracy in _ATTACKS.items():
         if not complete[name]:
@@ -80,6 +83,11 @@ def measured(
         images=images,
         protocols=_protocols(run, attacked[-1], evaluations, protocols),
     )
+
+
+def norm_of(run: RunRecord) -> str:
+    """The norm of the leaderboard that the entry is for: that of the training."""
+    return str(run.training.get("norm", LINF))
 
 
 def checkpoint_of(run: RunRecord, name: str) -> CheckpointRecord:

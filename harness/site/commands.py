@@ -71,7 +71,8 @@ def _protocol(run: RunRecord, record: ProtocolRecord | None) -> tuple[str, dict[
     training = {key: value for key, value in run.training.items() if key != "epsilon"}
     theirs = {} if record is None else record.document
     epsilon = run.training.get("epsilon", ours["epsilon"])
-    values: dict[str, Any] = {} if epsilon == ours["epsilon"] else {"epsilon": epsilon}
+    norms = [training.get("norm"), ours["train"].get("norm")]  # a norm is said with its radius
+    values: dict[str, Any] = {} if epsilon == ours["epsilon"] and norms[0] == norms[1] else {"epsilon": epsilon}
     values |= _differing("train", ours["train"], training)
     values |= _differing("evaluation", ours["evaluation"], theirs.get("evaluation", {}))
     for attack, settings in theirs.get("attacks", {}).items():

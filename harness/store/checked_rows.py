@@ -152,7 +152,7 @@ class RowCheck:
             title = f"{title}, {row['name']}" if kind == "run" else title
             self._checkpoints[row["id"]] = title, dataset, remedy
             self._add(title, plausible.hash_fault(row["sha256"]), remedy)
-            if kind == "run" and (row["name"] not in ("early", "last") or row["epoch"] < 1):
+            if kind == "run" and (row["name"] not in ("early", "best", "last") or row["epoch"] < 1):
                 self._add(title, f"a run has no such checkpoint, after epoch {row['epoch']}", remedy)
 
     def _check_evaluations(self) -> None:

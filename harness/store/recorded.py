@@ -7,7 +7,7 @@ import math
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload, sessionmaker
@@ -15,10 +15,20 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload, session
 from harness.errors import StoreError, visible
 from harness.events import Histogram, Part
 from harness.store.records import AdversarialImage, Curve, EpochHistogram
-from harness.store.schema import METADATA, BlockRow, CheckpointRow, DatasetRow, EvaluationRow, ModelRow, RunRow
+from harness.store.schema import (
+    METADATA,
+    BlockRow,
+    CheckpointRow,
+    DatasetRow,
+    EpochRow,
+    EvaluationRow,
+    ModelRow,
+    RunRow,
+)
 from harness.store.schema_records import AdversarialImageRow, CurveRow, HistogramRow
 from harness.store.soundness import length_problems, refuse_unsound
 from harness.store.typed import naming_rows
+from harness.store.validated import ValidatedEpoch, validated_epochs
 from harness.store.verdicts import unpack_classes
 
 _FLOAT_BYTES = 4
@@ -68,6 +78,20 @@ class Recorded:
                 for row in session.scalars(rows.where(CurveRow.run_id.in_(some))):
                     found[row.run_id].append(_curve(row))
         return found
+
+    def validated_of(self, run_ids: Iterable[int]) -> dict[int, tuple[ValidatedEpoch, ...]]:
+        """What many trainings reached on the images held out: run -> its epochs so far; empty if it holds out none."""
+        found: dict[int, list[tuple[int, dict[str, Any]]]] = {number: [] for number in run_ids}
+        trainings: dict[int, dict[str, Any]] = {}
+        with self._reading() as session:
+            for some in _some(found):
+                runs = select(RunRow.id, RunRow.training).where(RunRow.id.in_(some))
+                for number, training in session.execute(runs):
+                    trainings[number] = training
+                epochs = select(EpochRow.run_id, EpochRow.epoch, EpochRow.diagnostics)
+                for number, epoch, diagnostics in session.execute(epochs.where(EpochRow.run_id.in_(some))):
+                    found[number].append((epoch, diagnostics))
+        return {number: validated_epochs(epochs, trainings.get(number, {})) for number, epochs in found.items()}
 
     def predicted(self, evaluation_id: int) -> list[int] | None:
         """The class that the network predicts for each adversarial image, in the order of the evaluation's images.

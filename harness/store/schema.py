@@ -85,7 +85,9 @@ class RunRow(Base):
     dataset: Mapped[DatasetRow] = relationship()
     epochs: Mapped[list[EpochRow]] = relationship(order_by="EpochRow.epoch", cascade=OWNS)
     curves: Mapped[list[CurveRow]] = relationship(order_by="CurveRow.id", cascade=OWNS)
-    checkpoints: Mapped[list[CheckpointRow]] = relationship(order_by="CheckpointRow.epoch", cascade=OWNS)
+    checkpoints: Mapped[list[CheckpointRow]] = relationship(
+        order_by="CheckpointRow.epoch, CheckpointRow.name", cascade=OWNS
+    )
 
 
 class RemovedAttemptRow(Base):

@@ -116,7 +116,7 @@ class Store(Opening):
                 _add_point(session, run_id, record.epoch, point)
 
     def add_checkpoint(self, run_id: int, name: str, epoch: int, sha256: str, lease: Lease | None = None) -> None:
-        """Store a checkpoint. A stored one takes the new hash; if it has evaluations, it stays as it is."""
+        """Store a checkpoint. A stored one takes the new epoch and hash; if it has evaluations, it stays as it is."""
         with self._writing() as session:
             require(session, lease)
             _there(session, RunRow, run_id)
@@ -125,7 +125,7 @@ class Store(Opening):
             if row is None:
                 session.add(CheckpointRow(run_id=run_id, name=name, epoch=epoch, sha256=sha256))
             elif not row.evaluations:
-                row.sha256 = sha256
+                row.epoch, row.sha256 = epoch, sha256
 
     def end_run(self, run_id: int, failure: str | None = None, lease: Lease | None = None) -> None:
         """Mark a run as done, or as failed with the reason. Its lease ends."""

@@ -17,7 +17,7 @@ from harness.targets.content import common
 Shapes = dict[str, tuple[int, ...]]
 
 # by network: parameters that published code registers and never uses, so its checkpoints have them
-UNUSED = {"wrn-32-10": ("sub_block1.",)}
+UNUSED = dict.fromkeys(("wrn-28-10", "wrn-32-10", "wrn-34-10", "wrn-34-20"), ("sub_block1.",))
 _PLACES = 16  # the most places in a state dict at which to look for a network
 _SHOWN = 2  # how many keys of each kind a refusal names
 # tensors that cannot change a network's answers: counts of averages, operations, or classes

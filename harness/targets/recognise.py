@@ -68,10 +68,15 @@ def recognise(search: Search, label: str, file: str, asked: Asked, plugins: tupl
         classes = [cls for cls in classes if {info.name for info in cls.describe()} >= set(asked.values)]
     trials = [trial for cls in classes for trial in _trials(cls, asked.values, search)]
     fits = [trial for trial in trials if not trial.differences and trial.candidate.refusal is None]
+    fitting = {fit.network.name for fit in fits}
+    fits = [fit for fit in fits if fit.network.same_as not in fitting]
     for state in search.states:
         names = list(dict.fromkeys(fit.network.name for fit in fits if fit.place.state is state))
         if len(names) > 1:
             raise TargetError(f"{label} fits the networks {' and '.join(names)}; say which one with --arch")
+    for fit in fits:
+        if open_settings := [name for name in fit.network.untold() if name not in asked.values]:
+            raise TargetError(_unsaid(label, fit.network, open_settings))
     if fits:
         return sorted(fits, key=lambda fit: search.states.index(fit.place.state))
     for trial in trials:
@@ -155,6 +160,15 @@ def _tried(candidate: Candidate, state: StateDict, search: Search) -> list[Recog
     }
     differences = replace(compared[there[0]], unexpected=strange)
     return [Recognised(candidate, place, differences, copies, unused) for place in places]
+
+
+def _unsaid(label: str, network: Network, settings: Sequence[str]) -> str:
+    name = settings[0]
+    options = next(info.type for info in network.describe() if info.name == name)
+    return (
+        f"{label} fits {network.name}, but its tensors do not tell the setting {name} ({options}), which decides its"
+        f" answers: give --set network.{name}=VALUE, as the code that trained it has it"
+    )
 
 
 def _mismatch(label: str, file: str, network_name: str | None, nearest: Recognised) -> str:

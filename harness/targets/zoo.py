@@ -1,4 +1,4 @@
-"""A target from RobustBench's zoo, by RobustBench's own package: ``robustbench:NAME``."""
+"""A target from RobustBench's zoo, by RobustBench's own package: ``robustbench:NAME``, ``robustbench:L2/NAME``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from torch import nn
 
 from harness.errors import did_you_mean, near_misses, one_line
 from harness.files import writable_directory
+from harness.plugin.ball import BALLS, LINF
 from harness.plugin.network import Shape
 from harness.targets.preprocessing import Preprocessing
 from harness.targets.target import Target, TargetError, quiet
 from harness.targets.weights_file import asked_for
 
 PREFIX = "robustbench:"
-THREAT_MODEL = "Linf"  # the norm of most entries, and the only one in harness
 _FOLDER = "robustbench"  # of the data directory
 _INSTALL = "pip install 'robustness-harness[robustbench]'"
 _FORCED, _UNFORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # torch takes one of both
@@ -37,15 +37,19 @@ class ZooTarget(Target):
     name: str  # in the zoo
     dataset: str  # the name that RobustBench and harness share
     model_dir: Path  # where RobustBench keeps what it downloads; absolute
+    threat_model: str = LINF  # the norm that the network was trained for; the attacks have the protocol's
 
     def network(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:
         utils = _import_robustbench("robustbench.utils")
-        file = _weights(self.model_dir, self.dataset, self.name)
+        file = _weights(self.model_dir, self.dataset, self.threat_model, self.name)
         try:
             with writable_directory(file.parent), quiet(), tensors_alone(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # from older code in it and in timm
                 model = utils.load_model(
-                    model_name=self.name, model_dir=self.model_dir, dataset=self.dataset, threat_model=THREAT_MODEL
+                    model_name=self.name,
+                    model_dir=self.model_dir,
+                    dataset=self.dataset,
+                    threat_model=self.threat_model,
                 )
         except Exception as error:  # its downloaders may raise anything
             wanted = asked_for(error)
@@ -65,7 +69,7 @@ class ZooTarget(Target):
         return cast(nn.Module, model)
 
     def context(self) -> dict[str, Any]:
-        return {"robustbench": self.name, "dataset": self.dataset, "threat_model": THREAT_MODEL}
+        return {"robustbench": self.name, "dataset": self.dataset, "threat_model": self.threat_model}
 
 
 @contextlib.contextmanager
@@ -86,13 +90,19 @@ def tensors_alone() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _weights(model_dir: Path, dataset: str, name: str) -> Path:
-    return model_dir / dataset / THREAT_MODEL / f"{name}.pt"
+def _weights(model_dir: Path, dataset: str, threat_model: str, name: str) -> Path:
+    return model_dir / dataset / threat_model / f"{name}.pt"
+
+
+def _read(text: str) -> tuple[str, str]:
+    """The norm and the name that ``robustbench:NORM/NAME`` says; without a norm it is L-infinity."""
+    norm, slash, name = text.removeprefix(PREFIX).rpartition("/")
+    return norm if slash else LINF, name
 
 
 def is_here(text: str, dataset: str, data_dir: Path) -> bool:
     """Whether a target needs no download: RobustBench has its file here, or the target is not from the zoo."""
-    return not text.startswith(PREFIX) or _weights(data_dir / _FOLDER, dataset, text.removeprefix(PREFIX)).is_file()
+    return not text.startswith(PREFIX) or _weights(data_dir / _FOLDER, dataset, *_read(text)).is_file()
 
 
 def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessing) -> tuple[ZooTarget, dict[str, Any]]:
@@ -103,11 +113,17 @@ def open_zoo(text: str, dataset: str, data_dir: Path, preprocessing: Preprocessi
     """
     if preprocessing.mean:
         raise TargetError(f"--mean and --std are refused: {text} takes images in [0, 1]; leave them out")
-    name = text.removeprefix(PREFIX)
+    norm, name = _read(text)
+    if norm not in BALLS:
+        raise TargetError(
+            f"{text} is refused: write {PREFIX}NAME, or {' or '.join(f'{PREFIX}{n}/NAME' for n in BALLS)}"
+        )
     model_dir = (data_dir / _FOLDER).absolute()
-    _check_name(name, dataset)
-    target = ZooTarget(label=text, preprocessing=preprocessing, name=name, dataset=dataset, model_dir=model_dir)
-    return target, {"kind": "RobustBench zoo", "target": text, "threat_model": THREAT_MODEL, "robustbench": _version()}
+    _check_name(name, dataset, norm)
+    target = ZooTarget(
+        label=text, preprocessing=preprocessing, name=name, dataset=dataset, model_dir=model_dir, threat_model=norm
+    )
+    return target, {"kind": "RobustBench zoo", "target": text, "threat_model": norm, "robustbench": _version()}
 
 
 def _version() -> str:
@@ -117,21 +133,25 @@ def _version() -> str:
         return "not installed as a distribution"
 
 
-def _check_name(name: str, dataset: str) -> None:
+def _check_name(name: str, dataset: str, norm: str) -> None:
     zoo = _import_robustbench("robustbench.model_zoo").model_dicts
     enums = _import_robustbench("robustbench.model_zoo.enums")
-    datasets = {key.value: models for key, models in zoo.items() if enums.ThreatModel(THREAT_MODEL) in models}
+    datasets = {key.value: models for key, models in zoo.items() if enums.ThreatModel(norm) in models}
     if dataset not in datasets:
+        of_norm = "" if norm == LINF else f" in {norm}"
         raise TargetError(
-            f"RobustBench has no networks for the data set {dataset}; it has some for {', '.join(datasets)}:"
+            f"RobustBench has no networks for the data set {dataset}{of_norm}; it has some for {', '.join(datasets)}:"
             f" give --dataset {next(iter(datasets), 'cifar10')}"
         )
-    known = list(datasets[dataset][enums.ThreatModel(THREAT_MODEL)])
+    by_norm = {other: list(datasets[dataset].get(enums.ThreatModel(other), ())) for other in BALLS}
+    known = by_norm[norm]
     if name not in known:
-        near = near_misses(name, known, most=3)
-        hint = did_you_mean(f"{PREFIX}{other}" for other in near) or f"such as {PREFIX}{known[0]}"
+        prefix = PREFIX if norm == LINF else f"{PREFIX}{norm}/"
+        near = [f"{PREFIX}{other}/{name}" for other, names in by_norm.items() if name in names]
+        near = near or [f"{prefix}{other}" for other in near_misses(name, known, most=3)]
+        hint = did_you_mean(near) or f"such as {prefix}{known[0]}"
         raise TargetError(
-            f"RobustBench's zoo has no {name!r} for {dataset}, {THREAT_MODEL}; {hint} {len(known)} are listed on"
+            f"RobustBench's zoo has no {name!r} for {dataset}, {norm}; {hint} {len(known)} are listed on"
             " https://robustbench.github.io"
         )
 

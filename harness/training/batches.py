@@ -37,6 +37,12 @@ def epoch_batches(
         yield dataset.pixels(images), dataset.train.labels[chosen]
 
 
+def some_images(dataset: Dataset, number: int) -> Tensor:
+    """So many training images at equal distances, ``(number, channels, height, width)`` float32 in [0, 1]."""
+    chosen = torch.linspace(0, len(dataset.train) - 1, number, device=dataset.train.images.device).long()
+    return dataset.pixels(dataset.train.images[chosen])
+
+
 def batch_sizes(images: int, batch_size: int) -> list[int]:
     """The number of images in each batch of an epoch."""
     sizes = [batch_size] * (images // batch_size)

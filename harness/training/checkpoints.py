@@ -77,6 +77,9 @@ class TrainingState:
         trained: whether each parameter takes gradients, by its name; a wrapper may freeze layers on the way.
         within: what the next epoch has so far (``EpochSoFar``); None at the end of an epoch, where all random states
             are derived from seeds, so that none is kept.
+        best: of a training that holds images out, the epoch so far of the highest robust accuracy on these: ``epoch``,
+            ``robust_percent``, and ``weights``, those that a checkpoint would hold. The file of the checkpoint ``best``
+            is written at the end: until then a later epoch may take its place.
     """
 
     identity: str
@@ -89,6 +92,7 @@ class TrainingState:
     checkpoints: dict[str, tuple[int, str]] = field(default_factory=dict)
     trained: dict[str, bool] = field(default_factory=dict)
     within: dict[str, Any] | None = None
+    best: dict[str, Any] | None = None
 
     @property
     def begun(self) -> bool:

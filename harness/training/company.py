@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from harness.plugin.state import Stateful
+from harness.protocols.train_protocol import TrainProtocol
+from harness.training.optimiser import clip
 from harness.training.together.agreement import refuse_another_pass, refuse_other_weights
 from harness.training.together.network import SharedNetwork
 from harness.training.together.peers import Peers
@@ -37,6 +39,11 @@ class Company:
         """Put each network that is moved in training mode."""
         for network in self.moved:
             network.train()
+
+    def clip(self, protocol: TrainProtocol) -> None:
+        """Clip the gradient of each network that is moved by its own length, so that none shortens another's."""
+        for network in self.moved:
+            clip(network, protocol)
 
     def finite(self) -> bool:
         """Whether every weight that the optimiser moves is finite."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.fast.crafting import FastCrafter
 from harness.plugin.adversary import Crafter
@@ -21,6 +21,8 @@ from harness.training.means import Means
 class EpochSoFar:
     """An epoch that has begun, at first before its first update.
 
+    Args:
+        a_batch: how many updates each batch gets.
     Attributes:
         epoch: counted from 1.
         updates: how many are made.
@@ -28,12 +30,34 @@ class EpochSoFar:
         augmentation_draws: the generator that augments its images.
     """
 
-    def __init__(self, device: torch.device, train_seed: int, epoch: int) -> None:
-        self.epoch, self.updates = epoch, 0
-        self.means, self.histograms = Means(device), Histograms()
+    def __init__(self, device: torch.device, train_seed: int, epoch: int, a_batch: int = 1) -> None:
+        self.epoch, self.updates, self.a_batch = epoch, 0, a_batch
+        self.means, self.histograms = Means(device, a_batch), Histograms()
         self.attack_draws = generator(device, train_seed, "attack", epoch)
         self.augmentation_draws = augmentation_draws(device, train_seed, epoch)
         self._device, self._began = device, time.perf_counter()
+        self._before_the_batch = self.augmentation_draws.get_state()
+
+    @property
+    def batches(self) -> int:
+        """How many batches have had all their updates."""
+        return self.updates // self.a_batch
+
+    @property
+    def turn(self) -> int:
+        """How many updates the next batch, or the one at work, has had."""
+        return self.updates % self.a_batch
+
+    def in_turn(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each batch once for each update that it still gets; the caller counts the updates."""
+        while True:
+            if self.a_batch > 1:  # a training that resumes between two updates of a batch draws this batch again
+                self._before_the_batch = self.augmentation_draws.get_state()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            for _ in range(self.turn, self.a_batch):
+                yield batch
 
     @property
     def duration_s(self) -> float:
@@ -62,7 +86,7 @@ class EpochSoFar:
             "means": self.means.state_dict(),
             "histograms": self.histograms.state_dict(),
             "attack": self.attack_draws.get_state(),
-            "augmentation": self.augmentation_draws.get_state(),
+            "augmentation": self._before_the_batch if self.turn else self.augmentation_draws.get_state(),
             "global": global_states(self._device),
             "modes": {name: module.training for name, module in model.named_modules()},
             "crafter": craft.state_dict() if isinstance(craft, FastCrafter) else {},

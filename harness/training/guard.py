@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from harness.errors import listed
+from harness.events import VALIDATION_NATURAL, VALIDATION_ROBUST
 from harness.plugin.method import Bins, Log, Method, Step, Tally
 from harness.plugin.network import Network
 from harness.plugin.settings import Plugin
@@ -23,6 +24,18 @@ from harness.training.memory import require_savable
 
 MOST_BINS = 1000  # of a histogram
 _VALUES_EVERY = 5  # values are compared at every fifth call of a loss; otherwise only torch's write counts, almost free
+
+
+def updates_a_batch(method: Method) -> int:
+    """How many updates each batch gets.
+
+    Raises:
+        PluginFault: the method says no whole number of 1 or more.
+    """
+    number: Any = method.updates_a_batch
+    if type(number) is not int or number < 1:
+        raise fault(method, f"its updates_a_batch is {number!r}; give a whole number of 1 or more")
+    return number
 
 
 def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper] = ()) -> Loss:
@@ -41,8 +54,15 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
         before = _state(step.model)
         with modes_held(doer, doing), blaming(plugins):
             log, tally = _checked_log(method, step.log), _checked_tally(method, step.tally)
+            taken = step.smoothing.taken if step.smoothing is not None else 0
             value: Any = method.loss(replace(step, log=log, tally=tally))
         _check_loss(method, value, step)
+        if step.smoothing is not None and step.smoothing.taken == taken:
+            raise fault(
+                method,
+                "its loss never takes step.cross_entropy, so its labels would not be smoothed; train it without"
+                " label smoothing, or write step.cross_entropy(logits) in place of torch's",
+            )
         changed = [name for name, state in _state(step.model).items() if before.get(name) != state]
         if changed:
             raise fault(
@@ -78,6 +98,8 @@ def _check_loss(method: Method, value: Any, step: Step) -> None:
 def _checked_log(method: Method, log: Log) -> Log:
     def checked(name: str, value: Tensor) -> None:
         given: Any = value
+        if name in (VALIDATION_NATURAL, VALIDATION_ROBUST):
+            raise fault(method, f"it logs {name}, which is what the images held out give; take another name")
         if not isinstance(name, str):
             raise fault(method, f"it logs under the name {name!r}; a name must be a string")
         if not isinstance(given, Tensor) or given.shape != ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,26 +23,28 @@ from harness.plugin.dataset import Dataset
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Network, Shape
 from harness.plugin.wrapper import Wrapper
-from harness.protocols.protocol import TrainProtocol
 from harness.protocols.run_spec import RunSpec
+from harness.protocols.train_protocol import TrainProtocol
 from harness.registry.faults import blaming, modes_held, suspect
 from harness.registry.shipped import ships
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
-from harness.training.batches import batch_sizes, epoch_batches
+from harness.training.batches import batch_sizes, epoch_batches, some_images
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.company import Company
 from harness.training.epoch_so_far import EpochSoFar
-from harness.training.guard import guarded, moving_once
+from harness.training.guard import guarded, moving_once, updates_a_batch
+from harness.training.optimiser import make_optimiser, set_rates
 from harness.training.rebuilt import Rebuilding
 from harness.training.recorder import Recorder
 from harness.training.remembered import Remembered
-from harness.training.schedule import checkpoint_epochs, learning_rate
+from harness.training.schedule import checkpoint_epochs, learning_rate, threat_in
 from harness.training.together.agreement import least_images
 from harness.training.together.crafting import SharedCrafter
 from harness.training.together.peers import ALONE, Peers
-from harness.training.wrapped import published, wrapped_backward
+from harness.training.validation import save_best, with_choice
+from harness.training.wrapped import published, published_apart, wrapped_backward
 
 log = logging.getLogger("harness.training")
 PROGRESS_INTERVAL_S = 0.5
@@ -89,6 +90,7 @@ class Trainer:
         self.spec, self.run_id, self.method, self.directory = spec, run_id, method, directory
         self.network, self.wrappers, self.craft, self.recorder = network, wrappers, craft, recorder
         self.state_every_s, self.may_write, self.peers = state_every_s, may_write, peers
+        self.plugins = [method, network, *wrappers]
         self._updated, self._written = False, time.monotonic()
         self._loss_of_an_update = moving_once(method, guarded(method, network, wrappers), wrappers)
         training = dict(spec.training)
@@ -96,7 +98,7 @@ class Trainer:
         self.protocol = TrainProtocol.from_mapping(training)
         self.threat = self.protocol.threat(float(epsilon))
         self.device = dataset.train.images.device
-        self.dataset = dataset
+        self.dataset, self.choice = with_choice(dataset, self.protocol, float(epsilon))
         self.model = initial_model(network, dataset.shape, spec.train_seed).to(self.device)
 
     def fit(self, report: Report) -> None:
@@ -126,27 +128,27 @@ class Trainer:
                 record = self.train_epoch(epoch, report, state)
                 if epoch in checkpoint_epochs(self.protocol).values():
                     rebuilding.refuse_lost_state(self.model, resumed=resumed)
-                if self.recorder is not None and self.recorder.due(epoch):
-                    copied = rebuilding.rebuilt(self._published_apart())
-                    record = replace(record, curve=self.recorder.points(copied, epoch))
-                with blaming([self.method, self.network, *self.wrappers]):
+                record = self._measured(record, state, rebuilding)
+                with blaming(self.plugins):
                     self._remembered.refuse_lost()
                     self._keep(state, record, report)
 
-    def _published_apart(self) -> dict[str, Tensor]:
-        """The weights that a checkpoint would hold now. What a wrapper remembers stays as it was."""
-        theirs = [wrapper for wrapper in self.wrappers if not ships(type(wrapper))]
-        with process_kept(), global_seed(self.device, 0), blaming(self.wrappers):
-            kept = [copy.deepcopy(wrapper.state_dict()) for wrapper in theirs]
-            weights = published(self.wrappers, self.model)
-            for wrapper, state in zip(theirs, kept, strict=True):
-                wrapper.load_state_dict(state)
-        return weights
+    def _measured(self, record: EpochRecord, state: TrainingState, rebuilding: Rebuilding) -> EpochRecord:
+        """The record with what copies of the network reach after the epoch; the state has the best of them."""
+        due = self.recorder is not None and self.recorder.due(record.epoch)
+        if self.choice is None and not due:
+            return record
+        weights = published_apart(self.wrappers, self.model, self.device)
+        if self.choice is not None and self.peers.first:
+            record = self.choice.measured(record, state, weights, rebuilding.rebuilt(weights))
+        if self.recorder is not None and due:
+            record = replace(record, curve=self.recorder.points(rebuilding.rebuilt(weights), record.epoch))
+        return record
 
     def begin(self) -> None:
         """Have the method and the wrappers prepare the network, and make the optimiser; once, before any epoch."""
         seed = derive_seed(self.spec.train_seed, "prepare")
-        with global_seed(self.device, seed), blaming([self.method, self.network, *self.wrappers]):
+        with global_seed(self.device, seed), blaming(self.plugins):
             parts: list[Method | Wrapper] = [self.method, *self.wrappers]
             for part in parts:
                 with modes_held(part, "its prepare"):
@@ -159,12 +161,7 @@ class Trainer:
         self._company = Company(self.model, parts, self.peers)
         self._craft = self.craft if self.peers.alone else SharedCrafter(self._company.main, self.craft)
         # only now: ``prepare`` may have replaced parameters of the network, for example by a new last layer
-        self.optimizer = torch.optim.SGD(
-            self._company.parameters(),
-            lr=self.protocol.lr,
-            momentum=self.protocol.momentum,
-            weight_decay=self.protocol.weight_decay,
-        )
+        self.optimizer = make_optimiser(self._company.parameters(), self.protocol)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
         """Report the epochs and checkpoints of an earlier start again: the store may lack those before the stop."""
@@ -182,13 +179,16 @@ class Trainer:
                 if self.peers.first:
                     sha256 = save_weights(self.directory, name, weights, self.spec, at, self.may_write)
                     state.checkpoints[name] = (at, sha256)
+        ended = record.epoch == self.protocol.epochs
+        if ended and self.peers.first:  # until now a later epoch could have been the best
+            save_best(state, self.directory, self.spec, self.may_write)
         state.epoch, state.within = record.epoch, None
         state.records.append(record)
         self._write(state)
         log.info("epoch %d: loss %.4f, lr %g, %.1f s", record.epoch, record.loss, record.lr, record.duration_s)
         report(EpochDone(self.run_id, self.spec.label, self.protocol.epochs, record))
         for name, (epoch, sha256) in state.checkpoints.items():
-            if epoch == record.epoch:
+            if epoch == record.epoch or (ended and name == "best"):
                 report(CheckpointDone(self.run_id, name, epoch, sha256))
 
     def _write(self, state: TrainingState) -> None:
@@ -205,7 +205,7 @@ class Trainer:
         within = so_far.state_dict(self.model, self.craft)
         with so_far.uncounted():
             try:
-                with blaming([self.method, self.network, *self.wrappers]):
+                with blaming(self.plugins):
                     self._remembered.refuse_lost()
             except PluginFault as fault:
                 log.info("no state within epoch %d, after update %d: %s", so_far.epoch, so_far.updates, fault)
@@ -220,11 +220,8 @@ class Trainer:
             fresh = type(self.network).from_mapping(self.network.resolved())  # a new instance, as in evaluation
             return initial_model(fresh, self.dataset.shape, self.spec.train_seed).to(self.device)
 
-        return Rebuilding([self.network, self.method, *self.wrappers], build, self._some(_COMPARED))
-
-    def _some(self, number: int) -> Tensor:
-        chosen = torch.linspace(0, len(self.dataset.train) - 1, number, device=self.device).long()
-        return self.dataset.pixels(self.dataset.train.images[chosen])
+        images = some_images(self.dataset, _COMPARED)
+        return Rebuilding([self.network, self.method, *self.wrappers], build, images)
 
     def train_epoch(self, epoch: int, report: Report, state: TrainingState | None = None) -> EpochRecord:
         """Train on every image once, under the caller's arithmetic.
@@ -236,24 +233,25 @@ class Trainer:
         """
         # For networks that draw. Seeded for each epoch, so that a resumed training draws the same numbers.
         with global_seed(self.device, derive_seed(self.spec.train_seed, "network", epoch)):
-            return self._epoch(EpochSoFar(self.device, self.spec.train_seed, epoch), report, state)
+            so_far = EpochSoFar(self.device, self.spec.train_seed, epoch, updates_a_batch(self.method))
+            return self._epoch(so_far, report, state)
 
     def _epoch(self, so_far: EpochSoFar, report: Report, state: TrainingState | None) -> EpochRecord:
-        images, epoch, means = len(self.dataset.train), so_far.epoch, so_far.means
-        batches = len(batch_sizes(images, self.protocol.batch_size))
+        images, epoch, means, each = len(self.dataset.train), so_far.epoch, so_far.means, so_far.a_batch
+        updates = each * len(batch_sizes(images, self.protocol.batch_size))
         self._company.train()
         if state is not None and state.within is not None:
             so_far.load_state_dict(state.within, self.model, self.craft)
         if not self.peers.alone:
-            self._company.refuse_another_pass(self._some(least_images(self.peers)))
-        shown = time.perf_counter()
+            self._company.refuse_another_pass(some_images(self.dataset, least_images(self.peers)))
+        threat, shown = threat_in(self.protocol, self.threat, epoch), time.perf_counter()
         for x, y in self._batches(so_far):
             index = so_far.updates + 1
-            progress = (epoch - 1 + (index - 1) / batches) / self.protocol.epochs
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.protocol, epoch, index / batches)
-            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add, "craft": self._craft}
-            step = Step(x, y, self.model, self.threat, progress, so_far.attack_draws, **told)
+            progress = (epoch - 1 + (index - 1) / updates) / self.protocol.epochs
+            set_rates(self.optimizer, self.protocol, epoch, index / updates)
+            told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add}
+            when: dict[str, Any] = {"epoch": epoch, "turn": so_far.turn, "craft": self._craft}
+            step = Step(x, y, self.model, threat, progress, so_far.attack_draws, **when, **told)
             means.add_loss(self._update(step))
             so_far.updates = index
             stopping = state is not None and self.peers.asked_to_stop()
@@ -261,16 +259,16 @@ class Trainer:
                 means.raise_if_not_finite(epoch)
                 kept = self._keep_within(so_far, state)
                 if stopping:
-                    place = f"in epoch {epoch} of {self.protocol.epochs}, after update {index} of {batches}"
+                    place = f"in epoch {epoch} of {self.protocol.epochs}, after update {index} of {updates}"
                     raise TrainingStopped(self.spec.label, place, saved=kept)
             now = time.perf_counter()
             if now - shown >= PROGRESS_INTERVAL_S:  # seldom: reading the loss waits for the device
                 shown = now
-                done = min(index * self.protocol.batch_size, images)
+                done = min(index * self.protocol.batch_size / each, images)
                 rate = done / so_far.duration_s
                 left = ((self.protocol.epochs - epoch + 1) * images - done) / rate
                 means.raise_if_not_finite(epoch)
-                at = (self.run_id, self.spec.label, epoch, self.protocol.epochs, index, batches)
+                at = (self.run_id, self.spec.label, epoch, self.protocol.epochs, -(-index // each), updates // each)
                 report(TrainingProgress(*at, loss=means.loss(), images_per_s=rate, left_s=left))
         means.raise_if_not_finite(epoch)
         if not self._company.finite():
@@ -280,15 +278,15 @@ class Trainer:
         return EpochRecord(epoch, means.loss(), lr, images, duration, means.read(), seen)
 
     def _batches(self, so_far: EpochSoFar) -> Iterator[tuple[Tensor, Tensor]]:
-        place: dict[str, Any] = {"after": so_far.updates, "draws": so_far.augmentation_draws}
-        return epoch_batches(self.dataset, self.protocol.batch_size, self.spec.train_seed, so_far.epoch, **place)
+        how = self.protocol.batch_size, self.spec.train_seed, so_far.epoch
+        return so_far.in_turn(epoch_batches(self.dataset, *how, after=so_far.batches, draws=so_far.augmentation_draws))
 
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        plugins = [self.method, self.network, *self.wrappers]
-        with modes_held(suspect(plugins), "an update"), blaming(plugins):
+        with modes_held(suspect(self.plugins), "an update"), blaming(self.plugins):
             with self._company.shared():
                 loss = wrapped_backward(self.wrappers, held=True)(step, self._loss_of_an_update())
+            self._company.clip(self.protocol)
             self.optimizer.step()
             for wrapper in self.wrappers:
                 wrapper.after(self.model)

@@ -11,22 +11,27 @@ from harness.errors import TrainingFailed
 
 
 class Means:
-    """Means over an epoch's batches, summed on the device, so that adding a value does not wait for the device."""
+    """Means over an epoch's updates, summed on the device, so that adding a value does not wait for the device.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        updates_a_batch: how many updates each batch gets, so that the batch of a bad loss can be told.
+    """
+
+    def __init__(self, device: torch.device, updates_a_batch: int = 1) -> None:
+        self._updates_a_batch = updates_a_batch
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self._loss = torch.zeros((), device=device)
         self._batches = 0
         self._first_bad = torch.zeros((), dtype=torch.int64, device=device)  # 0: none
 
     def add(self, name: str, value: Tensor) -> None:
-        """Add one batch's value of a diagnostic."""
+        """Add one update's value of a diagnostic."""
         name = str.__str__(name)  # a member of an enumeration of texts could not be read from a saved state
         total, count = self._sums.get(name, (torch.zeros_like(self._loss), 0))
         self._sums[name] = (total + value.detach(), count + 1)
 
     def add_loss(self, loss: Tensor) -> None:
-        """Add one batch's loss; remember the first batch whose loss is not finite."""
+        """Add one update's loss; remember the first update whose loss is not finite."""
         self._batches += 1
         fresh = ~loss.isfinite() & (self._first_bad == 0)
         self._first_bad = torch.where(fresh, self._batches, self._first_bad)
@@ -36,7 +41,7 @@ class Means:
         """Raise TrainingFailed if a loss was not finite. Waits for the device."""
         first = int(self._first_bad)
         if first:
-            raise TrainingFailed("the loss is not finite", epoch, first)
+            raise TrainingFailed("the loss is not finite", epoch, (first - 1) // self._updates_a_batch + 1)
 
     def loss(self) -> float:
         """The mean loss so far. Waits for the device."""

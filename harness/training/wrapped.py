@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from harness.plugin.method import Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
-from harness.registry.faults import fault
+from harness.registry.faults import blaming, fault
+from harness.registry.shipped import ships
+from harness.runtime.process import process_kept
+from harness.runtime.seeds import global_seed
 
 
 def wrapped_backward(wrappers: Sequence[Wrapper], *, held: bool = False) -> Backward:
     """The function that computes an update's gradient: plain ``backward`` inside the wrappers, the last one outermost.
+
+    Each wrapper adapts the step first, so that the order does not decide which of the loss's passes see the change.
 
     Args:
         held: check each wrapper's contract.
@@ -22,7 +29,16 @@ def wrapped_backward(wrappers: Sequence[Wrapper], *, held: bool = False) -> Back
     backward: Backward = _backward
     for wrapper in wrappers:
         backward = partial(partial(held_backward, wrapper) if held else wrapper.backward, inner=backward)
-    return backward
+
+    def update(step: Step, loss: Loss) -> Tensor:
+        for wrapper in wrappers:
+            adapted: Any = wrapper.adapt(step)
+            if held and not isinstance(adapted, Step):
+                raise fault(wrapper, f"its adapt gives a {type(adapted).__name__}; give the step, or a copy of it")
+            step = adapted
+        return backward(step, loss)
+
+    return update
 
 
 def _backward(step: Step, loss: Loss) -> Tensor:
@@ -60,6 +76,17 @@ def published(wrappers: Sequence[Wrapper], model: nn.Module) -> dict[str, Tensor
         problem = _problem(weights, own)
         if problem is not None:
             raise fault(wrapper, f"its published gives {problem}; give the weights of the whole network, by its names")
+    return weights
+
+
+def published_apart(wrappers: Sequence[Wrapper], model: nn.Module, device: torch.device) -> dict[str, Tensor]:
+    """The weights that a checkpoint would hold now. What a wrapper remembers stays as it was."""
+    theirs = [wrapper for wrapper in wrappers if not ships(type(wrapper))]
+    with process_kept(), global_seed(device, 0), blaming(wrappers):
+        kept = [copy.deepcopy(wrapper.state_dict()) for wrapper in theirs]
+        weights = published(wrappers, model)
+        for wrapper, state in zip(theirs, kept, strict=True):
+            wrapper.load_state_dict(state)
     return weights
 
 

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import torch
 from annotated_types import Ge, Interval
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import Doc
 
-from harness.errors import PluginFault
 from harness.plugin.method import Step
 from harness.plugin.wrapper import Backward, Loss, Wrapper
+from harness.wrappers._moved import first_gradients, put_back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,27 +51,10 @@ class AWP(Wrapper):
             return inner(step, loss)
         replayed = step.replayable()
         layers = [p for p in step.model.parameters() if p.dim() > 1 and p.requires_grad]
-        buffers = {name: buffer.clone() for name, buffer in step.model.named_buffers()}
-        gradients = torch.autograd.grad(loss(replayed), layers, allow_unused=True) if layers else ()
-        if all(gradient is None for gradient in gradients):
-            raise PluginFault(
-                "wrapper 'awp' finds nothing to perturb: no tensor of two or more dimensions of this network has a"
-                " gradient; train it without --wrap awp, or do not freeze all its layers"
-            )
-        _restore_buffers(step.model, buffers)
-        before = [layer.detach().clone() for layer in layers]
-        with torch.no_grad():
-            for layer, gradient in zip(layers, gradients, strict=True):
-                if gradient is not None:
-                    layer.add_(gradient * (self.gamma * layer.norm() / (gradient.norm() + 1e-20)))
-        value = inner(replayed.rewound(), loss)
-        with torch.no_grad():
-            for layer, weights in zip(layers, before, strict=True):
-                layer.copy_(weights)
-        return value
-
-
-def _restore_buffers(model: nn.Module, buffers: dict[str, Tensor]) -> None:
-    for name, buffer in model.named_buffers():
-        if name in buffers:  # not a buffer that the first pass has added
-            buffer.copy_(buffers[name])
+        gradients = first_gradients("awp", "tensor of two or more dimensions", replayed, loss, layers)
+        with put_back(layers):
+            with torch.no_grad():
+                for layer, gradient in zip(layers, gradients, strict=True):
+                    if gradient is not None:
+                        layer.add_(gradient * (self.gamma * layer.norm() / (gradient.norm() + 1e-20)))
+            return inner(replayed.rewound(), loss)

@@ -14,11 +14,10 @@ from harness.attacks.autoattack import AutoAttack
 from harness.attacks.square import Square
 from harness.errors import HarnessError, SettingError
 from harness.evaluator import evaluate
-from harness.plugin.ball import BALLS
+from harness.plugin.ball import BALLS, L2
 from harness.plugin.threat import Threat
 from harness.registry.catalogue import discover
 from tests.attacks.package import EPSILON, Net, block, plain
-from tests.balls import L2
 from tests.tiny import draws, make_threat
 
 NAMES = tuple(PARTS)
@@ -71,10 +70,9 @@ def test_a_part_alone_has_the_settings_of_the_standard_version(name: str) -> Non
     assert torch.equal(part(name).perturb(model, x, y, make_threat(epsilon=EPSILON), draws(6)), expected)
 
 
-@pytest.mark.usefixtures("few_iterations", "l2")
+@pytest.mark.usefixtures("few_iterations")
 @pytest.mark.parametrize("name", [*NAMES, "autoattack"])
 def test_in_the_l2_ball_a_part_is_the_packages_own_in_that_norm(name: str) -> None:
-    """On images of 8 x 8: on some sizes, such as 4 x 4, the package's Square raises in this norm."""
     model = nn.Sequential(nn.AvgPool2d(2), Net()).eval()
     x = torch.rand(24, 3, 8, 8, generator=draws(1))
     y = model(x).argmax(1)
@@ -104,6 +102,29 @@ def test_a_norm_that_the_package_has_no_standard_version_of_is_refused(
     ):
         with pytest.raises(SettingError, match=f"attack '{name}' is refused in the L1 ball: its authors' package"):
             refused()
+
+
+@pytest.mark.usefixtures("few_iterations")
+@pytest.mark.parametrize(
+    ("height", "width"), [(3, 8), (7, 7), (8, 8), (12, 12), (13, 14), (16, 13), (18, 2), (24, 30), (28, 28)]
+)
+def test_squares_first_tiles_in_l2_are_refused_where_the_package_raises(height: int, width: int) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(height * width, 5)).eval()
+    x = torch.rand(2, 1, height, width, generator=draws(1))
+    y, threat = model(x).argmax(1), Threat(epsilon=1e-4, steps=1, step_size=0.1, start="none", norm="L2")
+    package = plain(model, x, y, draws(5), epsilon=1e-4, norm="L2")
+    package.attacks_to_run = ["square"]
+    try:
+        package.run_standard_evaluation(x, y, batch_size=len(x))
+    except (ZeroDivisionError, RuntimeError):
+        for name in ("square", "autoattack"):
+            with pytest.raises(
+                SettingError, match=f"^attack '{name}' is refused in the L2 ball on images of {height}x"
+            ):
+                evaluate(model, part(name), x, y, threat, draws())
+    else:
+        assert evaluate(model, part("square"), x, y, threat, draws()).correct.all()
+    part("fab-t").refuse_shape(threat, (1, height, width))
 
 
 @pytest.mark.usefixtures("few_iterations")

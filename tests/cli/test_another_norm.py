@@ -13,7 +13,6 @@ from harness.store.scope import Scope
 from tests.cli.conftest import Harness, Refused
 from tests.cli.evaluate.given import HERE, PROTOCOL, TRAIN, N, store_of
 
-pytestmark = pytest.mark.usefixtures("l2")
 L2_PROTOCOL = (
     PROTOCOL.replace("epsilon = 0.2", "epsilon = 1")
     .replace("epochs = 4", "epochs = 1")
@@ -37,7 +36,9 @@ def test_from_training_to_the_board(place: Path, harness: Harness) -> None:
     assert board.scope is not None
     assert (board.scope.epsilon, board.scope.norm) == (1.0, "L2")
 
-    harness(f"evaluate 1 {HERE} --limit {N} --seeds 1 --attacks fgsm --set evaluation.norm=Linf --no-checks")
+    harness(
+        f"evaluate 1 {HERE} --limit {N} --seeds 1 --attacks fgsm --set evaluation.norm=Linf --epsilon 1 --no-checks"
+    )
     document = json.loads(harness(f"evaluate 1 {HERE} --limit {N} --seeds 1 --attacks noise --json"))
     assert [(report["norm"], report["epsilon"]) for report in document["reports"]] == [("L2", 1.0)]
     assert "epsilon 1 (L2)" in harness(f"evaluate 1 {HERE} --limit {N} --seeds 1 --attacks noise")
@@ -58,7 +59,8 @@ def test_from_training_to_the_board(place: Path, harness: Harness) -> None:
 
 
 def test_what_a_leaderboard_reads_of_a_protocol_is_what_its_examinations_were_of() -> None:
-    for values in (("train.norm=L2",), ("evaluation.norm=L2",), ("train.norm=L2", "evaluation.norm=Linf")):
+    own, other = ("train.norm=L2", "epsilon=1"), ("evaluation.norm=L2", "evaluation.epsilon=1")
+    for values in (own, other, (*own, "evaluation.norm=Linf", "evaluation.epsilon=0.1")):
         (job,) = resolve_run(RunRequest(methods=("sat",), network="smallcnn", dataset="digits", values=values))
         record = job.protocol_record()
         assert Scope.of_document(record.document, record.attacks, job.examples) == job.scope
@@ -80,3 +82,11 @@ def test_an_attack_that_knows_no_norm_is_refused_before_anything_is_written(
     line = refusal(f"{TRAIN} --plugin corner.py")
     assert "attack 'corner' is refused in the L2 ball: it attacks in Linf alone" in line
     assert sorted(place.iterdir()) == before
+
+
+def test_a_radius_or_an_attack_that_the_images_rule_out_is_refused(place: Path, refusal: Refused) -> None:
+    """The digits have 8x8 pixels: no two images are farther apart than 8."""
+    line = refusal(f"{TRAIN} --epsilon 128")
+    assert "epsilon=128 is refused: it should be less than or equal to 8, within which every image of 1x8x8 can" in line
+    assert "write 128/255 rather than 128" in line
+    assert [file.name for file in place.iterdir()] == ["quick.toml"]

@@ -73,7 +73,7 @@ def test_tables(harness: Harness) -> None:
     [
         ("--arch resnet81", "unknown network 'resnet81'; did you mean 'resnet18'"),
         ("--dataset cifar01", "unknown dataset 'cifar01'; did you mean 'cifar10'"),
-        ("--arch resnet18 --dataset digits", "resnet18 takes images of 16x16 to 64x64, not 8x8"),
+        ("--arch resnet18 --dataset digits", "resnet18 takes images of 16x16 to 96x96, not 8x8"),
         ("--device cpu --precision tf32", "precision=tf32 needs a CUDA device"),
         ("--device tpu", "--device tpu is not a device"),
     ],

@@ -102,6 +102,18 @@ class TestTheEntry:
         results.attacked(20)
         assert json.loads(harness("export robustbench 1"))["autoattack_acc"] == "50.00"
 
+    def test_of_a_training_in_l2_the_figures_in_l2_are_the_entrys(
+        self, elsewhere: Path, harness: Harness, refusal: Refused, ends: Ends
+    ) -> None:
+        results = Results(elsewhere, training=TRAINING | {"epsilon": 1.5, "norm": "L2"})
+        results.natural(34)
+        results.attacked(20, epsilon=8 / 255)  # in L-infinity
+        assert "AutoAttack's accuracy was not measured" in refusal("export robustbench 1")
+        results.add("autoattack", [30], {"epsilon": 1.5, "norm": "L2"})
+        entry = json.loads(harness("export robustbench 1 --epsilon 3/2"))  # no radius in L-infinity
+        assert (entry["eps"], entry["clean_acc"], entry["autoattack_acc"]) == ("1.5", "85.00", "75.00")
+        assert "the entry is for RobustBench's L2 leaderboard of cifar10" in ends("export robustbench 1")[2]
+
     def test_a_newer_protocol_that_asks_for_more_is_not_the_one_they_were_made_under(
         self, results: Results, harness: Harness
     ) -> None:

@@ -60,8 +60,16 @@ class TestRequests:
 @pytest.mark.parametrize("pair", [(run, reproduce), (run, evaluate), (reproduce, evaluate), (run, compare)])
 def test_what_commands_share_is_the_very_same_option(pair: tuple[Any, Any]) -> None:
     one, other = map(declared, pair)
-    own = {"dataset", "network", "epsilon", "attacks", "protocol", "data_dir"}  # other words: run trains, evaluate not
-    own -= {"epsilon", "attacks", "protocol", "data_dir"} if pair == (run, reproduce) else set()
+    own = {
+        "dataset",
+        "network",
+        "epsilon",
+        "norm",
+        "attacks",
+        "protocol",
+        "data_dir",
+    }  # other words: run trains, evaluate not
+    own -= {"epsilon", "norm", "attacks", "protocol", "data_dir"} if pair == (run, reproduce) else set()
     own -= {"protocol", "data_dir"} if evaluate in pair else set()
     shared = {name for name in one.keys() & other.keys() if one[name] is other[name]}
     assert shared == (one.keys() & other.keys()) - own

@@ -215,7 +215,7 @@ class TestReport:
         ("table4 --dry-run --report", "--dry-run and --report exclude each other"),
         ("table4 --dataset digits --set checkpoints=last", "the tables decide which checkpoints"),
         ("table4 --dataset digits --set lrat.minimum=0", "--set must not change lrat"),
-        ("table1 --dataset digits --arch resnet18", "resnet18 takes images of 16x16 to 64x64"),
+        ("table1 --dataset digits --arch resnet18", "resnet18 takes images of 16x16 to 96x96"),
         ("table1 --dataset digit --report", "unknown dataset 'digit'; did you mean 'digits'?"),
         ("table1 --report --seeds 0", "--seeds 0 is refused"),
         ("table1 --report --db there.txt", "there.txt"),

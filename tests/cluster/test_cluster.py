@@ -63,6 +63,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(commands: Starter, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results of ``TOLD`` on this machine."""
+    whole = tmp_path_factory.mktemp("whole")
+    (whole / "told.py").write_text(METHOD)
+    ended(commands.start(whole, *TOLD.split()))
+    found = results(whole / "board.db")
+    assert len(found) == 4
+    return found
+
+
 @pytest.fixture
 def one(cluster: Machines) -> Iterator[str]:
     """A machine with one core."""
@@ -130,7 +141,7 @@ def test_a_sweep_is_the_same_on_every_executor(
 
 
 def test_the_work_of_a_machine_that_dies_goes_on_elsewhere_from_its_last_state(
-    cluster: Machines, commands: Starter, on_cluster: Callable[..., Started], note: Note, folder: Path
+    cluster: Machines, uninterrupted: dict[str, Any], on_cluster: Callable[..., Started], note: Note, folder: Path
 ) -> None:
     there = {cluster.add(num_cpus=1) for _ in range(2)}
     note("wait").touch()
@@ -149,7 +160,7 @@ def test_the_work_of_a_machine_that_dies_goes_on_elsewhere_from_its_last_state(
     assert "resume after epoch 2" in log.read_text()
     for name in there:
         cluster.remove(name)
-    _equal_to_an_uninterrupted_one(commands, folder)
+    _equal_to_an_uninterrupted_one(uninterrupted, folder)
     harness, plugin = note("code").read_text().split()
     assert "py_modules" in harness  # what the command has travelled with the work
     assert Path(plugin).name == "told.py"
@@ -158,7 +169,7 @@ def test_the_work_of_a_machine_that_dies_goes_on_elsewhere_from_its_last_state(
 
 
 def test_an_item_whose_worker_dies_three_times_is_given_up_and_the_rest_is_done(
-    one: str, commands: Starter, on_cluster: Callable[..., Started], note: Note, folder: Path
+    one: str, uninterrupted: dict[str, Any], on_cluster: Callable[..., Started], note: Note, folder: Path
 ) -> None:
     note("die").touch()
     err = ended(on_cluster(TOLD.replace("told", "told standard", 1)), 1)
@@ -171,7 +182,7 @@ def test_an_item_whose_worker_dies_three_times_is_given_up_and_the_rest_is_done(
     store.close()
     note("die").unlink()
     ended(on_cluster(TOLD))
-    _equal_to_an_uninterrupted_one(commands, folder)
+    _equal_to_an_uninterrupted_one(uninterrupted, folder)
 
 
 def test_an_item_that_takes_too_long_is_given_up_and_the_rest_is_done(
@@ -191,7 +202,7 @@ def test_a_command_that_is_killed_or_stopped_goes_on(
     number: int,
     code: int,
     one: str,
-    commands: Starter,
+    uninterrupted: dict[str, Any],
     on_cluster: Callable[..., Started],
     note: Note,
     folder: Path,
@@ -210,7 +221,7 @@ def test_a_command_that_is_killed_or_stopped_goes_on(
         assert "epoch 4" not in log.read_text()
     ended(on_cluster(TOLD))
     assert "resume after epoch" in log.read_text()
-    _equal_to_an_uninterrupted_one(commands, folder)
+    _equal_to_an_uninterrupted_one(uninterrupted, folder)
 
 
 def test_a_full_cluster_makes_the_command_wait_and_say_so(
@@ -278,12 +289,6 @@ def _verdicts(database: Path) -> list[tuple[Any, ...]]:
         return opened.execute(f"{question} {on}").fetchall()
 
 
-def _equal_to_an_uninterrupted_one(commands: Starter, folder: Path) -> None:
-    whole = folder / "whole"
-    whole.mkdir()
-    (whole / "told.py").write_text(METHOD)
-    ended(commands.start(whole, *TOLD.split()))
-    found = results(whole / "board.db")
-    assert len(found) == 4
+def _equal_to_an_uninterrupted_one(found: dict[str, Any], folder: Path) -> None:
     mine = results(folder / "board.db")
     assert {name: mine[name] for name in found} == found

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.protocols.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol
+from harness.protocols.evaluation_protocol import EvaluationProtocol
+from harness.protocols.images_protocol import ImagesProtocol
+from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.train_protocol import TrainProtocol
 
 PAPER = load_protocol("paper")
 
@@ -23,4 +26,6 @@ def refusal(document: dict[str, Any]) -> str:
 
 
 FIELDS = {"train": dataclasses.fields(TrainProtocol), "evaluation": dataclasses.fields(EvaluationProtocol)}
-LATER_FIELDS = ("epsilon", "norm", "schedule")  # fingerprints of protocols without them must stay
+RECIPE = ("lr_rise", "lr_warmup", "momentum_low", "nesterov", "clip_norm", "epsilon_warmup")
+IMAGES = tuple(field.name for field in dataclasses.fields(ImagesProtocol))
+LATER_FIELDS = ("epsilon", "norm", "schedule", *RECIPE, *IMAGES)  # fingerprints of protocols without them must stay

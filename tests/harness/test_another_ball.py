@@ -1,4 +1,4 @@
-"""A second norm is one class: with the throw-away L2 ball there, everything attacks, trains, and checks in it."""
+"""In the L2 ball everything attacks, trains, and checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from harness.runtime.seeds import generator
 from harness.training.loop import Trainer, initial_model
 from tests.tiny import draws, make_batch, make_tiny_model
 
-pytestmark = pytest.mark.usefixtures("l2")
 MOVING = ("fgsm", "noise", "pgd", "cw", "minimum-margin", "apgd-ce", "apgd-t", "fab-t", "square", "autoattack")
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from harness.plugin.method import Step
 
 
 def nll(z: Tensor, y: int) -> Tensor:
     """-log p_y of one example's logits."""
     return torch.logsumexp(z, 0) - z[y]
+
+
+def mean(losses: list[Tensor]) -> Tensor:
+    return torch.stack(losses).mean()
 
 
 def kl(p: Tensor, q: Tensor) -> Tensor:
@@ -29,6 +36,25 @@ def geometry(kappa: int, steps: int, shift: float, assignment: str) -> float:
         return ((steps + 1) - kappa) / (steps + 1)
     z = shift + 5 * (1 - 2 * kappa / steps)
     return (1 + math.tanh(z)) / 2 if assignment == "tanh" else 1 / (1 + math.exp(-z))
+
+
+def geometry_weights(method: Any, step: Step, kappa: Tensor) -> list[float]:
+    """GAIRAT's weights of mean 1."""
+    if step.progress < method.burn_in:
+        return [1.0] * len(kappa)
+    raw = [geometry(int(k), step.threat.steps, method.shift, method.assignment) for k in kappa]
+    return [len(raw) * w / sum(raw) for w in raw]
+
+
+def margin_weights(p: Tensor, q: Tensor, y: Tensor, margin: str, slope: float, bias: float) -> list[float]:
+    """MAIL's weights of mean 1: p are the logits of the images, q those of the variants."""
+    raw = []
+    for i in range(len(y)):
+        image, variant = ([float(v) for v in z[i].detach().softmax(0)] for z in (p, q))
+        of = image if margin == "nat" else variant
+        subtracted = image[y[i]] if margin == "dif" else max(of[k] for k in range(len(of)) if k != int(y[i]))
+        raw.append(1 / (1 + math.exp(slope * (of[y[i]] - subtracted - bias))))
+    return [len(raw) * w / sum(raw) for w in raw]
 
 
 def gain(z: Tensor, y: int, attack: str, alpha: float, beta: float) -> float:

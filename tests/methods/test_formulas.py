@@ -11,26 +11,28 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.methods.alp import ALP
+from harness.methods.fast import RSFGSM
+from harness.methods.free import Free
 from harness.methods.gair_trades import GAIRTRADES
 from harness.methods.gairat import GAIRAT
+from harness.methods.grad_align import GradAlign
 from harness.methods.lrat import LRAT
 from harness.methods.lrat_trades import LRATTRADES
 from harness.methods.mart import MART
+from harness.methods.n_fgsm import NFGSM
 from harness.methods.sat import SAT
 from harness.methods.standard import Standard
 from harness.methods.trades import TRADES
 from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective
 from harness.plugin.method import Method, Step
 from harness.registry.catalogue import discover
-from tests.methods.slow import geometry, kl, local, nll
+from tests.methods import searched
+from tests.methods.slow import geometry_weights, kl, local, mean, nll
 from tests.methods.slow_second import CASES as SECOND
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
 Slow = Callable[[Any, Step], Tensor]
-
-
-def mean(losses: list[Tensor]) -> Tensor:
-    return torch.stack(losses).mean()
 
 
 def slow_standard(method: Standard, step: Step) -> Tensor:
@@ -43,16 +45,9 @@ def slow_sat(method: SAT, step: Step) -> Tensor:
     return mean([nll(z[i], int(step.y[i])) for i in range(len(z))])
 
 
-def slow_geometry(method: GAIRAT | GAIRTRADES, step: Step, kappa: Tensor) -> list[float]:
-    if step.progress < method.burn_in:
-        return [1.0] * len(kappa)
-    raw = [geometry(int(k), step.threat.steps, method.shift, method.assignment) for k in kappa]
-    return [len(raw) * w / sum(raw) for w in raw]
-
-
 def slow_gairat(method: GAIRAT, step: Step) -> Tensor:
     variant = step.perturb({"pgd": CrossEntropy(), "cw": Margin(method.kappa)}[method.attack])
-    z, omega = step.model(variant.x), slow_geometry(method, step, variant.steps_to_flip)
+    z, omega = step.model(variant.x), geometry_weights(method, step, variant.steps_to_flip)
     return mean([omega[i] * nll(z[i], int(step.y[i])) for i in range(len(z))])
 
 
@@ -64,7 +59,7 @@ def slow_trades(method: TRADES, step: Step) -> Tensor:
 
 def slow_gair_trades(method: GAIRTRADES, step: Step) -> Tensor:
     variant = step.perturb(KL(step.x))
-    omega = slow_geometry(method, step, variant.steps_to_flip)
+    omega = geometry_weights(method, step, variant.steps_to_flip)
     p, q = step.model(step.x), step.model(variant.x)
     return mean([nll(p[i], int(step.y[i])) + method.inverse_lambda * omega[i] * kl(p[i], q[i]) for i in range(len(p))])
 
@@ -123,12 +118,84 @@ def slow_mart(method: MART, step: Step) -> Tensor:
         y = int(step.y[i])
         adversarial, clean = q[i].softmax(0), p[i].softmax(0)
         others = [adversarial[k] for k in range(len(adversarial)) if k != y]
-        boosted = -torch.log(adversarial[y]) - torch.log(1 - torch.stack(others).max())
-        losses.append(boosted + method.weight * kl(p[i], q[i]) * (1 - clean[y]))
+        if method.guard:
+            boosted = -torch.log(adversarial[y]) - torch.log(1.0001 - torch.stack(others).max() + 1e-12)
+            pairs = zip(clean, adversarial, strict=True)
+            divergence = sum((a * (torch.log(a) - torch.log(b + 1e-12)) for a, b in pairs), torch.zeros(()))
+            losses.append(boosted + method.weight * divergence * (1.0000001 - clean[y]))
+        else:
+            boosted = -torch.log(adversarial[y]) - torch.log(1 - torch.stack(others).max())
+            losses.append(boosted + method.weight * kl(p[i], q[i]) * (1 - clean[y]))
+    return mean(losses)
+
+
+def slow_fast(method: RSFGSM, step: Step) -> Tensor:
+    epsilon = step.threat.epsilon
+    start = step.x + epsilon * (2 * torch.rand(step.x.shape, generator=step.generator, dtype=step.x.dtype) - 1)
+    ahead = start.clamp(0, 1) + method.alpha * epsilon * slow_sign(step, start.clamp(0, 1))
+    z = step.model(torch.maximum(torch.minimum(ahead, step.x + epsilon), step.x - epsilon).clamp(0, 1))
+    return mean([nll(z[i], int(step.y[i])) for i in range(len(z))])
+
+
+def slow_n_fgsm(method: NFGSM, step: Step) -> Tensor:
+    epsilon = step.threat.epsilon
+    noise = method.k * epsilon * (2 * torch.rand(step.x.shape, generator=step.generator, dtype=step.x.dtype) - 1)
+    noisy = (step.x + noise).clamp(0, 1)
+    z = step.model((noisy + method.alpha * epsilon * slow_sign(step, noisy)).clamp(0, 1))
+    return mean([nll(z[i], int(step.y[i])) for i in range(len(z))])
+
+
+def slow_sign(step: Step, x: Tensor) -> Tensor:
+    """The sign of the cross-entropy's gradient by each image alone, in evaluation mode."""
+    model, signs = copy.deepcopy(step.model).eval(), []
+    for i in range(len(x)):
+        image = x[i : i + 1].clone().requires_grad_()
+        signs.append(torch.autograd.grad(nll(model(image)[0], int(step.y[i])), image)[0].sign())
+    return torch.cat(signs)
+
+
+def slow_grad_align(method: GradAlign, step: Step) -> Tensor:
+    epsilon = step.threat.epsilon
+    variant = (step.x + method.alpha * epsilon * slow_sign(step, step.x)).clamp(0, 1)
+    eta = epsilon * (2 * torch.rand(step.x.shape, generator=step.generator, dtype=step.x.dtype) - 1)
+    gradients = []
+    for point in (step.x, step.x + eta):
+        point = point.clone().requires_grad_()
+        logits = step.model(point)
+        total = sum((nll(logits[i], int(step.y[i])) for i in range(len(point))), torch.zeros((), dtype=point.dtype))
+        gradients.append(torch.autograd.grad(total, point, create_graph=True)[0].flatten(1))
+    cosines = [(u @ v) / (u.norm() * v.norm()) for u, v in zip(*gradients, strict=True) if u.norm() * v.norm() > 0]
+    z = step.model(variant)
+    natural = mean([nll(z[i], int(step.y[i])) for i in range(len(z))])
+    return natural + method.weight * (1 - mean(cosines))
+
+
+def slow_free(method: Free, step: Step) -> Tensor:
+    z = step.model(step.x)  # the perturbation begins at zero; tests/methods/test_free.py moves it
+    return mean([nll(z[i], int(step.y[i])) for i in range(len(z))])
+
+
+def slow_alp(method: ALP, step: Step) -> Tensor:
+    variant = step.perturb(CrossEntropy())
+    p, q = step.model(step.x), step.model(variant.x)
+    losses = []
+    for i in range(len(p)):
+        y, classes = int(step.y[i]), range(len(p[i]))
+        paired = torch.stack([(p[i][k] - q[i][k]) ** 2 for k in classes]).sum() / len(classes)
+        losses.append((nll(p[i], y) + nll(q[i], y)) / 2 + method.weight * paired)
     return mean(losses)
 
 
 CASES: list[tuple[Method, Slow]] = [
+    (RSFGSM(), slow_fast),
+    (RSFGSM(alpha=0.4), slow_fast),
+    (NFGSM(), slow_n_fgsm),
+    (NFGSM(alpha=0.5, k=0.0), slow_n_fgsm),
+    (GradAlign(), slow_grad_align),
+    (GradAlign(weight=3.0, alpha=0.5), slow_grad_align),
+    (Free(), slow_free),
+    (ALP(), slow_alp),
+    (ALP(weight=10.0), slow_alp),
     (Standard(), slow_standard),
     (SAT(), slow_sat),
     (GAIRAT(), slow_gairat),
@@ -153,12 +220,14 @@ CASES: list[tuple[Method, Slow]] = [
     (LRAT(kappa=0.05), slow_lrat),
     (MART(), slow_mart),
     (MART(weight=0.5), slow_mart),
+    (MART(guard=True), slow_mart),
     (LRATTRADES(), slow_lrat_trades),
     (LRATTRADES(literal=True, minimum=0.6), slow_lrat_trades),
     (LRATTRADES(literal=True, alpha_pgd=0.0, alpha_cw=0.0), slow_lrat_trades),
     (LRATTRADES(first="kl", minimum=0.0), slow_lrat_trades),
     (LRATTRADES(attacks="pgd", first="kl", inverse_lambda=1.0, minimum=0.5), slow_lrat_trades),
     (LRATTRADES(attacks="cw", alpha_cw=3.0, beta_cw=2.0), slow_lrat_trades),
+    *searched.CASES,
 ]
 
 
@@ -237,6 +306,7 @@ IDENTITIES = {
         settings(LRAT, alpha_pgd=4.0, alpha_cw=4.0),
         settings(LRAT, alpha_pgd=1.0, alpha_cw=1.0),
     ),
+    **searched.IDENTITIES,
 }
 
 
@@ -258,6 +328,11 @@ def test_trades_in_a_ball_of_radius_zero_is_natural_training() -> None:
 
 FORWARD = {  # of the update, after K for each attack that is crafted and one for each clean prediction of KL
     "standard": 1,
+    "fast": 1 + 1,
+    "n-fgsm": 1 + 1,
+    "grad-align": 1 + 3,
+    "free": 1,
+    "alp": 5 + 2,
     "sat": 5 + 1,
     "gairat": 5 + 1,
     "lrat": 5 + 3,
@@ -265,6 +340,7 @@ FORWARD = {  # of the update, after K for each attack that is crafted and one fo
     "trades": 6 + 2,
     "gair-trades": 6 + 2,
     "lrat-trades": 5 + 3,
+    **searched.FORWARD,
 }
 
 

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from harness.training.together.exchange import total
 from harness.training.together.peers import Peers
 from harness.training.together.shares import Share, sizes
 
@@ -24,7 +24,7 @@ class _Normalised(torch.autograd.Function):
         mean, variance = _of_the_whole(values, others, share, peers)
         inverse = (variance + added).rsqrt()
         ctx.save_for_backward(x, weight, mean, inverse)
-        ctx.share, ctx.peers, ctx.others, ctx.biased = share, peers, others, bias is not None
+        ctx.share, ctx.peers, ctx.others, ctx.biased, ctx.added = share, peers, others, bias is not None, added
         normalised = (values - _along(mean, x)) * _along(inverse, x)
         if weight is not None:
             normalised = normalised * _along(weight, x)
@@ -34,18 +34,21 @@ class _Normalised(torch.autograd.Function):
         return normalised.to(x.dtype), mean, variance
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, inverse = ctx.saved_tensors
         share, peers = ctx.share, ctx.peers
+        if torch.is_grad_enabled():  # the gradient has a gradient, and the statistics are a part of it
+            mean, inverse = _statistics(x.to(mean.dtype), ctx.others, ctx.added, share, peers)
         normalised = (x.to(mean.dtype) - _along(mean, x)) * _along(inverse, x)
         upper = gradient.to(mean.dtype)
         own = torch.stack([upper.sum(ctx.others), (upper * normalised).sum(ctx.others)]) * float(share.counts)
         scale = inverse if weight is None else inverse * weight
-        inner = upper
-        total = _elements(x, share) * share.whole
-        both = torch.stack(peers.gathered(own)).sum(0) / total
-        if share.counts:  # a stand-in is no part of the statistics
+        inner, elements = upper, _elements(x, share) * share.whole
+        if torch.is_grad_enabled():  # a stand-in counts by a factor of 0, so that its process takes part in every total
+            both = total(own, peers) / elements * float(share.counts)
+        else:
+            both = torch.stack(peers.gathered(own)).sum(0) / elements
+        if share.counts or torch.is_grad_enabled():  # a stand-in is no part of the statistics
             inner = upper - _along(both[0], x) - normalised * _along(both[1], x)
         of_weight = own[1].to(weight.dtype) if weight is not None else None
         of_bias = own[0].to(mean.dtype) if ctx.biased else None
@@ -70,8 +73,8 @@ def whole_batch_norm(
     Raises:
         ValueError: the whole batch has one value for each channel, as torch says it.
     """
-    total = _elements(x, share) * share.whole
-    if total == 1:
+    elements = _elements(x, share) * share.whole
+    if elements == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(x.shape)}")
     found = cast(tuple[Tensor, Tensor, Tensor], _Normalised.apply(x, weight, bias, added, share, peers))
     normalised, mean, variance = found
@@ -79,9 +82,17 @@ def whole_batch_norm(
         if running_mean is not None:
             running_mean.data.mul_(1 - momentum).add_(mean.to(running_mean.dtype), alpha=momentum)
         if running_var is not None:
-            unbiased = variance * (total / (total - 1))
+            unbiased = variance * (elements / (elements - 1))
             running_var.data.mul_(1 - momentum).add_(unbiased.to(running_var.dtype), alpha=momentum)
     return normalised
+
+
+def _statistics(values: Tensor, others: list[int], added: float, share: Share, peers: Peers) -> tuple[Tensor, Tensor]:
+    """Mean, and the root's reciprocal of the variance, over all processes, with every gradient."""
+    elements, counts = _elements(values, share) * share.whole, float(share.counts)
+    mean = total(values.sum(others) * counts, peers) / elements
+    squares = (values - _along(mean, values)).square().sum(others)
+    return mean, (total(squares * counts, peers) / elements + added).rsqrt()
 
 
 def _elements(x: Tensor, share: Share) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from harness.fast.crafting import FastCrafter
 from harness.plugin.adversary import KL, Crafter, CrossEntropy, Margin, Objective, Variant, ascend, climb
+from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.threat import Threat
 from harness.training.together.exchange import whole_rows
 from harness.training.together.network import SharedNetwork
@@ -35,18 +36,19 @@ class SharedCrafter:
         objectives: Sequence[Objective],
         threat: Threat,
         generator: torch.Generator,
+        reach: Reach = WHOLE,
     ) -> tuple[Variant, ...]:
         if not all(_is_of_an_image(objective, x) for objective in objectives):
-            return ascend(model, x, y, objectives, threat, generator)  # each of its passes is shared
+            return ascend(model, x, y, objectives, threat, generator, reach)  # each of its passes is shared
         peers = self._network.peers
         share = peers.share(len(x))
-        start = threat.ball(x.detach().repeat(len(objectives), 1, 1, 1)).start(threat.start, generator)
+        start = reach.ball(threat, x.detach().repeat(len(objectives), 1, 1, 1)).start(threat.start, generator)
         mine = slice(share.start, share.stop)
         own_start = start.view(len(objectives), *x.shape)[:, mine].flatten(0, 1)
         own_x = x[mine]
         own = [_of_share(objective, x, own_x, mine) for objective in objectives]
         with self._network.apart():
-            variants = self._climb(model, own_x, y[mine], own, threat, own_start)
+            variants = self._climb(model, own_x, y[mine], own, threat, own_start, reach.of(mine))
         return tuple(
             Variant(whole_rows(variant.x, share, peers), whole_rows(variant.steps_to_flip, share, peers))
             for variant in variants

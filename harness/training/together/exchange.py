@@ -3,6 +3,9 @@
 Every process computes the same loss of the whole batch. So the gradient of whole rows is the same in each, and a share
 of it is taken, not summed. A weight has a part of its gradient in each process, and these are summed. What is not
 crossed by one of these functions is computed by every process alike, and has its whole gradient there.
+
+Each gradient is made of these functions again, so that a loss may hold a gradient: taken and gathered are each other's,
+copied and summed are, and a total is its own.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from harness.training.together.peers import Peers
 from harness.training.together.shares import Share, sizes
@@ -34,36 +36,56 @@ class _Taken(torch.autograd.Function):
         return whole[share.start : share.stop].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return whole_rows(gradient, ctx.share, ctx.peers), None, None
+        return cast(Tensor, _Gathered.apply(gradient, ctx.share, ctx.peers)), None, None
 
 
 class _Gathered(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor, share: Share, peers: Peers) -> Tensor:
-        ctx.share = share
+        ctx.share, ctx.peers = share, peers
         return whole_rows(own, share, peers)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        share: Share = ctx.share
-        own = gradient[share.start : share.stop]
-        return own if share.counts else torch.zeros_like(own), None, None
+        own = cast(Tensor, _Taken.apply(gradient, ctx.share, ctx.peers))
+        # times zero, and no new zeros: each process has the same functions before it, and meets the others in each
+        return own if ctx.share.counts else own * 0.0, None, None
 
 
 class _Copied(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, peers: Peers, *weights: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, peers: Peers, *weights: Tensor | None) -> tuple[Tensor | None, ...]:
         ctx.peers = peers
         ctx.set_materialize_grads(False)  # a weight without a gradient has none on one device, either
-        return tuple(weight.detach() for weight in weights)
+        return tuple(None if weight is None else weight.detach() for weight in weights)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        return None, *summed(gradients, ctx.peers)
+        return None, *cast(tuple[Tensor | None, ...], _Summed.apply(ctx.peers, *gradients))
+
+
+class _Summed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, peers: Peers, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        ctx.peers = peers
+        ctx.set_materialize_grads(False)
+        return tuple(summed(gradients, peers))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        return None, *cast(tuple[Tensor | None, ...], _Copied.apply(ctx.peers, *gradients))
+
+
+class _Total(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, peers: Peers) -> Tensor:
+        ctx.peers = peers
+        return peers.total(own)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return cast(Tensor, _Total.apply(gradient, ctx.peers)), None
 
 
 def taken(whole: Tensor, share: Share, peers: Peers) -> Tensor:
@@ -81,6 +103,11 @@ def gathered(own: Tensor, share: Share, peers: Peers) -> Tensor:
 def weight_copies(weights: Sequence[Tensor], peers: Peers) -> tuple[Tensor, ...]:
     """The weights, for a pass of a share; their gradient is the sum over the processes."""
     return cast(tuple[Tensor, ...], _Copied.apply(peers, *weights))
+
+
+def total(own: Tensor, peers: Peers) -> Tensor:
+    """The sum over the processes, for values of a share's rows; so is its gradient."""
+    return cast(Tensor, _Total.apply(own, peers))
 
 
 def summed(gradients: Sequence[Tensor | None], peers: Peers) -> list[Tensor | None]:

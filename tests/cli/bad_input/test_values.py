@@ -86,7 +86,7 @@ VALUES = {
 }
 
 FIELDS = {
-    "run sat --dataset digits": ["resnet18 takes images of 16x16 to 64x64, not 8x8", "--arch", "smallcnn"],
+    "run sat --dataset digits": ["resnet18 takes images of 16x16 to 96x96, not 8x8", "--arch", "smallcnn"],
     "run sat --dataset digits --arch wrn-32-10": ["wrn-32-10", "not 8x8", "smallcnn"],
     "run sat --arch smallcnn --dataset digits:here": ["digits takes nothing after the colon"],
     "run sat --arch smallcnn --dataset folder": ["folder needs its path", "folder:PATH"],

@@ -28,7 +28,7 @@ def write(folder: Path, text: str, name: str = "harness.toml") -> Path:
 
 LONG = (
     "--arch smallcnn --dataset digits --wrap ema --wrap awp --image-size 9 --class-order a,b --channels 1"
-    " --protocol paper --set train.lr=0.1 --set width=4 --epsilon 4/255 --attacks natural,pgd --epochs 3"
+    " --protocol paper --set train.lr=0.1 --set width=4 --epsilon 4/255 --norm L2 --attacks natural,pgd --epochs 3"
     " --precision tf32 --seeds 2 --train-seeds 4 --limit 30 --no-checks --device cpu --plain --state-every 3"
     " --deterministic --devices-per-run 2"
 )
@@ -43,6 +43,7 @@ channels = 1
 protocol = "paper"
 set = ["train.lr=0.1", "width=4"]
 epsilon = "4/255"
+norm = "L2"
 attacks = ["natural", "pgd"]
 epochs = 3
 precision = "tf32"

@@ -12,6 +12,7 @@ from harness.fast.folded import Folded
 from harness.plugin.network import Network, Shape
 from harness.registry.catalogue import discover
 from harness.training.loop import initial_model
+from tests.slim import slim
 
 SHAPE = Shape(3, 32, 32, 10)
 
@@ -54,9 +55,11 @@ class Net(nn.Module):
         return logits
 
 
-def built(name: str) -> nn.Module:
-    """A network that is registered, as a training begins with it."""
-    return initial_model(cast(Network, discover("networks").get(name).from_mapping({})), SHAPE, 0)
+def built(label: str) -> nn.Module:
+    """A network that is registered, such as ``wrn activation=silu``, as a training begins with it; see ``slim``."""
+    name, *settings = label.split()
+    values = dict(setting.split("=") for setting in settings)
+    return initial_model(slim(cast(Network, discover("networks").get(name).from_mapping(values))), SHAPE, 0)
 
 
 def logits_and_gradient(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from harness.fast.pairs import Run, pairs
 from harness.registry.catalogue import discover
 from tests.harness.fast.networks import Net, both, built, images, logits_and_gradient, settled
 
-NETWORKS = sorted(discover("networks").found)
+NETWORKS = [*sorted(discover("networks").found), "wrn activation=silu", "preact-resnet18 activation=silu"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -37,7 +37,8 @@ def test_every_network_gives_the_same_logits_and_gradients_with_faster_layers(na
 def test_every_convolution_that_feeds_a_batch_norm_alone_is_folded(name: str) -> None:
     model = built(name).eval()
     norms = {run.norm for run in pairs(model, images()) if run.norm is not None}
-    expected = {"smallcnn": 3, "resnet18": 20, "wrn-32-10": 16}  # of WRN's 31: the others follow a sum
+    expected = {"smallcnn": 3, "resnet18": 20, "resnet50": 53, "wrn-32-10": 16}  # of WRN's 31: the others follow a sum
+    expected |= {"preact-resnet18": 8, "wrn": 7, "wrn activation=silu": 7, "vit-tiny": 0}
     assert len(norms) == expected.get(name, len(norms))
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from harness.fast.crafting import EVERY, FastCrafter
 from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective, ascend
+from harness.plugin.reach import WHOLE, Reach
 from tests.harness.fast.recording import Recorder, Replay
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
@@ -25,11 +26,11 @@ def objectives(kind: str, x: Tensor) -> list[Objective]:
     return {"pgd": [CrossEntropy()], "both": [CrossEntropy(), Margin()], "kl": [KL(x)]}[kind]  # type: ignore[return-value]
 
 
-def same(craft: FastCrafter, model: nn.Module, seed: int, kind: str, count: int = 12) -> bool:
+def same(craft: FastCrafter, model: nn.Module, seed: int, kind: str, count: int = 12, reach: Reach = WHOLE) -> bool:
     """Whether the crafter gives what ``ascend`` gives on a batch, but for a sign of a gradient near zero."""
     x, y = make_batch(count, seed)
-    given = craft(model, x, y, objectives(kind, x), THREAT, draws(seed))
-    expected = ascend(model, x, y, objectives(kind, x), THREAT, draws(seed))
+    given = craft(model, x, y, objectives(kind, x), THREAT, draws(seed), reach)
+    expected = ascend(model, x, y, objectives(kind, x), THREAT, draws(seed), reach)
     return all(float((a.x == b.x).float().mean()) > 0.995 for a, b in zip(given, expected, strict=True)) and all(
         torch.equal(a.steps_to_flip, b.steps_to_flip) for a, b in zip(given, expected, strict=True)
     )
@@ -48,6 +49,16 @@ def test_a_replay_reads_batch_start_weights_and_statistics_anew(kind: str) -> No
             model(make_batch(seed=seed)[0])  # moves the running statistics
     assert record.recorded == 1
     assert record.replayed == calls  # the first one to compare
+
+
+def test_examples_that_stop_and_radii_are_read_anew_and_recorded_apart() -> None:
+    record = Recorder()
+    craft, model = FastCrafter(record), make_tiny_model().train()
+    for seed in range(3):
+        radii = 2 * torch.rand(12, generator=draws(seed))
+        asked = [Reach(stop_after=0), Reach(stop_after=2), Reach(radii=radii), Reach(0, radii)]
+        assert all(same(craft, model, seed, "both", reach=reach) for reach in asked)
+    assert record.recorded == 4
 
 
 def test_variants_are_not_overwritten_by_the_next_batch() -> None:

@@ -116,7 +116,7 @@ def test_a_radius_for_both_is_refused_where_the_attacks_have_their_own() -> None
 
 def test_a_network_that_does_not_fit_the_images_is_refused() -> None:
     for arch in ("resnet18", "wrn-32-10"):
-        assert refusal(SettingError, network=arch).startswith(f"{arch} takes images of 16x16 to 64x64, not 8x8: ")
+        assert refusal(SettingError, network=arch).startswith(f"{arch} takes images of 16x16 to 96x96, not 8x8: ")
 
 
 @pytest.mark.parametrize(

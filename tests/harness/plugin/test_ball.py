@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.errors import HarnessError
-from harness.plugin.ball import GAUSSIAN_START_SCALE, Ball, LInf, Start, radius_text
+from harness.plugin.ball import GAUSSIAN_START_SCALE, L2, Ball, LInf, Start, radius_text
 from harness.plugin.threat import Threat
-from tests.balls import L2
 from tests.tiny import draws, make_threat
 
 SHAPE = (3, 2, 2)
@@ -80,8 +79,13 @@ class TestEveryBall:
         assert ball.direction(gradient)[0].flatten().tolist() == [0.0, 1.0] + 10 * [0.0]
         gradient[:, 0, 0, 0], gradient[:, 0, 0, 1] = torch.inf, -torch.inf
         assert bool(ball.direction(gradient).isfinite().all())
-        tiny = torch.full_like(ball.x, 1e-38)  # its square is 0 in float32
-        torch.testing.assert_close(ball.direction(tiny), ball.direction(torch.ones_like(ball.x)))
+        for size in (
+            1e-42,
+            1e-38,
+            3e38,
+        ):  # their squares are 0, or infinite, in float32; the first has no full mantissa
+            same = torch.full_like(ball.x, size)
+            torch.testing.assert_close(ball.direction(same), ball.direction(torch.ones_like(ball.x)))
 
     def test_uniform_draws_spread_over_the_ball_by_its_dimension(self, kind: type[Ball], epsilon: float) -> None:
         """The share of a d-dimensional ball within the fraction r of its radius is r**d, in any norm."""
@@ -90,6 +94,47 @@ class TestEveryBall:
         for share in (0.3, 0.5, 0.9):
             within = float((distance <= share * epsilon + 1e-9).float().mean())
             assert within == pytest.approx(share**2 if epsilon else 1.0, abs=0.02)
+
+    def test_each_image_may_have_a_radius_of_its_own(self, kind: type[Ball], epsilon: float) -> None:
+        """Then all is as in a ball of one image; and equal radii, a tensor, are the number, in every bit."""
+        x, gradient = images(), torch.randn(6, *SHAPE, generator=draws(3))
+        radii = torch.tensor([epsilon, 0.0, 0.2, epsilon / 3, 0.7, epsilon], dtype=torch.float64)
+        ball, points = kind(x, radii), far(x)
+        steps = ball.step(points, gradient, radii / 4)
+        for i, radius in enumerate(radii.tolist()):
+            alone, one = kind(x[i : i + 1], radius), slice(i, i + 1)
+            torch.testing.assert_close(ball.project(points)[one], alone.project(points[one]), rtol=0, atol=1e-6)
+            torch.testing.assert_close(
+                steps[one], alone.step(points[one], gradient[one], radius / 4), rtol=0, atol=1e-6
+            )
+        unit = kind(x, 1.0).uniform(draws()) - x
+        torch.testing.assert_close(ball.uniform(draws()) - x, radii.float().view(-1, 1, 1, 1) * unit, rtol=0, atol=1e-6)
+        number, tensor = kind(x, epsilon), kind(x, torch.full((6,), epsilon))
+        assert torch.equal(tensor.uniform(draws()), number.uniform(draws()))
+        assert torch.equal(tensor.project(points), number.project(points))
+        with pytest.raises(ValueError, match="not one value for each of 6 images"):
+            kind(x, radii[:1])
+
+    def test_an_offset_is_cut_to_the_radius_whatever_the_image(self, kind: type[Ball], epsilon: float) -> None:
+        """A point of the sphere, in a grey image's ball where it is small enough for [0, 1] to play no part."""
+        offset = torch.randn(6, *SHAPE, generator=draws(4))
+        offset[0] = 0.0
+        cut = kind(images(), epsilon).shorten(offset)
+        grey = kind(torch.full_like(offset, 0.5), min(epsilon, 0.3))
+        assert bool((grey.distance(0.5 + cut) <= epsilon + 1e-6).all())
+        torch.testing.assert_close(grey.shorten(offset), grey.project(0.5 + offset) - 0.5, rtol=0, atol=1e-6)
+        torch.testing.assert_close(kind(images(), 100.0).shorten(offset), offset, rtol=1e-6, atol=0)
+        if epsilon:
+            assert torch.equal(kind(images(), torch.full((6,), epsilon)).shorten(offset), cut)
+
+    def test_a_point_inside_stays_in_every_bit(self, kind: type[Ball], epsilon: float) -> None:
+        ball = kind(images(), epsilon)
+        inside = ball.x + 0.999 * (ball.start("uniform", draws()) - ball.x)
+        assert torch.equal(ball.project(inside), inside)
+        on_it = ball.project(far(ball.x))
+        assert (
+            torch.equal(ball.project(on_it), on_it) or epsilon < 0.1
+        )  # at a small radius an image's own rounding shows
 
 
 def test_the_start_of_trades_is_a_thousandth_of_normal_noise() -> None:
@@ -116,6 +161,37 @@ def test_linf_pixel_by_pixel(seed: int, epsilon: float) -> None:
         assert float(distance[i]) == pytest.approx(max(abs(a - b) for a, b in pairs), abs=1e-6)
 
 
+@given(seed=st.integers(0, 1000), epsilon=st.floats(0.01, 2))
+def test_l2_against_the_nearest_point_of_ball_and_box(seed: int, epsilon: float) -> None:
+    """Where nothing is clipped they are one point; elsewhere the clipped point is in both sets, and not much farther.
+
+    The nearest point is clip(x + (p - x) / (1 + lambda)) for the least lambda >= 0 that puts it into the ball: the
+    condition of Karush, Kuhn, and Tucker, here by bisection in float64.
+    """
+    x = images(4, seed).double()
+    point = far(x, seed + 1)
+    projected, low, high = (
+        L2(x, epsilon).project(point),
+        torch.zeros(4, 1, 1, 1).double(),
+        torch.full((4, 1, 1, 1), 1e6),
+    )
+    for _ in range(100):
+        middle = (low + high.double()) / 2
+        nearest = (x + (point - x) / (1 + middle)).clamp(0, 1)
+        out = ((nearest - x).flatten(1).norm(dim=1) > epsilon).view(-1, 1, 1, 1)
+        low, high = torch.where(out, middle, low), torch.where(out, high, middle)
+    nearest = (x + (point - x) / (1 + high)).clamp(0, 1)
+
+    def away(found: Tensor) -> Tensor:
+        distance: Tensor = (found - point).flatten(1).norm(dim=1)
+        return distance
+
+    assert bool((away(projected) >= away(nearest) - 1e-6).all())
+    scaled = x + (epsilon / (point - x).flatten(1).norm(dim=1)).clamp(max=1).view(-1, 1, 1, 1) * (point - x)
+    free = (scaled == scaled.clamp(0, 1)).flatten(1).all(1)
+    torch.testing.assert_close(projected[free], nearest[free], rtol=0, atol=1e-6)
+
+
 @given(seed=st.integers(0, 1000), epsilon=st.floats(0.01, 5))
 def test_l2_in_float64_with_lists(seed: int, epsilon: float) -> None:
     """Scaled back to the radius where the change is longer, then clipped to [0, 1]; computed without torch."""
@@ -138,7 +214,7 @@ def test_the_grey_radius_by_hand() -> None:
 
 class TestThreat:
     def test_an_unknown_norm_is_refused_with_those_that_there_are(self) -> None:
-        with pytest.raises(HarnessError, match=r"^unknown norm 'linf'; did you mean 'Linf'\? known: Linf$"):
+        with pytest.raises(HarnessError, match=r"^unknown norm 'linf'; did you mean 'Linf'\? known: L2, Linf$"):
             Threat(epsilon=0.1, steps=1, step_size=0.1, start="none", norm="linf")
 
     @pytest.mark.parametrize("value", [8, 8.0, "8"])
@@ -152,14 +228,12 @@ class TestThreat:
         with pytest.raises(HarnessError, match=r"^epsilon=inf is refused: it should be less than or equal to 1$"):
             make_threat(epsilon=math.inf)
 
-    @pytest.mark.usefixtures("l2")
     def test_each_norm_has_radii_of_its_own(self) -> None:
         threat = Threat(epsilon=3.0, steps=1, step_size=0.1, start="none", norm="L2")
         assert isinstance(threat.ball(images()), L2)
         with pytest.raises(HarnessError, match=r"^epsilon=inf is refused: it should be a finite number$"):
             Threat(epsilon=math.inf, steps=1, step_size=0.1, start="none", norm="L2")
 
-    @pytest.mark.usefixtures("l2")
     def test_the_norm_is_named_only_where_it_is_another(self) -> None:
         threat = make_threat()
         assert isinstance(threat.ball(images()), LInf)
@@ -170,7 +244,6 @@ class TestThreat:
         for same in (copy.deepcopy(other), pickle.loads(pickle.dumps(other))):  # it goes to worker processes
             assert same == other
 
-    @pytest.mark.usefixtures("l2")
     def test_a_hidden_norm_may_be_read_only_at_its_default(self) -> None:
         class Hidden(Exception):
             pass
@@ -198,3 +271,4 @@ class TestThreat:
 )
 def test_a_radius_is_written_as_people_write_it(epsilon: float, text: str) -> None:
     assert radius_text(epsilon) == text
+    assert radius_text(epsilon, "L2") == f"{text} (L2)"

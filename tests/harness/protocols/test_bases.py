@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError, UnknownName
 from harness.protocols.inheritance import merged
-from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 
 Write = Callable[..., Path]
 
@@ -94,7 +94,8 @@ class TestRefused:
     def test_a_base_that_does_not_exist(self, write: Write) -> None:
         file = write("mine", base="papper")
         assert refused(file) == (
-            "protocol 'mine', base: unknown protocol 'papper'; did you mean 'paper'? known: digits, paper;"
+            "protocol 'mine', base: unknown protocol 'papper'; did you mean 'paper'? known: "
+            f"{', '.join(protocol_names())};"
             f" or give a TOML file beside {file}"
         )
 
@@ -140,6 +141,49 @@ class TestRefused:
     def test_a_base_that_is_no_toml(self, write: Write, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "odd.toml").write_bytes(content)
         assert refused(write("mine", base="odd.toml")).startswith("protocol 'odd' is not ")
+
+
+L2, OWN = {"train.norm": "L2"}, {"evaluation.epsilon": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "refused_key"),
+    [
+        ({}, L2, "train.norm=L2 is refused without epsilon: 8/255 is a radius in Linf"),
+        ({}, L2 | {"epsilon": "8/255"}, None),  # the same number, but said
+        ({}, {"evaluation.norm": "L2"}, "evaluation.norm=L2 is refused without evaluation.epsilon: 8/255 is a radius"),
+        ({}, {"evaluation.norm": "L2", "evaluation.epsilon": 0.5}, None),
+        ({}, {"train.norm": "Linf"}, None),  # as before
+        (OWN, L2 | {"epsilon": 0.5}, "evaluation.norm=L2 is refused without evaluation.epsilon: 0.1 is a radius"),
+        (OWN, L2 | {"epsilon": 0.5, "evaluation.norm": "Linf"}, None),  # the evaluation's ball is as before
+        (OWN, {"evaluation.norm": "none"}, None),
+        (L2 | {"epsilon": 0.5}, {"train.norm": "Linf"}, "train.norm=Linf is refused without epsilon: 0.5 is a radius"),
+        (L2 | {"epsilon": 0.5}, {"epsilon": 1}, None),
+    ],
+)
+def test_a_norm_is_said_with_its_radius_by_set_and_in_a_file(
+    write: Write, base: dict[str, Any], changes: dict[str, Any], refused_key: str | None
+) -> None:
+    """Else a ball of 8/255 in L2, which breaks hardly an image, would follow from one in L-infinity."""
+    known = load_protocol("paper").with_values(base)
+    below = write("below", "", base="paper", **nested(base))
+    above = write("above", "", base=below.name, **nested({k: v for k, v in changes.items() if v != "none"}))
+    if refused_key is None:
+        known.with_values(changes)
+        load_protocol(str(above))
+    else:
+        with pytest.raises(HarnessError, match=f"^{refused_key}"):
+            known.with_values(changes)
+        assert refused_key in refused(above)
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of a protocol's values by their dotted names."""
+    document: dict[str, Any] = {}
+    for key, value in values.items():
+        table, _, leaf = key.rpartition(".")
+        (document.setdefault(table, {}) if table else document)[leaf] = value
+    return document
 
 
 def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it(write: Write) -> None:

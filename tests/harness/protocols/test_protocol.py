@@ -13,8 +13,6 @@ from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 from harness.training.schedule import checkpoint_epochs, learning_rate
 from tests.harness.documents import FIELDS, PAPER
 
-pytestmark = pytest.mark.usefixtures("l2")  # another norm, to change to
-
 
 def test_the_papers_training() -> None:
     train = PAPER.train
@@ -58,8 +56,21 @@ def test_without_the_attack_that_was_added_it_is_the_protocol_that_it_was(name: 
     assert now.evaluation.attacks[-1] == before.evaluation.attacks[-1]  # which ranks
 
 
+def test_the_l2_training_of_rice_et_al() -> None:
+    protocol = load_protocol("rice2020-l2")
+    train, attack = protocol.train, protocol.train.threat(protocol.epsilon)
+    assert (attack.norm, attack.epsilon, attack.steps, attack.start) == ("L2", 128 / 255, 10, "uniform")
+    assert attack.step_size == pytest.approx(15 / 255, rel=1e-12)
+    rates = {epoch: learning_rate(train, epoch) for epoch in (1, 100, 101, 150, 151, 200)}
+    assert rates == pytest.approx({1: 0.1, 100: 0.1, 101: 0.01, 150: 0.01, 151: 0.001, 200: 0.001}, rel=1e-12)
+    assert checkpoint_epochs(train) == {"early": 105, "last": 200}
+    threat = protocol.evaluation_threat
+    assert (threat.norm, threat.epsilon, threat.steps, threat.step_size) == ("L2", 128 / 255, 20, 32 / 255)
+    assert protocol.evaluation.attacks == PAPER.evaluation.attacks
+
+
 def test_every_bundled_protocol_is_complete_and_summarised() -> None:
-    assert protocol_names() == ["digits", "paper"]
+    assert protocol_names() == ["digits", "paper", "rice2020-l2"]
     for name in protocol_names():
         protocol = load_protocol(name)
         assert protocol.name == name
@@ -74,6 +85,14 @@ TEXTS = {
     "evaluation.epsilon": "1/8",
     "train.norm": "L2",
     "train.schedule": "one-cycle",
+    "train.lr_rise": 0.5,
+    "train.lr_warmup": 0.1,
+    "train.momentum_low": 0.5,
+    "train.nesterov": True,
+    "train.clip_norm": 1.0,
+    "train.epsilon_warmup": 0.1,
+    "train.validation": 100,
+    "train.validation_steps": 5,
     "evaluation.norm": "L2",
 }
 
@@ -91,8 +110,16 @@ def changed_protocols() -> dict[str, Protocol]:
     for table, fields in FIELDS.items():
         part = getattr(PAPER, table)
         values |= {f"{table}.{f.name}": other(f"{table}.{f.name}", getattr(part, f.name)) for f in fields}
-    without_drops = {"train.schedule": {"train.lr_drops": ()}}  # one-cycle takes none
-    return {key: PAPER.with_values({key: value, **without_drops.get(key, {})}) for key, value in values.items()}
+    cycle: dict[str, Any] = {"train.schedule": "cosine-cycle", "train.lr_drops": ()}
+    beside: dict[str, dict[str, Any]] = {  # a cycle has no drops, and what is of a cycle alone needs one
+        "train.schedule": {"train.lr_drops": ()},
+        "train.lr_rise": cycle,
+        "train.momentum_low": cycle,
+        "train.norm": {"epsilon": PAPER.epsilon},
+        "evaluation.norm": {"evaluation.epsilon": PAPER.epsilon},
+        "train.validation_steps": {"train.validation": 100},
+    }
+    return {key: PAPER.with_values({key: value, **beside.get(key, {})}) for key, value in values.items()}
 
 
 def test_every_field_of_a_protocol_has_a_decision() -> None:

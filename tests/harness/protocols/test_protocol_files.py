@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from harness.errors import SettingError, UnknownName
-from harness.protocols.protocol import EvaluationProtocol, Protocol, TrainProtocol, load_protocol
+from harness.protocols.evaluation_protocol import EvaluationProtocol
+from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.train_protocol import TrainProtocol
 from tests.harness.documents import FIELDS, LATER_FIELDS, PAPER, refusal
 from tests.tiny import make_threat
 
@@ -74,7 +76,7 @@ def test_attack_settings_may_be_left_out() -> None:
         ("train", "start", "zero"),
         ("train", "early", 0),
         ("train", "precision", "float16"),
-        ("evaluation", "checkpoints", ["best"]),
+        ("evaluation", "checkpoints", ["worst"]),
         ("evaluation", "steps", 0),
         ("evaluation", "block_size", 0),
         ("evaluation", "attacks", 5),
@@ -182,7 +184,7 @@ def test_a_file_that_is_not_toml_is_refused_with_the_place(tmp_path: Path) -> No
 
 
 def test_what_is_neither_a_name_nor_a_file_is_refused_with_near_misses(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match=r"^unknown protocol 'papr'; did you mean 'paper'\? known: digits, paper$"):
+    with pytest.raises(UnknownName, match=r"^unknown protocol 'papr'; did you mean 'paper'\? known: digits, paper"):
         load_protocol("papr")
     (tmp_path / "folder.toml").mkdir()
     for missing in (tmp_path / "missing.toml", tmp_path / "folder.toml"):

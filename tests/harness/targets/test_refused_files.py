@@ -227,7 +227,7 @@ class TestAnotherNetwork:
             skeleton = ResNet18().build(Shape(1, 32, 32, 10))
         torch.save({k: torch.zeros(t.shape, dtype=t.dtype) for k, t in skeleton.state_dict().items()}, "net.pt")
         for arch in (None, "resnet18"):
-            assert "resnet18 takes images of 16x16 to 64x64, not 8x8" in refusal("net.pt", network_name=arch)
+            assert "resnet18 takes images of 16x16 to 96x96, not 8x8" in refusal("net.pt", network_name=arch)
 
     def test_two_networks_that_fit_are_both_named(self, refusal: Refusal, tmp_path: Path) -> None:
         plugin = tmp_path / "twin.py"

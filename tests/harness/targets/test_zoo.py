@@ -24,7 +24,7 @@ import torch
 from harness.errors import HarnessError
 from harness.plugin.network import Shape
 from harness.targets.preprocessing import Preprocessing
-from harness.targets.zoo import open_zoo
+from harness.targets.zoo import is_here, open_zoo
 from tests.harness.targets.conftest import RGB, Opens, Refusal, logits, pixels, trained
 
 REAL = importlib.util.find_spec("robustbench") is not None
@@ -73,6 +73,26 @@ class TestStandIn:
         with torch.no_grad():
             torch.testing.assert_close(logits(opened, pixels(RGB), RGB), trained(shape=RGB)(pixels(RGB)))
         assert "Downloading" not in capsys.readouterr().err
+
+    def test_an_l2_model_is_named_with_its_norm(
+        self, site: Path, opens: Opens, refusal: Refusal, tmp_path: Path
+    ) -> None:
+        """Both leaderboards have models of one name: each has a file, and an identity, of its own."""
+        text = "robustbench:L2/Carmon2019Unlabeled"
+        opened = opens(text, dataset="cifar10", shape=RGB)
+        assert (tmp_path / "data" / "robustbench" / "cifar10" / "L2" / "Carmon2019Unlabeled.pt").is_file()
+        assert not (tmp_path / "data" / "robustbench" / "cifar10" / "Linf").exists()
+        assert (opened.provenance["threat_model"], opened.target.label) == ("L2", text)
+        other = opens("robustbench:Carmon2019Unlabeled", dataset="cifar10", shape=RGB)
+        assert opened.target.context() == other.target.context() | {"threat_model": "L2"}
+        assert is_here(text, "cifar10", tmp_path / "data")
+        assert not is_here("robustbench:L2/Standard", "cifar10", tmp_path / "data")
+        line = refusal("robustbench:L2/OnlyL2x", dataset="cifar10", shape=RGB)
+        assert "has no 'OnlyL2x' for cifar10, L2; did you mean robustbench:L2/OnlyL2?" in line
+        line = refusal("robustbench:OnlyL2", dataset="cifar10", shape=RGB)
+        assert "has no 'OnlyL2' for cifar10, Linf; did you mean robustbench:L2/OnlyL2?" in line
+        line = refusal("robustbench:L1/Standard", dataset="cifar10", shape=RGB)
+        assert "write robustbench:NAME, or robustbench:Linf/NAME or robustbench:L2/NAME" in line
 
     def test_an_unknown_name_has_near_misses(self, site: Path, refusal: Refusal) -> None:
         line = refusal("robustbench:Carmon2019", dataset="cifar10", shape=RGB)

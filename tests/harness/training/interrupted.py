@@ -115,12 +115,15 @@ class Case:
     precision: str = "float32"
     craft: Callable[[], Crafter] = lambda: ascend
     size: int = 8  # of an image
+    images: int = 50  # held out ones included
+    training: dict[str, Any] = field(default_factory=dict)  # of the protocol
 
     def trainer(self, folder: Path, kind: type[Trainer] = Trainer, **how: Any) -> Trainer:
         """A trainer as a new process has it."""
         folder.mkdir(exist_ok=True)
-        data = dataset(50, self.size, self.augmentation)
+        data = dataset(self.images, self.size, self.augmentation)
         asked, plugins = spec(data, EPOCHS, precision=self.precision), list(self.wrappers())
+        asked = replace(asked, training=asked.training | self.training)
         return kind(asked, 1, self.method(), self.network, data, folder, plugins, self.craft(), **how)
 
 
@@ -128,6 +131,7 @@ FLIPS = Augmentation(crop_padding=1, flip=True)
 CASES = {
     "augmented": Case(augmentation=FLIPS),
     "awp and ema": Case(wrappers=lambda: [AWP(), EMA()], augmentation=FLIPS),
+    "images held out": Case(wrappers=lambda: [EMA()], augmentation=FLIPS, training={"validation": 8}, images=58),
     "drawing": Case(network=Drawing(), augmentation=FLIPS),
     "burn-in and histograms": Case(method=lambda: GAIRAT(burn_in=0.6)),
     "several objectives": Case(method=LRAT, wrappers=lambda: [EMA()], augmentation=FLIPS),

@@ -17,6 +17,7 @@ from harness.conformance.probe import probe_model, probe_step
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.adversary import Objective, Variant, ascend
 from harness.plugin.method import Method, Step
+from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.threat import Threat
 from harness.registry.catalogue import discover
 from harness.training.given_networks import give_stand_ins
@@ -42,10 +43,11 @@ class Counting:
         objectives: Sequence[Objective],
         threat: Threat,
         generator: torch.Generator,
+        reach: Reach = WHOLE,
     ) -> tuple[Variant, ...]:
         self.calls += 1
         self.variants += len(objectives)
-        return ascend(model, x, y, objectives, threat, generator)
+        return ascend(model, x, y, objectives, threat, generator, reach)
 
 
 def loss_of(name: str, step: Step) -> tuple[Tensor, list[Tensor]]:

@@ -28,6 +28,9 @@ from harness.training.weights_place import weights_file
 from harness.training.wrapped import wrapped_backward
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
+from harness.wrappers.label_smoothing import LabelSmoothing
+from harness.wrappers.sam import SAM
+from harness.wrappers.swa import SWA
 from tests.harness.training.given import dataset, spec
 from tests.tiny import make_batch, make_step, make_tiny_model
 
@@ -159,21 +162,31 @@ def test_ema_publishes_the_average_and_leaves_the_training_as_it_was(tmp_path: P
     assert torch.equal(weights["ema"]["1.running_mean"], weights["plain"]["1.running_mean"])
 
 
-def test_wrappers_compose_and_resume_to_the_last_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("update", "average"),
+    [([AWP()], EMA()), ([LabelSmoothing(), SAM()], SWA(start=0.3))],
+    ids=["awp and ema", "label-smoothing, sam, and swa"],
+)
+def test_wrappers_compose_and_resume_to_the_last_bit(
+    tmp_path: Path, update: Sequence[Wrapper], average: Wrapper
+) -> None:
+    def fresh() -> list[Wrapper]:
+        return [type(wrapper).from_mapping(wrapper.resolved()) for wrapper in (*update, average)]
+
     whole: list[Event] = []
-    trainer(tmp_path / "whole", [AWP(), EMA()]).fit(whole.append)
+    trainer(tmp_path / "whole", fresh()).fit(whole.append)
 
     def stop(event: Event) -> None:
         if isinstance(event, EpochDone) and event.record.epoch == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trainer(tmp_path / "parts", [AWP(), EMA()]).fit(stop)
+        trainer(tmp_path / "parts", fresh()).fit(stop)
     rest: list[Event] = []
-    trainer(tmp_path / "parts", [AWP(), EMA()]).fit(rest.append)
+    trainer(tmp_path / "parts", fresh()).fit(rest.append)
     assert hashes(rest) == hashes(whole)
     alone: list[Event] = []
-    trainer(tmp_path / "alone", [AWP()]).fit(alone.append)
+    trainer(tmp_path / "alone", fresh()[:-1]).fit(alone.append)
     assert hashes(alone)["last"] != hashes(whole)["last"]
 
 

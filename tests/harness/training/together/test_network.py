@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.errors import SettingError
-from harness.plugin.adversary import KL, CrossEntropy, Margin, Objective, ascend
+from harness.plugin.adversary import KL, Crafter, CrossEntropy, Margin, Objective, ascend
+from harness.plugin.reach import Reach
 from harness.runtime.seeds import global_seed
 from harness.training.together.agreement import least_images, refuse_another_pass, refuse_other_weights
 from harness.training.together.crafting import SharedCrafter
@@ -64,8 +65,14 @@ def _of_a_copy(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return apart.square().mean()
 
 
+def _of_gradients(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    loss = _plain(model, x, y)
+    gradients = torch.autograd.grad(loss, [x, *model.parameters()], create_graph=True)
+    return loss + sum((gradient.square().sum() for gradient in gradients), torch.zeros(()))
+
+
 LOSSES: tuple[Callable[[nn.Module, Tensor, Tensor], Tensor], ...] = (
-    *(_plain, _over_the_batch, _of_the_weights, _of_layers, _of_a_copy),
+    *(_plain, _over_the_batch, _of_the_weights, _of_layers, _of_a_copy, _of_gradients),
 )
 MODELS: tuple[Callable[[], nn.Module], ...] = (make_tiny_model, Dropping)
 
@@ -120,7 +127,7 @@ def variants(peers: Peers, rows: int) -> list[Tensor]:
     x, y = make_batch(rows)
     x, other = x.double(), make_batch(rows, seed=1)[0].double()
     shared = SharedNetwork(model, peers)
-    craft = ascend if peers.alone else SharedCrafter(shared, ascend)
+    craft: Crafter = ascend if peers.alone else SharedCrafter(shared, ascend)
     asked: list[list[Objective]] = [[CrossEntropy(), Margin(), KL(x)], [KL(other)], [Looking(torch.rand(rows))]]
     found: list[Tensor] = []
     generator = draws()
@@ -129,6 +136,9 @@ def variants(peers: Peers, rows: int) -> list[Tensor]:
         for objectives in asked:
             for variant in craft(model, x, y, objectives, make_threat(), generator):
                 found += [variant.x, variant.steps_to_flip.double()]
+        reach = Reach(stop_after=1, radii=torch.linspace(0.0, 3.0, rows))
+        for variant in craft(model, x, y, [CrossEntropy(), KL(x)], make_threat(), generator, reach):
+            found += [variant.x, variant.steps_to_flip.double()]
     assert all(module.training for module in model.modules())
     return [*found, generator.get_state().double()]
 
@@ -211,20 +221,6 @@ def test_processes_whose_weights_differ_are_told_so(pair: Group) -> None:
     assert pair.call(other_weights, "nothing") == ["", ""]
     for change in ("weights", "draws"):
         assert all("hold other weights" in text for text in pair.call(other_weights, change))
-
-
-def second_derivative(peers: Peers) -> str:
-    model = make_tiny_model().train()
-    x = make_batch()[0].requires_grad_()
-    with SharedNetwork(model, peers).shared():
-        (gradient,) = torch.autograd.grad(model(x).square().sum(), x, create_graph=True)
-        with pytest.raises(RuntimeError) as caught:
-            gradient.square().sum().backward()  # type: ignore[no-untyped-call]
-    return str(caught.value)
-
-
-def test_a_second_derivative_is_refused_by_torch(pair: Group) -> None:
-    assert all("marked with @once_differentiable" in text for text in pair.call(second_derivative))
 
 
 def kept_copy(peers: Peers) -> bool:

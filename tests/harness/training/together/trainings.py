@@ -28,6 +28,7 @@ METHODS = sorted(name for name, found in discover("methods").found.items() if sh
 IMAGES = 19  # batches of 16 and 3, so that one of two processes has one image more, and one of four has none
 EPOCHS = 2
 UPDATES = 2 * EPOCHS
+SETTINGS: dict[str, dict[str, Any]] = {"free": {"replays": 3}}
 
 
 class InFloat64(nn.Module):
@@ -63,11 +64,19 @@ class Kind:
     def __str__(self) -> str:
         return f"{self.method}{' with AWP and EMA' if self.wrapped else ''}"
 
+    @property
+    def updates_a_batch(self) -> int:
+        return self.trained().updates_a_batch
+
+    def trained(self) -> Method:
+        """The method, new."""
+        return cast(Method, discover("methods").get(self.method).from_mapping(SETTINGS.get(self.method, {})))
+
     def trainer(self, folder: Path, cls: type[Trainer] = Trainer, **how: Any) -> Trainer:
         """A trainer as a new process has it."""
         folder.mkdir(parents=True, exist_ok=True)
         data = dataset(IMAGES, augmentation=Augmentation(crop_padding=1, flip=True))
-        method = cast(Method, discover("methods").get(self.method).from_mapping({}))
+        method = self.trained()
         give_stand_ins(method, lambda: self.network.build(data.shape))
         wrappers = [AWP(), EMA()] if self.wrapped else []
         craft: Crafter = FastCrafter() if self.faster else ascend

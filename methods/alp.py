@@ -1,0 +1,51 @@
+"""Adversarial logit pairing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
+from torch import Tensor
+from typing_extensions import Doc
+
+from harness.plugin.adversary import CrossEntropy
+from harness.plugin.method import Method, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class ALP(Method):
+    """Cross-entropy of images and variants, and a term that pairs their logits (Kannan et al., 2018, Eq. 1 and 2).
+
+    loss = (l(f(x), y) + l(f(x'), y)) / 2 + weight mean_k (Z_k(x) - Z_k(x'))^2: the mean over a batch that is half clean
+    and half adversarial ("M-PGD"), and the L2 loss of the pairs of logits.
+
+    The pairing shrinks the loss's gradient at the image, so attacks that follow it may fail where others do not.
+    Engstrom et al. (2018, arXiv:1807.10272) broke the paper's networks: read the flags beside its figures.
+
+    Departs: the paper leaves open how the L2 loss is scaled; here it is the mean of squares over the classes. The
+    paper's ImageNet networks train on targeted variants; here x' ascends l, and images and variants have passes of
+    their own.
+    """
+
+    formula = "(l(f(x), y) + l(f(x'), y)) / 2 + lambda mean_k (Z_k(x) - Z_k(x'))^2; x' ascends l"
+    bibtex = """
+@article{kannan2018adversarial,
+  author    = {Harini Kannan and Alexey Kurakin and Ian Goodfellow},
+  title     = {Adversarial Logit Pairing},
+  journal   = {arXiv preprint arXiv:1803.06373},
+  year      = {2018},
+  eprint    = {1803.06373},
+  archivePrefix = {arXiv},
+}
+"""
+
+    weight: Annotated[float, Ge(0), Doc("lambda of the paper, the weight of the pairing")] = 0.5
+
+    def loss(self, step: Step) -> Tensor:
+        variant = step.perturb(CrossEntropy())
+        clean, adversarial = step.model(step.x), step.model(variant.x)
+        paired = (clean - adversarial).square().mean(1)
+        mixed = step.cross_entropy(clean) + step.cross_entropy(adversarial)
+        losses: Tensor = 0.5 * mixed + self.weight * paired
+        return losses.mean()
