@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.conformance.probe import CPU, THREAT, probe_batch, probe_model, probe_step
+from harness.conformance.probe import CPU, THREAT, like_probe, probe_batch, probe_model, probe_step
 from harness.errors import SettingError
 from harness.evaluator import evaluate
 from harness.networks.smallcnn import SmallCNN
@@ -27,6 +27,7 @@ from harness.plugin.wrapper import Wrapper
 from harness.protocols.protocol import load_protocol
 from harness.registry.catalogue import discover
 from harness.runtime.seeds import generator
+from harness.training.given_networks import give_stand_ins
 from harness.training.loop import Trainer, initial_model
 from harness.training.wrapped import wrapped_backward
 from tests.slim import slim
@@ -56,6 +57,7 @@ def _method(method: Method) -> list[float]:
     found = []
     for progress in (0.0, 0.99):
         model, made = probe_model(), type(method).from_mapping(method.resolved())
+        give_stand_ins(made, like_probe)
         made.prepare(model)
         for epoch in (1, 2):
             loss = made.loss(replace(probe_step(model, progress), epoch=epoch))
@@ -95,6 +97,7 @@ def _network(network: Network) -> list[float]:
 def _wrapper(wrapper: Wrapper) -> list[float]:
     """Sums over the weights that it publishes after three updates by plain SGD."""
     model, made = probe_model(), type(wrapper).from_mapping(wrapper.resolved())
+    give_stand_ins(made, like_probe)
     made.prepare(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     sat = cast(Method, discover("methods").get("sat")())

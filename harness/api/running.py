@@ -65,6 +65,7 @@ def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only:
         HarnessError: the request cannot be met, or none of its networks can be trained; says why in one line.
     """
     started = time.perf_counter()
+    request = replace(request, db=place.db, runs_dir=place.runs_dir)
     if not count_only:
         place.begin_workers()
     with quiet():
@@ -89,6 +90,7 @@ def plan_experiment(
         HarnessError: a part cannot be met, or no network of any part can be trained; says why in one line.
     """
     started = time.perf_counter()
+    base = replace(base, db=place.db, runs_dir=place.runs_dir)
     if base.until_separated is not None:
         raise SettingError("--until-separated is refused beside an experiment's file: name the methods in its place")
     if not count_only:

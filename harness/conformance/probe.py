@@ -15,6 +15,7 @@ from harness.plugin.method import Method, Step
 from harness.plugin.threat import Threat
 from harness.plugin.wrapper import Wrapper
 from harness.runtime.seeds import generator, global_seed
+from harness.training.given_networks import give_stand_ins
 
 Part = TypeVar("Part", Method, Wrapper)
 CPU = torch.device("cpu")
@@ -30,6 +31,11 @@ def probe_model(classes: int = CLASSES) -> nn.Module:
         model = nn.Sequential(*layers)
         norm.running_mean, norm.running_var = 0.1 * torch.randn(8), 0.5 + torch.rand(8)
     return model
+
+
+def like_probe() -> nn.Module:
+    """A network of the layers of ``probe_model``, with weights of the generator's state: a teacher, or a companion."""
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(72, CLASSES))
 
 
 def probe_batch(n: int = 12, classes: int = CLASSES) -> tuple[Tensor, Tensor]:
@@ -52,6 +58,7 @@ def probe_step(
 def prepared(part: Part) -> tuple[Part, nn.Module]:
     """A new plugin with the same settings and an empty memory, prepared for a new network, and that network."""
     model, made = probe_model(), type(part).from_mapping(part.resolved())
+    give_stand_ins(made, like_probe)
     made.prepare(model)
     return made, model
 

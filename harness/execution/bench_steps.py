@@ -18,6 +18,8 @@ from harness.planning.bench_job import BenchJob, split_passes
 from harness.planning.measured_times import Timed
 from harness.protocols.run_spec import RunSpec
 from harness.runtime.device import arithmetic
+from harness.training.given_networks import give_stand_ins
+from harness.training.loop import initial_model
 
 _EPOCH_S = 0.3  # the batches of an epoch take at least so long, so that what an epoch costs besides is little
 _MOST_BATCHES = 50
@@ -108,5 +110,6 @@ class StepBench:
             train_seed=0,
         )
         own = type(method).from_mapping(method.resolved())  # it may remember something
+        give_stand_ins(own, lambda: initial_model(job.network, data.shape, 0).to(job.device))
         watch, craft = Stopwatch(job.device, self._clock), crafter_for(job.plain)
         return TimedTrainer(spec, own, job.network, data, craft, watch)

@@ -106,6 +106,7 @@ class Trainings:
             curve=gap.job.curve,
             state_every_s=gap.job.state_every_s,
             deterministic=gap.job.deterministic,
+            trained=gap.job.trained,
         )
 
     def _end(self, outcome: Performed[TrainWork]) -> None:

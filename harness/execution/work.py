@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import torch
+from torch import nn
 
 from harness.errors import DataError, PluginError
 from harness.evaluator import evaluate
@@ -40,8 +41,9 @@ from harness.runtime.process import process_kept
 from harness.runtime.provenance import path_of, provenance, resume_of
 from harness.runtime.seeds import generator
 from harness.store.leases import LeaseGuard
-from harness.targets.model import Weights
+from harness.targets.model import RunWeights, Weights
 from harness.targets.target import quiet
+from harness.training.given_networks import give_networks
 from harness.training.loop import STATE_EVERY_S, Trainer
 from harness.training.run_plugins import method_of, network_of, wrappers_of
 from harness.training.together.peers import ALONE, Peers
@@ -110,6 +112,7 @@ class TrainWork(Work):
     guard: LeaseGuard | None = None  # asked before each file is written; None: nobody else can have the training
     state_every_s: float = STATE_EVERY_S
     deterministic: bool = False
+    trained: tuple[RunWeights, ...] = ()  # the networks, trained before, that settings name
     peers: Peers = ALONE  # the processes that do this training together; set by each of them
 
     @property
@@ -129,6 +132,12 @@ class TrainWork(Work):
         method, wrappers = method_of(self.spec, self.plugins), wrappers_of(self.spec, self.plugins)
         network = network_of(self.spec, self.plugins)
         craft, dataset = crafter_for(self.plain, repeatable=self.deterministic), self._dataset()
+
+        def load(sha256: str) -> nn.Module:
+            (weights,) = (one for one in self.trained if one.sha256 == sha256)
+            return weights.model(dataset.shape, self.plugins)
+
+        give_networks([method, *wrappers], self.spec, network, dataset.shape, self.device, self.plugins, load)
         recorded = self.curve if self.peers.first else None
         trained_on = hold_out(dataset, self.spec.training.get("validation", 0))[0] if recorded else dataset
         recorder = CurveRecorder(recorded, trained_on, self.plugins, self.plain) if recorded else None

@@ -14,6 +14,7 @@ from harness.errors import PluginFault
 from harness.planning.changed_code import changed_code
 from harness.planning.evaluate_job import EvaluateJob
 from harness.planning.gaps import ModelGap, model_gap
+from harness.planning.named_networks import refuse_lost
 from harness.planning.run_job import RunJob
 from harness.planning.stored_times import timed_here
 from harness.planning.trials import try_update
@@ -155,6 +156,8 @@ def _run_gaps(
     """
     trial = cache(partial(_trial, job))
     lacking = cache(partial(_whole_gap, job))  # the same for all networks of the job: thousands share it
+    if any((known := newest.get(spec.identity)) is None or known.status == "running" or fresh for spec in job.specs):
+        refuse_lost(job.trained, job.plugins)
     for spec in job.specs:
         known = newest.get(spec.identity)
         record = None if fresh else known

@@ -52,6 +52,7 @@ class RunRequest(_Request):
         until_separated: the most training seeds of a method, where seeds are added until the methods are separated;
             ``train_seeds`` of them are trained before the first look. None: ``train_seeds``, and no look.
         state_every: minutes; see ``Trainer``.
+        db, runs_dir: where the trained networks are that settings name; ``db`` as ``Workplace``.
     """
 
     methods: tuple[str, ...]
@@ -66,6 +67,8 @@ class RunRequest(_Request):
     state_every: float = 10.0
     deterministic: bool = False
     devices_per_run: int = 1
+    db: str | None = None
+    runs_dir: Path = Path("runs")
 
 
 SHORT_FORMS = {
@@ -87,6 +90,10 @@ FATE: dict[str, str] = {
     **dict.fromkeys(
         ("device", "elsewhere", "plain", "data_dir", "plugins", "state_every", "deterministic", "devices_per_run"),
         "provenance",
+    ),
+    **dict.fromkeys(
+        ("db", "runs_dir"),
+        "provenance",  # a trained network is identified by its weights
     ),
 }
 """For each field of a request: part of a run's identity, a choice of how many, or only provenance."""

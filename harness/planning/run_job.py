@@ -12,6 +12,7 @@ import torch
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_shape, refuse_too_few_classes, with_attacks
 from harness.planning.curve_plan import CurvePlan, plan_curve
+from harness.planning.named_networks import NamedNetworks, refuse_of_other_data, refuse_unnamed, trained_in
 from harness.planning.overrides import assign, read_dataset, short_forms
 from harness.planning.request import (
     RunRequest,
@@ -38,6 +39,7 @@ from harness.registry.shipped import code_of, engine_code, ships, source_of_plug
 from harness.runtime.determinism import prepare_determinism
 from harness.runtime.device import arithmetic, devices_from, present, resolve_device
 from harness.runtime.precision import precision_code
+from harness.targets.model import RunWeights
 from harness.training.batches import batch_code
 from harness.training.run_plugins import code_key
 from harness.training.validation import refuse_few_left
@@ -55,6 +57,7 @@ class RunJob(Assessment):
         deterministic: whether the training uses deterministic algorithms, where others are faster.
         devices: on which each network is trained, one process a device; one is the job's own.
         sources: for each plugin that does not ship, by its part in the run, its files with their SHA-256.
+        trained: the networks, trained before, that settings name.
     """
 
     specs: tuple[RunSpec, ...]  # one per train seed
@@ -68,6 +71,7 @@ class RunJob(Assessment):
     deterministic: bool = False
     devices: tuple[torch.device, ...] = ()
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
+    trained: tuple[RunWeights, ...] = ()
 
     @cached_property
     def curve(self) -> CurvePlan | None:
@@ -87,6 +91,7 @@ class Choice:
     attacks: dict[str, Attack]
     device: torch.device
     devices: tuple[torch.device, ...]
+    named: NamedNetworks
 
 
 def choose(request: RunRequest) -> Choice:
@@ -125,15 +130,19 @@ def choose(request: RunRequest) -> Choice:
     devices = devices_from(device, request.devices_per_run)
     if request.deterministic:
         prepare_determinism(device)  # now, before anything computes on the device
+    main, named = cast(Network, make(network, request.network, values[request.network])), NamedNetworks(request)
+    for name, cls in (*wrappers.items(), *methods.items()):
+        values[name] = named.told(name, cls, values[name], catalogues["networks"], main)
     return Choice(
         methods={name: cast(Method, make(cls, name, values[name])) for name, cls in methods.items()},
         wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in wrappers.items()),
-        network=cast(Network, make(network, request.network, values[request.network])),
+        network=main,
         source=cast(DataSource, make(source, source.name, source_values | values[source.name])),
         protocol=protocol,
         attacks=attacks,
         device=device,
         devices=devices,
+        named=named,
     )
 
 
@@ -161,6 +170,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     if not request.methods:
         raise SettingError("no method is named; `harness list methods` shows them")
     choice = choice or choose(request)
+    refuse_unnamed((*choice.methods.values(), *choice.wrappers))
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset)
@@ -168,6 +178,10 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
         refuse_shape(choice.attacks, choice.attacks, threat, dataset)
     refuse_unrepeatable(choice.attacks.values())
     parameters = count_parameters(choice.network, dataset.shape, present(choice.device))
+    for other in choice.named.beside.values():
+        count_parameters(other, dataset.shape, present(choice.device))  # refuses a network that does not fit the images
+    if here:
+        refuse_of_other_data(choice.named.trained.values(), dataset)
     check_limit(request.limit, dataset)
     if len(dataset.train) < 2:
         raise SettingError(f"{dataset.name} has {len(dataset.train)} training image(s); a training needs 2 or more")
@@ -182,7 +196,8 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     rules = batch_code(len(dataset.train) - train.validation, train.batch_size) | precision_code(train.precision)
     network_settings, training = choice.network.resolved(), choice.protocol.training_document
     settings = {name: method.resolved() for name, method in choice.methods.items()}
-    code = {name: _code({**shared, "method": method}) | rules for name, method in choice.methods.items()}
+    parts = {name: _parts_of(choice, shared, name) for name in choice.methods}
+    code = {name: _code(parts[name]) | rules for name in choice.methods}
     # thousands of specs share these documents, which nobody may change
     return [
         RunJob(
@@ -222,10 +237,18 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
             state_every_s=60 * request.state_every,
             deterministic=request.deterministic,
             devices=choice.devices,
-            sources=_sources({**shared, "method": method}),
+            sources=_sources(parts[name]),
+            trained=trained_in(choice.named.trained, (method, *choice.wrappers)),
         )
         for name, method in choice.methods.items()
     ]
+
+
+def _parts_of(choice: Choice, shared: Mapping[str, Plugin], name: str) -> dict[str, Plugin]:
+    """The plugins of a method's runs, by the part that each plays."""
+    own = (name, *(wrapper.name for wrapper in choice.wrappers))
+    beside = {key: network for key, network in choice.named.beside.items() if key.split(" ")[0] in own}
+    return {**shared, "method": choice.methods[name], **beside}
 
 
 def _code(parts: Mapping[str, Plugin]) -> dict[str, str]:

@@ -30,6 +30,7 @@ from harness.registry.faults import blaming, fault, suspect
 from harness.registry.shipped import ships
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import generator, global_seed
+from harness.training.given_networks import give_stand_ins
 from harness.training.guard import guarded, updates_a_batch
 from harness.training.remembered import Remembered
 from harness.training.wrapped import published, wrapped_backward
@@ -162,6 +163,11 @@ def _update(
     def backward(gradient: Tensor) -> None:
         counted["backward"] += len(gradient)
 
+    def like() -> nn.Module:
+        if network is not None:
+            return network.build(shape)
+        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape[:3]), shape.classes))
+
     draws = generator(device, 0, "cost")
     x = torch.rand(_PROBE, *shape[:3], generator=draws, device=device)
     labels = torch.arange(_PROBE, device=device)
@@ -170,11 +176,13 @@ def _update(
     plugins = [method, *([network] if network is not None else []), *wrappers]
     with process_kept(), contextlib.redirect_stdout(io.StringIO()), blaming(plugins):
         with global_seed(_CPU, 0):
-            linear = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape[:3]), shape.classes))
-            model = (linear if network is None else network.build(shape)).to(device)
+            model = like().to(device)
         first = Step(x, labels, model.train(), threat, 0.99, draws, lambda _name, _value: None, craft=craft)
         with global_seed(device, 0):
             for part in parts:
+                give_stand_ins(part, like)
+                for other in cast(Stateful, part).networks.values():
+                    other.to(device).register_forward_hook(forward)
                 cast(Stateful, part).prepare(model)
             remembered = Remembered(parts, model)
             remembered.refuse_lost()

@@ -42,6 +42,18 @@ class SettingInfo:
         return self.default is MISSING
 
 
+@dataclass(frozen=True)
+class Role:
+    """An annotation of a text that names something: what a user names, for listings.
+
+    Attributes:
+        digits: how many of the value's first characters a label shows; None: all.
+    """
+
+    names: str
+    digits: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Base of all settings: a frozen, keyword-only dataclass, validated when it is made.
@@ -70,11 +82,13 @@ class Settings:
 
     def departures(self) -> dict[str, Any]:
         """The fields whose values differ from their defaults; results are labelled with these."""
-        return {
+        short = {name: role.digits for name, role in roles(type(self)).items()}
+        changed = {
             field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
             if not _required(field) and getattr(self, field.name) != _default(field)
         }
+        return {name: value[: short[name]] if short.get(name) else value for name, value in changed.items()}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
@@ -110,6 +124,12 @@ class Plugin(Settings):
     def summary(cls) -> str:
         """The first line of the docstring, which should say what the plugin is, and its source paper."""
         return (cls.__doc__ or "").strip().split("\n")[0]
+
+
+def roles(cls: Any) -> dict[str, Role]:
+    """The role of each field whose text names something."""
+    notes = {field.name: _opened(_hints(cls)[field.name])[2] for field in dataclasses.fields(cls)}
+    return {name: note for name, its in notes.items() for note in its if isinstance(note, Role)}
 
 
 def _required(field: Field[Any]) -> bool:
@@ -192,8 +212,11 @@ def _plain(value: Any) -> Any:
 
 
 def _type_name(hint: Any) -> str:
-    bare, optional, _ = _opened(hint)
-    if get_origin(bare) is typing.Literal:
+    bare, optional, notes = _opened(hint)
+    named = [note.names for note in notes if isinstance(note, Role)]
+    if named:
+        name = named[0]
+    elif get_origin(bare) is typing.Literal:
         name = " | ".join(str(option) for option in get_args(bare))
     elif get_origin(bare) is tuple:
         name = f"{_type_name(get_args(bare)[0])}, ..."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
@@ -20,6 +22,28 @@ class Stateful:
         """What is remembered, by name. It is not a setting, and not part of any identity."""
         memory: dict[str, Any] = self.__dict__.setdefault("_memory", {})  # frozen forbids assignment, not this
         return memory
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks that settings of type ``Trained`` and ``Beside`` name, by setting, on the training's device.
+
+        One that was trained before is frozen and in evaluation mode, and must stay so. One that trains beside the main
+        network is in training mode, is in the memory, too, and the optimiser moves it with the main network.
+        """
+        found: Mapping[str, nn.Module] = self.__dict__.get("_networks", {})
+        return MappingProxyType({**found})
+
+    @property
+    def beside(self) -> Mapping[str, nn.Module]:
+        """Those of ``networks`` that train beside the main network."""
+        return {name: network for name, network in self.networks.items() if network is self.memory.get(name)}
+
+    def receive(self, trained: Mapping[str, nn.Module], beside: Mapping[str, nn.Module]) -> None:
+        """Take the networks that settings name; called by the engine before ``prepare``."""
+        for network in trained.values():
+            network.eval().requires_grad_(False)
+        self.__dict__["_networks"] = {**trained, **beside}
+        self.memory.update(beside)
 
     @property
     def saves_itself(self) -> bool:

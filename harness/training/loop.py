@@ -32,16 +32,16 @@ from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
 from harness.training.batches import batch_sizes, epoch_batches, some_images
 from harness.training.checkpoints import TrainingState, save_weights
+from harness.training.company import Company
 from harness.training.epoch_so_far import EpochSoFar
 from harness.training.guard import guarded, moving_once, updates_a_batch
-from harness.training.optimiser import clip, make_optimiser, set_rates
+from harness.training.optimiser import make_optimiser, set_rates
 from harness.training.rebuilt import Rebuilding
 from harness.training.recorder import Recorder
 from harness.training.remembered import Remembered
 from harness.training.schedule import checkpoint_epochs, learning_rate, threat_in
-from harness.training.together.agreement import least_images, refuse_another_pass, refuse_other_weights
+from harness.training.together.agreement import least_images
 from harness.training.together.crafting import SharedCrafter
-from harness.training.together.network import SharedNetwork
 from harness.training.together.peers import ALONE, Peers
 from harness.training.validation import save_best, with_choice
 from harness.training.wrapped import published, published_apart, wrapped_backward
@@ -158,10 +158,10 @@ class Trainer:
         # somebody else's method or wrapper may flatten weights or features by ``view``, or draw like them
         if isinstance(self.craft, FastCrafter) and all(ships(type(part)) for part in parts):
             lay_out(self.model, self.dataset.pixels(self.dataset.train.images[:LOOKED_AT]))
-        self._shared = SharedNetwork(self.model, self.peers)
-        self._craft = self.craft if self.peers.alone else SharedCrafter(self._shared, self.craft)
+        self._company = Company(self.model, parts, self.peers)
+        self._craft = self.craft if self.peers.alone else SharedCrafter(self._company.main, self.craft)
         # only now: ``prepare`` may have replaced parameters of the network, for example by a new last layer
-        self.optimizer = make_optimiser(self.model, self.protocol)
+        self.optimizer = make_optimiser(self._company.parameters(), self.protocol)
 
     def _repeat(self, state: TrainingState, report: Report) -> None:
         """Report the epochs and checkpoints of an earlier start again: the store may lack those before the stop."""
@@ -239,11 +239,11 @@ class Trainer:
     def _epoch(self, so_far: EpochSoFar, report: Report, state: TrainingState | None) -> EpochRecord:
         images, epoch, means, each = len(self.dataset.train), so_far.epoch, so_far.means, so_far.a_batch
         updates = each * len(batch_sizes(images, self.protocol.batch_size))
-        self.model.train()
+        self._company.train()
         if state is not None and state.within is not None:
             so_far.load_state_dict(state.within, self.model, self.craft)
         if not self.peers.alone:
-            refuse_another_pass(self._shared, some_images(self.dataset, least_images(self.peers)))
+            self._company.refuse_another_pass(some_images(self.dataset, least_images(self.peers)))
         threat, shown = threat_in(self.protocol, self.threat, epoch), time.perf_counter()
         for x, y in self._batches(so_far):
             index = so_far.updates + 1
@@ -271,10 +271,9 @@ class Trainer:
                 at = (self.run_id, self.spec.label, epoch, self.protocol.epochs, -(-index // each), updates // each)
                 report(TrainingProgress(*at, loss=means.loss(), images_per_s=rate, left_s=left))
         means.raise_if_not_finite(epoch)
-        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+        if not self._company.finite():
             raise TrainingFailed("a weight is not finite", epoch, None)
-        if not self.peers.alone:
-            refuse_other_weights(self.model, self.peers)
+        self._company.refuse_other_weights()
         duration, lr, seen = so_far.duration_s, learning_rate(self.protocol, epoch), so_far.histograms.read()
         return EpochRecord(epoch, means.loss(), lr, images, duration, means.read(), seen)
 
@@ -285,9 +284,9 @@ class Trainer:
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         with modes_held(suspect(self.plugins), "an update"), blaming(self.plugins):
-            with self._shared.shared():
+            with self._company.shared():
                 loss = wrapped_backward(self.wrappers, held=True)(step, self._loss_of_an_update())
-            clip(self.model, self.protocol)
+            self._company.clip(self.protocol)
             self.optimizer.step()
             for wrapper in self.wrappers:
                 wrapper.after(self.model)

@@ -42,6 +42,8 @@ def unsavable(part: Stateful) -> str | None:
                 " strings, networks, and lists, tuples, dicts, and sets of the first three"
             )
     for name, kept in () if part.saves_itself else part.memory.items():
+        if name in part.beside:  # the engine empties its gradients before each update
+            continue
         if isinstance(kept, nn.Module) and any(parameter.grad is not None for parameter in kept.parameters()):
             return (
                 f"its memory {name!r} holds a gradient (.grad), which a checkpoint does not give back; take gradients"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 
@@ -9,10 +11,10 @@ from harness.protocols.train_protocol import TrainProtocol
 from harness.training.schedule import learning_rate, momentum
 
 
-def make_optimiser(model: nn.Module, protocol: TrainProtocol) -> torch.optim.SGD:
-    """SGD over every parameter of the network."""
+def make_optimiser(parameters: Iterable[nn.Parameter], protocol: TrainProtocol) -> torch.optim.SGD:
+    """SGD over every parameter of the networks that are trained."""
     return torch.optim.SGD(
-        model.parameters(),
+        parameters,
         lr=protocol.lr,
         momentum=protocol.momentum,
         weight_decay=protocol.weight_decay,

@@ -9,6 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from harness.plugin.settings import Plugin
@@ -31,6 +32,7 @@ class Remembered:
         self._plugins, self._model = plugins, model
         parts = [cast(Stateful, plugin) for plugin in plugins]
         self._prepared = [(part, _networks(part), self._outside(part)) for part in parts if not part.saves_itself]
+        self._trained = [(part, name, _digest(network)) for part in parts for name, network in _frozen(part).items()]
 
     def refuse_lost(self) -> None:
         """Refuse anything that a resumed training would lack.
@@ -47,7 +49,13 @@ class Remembered:
 
         Lost would be: weights of the trained network in the memory (after a load they would be a copy), a network that
         ``prepare`` did not put into the memory, and an attribute outside the memory that changed since ``prepare``.
+        So would be a change of a network that was trained before, which a resumed training loads from its file.
         """
+        for part, name, before in self._trained:
+            network = _frozen(part).get(name)
+            if network is None or _digest(network) != before:
+                stays = "its weights, its buffers, and its modes must stay"
+                yield part, f"it changed its network {name!r}, which was trained before: {stays}; change a copy"
         for part, networks, outside in self._prepared:
             problem = self._problem(part, networks, outside)
             if problem is not None:
@@ -84,7 +92,7 @@ class Remembered:
         found = {}
         for name, value in vars(part).items():
             cached = isinstance(getattr(type(part), name, None), cached_property)
-            if name != "_memory" and not cached and not self._shares(value):
+            if name not in ("_memory", "_networks") and not cached and not self._shares(value):
                 with contextlib.suppress(Exception):  # a user's class may raise anything
                     found[name] = sha256(pickle.dumps(value)).hexdigest()
         return found
@@ -96,6 +104,20 @@ class Remembered:
 
 def _networks(part: Stateful) -> set[str]:
     return {name for name, value in part.memory.items() if isinstance(value, nn.Module)}
+
+
+def _frozen(part: Stateful) -> dict[str, nn.Module]:
+    """The networks of a part that were trained before."""
+    return {name: network for name, network in part.networks.items() if name not in part.beside}
+
+
+def _digest(network: nn.Module) -> str:
+    """Changes with a weight, a buffer, or a mode."""
+    found = sha256(repr([module.training for module in network.modules()]).encode())
+    for tensor in (*network.parameters(), *network.buffers()):
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        found.update(repr(tensor.requires_grad).encode())
+    return found.hexdigest()
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

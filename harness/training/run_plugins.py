@@ -31,20 +31,29 @@ def wrappers_of(spec: RunSpec, plugins: tuple[Path, ...]) -> list[Wrapper]:
     return cast(list[Wrapper], wrappers)
 
 
+def beside_network(spec: RunSpec, part: Method | Wrapper, setting: str, plugins: tuple[Path, ...]) -> Network:
+    """The network, with its default settings, that a setting of a part of the run has train beside the main one."""
+    return cast(Network, _made(spec, "network", getattr(part, setting), {}, plugins, f"{part.name} {setting}"))
+
+
 def code_key(noun: str, name: str) -> str:
     """A plugin's key in ``RunSpec.code``: its kind, and for wrappers also the name, since a run may have several."""
     return f"wrapper {name}" if noun == "wrapper" else noun
 
 
-def _made(spec: RunSpec, noun: str, name: str, settings: dict[str, Any], plugins: tuple[Path, ...]) -> Plugin:
+def _made(
+    spec: RunSpec, noun: str, name: str, settings: dict[str, Any], plugins: tuple[Path, ...], key: str | None = None
+) -> Plugin:
     """Make one plugin.
 
+    Args:
+        key: its key in ``RunSpec.code``; None: that of its kind.
     Raises:
         UnknownName: there is no such plugin.
         PluginError: the plugin is broken, or its code changed since the run began.
     """
     cls = discover(f"{noun}s", plugins).get(name)
-    if code_of(cls) != spec.code.get(code_key(noun, name), ""):
+    if code_of(cls) != spec.code.get(key or code_key(noun, name), ""):
         raise PluginError(
             f"the code of the {noun} {name!r} changed since {spec.label} began, so its results would mix two codes;"
             " put the old code back, or train again with `harness run`"

@@ -29,6 +29,7 @@ from harness.plugin.method import Method, Step
 from harness.registry.catalogue import discover
 from tests.methods import searched
 from tests.methods.slow import geometry_weights, kl, local, mean, nll
+from tests.methods.slow_second import CASES as SECOND
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
 Slow = Callable[[Any, Step], Tensor]
@@ -277,7 +278,8 @@ def test_the_noise_reaches_beyond_the_ball_and_nothing_but_the_pixels_bounds_the
 
 
 def test_every_method_that_ships_is_compared() -> None:
-    assert {type(method) for method, _ in CASES} == {found.cls for found in discover("methods").found.values()}
+    compared = {type(method) for method, _ in (*CASES, *SECOND)}
+    assert compared == {found.cls for found in discover("methods").found.values()}
 
 
 @pytest.mark.parametrize("kappa", ["none flips", "all flip at once"])

@@ -62,6 +62,13 @@ PASSES: list[tuple[str, dict[str, Any], int, int, int]] = [
     ("cfa", {}, 1, 0, 1),
     ("cfa-trades", {}, 1, 1, 2),
     ("alp", {}, 1, 0, 2),
+    # the passes of a network that was trained before, or that trains beside, count like those of the main one
+    ("ard", {}, 1, 1, 2),
+    ("rslad", {}, 1, 1, 2),
+    ("hat", {}, 1, 2, 3),
+    ("lbgat", {}, 1, 1, 2),
+    ("lbgat", {"beta": 6.0}, 1, 1, 3),
+    ("dkl", {}, 1, 1, 2),
 ]
 
 

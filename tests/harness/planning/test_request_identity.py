@@ -87,6 +87,8 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "device": [None],
         "plain": [True],
         "data_dir": [tmp_path / "other"],
+        "db": [str(tmp_path / "other.db")],
+        "runs_dir": [tmp_path / "others"],
         "plugins": [(plugin(tmp_path),)],
     }
 

@@ -145,7 +145,8 @@ def test_a_runs_identity_takes_the_ball_and_the_training_and_nothing_else() -> N
 
 
 def test_wrappers_and_their_order_are_of_the_fingerprint_and_not_of_the_training() -> None:
-    ema, awp = {"ema": {"decay": 0.9}}, {"awp": {}}
+    ema: dict[str, Any] = {"ema": {"decay": 0.9}}
+    awp: dict[str, Any] = {"awp": {}}
     documents = [PAPER.document() | {"wrappers": wrappers} for wrappers in ({}, ema, awp, ema | awp, awp | ema)]
     protocols = [Protocol.from_document("mine", document) for document in documents]
     protocols.append(protocols[3].with_values({"ema.decay": "0.8", "cw.kappa": 50.0}))

@@ -20,6 +20,7 @@ from harness.plugin.method import Method, Step
 from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.threat import Threat
 from harness.registry.catalogue import discover
+from harness.training.given_networks import give_stand_ins
 from harness.training.loop import Trainer
 from tests.harness.training.given import dataset, spec
 from tests.tiny import make_batch, make_step, make_tiny_model
@@ -52,6 +53,7 @@ class Counting:
 def loss_of(name: str, step: Step) -> tuple[Tensor, list[Tensor]]:
     """The loss of a fresh method on a step, and its gradients."""
     method = cast(Method, discover("methods").get(name)())
+    give_stand_ins(method, make_tiny_model)
     method.prepare(step.model)
     loss = method.loss(step)
     return loss, list(torch.autograd.grad(loss, list(step.model.parameters())))

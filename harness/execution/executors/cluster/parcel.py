@@ -94,7 +94,7 @@ class Packer:
             software=software(),
             mixed=self._mixed,
             dataset=self._dataset(work),
-            files=tuple(self._file(path, shared=not isinstance(work, TrainWork)) for path in _read_by(work)),
+            files=tuple(self._file(path, shared=path.parent != work.folder) for path in _read_by(work)),
             code=self._plugin_files(plugins),
             plugins=plugins,
             directory=Path.cwd(),
@@ -148,7 +148,7 @@ def _bare(work: Work) -> Work:
 def _read_by(work: Work) -> list[Path]:
     """The files of the command's machine that an item reads, besides the data set and the plugins."""
     if isinstance(work, TrainWork):
-        return _newest_state(work.folder)
+        return [*_newest_state(work.folder), *(weights.file for weights in work.trained)]
     assert isinstance(work, (BlockWork, ExamineWork))
     if isinstance(work.weights, RunWeights):
         return [work.weights.file]

@@ -66,8 +66,10 @@ def unpacked(parcel: Parcel, fetch: Any) -> Iterator[Work]:
             "device": _device(work.device),
         }
         if isinstance(work, TrainWork):
+            common["trained"] = _trained(work, folder, parcel.files, fetch)
             for file in parcel.files:
-                (folder / STATE_FILE).write_bytes(_content(file, fetch))
+                if file.path.parent == parcel.directory / work.folder:
+                    (folder / STATE_FILE).write_bytes(_content(file, fetch))
         else:
             assert isinstance(work, (BlockWork, ExamineWork))
             common["weights"] = _weights(work.weights, parcel.files, fetch)
@@ -128,6 +130,15 @@ def _weights(weights: Weights, files: tuple[SentFile, ...], fetch: Any) -> Weigh
         if isinstance(weights, ElsewhereWeights) and isinstance(weights.target, FileTarget):
             return replace(weights, target=replace(weights.target, file=here))
     return weights
+
+
+def _trained(work: TrainWork, folder: Path, files: tuple[SentFile, ...], fetch: Any) -> tuple[RunWeights, ...]:
+    """The networks that the training's settings name, in files of the item's folder, which are no files of the run."""
+    here = {file.sha256: folder / f"named-{file.sha256}{file.path.suffix}" for file in files}
+    for file in files:
+        if any(weights.sha256 == file.sha256 for weights in work.trained):
+            here[file.sha256].write_bytes(_content(file, fetch))
+    return tuple(replace(weights, file=here[weights.sha256]) for weights in work.trained)
 
 
 def _written_code(key: str, reference: Any, fetch: Any) -> Path:

@@ -17,6 +17,7 @@ from harness.plugin.method import Method, Step
 from harness.plugin.network import Network, Shape
 from harness.registry.catalogue import discover
 from harness.registry.shipped import ships
+from harness.training.given_networks import give_stand_ins
 from harness.training.loop import Trainer
 from harness.training.together.peers import Peers
 from harness.wrappers.awp import AWP
@@ -75,9 +76,11 @@ class Kind:
         """A trainer as a new process has it."""
         folder.mkdir(parents=True, exist_ok=True)
         data = dataset(IMAGES, augmentation=Augmentation(crop_padding=1, flip=True))
+        method = self.trained()
+        give_stand_ins(method, lambda: self.network.build(data.shape))
         wrappers = [AWP(), EMA()] if self.wrapped else []
         craft: Crafter = FastCrafter() if self.faster else ascend
-        return cls(spec(data, EPOCHS), 1, self.trained(), self.network, data, folder, wrappers, craft, **how)
+        return cls(spec(data, EPOCHS), 1, method, self.network, data, folder, wrappers, craft, **how)
 
 
 def kinds(network: Network, wrapped: bool) -> list[Kind]:
