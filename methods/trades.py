@@ -23,6 +23,7 @@ class TRADES(Method):
     Departs: the start is uniform (section 5.2 of the LRAT paper); the official code's is ``train.start=gaussian``.
     """
 
+    takes_mixed_labels = True  # as Rebuffi et al. 2021 train it; the KL term needs no label
     formula = "l(f(x), y) + 1/lambda KL(p(x) || p(x')); x' ascends the KL term"
     bibtex = """
 @inproceedings{zhang2019theoretically,

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMES = (
     *("plugins", "methods", "results", "evaluation", "statistics"),
-    *("site", "figures", "hub", "trackers", "configuration"),
+    *("site", "figures", "hub", "trackers", "configuration", "images"),
 )
 PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 

@@ -14,6 +14,7 @@ from harness.planning.assessment import DatasetPlace, GivenImages
 from harness.plugin.dataset import Dataset, DataSource
 from harness.plugin.network import Shape
 from harness.registry.catalogue import discover
+from harness.registry.generated import with_extra
 from harness.registry.loading import load
 from harness.targets.conformity import Steadiness
 from harness.targets.model import ElsewhereWeights, Weights
@@ -30,7 +31,8 @@ def dataset_of(place: DatasetPlace, plugins: tuple[Path, ...]) -> Dataset:
     if place.key not in _loaded:
         source = cast(DataSource, discover("datasets", plugins).get(place.source).from_mapping(place.settings))
         _loaded.clear()
-        _loaded[place.key] = load(source, place.data_dir, evaluation_only=place.evaluation_only, limit=place.limit)
+        dataset = load(source, place.data_dir, evaluation_only=place.evaluation_only, limit=place.limit)
+        _loaded[place.key] = dataset if place.extra is None else with_extra(dataset, place.extra)
     return _loaded[place.key]
 
 
@@ -57,7 +59,7 @@ def kept_dataset(place: DatasetPlace) -> Dataset | None:
     return None if isinstance(place, GivenImages) else _loaded.get(place.key)
 
 
-_resident: dict[tuple[str, int, torch.device], Dataset] = {}
+_resident: dict[tuple[str, int, str, torch.device], Dataset] = {}
 
 
 def forget_dataset() -> None:
@@ -68,7 +70,8 @@ def forget_dataset() -> None:
 
 def on_device(dataset: Dataset, device: torch.device) -> Dataset:
     """The data set on the device, brought there once."""
-    key = (dataset.fingerprint, len(dataset.test), device)  # a sample of a folder has the fingerprint of the whole
+    # a sample of a folder has the fingerprint of the whole
+    key = (dataset.fingerprint, len(dataset.test), dataset.extra_sha256, device)
     if key not in _resident:
         _resident.clear()
         _resident[key] = dataset.to(device)

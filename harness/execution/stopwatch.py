@@ -20,6 +20,7 @@ from harness.plugin.network import Network
 from harness.protocols.run_spec import RunSpec
 from harness.training.epoch_so_far import EpochSoFar
 from harness.training.loop import Trainer
+from harness.training.prepared import Batch
 
 Clock = Callable[[], float]
 """Seconds since any moment."""
@@ -75,7 +76,7 @@ class TimedTrainer(Trainer):
         with self.watch.part(CRAFTING):
             return self.craft(model, x, *others)
 
-    def _batches(self, so_far: EpochSoFar) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, so_far: EpochSoFar) -> Iterator[Batch]:
         batches = super()._batches(so_far)
         while True:
             with self.watch.part(DATA):

@@ -97,7 +97,15 @@ class Work(ABC):
                 f"the data set {dataset.name} changed while the command ran: run it again; if its loader draws, no two"
                 f" loads are equal, and `harness check dataset {self.place.source}` says so"
             )
+        if self.extra_sha256 not in ("", dataset.extra_sha256):
+            forget_dataset()
+            raise DataError(f"the generated images {self.place.extra} changed while the command ran: run it again")
         return on_device(dataset, self.device)
+
+    @property
+    def extra_sha256(self) -> str:
+        """What the generated images must be; empty if the work takes none."""
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +126,10 @@ class TrainWork(Work):
     @property
     def key(self) -> str:
         return training_key(self.run_id)
+
+    @property
+    def extra_sha256(self) -> str:
+        return str(self.spec.training.get("extra", ""))
 
     def perform(self, report: Report) -> None:
         if self.peers.first:

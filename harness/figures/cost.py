@@ -81,7 +81,7 @@ def _place(place: Mapping[str, Any]) -> str:
 
 
 def _cost(material: Material, run: RunRecord, row: Row) -> float:
-    """What one network cost up to the row's checkpoint.
+    """What one network cost up to the row's checkpoint; of `best` the whole training, but not the attacks that chose.
 
     Raises:
         HarnessError: not every epoch is recorded, or the method's code has changed.
@@ -89,8 +89,10 @@ def _cost(material: Material, run: RunRecord, row: Row) -> float:
     checkpoint = run.checkpoint(row.checkpoint)
     assert checkpoint is not None
     assert checkpoint.epoch is not None
-    epochs = [epoch for epoch in run.epochs if epoch.epoch <= checkpoint.epoch]
-    if [epoch.epoch for epoch in epochs] != list(range(1, checkpoint.epoch + 1)):
+    # which epoch is the best is known only at the end of the training
+    last = int(run.training["epochs"]) if checkpoint.name == "best" else checkpoint.epoch
+    epochs = [epoch for epoch in run.epochs if epoch.epoch <= last]
+    if [epoch.epoch for epoch in epochs] != list(range(1, last + 1)):
         raise HarnessError(f"run {run.id} has no record of some of its epochs, so its cost is unknown")
     return _passes(material, run, epochs) if material.cost == PASSES else sum(epoch.duration_s for epoch in epochs)
 

@@ -32,6 +32,7 @@ class DatasetPlace:
 
     Attributes:
         evaluation_only: whether only the test images are read: ``limit`` of them, or all.
+        extra: the file of generated images that a training draws from, too.
     """
 
     source: str
@@ -39,11 +40,12 @@ class DatasetPlace:
     data_dir: Path
     evaluation_only: bool = False
     limit: int | None = None
+    extra: Path | None = None
 
     @property
     def key(self) -> str:
         """Names what is loaded there."""
-        return digest(vars(self) | {"data_dir": str(self.data_dir)})
+        return digest(vars(self) | {"data_dir": str(self.data_dir), "extra": str(self.extra or "")})
 
 
 @dataclass(frozen=True)

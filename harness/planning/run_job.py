@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -34,12 +35,14 @@ from harness.plugin.wrapper import Wrapper
 from harness.protocols.protocol import Protocol, load_protocol
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import KINDS, discover, make
+from harness.registry.generated import with_extra
 from harness.registry.loading import load, unread
 from harness.registry.shipped import code_of, engine_code, ships, source_of_plugin
 from harness.runtime.determinism import prepare_determinism
 from harness.runtime.device import arithmetic, devices_from, present, resolve_device
 from harness.runtime.precision import precision_code
 from harness.targets.model import RunWeights
+from harness.training.augmentations import refuse_augment, refuse_mixed_labels
 from harness.training.batches import batch_code
 from harness.training.run_plugins import code_key
 from harness.training.validation import refuse_few_left
@@ -173,6 +176,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     refuse_unnamed((*choice.methods.values(), *choice.wrappers))
     here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
+    choice, dataset, extra = _with_generated(choice, dataset)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset)
     for threat in (choice.protocol.train.threat(choice.protocol.epsilon), choice.protocol.evaluation_threat):
         refuse_shape(choice.attacks, choice.attacks, threat, dataset)
@@ -192,6 +196,8 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
     shared = {"network": choice.network, "dataset": choice.source}
     shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
     train = choice.protocol.train
+    refuse_augment(train, dataset)
+    refuse_mixed_labels(train, choice.methods)
     refuse_few_left(train.validation, dataset)
     rules = batch_code(len(dataset.train) - train.validation, train.batch_size) | precision_code(train.precision)
     network_settings, training = choice.network.resolved(), choice.protocol.training_document
@@ -221,7 +227,7 @@ def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice
             network=choice.network,
             parameters=parameters,
             dataset=dataset,
-            place=DatasetPlace(choice.source.name, choice.source.resolved(), request.data_dir),
+            place=DatasetPlace(choice.source.name, choice.source.resolved(), request.data_dir, extra=extra),
             protocol=choice.protocol,
             attacks=choice.attacks,
             chosen=tuple(choice.attacks),
@@ -249,6 +255,17 @@ def _parts_of(choice: Choice, shared: Mapping[str, Plugin], name: str) -> dict[s
     own = (name, *(wrapper.name for wrapper in choice.wrappers))
     beside = {key: network for key, network in choice.named.beside.items() if key.split(" ")[0] in own}
     return {**shared, "method": choice.methods[name], **beside}
+
+
+def _with_generated(choice: Choice, dataset: Dataset) -> tuple[Choice, Dataset, Path | None]:
+    """With the generated images that the protocol names, which are identified by their content, and their file."""
+    train = choice.protocol.train
+    if not train.extra:
+        return choice, dataset, None
+    file = Path(train.extra).absolute()
+    whole = with_extra(dataset, file)
+    protocol = replace(choice.protocol, train=replace(train, extra=whole.extra_sha256))
+    return replace(choice, protocol=protocol), whole, file
 
 
 def _code(parts: Mapping[str, Plugin]) -> dict[str, str]:

@@ -32,6 +32,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device) -> Split:
+        """The same on another device."""
+        return Split(self.images.to(device), self.labels.to(device))
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -50,6 +54,7 @@ class Dataset:
         sampled_from: if ``test`` holds only a balanced sample, in the sample's order: how many test images there are.
         identified_by: the fingerprint of a data set that was not read completely; None: computed from all pixels.
         notes: remarks for the user, one line each.
+        extra: generated images that a training draws from, besides those of ``train``; no part of the fingerprint.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Dataset:
     sampled_from: int | None = None
     identified_by: str | None = None
     notes: tuple[str, ...] = ()
+    extra: Split | None = None
 
     @property
     def test_total(self) -> int:
@@ -94,10 +100,21 @@ class Dataset:
                 sha.update(tensor.cpu().contiguous().numpy().data)
         return sha.hexdigest()
 
+    @cached_property
+    def extra_sha256(self) -> str:
+        """SHA-256 over the pixels and labels of the generated images; empty if there are none."""
+        if self.extra is None:
+            return ""
+        sha = hashlib.sha256()
+        for tensor in (self.extra.images.permute(0, 2, 3, 1), self.extra.labels):
+            sha.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
+            sha.update(tensor.cpu().contiguous().numpy().data)
+        return sha.hexdigest()
+
     def to(self, device: torch.device) -> Dataset:
         """The same data set on another device; nothing is read from the disk again."""
-        train, test = (Split(p.images.to(device), p.labels.to(device)) for p in (self.train, self.test))
-        return replace(self, train=train, test=test)
+        train, test = self.train.to(device), self.test.to(device)
+        return replace(self, train=train, test=test, extra=None if self.extra is None else self.extra.to(device))
 
     def pixels(self, images: Tensor) -> Tensor:
         """Convert uint8 levels to float32 in [0, 1]."""

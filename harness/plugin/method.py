@@ -41,6 +41,19 @@ class Smoothing:
     taken: int = 0
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """The second label of images that are mixed of two.
+
+    Attributes:
+        other: ``(batch,)`` int64 labels.
+        share: ``()`` of the first label, ``Step.y``; the second has the rest.
+    """
+
+    other: Tensor
+    share: Tensor
+
+
 Tally = Callable[[str, Tensor, Bins], None]
 
 
@@ -66,6 +79,7 @@ class Step:
         craft: the function that crafts variants; a method calls ``perturb`` instead.
         tally: the function that counts values in bins; a method calls ``count`` instead.
         smoothing: of the labels in ``cross_entropy``; None: none.
+        mixture: the second labels, where each image is mixed of two; None: ``y`` is the only one.
     """
 
     x: Tensor
@@ -80,6 +94,7 @@ class Step:
     craft: Crafter = field(default=ascend, kw_only=True)
     tally: Tally = field(default=untallied, kw_only=True)
     smoothing: Smoothing | None = field(default=None, kw_only=True)
+    mixture: Mixture | None = field(default=None, kw_only=True)
 
     @overload
     def perturb(
@@ -144,12 +159,18 @@ class Step:
         """``(batch,)`` the cross-entropy of each example with its label, for the loss that the update descends.
 
         A method that uses this in place of torch's own takes smoothed labels, too: of k classes, each has the target
-        s / k, and the label's is 1 - s higher.
+        s / k, and the label's is 1 - s higher. Of an image that is mixed of two, the loss is of both labels,
+        by their shares.
         """
-        if self.smoothing is None:
-            return F.cross_entropy(logits, self.y, reduction="none")
-        self.smoothing.taken += 1
-        return F.cross_entropy(logits, self.y, reduction="none", label_smoothing=self.smoothing.amount)
+        amount = 0.0
+        if self.smoothing is not None:
+            self.smoothing.taken += 1
+            amount = self.smoothing.amount
+        losses = F.cross_entropy(logits, self.y, reduction="none", label_smoothing=amount)
+        if self.mixture is None:
+            return losses
+        others = F.cross_entropy(logits, self.mixture.other, reduction="none", label_smoothing=amount)
+        return self.mixture.share * losses + (1 - self.mixture.share) * others
 
     def count(self, name: str, values: Tensor, *, low: float, high: float, bins: int) -> None:
         """Count a quantity of single images, such as their weights, in equal bins over the epoch.
@@ -233,6 +254,12 @@ class Method(Plugin, Stateful, ABC):
 
     formula: ClassVar[str] = ""
     """The objective of one example with the defaults, in one line, in the notation of docs/methods.md; may be empty."""
+
+    takes_mixed_labels: ClassVar[bool] = False
+    """Whether the loss reads labels by ``Step.cross_entropy`` alone, and crafts without labels: images may be mixed.
+
+    A subclass has another loss, and says it anew.
+    """
 
     @property
     def updates_a_batch(self) -> int:

@@ -13,7 +13,7 @@ from harness.errors import SettingError
 from harness.plugin.ball import LINF, Start, ball_of
 from harness.plugin.settings import LATER
 from harness.plugin.threat import Threat
-from harness.protocols.images_protocol import ImagesProtocol
+from harness.protocols.images_protocol import ImagesProtocol, generated_in
 from harness.runtime.precision import Precision
 
 Fraction = Annotated[float, Interval(gt=0, le=1)]
@@ -74,6 +74,11 @@ class TrainProtocol(ImagesProtocol):
     def check(self) -> None:
         """Refuse what has no effect: two names for one training would be two identities."""
         super().check()
+        if self.extra and generated_in(self.batch_size, self.extra_fraction) in (0, self.batch_size):
+            raise SettingError(
+                f"extra_fraction={self.extra_fraction:g} is refused with batch_size={self.batch_size}: a batch would"
+                " have no generated image, or no other"
+            )
         ball_of(self.norm)
         if self.schedule != "steps" and self.lr_drops:
             raise SettingError(

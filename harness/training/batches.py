@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from harness.plugin.dataset import Augmentation, Dataset
+from harness.protocols.images_protocol import generated_in
 from harness.runtime.seeds import generator
 
 
@@ -17,8 +18,20 @@ def augmentation_draws(device: torch.device, seed: int, epoch: int) -> torch.Gen
     return generator(device, seed, "augmentation", epoch)
 
 
+Change = Callable[[Tensor, torch.Generator], Tensor]
+"""Changes the uint8 images of a batch; draws from the generator."""
+
+
 def epoch_batches(
-    dataset: Dataset, batch_size: int, seed: int, epoch: int, *, after: int = 0, draws: torch.Generator | None = None
+    dataset: Dataset,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    *,
+    after: int = 0,
+    draws: torch.Generator | None = None,
+    change: Change | None = None,
+    fraction: float = 0.0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Every training image once; (seed, epoch) decide the order and the augmentation.
 
@@ -28,13 +41,32 @@ def epoch_batches(
     Args:
         after: how many batches to leave out, which an earlier start has seen.
         draws: the epoch's ``augmentation_draws``, in the state after these batches; None: made here.
+        change: of the images; None: the data set's own augmentation.
+        fraction: of each batch that is drawn from the data set's generated images, with replacement. The batches are as
+            many and as large as without them, so that an epoch has only the rest of the training images, each at most
+            once: those that come first in its order.
+    Source: of ``fraction``, the sampler of Carmon et al. 2019, and in the released code of Wang et al. 2023 as many
+        batches an epoch as 50,000 images make.
     """
     device = dataset.train.images.device
     order = torch.randperm(len(dataset.train), generator=generator(device, seed, "order", epoch), device=device)
     draws = augmentation_draws(device, seed, epoch) if draws is None else draws
-    for chosen in torch.split(order, batch_sizes(len(order), batch_size))[after:]:
-        images = augment(dataset.train.images[chosen], dataset.augmentation, draws)
-        yield dataset.pixels(images), dataset.train.labels[chosen]
+    begin = 0
+    for index, size in enumerate(batch_sizes(len(order), batch_size)):
+        generated = generated_in(size, fraction)
+        chosen = order[begin : begin + size - generated]
+        begin += len(chosen)
+        if index < after:
+            continue
+        images, labels = dataset.train.images[chosen], dataset.train.labels[chosen]
+        if fraction:
+            assert dataset.extra is not None  # else the figures would be those of another training
+            own = generator(device, seed, "generated", epoch, index)
+            drawn = torch.randint(0, len(dataset.extra), (generated,), generator=own, device=device)
+            images = torch.cat([images, dataset.extra.images[drawn]]).contiguous()
+            labels = torch.cat([labels, dataset.extra.labels[drawn]])
+        images = augment(images, dataset.augmentation, draws) if change is None else change(images, draws)
+        yield dataset.pixels(images), labels
 
 
 def some_images(dataset: Dataset, number: int) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.fast.crafting import FastCrafter
 from harness.plugin.adversary import Crafter
@@ -16,6 +16,8 @@ from harness.runtime.seeds import generator, global_states, put_global_states
 from harness.training.batches import augmentation_draws
 from harness.training.histograms import Histograms
 from harness.training.means import Means
+
+B = TypeVar("B")
 
 
 class EpochSoFar:
@@ -48,7 +50,7 @@ class EpochSoFar:
         """How many updates the next batch, or the one at work, has had."""
         return self.updates % self.a_batch
 
-    def in_turn(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def in_turn(self, batches: Iterator[B]) -> Iterator[B]:
         """Each batch once for each update that it still gets; the caller counts the updates."""
         while True:
             if self.a_batch > 1:  # a training that resumes between two updates of a batch draws this batch again

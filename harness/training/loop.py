@@ -30,12 +30,13 @@ from harness.registry.shipped import ships
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
-from harness.training.batches import batch_sizes, epoch_batches, some_images
+from harness.training.batches import batch_sizes, some_images
 from harness.training.checkpoints import TrainingState, save_weights
 from harness.training.company import Company
 from harness.training.epoch_so_far import EpochSoFar
 from harness.training.guard import guarded, moving_once, updates_a_batch
 from harness.training.optimiser import make_optimiser, set_rates
+from harness.training.prepared import Batch, prepared_batches
 from harness.training.rebuilt import Rebuilding
 from harness.training.recorder import Recorder
 from harness.training.remembered import Remembered
@@ -245,12 +246,12 @@ class Trainer:
         if not self.peers.alone:
             self._company.refuse_another_pass(some_images(self.dataset, least_images(self.peers)))
         threat, shown = threat_in(self.protocol, self.threat, epoch), time.perf_counter()
-        for x, y in self._batches(so_far):
+        for x, y, mixture in self._batches(so_far):
             index = so_far.updates + 1
             progress = (epoch - 1 + (index - 1) / updates) / self.protocol.epochs
             set_rates(self.optimizer, self.protocol, epoch, index / updates)
             told: dict[str, Any] = {"log": means.add, "tally": so_far.histograms.add}
-            when: dict[str, Any] = {"epoch": epoch, "turn": so_far.turn, "craft": self._craft}
+            when: dict[str, Any] = {"epoch": epoch, "turn": so_far.turn, "craft": self._craft, "mixture": mixture}
             step = Step(x, y, self.model, threat, progress, so_far.attack_draws, **when, **told)
             means.add_loss(self._update(step))
             so_far.updates = index
@@ -277,9 +278,8 @@ class Trainer:
         duration, lr, seen = so_far.duration_s, learning_rate(self.protocol, epoch), so_far.histograms.read()
         return EpochRecord(epoch, means.loss(), lr, images, duration, means.read(), seen)
 
-    def _batches(self, so_far: EpochSoFar) -> Iterator[tuple[Tensor, Tensor]]:
-        how = self.protocol.batch_size, self.spec.train_seed, so_far.epoch
-        return so_far.in_turn(epoch_batches(self.dataset, *how, after=so_far.batches, draws=so_far.augmentation_draws))
+    def _batches(self, so_far: EpochSoFar) -> Iterator[Batch]:
+        return prepared_batches(self.dataset, self.protocol, self.spec.train_seed, so_far)
 
     def _update(self, step: Step) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)

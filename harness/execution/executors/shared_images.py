@@ -29,16 +29,18 @@ Arrays = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 def arrays_of(dataset: Dataset) -> tuple[Dataset, Arrays]:
     """A data set in two: all but its images and labels, and these as arrays."""
     parts = {"train": dataset.train, "test": dataset.test}
+    if dataset.extra is not None:
+        parts["extra"] = dataset.extra
     none = Split(dataset.test.images[:0].cpu().clone(), dataset.test.labels[:0].cpu().clone())
     arrays = {name: (part.images.cpu().numpy(), part.labels.cpu().numpy()) for name, part in parts.items()}
-    return replace(dataset, train=none, test=none), arrays
+    return replace(dataset, train=none, test=none, extra=None), arrays
 
 
 def dataset_with(outline: Dataset, arrays: Arrays) -> Dataset:
     """What ``arrays_of`` took apart; the arrays may lie in memory that nobody may write to."""
     with warnings.catch_warnings(action="ignore"):  # torch warns of such memory
         parts = {name: Split(*map(torch.from_numpy, both)) for name, both in arrays.items()}
-    return replace(outline, train=parts["train"], test=parts["test"])
+    return replace(outline, train=parts["train"], test=parts["test"], extra=parts.get("extra"))
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class SharedImages:
         dataset = kept_dataset(work.place)
         if dataset is None or not hasattr(os, "memfd_create"):
             return None
-        key = digest([work.place.key, dataset.fingerprint])
+        key = digest([work.place.key, dataset.fingerprint, dataset.extra_sha256])
         if key not in self._held:
             self._held[key] = None
             with contextlib.suppress(OSError):  # too little memory

@@ -93,6 +93,11 @@ TEXTS = {
     "train.epsilon_warmup": 0.1,
     "train.validation": 100,
     "train.validation_steps": 5,
+    "train.augment": ("cutout",),
+    "train.cutout_length": 5,
+    "train.cutmix_probability": 0.25,
+    "train.extra": "images.npz",
+    "train.extra_fraction": 0.5,
     "evaluation.norm": "L2",
 }
 
@@ -118,6 +123,9 @@ def changed_protocols() -> dict[str, Protocol]:
         "train.norm": {"epsilon": PAPER.epsilon},
         "evaluation.norm": {"evaluation.epsilon": PAPER.epsilon},
         "train.validation_steps": {"train.validation": 100},
+        "train.cutout_length": {"train.augment": ("cutout",)},
+        "train.cutmix_probability": {"train.augment": ("cutmix",)},
+        "train.extra_fraction": {"train.extra": "images.npz"},
     }
     return {key: PAPER.with_values({key: value, **beside.get(key, {})}) for key, value in values.items()}
 

@@ -18,6 +18,7 @@ from harness.fast.crafting import FastCrafter
 from harness.methods.gairat import GAIRAT
 from harness.methods.lrat import LRAT
 from harness.methods.sat import SAT
+from harness.methods.trades import TRADES
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.adversary import Crafter, ascend
 from harness.plugin.dataset import Augmentation
@@ -122,6 +123,8 @@ class Case:
         """A trainer as a new process has it."""
         folder.mkdir(exist_ok=True)
         data = dataset(self.images, self.size, self.augmentation)
+        if "extra" in self.training:
+            data = replace(data, extra=dataset(30, self.size).test)
         asked, plugins = spec(data, EPOCHS, precision=self.precision), list(self.wrappers())
         asked = replace(asked, training=asked.training | self.training)
         return kind(asked, 1, self.method(), self.network, data, folder, plugins, self.craft(), **how)
@@ -132,6 +135,12 @@ CASES = {
     "augmented": Case(augmentation=FLIPS),
     "awp and ema": Case(wrappers=lambda: [AWP(), EMA()], augmentation=FLIPS),
     "images held out": Case(wrappers=lambda: [EMA()], augmentation=FLIPS, training={"validation": 8}, images=58),
+    "mixed and generated": Case(
+        method=TRADES,
+        augmentation=FLIPS,
+        training={"augment": ["cutout", "cutmix"], "cutout_length": 3, "extra": "0" * 64, "extra_fraction": 0.4},
+    ),
+    "a policy": Case(augmentation=FLIPS, size=16, training={"augment": ["autoaugment"]}),
     "drawing": Case(network=Drawing(), augmentation=FLIPS),
     "burn-in and histograms": Case(method=lambda: GAIRAT(burn_in=0.6)),
     "several objectives": Case(method=LRAT, wrappers=lambda: [EMA()], augmentation=FLIPS),

@@ -102,7 +102,7 @@ class Packer:
 
     def _dataset(self, work: Work) -> tuple[str, Any]:
         place = work.place
-        key = digest([work.dataset_fingerprint, place.evaluation_only, place.limit])
+        key = digest([work.dataset_fingerprint, place.evaluation_only, place.limit, str(place.extra or "")])
         if key not in self._datasets:
             self._datasets[key] = self._put(arrays_of(dataset_of(place, work.plugins)))
             forget_dataset()  # the cluster has it
