@@ -18,6 +18,7 @@ from harness.plugin.ball import radius_text
 from harness.runtime.provenance import every_place
 from harness.statistics.figures import plus_minus
 from harness.store.records import ExaminationRecord
+from harness.store.validated import chosen_by
 
 _PRIVATE = ("host", "sources")  # of a provenance: the machine's name, and paths on it
 
@@ -177,12 +178,20 @@ def _training(facts: CardFacts) -> Iterator[str]:
         "images": f"{data.channels} x {data.height} x {data.width}, pixels in [0, 1]; {data.classes} classes",
         "classes": ", ".join(map(code_span, data.class_names)) if data.class_names else "by their numbers",
         "training": settings_span(run.training),
-        "checkpoint": f"{code_span(facts.checkpoint.name)}, after epoch {epoch}",
+        "checkpoint": f"{code_span(facts.checkpoint.name)}, after epoch {epoch}{_choice(facts)}",
         "training seed": str(run.train_seed),
         "time": f"{seconds:,.0f} s of training" if run.epochs else "not recorded",
     }
     yield "## Training"
     yield cells_table(["what", "value"], list(rows.items()))
+
+
+def _choice(facts: CardFacts) -> str:
+    """What chose the checkpoint ``best``; nothing for another."""
+    chosen = chosen_by(facts.run) if facts.checkpoint.name == "best" else None
+    if chosen is None:
+        return ""
+    return f", chosen by {chosen.robust_percent:.2f} % robust accuracy on {chosen.images:,} training images held out"
 
 
 def _code(facts: CardFacts) -> Iterator[str]:

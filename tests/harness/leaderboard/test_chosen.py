@@ -28,6 +28,7 @@ def store() -> Store:
         for epoch, correct in enumerate(robust, start=1):
             found = {VALIDATION_NATURAL: 75.0, VALIDATION_ROBUST: 12.5 * correct, "other": 1.0}
             held.add_epoch(run.id, EpochRecord(epoch, 1.0, 0.1, 100, 1.0, found))
+        held.add_checkpoint(run.id, "best", 3, "0" * 64)  # as a start told it that was lost with its state
         for name, epoch, hits in (("last", 3, 10), ("best", 2 - seed, 20)):
             add_evaluation(held, add_checkpoint(held, run, name, epoch), "pgd", {}, right(hits + seed, 40))
         held.end_run(run.id)
