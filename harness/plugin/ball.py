@@ -1,7 +1,8 @@
 """The ball: the images that an adversary may put in place of a given image.
 
 Everything that depends on the norm is here: the random start, the step along a gradient, the projection, and the
-distance. To add a norm, add a class to ``BALLS``, and change nothing else.
+distance. To add a norm, add a class to ``BALLS``, and change nothing else. Elsewhere, AutoAttack's package has norms of
+its own (``attacks/_autoattack.py``), and two checks have a threshold for every norm but L-infinity (``rigour/pgd.py``).
 
 torch is imported where it is first needed, so that protocols, which name a norm, can be read without it.
 """

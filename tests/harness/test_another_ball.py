@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import pytest
@@ -26,8 +25,6 @@ from harness.plugin.threat import Threat
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
-from harness.rigour.checks import examine_model
-from harness.rigour.pgd import catastrophic_overfitting
 from harness.runtime.device import arithmetic
 from harness.runtime.seeds import generator
 from harness.training.loop import Trainer, initial_model
@@ -282,39 +279,3 @@ def test_a_radius_is_held_to_the_norm_that_it_is_of() -> None:
     other = both.with_values({"evaluation.norm": "Linf", "evaluation.epsilon": 0.1})
     assert (other.evaluation_threat.norm, other.evaluation_threat.epsilon) == ("Linf", 0.1)
     assert both.with_values({"evaluation.norm": "L2"}).fingerprint == both.fingerprint  # said twice: one protocol
-
-
-# ---- checks of rigour
-
-
-def test_the_checks_of_rigour_look_into_the_ball_of_the_figures() -> None:
-    """Noise and one step at the radius, the sweep to where all images are grey."""
-    model, x = Linear(), centred(60)
-    y = model(x).argmax(1)
-    seen: list[Tensor] = []
-    model.register_forward_pre_hook(lambda _model, inputs: seen.append(inputs[0].detach()))
-    found = {finding.check: finding for finding in examine_model(model, x, y, l2_threat(0.2))}
-    grey = 0.5 * 12**0.5
-    sweep = found["robust-everywhere"].details
-    assert sweep["radius"] == pytest.approx([0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, grey], rel=1e-5)
-    assert sweep["accuracy"][-1] == 0.0
-    margin = model(x).diff(dim=1).flatten().abs().detach()
-    for radius, accuracy in zip(sweep["radius"][:4], sweep["accuracy"], strict=False):  # which nothing clips
-        assert accuracy == pytest.approx(float((margin > radius * model.w.norm()).float().mean()), abs=0.02)
-    assert [found[name].status for name in ("robust-everywhere", "larger-ball-helps", "fgsm-stronger")] == 3 * [
-        "passed"
-    ]
-    lengths = torch.cat([(points - x).flatten(1).norm(dim=1) for points in seen if points.shape == x.shape])
-    assert float(lengths.max()) <= grey + 1e-4
-    assert bool((lengths - 0.2).abs().lt(1e-5).any())
-
-
-@pytest.mark.parametrize(("norm", "share", "flagged"), [("Linf", 0.25, True), ("L2", 0.25, False), ("L2", 0.45, True)])
-def test_in_l2_one_step_may_fall_farther_short_of_many(norm: str, share: float, flagged: bool) -> None:
-    images, threat = torch.arange(400), Threat(epsilon=0.4, steps=20, step_size=0.1, start="uniform", norm=norm)
-    right = {1: images < 300, 20: images < 300 - 400 * share}
-    subject: Any = SimpleNamespace(threat=threat, path=lambda budget: SimpleNamespace(last=right[budget.steps]))
-    outcome = catastrophic_overfitting(subject)
-    assert (outcome.status == "flagged") is flagged
-    assert outcome.value == pytest.approx(share)
-    assert outcome.threshold == (0.2 if norm == "Linf" else 0.35)
