@@ -12,7 +12,8 @@ from harness.plugin.network import Network
 from harness.registry.catalogue import KINDS, discover
 from tests.slim import slim
 
-ELSEWHERE = {"cifar10", "svhn", "folder"}  # their images are not here: tests/harness/data makes them
+# their images are not here: tests/harness/data makes them
+ELSEWHERE = {"cifar10", "cifar100", "svhn", "mnist", "fashion-mnist", "stl10", "tiny-imagenet", "folder", "npz"}
 
 CASES = [
     pytest.param(kind, name, check, id=f"{kind} {name}: {check}")

@@ -105,7 +105,7 @@ def evaluate(
     *,
     dataset: str | None = what(
         "--dataset NAME",
-        "The data set: a name, or folder:PATH.",
+        "The data set: a name, folder:PATH, or npz:FILE.",
         shown="the run's, or cifar10",
         complete=completion.datasets,
     ),

@@ -36,7 +36,7 @@ def run(
         "--arch NAME", "The network: see `harness list networks`.", "resnet18", complete=completion.networks
     ),
     dataset: str = what(
-        "--dataset NAME", "The data set: a name, or folder:PATH.", "cifar10", complete=completion.datasets
+        "--dataset NAME", "The data set: a name, folder:PATH, or npz:FILE.", "cifar10", complete=completion.datasets
     ),
     wrap: list[str] | None = what(
         "--wrap NAME",

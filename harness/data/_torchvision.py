@@ -104,7 +104,7 @@ def _fetch(download: Download, names: Sequence[str], data_dir: Path) -> None:
             if download.members:
                 take_out(source, names, staging)
             for name in names:
-                (data_dir / name).parent.mkdir(exist_ok=True)
+                (data_dir / name).parent.mkdir(parents=True, exist_ok=True)
                 (staging / name).replace(data_dir / name)
     except OSError as error:
         raise DataError(

@@ -9,7 +9,13 @@ from harness.errors import HarnessError, did_you_mean, near_misses, quoted
 CARD, WEIGHTS, SETTINGS, LOADER = "README.md", "model.safetensors", "config.json", "load_model.py"
 MAIN = "main"  # the branch that a reader gets who names none
 
-HUB_DATASETS = {"cifar10": "uoft-cs/cifar10", "svhn": "ufldl-stanford/svhn"}
+HUB_DATASETS = {
+    "cifar10": "uoft-cs/cifar10",
+    "cifar100": "uoft-cs/cifar100",
+    "svhn": "ufldl-stanford/svhn",
+    "mnist": "ylecun/mnist",
+    "fashion-mnist": "zalando-datasets/fashion_mnist",
+}
 """The data sets that ship and that Hugging Face's Hub has, by the Hub's names for them."""
 
 LICENCES = (

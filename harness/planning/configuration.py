@@ -19,7 +19,7 @@ from harness.protocols.toml_file import parse_toml, read_toml
 VARIABLE = "HARNESS_CONFIG"
 FILE, PROJECT_FILE = "harness.toml", "pyproject.toml"
 NO_FILE = ("", "none")
-_IMAGES = "folder:"  # a data set of images in a folder
+_IMAGES = ("folder:", "npz:")  # data sets whose images are at a path
 ORDERS = ("auto", "names", "numbers")  # of classes; anything else is a list, or a file
 
 
@@ -61,9 +61,9 @@ def path_beside(text: str, folder: Path) -> str:
 
 
 def dataset_beside(text: str, folder: Path) -> str:
-    """A data set that a file in this folder says: the path of a folder of images begins there."""
-    path = text.removeprefix(_IMAGES)
-    return _IMAGES + path_beside(path, folder) if text.startswith(_IMAGES) and path else text
+    """A data set that a file in this folder says: the path of a folder of images, or of a .npz file, begins there."""
+    kind, colon, path = text.partition(":")
+    return f"{kind}:{path_beside(path, folder)}" if f"{kind}{colon}" in _IMAGES and path else text
 
 
 def class_order_beside(text: str, folder: Path) -> str:

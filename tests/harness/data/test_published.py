@@ -1,4 +1,4 @@
-"""CIFAR-10 and SVHN: downloads that are checked, and files in the true formats."""
+"""Published data sets: downloads that are checked, and files in the true formats."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def assert_as_published(dataset: Dataset, published: Published) -> None:
 
 
 class TestPublished:
-    """CIFAR-10 and SVHN, from tiny files in their true formats."""
+    """Data sets that are downloaded, from tiny files in their true formats."""
 
     def test_pixels_channels_and_labels_are_those_in_the_files(self, published: Published, tmp_path: Path) -> None:
         published.put(tmp_path)
@@ -168,3 +168,29 @@ class TestSVHN:
         assert dataset.classes == tuple("0123456789")
         assert (dataset.name, dataset.levels) == ("svhn", 255)
         assert dataset.augmentation == Augmentation(crop_padding=4, flip=False)
+
+
+CLASSES_AND_AUGMENTATION: dict[str, tuple[tuple[str, ...], Augmentation]] = {
+    "cifar100": (tuple(f"kind{i}" for i in range(100)), Augmentation(crop_padding=4, flip=True)),
+    "stl10": (
+        ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
+        Augmentation(crop_padding=12, flip=True),
+    ),
+    "mnist": (tuple("0123456789"), Augmentation()),
+    "fashion-mnist": (
+        ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        Augmentation(crop_padding=4, flip=True),
+    ),
+}
+
+
+class TestOthers:
+    @pytest.mark.parametrize("published", ["cifar100", "mnist", "fashion_mnist", "stl10"], indirect=True)
+    def test_classes_and_augmentation(self, published: Published, tmp_path: Path) -> None:
+        published.put(tmp_path)
+        dataset = published.source.load(tmp_path)
+        assert (dataset.classes, dataset.augmentation) == CLASSES_AND_AUGMENTATION[dataset.name]
+        assert dataset.levels == 255
+        outline = published.source.outline
+        assert outline is not None
+        assert dataset.shape == outline[0]
