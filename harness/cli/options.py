@@ -96,7 +96,9 @@ class ImageFolder:
         "For folder:PATH: the order of the classes: auto, names, numbers, A,B,C, or a file.",
         shown="auto",
     )
-    channels: int | None = of_folder("--channels 1|3", "For folder:PATH: read images as grey (1) or RGB (3).")
+    channels: int | None = of_folder(
+        "--channels 0|1|3", "For folder:PATH: read images as grey (1), as RGB (3), or as they are (0)."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from harness.files import atomic_write_bytes, writable_directory
 DECODER = 1  # part of a cache's name: raise it when images are decoded differently
 MODES = {3: "RGB", 1: "L"}
 MOST_PIXELS = 8192 * 8192  # of one image: as RGB they take 200 MB; a file of some kilobytes can ask for any number
+LOOKED_AT = 256  # headers that are read together
 PROGRAMS = ("EPS", "WMF")  # formats whose images another program would draw, by running the file
 
 
@@ -36,6 +37,27 @@ def decode(parts: Mapping[str, Sequence[Path]], image_size: int, channels: int) 
     with _bounded(), ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the interpreter's lock
         shape = _read_image(first, image_size, channels).shape
         return {part: _decode_part(pool, files, image_size, first, shape) for part, files in parts.items()}
+
+
+def own_channels(files: Sequence[Path]) -> int:
+    """How many channels images have of their own: 1 if every one is grey, else 3. Their pixels are not decoded.
+
+    A file that is no image counts for neither: whoever decodes it is told.
+    """
+    with _bounded(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        if not all(map(_may_be_grey, files[:1])):  # mostly the first image has colours, and no other is looked at
+            return 3
+        starts = range(1, len(files), LOOKED_AT)
+        grey = all(all(pool.map(_may_be_grey, files[start : start + LOOKED_AT])) for start in starts)
+    return 1 if grey else 3
+
+
+def _may_be_grey(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:  # reads the header alone
+            return image.mode.startswith(("1", "L", "I", "F"))
+    except Exception:  # Pillow raises all kinds of exceptions for a damaged file
+        return True
 
 
 def contents(files: Sequence[Path]) -> list[str]:

@@ -93,8 +93,9 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     refuse_unrepeatable(plugins[name] for name in chosen)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
         names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
+        repeated = ", with --channels 3" if (run.dataset.channels, dataset.shape.channels) == (3, 1) else ""
         raise SettingError(
-            f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give the first to --dataset"
+            f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give the first to --dataset{repeated}"
         )
     assessment = Assessment(
         dataset=dataset,

@@ -73,7 +73,8 @@ def _checked(model: Prepared, label: str, shape: Shape, images: Tensor, outputs:
         if moved := _moved_by_a_pass(model, images):
             raise TargetError(_adapts(label, moved)) from error
         batch = "" if len(images) > 1 else " one at a time"
-        grey = ", read a folder of grey images with --channels 1," if shape.channels == 3 else ""
+        other = {3: ", read a folder in grey with --channels 1,", 1: ", read a folder as RGB with --channels 3,"}
+        grey = other.get(shape.channels, "")
         raise TargetError(
             f"{label} does not take the data set's images, {size}{batch} ({one_line(error)}); choose the --dataset that"
             f" it was made for{grey} or wrap it in a module:factory that resizes inside the model, or fills a batch up"

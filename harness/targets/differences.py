@@ -131,8 +131,10 @@ def other_data(candidate: Candidate, differences: Differences, label: str, shape
     if candidate.refusal is not None:
         return f"{label}: {candidate.refusal}"
     if channels:
+        theirs = channels.pop()
+        read = f", or read a folder with --channels {theirs}" if theirs in (1, 3) else ""
         return (
-            f"{label} takes images of {channels.pop()} channel(s), and the data set's have {shape.channels};"
-            " choose the --dataset that it was trained on, or read a folder of grey images with --channels 1"
+            f"{label} takes images of {theirs} channel(s), and the data set's have {shape.channels};"
+            f" choose the --dataset that it was trained on{read}"
         )
     return wrong_classes(label, classes.pop(), shape.classes) if classes else None

@@ -6,11 +6,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from harness.data._listing import AUTO, list_parts, order_note, ordered
 from harness.data.folder import Folder
 from harness.errors import DataError, SettingError
+from harness.plugin.dataset import Dataset
 
 NUMBERS = [str(i) for i in range(12)]
 
@@ -137,7 +139,7 @@ class TestEvaluationAlone:
         root = folder(tmp_path / "images", "a", "b")
         data = Folder(path=str(root)).load_for_evaluation(tmp_path, 4)
         assert set(decoded) == {"test"}
-        assert len(decoded) == 4 + 1  # the first one's size is looked at before
+        assert len(decoded) == 4 + 2  # the first one's colours and size are looked at before
         assert (len(data.train), len(data.test), data.sampled_from, data.test_total) == (0, 4, 6, 6)
         assert data.test.labels.tolist() == [0, 1, 0, 1]
         assert (data.test.images[:, 0, 0, 0] // 10).tolist() == [0, 1, 0, 1]
@@ -189,5 +191,32 @@ class TestEvaluationAlone:
         data = Folder(path=str(folder(tmp_path / "images", "a", "b")), channels=1).load(tmp_path)
         assert tuple(data.shape) == (1, 4, 4, 2)
         assert data.test.images[0, 0, 0, 0] == 0
-        with pytest.raises(SettingError, match="write 3 for RGB, or 1 for grey"):
+        with pytest.raises(SettingError, match="write 3 for RGB, 1 for grey, or 0 for what the images are"):
             Folder(path="x", channels=2)
+
+    def test_a_folder_of_grey_images_stays_grey_and_says_so(self, tmp_path: Path, decoded: list[str]) -> None:
+        root = folder(tmp_path / "images", "a", "b")
+        for file in root.rglob("*.png"):
+            with Image.open(file) as image:
+                image.convert("L").save(file)
+
+        def read(**settings: int) -> Dataset:
+            return Folder(path=str(root), **settings).load(tmp_path)  # type: ignore[arg-type]
+
+        own, grey, repeated = read(), read(channels=1), read(channels=3)
+        assert (own.shape.channels, repeated.shape.channels) == (1, 3)
+        assert own.fingerprint == grey.fingerprint != repeated.fingerprint
+        assert torch.equal(repeated.test.images, own.test.images.expand(-1, 3, -1, -1))
+        told = [note for note in own.notes if "--channels 3 repeats each as RGB" in note]
+        assert (len(told), len(own.notes)) == (1, 1 + len(grey.notes))
+        decoded.clear()
+        assert read().shape.channels == 1
+        assert decoded == []  # from the cache, without a look at the images
+        sample = [Folder(path=str(root), channels=n).load_for_evaluation(tmp_path / "new", 2) for n in (0, 1)]
+        assert sample[0].fingerprint == sample[1].fingerprint
+        assert sample[0].shape.channels == 1
+        Image.new("RGB", (4, 4), (1, 1, 1)).save(root / "train" / "a" / "0.png")  # one image in colour makes all RGB
+        whole = read()
+        assert (whole.shape.channels, whole.fingerprint) == (3, read(channels=3).fingerprint)
+        part = Folder(path=str(root)).load_for_evaluation(tmp_path / "other", 2)
+        assert part.shape.channels == 3  # although every test image is grey

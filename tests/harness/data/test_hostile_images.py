@@ -195,7 +195,7 @@ def test_an_odd_image_is_taken_as_it_says(photos: Path, cache: Path, kind: str, 
     for file in photos.rglob("0.png"):
         file.write_bytes(content)
     (photos / "test" / "ant" / name).write_bytes(content)
-    images = Folder(path=str(photos)).load(cache).test.images
+    images = Folder(path=str(photos), channels=3).load(cache).test.images
     expected = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
     assert torch.equal(images[1], expected)
 
