@@ -50,8 +50,8 @@ class PreActResNet18(Network):
     classes, named as in RobustBench's ``PreActResNet``; with SiLU 12,548,426, named as in its ``DMPreActResNet``.
     Checkpoints load either way.
     Released codes differ in two things, which are settings here. The defaults are those of Rice et al. (ICML 2020).
-    Wong et al. (ICLR 2020) have ``shortcut=input``; RobustBench's own ``PreActResNet18()`` has ``shortcut=input
-    final_norm=false``, so that nothing is normalised or rectified before the last pooling.
+    RobustBench's networks of Wong et al. (ICLR 2020) and of Andriushchenko & Flammarion (NeurIPS 2020) have
+    ``shortcut=input final_norm=false``, so that nothing is normalised or rectified before the last pooling.
     Source: He et al., arXiv:1603.05027; RobustBench 1.1.1, architectures/resnet.py; with SiLU Gowal et al.,
         arXiv:2010.03593, and RobustBench's architectures/dm_wide_resnet.py.
     Departs: from the paper, as these codes do: the first convolution is 3x3 with stride 1, and no max-pooling follows.
