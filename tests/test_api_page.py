@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.api import columns, orders, pairs, ranked
+from harness.api import columns, orders, pairs, protocols, ranked
 from harness.api.contents import TableColumn
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +31,7 @@ TABLES = {
     "compare": columns.COMPARISON,
     "compare_all": pairs.PAIRS,
     "compare_protocols": orders.ORDERS,
+    "protocol_diff": protocols.DIFFERENCES,
     "power": columns.POWER,
     "metrics, of an evaluation's report": columns.METRICS,
     "findings, of an evaluation's report": columns.CHECKED,

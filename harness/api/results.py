@@ -207,3 +207,20 @@ class Results(Computed):
         wanted = POINTS if points is None else checked_points(points, f"points={points!r}")
         where = Where(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint)
         return power_table(self._open(), str(first), str(second), where, attack, wanted)
+
+    def protocol_diff(self, first: str, second: str, *, plugins: Sequence[str | Path] = ()) -> Table:
+        """Say in which settings two protocols differ, as ``harness protocol diff`` does.
+
+        The table is empty if they have equal settings; the ``notes`` say if results under one are results under the
+        other.
+
+        Args:
+            first, second: names, TOML files, or beginnings of the fingerprints of protocols that were used.
+            plugins: files of attacks and wrappers that the protocols name.
+        Raises:
+            UnknownName: there is no such protocol.
+            HarnessError: a fingerprint's beginning is that of several, or a file is refused.
+        """
+        from harness.api.protocols import difference_table
+
+        return difference_table(self._open(), first, second, tuple(map(Path, plugins)))

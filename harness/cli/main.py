@@ -23,6 +23,7 @@ from harness.cli import (
     leaderboard,
     listing,
     plugins,
+    protocol,
     remarks,
     remove,
     reproduce,
@@ -118,6 +119,7 @@ _add("upgrade", db.upgrade, "upgrade --db results.db", hidden=True)  # what it w
 _add("upload", upload.upload, "upload 12 --to me/robust-digits --license mit", "upload 12 --to me/trades --dry-run")
 app.add_typer(export.app, name="export")
 app.add_typer(db.app, name="db")
+app.add_typer(protocol.app, name="protocol")
 
 
 def _version(wanted: bool) -> None:

@@ -15,7 +15,7 @@ from harness.cli.main import app
 from harness.cli.options import FOLDERS, OUTPUT, PLACES, PROTOCOL, WHAT
 
 GROUP: Any = typer.main.get_command(app)
-GROUPS = ("db", "export")
+GROUPS = ("db", "export", "protocol")
 COMMANDS: dict[str, Any] = {
     **{name: command for name, command in GROUP.commands.items() if name not in GROUPS},
     **{f"{group} {name}": command for group in GROUPS for name, command in GROUP.commands[group].commands.items()},

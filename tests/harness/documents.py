@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -29,3 +31,16 @@ FIELDS = {"train": dataclasses.fields(TrainProtocol), "evaluation": dataclasses.
 RECIPE = ("lr_rise", "lr_warmup", "momentum_low", "nesterov", "clip_norm", "epsilon_warmup")
 IMAGES = tuple(field.name for field in dataclasses.fields(ImagesProtocol))
 LATER_FIELDS = ("epsilon", "norm", "schedule", *RECIPE, *IMAGES)  # fingerprints of protocols without them must stay
+
+
+def toml(document: Mapping[str, Any]) -> str:
+    """A document as TOML: JSON of these values is TOML, too."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in document.items() if not isinstance(value, Mapping)]
+    for name, table in document.items():
+        if isinstance(table, Mapping):
+            inner = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in inner.items())]
+            for key, values in table.items():
+                if isinstance(values, Mapping):
+                    lines += [f"[{name}.{key}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
+    return "\n".join(lines)

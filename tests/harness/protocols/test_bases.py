@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,9 @@ from hypothesis import strategies as st
 from harness.errors import HarnessError, UnknownName
 from harness.protocols.inheritance import merged
 from harness.protocols.protocol import Protocol, load_protocol, protocol_names
+from tests.harness.documents import toml
 
 Write = Callable[..., Path]
-
-
-def toml(document: Mapping[str, Any]) -> str:
-    """A document as TOML: JSON of these values is TOML, too."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in document.items() if not isinstance(value, Mapping)]
-    for name, table in document.items():
-        if isinstance(table, Mapping):
-            inner = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in inner.items())]
-            for key, values in table.items():
-                if isinstance(values, Mapping):
-                    lines += [f"[{name}.{key}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
-    return "\n".join(lines)
 
 
 @pytest.fixture
