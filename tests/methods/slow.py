@@ -18,6 +18,7 @@ def nll(z: Tensor, y: int) -> Tensor:
 
 
 def mean(losses: list[Tensor]) -> Tensor:
+    """Of the losses of a batch's examples."""
     return torch.stack(losses).mean()
 
 

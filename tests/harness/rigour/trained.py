@@ -27,7 +27,9 @@ def digits() -> Dataset:
     return Digits().load(Path())
 
 
-def trained(method: Method, name: str, data: Dataset, directory: Path, epochs: int = 5) -> nn.Module:
+def trained(
+    method: Method, name: str, data: Dataset, directory: Path, epochs: int = 5, epsilon: float = THREAT.epsilon
+) -> nn.Module:
     spec = RunSpec(
         method=name,
         method_settings=method.resolved(),
@@ -35,7 +37,7 @@ def trained(method: Method, name: str, data: Dataset, directory: Path, epochs: i
         network_settings=NETWORK.resolved(),
         dataset=data.name,
         dataset_fingerprint=data.fingerprint,
-        training=load_protocol("digits").with_values({"train.epochs": epochs}).training_document,
+        training=load_protocol("digits").with_values({"train.epochs": epochs, "epsilon": epsilon}).training_document,
         train_seed=0,
     )
     trainer = Trainer(spec, 1, method, NETWORK, data, directory)
