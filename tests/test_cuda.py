@@ -20,6 +20,7 @@ from harness.planning.request import RunRequest
 from harness.plugin.adversary import CrossEntropy, Margin, ascend
 from harness.plugin.dataset import Augmentation
 from harness.plugin.method import Method, Step
+from harness.plugin.reach import Reach
 from harness.registry.catalogue import discover
 from harness.runtime.determinism import deterministic
 from harness.runtime.device import arithmetic, resolve_device
@@ -108,8 +109,9 @@ def test_every_precision_trains(precision: str, device: torch.device) -> None:
     assert bool(loss.isfinite())
 
 
+@pytest.mark.parametrize("stop_after", [None, 1])
 def test_steps_are_recorded_once_and_agree_with_plain_ones(
-    device: torch.device, monkeypatch: pytest.MonkeyPatch
+    stop_after: int | None, device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded, own = [], graphed.cuda_graph
 
@@ -121,8 +123,10 @@ def test_steps_are_recorded_once_and_agree_with_plain_ones(
     model, craft = make_tiny_model().to(device).train(), FastCrafter()
     for seed in range(2 * EVERY + 2):  # the layers are compared in between, and the graph still reads them
         x, y = (t.to(device) for t in make_batch(seed=seed))
+        radii = None if stop_after is None else 2 * torch.rand(len(y), device=device)
+        reach = Reach(stop_after, radii)
         given, expected = (
-            c(model, x, y, [CrossEntropy(), Margin()], make_threat(), generator(device, seed, "test"))
+            c(model, x, y, [CrossEntropy(), Margin()], make_threat(), generator(device, seed, "test"), reach)
             for c in (craft, ascend)
         )
         for a, b in zip(given, expected, strict=True):
@@ -133,7 +137,7 @@ def test_steps_are_recorded_once_and_agree_with_plain_ones(
     assert len(recorded) == 1
 
 
-@pytest.mark.parametrize("name", ["sat", "trades", "lrat"])
+@pytest.mark.parametrize("name", ["sat", "trades", "lrat", "cfa"])
 def test_a_deterministic_training_goes_on_within_an_epoch_to_the_last_bit(
     name: str, device: torch.device, tmp_path: Path
 ) -> None:

@@ -130,13 +130,11 @@ class Step:
             threat: the budget; None: the training's. A method that searches the ball in another way changes a copy,
                 as ``replace(step.threat, steps=1)``.
             stop_after: an example keeps the iterate that is misclassified for the (stop_after + 1)-th time; None: no
-                example stops before the last step. The pass and the geometric distance stay those of K steps.
+                example stops before the last step. The passes and the geometric distance stay those of K steps.
             radii: ``(batch,)`` factors of the budget's radius, at least 0; None: all are 1.
         Raises:
             ValueError: ``stop_after`` is negative, or there are not as many radii as images.
         """
-        if radii is not None and radii.shape != self.y.shape:
-            raise ValueError(f"radii of shape {tuple(radii.shape)} are refused: one factor for each of {len(self.y)}")
         reach = Reach(stop_after, radii)
         variants = self.perturb_all(*objectives, threat=threat, reach=reach)
         return variants[0] if len(variants) == 1 else variants
@@ -145,7 +143,9 @@ class Step:
         self, *objectives: Objective, threat: Threat | None = None, reach: Reach = WHOLE
     ) -> tuple[Variant, ...]:
         """``perturb``, but always a tuple, for callers that do not know the number of objectives."""
-        budget = self.threat if threat is None else threat
+        budget, radii = self.threat if threat is None else threat, reach.radii
+        if radii is not None and radii.shape != self.y.shape:
+            raise ValueError(f"radii of shape {tuple(radii.shape)} are refused: one factor for each of {len(self.y)}")
         return self.craft(self.model, self.x, self.y, objectives, budget, self.generator, reach)
 
     def uniform(self, radius: float) -> Tensor:
