@@ -16,6 +16,7 @@ MAY_NAME = {
     "harness/reference/": "figures that publications print, by attack",
     "harness/reproduction/recipes.py": "what trains the rows of one publication's tables",
     "harness/robustbench/": "a leaderboard of AutoAttack",
+    "harness/runtime/provenance.py": "the faster way of computing is called fast in stored provenance, as a method is",
     "harness/site/": "pages that draw natural against robust accuracy",
     "harness/targets/probe.py": "noise is what passes of one model differ by; stored probes call it so",
     "harness/targets/zoo.py": "a Python module that RobustBench imports",

@@ -74,7 +74,7 @@ class Step:
         epoch: counted from 1, for what a method gathers over one epoch and uses in the next.
         turn: which update on this batch it is, from 0; see ``Method.updates_a_batch``.
         generator: the run's generator for this epoch, on the device.
-        log: ``log(name, value)`` records the mean of a scalar tensor over the epoch's batches. The tensor stays on the
+        log: ``log(name, value)`` records the mean of a scalar tensor over the epoch's updates. The tensor stays on the
             device until the epoch ends, so logging never waits.
         craft: the function that crafts variants; a method calls ``perturb`` instead.
         tally: the function that counts values in bins; a method calls ``count`` instead.

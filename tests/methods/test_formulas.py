@@ -25,7 +25,7 @@ from harness.registry.catalogue import discover
 from tests.methods import searched
 from tests.methods.slow import geometry_weights, kl, local, mean, nll
 from tests.methods.slow_second import CASES as SECOND
-from tests.methods.test_single_step import SINGLE_STEP
+from tests.methods.slow_steps import SINGLE_STEP
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
 Slow = Callable[[Any, Step], Tensor]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,18 +22,22 @@ from harness.plugin.adversary import ascend
 from harness.plugin.dataset import Augmentation
 from harness.plugin.method import Method, Step
 from harness.plugin.wrapper import Wrapper
+from harness.runtime.stopping import take_back_stop
 from harness.training.batches import epoch_batches
 from harness.training.loop import Trainer
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
 from tests.harness.training.given import dataset, spec
-from tests.harness.training.interrupted import Left, fitted
-from tests.harness.training.test_within_an_epoch import die, nobody_asks, stop
-
-__all__ = ["nobody_asks"]
+from tests.harness.training.interrupted import Left, die, fitted, stop
 
 EPOCHS = 2
 AUGMENTED = Augmentation(crop_padding=1, flip=True)
+
+
+@pytest.fixture(autouse=True)
+def nobody_asks() -> Iterator[None]:
+    yield
+    take_back_stop()
 
 
 def trainer(folder: Path, method: Method, *, images: int = 50, wrappers: Sequence[Wrapper] = (), **how: Any) -> Trainer:

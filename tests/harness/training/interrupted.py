@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.errors import TrainingStopped
 from harness.events import CheckpointDone, EpochDone, Event
 from harness.fast.crafting import FastCrafter
 from harness.methods.gairat import GAIRAT
@@ -25,6 +27,7 @@ from harness.plugin.dataset import Augmentation
 from harness.plugin.method import Method, Step
 from harness.plugin.network import Network, Shape
 from harness.plugin.wrapper import Wrapper
+from harness.runtime.stopping import ask_to_stop, take_back_stop
 from harness.training.loop import Trainer
 from harness.training.state_file import STATE_FILE, read_state
 from harness.wrappers.awp import AWP
@@ -201,3 +204,45 @@ def _apart(one: Any, two: Any, at: str) -> list[str]:
     if isinstance(one, (list, tuple)) and len(one) == len(two):
         return [where for i, (a, b) in enumerate(zip(one, two, strict=True)) for where in _apart(a, b, f"{at}[{i}]")]
     return [] if one == two else [at]
+
+
+class Interrupted(Trainer):
+    """Dies in an update of this process, before it is made."""
+
+    dies_at = 0
+    made = 0
+
+    def _update(self, step: Step) -> Tensor:
+        self.made += 1
+        if self.made == self.dies_at:
+            raise KeyboardInterrupt
+        return super()._update(step)
+
+
+class Asked(Trainer):
+    """Is asked to stop in an update of this process."""
+
+    at = 1
+    made = 0
+
+    def _update(self, step: Step) -> Tensor:
+        self.made += 1
+        if self.made == self.at:
+            ask_to_stop()
+        return super()._update(step)
+
+
+def die(case: Case, folder: Path, at: int, **how: Any) -> None:
+    trainer = case.trainer(folder, Interrupted, **how)
+    trainer.dies_at = at  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(lambda event: None)
+
+
+def stop(case: Case, folder: Path, at: int, **how: Any) -> TrainingStopped:
+    trainer = case.trainer(folder, Asked, **how)
+    trainer.at = at  # type: ignore[attr-defined]
+    with pytest.raises(TrainingStopped) as told:
+        trainer.fit(lambda event: None)
+    take_back_stop()
+    return told.value

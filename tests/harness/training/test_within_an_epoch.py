@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +25,7 @@ from harness.training.checkpoints import TrainingState
 from harness.training.epoch_so_far import EpochSoFar
 from harness.training.loop import Trainer
 from harness.training.state_file import STATE_BEFORE, STATE_FILE, read_state
-from tests.harness.training.interrupted import BATCHES, CASES, EPOCHS, UPDATES, Case, Left, fitted
+from tests.harness.training.interrupted import BATCHES, CASES, EPOCHS, UPDATES, Asked, Case, Left, die, fitted, stop
 from tests.harness.training.losses import Odd
 from tests.harness.training.losses import plain as plain_loss
 
@@ -37,48 +36,6 @@ NEVER_S = 1e9
 def nobody_asks() -> Iterator[None]:
     yield
     take_back_stop()
-
-
-class Interrupted(Trainer):
-    """Dies in an update of this process, before it is made."""
-
-    dies_at = 0
-    made = 0
-
-    def _update(self, step: Step) -> Tensor:
-        self.made += 1
-        if self.made == self.dies_at:
-            raise KeyboardInterrupt
-        return super()._update(step)
-
-
-class Asked(Trainer):
-    """Is asked to stop in an update of this process."""
-
-    at = 1
-    made = 0
-
-    def _update(self, step: Step) -> Tensor:
-        self.made += 1
-        if self.made == self.at:
-            ask_to_stop()
-        return super()._update(step)
-
-
-def die(case: Case, folder: Path, at: int, **how: Any) -> None:
-    trainer = case.trainer(folder, Interrupted, **how)
-    trainer.dies_at = at  # type: ignore[attr-defined]
-    with pytest.raises(KeyboardInterrupt):
-        trainer.fit(lambda event: None)
-
-
-def stop(case: Case, folder: Path, at: int, **how: Any) -> TrainingStopped:
-    trainer = case.trainer(folder, Asked, **how)
-    trainer.at = at  # type: ignore[attr-defined]
-    with pytest.raises(TrainingStopped) as told:
-        trainer.fit(lambda event: None)
-    take_back_stop()
-    return told.value
 
 
 @pytest.fixture(scope="module", params=CASES)
