@@ -74,7 +74,7 @@ def parts_of_run(
         figures = f"{best.robust_percent:.2f} % robust, {best.natural_percent:.2f} % natural"
         yield Text(
             f"\nbest after epoch {best.epoch}: {figures} on"
-            f" {best.images:,} training images held out; the same images chose it, so these figures are too high"
+            f" {best.images:,} training images held out; the same images chose it, so the figures are optimistic"
         )
     yield from recorded
     yield from _checkpoints(run.checkpoints)

@@ -41,7 +41,7 @@ class Chosen:
         over = f", the mean over {self.networks} networks" if self.networks > 1 else ""
         return (
             f"best: {self.robust_percent:.2f} % robust on {self.images:,} training images held out{over};"
-            " the same images chose the epoch, so this figure is too high"
+            " the same images chose the epoch, so the figure is optimistic"
         )
 
 
