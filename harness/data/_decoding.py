@@ -55,7 +55,7 @@ def own_channels(files: Sequence[Path]) -> int:
 def _may_be_grey(path: Path) -> bool:
     try:
         with Image.open(path) as image:  # reads the header alone
-            return image.mode.startswith(("1", "L", "I", "F"))
+            return image.mode in ("1", "L", "LA", "La") or image.mode.startswith(("I", "F"))
     except Exception:  # Pillow raises all kinds of exceptions for a damaged file
         return True
 

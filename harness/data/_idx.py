@@ -55,7 +55,7 @@ def _read(file: Path, dimensions: int) -> Tensor:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {file}: it is no whole gzip file; delete it, and run again") from error
     start = 4 + 4 * dimensions
-    extents = tuple(int(extent) for extent in np.frombuffer(content[4:start], ">u4"))
+    extents = [int.from_bytes(content[place : place + 4], "big") for place in range(4, start, 4)]
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) != start + math.prod(extents):
         raise DataError(f"cannot read {file}: it is no IDX file of {dimensions} dimensions; delete it, and run again")
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=start).reshape(extents).copy())

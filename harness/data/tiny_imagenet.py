@@ -47,7 +47,8 @@ class TinyImageNet(DataSource):
                 " digits, which needs no download"
             )
         try:
-            train = {folder.name: _images(folder / "images") for folder in sorted((root / "train").iterdir())}
+            folders = [folder for folder in sorted((root / "train").iterdir()) if not folder.name.startswith(".")]
+            train = {folder.name: _images(folder / "images") for folder in folders}
             parts = {"train": train, "test": _annotated(root / "val", train)}
             classes = _names(root / "words.txt", list(train))
         except (OSError, UnicodeDecodeError) as error:
@@ -68,7 +69,8 @@ class TinyImageNet(DataSource):
 
 
 def _images(folder: Path) -> list[Path]:
-    found = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+    shown = (file for file in folder.iterdir() if not file.name.startswith("."))
+    found = sorted(file for file in shown if file.suffix.lower() in ENDINGS)
     if not found:
         raise DataError(f"there are no images in {folder}; unpack {URL} again")
     return found

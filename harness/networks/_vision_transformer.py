@@ -119,9 +119,10 @@ class VisionTransformer(Network):
         small = [side for side in fitting if shape.height * shape.width <= PATCHES * side**2]
         patch = self.patch or next(iter(small), 0)
         if patch not in fitting:
-            told = f"patch={patch} does" if patch else "no patch size that gives at most 64 patches does"
+            size = f"{shape.height}x{shape.width}"
+            told = f"patch={patch} does not divide {size}" if patch else f"{size} has no {PATCHES} or fewer of one size"
             raise SettingError(
-                f"{self.name} cuts images into whole patches, and {told} not divide {shape.height}x{shape.width}; "
+                f"{self.name} cuts images into whole square patches, and {told}; "
                 f"give --set patch=N, N one of {', '.join(map(str, fitting))}, or choose another --arch"
             )
         return PatchTransformer(shape, self.tokens_width, patch)

@@ -215,7 +215,7 @@ class TestEvaluationAlone:
         sample = [Folder(path=str(root), channels=n).load_for_evaluation(tmp_path / "new", 2) for n in (0, 1)]
         assert sample[0].fingerprint == sample[1].fingerprint
         assert sample[0].shape.channels == 1
-        Image.new("RGB", (4, 4), (1, 1, 1)).save(root / "train" / "a" / "0.png")  # one image in colour makes all RGB
+        Image.new("RGB", (4, 4), (1, 1, 1)).save(root / "train" / "a" / "0.png")  # one image of colours makes all RGB
         whole = read()
         assert (whole.shape.channels, whole.fingerprint) == (3, read(channels=3).fingerprint)
         part = Folder(path=str(root)).load_for_evaluation(tmp_path / "other", 2)

@@ -18,6 +18,7 @@ import torch
 from PIL import Image, ImageFile
 
 from harness.data import _decoding
+from harness.data._decoding import own_channels
 from harness.data.folder import Folder
 from harness.errors import DataError, HarnessError
 from tests.harness.data.pixels import noise, refusal
@@ -198,6 +199,16 @@ def test_an_odd_image_is_taken_as_it_says(photos: Path, cache: Path, kind: str, 
     images = Folder(path=str(photos), channels=3).load(cache).test.images
     expected = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
     assert torch.equal(images[1], expected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("L", 1), ("1", 1), ("LA", 1), ("RGB", 3), ("P", 3), ("LAB", 3), ("CMYK", 3)]
+)
+def test_an_image_is_grey_by_its_mode(tmp_path: Path, mode: str, channels: int) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "first.png")
+    Image.new(mode, (4, 4)).save(tmp_path / "odd.tif")
+    (tmp_path / "damaged.png").write_bytes(b"no image")  # whoever decodes it is told; it has no colours
+    assert own_channels([tmp_path / name for name in ("first.png", "damaged.png", "odd.tif")]) == channels
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -25,6 +25,8 @@ def root(tmp_path: Path) -> Path:
         for place in range(2):
             pixels = noise(int(number[1:]) * 2 + place, 64, 64, 3)
             Image.fromarray(pixels).save(root / "train" / number / "images" / f"{number}_{place}.png")
+    (root / "train" / ".DS_Store").touch()
+    (root / "train" / "n01" / "images" / "._n01_0.png").touch()
     (root / "val" / "images").mkdir(parents=True)
     for place in range(4):
         Image.fromarray(noise(90 + place, 64, 64, 3)).save(root / "val" / "images" / f"val_{place}.png")
