@@ -45,11 +45,17 @@ def images(attack: Attack) -> None:
 
 
 def inside(attack: Attack) -> None:
-    """Inside the L-infinity ball; inside every ball that it does not refuse, if its budget names the norm."""
-    for norm in BALLS if "norm" in attack.budget else (LINF,):
-        threat = replace(THREAT, norm=norm)
+    """Inside the L-infinity ball; inside every ball that it does not refuse, if its budget names the norm.
+
+    In every norm the radius is the same share of the radius within which every image can become any other.
+    """
+    x, _ = probe_batch(IMAGES, CLASSES)
+    for norm, ball in BALLS.items() if "norm" in attack.budget else [(LINF, BALLS[LINF])]:
+        whole = ball.whole(x.shape[1:])
+        threat = replace(THREAT, norm=norm, epsilon=whole * THREAT.epsilon, step_size=whole * THREAT.step_size)
         try:
             attack.refuse_other_balls(threat)
+            attack.refuse_shape(threat, x.shape[1:])
         except SettingError:
             continue
         _require_inside(_result(attack, threat=threat), threat)

@@ -28,34 +28,14 @@ from harness.registry.catalogue import discover
 from harness.runtime.device import arithmetic
 from harness.runtime.seeds import generator
 from harness.training.loop import Trainer, initial_model
+from tests.in_l2 import Linear, centred, l2_threat
 from tests.tiny import draws, make_batch, make_step, make_tiny_model
 
 MOVING = ("fgsm", "noise", "pgd", "cw", "minimum-margin", "apgd-ce", "apgd-t", "fab-t", "square", "autoattack")
 
 
-def l2_threat(epsilon: float = 0.4, steps: int = 20, start: Any = "uniform") -> Threat:
-    return Threat(epsilon=epsilon, steps=steps, step_size=epsilon / 4, start=start, norm="L2")
-
-
 def attack(name: str) -> Attack:
     return cast(Attack, discover("attacks").get(name)())
-
-
-class Linear(nn.Module):
-    """Two classes, Z_0 - Z_1 = w . x: its optimum and its robust accuracy are known in closed form."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.w = nn.Parameter(torch.randn(12, generator=draws(5)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.score = (x.flatten(1) - 0.5) @ self.w
-        return torch.stack([self.score / 2, -self.score / 2], 1)
-
-
-def centred(n: int = 200) -> Tensor:
-    """Images so far inside [0, 1] that a ball of 0.2 is never clipped."""
-    return 0.3 + 0.4 * torch.rand(n, 3, 2, 2, generator=draws(6))
 
 
 # ---- attacks
@@ -171,7 +151,7 @@ def test_the_contract_notices_an_attack_that_says_that_it_asks_for_the_ball_and_
     class Says(Corner):
         budget: ClassVar[tuple[str, ...]] = ("epsilon", "norm")
 
-    with pytest.raises(Violation, match=r"outside the L2 ball of 0\.1"):
+    with pytest.raises(Violation, match=r"outside the L2 ball of 1\.03923"):
         checks("attack")["they are inside the ball and [0, 1]"](Says())
 
 

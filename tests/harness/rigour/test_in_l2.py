@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.plugin.threat import Threat
 from harness.rigour.checks import examine_model
 from harness.rigour.pgd import catastrophic_overfitting
-from tests.harness.test_another_ball import Linear, centred, l2_threat
+from tests.in_l2 import Linear, centred, l2_threat
 
 
 def test_the_checks_of_rigour_look_into_the_ball_of_the_figures() -> None:
