@@ -28,6 +28,7 @@ TABLES = {
     "reported": columns.REPORTED,
     "leaderboard": ranked.LEADERBOARD,
     "leaderboard, with intervals": columns.RANK_INTERVAL,
+    "leaderboard, with costs": columns.COST,
     "compare": columns.COMPARISON,
     "compare_all": pairs.PAIRS,
     "compare_protocols": orders.ORDERS,

@@ -120,6 +120,12 @@ _ALL = {
         TableColumn("failed_high_percent", "float", "%", "upper end of the failure rate's exact 95 % interval"),
         TableColumn("failed_train_seeds", "text", "", "the training seeds that failed, with spaces between them"),
         TableColumn("failed_why", "text", "", "why each of them failed"),
+        TableColumn("passes", "float", "passes", "of the training, for each training image, up to the checkpoint"),
+        TableColumn("points_per_1000_passes", "float", "points", "accuracy in the column that ranks, for 1000 passes"),
+        TableColumn(
+            "front", "bool", "", "whether no row of its network is as good for as few passes, and better in one"
+        ),
+        TableColumn("trained_on", "text", "", "machines and devices of the training"),
         TableColumn("reported_percent", "float", "%", "the figure: a median or a mean, as `statistic` says"),
         TableColumn("statistic", "category", "", "`median` over attack seeds, or `mean` over training seeds"),
         TableColumn("seeds", "int", "", "how many seeds the statistic is taken over"),
@@ -189,6 +195,9 @@ _ALL = {
 }
 
 
+_OF_TRAINING = (
+    TableColumn("training_s", "float", "s", "duration of the training up to the checkpoint, of one network"),
+)
 _OF_VERDICT = TableColumn("correct", "bool", "", "whether the network classifies the image rightly under the attack")
 _DEPARTURES = TableColumn("settings", "json", "", "the attack's settings that are not its defaults")
 _REMARK = TableColumn("note", "text", "", "a person's remark (`harness note`)")
@@ -258,6 +267,7 @@ COMPARISON = columns(
     "variance_ratio",
 )
 RANK_INTERVAL = columns("rank_low", "rank_high", "rank_drawn")
+COST = columns("passes", "points_per_1000_passes", "front", "training_s", "trained_on", own=_OF_TRAINING)
 POWER = columns(
     *("first", "second", "dataset", "attack", "sample", "examples", "unit", "units", "test"),
     *("deviation_points", "deviation_low_points", "deviation_high_points", "alpha", "power", "comparisons"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from harness.api import columns
-from harness.api.columns import RANK_INTERVAL
+from harness.api.columns import COST, RANK_INTERVAL
 from harness.api.contents import TableColumn
 from harness.api.filters import NAMES, chosen
 from harness.api.table import Table
@@ -15,7 +16,7 @@ from harness.errors import UnknownName
 from harness.leaderboard.board import Board, Row, Selection
 from harness.leaderboard.failed_text import seed_text
 from harness.leaderboard.ranking import boards, unranked
-from harness.leaderboard.tidy import COLUMNS, tidy_rows
+from harness.leaderboard.tidy import COLUMNS, SETTING, cost_columns, tidy_cost, tidy_rows, varied_cells, varied_columns
 from harness.store.store import Store
 
 TITLE = "leaderboard"
@@ -37,6 +38,8 @@ def leaderboard_table(
     *,
     wide: bool = False,
     intervals: bool = False,
+    cost: bool = False,
+    plugins: Sequence[Path] = (),
     filters: Mapping[str, object],
 ) -> Table:
     """The boards of a store; see ``Results.leaderboard``.
@@ -44,6 +47,7 @@ def leaderboard_table(
     Args:
         selected: what ``Selection`` selects rows by.
         intervals: of the ranks.
+        cost: of the trainings, whose passes are counted by the methods: ``plugins`` are files of these.
     """
     found = boards(store, replace(Selection(sort=sort), **selected))
     if not found:
@@ -52,6 +56,10 @@ def leaderboard_table(
         from harness.leaderboard.rank_spread import with_rank_intervals
 
         found = [with_rank_intervals(store, board) for board in found]
+    if cost:
+        from harness.planning.spent import with_costs
+
+        found = [with_costs(store, board, plugins) for board in found]
     table = wide_table if wide else board_table
     return table(found, filters, RANK_INTERVAL if intervals else ())
 
@@ -65,7 +73,7 @@ def board_table(
         more: columns that stand last: ``RANK_INTERVAL``, or none.
     """
     rows = [row for board in found for row in _figures(board)]
-    of_table = (*LEADERBOARD, *more)
+    of_table = (*LEADERBOARD, *_of_settings(found, rows), *_of_costs(found, rows), *more)
     return Table.of_rows(TITLE, of_table, chosen(rows, of_table, filters or {}), _notes(found))
 
 
@@ -75,6 +83,29 @@ def _figures(board: Board) -> Iterator[dict[str, Any]]:
         more = _rank_interval(board, place) | _further_names(row)
         for tidy in tidy_rows([replace(board, rows=(row,), ranking=board.ranked)]):
             yield tidy | more
+
+
+def _of_costs(found: Sequence[Board], rows: Sequence[dict[str, Any]]) -> tuple[TableColumn, ...]:
+    """The columns of costs, if these were asked for; a row without a cost gets None there."""
+    names = cost_columns(found)
+    for row in rows:
+        row |= {name: row.get(name) for name in names}
+    return COST if names else ()
+
+
+def _of_settings(found: Sequence[Board], rows: Sequence[dict[str, Any]]) -> tuple[TableColumn, ...]:
+    """A column for each setting in which rows of one method differ; a row that lacks it gets None there."""
+    columns = []
+    for name in varied_columns(found):
+        values = [row.setdefault(name, None) for row in rows]
+        numbers = all(
+            isinstance(value, int | float) and not isinstance(value, bool) for value in values if value is not None
+        )
+        for row in rows if not numbers else ():
+            row[name] = None if row[name] is None else str(row[name])
+        meaning = f"the row's setting {name.removeprefix(SETTING)}; rows of one method differ in it"
+        columns.append(TableColumn(name, "float" if numbers else "category", "", meaning))
+    return tuple(columns)
 
 
 def _further_names(row: Row) -> dict[str, Any]:
@@ -109,8 +140,9 @@ def wide_table(
         for one in columns.columns(*OF_ATTACK)
     )
     rows = [row for board in found for row in _wide_rows(board, attacks)]
-    kept = chosen(rows, (*OF_ROW, *more), filters or {})
-    return Table.of_rows(TITLE, (*OF_ROW, *of_attacks, *more), kept, _notes(found))
+    of_rows = (*OF_ROW, *_of_settings(found, rows), *_of_costs(found, rows))
+    kept = chosen(rows, (*of_rows, *more), filters or {})
+    return Table.of_rows(TITLE, (*of_rows, *of_attacks, *more), kept, _notes(found))
 
 
 def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -134,6 +166,8 @@ def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]
             "failed": None if row.failed is None else row.failed.count,
             "failed_of": None if row.failed is None else row.failed.of,
             "failed_why": None if row.failed is None else "; ".join(map(seed_text, row.failed.seeds)),
+            **varied_cells(board, row),
+            **tidy_cost(row),
             **_rank_interval(board, place),
             **_further_names(row),
         }

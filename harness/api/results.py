@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.api.computed import Computed
+from harness.api.given import Paths, paths_of
 from harness.api.table import Table
 from harness.errors import SettingError, StoreError
 from harness.planning.places import place_arguments
@@ -57,6 +59,8 @@ class Results(Computed):
         sort: str | None = None,
         wide: bool = False,
         intervals: bool = False,
+        cost: bool = False,
+        plugins: Paths = (),
         **filters: object,
     ) -> Table:
         """The leaderboard, as ``harness leaderboard`` shows it: a row for each figure, not rounded.
@@ -71,6 +75,9 @@ class Results(Computed):
             wide: whether the table has a row for each row of a board, and four columns for each attack.
             intervals: whether the table has the 95 % interval of each rank, too; its ``notes`` then say what was drawn,
                 or why a board has none. A board of a hundred rows takes some ten seconds.
+            cost: whether the table has what each row's training cost, too, in passes and seconds. To count the passes,
+                an update of the row's method is run.
+            plugins: for ``cost``: files of methods that are not found anyway.
             filters: columns, applied after the ranking.
         Raises:
             UnknownName: no board has the column ``sort``.
@@ -83,7 +90,8 @@ class Results(Computed):
             if not isinstance(value, str | None):
                 name = "arch" if name == "network" else name
                 raise SettingError(f"{name}={value!r} is refused: it says what is ranked; give one name, or none")
-        return leaderboard_table(self._open(), selected, sort, wide=wide, intervals=intervals, filters=filters)
+        how: dict[str, Any] = {"wide": wide, "intervals": intervals, "cost": cost, "plugins": paths_of(plugins)}
+        return leaderboard_table(self._open(), selected, sort, **how, filters=filters)
 
     def compare(
         self,

@@ -15,6 +15,7 @@ from harness.cli.grouped import grouped
 from harness.cli.kept_pages import kept_page
 from harness.cli.options import DB, DB_VARIABLE, DEFAULT_DB, PLUGINS, Rows, comma_separated, of_output, of_rows
 from harness.errors import HarnessError, SettingError
+from harness.leaderboard.costs import Order
 from harness.runtime.collector import collector_paused
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class Shown:
         shown=f"{MOST_ROWS} in a table, else all",
     )
     by_seed: bool = of_rows("--by-seed", "Show one line for each training seed, under the rank of its row.", False)
+    order_by: Order = of_rows(
+        "--order-by <rank|passes|points-per-pass>",
+        "With --cost: put the cheapest rows first, or those with the most points for a pass; ranks stay.",
+        "rank",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +80,9 @@ class Look:
     bibtex: bool = of_output("--bibtex", "Add the BibTeX of the methods and publications that are shown.", False)
     intervals: bool = of_output(
         "--intervals", "In a table: show 95 % intervals, and the spread over networks. In JSON: those of ranks.", False
+    )
+    cost: bool = of_output(
+        "--cost", "Show what the training cost, in passes and hours, and which rows no other beats in both.", False
     )
     legend: bool = of_output("--legend", "In a table: explain every figure, mark, and flag.", False)
     brief: bool = of_output("--brief", "In a table: show rank, method, and the figure that ranks.", False)
@@ -105,6 +114,8 @@ class Look:
                 raise SettingError(f"{option} is refused: it is for {' and '.join(fits)}, and the format is {form}")
         if self.brief and (self.intervals or self.legend):
             raise SettingError("--brief is refused beside --intervals and --legend; leave one out")
+        if self.cost and (self.brief or form == "bibtex" or self.layout == "paper"):
+            raise SettingError("--cost is refused beside --brief, --layout paper, and --format bibtex; leave one out")
         return form
 
 
@@ -130,40 +141,56 @@ def leaderboard(
         raise SettingError("--brief is refused beside --columns: it shows the figure that ranks; choose it with --sort")
     if shown.by_seed and look.layout == "paper":
         raise SettingError("--by-seed is refused beside --layout paper, which has one line a method; leave one out")
+    if shown.order_by != "rank" and not look.cost:
+        raise SettingError(f"--order-by {shown.order_by} is refused without --cost, which counts the passes")
+    top = shown.top if shown.top is not None or form != "table" else MOST_ROWS
     selection = Selection(
         dataset=dataset,
         sort=_column(sort) if sort is not None else None,
         source=shown.source,
         methods=tuple(shown.methods or ()),
         columns=tuple(map(_column, columns)),
-        top=shown.top if shown.top is not None or form != "table" else MOST_ROWS,
+        top=top if shown.order_by == "rank" else None,  # else the first rows in that order are shown
         by_seed=shown.by_seed,
         **vars(rows),
     )
     files = tuple(plugins or ())
+    costs = Costs(shown.order_by, top, files) if look.cost else None
     if look.out is not None:
-        chosen = _chosen(db, selection, form, intervals=look.intervals)
+        chosen = _chosen(db, selection, form, costs, intervals=look.intervals)
         _write(look.out, _text(chosen, form, look, files, everything=bool(columns)) + "\n")
         return
     place = None
-    if not files and not look.bibtex and form != "bibtex":  # BibTeX is read from the files of plugins
+    if not files and not look.bibtex and not look.cost and form != "bibtex":  # these are read from files of plugins
         database = db or os.environ.get(DB_VARIABLE) or DEFAULT_DB  # as the store finds it: --db may be empty
         place = kept_page(database, [repr(selection), repr(look), page_style()])
     page = place.text() if place is not None else None
     if page is None:
         began = time.perf_counter()
         with collector_paused():
-            boards = _chosen(db, selection, form, intervals=look.intervals)
+            boards = _chosen(db, selection, form, costs, intervals=look.intervals)
             page = _page(boards, form, look, files, everything=bool(columns))
         if place is not None and boards:
             place.keep(page, time.perf_counter() - began)
     print_page(page)
 
 
-def _chosen(db: str | None, selection: Selection, form: Format, *, intervals: bool) -> Sequence[Board]:
+@dataclass(frozen=True)
+class Costs:
+    """How costs are shown: the order of the rows, how many, and the files of plugins that count the passes."""
+
+    order: Order
+    top: int | None
+    files: Sequence[Path]
+
+
+def _chosen(
+    db: str | None, selection: Selection, form: Format, costs: Costs | None, *, intervals: bool
+) -> Sequence[Board]:
     """The boards to show; none, and a line that says why, only where a program reads the output.
 
     Args:
+        costs: None: they are not shown.
         intervals: whether the ranks have intervals, too.
     Raises:
         HarnessError: no row matches.
@@ -183,6 +210,12 @@ def _chosen(db: str | None, selection: Selection, form: Format, *, intervals: bo
         from harness.leaderboard.rank_spread import with_rank_intervals
 
         chosen = [with_rank_intervals(store, board) for board in chosen]
+    if costs is not None:
+        from harness.leaderboard.cost_columns import in_order
+        from harness.planning.spent import with_costs
+
+        priced = (with_costs(store, board, costs.files) for board in chosen)
+        chosen = [in_order(board, costs.order, costs.top) for board in priced]
     store.close()
     return chosen
 

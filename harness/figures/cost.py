@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from harness.errors import HarnessError, listed
-from harness.events import EpochRecord
 from harness.figures.accuracies import about, accuracy, covered, measured_on, over_text, row_names, uneven_text
 from harness.figures.axes import accuracy_label, write_caption
 from harness.figures.marks import Marks, Value
@@ -18,6 +16,7 @@ from harness.figures.style import COLUMN
 from harness.leaderboard.board import Row
 from harness.leaderboard.cells import full_name
 from harness.leaderboard.columns import title_of
+from harness.planning.spent import epochs_up_to, passes_of_epochs, place_text
 from harness.runtime.provenance import every_place
 from harness.store.records import RunRecord
 
@@ -65,19 +64,12 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
 
 def _refuse_two_machines(runs: Sequence[RunRecord]) -> None:
     """Raise HarnessError if the runs were trained in two places, or by two numbers of threads of a CPU."""
-    places = {_place(place) for run in runs for place in every_place(run.provenance)}
+    places = {place_text(place) for run in runs for place in every_place(run.provenance)}
     if len(places) > 1:
         raise HarnessError(
             "seconds on two machines, or of two numbers of threads, cannot be compared:"
             f" {'; '.join(sorted(places))}; draw --cost passes, or name rows of one machine with --method"
         )
-
-
-def _place(place: Mapping[str, Any]) -> str:
-    """Where seconds can be compared: ``cpu of HOST, threads: 2``."""
-    device = str(place.get("device"))
-    threads = f", threads: {place['threads']}" if device == "cpu" and "threads" in place else ""
-    return f"{device} of {place.get('host')}{threads}"
 
 
 def _cost(material: Material, run: RunRecord, row: Row) -> float:
@@ -86,23 +78,10 @@ def _cost(material: Material, run: RunRecord, row: Row) -> float:
     Raises:
         HarnessError: not every epoch is recorded, or the method's code has changed.
     """
-    checkpoint = run.checkpoint(row.checkpoint)
-    assert checkpoint is not None
-    assert checkpoint.epoch is not None
-    # which epoch is the best is known only at the end of the training
-    last = int(run.training["epochs"]) if checkpoint.name == "best" else checkpoint.epoch
-    epochs = [epoch for epoch in run.epochs if epoch.epoch <= last]
-    if [epoch.epoch for epoch in epochs] != list(range(1, last + 1)):
-        raise HarnessError(f"run {run.id} has no record of some of its epochs, so its cost is unknown")
-    return _passes(material, run, epochs) if material.cost == PASSES else sum(epoch.duration_s for epoch in epochs)
-
-
-def _passes(material: Material, run: RunRecord, epochs: Sequence[EpochRecord]) -> float:
-    """Forward and backward passes for one training image, from the first epoch to the last of these."""
-    from harness.planning.stored_times import passes_of_run  # imported late: it needs torch
-
-    trained_on = sum(epoch.images for epoch in epochs)
-    return passes_of_run(run, material.plugins).total * trained_on / run.dataset.train_examples
+    epochs = epochs_up_to(run, row.checkpoint)
+    if material.cost == PASSES:
+        return passes_of_epochs(run, epochs, material.plugins)
+    return sum(epoch.duration_s for epoch in epochs)
 
 
 def _draw(marks: Marks, canvas: Canvas) -> None:

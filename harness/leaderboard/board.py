@@ -8,9 +8,11 @@ from functools import cached_property
 from harness.errors import SettingError, legible
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
+from harness.leaderboard.costs import Cost
 from harness.leaderboard.failed_seeds import FailedSeeds, RowlessMethod
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.pairs import Decision
+from harness.leaderboard.varied import Varied, varied_settings
 from harness.plugin.images import Images
 from harness.statistics.figures import Figure, Spread
 from harness.statistics.resampled import RankInterval
@@ -68,6 +70,7 @@ class Row(Trained):
         failed: the training seeds that failed; None for a model from elsewhere, and where a publication does not say.
             On the line of one training seed, those of the row over all its training seeds.
         chosen: of the checkpoint ``best``, what chose it; None for the others.
+        cost: what its trainings cost; None where nobody asked, and of a model from elsewhere.
     """
 
     checkpoint: str
@@ -88,6 +91,7 @@ class Row(Trained):
     train_seed: int | None = None
     failed: FailedSeeds | None = None
     chosen: Chosen | None = None
+    cost: Cost | None = None
 
     def value(self, column: str) -> float | None:
         """The figure by which the row is ranked: its median, or a publication's mean."""
@@ -131,6 +135,7 @@ class Board:
         rank_unit: what these intervals are over: test images, and training seeds.
         rank_note: their level, their unit, and n; or why there are none.
         rowless: methods that have no row, since each training of theirs failed.
+        costed: whether the rows have their costs.
         namesake: whether the name of the data set is that of another one, too, with other images or labels.
     """
 
@@ -155,6 +160,7 @@ class Board:
     rank_unit: str = ""
     rank_note: str = ""
     rowless: tuple[RowlessMethod, ...] = ()
+    costed: bool = False
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -165,6 +171,11 @@ class Board:
     def filled(self) -> tuple[str, ...]:
         """The columns that have a figure in a row that is shown; tables leave out the others."""
         return tuple(column for column in self.columns if any(row.value(column) is not None for row in self.rows))
+
+    @cached_property
+    def varied(self) -> Varied:
+        """The settings in which rows of one method differ, among all that were ranked."""
+        return varied_settings(self.ranked)
 
     @cached_property
     def by_seed(self) -> bool:

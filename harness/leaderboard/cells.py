@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from harness.errors import legible
 from harness.leaderboard.board import Board, Row
-from harness.leaderboard.columns import WORST_CASE, title_of
+from harness.leaderboard.columns import TAKEN, WORST_CASE, title_of
+from harness.leaderboard.cost_columns import cost_cells, cost_titles
 from harness.leaderboard.failed_text import COLUMN as FAILED
 from harness.leaderboard.failed_text import every_seed, failed_cell, failed_column, failed_notes, rowless_text
+from harness.leaderboard.varied import values_of
 from harness.plugin.ball import radius_text
 from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
 
@@ -134,8 +136,22 @@ def range_text(counts: Collection[int]) -> str:
 
 def header(board: Board) -> list[str]:
     """The names of the columns."""
-    words = ["rank", "method", *_seed(board), "network", "checkpoint"]
-    return [*words, *titles(board), "n", "networks", *failed_column(board), *_flags(board), "source"]
+    words = ["rank", "method", *setting_titles(board).values(), *_seed(board), "network", "checkpoint"]
+    later = [*failed_column(board), *_flags(board), *cost_titles(board)]
+    return [*words, *titles(board), "n", "networks", *later, "source"]
+
+
+def setting_titles(board: Board) -> dict[str, str]:
+    """The settings that have a column of their own, each with its title, which no other column has."""
+    taken = {*TAKEN, *titles(board)}
+    shown = {name: legible(name) for name in board.varied}
+    return {name: f"setting {title}" if title in taken else title for name, title in shown.items()}
+
+
+def _settings(board: Board, row: Row) -> list[str]:
+    """The row's values of the settings that have a column; ``-`` where it has no such setting."""
+    own = values_of(row, board.varied)
+    return [legible(str(own[name])) if name in own else "-" for name in board.varied]
 
 
 def _seed(board: Board) -> list[str]:
@@ -148,9 +164,14 @@ def _flags(board: Board) -> list[str]:
     return ["flags"] if board.examined else []
 
 
-def name_text(row: Row) -> str:
-    """The row's label, marked if the model is from elsewhere."""
-    return legible(row.label) if row.trained_here else f"{legible(row.label)} {MADE_ELSEWHERE}"
+def name_text(row: Row, columns: Collection[str] = ()) -> str:
+    """The row's label, marked if the model is from elsewhere.
+
+    Args:
+        columns: settings that stand in columns of their own, and not in the label.
+    """
+    name = legible(row.label_without(columns))
+    return name if row.trained_here else f"{name} {MADE_ELSEWHERE}"
 
 
 def full_name(board: Board, row: Row) -> str:
@@ -199,7 +220,8 @@ def cells(board: Board, row: Row, before_interval: str | None = None) -> list[st
         figures = [f"{text}{before_interval}{i}".rstrip() for text, i in zip(figures, intervals, strict=True)]
     return [
         rank_text(row),
-        name_text(row),
+        name_text(row, board.varied),
+        *_settings(board, row),
         *("-" if row.train_seed is None else str(row.train_seed) for _ in _seed(board)),
         legible(row.arch_label),
         legible(row.checkpoint),
@@ -208,6 +230,7 @@ def cells(board: Board, row: Row, before_interval: str | None = None) -> list[st
         "-" if row.train_seeds is None else str(row.train_seeds),
         *(failed_cell(row) for _ in failed_column(board)),
         *(flags_text(row) for _ in _flags(board)),
+        *cost_cells(board, row),
         board.source,
     ]
 

@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from harness.errors import legible
 from harness.leaderboard.contestants import Contestant
+from harness.leaderboard.costs import COST_TITLES
 from harness.plugin.images import Images
 from harness.statistics.paired import robust_under_every
 from harness.store.standing import Evaluated
@@ -16,7 +17,7 @@ from harness.store.verdicts import Bits, VerdictsById
 
 WORST_CASE = "worst_case"
 _TITLES = {WORST_CASE: "worst case"}
-_TAKEN = {  # titles of other columns, of a board and of the list of runs
+TAKEN = {  # titles of other columns, of a board and of the list of runs
     *(
         "rank",
         "method",
@@ -28,6 +29,7 @@ _TAKEN = {  # titles of other columns, of a board and of the list of runs
         "failed",
         "flags",
         "source",
+        *COST_TITLES,
         *_TITLES.values(),
     ),
     *("run", "model", "dataset", "try", "state", "figure", "images", "date", "tags"),
@@ -43,7 +45,7 @@ def title_of(column: str) -> str:
     bare = title
     while bare.startswith("attack "):
         bare = bare.removeprefix("attack ")
-    return f"attack {title}" if column not in _TITLES and bare in _TAKEN else title
+    return f"attack {title}" if column not in _TITLES and bare in TAKEN else title
 
 
 def right_under_every(verdicts: VerdictsById, evaluations: Sequence[int]) -> int:

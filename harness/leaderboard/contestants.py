@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class Trained:
         settings, network_settings: those that differ from the defaults.
         wrappers: the wrappers of the update, each with its settings that differ from the defaults.
         code: the code of plugins that do not ship or changed since they first shipped; see ``RunSpec.code``.
+        every_setting: those of the method, under '', and of each wrapper, under its name: all that a run records.
     """
 
     method: str
@@ -32,11 +33,17 @@ class Trained:
     wrappers: tuple[str, ...] = ()
     network_settings: dict[str, Any] = field(default_factory=dict)
     code: dict[str, str] = field(default_factory=dict)
+    every_setting: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The method with its code, its settings that differ from the defaults, and its wrappers."""
-        return "+".join((_named(self.method, self.code.get("method"), self.settings), *self.wrappers))
+        return self.label_without(())
+
+    def label_without(self, columns: Collection[str]) -> str:
+        """The label without the method's settings of these names, which stand in columns of their own."""
+        told = {key: value for key, value in self.settings.items() if key not in columns}
+        return "+".join((_named(self.method, self.code.get("method"), told), *self.wrappers))
 
     @property
     def arch_label(self) -> str:
@@ -107,6 +114,7 @@ def trained_by(run: RunRecord | RunStanding) -> Trained:
         network=run.network,
         network_settings=run.network_departures,
         code=run.code,
+        every_setting={"": run.method_settings, **{w["name"]: w.get("settings", {}) for w in run.wrappers}},
     )
 
 

@@ -17,6 +17,7 @@ from harness.leaderboard.cells import (
     wilson_text,
 )
 from harness.leaderboard.columns import WORST_CASE, title_of
+from harness.leaderboard.costs import LEGEND as COSTS
 from harness.leaderboard.failed_text import LEGEND as FAILED
 from harness.leaderboard.failed_text import failed_column
 from harness.leaderboard.flags import NOT_JUDGED
@@ -115,6 +116,8 @@ def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
     if any(row.versus_best if intervals else row.tied for row in rows):
         tested = rule(row.versus_best for board in boards for row in board.ranked)
         lines.append(f"{TIED} not significantly different from the best row in the column that ranks: {tested}")
+    if any(board.costed for board in boards):
+        lines.append(COSTS)
     if any(not row.trained_here for row in rows):
         lines.append(f"{MADE_ELSEWHERE} {ELSEWHERE}")
     if any(row.flags for row in rows):

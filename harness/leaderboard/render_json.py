@@ -12,6 +12,7 @@ from harness.leaderboard.columns import WORST_CASE
 from harness.leaderboard.failed_seeds import RowlessMethod
 from harness.leaderboard.failed_text import failed_document
 from harness.leaderboard.pairs import Decision
+from harness.leaderboard.varied import values_of
 from harness.statistics.figures import LEVEL, Figure, Interval, Spread, t_interval, wilson
 from harness.statistics.seed_sides import SeedTest
 
@@ -32,6 +33,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "arch_settings": row.network_settings,
         "method": row.method,
         "settings": row.settings,
+        "varied": values_of(row, board.varied),
         "wrappers": list(row.wrappers),
         "code": row.code,
         "checkpoint": row.checkpoint,
@@ -108,7 +110,12 @@ def row_documents(boards: Iterable[Board]) -> Iterator[dict[str, Any]]:
     """Every row of every board."""
     for board in boards:
         for place, row in enumerate(board.rows):
-            yield row_document(board, row) | _rank_interval(board, place)
+            yield row_document(board, row) | _rank_interval(board, place) | _cost(board, row)
+
+
+def _cost(board: Board, row: Row) -> dict[str, Any]:
+    """What the row's training cost, where it was asked for; null of a model from elsewhere."""
+    return {"cost": None if row.cost is None else row.cost.document()} if board.costed else {}
 
 
 def _rank_interval(board: Board, place: int) -> dict[str, Any]:

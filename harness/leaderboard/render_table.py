@@ -17,6 +17,8 @@ from harness.leaderboard.cells import (
     header,
     heading,
     in_words,
+    name_text,
+    setting_titles,
     shared,
     spread_lines,
     titles,
@@ -75,7 +77,7 @@ def _board(board: Board, console: Console, detail: Detail) -> Iterator[Renderabl
     if detail.brief:
         headline = title_of(board.ranked_by)
         raised = [*failed_column(board), *(["flags"] if any(row.warnings for row in board.rows) else [])]
-        names = [name for name in names if name in (*_PLACE, headline, *raised)]
+        names = [name for name in names if name in (*_PLACE, *setting_titles(board).values(), headline, *raised)]
     rows = [dict(zip(header(board), cells(board, row), strict=True)) for row in board.rows]
     common = shared(board, names)
     line = Text(heading(board), style="bold")
@@ -116,10 +118,11 @@ def _tables(
         return
     folded = _folded(tight, shown, [*ALWAYS, *attacks])
     parts = _in_parts(folded, [name for name in shown if name in ALWAYS], attacks, console)
+    in_full = [texts | {"method": name_text(row)} for texts, row in zip(tight, board.rows, strict=True)]
     for number, names in enumerate(parts):
         if number:
             yield Text()
-        yield from _table(board, folded if number == 0 else tight, names, console)
+        yield from _table(board, folded if number == 0 else in_full, names, console)
 
 
 def _fits(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.leaderboard.board import Board
+from harness.leaderboard.board import Board, Row
 from harness.leaderboard.failed_seeds import FailedSeeds
 from harness.leaderboard.failed_text import seed_text
 from harness.leaderboard.render_json import row_document
+from harness.leaderboard.varied import values_of
 
 COLUMNS = (
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
@@ -20,8 +21,41 @@ COLUMNS = (
 )
 
 
+SETTING = "setting_"
+"""Before the name of a setting that has a column: see ``harness.leaderboard.varied``."""
+
+
+def varied_columns(boards: Sequence[Board]) -> tuple[str, ...]:
+    """The columns of the settings in which rows of one method differ, on any of the boards."""
+    return tuple(dict.fromkeys(f"{SETTING}{name}" for board in boards for name in board.varied))
+
+
+def varied_cells(board: Board, row: Row) -> dict[str, Any]:
+    """The row's values of these settings: numbers and texts; without those that it does not have."""
+    own = values_of(row, board.varied)
+    kept = {name: value if isinstance(value, int | float | str) else str(value) for name, value in own.items()}
+    return {f"{SETTING}{name}": value for name, value in kept.items()}
+
+
+OF_COST = ("passes", "points_per_1000_passes", "front", "training_s", "trained_on")
+
+
+def cost_columns(boards: Sequence[Board]) -> tuple[str, ...]:
+    """The columns of costs; none where nobody asked for them."""
+    return OF_COST if any(board.costed for board in boards) else ()
+
+
+def tidy_cost(row: Row) -> dict[str, Any]:
+    """What the row's training cost, in these columns; empty where it is unknown, or nobody asked."""
+    return {} if row.cost is None else row.cost.document() | {"trained_on": "; ".join(row.cost.places)}
+
+
 def tidy_rows(boards: Sequence[Board]) -> Iterator[dict[str, Any]]:
-    """Every figure of every board as a mapping with the keys ``COLUMNS``; None where there is no such value."""
+    """Every figure of every board as a mapping with the keys ``COLUMNS``; None where there is no such value.
+
+    Then the keys of ``varied_columns`` and ``cost_columns``, and None in a row that has no such setting or cost.
+    """
+    none = dict.fromkeys((*varied_columns(boards), *cost_columns(boards)))
     for board in boards:
         common = (board.dataset, board.source, board.protocol, board.fingerprint, board.examples)
         for row in board.rows:
@@ -39,7 +73,7 @@ def tidy_rows(boards: Sequence[Board]) -> Iterator[dict[str, Any]]:
                 if figure is not None:
                     networks = row.means[attack].n if attack in row.means else row.train_seeds
                     values = (*common, *place, attack, *_numbers(figure, networks), board.tied(row), *later)
-                    yield dict(zip(COLUMNS, values, strict=True))
+                    yield dict(zip(COLUMNS, values, strict=True)) | none | varied_cells(board, row) | tidy_cost(row)
 
 
 def _failed(failed: FailedSeeds | None) -> Iterator[float | str | None]:

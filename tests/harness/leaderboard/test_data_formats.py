@@ -54,6 +54,7 @@ class TestJson:
         assert beside == {
             "arch_settings": {},
             "settings": {},
+            "varied": {},
             "wrappers": [],
             "code": {},
             "protocol_fingerprint": "0123456789abcdef" * 4,
