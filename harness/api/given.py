@@ -52,6 +52,23 @@ def settings_of(given: Mapping[str, object], more: Mapping[str, object] | None =
     return tuple(f"{key}={text_of(key, value)}" for key, value in {**given, **(more or {})}.items())
 
 
+def grid_of(given: Mapping[str, Sequence[object]]) -> tuple[str, ...]:
+    """Settings with several values each, as ``--grid`` takes them: ``key=value;value``.
+
+    Raises:
+        SettingError: a setting has no list of values, or a value that no setting has.
+    """
+    texts = []
+    for key, values in given.items():
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise SettingError(f"grid is refused: give {key} a list of its values, and not {values!r}")
+        parts = [text_of(key, value) for value in values]
+        if any(";" in part for part in parts):
+            raise SettingError(f"grid is refused: a value of {key} has a semicolon, which separates values")
+        texts.append(f"{key}={';'.join(parts)}" + (";" if len(parts) == 1 else ""))
+    return tuple(texts)
+
+
 def text_of(name: str, value: object) -> str:
     """A value as the command line takes it.
 

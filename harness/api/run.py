@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from harness.api.given import (
     Paths,
     attacks_of,
     counts_of,
+    grid_of,
     names_of,
     number_of,
     paths_of,
@@ -110,6 +111,7 @@ def run(
     wrap: Names = (),
     protocol: str | Path | None = None,
     set: Mapping[str, object] | None = None,
+    grid: Mapping[str, Sequence[object]] | None = None,
     limit: int | None = None,
     checks: bool = True,
     eval_every: int | None = None,
@@ -157,6 +159,8 @@ def run(
         wrap: wrappers of every training update, such as ``awp``.
         protocol: a name, or a TOML file; None: the data set's.
         set: settings by their names, also those with a dot: ``{"train.lr": 0.1, "pgd.steps": 50}``.
+        grid: settings with several values each: ``{"alpha_pgd": [1, 2, 4], "minimum": [0.05, 0.1]}`` trains every
+            combination, as runs of their own.
         limit: attack only so many test images, balanced over the classes.
         checks: whether to look for signs that a robust accuracy is too high.
         eval_every: record accuracies on 128 test and 128 training images after every so many epochs; 0: never. None:
@@ -237,6 +241,7 @@ def run(
         network=arch,
         dataset=dataset,
         values=settings_of(set or {}, settings),
+        grid=grid_of(grid or {}),
         checks=checks,
         state_every=number_of("state_every", state_every),
         deterministic=deterministic,

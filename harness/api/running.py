@@ -19,9 +19,10 @@ from harness.leaderboard.ranking import boards
 from harness.planning.cost import estimate
 from harness.planning.experiment import Experiment
 from harness.planning.experiment_jobs import resolve_experiment
+from harness.planning.grid_jobs import grid_notes, resolve_grid
 from harness.planning.missing import Missing, find_missing
 from harness.planning.request import RunRequest
-from harness.planning.run_job import RunJob, resolve_run
+from harness.planning.run_job import RunJob
 from harness.planning.seed_outlook import SeedOutlook, seed_outlook
 from harness.plugin.dataset import Dataset
 from harness.store.records import EvaluationRecord
@@ -69,7 +70,9 @@ def plan_runs(request: RunRequest, place: Workplace, *, fresh: bool, count_only:
     if not count_only:
         place.begin_workers()
     with quiet():
-        jobs = resolve_run(request, count_only=count_only)
+        jobs = resolve_grid(request, count_only=count_only)
+    for text in grid_notes(jobs) if request.grid else ():
+        note(text)
     if request.until_separated is None:
         return _planned(jobs, place, started, note, fresh=fresh)
     if fresh:

@@ -20,7 +20,7 @@ from harness.planning.places import PLACES, ConfiguredPlaces, overruled, read_pl
 NO_DEFAULTS = ("config", "db", "new", "note", "rm", "tag", "upgrade")
 """Commands that write or remove by themselves: nothing but the command line says what they do."""
 
-TYPED_EACH_TIME = ("detach", "dry-run", "fresh", "until-separated")
+TYPED_EACH_TIME = ("detach", "dry-run", "fresh", "grid", "until-separated")
 """Options that as a default would repeat all work, or do none; and a limit that is named for one question."""
 
 _SHORT_FOR = re.compile(r"Short for --set ([\w.]+)=")  # in the help of an option

@@ -43,6 +43,11 @@ def run(
         "Change every training update by a wrapper such as awp or ema; may be repeated.",
         complete=completion.wrappers,
     ),
+    grid: list[str] | None = what(
+        "--grid KEY=A,B",
+        "Train with each of these values of a setting, and every combination where it is repeated: A;B where a value"
+        " has commas.",
+    ),
     until_separated: int | None = what(
         "--until-separated LIMIT",
         "Train more seeds, LIMIT a method at most, until every two methods differ significantly; p counts every look.",
@@ -88,6 +93,7 @@ def run(
         network=network,
         dataset=dataset,
         wrap=wrap,
+        grid=grid,
         until_separated=until_separated,
         attacks=attacks,
         **where,

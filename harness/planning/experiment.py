@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.errors import SettingError, UnknownName
 from harness.planning.configuration import class_order_beside, dataset_beside
+from harness.planning.experiment_grid import grid_texts
 from harness.planning.experiment_protocol import BASE, protocol_texts
 from harness.planning.request import SHORT_FORMS, RunRequest
 from harness.protocols.toml_file import read_toml
@@ -21,7 +22,7 @@ from harness.protocols.toml_file import read_toml
 LISTS = {"methods": "method", "networks": "network", "datasets": "data set", "wrap": "wrapper"}
 LABELLED = ("methods", "networks")  # names that may have settings
 COUNTS = ("seeds", "train-seeds", "limit", "eval-every", "image-size", "channels")
-KEYS = ("summary", *LISTS, *COUNTS, "class-order", "checks", "protocol")
+KEYS = ("summary", *LISTS, *COUNTS, "class-order", "checks", "protocol", "grid")
 OF_RUN = (
     *("device", "devices", "per-device", "devices-per-run", "workers", "time-limit"),
     *("executor", "ray-address", "allow-mixed"),
@@ -65,6 +66,7 @@ class Experiment:
     Attributes:
         shared: fields of every request.
         values: changes to the protocol, as ``--set`` takes them.
+        grid: settings with several values each, as ``--grid`` takes them.
         keys: field of a request -> the file's key that says it, and the value as written.
     """
 
@@ -74,6 +76,7 @@ class Experiment:
     datasets: tuple[str, ...]
     shared: Mapping[str, Any] = field(default_factory=dict)
     values: tuple[str, ...] = ()
+    grid: tuple[str, ...] = ()
     keys: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
 
     def parts(self, base: RunRequest) -> Iterator[Part]:
@@ -94,7 +97,8 @@ class Experiment:
                 absent = {method.name for method in self.methods} - {*names}
                 more = [value for value in base.values if value.partition(".")[0] not in absent]
                 values = (*self.values, *network.values, *settings, *more)
-                yield Part(title, replace(fixed, methods=names, values=values), places)
+                grid = [text for text in (*self.grid, *base.grid) if text.partition(".")[0] not in absent]
+                yield Part(title, replace(fixed, methods=names, values=values, grid=tuple(grid)), places)
 
     def under(self, typed: Mapping[str, Any]) -> tuple[Experiment, list[str]]:
         """The experiment without what the command line says, and a line for each key that gives way.
@@ -105,14 +109,17 @@ class Experiment:
         firsts = {"network": ("networks", Labelled), "dataset": ("datasets", str)}
         lists = {key: (kind(typed[name]),) for name, (key, kind) in firsts.items() if name in typed}
         shared = {name: value for name, value in self.shared.items() if name not in typed}
-        said = {text.partition("=")[0] for text in typed.get("values", ())}
+        said = {text.partition("=")[0] for text in (*typed.get("values", ()), *typed.get("grid", ()))}
         said |= {key for name, key in SHORT_FORMS.items() if name in typed}
         changed = [text for text in self.values if text.partition("=")[0] in said]
+        crossed = [text for text in self.grid if text.partition("=")[0] in said]
         gone = [f"{key} = {value}" for name, (key, value) in self.keys.items() if name in typed]
         gone += [f"protocol.{text.replace('=', ' = ', 1)}" for text in changed]
+        gone += [f"grid.{text.replace('=', ' = ', 1)}" for text in crossed]
         notes = [f"the command line holds, and not {text} of {self.file}" for text in gone]
         kept = tuple(text for text in self.values if text not in changed)
-        return replace(self, **lists, shared=shared, values=kept), notes  # type: ignore[arg-type]
+        grid = tuple(text for text in self.grid if text not in crossed)
+        return replace(self, **lists, shared=shared, values=kept, grid=grid), notes  # type: ignore[arg-type]
 
     def _rounds(self) -> list[tuple[int, ...]]:
         """Places of the methods: the first of each name, then the second of each name, and so on."""
@@ -171,6 +178,7 @@ def read_experiment(file: Path) -> Experiment:
         datasets=datasets,
         shared=shared,
         values=values,
+        grid=grid_texts(file, content.get("grid", {})),
         keys=keys,
     )
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from harness.errors import HarnessError, SettingError
 from harness.planning.experiment import Experiment, Part
+from harness.planning.grid_jobs import grid_choices, resolve_grid
 from harness.planning.request import RunRequest
-from harness.planning.run_job import RunJob, choose, resolve_run
+from harness.planning.run_job import RunJob
 from harness.plugin.dataset import Dataset
 
 
@@ -27,17 +28,19 @@ def resolve_experiment(experiment: Experiment, base: RunRequest, *, count_only: 
     choices = []
     for part in parts:
         with _naming(experiment.file, part):
-            choices.append(choose(part.request))  # all names and settings, before the first data set is read
+            choices.append(grid_choices(part.request))  # all names and settings, before the first data set is read
     images: dict[str, Dataset] = {}  # fingerprint -> data set: parts share one copy
-    cells: dict[str, dict[int, RunJob]] = {}
+    cells: dict[str, dict[int, list[RunJob]]] = {}
     for part, choice in zip(parts, choices, strict=True):
         with _naming(experiment.file, part):
-            jobs = resolve_run(part.request, count_only=count_only, choice=choice)
-        for place, job in zip(part.places, jobs, strict=True):
+            jobs = resolve_grid(part.request, count_only=count_only, choices=choice)
+        places = dict(zip(part.request.methods, part.places, strict=True))
+        for job in jobs:
             dataset = images.setdefault(job.dataset.fingerprint, job.dataset)
-            cells.setdefault(part.title, {})[place] = replace(job, dataset=dataset)
+            cell = cells.setdefault(part.title, {}).setdefault(places[job.specs[0].method], [])
+            cell.append(replace(job, dataset=dataset))
     _refuse_twins(experiment, cells)
-    return [job for cell in cells.values() for _, job in sorted(cell.items())]
+    return [job for cell in cells.values() for _, jobs in sorted(cell.items()) for job in jobs]
 
 
 @contextlib.contextmanager
@@ -50,11 +53,11 @@ def _naming(file: Path, part: Part) -> Iterator[None]:
         raise
 
 
-def _refuse_twins(experiment: Experiment, cells: dict[str, dict[int, RunJob]]) -> None:
+def _refuse_twins(experiment: Experiment, cells: dict[str, dict[int, list[RunJob]]]) -> None:
     """Refuse two entries that are the same runs: a default was written out, or a folder was copied."""
     seen: dict[str, str] = {}
     for title, cell in cells.items():
-        for place, job in cell.items():
+        for place, job in ((place, job) for place, jobs in cell.items() for job in jobs):
             method = experiment.methods[place]
             label = f"{' '.join((method.name, *method.settings))} on {title}"
             first = seen.setdefault(job.specs[0].identity, label)

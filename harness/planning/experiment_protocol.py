@@ -44,19 +44,19 @@ def protocol_texts(file: Path, table: Any) -> tuple[str | None, tuple[str, ...]]
 
 def _texts(file: Path, table: Mapping[str, Any]) -> Iterator[str]:
     if "epsilon" in table:
-        yield f"epsilon={_text(file, 'protocol', 'epsilon', table['epsilon'])}"
+        yield f"epsilon={value_text(file, 'protocol', 'epsilon', table['epsilon'])}"
     for name, cls in TABLES.items():
         known = [info.name for info in cls.describe()]
         title = f"protocol.{name}"
         for key, value in _inner(file, title, table.get(name, {})).items():
             if key not in known:
                 raise SettingError(f"{file}, table {title}: {UnknownName('setting', key, known)}")
-            yield f"{name}.{key}={_text(file, title, key, value)}"
+            yield f"{name}.{key}={value_text(file, title, key, value)}"
     attacks = _inner(file, "protocol.attacks", table.get("attacks", {}))
     for attack, values in attacks.items():
         title = f"protocol.attacks.{attack}"
         for key, value in _inner(file, title, values).items():
-            yield f"{attack}.{key}={_text(file, title, key, value)}"
+            yield f"{attack}.{key}={value_text(file, title, key, value)}"
 
 
 def _inner(file: Path, title: str, values: Any) -> Mapping[str, Any]:
@@ -65,7 +65,7 @@ def _inner(file: Path, title: str, values: Any) -> Mapping[str, Any]:
     return values
 
 
-def _text(file: Path, title: str, key: str, value: Any) -> str:
+def value_text(file: Path, title: str, key: str, value: Any) -> str:
     """A value as ``--set`` takes it."""
     parts = value if isinstance(value, list) else [value]
     if not all(isinstance(part, (str, int, float)) for part in parts):

@@ -57,6 +57,25 @@ def assign(
     more_attacks: Sequence[str] = (),
 ) -> dict[str, dict[str, str]]:
     """Sort ``key=value`` texts by the owner of the key: '' for the protocol and its attacks, else a plugin's name."""
+    places = setting_places(texts, owners, protocol, attacks, more_attacks)
+    values: dict[str, dict[str, str]] = {"": {}, **{name: {} for name in owners}}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SettingError(f"--set {text} is refused: write --set key=value")
+        owner, field = setting_place(places, key, f"--set {text}")
+        values[owner][field] = value
+    return values
+
+
+def setting_places(
+    texts: Sequence[str],
+    owners: Mapping[str, type[Plugin]],
+    protocol: Protocol,
+    attacks: Catalogue,
+    more_attacks: Sequence[str] = (),
+) -> dict[str, tuple[str, str]]:
+    """Each setting's full name -> its owner, as ``assign`` names it, and its name there."""
     places = {key: ("", key) for key in protocol.setting_names()}
     for name in (*_attacks_asked_for(texts, protocol), *more_attacks):
         places |= {f"{name}.{info.name}": ("", f"{name}.{info.name}") for info in attacks.get(name).describe()}
@@ -65,19 +84,25 @@ def assign(
         places |= {
             f"{name}.{info.name}": ("", f"{name}.{info.name}") if ours else (name, info.name) for info in cls.describe()
         }
-    values: dict[str, dict[str, str]] = {"": {}, **{name: {} for name in owners}}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise SettingError(f"--set {text} is refused: write --set key=value")
-        matches = [place for place in places if place == key] or [p for p in places if p.endswith(f".{key}")]
-        if not matches:
-            raise UnknownName("setting", key, {leaf for place in places for leaf in (place, place.split(".")[-1])})
-        if len(matches) > 1:
-            raise SettingError(f"--set {text} is refused: {key} could be {' or '.join(matches)}; write one of them")
-        owner, field = places[matches[0]]
-        values[owner][field] = value
-    return values
+    return places
+
+
+def setting_place(places: Mapping[str, tuple[str, str]], key: str, said: str) -> tuple[str, str]:
+    """The owner of a setting, and its name there.
+
+    Args:
+        key: its full name, or the part after a dot.
+        said: what was typed, which a refusal names.
+    Raises:
+        UnknownName: there is no such setting.
+        SettingError: the key could be several settings.
+    """
+    matches = [place for place in places if place == key] or [p for p in places if p.endswith(f".{key}")]
+    if not matches:
+        raise UnknownName("setting", key, {leaf for place in places for leaf in (place, place.split(".")[-1])})
+    if len(matches) > 1:
+        raise SettingError(f"{said} is refused: {key} could be {' or '.join(matches)}; write one of them")
+    return places[matches[0]]
 
 
 def _attacks_asked_for(texts: Sequence[str], protocol: Protocol) -> Sequence[str]:

@@ -49,6 +49,7 @@ class RunRequest(_Request):
     """What a user may ask of ``harness run``. ``FATE`` says which fields are part of a run's identity.
 
     Attributes:
+        grid: ``key=value,value``: each combination of the values makes runs of its own.
         until_separated: the most training seeds of a method, where seeds are added until the methods are separated;
             ``train_seeds`` of them are trained before the first look. None: ``train_seeds``, and no look.
         state_every: minutes; see ``Trainer``.
@@ -56,6 +57,7 @@ class RunRequest(_Request):
     """
 
     methods: tuple[str, ...]
+    grid: tuple[str, ...] = ()
     wrap: tuple[str, ...] = ()
     network: str = "resnet18"
     dataset: str = "cifar10"
@@ -82,7 +84,7 @@ SHORT_FORMS = {
 
 FATE: dict[str, str] = {
     **dict.fromkeys(("methods", "wrap", "network", "dataset", "image_size", "class_order", "channels"), "identity"),
-    **dict.fromkeys(("epsilon", "norm", "attacks", "epochs", "precision", "values"), "identity"),
+    **dict.fromkeys(("epsilon", "norm", "attacks", "epochs", "precision", "values", "grid"), "identity"),
     "protocol": "identity",  # by its content, not its name
     **dict.fromkeys(
         ("seeds", "train_seeds", "until_separated", "limit", "checks", "eval_every"), "selection"

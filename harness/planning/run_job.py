@@ -13,8 +13,9 @@ import torch
 from harness.errors import SettingError
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_shape, refuse_too_few_classes, with_attacks
 from harness.planning.curve_plan import CurvePlan, plan_curve
+from harness.planning.named import named_plugins
 from harness.planning.named_networks import NamedNetworks, refuse_of_other_data, refuse_unnamed, trained_in
-from harness.planning.overrides import assign, read_dataset, short_forms
+from harness.planning.overrides import assign, short_forms
 from harness.planning.request import (
     RunRequest,
     check_all_seeds,
@@ -32,9 +33,9 @@ from harness.plugin.method import Method
 from harness.plugin.network import Network
 from harness.plugin.settings import Plugin
 from harness.plugin.wrapper import Wrapper
-from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.protocol import Protocol
 from harness.protocols.run_spec import RunSpec
-from harness.registry.catalogue import KINDS, discover, make
+from harness.registry.catalogue import make
 from harness.registry.generated import with_extra
 from harness.registry.loading import load, unread
 from harness.registry.shipped import code_of, engine_code, ships, source_of_plugin
@@ -108,23 +109,14 @@ def choose(request: RunRequest) -> Choice:
     check_all_seeds(request)
     check_until_separated(request)
     check_state_every(request)
-    catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
-    for catalogue in catalogues.values():
-        catalogue.refuse_broken(request.plugins)
-    methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
-    network = catalogues["networks"].get(request.network)
-    source, source_values = read_dataset(catalogues["datasets"], request.dataset, vars(request))
-    protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
-    names = dict.fromkeys((*protocol.wrapper_settings, *request.wrap))  # what the user adds is outermost
-    wrappers = {name: catalogues["wrappers"].get(name) for name in names}
-
-    owners = {request.network: network, source.name: source, **wrappers, **methods}
-    values = assign((*request.values, *short_forms(request)), owners, protocol, catalogues["attacks"])
-    protocol = protocol.with_values(values.pop(""))
+    found = named_plugins(request)
+    values = assign((*request.values, *short_forms(request)), found.owners, found.protocol, found.attacks)
+    protocol = found.protocol.with_values(values.pop(""))
     _refuse_two_balls(request, protocol)
-    protocol, attacks = with_attacks(protocol, catalogues["attacks"], catalogues["wrappers"])
+    protocol, attacks = with_attacks(protocol, found.attacks, found.catalogues["wrappers"])
     values |= protocol.wrapper_settings
-    for cls in (network, source, *wrappers.values(), *methods.values()):
+    network, source = found.network, found.source
+    for cls in (network, source, *found.wrappers.values(), *found.methods.values()):
         source_of_plugin(cls)  # read and kept now: a later edit is not what was imported
     device = resolve_device(request.device, elsewhere=request.elsewhere)
     with arithmetic(device, protocol.train.precision):
@@ -134,13 +126,13 @@ def choose(request: RunRequest) -> Choice:
     if request.deterministic:
         prepare_determinism(device)  # now, before anything computes on the device
     main, named = cast(Network, make(network, request.network, values[request.network])), NamedNetworks(request)
-    for name, cls in (*wrappers.items(), *methods.items()):
-        values[name] = named.told(name, cls, values[name], catalogues["networks"], main)
+    for name, cls in (*found.wrappers.items(), *found.methods.items()):
+        values[name] = named.told(name, cls, values[name], found.catalogues["networks"], main)
     return Choice(
-        methods={name: cast(Method, make(cls, name, values[name])) for name, cls in methods.items()},
-        wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in wrappers.items()),
+        methods={name: cast(Method, make(cls, name, values[name])) for name, cls in found.methods.items()},
+        wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in found.wrappers.items()),
         network=main,
-        source=cast(DataSource, make(source, source.name, source_values | values[source.name])),
+        source=cast(DataSource, make(source, source.name, found.source_values | values[source.name])),
         protocol=protocol,
         attacks=attacks,
         device=device,
@@ -160,22 +152,28 @@ def _refuse_two_balls(request: RunRequest, protocol: Protocol) -> None:
         )
 
 
-def resolve_run(request: RunRequest, *, count_only: bool = False, choice: Choice | None = None) -> list[RunJob]:
+def resolve_run(
+    request: RunRequest, *, count_only: bool = False, choice: Choice | None = None, dataset: Dataset | None = None
+) -> list[RunJob]:
     """Check everything that a request asks for, and load its data set: one job per method.
 
     Args:
         choice: what ``choose`` made of the request; None: it is asked now.
         count_only: whether the jobs are only to be costed. Then nothing is downloaded: the published sizes of a data
             set stand in for it.
+        dataset: the images, if an earlier call has loaded those of ``choice``.
     Raises:
         HarnessError: the request cannot be met; says why in one line. Nothing has been written.
     """
+    assert not request.grid, "resolve_grid resolves a grid"
     if not request.methods:
         raise SettingError("no method is named; `harness list methods` shows them")
     choice = choice or choose(request)
     refuse_unnamed((*choice.methods.values(), *choice.wrappers))
-    here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
-    dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
+    unseen = count_only and choice.source.outline is not None and not choice.source.here(request.data_dir)
+    here = dataset is not None or not unseen
+    if dataset is None:
+        dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     choice, dataset, extra = _with_generated(choice, dataset)
     refuse_too_few_classes(choice.attacks, choice.attacks, dataset)
     for threat in (choice.protocol.train.threat(choice.protocol.epsilon), choice.protocol.evaluation_threat):

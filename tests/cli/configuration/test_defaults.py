@@ -196,7 +196,17 @@ def test_every_option_may_stand_in_a_file_but_places_and_what_is_typed_each_time
     group: Any = typer.main.get_command(app)
     keys = {option.key for option in options_of(group.commands["run"])}
     every = {parameter.opts[0].removeprefix("--") for parameter in group.commands["run"].params} - {"methods"}
-    assert every - keys == {"db", "runs-dir", "data-dir", "plugin", "fresh", "dry-run", "detach", "until-separated"}
+    assert every - keys == {
+        "db",
+        "runs-dir",
+        "data-dir",
+        "plugin",
+        "fresh",
+        "dry-run",
+        "detach",
+        "grid",
+        "until-separated",
+    }
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.key)

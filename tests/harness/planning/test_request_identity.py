@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from harness.identity import canonical_json
+from harness.planning.grid_jobs import resolve_grid
 from harness.planning.request import FATE, RunRequest
 from harness.planning.run_job import RunJob, resolve_run
 from harness.protocols.run_spec import RunSpec
@@ -73,6 +74,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "attacks": [("natural", "pgd"), ("natural", "cw")],
         "epochs": [3],
         "precision": ["bfloat16"],
+        "grid": [("alpha_pgd=1,4",), ("lr=1/3,1/5",)],
         "values": [("lrat.floor=pgd",), ("width=8",), ("lr=1/3",), ("epsilon=0.1",), ("pgd.keep=worst",)],
         "seeds": [1, 7],
         "train_seeds": [1, 4],
@@ -111,10 +113,10 @@ def test_a_field_of_identity_changes_an_identity_or_the_fingerprint(
 ) -> None:
     base = dataclasses.replace(base, image_size=16)  # fits every network, so that one field alone changes
     base = dataclasses.replace(base, epsilon="0.2") if field == "norm" else base  # said, though it is the protocol's
-    seen = [resolve_run(base)]
+    seen = [resolve_grid(base)]
     for value in other_values(tmp_path)[field]:
         size: dict[str, Any] = {"image_size": None} if value == "digits" else {}  # digits have a size of their own
-        after = resolve_run(dataclasses.replace(base, **{field: value}, **size))
+        after = resolve_grid(dataclasses.replace(base, **{field: value}, **size))
         for before in seen:
             runs = set(names(after).values()) != set(names(before).values())
             assert runs or after[0].protocol.fingerprint != before[0].protocol.fingerprint

@@ -1,0 +1,62 @@
+"""What a request names: its plugins, before they have settings, and its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from harness.planning.overrides import read_dataset
+from harness.planning.request import RunRequest
+from harness.plugin.dataset import DataSource
+from harness.plugin.settings import Plugin
+from harness.protocols.protocol import Protocol, load_protocol
+from harness.registry.catalogue import KINDS, Catalogue, discover
+
+
+@dataclass(frozen=True)
+class NamedPlugins:
+    """The classes that a request names, and the protocol as it is before ``--set``.
+
+    Attributes:
+        source: the data set's class.
+        source_values: its settings from ``--dataset NAME:ARGUMENT`` and the options for folders.
+        catalogues: kind -> all that there are, such as ``attacks``.
+    """
+
+    methods: dict[str, type[Plugin]]
+    wrappers: dict[str, type[Plugin]]
+    network: type[Plugin]
+    source: type[Plugin]
+    source_values: dict[str, Any]
+    protocol: Protocol
+    catalogues: dict[str, Catalogue]
+
+    @property
+    def attacks(self) -> Catalogue:
+        """All attacks."""
+        return self.catalogues["attacks"]
+
+    @property
+    def owners(self) -> Mapping[str, type[Plugin]]:
+        """Every plugin that may have settings, by name."""
+        return {self.network.name: self.network, self.source.name: self.source, **self.wrappers, **self.methods}
+
+
+def named_plugins(request: RunRequest) -> NamedPlugins:
+    """Find what a request names.
+
+    Raises:
+        UnknownName, PluginError: a plugin is not there, or a file that the user gave is broken.
+        SettingError: the data set or the protocol is refused.
+    """
+    catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
+    for catalogue in catalogues.values():
+        catalogue.refuse_broken(request.plugins)
+    methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
+    network = catalogues["networks"].get(request.network)
+    source, source_values = read_dataset(catalogues["datasets"], request.dataset, vars(request))
+    protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
+    names = dict.fromkeys((*protocol.wrapper_settings, *request.wrap))  # what the user adds is outermost
+    wrappers = {name: catalogues["wrappers"].get(name) for name in names}
+    return NamedPlugins(methods, wrappers, network, source, source_values, protocol, catalogues)

@@ -1,0 +1,68 @@
+"""A grid gives the identities of the requests that a user would type one by one, and refuses mistakes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.planning.grid_jobs import resolve_grid
+from tests.harness.planning.asked import DIGITS, jobs
+
+LRAT = dataclasses.replace(DIGITS, methods=("sat", "lrat"))
+
+
+def test_the_product_has_the_identities_of_the_requests_one_by_one_and_no_method_is_run_twice() -> None:
+    asked = dataclasses.replace(
+        LRAT,
+        wrap=("ema",),
+        values=("lrat.floor=pgd", "width=4"),
+        grid=("alpha_pgd=1,2", "lr_drops=1/2,3/4;1/2", "decay=0.9,0.99"),
+    )
+    found = [(job.specs[0].method, job.specs[0].identity) for job in resolve_grid(asked, count_only=True)]
+    shared = [
+        (f"lr_drops={drops}", f"decay={decay}")
+        for drops, decay in itertools.product(("1/2,3/4", "1/2"), ("0.9", "0.99"))
+    ]
+    expected = [
+        jobs(methods=("sat",), wrap=("ema",), values=("width=4", *more))[0].specs[0].identity for more in shared
+    ]
+    assert [identity for method, identity in found if method == "sat"] == expected
+    both = [
+        jobs(methods=("lrat",), wrap=("ema",), values=("floor=pgd", "width=4", f"alpha_pgd={alpha}", *more))
+        for alpha, more in itertools.product((1, 2), shared)
+    ]
+    assert [identity for method, identity in found if method == "lrat"] == [job.specs[0].identity for (job,) in both]
+    assert [method for method, _ in found] == ["sat"] * 4 + ["lrat"] * 8
+    assert len(set(found)) == 12
+
+
+@pytest.mark.parametrize(
+    ("grid", "changes", "said"),
+    [
+        (("alpha_pgd=1,,2",), {}, "it has an empty value"),
+        (("alpha_pgd=",), {}, "it has an empty value"),
+        (("alpha_pgd",), {}, "write --grid key=value,value"),
+        (("alpha_pgd=1,1",), {}, "it names 1 twice"),
+        (("alpha_pgd=1,1.0",), {}, "two of its values are the same for lrat alpha_pgd=1.0"),
+        (("alpha_pgd=1,2", "lrat.alpha_pgd=3,4"), {}, "--grid lrat.alpha_pgd is refused: it is named twice"),
+        (("alpha_pgd=1,2",), {"values": ("lrat.alpha_pgd=3",)}, "--set sets it, too"),
+        (("train.epochs=1,2",), {"epochs": 3}, "--epochs sets it, too"),
+        (("epsilon=0.1,0.2",), {"epsilon": "0.1"}, "--epsilon sets it, too"),
+        (("alphapgd=1,2",), {}, "unknown setting 'alphapgd'; did you mean 'alpha_pgd'"),
+        (("kappa=1,2",), {"wrap": ("awp",)}, "--grid kappa=1,2 is refused: kappa could be"),
+        (("lr_drops=1/2,3/4",), {}, "separate the values by semicolons"),
+        (("evaluation.steps=5,6",), {}, "it changes the attacks alone"),
+        (("alpha_pgd=1,2",), {"until_separated": 5}, "beside --until-separated"),
+        (("alpha_pgd=" + ",".join(map(str, range(1, 1002))),), {}, "1,001 combinations, and 1,000 are the most"),
+        (("alpha_pgd=1,2",), {"train_seeds": 20_000, "seeds": 5}, "200,000 evaluations of each attack"),
+        (("alpha_pgd=1,none",), {}, "alpha_pgd=none is refused"),
+    ],
+)
+def test_a_mistake_is_one_line(grid: tuple[str, ...], changes: dict[str, object], said: str) -> None:
+    with pytest.raises(HarnessError) as caught:
+        resolve_grid(dataclasses.replace(LRAT, grid=grid, **changes), count_only=True)  # type: ignore[arg-type]
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
