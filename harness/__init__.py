@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.api.run import RunReport as RunReport
     from harness.api.run import run as run
     from harness.api.table import Table as Table
+    from harness.api.tune import TuneReport as TuneReport
+    from harness.api.tune import tune as tune
     from harness.errors import HarnessError as HarnessError
     from harness.errors import ModelFault as ModelFault
     from harness.trackers.tracker import Tracker as Tracker
@@ -36,10 +38,12 @@ _PLACES = {
     "evaluate": "harness.api.evaluate",
     "open": "harness.api.results",
     "run": "harness.api.run",
+    "TuneReport": "harness.api.tune",
+    "tune": "harness.api.tune",
 }
 __all__ = [
     *("EvaluationReport", "HarnessError", "ModelFault", "Results", "RunFailed", "RunReport", "Table", "TableColumn"),
-    *("Tracker", "evaluate", "open", "run"),
+    *("Tracker", "TuneReport", "evaluate", "open", "run", "tune"),
 ]
 
 tell_of_moved_modules()

@@ -154,6 +154,14 @@ def _separate(separating: Separating, summary: Summary, place: Workplace, listen
             summary.add(conduct(missing, place, listen))
 
 
+def boards_of(jobs: Sequence[RunJob], runs: Sequence[int], place: Workplace) -> list[Board]:
+    """The boards of some jobs as they stand now, each with the rows of these runs."""
+    store = Store.read(place.db)
+    found = list(_boards_of(jobs, runs, store))
+    store.close()
+    return found
+
+
 def _boards_of(jobs: Sequence[RunJob], runs: Sequence[int], store: Store) -> Iterator[Board]:
     """The boards of some jobs, each with the rows of these runs: of their protocol, data set, and test images."""
     for fingerprint in dict.fromkeys(job.protocol.fingerprint for job in jobs):

@@ -32,6 +32,7 @@ from harness.cli import (
     serve,
     show,
     site,
+    tune,
     upload,
 )
 from harness.cli.options import Command, Group
@@ -78,6 +79,11 @@ _add(
     run.run,
     "run sat trades --dataset digits --arch smallcnn --train-seeds 5",
     "run lrat --epsilon 4/255 --attacks natural,pgd,autoattack --dry-run",
+)
+_add(
+    "tune",
+    tune.tune,
+    "tune trades lrat --trials 20 --dataset digits --arch smallcnn --set train.validation=200",
 )
 _add(
     "leaderboard",

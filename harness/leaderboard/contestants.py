@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.errors import TrainingFailed
 from harness.identity import canonical_json
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.standing import CheckpointStanding, ModelStanding, RunStanding
 
@@ -136,9 +137,11 @@ def kin_at(kin: str, name: str, epoch: int | None) -> str:
 def contestants(
     runs: Iterable[RunRecord | RunStanding], models: Iterable[ModelRecord | ModelStanding] = ()
 ) -> Iterator[Contestant]:
-    """Every checkpoint of the runs, then every model from elsewhere."""
+    """Every checkpoint of the runs, then every model from elsewhere. Trials of ``harness tune`` are left out."""
     known: dict[tuple[Any, ...], tuple[list[Any], dict[str, Any], str]] = {}
     for run in runs:
+        if run.train_seed == TRIAL_SEED:
+            continue
         documents = [*kin_of(run), run.method_departures, run.network_departures]
         key = tuple(one if isinstance(one, str) else id(one) for one in documents)  # the store shares equal documents
         if key not in known:  # and holds the documents, so that no other gets their ``id``

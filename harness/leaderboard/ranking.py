@@ -29,6 +29,8 @@ from harness.leaderboard.reported_boards import reported_boards
 from harness.leaderboard.showing import narrowed, shown_of, with_columns
 from harness.leaderboard.superseded import without_superseded
 from harness.leaderboard.tested import tested
+from harness.leaderboard.tuned import with_tuned
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.runtime.collector import collector_paused
 from harness.statistics.figures import summarise
 from harness.store.records import ProtocolRecord
@@ -55,7 +57,7 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
 
 def _boards(store: Store, selection: Selection) -> list[Board]:
     networks = list(contestants(*store.standings()))
-    trainings = FailedTrainings(store.failed_trainings())
+    trainings = FailedTrainings(run for run in store.failed_trainings() if run.train_seed != TRIAL_SEED)
     held = list(_with_rowless(_without_rows(networks, store.protocols()), trainings.alone(networks)))
     measured = without_superseded(held, store.protocols(), selection)
     known = [*measured, *((board, ()) for board in reported_boards(store.reported()))]
@@ -96,7 +98,7 @@ def _chosen(
         shown = shown_of(replace(done, ranking=done.rows, rowless=told), selection)
         if selection.by_seed:
             shown = replace(shown, rows=tuple(_of_each_seed(shown, worst, verdicts)))
-        yield with_columns(with_choices(store, shown), selection.columns)
+        yield with_columns(with_tuned(store, with_choices(store, shown)), selection.columns)
 
 
 def _with_rowless(

@@ -91,6 +91,13 @@ def grid_requests(request: RunRequest) -> list[RunRequest]:
     return list(_points(request, axes, own, given))
 
 
+def owned_values(request: RunRequest) -> list[tuple[str, Place]]:
+    """Each of the request's values, and whose setting it is."""
+    found = named_plugins(request)
+    places = setting_places(request.values, found.owners, found.protocol, found.attacks)
+    return [(text, setting_place(places, text.partition("=")[0], f"--set {text}")) for text in request.values]
+
+
 def _points(
     request: RunRequest, axes: Sequence[Axis], own: Sequence[Place], given: Sequence[Place]
 ) -> Iterator[RunRequest]:

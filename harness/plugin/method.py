@@ -6,7 +6,7 @@ A method gives the loss. The engine owns the device, the optimiser, checkpoints,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, overload
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from harness.plugin.adversary import Crafter, Objective, Variant, ascend
 from harness.plugin.ball import ball_of
 from harness.plugin.reach import WHOLE, Reach
+from harness.plugin.search import Searched
 from harness.plugin.settings import Plugin
 from harness.plugin.state import Stateful
 from harness.plugin.threat import Threat
@@ -260,6 +261,9 @@ class Method(Plugin, Stateful, ABC):
 
     A subclass has another loss, and says it anew.
     """
+
+    search: ClassVar[Mapping[str, Searched | None]] = {}
+    """Where ``harness tune`` searches a setting, if not where its annotation says; None: nowhere."""
 
     @property
     def updates_a_batch(self) -> int:

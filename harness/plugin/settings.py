@@ -112,6 +112,12 @@ class Settings:
         )
 
 
+def annotations_of(cls: type[Settings]) -> dict[str, tuple[Any, bool, tuple[Any, ...]]]:
+    """Each field's type without its annotations, whether it may be none, and the annotations."""
+    hints = _hints(cls)  # type: ignore[arg-type]  # as above
+    return {field.name: _opened(hints[field.name]) for field in dataclasses.fields(cls)}
+
+
 class Plugin(Settings):
     """Base of all plugins. Discovery sets ``name``, from the name of the file or of the entry point."""
 

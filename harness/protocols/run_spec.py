@@ -11,6 +11,9 @@ from typing import Any
 
 from harness.identity import digest
 
+TRIAL_SEED = 10_000
+"""The training seed of the trials of ``harness tune``. No command trains another run with it, and no row counts it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:

@@ -24,6 +24,11 @@ def asked_by() -> str:
     return _asked[0] if _asked else ""
 
 
+def take_back_stop_of(by: str) -> None:
+    """Take back what this one asked, and nobody else's request."""
+    _asked[:] = [who for who in _asked if who != by]
+
+
 def take_back_stop() -> None:
     """Take the request back, for the next work of this process."""
     _asked.clear()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import String, cast, exists, select
 
 from harness.errors import StoreError, TrainingFailed
 from harness.identity import digest
@@ -99,6 +99,12 @@ class Lookups(WholeRuns):
                 for (tags,) in TypedColumns(session).rows(select(table.tags).order_by(table.id)):
                     found |= dict.fromkeys(tags)
         return list(found)
+
+    def tags_of_runs(self) -> dict[int, tuple[str, ...]]:
+        """Run -> its tags, of the runs that have any."""
+        some = select(_RUN.id, _RUN.tags).where(cast(_RUN.tags, String) != "[]").order_by(_RUN.id)
+        with self._reading() as session:
+            return {number: tuple(tags) for number, tags in TypedColumns(session).rows(some) if tags}
 
     def attempts(self, identities: Collection[str] | None = None) -> list[Attempt]:
         """The runs of some identities, or all runs, in the order of their numbers."""

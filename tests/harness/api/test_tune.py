@@ -1,0 +1,192 @@
+"""Tuning: equal trials on images held out, pruned early, gone on with after a stop, and no test image in any trial."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import harness
+from harness.api.studies import STARTUP, Study
+from harness.api.tuning import plan_tuning, tuned
+from harness.api.workplace import Workplace
+from harness.errors import HarnessError
+from harness.events import CheckpointDone, Event
+from harness.planning.request import RunRequest
+from harness.plugin.search import SearchList, SearchRange
+from harness.protocols.run_spec import TRIAL_SEED
+from harness.store.store import Store
+from harness.store.validated import validated_epochs
+
+PLUGIN = '''
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
+
+from harness.plugin.method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weak(Method):
+    """Cross-entropy of the clean images, times a strength; a weak one breaks."""
+
+    strength: Annotated[float, Interval(ge=0, le=1)] = 1.0
+
+    def loss(self, step):
+        broken = float("nan") if 0.4 < self.strength < 0.6 else 1.0
+        return (self.strength * broken * step.cross_entropy(step.model(step.x))).mean()
+'''
+EPOCHS = 3
+
+
+def request(file: Path, **changes: Any) -> RunRequest:
+    values = ("train.validation=200", "train.validation_steps=1", "width=2", f"train.epochs={EPOCHS}", "train.lr=0.05")
+    asked = RunRequest(
+        methods=("weak", "standard"),
+        network="smallcnn",
+        dataset="digits",
+        values=(*values, "train.batch_size=64"),
+        attacks=("natural", "fgsm"),
+        seeds=1,
+        limit=20,
+        checks=False,
+        device="cpu",
+        plugins=(file,),
+    )
+    return dataclasses.replace(asked, **changes)
+
+
+class Broken(Exception):
+    """What ends a command in its middle."""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "weak.py"
+    made.write_text(PLUGIN)
+    return made
+
+
+def test_trials_are_pruned_and_gone_on_with_and_only_the_best_setting_meets_test_images(
+    file: Path, tmp_path: Path
+) -> None:
+    db = tmp_path / "tuned.db"
+    place = Workplace(db=str(db), runs_dir=tmp_path / "runs", workers=1)
+    notes: list[str] = []
+    tuning = plan_tuning(request(file), 9, 3, count_only=False, note=notes.append)
+    assert notes == ["standard has no setting to search: its one trial has its defaults"]
+
+    trained: list[int] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, CheckpointDone) and event.name == "last":
+            trained.append(event.run_id)
+            if len(trained) == 4:
+                raise Broken
+
+    with pytest.raises(Broken):
+        tuned(tuning, place, listen, notes.append)
+    weak, standard = tuned(tuning, place, listen, notes.append)
+    assert len(trained) - len(set(trained)) == 1  # the one that was broken off reports its checkpoint again
+    assert [len(one.trials) for one in (weak, standard)] == [9, 1]
+    assert weak.trials[0].settings == {"strength": 1.0}
+    assert weak.count("pruned") >= 1
+    assert weak.count("failed") == sum(0.4 < trial.settings["strength"] < 0.6 for trial in weak.trials) >= 1
+    store = Store.read(str(db))
+    runs = {run.id: run for run in store.runs()}
+    for trial in weak.trials:
+        run = runs[trial.run or 0]
+        reached = validated_epochs(((e.epoch, e.diagnostics) for e in run.epochs), run.training)
+        assert run.method_settings["strength"] == trial.settings["strength"]
+        if trial.percent is not None:
+            assert trial.percent == reached[-1].robust_percent
+            assert len(reached) == EPOCHS
+        if trial.state == "pruned":
+            assert trial.number > STARTUP
+            assert len(reached) < EPOCHS
+        assert not any(checkpoint.evaluations for checkpoint in run.checkpoints)
+        assert not any(epoch.curve for epoch in run.epochs)
+        assert (run.train_seed, run.tags) == (TRIAL_SEED, ("trial",))
+    assert weak.best.percent == max(trial.percent for trial in weak.trials if trial.percent is not None)
+    store.close()
+
+    again: dict[str, Any] = {"trials": 9, "sampler_seed": 3, "plugins": file, "device": "cpu", "workers": 1}
+    asked = request(file)
+    set_ = dict(text.split("=") for text in asked.values)
+    report = harness.tune(
+        asked.methods,
+        dataset="digits",
+        arch="smallcnn",
+        attacks=asked.attacks,
+        seeds=1,
+        limit=20,
+        checks=False,
+        set=set_,
+        db=db,
+        runs_dir=tmp_path / "runs",
+        **again,
+    )
+    assert [trial["settings"] for trial in report.methods[0]["trials"]] == [dict(t.settings) for t in weak.trials]
+    assert report.methods[0]["best"]["percent"] == weak.best.percent
+    with harness.open(db) as results:
+        found = {row["run"]: row for row in results.runs()}
+        assert len(found) == len(runs) + 2
+        tags = {found[number]["method"].split("@")[0]: found[number]["tags"] for number in report.runs}
+        assert tags == {"weak": ["tuned-trials-9"], "standard": []}
+        assert {found[number]["train_seed"] for number in report.runs} == {0}
+        assert {row["networks"] for row in results.leaderboard(source="measured")} == {1}
+
+
+def test_a_study_asks_the_same_again_and_prunes_what_is_worse_than_most() -> None:
+    space = {"a": SearchRange(0.01, 10, log=True), "b": SearchRange(1, 9, whole=True), "c": SearchList(("x", "y"))}
+
+    def asked(accuracies: list[float]) -> Iterator[dict[str, Any]]:
+        study = Study(space, {"a": 1.0, "b": 2, "c": "y"}, 7, 9)
+        for accuracy in accuracies:
+            yield study.ask()
+            assert not any(study.report(epoch, accuracy) for epoch in (1, 2))
+            study.report(3, accuracy)
+            study.tell(None) if accuracy < 20 else study.tell(accuracy)
+        study.ask()
+        assert [study.report(epoch, 25.0) for epoch in (1, 2, 3)] == [False, False, True]
+
+    accuracies = [40.0, 30.0, 10.0, 50.0, 45.0, 60.0, 35.0]
+    first, second = list(asked(accuracies)), list(asked(accuracies))
+    assert first == second
+    assert first[0] == {"a": 1.0, "b": 2, "c": "y"}
+    assert all(0.01 <= one["a"] <= 10 and one["b"] in range(1, 10) and one["c"] in ("x", "y") for one in first)
+    assert len({one["a"] for one in first}) == len(first)
+
+
+@pytest.mark.parametrize(
+    ("values", "trials", "said"),
+    [
+        (("width=2",), 3, "tune is refused without images held out"),
+        (("train.validation=100",), 0, "--trials 0 is refused"),
+    ],
+)
+def test_what_is_refused(values: tuple[str, ...], trials: int, said: str, file: Path) -> None:
+    with pytest.raises(HarnessError, match=said):
+        plan_tuning(request(file, values=values), trials, 0, count_only=True, note=lambda _: None)
+
+
+def test_a_setting_that_is_set_is_not_searched_and_without_optuna_one_line_says_what_to_install(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = request(file)
+    tuning = plan_tuning(
+        dataclasses.replace(asked, values=(*asked.values, "strength=0.3")), 9, 0, count_only=True, note=lambda _: None
+    )
+    assert tuning.searched["weak"] == {}
+    document = tuning.document(Workplace(db=str(tmp_path / "none.db"), runs_dir=tmp_path))
+    passes = {one["method"]: one["training_passes_at_most"] for one in document["methods"]}
+    held = 200 * EPOCHS  # images held out: PGD of one step, and a pass for each accuracy
+    assert passes["weak"] == {"forward": 1237 * EPOCHS + 3 * held, "backward": 1237 * EPOCHS + held}
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(HarnessError, match=r"pip install 'robustness-harness\[tune\]'"):
+        Study({}, {}, 0, 1)
