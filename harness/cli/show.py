@@ -94,9 +94,10 @@ def _show_run(store: Store, run: RunRecord, as_json: bool) -> None:
             del epoch["curve"], epoch["histograms"]  # they stand together, beside the epochs
         print_json(_in_json_types(document))
         return
+    from harness.cli.named_weights import named_weights
     from harness.cli.show_text import parts_of_run
 
-    _print(parts_of_run(run, state, history, record_lines(*recorded)))
+    _print(parts_of_run(run, state, history, record_lines(*recorded), named_weights(run, store)))
 
 
 def _show_row(store: Store, label: str, as_json: bool) -> None:

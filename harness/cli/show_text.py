@@ -30,12 +30,17 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def parts_of_run(
-    run: RunRecord, state: RunState, history: Sequence[RunState], recorded: Iterable[RenderableType]
+    run: RunRecord,
+    state: RunState,
+    history: Sequence[RunState],
+    recorded: Iterable[RenderableType],
+    named: Mapping[str, str],
 ) -> Iterator[RenderableType]:
     """Everything about a run: its facts, epoch curves, what was recorded, evaluations, and findings.
 
     Args:
         history: what was recorded of the run's states; shown if the training did not go through at once.
+        named: setting -> the trained network that it names.
     """
     code = [visible(line) for line in _code_of_run(run)]  # its files have the paths that the store has
     run, state, history = visible_in(run), visible_in(state), visible_in(list(history))
@@ -46,6 +51,7 @@ def parts_of_run(
             "status": state.text,
             **({"before": "\n".join(one.text for one in history)} if interrupted else {}),
             "method": f"{run.method}  {_settings(run.method_settings)}",
+            **{visible(name): visible(text) for name, text in named.items()},
             "network": _network(run),
             "dataset": _dataset(run),
             "training": _settings(run.training),

@@ -110,7 +110,8 @@ class NamedNetworks:
 
     def _of_file(self, file: Path) -> RunWeights:
         weights = _told_in(file)
-        if self._store.stored_weights(weights.sha256):
+        known = [one.status for one in self._store.stored_weights(weights.sha256)]
+        if known and "done" not in known:
             raise SettingError(f"{file} is of a run that is not done; go on with that run first")
         return weights
 
@@ -144,9 +145,19 @@ def _told_in(file: Path) -> RunWeights:
 
 
 def trained_in(known: Mapping[str, RunWeights], plugins: Iterable[Plugin]) -> tuple[RunWeights, ...]:
-    """The trained networks that these plugins name."""
-    named = [getattr(plugin, setting) for plugin in plugins for setting in trained_settings(type(plugin))]
-    return tuple(known[sha256] for sha256 in dict.fromkeys(named) if sha256)
+    """The trained networks that these plugins name.
+
+    Raises:
+        SettingError: a plugin has a network as its default, which nobody has found.
+    """
+    named = [(plugin, setting) for plugin in plugins for setting in trained_settings(type(plugin))]
+    found = {sha256: (plugin, setting) for plugin, setting in named if (sha256 := getattr(plugin, setting))}
+    for sha256, (plugin, setting) in found.items():
+        if sha256 not in known:
+            raise SettingError(
+                f"{plugin.name}: the default of {setting} must be an empty text, or None; name a network"
+            )
+    return tuple(known[sha256] for sha256 in found)
 
 
 def refuse_unnamed(plugins: Iterable[Plugin]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import torch
 
+from harness.cli.named_weights import named_weights
 from harness.errors import HarnessError, SettingError
 from harness.events import CheckpointDone, Event
 from harness.execution.executors.cluster.parcel import Packer
@@ -30,7 +31,7 @@ from harness.training.loop import initial_model
 from tests.harness.planning.asked import job, refusal
 from tests.stores import see_protocol, start
 
-SMALL = ("network.width=2", "train.epochs=1", "train.steps=1")
+SMALL = ("width=2", "train.epochs=1", "train.steps=1", "train.batch_size=720")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         shape = data.shape
         record = DatasetRecord("digits", spec.dataset_fingerprint, len(data.train), len(data.test), *shape)
         run = start(store, spec, record)
-        directory = run_folder(folder / "runs", run)
+        (directory := run_folder(folder / "runs", run)).mkdir(parents=True)
         for name, epoch in (("early", 1), ("last", 2)):
             weights = initial_model(one.network, shape, 10 * seed + epoch).state_dict()
             store.add_checkpoint(run.id, name, epoch, save_weights(directory, name, weights, spec, epoch))
@@ -120,12 +121,23 @@ def test_weights_that_are_gone_matter_only_to_a_training_that_needs_them(place: 
     store.close()
 
 
+def test_a_run_shows_which_run_its_teacher_is(place: dict[str, Any]) -> None:
+    (sha256, _), store = kept(place, 1, "early"), Store.read(place["db"])
+    taught = replace(store.run(2), method_settings={"teacher": sha256, "alpha": 1.0, "helper": "a" * 64})
+    assert named_weights(taught, store) == {
+        "teacher": f"run 1, early (standard-smallcnn-digits-s0); SHA-256 {sha256[:8]}",
+        "helper": "weights of no run of this database; SHA-256 aaaaaaaa",
+    }
+    assert named_weights(store.run(1), store) == {}
+    store.close()
+
+
 def test_a_network_beside_is_the_main_ones_unless_it_is_another(place: dict[str, Any]) -> None:
     def natural(*values: str) -> str:
         return cast(LBGAT, job(*values, methods=("lbgat",)).method).natural
 
     assert natural("natural=smallcnn") == natural() == ""  # named or not, it is one run
-    assert natural("natural=smallcnn", "network.width=2") == "smallcnn"  # of its own width
+    assert natural("natural=smallcnn", "width=2") == "smallcnn"  # of its own width
     message = refusal(HarnessError, methods=("lbgat",), values=("natural=smallnn",))
     assert "unknown network 'smallnn'; did you mean 'smallcnn'" in message
 
