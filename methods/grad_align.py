@@ -50,7 +50,7 @@ class GradAlign(Method):
     def loss(self, step: Step) -> Tensor:
         threat = replace(step.threat, steps=1, step_size=self.alpha * step.threat.epsilon, start="none")
         variant = step.perturb(CrossEntropy(), threat=threat)
-        elsewhere = step.threat.ball(step.x).uniform(step.generator)
+        elsewhere = step.uniform(step.threat.epsilon)
         cosine = mean_cosine(_by_the_image(step, step.x), _by_the_image(step, elsewhere))
         step.log("alignment", cosine.detach())
         return step.cross_entropy(step.model(variant.x)).mean() + self.weight * (1 - cosine)

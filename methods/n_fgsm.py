@@ -45,7 +45,8 @@ class NFGSM(Method):
 
     def loss(self, step: Step) -> Tensor:
         ball = ball_of(step.threat.norm)
-        noisy = ball(step.x, self.k * step.threat.epsilon).start("uniform", step.generator)
+        far = self.k * step.threat.epsilon
+        noisy = ball(step.x, far).project(step.uniform(far))
         reach = self.alpha * step.threat.epsilon
         # one step around the noisy image, in a ball that just holds it: nothing but [0, 1] bounds it
         threat = replace(step.threat, epsilon=min(reach, ball.widest), steps=1, step_size=reach, start="none")

@@ -26,6 +26,7 @@ from harness.cli.options import (
 from harness.cli.places import Places
 from harness.cli.signals import stoppable
 from harness.errors import SettingError
+from harness.plugin.ball import BALLS
 
 if TYPE_CHECKING:
     from harness.api.evaluating import Evaluated
@@ -56,9 +57,9 @@ class Attacks:
     )
     norm: str | None = of_protocol(
         "--norm NORM",
-        "Attack in a ball of this norm, Linf or L2. Short for --set evaluation.norm=NORM.",
+        f"Attack in a ball of this norm, {' or '.join(BALLS)}. Short for --set evaluation.norm=NORM.",
         shown="the protocol's",
-        complete=completion.words("Linf", "L2"),
+        complete=completion.words(*BALLS),
     )
     attacks: str | None = of_protocol(
         "--attacks A,B",

@@ -78,9 +78,10 @@ def protocol_documents() -> Iterator[dict[str, Any]]:
             for info in cls.describe():
                 value = document[table].get(info.name, info.default)
                 rows.append(_setting(f"{table}.{info.name}", info.type, info.meaning, value))
-        for attack, values in protocol.attack_settings.items():
-            meaning = f"see `harness list attacks`, {attack}"
-            rows += [_setting(f"{attack}.{key}", "", meaning, value) for key, value in values.items()]
+        for kind, tables in (("wrappers", protocol.wrapper_settings), ("attacks", protocol.attack_settings)):
+            for plugin, values in tables.items():
+                meaning = f"see `harness list {kind}`, {plugin}"
+                rows += [_setting(f"{plugin}.{key}", "", meaning, value) for key, value in values.items()]
         place = {"where": f"harness/protocols/{name}.toml", "fingerprint": protocol.fingerprint}
         yield {"name": name, "summary": protocol.summary, **place, "settings": rows}
 

@@ -19,6 +19,7 @@ from harness.cli.config_file import LazyDefaults, merge_defaults, read_defaults
 from harness.cli.sources import GIVEN, ancestry, tell_sources, told
 from harness.cli.waiting import waiting_shown
 from harness.errors import SettingError
+from harness.plugin.ball import BALLS
 
 WHAT, FOLDERS, PROTOCOL = "What to run", "Folders of images", "Protocol"
 ROWS, PLACES, OUTPUT = "Which rows", "Where things are", "Output"
@@ -160,9 +161,9 @@ class Training:
     )
     norm: str | None = of_protocol(
         "--norm NORM",
-        "Train and attack in a ball of this norm, Linf or L2. Short for --set train.norm=NORM.",
+        f"Train and attack in a ball of this norm, {' or '.join(BALLS)}. Short for --set train.norm=NORM.",
         shown="the protocol's",
-        complete=completion.words("Linf", "L2"),
+        complete=completion.words(*BALLS),
     )
     attacks: str | None = of_protocol(
         "--attacks A,B",

@@ -189,7 +189,7 @@ def _show_protocol(store: Store, name: str, as_json: bool) -> None:
             "fingerprint": p.fingerprint,
             "attacks": list(p.attacks),
             "document": p.document,
-            "runs": [run.id for run in runs if run.training_sha256 == p.training_sha256],
+            "runs": [run.id for run in runs if p.trains(run.training_sha256, run.wrappers)],
         }
         for p in store.protocols()
         if p.name == name or p.fingerprint.startswith(name)

@@ -34,7 +34,7 @@ def _failed(store: Store, entrant: Entrant, column: Column, trainings: FailedTra
     alike = [
         protocol
         for protocol in store.protocols()
-        if protocol.training_sha256 == one.training_sha256 and column.attacks.items() <= protocol.attacks.items()
+        if protocol.trains(one.training_sha256, one.wrapped) and column.attacks.items() <= protocol.attacks.items()
     ]
     whole, scope = column, None
     networks: Sequence[Contestant] = []

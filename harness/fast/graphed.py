@@ -17,6 +17,7 @@ Record = Callable[[Callable[[], None]], Callable[[], None]]
 
 WARM_UP = 3  # runs before the recording, in which libraries choose their algorithms
 ALIKE = 0.99  # of the pixels of a replay and of an ordinary run; signs of gradients near zero may differ
+ROUNDING = 1e-5  # of a pixel in [0, 1]: a sign that differs moves it by a whole step
 
 
 class Graphed:
@@ -78,7 +79,8 @@ class Graphed:
         reversed_start = start.view(len(expected), *x.shape).flip(1).flatten(0, 1)
         given = self(x.flip(0), y.flip(0), reversed_start, reach.of(torch.arange(len(x) - 1, -1, -1, device=x.device)))
         pairs = zip(given, expected, strict=True)
-        return all(float((a.x.flip(0) == b.x).float().mean()) >= ALIKE for a, b in pairs)
+        same = [(a.x.flip(0) - b.x).abs() <= ROUNDING for a, b in pairs]  # in L2 the rounding shows in every pixel
+        return all(float(pixels.float().mean()) >= ALIKE for pixels in same)
 
 
 def cuda_graph(run: Callable[[], None]) -> Callable[[], None]:

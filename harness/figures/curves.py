@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ACCURACY, BEGINS = "accuracy", "weights begin"
 EVERY_EPOCH = "--eval-every 1"
 RECORD = f"{EVERY_EPOCH} --fresh"
-GEOMETRIC = ("gairat", "gair-trades")  # after their burn-in these methods weigh instances
+WEIGHING = ("gairat", "gair-trades", "gair-fat", "mail", "mail-trades")  # instances, after their burn-in
 
 
 def curve_marks(material: Material, usual: Sequence[str], heads: Mapping[str, str]) -> Marks:
@@ -99,6 +99,6 @@ def _counts(training: Siblings, curves: Sequence[Curve], attack: str) -> list[tu
 
 
 def _weights_begin(run: RunRecord) -> float | None:
-    """After how many epochs a geometric method begins to weigh; None where it weighs from the start, or never."""
-    burn_in = float(run.method_settings.get("burn_in", 0.0)) if run.method in GEOMETRIC else 0.0
+    """After how many epochs a method begins to weigh instances; None where it weighs from the start, or never."""
+    burn_in = float(run.method_settings.get("burn_in", 0.0)) if run.method in WEIGHING else 0.0
     return burn_in * int(run.training["epochs"]) if 0 < burn_in < 1 else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import TrainingFailed
 from harness.identity import canonical_json
-from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, RunRecord
+from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.standing import CheckpointStanding, ModelStanding, RunStanding
 
 _CODE = re.compile(r"@([0-9a-f]{8}|version \d+)")
@@ -57,6 +57,7 @@ class Contestant(Trained):
         kin: equal for networks that share everything but the training seed, and so share a row.
         number, train_seed: of the run; None for a model from elsewhere.
         training_sha256: of the training part of the protocol; None for a model from elsewhere.
+        wrapped: the wrappers as the run has them.
     """
 
     kin: str
@@ -65,6 +66,11 @@ class Contestant(Trained):
     number: int | None = None
     train_seed: int | None = None
     training_sha256: str | None = None
+    wrapped: Sequence[Mapping[str, Any]] = ()
+
+    def stands_under(self, protocol: ProtocolRecord) -> bool:
+        """Whether it was trained under the protocol; a model from elsewhere stands under any."""
+        return self.training_sha256 is None or protocol.trains(self.training_sha256, self.wrapped)
 
 
 def _named(name: str, code: str | None, departures: dict[str, Any]) -> str:
@@ -138,6 +144,7 @@ def contestants(
                 train_seed=run.train_seed,
                 dataset=run.dataset,
                 training_sha256=run.training_sha256,
+                wrapped=run.wrappers,
                 checkpoint=checkpoint,
             )
     for model in models:

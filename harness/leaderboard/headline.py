@@ -42,7 +42,7 @@ def headline(checkpoints: Sequence[Contestant], protocols: Sequence[ProtocolReco
     """
     for network in reversed(checkpoints):
         for protocol in reversed(protocols):
-            if network.training_sha256 not in (None, protocol.training_sha256):
+            if not network.stands_under(protocol):
                 continue
             attack, settings = list(protocol.attacks.items())[-1]
             images = {e.images for e in network.checkpoint.evaluations if e.attack == attack}

@@ -44,7 +44,7 @@ def _eligible(network: Contestant, protocols: Sequence[ProtocolRecord]) -> Itera
         (e.attack, e.settings_sha256, e.examples, e.sample) for e in network.checkpoint.evaluations if e.complete
     ]
     for protocol in protocols:
-        if network.training_sha256 in (None, protocol.training_sha256):
+        if network.stands_under(protocol):
             telling = {name: key for name, key in protocol.attacks.items() if key != _NOTHING} or protocol.attacks
             attacked = {
                 (count, sample) for attack, sha256, count, sample in evaluations if telling.get(attack) == sha256

@@ -198,7 +198,8 @@ def _without_rows(
     """Every board on which one of the networks stands, and the networks of each of its rows."""
     equal: dict[str, list[ProtocolRecord]] = defaultdict(list)
     for record in protocols:
-        equal[canonical_json([record.training_sha256, list(record.attacks.items())])].append(record)
+        parts = [record.training_sha256, list(record.wrappers.items()), list(record.attacks.items())]
+        equal[canonical_json(parts)].append(record)
     known = {alike[-1].fingerprint: alike for alike in equal.values()}
     named = Counter(name for name, _ in {(network.dataset.name, network.dataset.fingerprint) for network in networks})
     for (fingerprint, _, images), members in places(networks, [alike[-1] for alike in equal.values()]).items():

@@ -145,5 +145,4 @@ def _called(protocol: ProtocolRecord, name: str) -> bool:
 
 
 def _has(protocol: ProtocolRecord, network: Contestant, evaluation: Evaluated) -> bool:
-    trained_so = network.training_sha256 in (None, protocol.training_sha256)
-    return trained_so and protocol.attacks.get(evaluation.attack) == evaluation.settings_sha256
+    return network.stands_under(protocol) and protocol.attacks.get(evaluation.attack) == evaluation.settings_sha256

@@ -187,11 +187,15 @@ def refuse_shape(chosen: Iterable[str], attacks: Mapping[str, Attack], threat: T
         attacks[name].refuse_shape(threat, dataset.shape[:3])
 
 
-def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, dict[str, Attack]]:
-    """The protocol with all settings of its attacks resolved, as its fingerprint needs it; and the attacks.
+def with_attacks(
+    protocol: Protocol, catalogue: Catalogue, wrappers: Catalogue | None = None
+) -> tuple[Protocol, dict[str, Attack]]:
+    """The protocol with all settings of its attacks and wrappers resolved, as its fingerprint needs it; the attacks.
 
+    Args:
+        wrappers: where its wrappers are found; None: among those that need no ``--plugin``.
     Raises:
-        UnknownName: the protocol names an attack, or has settings for an attack, that does not exist.
+        UnknownName: the protocol names an attack or a wrapper, or has settings for an attack, that does not exist.
     """
     for name in protocol.attack_settings:
         catalogue.get(name)  # refuses a misspelt name; settings of attacks not asked for are dropped below
@@ -201,4 +205,6 @@ def with_attacks(protocol: Protocol, catalogue: Catalogue) -> tuple[Protocol, di
     }
     settings = {name: attack.resolved() for name, attack in attacks.items()}
     code = {name: parts for name, attack in attacks.items() if (parts := _code(attack))}
-    return replace(protocol, attack_settings=settings, attack_code=code), attacks
+    found = wrappers or discover("wrappers") if protocol.wrapper_settings else catalogue
+    wrapped = {name: make(found.get(name), name, own).resolved() for name, own in protocol.wrapper_settings.items()}
+    return replace(protocol, wrapper_settings=wrapped, attack_settings=settings, attack_code=code), attacks

@@ -212,7 +212,7 @@ def asked_attacks(
     }
     for attack in extra.values():
         source_of_plugin(type(attack))  # read and kept now: a later edit was not imported
-    changed, attacks = with_attacks(changed, catalogue)
+    changed, attacks = with_attacks(changed, catalogue, discover("wrappers", request.plugins))
     everything = attacks | extra
     if request.sweep is not None:
         moving = [name for name, attack in everything.items() if "epsilon" in attack.budget]

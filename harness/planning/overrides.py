@@ -61,7 +61,10 @@ def assign(
     for name in (*_attacks_asked_for(texts, protocol), *more_attacks):
         places |= {f"{name}.{info.name}": ("", f"{name}.{info.name}") for info in attacks.get(name).describe()}
     for name, cls in owners.items():
-        places |= {f"{name}.{info.name}": (name, info.name) for info in cls.describe()}
+        ours = name in protocol.wrapper_settings  # its settings are the protocol's, and so part of its fingerprint
+        places |= {
+            f"{name}.{info.name}": ("", f"{name}.{info.name}") if ours else (name, info.name) for info in cls.describe()
+        }
     values: dict[str, dict[str, str]] = {"": {}, **{name: {} for name in owners}}
     for text in texts:
         key, equals, value = text.partition("=")

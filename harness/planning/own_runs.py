@@ -61,7 +61,7 @@ def stored_protocol(run: RunRecord, store: Store) -> Protocol:
     entered: dict[tuple[str, str], int] = {}
     for evaluation in sorted((e for c in run.checkpoints for e in c.evaluations), key=lambda e: e.id):
         entered.setdefault((evaluation.attack, evaluation.settings_sha256), evaluation.id)
-    alike = [record for record in store.protocols() if record.training_sha256 == run.training_sha256]
+    alike = [record for record in store.protocols() if record.trains(run.training_sha256, run.wrappers)]
     first = min(alike, key=lambda record: max(entered.get(item, math.inf) for item in record.attacks.items()))
     return Protocol.from_document(first.name, first.document)
 

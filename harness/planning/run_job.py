@@ -109,16 +109,18 @@ def choose(request: RunRequest) -> Choice:
     for catalogue in catalogues.values():
         catalogue.refuse_broken(request.plugins)
     methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
-    wrappers = {name: catalogues["wrappers"].get(name) for name in dict.fromkeys(request.wrap)}
     network = catalogues["networks"].get(request.network)
     source, source_values = read_dataset(catalogues["datasets"], request.dataset, vars(request))
     protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
+    names = dict.fromkeys((*protocol.wrapper_settings, *request.wrap))  # what the user adds is outermost
+    wrappers = {name: catalogues["wrappers"].get(name) for name in names}
 
     owners = {request.network: network, source.name: source, **wrappers, **methods}
     values = assign((*request.values, *short_forms(request)), owners, protocol, catalogues["attacks"])
     protocol = protocol.with_values(values.pop(""))
     _refuse_two_balls(request, protocol)
-    protocol, attacks = with_attacks(protocol, catalogues["attacks"])
+    protocol, attacks = with_attacks(protocol, catalogues["attacks"], catalogues["wrappers"])
+    values |= protocol.wrapper_settings
     for cls in (network, source, *wrappers.values(), *methods.values()):
         source_of_plugin(cls)  # read and kept now: a later edit is not what was imported
     device = resolve_device(request.device, elsewhere=request.elsewhere)

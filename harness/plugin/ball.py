@@ -43,6 +43,7 @@ class Ball(ABC):
     Attributes:
         x: ``(batch, ...)`` images in [0, 1], the centres.
         epsilon: the radius, or ``(batch,)`` a radius for each image; none is negative.
+        radius: the same, shaped to go with x.
     Raises:
         ValueError: there are not as many radii as images.
     """

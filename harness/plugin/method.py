@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.plugin.adversary import Crafter, Objective, Variant, ascend
+from harness.plugin.ball import ball_of
 from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.settings import Plugin
 from harness.plugin.state import Stateful
@@ -132,6 +133,13 @@ class Step:
         budget = self.threat if threat is None else threat
         return self.craft(self.model, self.x, self.y, objectives, budget, self.generator, reach)
 
+    def uniform(self, radius: float) -> Tensor:
+        """A random point for each image, uniform in the ball of that radius; it may lie outside [0, 1].
+
+        Where a wrapper takes the loss twice, both passes get the same points, as they get the same variants.
+        """
+        return ball_of(self.threat.norm)(self.x, radius).uniform(self.generator)
+
     def cross_entropy(self, logits: Tensor) -> Tensor:
         """``(batch,)`` the cross-entropy of each example with its label, for the loss that the update descends.
 
@@ -176,7 +184,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ReplayableStep(Step):
-    """A step that remembers its variants, for wrappers that take a method's loss twice."""
+    """A step that remembers its variants and its random points, for wrappers that take a method's loss twice."""
 
     logged: Log
     tallied: Tally
@@ -194,6 +202,12 @@ class ReplayableStep(Step):
         for record in (self.crafted, *self.outer):
             record.append(tuple(Variant(v.x.clone(), v.steps_to_flip.clone()) for v in variants))
         return variants  # not the clones: the loss may write into these
+
+    def uniform(self, radius: float) -> Tensor:
+        points = next(self.replays)[0].x if self.replays is not None else super().uniform(radius)
+        for record in (self.crafted, *self.outer):
+            record.append((Variant(points.clone(), torch.zeros_like(self.y)),))
+        return points
 
     def replayable(self) -> ReplayableStep:
         """The step for a wrapper inside a wrapper: what it crafts is also recorded for the outer wrappers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from harness.errors import SettingError
@@ -11,7 +11,7 @@ from harness.plugin.ball import LINF, radius_text
 _TABLES = {"train": "epsilon", "evaluation": "evaluation.epsilon"}  # a norm's table -> where its radius is
 
 
-def refuse_norm_alone(base: Mapping[str, Any], changes: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+def refuse_norm_alone(base: Mapping[str, Any], said: Collection[str], result: Mapping[str, Any]) -> None:
     """Refuse changes of a protocol that give a ball another norm, and leave its radius as it was.
 
     Without it, an L2 ball of 8/255 would follow from a protocol in L-infinity, and almost no attack breaks an image
@@ -19,16 +19,20 @@ def refuse_norm_alone(base: Mapping[str, Any], changes: Mapping[str, Any], resul
 
     Args:
         base: the document before the changes.
-        changes: a document of what is said anew.
+        said: the settings that are said anew, such as ``epsilon`` and ``evaluation.epsilon``.
         result: the document with the changes.
     Raises:
         SettingError: names the norm's table and the radius.
     """
     for table, key in _TABLES.items():
         before, after = _ball(base, table), _ball(result, table)
-        said = "epsilon" in (changes if table == "train" else changes.get(table, {}))
-        if before[0] != after[0] and before[1] is not None and before[1] == after[1] and not said:
+        if before[0] != after[0] and before[1] is not None and before[1] == after[1] and key not in said:
             raise norm_alone(f"{table}.norm", str(after[0]), key, before[1], str(before[0]))
+
+
+def radii_of(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings among ``epsilon`` and ``evaluation.epsilon`` that a document says."""
+    return tuple(key for table, key in _TABLES.items() if _ball(document, table)[1] is not None)
 
 
 def norm_alone(norm_key: str, norm: str, key: str, epsilon: Any, of: str) -> SettingError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,12 @@ from harness.plugin.threat import Threat
 from harness.protocols.evaluation_protocol import EvaluationProtocol
 from harness.protocols.inheritance import BASE, documents_of, merged
 from harness.protocols.inheritance import protocol_names as protocol_names
-from harness.protocols.norms import norm_alone, refuse_norm_alone
+from harness.protocols.norms import norm_alone, radii_of, refuse_norm_alone
 from harness.protocols.train_protocol import TrainProtocol
 
 _TABLES: dict[str, type[Settings]] = {"train": TrainProtocol, "evaluation": EvaluationProtocol}
-_KEYS = ("summary", "epsilon", "attacks", *_TABLES)
+_KEYS = ("summary", "epsilon", "attacks", "wrappers", *_TABLES)
+_OF_PLUGINS = ("attacks", "wrappers")  # tables of tables of settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,9 @@ class Protocol(Settings):
     """The protocol of an experiment: one ball, one training, one evaluation.
 
     Attributes:
+        wrapper_settings: wrapper of every training -> its settings that differ from the wrapper's defaults; the last
+            wrapper is outermost. They are no part of ``training_document``: a run has them among its own wrappers, so
+            that one training has one identity, whether its wrappers were typed or are the protocol's.
         attack_settings: attack -> its settings that differ from the attack's defaults.
         attack_code: attack that does not ship, or changed since it first shipped -> the digest or version of its code.
     """
@@ -37,6 +42,7 @@ class Protocol(Settings):
     epsilon: Epsilon
     train: TrainProtocol
     evaluation: EvaluationProtocol
+    wrapper_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     attack_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     attack_code: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -83,7 +89,13 @@ class Protocol(Settings):
             del evaluation["epsilon"]
         if self.evaluation.norm == self.train.norm:
             del evaluation["norm"]
-        document = {"train": self.training_document, "evaluation": evaluation, "attacks": self.attack_settings}
+        document: dict[str, Any] = {
+            "train": self.training_document,
+            "evaluation": evaluation,
+            "attacks": self.attack_settings,
+        }
+        if self.wrapper_settings:
+            document["wrappers"] = [list(item) for item in self.wrapper_settings.items()]  # their order counts
         return digest(document | ({"code": self.attack_code} if self.attack_code else {}))
 
     @classmethod
@@ -96,11 +108,13 @@ class Protocol(Settings):
         for key in document:
             if key not in _KEYS:
                 raise UnknownName("protocol key", key, _KEYS)
-        attacks = document.get("attacks", {})
-        for key, table in {"attacks": attacks, **(attacks if isinstance(attacks, Mapping) else {})}.items():
-            if not isinstance(table, Mapping):
-                raise SettingError(f"protocol {name!r}: {key}={table!r} is refused: it must be a table of settings")
-        values: dict[str, Any] = {"name": name, "attack_settings": dict(attacks)}
+        values: dict[str, Any] = {"name": name}
+        for kind in _OF_PLUGINS:
+            tables = document.get(kind, {})
+            for key, table in {kind: tables, **(tables if isinstance(tables, Mapping) else {})}.items():
+                if not isinstance(table, Mapping):
+                    raise SettingError(f"protocol {name!r}: {key}={table!r} is refused: it must be a table of settings")
+            values[f"{kind.removesuffix('s')}_settings"] = dict(tables)
         for key in ("summary", "epsilon", *_TABLES):
             if key not in document:
                 raise SettingError(f"protocol {name!r} does not set {key}; see `harness list protocols`")
@@ -115,24 +129,27 @@ class Protocol(Settings):
             "train": self.train.resolved(),
             "evaluation": self.evaluation.resolved(),
             "attacks": self.attack_settings,
-        }
+        } | ({"wrappers": self.wrapper_settings} if self.wrapper_settings else {})
 
     def with_values(self, values: Mapping[str, Any]) -> Protocol:
-        """The protocol with some fields changed, named like ``epsilon``, ``train.lr``, ``cw.kappa``.
+        """The protocol with some fields changed, named like ``epsilon``, ``train.lr``, ``cw.kappa``, ``ema.decay``.
+
+        A wrapper's are changed if the protocol has the wrapper; any other name is an attack's.
 
         Raises:
             SettingError: a field is refused, or a norm without its radius.
         """
-        changes: dict[str, Any] = {}
+        document = copy.deepcopy(self.document())
         for key, value in values.items():
             table, _, leaf = key.rpartition(".")
             if table:
-                parent = changes if table in _TABLES else changes.setdefault("attacks", {})
+                of_plugins = "wrappers" if table in self.wrapper_settings else "attacks"
+                parent = document if table in _TABLES else document[of_plugins]
                 parent.setdefault(table, {})[leaf] = value
             else:
-                changes[leaf] = value
-        changed = Protocol.from_document(self.name, merged([changes, self.document()]))
-        refuse_norm_alone(self.document(), changes, changed.document())
+                document[leaf] = value
+        changed = Protocol.from_document(self.name, document)
+        refuse_norm_alone(self.document(), values, changed.document())
         return changed
 
     @staticmethod
@@ -163,7 +180,7 @@ def load_protocol(name: str) -> Protocol:
     parts = [document for _, document in documents]
     for i, (own, document) in enumerate(documents[:-1]):
         try:
-            refuse_norm_alone(merged(parts[i + 1 :]), document, merged(parts[i:]))
+            refuse_norm_alone(merged(parts[i + 1 :]), radii_of(document), merged(parts[i:]))
         except SettingError as error:
             raise SettingError(f"protocol {own!r}: {error}") from None
     return Protocol.from_document(documents[0][0], merged(parts))

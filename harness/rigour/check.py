@@ -22,6 +22,7 @@ class Outcome:
     reason: str
     value: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    threshold: float | None = None  # of this judgement; None: the check's
 
 
 def judged(flagged: bool, seen: str, suggests: str, value: float | None = None, **details: Any) -> Outcome:
@@ -59,7 +60,8 @@ class Check(Generic[Evidence]):
         outcome = self.judge(evidence) if why is None else not_applicable(why)
         mark = self.mark if outcome.status == "flagged" else ""
         value = outcome.value if outcome.value is not None and math.isfinite(outcome.value) else None
-        return Finding(self.name, outcome.status, mark, value, self.threshold, outcome.reason, outcome.details)
+        threshold = self.threshold if outcome.threshold is None else outcome.threshold
+        return Finding(self.name, outcome.status, mark, value, threshold, outcome.reason, outcome.details)
 
 
 class Excess(NamedTuple):

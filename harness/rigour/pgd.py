@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from harness.plugin.ball import LINF
 from harness.rigour.budgets import NOISE_DRAWS, RESTARTS, SCALES, at_radius, longer, one_step, radii
 from harness.rigour.check import LEVEL, Outcome, excess, judged, not_applicable, points
 from harness.rigour.subject import Subject
@@ -19,9 +21,11 @@ RISE = 0.005  # of an accuracy that must not rise, in three checks
 UNCONVERGED = OTHERWISE_SCALED = 0.10  # of the images that PGD leaves
 LEAST = 0.02  # of all images, which both checks of the images that PGD leaves ask for
 STILL_RISING = FALLEN = 0.10
+STILL_RISING_ELSEWHERE = 0.30  # in another norm than L-infinity
 PART = 0.10  # share of an image's whole rise that counts as rising, or as falling
 NOISE_RATIO, NOISE_LEAST = 0.5, 5  # NOISE_LEAST counts images
 OVERFITTED = 0.20
+OVERFITTED_ELSEWHERE = 0.35  # in another norm than L-infinity
 
 
 def robust_everywhere(subject: Subject) -> Outcome:
@@ -133,12 +137,15 @@ def loss_rising(subject: Subject) -> Outcome:
     An image counts if the mean loss of the last quarter of the steps exceeds that of the quarter before by more than
     10 % of the whole rise from the start to the best.
     Source: Pintor et al. 2022, arXiv:2106.09947 (an optimisation that has not converged indicates a failed attack);
-        10 % of the images is this project's (35 networks trained here: to 7.5 %).
+        10 % of the images is this project's (35 networks trained here: to 7.5 %). In L2 the steps follow the gradient,
+        and converge more slowly: there it is 30 % (13 networks trained here: 2 to 25 %; two trained by one step: 37
+        and 42).
     """
+    threshold = STILL_RISING if subject.threat.norm == LINF else STILL_RISING_ELSEWHERE
     path, part = subject.path(subject.threat), max(1, subject.threat.steps // 4)
     gained = path.losses[-part:].mean(0) - path.losses[-2 * part : -part].mean(0)
     seen, suggests = "the loss is still rising at PGD's end", "more steps, or longer ones, would break more"
-    return _counted(gained > PART * _rise(path), STILL_RISING, seen, suggests)
+    return _counted(gained > PART * _rise(path), threshold, seen, suggests)
 
 
 def loss_falls(subject: Subject) -> Outcome:
@@ -193,12 +200,14 @@ def catastrophic_overfitting(subject: Subject) -> Outcome:
 
     The value is accuracy under FGSM minus accuracy under PGD.
     Source: Wong et al. 2020, arXiv:2001.03994 (catastrophic overfitting of FGSM training); 20 points are
-        this project's (35 networks trained here: 1.9 to 11.7).
+        this project's (35 networks trained here: 1.9 to 11.7). In L2 one step is weaker: there it is 35 (13 networks
+        trained here: 4.2 to 28.3; one trained by that step at radius 1: 43.9).
     """
+    threshold = OVERFITTED if subject.threat.norm == LINF else OVERFITTED_ELSEWHERE
     table = excess(subject.path(one_step(subject.threat)).last, subject.path(subject.threat).last)
     seen = f"right under FGSM but not under PGD: {points(table.share)} points"
     suggests = "it fits the one-step attack (catastrophic overfitting); figures of one-step attacks mean nothing here"
-    return judged(table.beyond(OVERFITTED), seen, suggests, table.share)
+    return replace(judged(table.beyond(threshold), seen, suggests, table.share), threshold=threshold)
 
 
 def _sweep(subject: Subject) -> dict[float, Tensor]:
@@ -220,4 +229,5 @@ def _rise(path: Trajectory) -> Tensor:
 def _counted(images: Tensor, threshold: float, seen: str, suggests: str) -> Outcome:
     count, of = int(images.sum()), len(images)
     flagged = lower_bound(count, of) > threshold
-    return judged(flagged, f"{seen} on {points(count / of)} % of the images", suggests, count / of, images=count)
+    outcome = judged(flagged, f"{seen} on {points(count / of)} % of the images", suggests, count / of, images=count)
+    return replace(outcome, threshold=threshold)

@@ -130,7 +130,7 @@ def _protocols(
     not it, if another one fits. Those that are left agree in everything that the figures depend on.
     """
     done = {(e.attack, e.settings_sha256) for e in evaluations if e.complete and e.images == attacked.images}
-    fitting = [p for p in protocols if p.training_sha256 == run.training_sha256]
+    fitting = [p for p in protocols if p.trains(run.training_sha256, run.wrappers)]
     fitting = [p for p in fitting if p.attacks.get(attacked.attack) == attacked.settings_sha256]
     whole = [p for p in fitting if done >= set(p.attacks.items())]
     return tuple(f"{p.name} [{p.fingerprint[:8]}]" for p in whole or fitting)

@@ -198,11 +198,12 @@ def _without_figures(store: Store, board: Board, groups: Sequence[Attempts]) -> 
     if board.source != MEASURED:
         return []
     fingerprint = board.rows[0].networks[0].dataset.fingerprint
-    training = {p.training_sha256 for p in store.protocols() if p.fingerprint == board.fingerprint}
+    protocols = [p for p in store.protocols() if p.fingerprint == board.fingerprint]
     found = []
     for group in groups:
         runs = (*group.failed, *group.open)
-        if not group.done and runs[0].dataset.fingerprint == fingerprint and runs[0].training_sha256 in training:
+        under = any(p.trains(runs[0].training_sha256, runs[0].wrappers) for p in protocols)
+        if not group.done and runs[0].dataset.fingerprint == fingerprint and under:
             named = {"label": group.label, "network": legible(runs[0].network), "text": group.text}
             found.append(named | {"runs": [run.id for run in runs]})
     return found

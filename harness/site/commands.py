@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.plugin.settings import Settings
+from harness.protocols.evaluation_protocol import EvaluationProtocol
 from harness.protocols.protocol import load_protocol, protocol_names
+from harness.protocols.train_protocol import TrainProtocol
 from harness.registry.shipped import manifest, version_text
 from harness.store.records import EvaluationRecord, ProtocolRecord, RunRecord
 
@@ -33,8 +36,6 @@ def reproduction(run: RunRecord, protocols: Sequence[ProtocolRecord]) -> Reprodu
     """
     evaluations = [e for checkpoint in run.checkpoints for e in checkpoint.evaluations if e.complete]
     words = ["harness", "run", run.method, "--dataset", _dataset(run), "--arch", run.network]
-    for wrapper in run.wrappers:
-        words += ["--wrap", wrapper["name"]]
     words += ["--train-seeds", str(run.train_seed + 1)]
     seeds = max((e.seed + 1 for e in evaluations), default=1)
     words += ["--seeds", str(seeds)]
@@ -43,7 +44,10 @@ def reproduction(run: RunRecord, protocols: Sequence[ProtocolRecord]) -> Reprodu
         words += ["--limit", str(next(iter(samples)).count)]
     name, values = _protocol(run, _of_run(run, evaluations, protocols))
     words += ["--protocol", name]
-    for key, value in (values | dict(_plugin_values(run))).items():
+    theirs = _shipped(name).get("wrappers", {})
+    for wrapper in run.wrappers:
+        words += ["--wrap", wrapper["name"]] if wrapper["name"] not in theirs else []
+    for key, value in (values | dict(_plugin_values(run, theirs))).items():
         words += ["--set", f"{key}={_text(value)}"]
     for file in _files(run):
         words += ["--plugin", file]
@@ -60,24 +64,34 @@ def _of_run(
 ) -> ProtocolRecord | None:
     """The protocol with the run's training that most of its evaluations belong to; of equals the newest."""
     made = {(e.attack, e.settings_sha256) for e in evaluations}
-    fitting = [p for p in protocols if p.training_sha256 == run.training_sha256]
+    fitting = [p for p in protocols if p.trains(run.training_sha256, run.wrappers)]
     return max(reversed(fitting), key=lambda p: len(made & set(p.attacks.items())), default=None)
 
 
 def _protocol(run: RunRecord, record: ProtocolRecord | None) -> tuple[str, dict[str, Any]]:
     """A protocol that ships, and the settings in which the run's own differs from it."""
-    name = record.name if record is not None and record.name in protocol_names() else FALLBACK
+    name = record.name if record is not None and _fits(record.name, run) else FALLBACK
     ours = _shipped(name)
     training = {key: value for key, value in run.training.items() if key != "epsilon"}
     theirs = {} if record is None else record.document
     epsilon = run.training.get("epsilon", ours["epsilon"])
     norms = [training.get("norm"), ours["train"].get("norm")]  # a norm is said with its radius
     values: dict[str, Any] = {} if epsilon == ours["epsilon"] and norms[0] == norms[1] else {"epsilon": epsilon}
-    values |= _differing("train", ours["train"], training)
-    values |= _differing("evaluation", ours["evaluation"], theirs.get("evaluation", {}))
+    values |= _differing("train", ours["train"], training, _defaults(TrainProtocol))
+    if evaluation := theirs.get("evaluation", {}):
+        values |= _differing("evaluation", ours["evaluation"], evaluation, _defaults(EvaluationProtocol))
+    for wrapper, before in ours.get("wrappers", {}).items():
+        settings = next(one["settings"] for one in run.wrappers if one["name"] == wrapper)
+        values |= _differing(wrapper, before, settings, defaults("wrappers", wrapper))
     for attack, settings in theirs.get("attacks", {}).items():
         values |= _differing(attack, defaults("attacks", attack) | ours["attacks"].get(attack, {}), settings)
     return name, values
+
+
+def _fits(name: str, run: RunRecord) -> bool:
+    """Whether a protocol of this name ships, and its wrappers are the run's innermost."""
+    theirs = list(_shipped(name).get("wrappers", {})) if name in protocol_names() else None
+    return theirs is not None and [wrapper["name"] for wrapper in run.wrappers][: len(theirs)] == theirs
 
 
 @cache
@@ -85,14 +99,27 @@ def _shipped(name: str) -> dict[str, Any]:
     return load_protocol(name).document()
 
 
-def _differing(table: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{table}.{key}": value for key, value in theirs.items() if ours.get(key) != value}
+def _differing(
+    table: str, ours: Mapping[str, Any], theirs: Mapping[str, Any], missing: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What must be set so that ours becomes theirs.
+
+    Args:
+        missing: the defaults, which either side may leave out.
+    """
+    before, after = ({**(missing or {}), **side} for side in (ours, theirs))
+    return {f"{table}.{key}": value for key, value in after.items() if before.get(key) != value}
 
 
-def _plugin_values(run: RunRecord) -> Iterator[tuple[str, Any]]:
-    """The settings of the run's plugins that differ from today's defaults, each with its plugin's name."""
+def _plugin_values(run: RunRecord, theirs: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """The settings of the run's plugins that differ from today's defaults, each with its plugin's name.
+
+    Args:
+        theirs: the protocol's wrappers, whose settings are the protocol's.
+    """
     plugins = [("methods", run.method, run.method_settings), ("networks", run.network, run.network_settings)]
-    for kind, name, settings in [*plugins, *(("wrappers", w["name"], w["settings"]) for w in run.wrappers)]:
+    typed = [wrapper for wrapper in run.wrappers if wrapper["name"] not in theirs]
+    for kind, name, settings in [*plugins, *(("wrappers", w["name"], w["settings"]) for w in typed)]:
         yield from _differing(name, defaults(kind, name), settings).items()
 
 
@@ -106,6 +133,10 @@ def defaults(kind: str, name: str) -> dict[str, Any]:
     except HarnessError:
         return {}
     return {info.name: _plain(info.default) for info in infos if not info.required}
+
+
+def _defaults(cls: type[Settings]) -> dict[str, Any]:
+    return {info.name: _plain(info.default) for info in cls.describe() if not info.required}
 
 
 def _plain(value: Any) -> Any:

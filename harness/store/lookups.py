@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -45,6 +45,7 @@ class Attempt:
     attempt: int
     status: str
     training_sha256: str
+    wrappers: list[dict[str, Any]] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ class Lookups(WholeRuns):
 
     def attempts(self, identities: Collection[str] | None = None) -> list[Attempt]:
         """The runs of some identities, or all runs, in the order of their numbers."""
-        every = select(_RUN.id, _RUN.identity, _RUN.attempt, _RUN.status, _RUN.training_sha256).order_by(_RUN.id)
+        columns = (_RUN.id, _RUN.identity, _RUN.attempt, _RUN.status, _RUN.training_sha256, _RUN.wrappers)
+        every = select(*columns).order_by(_RUN.id)
         found: list[Attempt] = []
         with self._reading() as session:
             rows = TypedColumns(session)

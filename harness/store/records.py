@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -219,6 +220,17 @@ class ProtocolRecord:
     training_sha256: str
     attacks: dict[str, str]  # attack -> SHA-256 of its resolved settings, in the protocol's order
     document: dict[str, Any]
+
+    @property
+    def wrappers(self) -> dict[str, dict[str, Any]]:
+        """The wrappers of every training under the protocol, with their resolved settings; the last is outermost."""
+        found: dict[str, dict[str, Any]] = self.document.get("wrappers", {})
+        return found
+
+    def trains(self, training_sha256: str | None, wrappers: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether a run was trained under the protocol, whose wrappers are then the innermost of these."""
+        found = [(wrapper["name"], wrapper["settings"]) for wrapper in wrappers]
+        return training_sha256 == self.training_sha256 and found[: len(self.wrappers)] == list(self.wrappers.items())
 
 
 @dataclass(frozen=True)

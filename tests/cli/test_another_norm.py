@@ -58,6 +58,18 @@ def test_from_training_to_the_board(place: Path, harness: Harness) -> None:
     assert "epsilon 1 (L2), 40 images" in shown
 
 
+@pytest.mark.slow
+def test_training_in_l2_helps_in_l2(elsewhere: Path, harness: Harness) -> None:
+    """Five epochs on the digits; the checks of rigour have nothing to say against the trained network."""
+    command = "run standard sat --dataset digits --arch smallcnn --norm L2 --epsilon 0.75 --epochs 5 --seeds 1"
+    rows = json.loads(harness(f"{command} --attacks natural,pgd --json"))["rows"]
+    by_method = {row["method"]: row for row in rows}
+    assert {row["norm"] for row in rows} == {"L2"}
+    plain, robust = (by_method[method]["metrics"]["pgd"]["median"] for method in ("standard", "sat"))
+    assert robust > plain + 20
+    assert by_method["sat"]["flags"] == []
+
+
 def test_what_a_leaderboard_reads_of_a_protocol_is_what_its_examinations_were_of() -> None:
     own, other = ("train.norm=L2", "epsilon=1"), ("evaluation.norm=L2", "evaluation.epsilon=1")
     for values in (own, other, (*own, "evaluation.norm=Linf", "evaluation.epsilon=0.1")):

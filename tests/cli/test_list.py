@@ -61,13 +61,21 @@ class TestList:
         document = whole.document()
         tables = {"train": document["train"], "evaluation": document["evaluation"], **document["attacks"]}
         expected = {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
+        wrapped = document.get("wrappers", {})
+        expected |= {f"{wrapper}.{key}": value for wrapper, own in wrapped.items() for key, value in own.items()}
         later = {
             "evaluation.epsilon": None,
             "evaluation.norm": None,
             "train.norm": "Linf",
             "train.schedule": "steps",
+            "train.lr_rise": 0.4,
+            "train.lr_warmup": 0.0,
+            "train.momentum_low": None,
+            "train.nesterov": False,
+            "train.clip_norm": None,
+            "train.epsilon_warmup": 0.0,
         }  # not in documents unless set
-        expected |= {"epsilon": document["epsilon"], **later}
+        expected = {"epsilon": document["epsilon"], **later, **expected}
         assert {setting["name"]: setting["default"] for setting in entry["settings"]} == expected
         assert all(setting["meaning"] for setting in entry["settings"])
         _, _, below = harness("list protocols").partition(f"{name}  {protocol.summary}")

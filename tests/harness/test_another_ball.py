@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import pytest
@@ -20,15 +21,17 @@ from harness.networks.smallcnn import SmallCNN
 from harness.plugin.adversary import CrossEntropy, Margin, Objective, Variant, ascend
 from harness.plugin.attack import Attack, Passes
 from harness.plugin.dataset import Dataset, Split
+from harness.plugin.method import Method
 from harness.plugin.threat import Threat
 from harness.protocols.protocol import load_protocol
 from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
 from harness.rigour.checks import examine_model
+from harness.rigour.pgd import catastrophic_overfitting
 from harness.runtime.device import arithmetic
 from harness.runtime.seeds import generator
 from harness.training.loop import Trainer, initial_model
-from tests.tiny import draws, make_batch, make_tiny_model
+from tests.tiny import draws, make_batch, make_step, make_tiny_model
 
 MOVING = ("fgsm", "noise", "pgd", "cw", "minimum-margin", "apgd-ce", "apgd-t", "fab-t", "square", "autoattack")
 
@@ -73,7 +76,7 @@ def test_the_optimum_of_a_linear_model_is_found(start: str, objective: Objective
     torch.testing.assert_close(variant.x.flatten(1), optimum.detach(), rtol=0, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["pgd", "cw", "fgsm"])
+@pytest.mark.parametrize("name", ["pgd", "cw", "fgsm", "minimum-margin", "apgd-ce", "fab-t"])
 def test_an_attack_on_a_linear_model_reaches_the_closed_form_robust_accuracy(name: str) -> None:
     """Robust where the margin exceeds epsilon ||w||; in the L-infinity ball it would be epsilon ||w||_1."""
     model, x, epsilon = Linear(), centred(), 0.2
@@ -239,6 +242,28 @@ def test_a_network_is_trained_on_variants_in_the_ball_of_its_protocol(tmp_path: 
     torch.testing.assert_close(variant, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", sorted(discover("methods").found))
+def test_every_method_takes_its_variants_from_the_ball_of_its_threat(name: str) -> None:
+    """Whatever it asks of the step, with a budget of its own or not, is at the L2 ball's radius, and not beyond."""
+    model, (x, y) = make_tiny_model(), make_batch()
+    made = cast(Method, discover("methods").get(name)())
+    made.prepare(model)
+    shares: list[Tensor] = []
+
+    def watched(
+        model: nn.Module, x: Tensor, y: Tensor, objectives: Any, threat: Threat, *rest: Any, **more: Any
+    ) -> Any:
+        assert threat.norm == "L2"
+        variants = ascend(model, x, y, objectives, threat, *rest, **more)
+        shares.extend(threat.ball(x).distance(variant.x) / threat.epsilon for variant in variants)
+        return variants
+
+    step = make_step(model, x, y, threat=l2_threat(0.4, steps=5))
+    assert bool(made.loss(replace(step, craft=watched)).isfinite())
+    for share in shares:
+        assert 0.7 < float(share.max()) <= 1 + 1e-5
+
+
 def test_the_norm_is_part_of_a_runs_identity_where_it_is_another() -> None:
     assert spec().training["norm"] == "L2"
     linf = spec(**{"epsilon": 1.0, "train.norm": "Linf"})
@@ -282,3 +307,14 @@ def test_the_checks_of_rigour_look_into_the_ball_of_the_figures() -> None:
     lengths = torch.cat([(points - x).flatten(1).norm(dim=1) for points in seen if points.shape == x.shape])
     assert float(lengths.max()) <= grey + 1e-4
     assert bool((lengths - 0.2).abs().lt(1e-5).any())
+
+
+@pytest.mark.parametrize(("norm", "share", "flagged"), [("Linf", 0.25, True), ("L2", 0.25, False), ("L2", 0.45, True)])
+def test_in_l2_one_step_may_fall_farther_short_of_many(norm: str, share: float, flagged: bool) -> None:
+    images, threat = torch.arange(400), Threat(epsilon=0.4, steps=20, step_size=0.1, start="uniform", norm=norm)
+    right = {1: images < 300, 20: images < 300 - 400 * share}
+    subject: Any = SimpleNamespace(threat=threat, path=lambda budget: SimpleNamespace(last=right[budget.steps]))
+    outcome = catastrophic_overfitting(subject)
+    assert (outcome.status == "flagged") is flagged
+    assert outcome.value == pytest.approx(share)
+    assert outcome.threshold == (0.2 if norm == "Linf" else 0.35)

@@ -260,6 +260,23 @@ def test_loss_and_gradients_equal_the_equations(method: Method, slow: Slow, labe
             torch.testing.assert_close(ours, theirs)  # the same passes, in whatever order
 
 
+def test_one_large_step_in_the_ball_is_sat_of_one_step() -> None:
+    model, (x, y) = make_tiny_model(), make_batch()
+    threat = make_threat(epsilon=0.1, steps=1, step_size=1.25 * 0.1)
+    one = SAT().loss(make_step(copy.deepcopy(model), x, y, threat=threat))
+    assert torch.equal(RSFGSM().loss(make_step(model, x, y)), one)
+
+
+def test_the_noise_reaches_beyond_the_ball_and_nothing_but_the_pixels_bounds_the_step() -> None:
+    model, (x, y) = make_tiny_model(), make_batch(64)
+    seen: list[Tensor] = []
+    model.register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0].detach()) if m.training else None)
+    NFGSM().loss(make_step(model, x, y, threat=make_threat(epsilon=0.1), seed=1))
+    away = (seen[0] - x).abs()
+    assert 0.29 < float(away.max()) <= 0.3 + 1e-6  # k + alpha = 3 radii
+    assert bool(((seen[0] >= 0) & (seen[0] <= 1)).all())
+
+
 def test_every_method_that_ships_is_compared() -> None:
     compared = {type(method) for method, _ in (*CASES, *SECOND)}
     assert compared == {found.cls for found in discover("methods").found.values()}

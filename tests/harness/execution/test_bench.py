@@ -29,6 +29,7 @@ from tests.harness.execution.ticking import BACKWARD_S, FORWARD_S, TICKS, Tickin
 from tests.harness.training.given import dataset, spec
 
 DIGITS = RunRequest(methods=(), network="smallcnn", dataset="digits", device="cpu", values=("width=2",))
+METHODS = ("gair-trades", "gairat", "lrat", "lrat-trades", "mart", "sat", "standard", "trades")
 ATTACKS = ("autoattack", "cw", "fgsm", "natural", "noise", "pgd")
 NOTHING = Arithmetic(1.0, 1.0, 1.0)
 
@@ -38,8 +39,9 @@ def job() -> BenchJob:
     """The digits' protocol, on the network that moves the clock."""
     TICKS.begin()
     whole = resolve_bench(DIGITS)
+    methods = {name: whole.methods[name] for name in METHODS}
     attacks = {name: whole.attacks[name] for name in ATTACKS}
-    return dataclasses.replace(whole, network=Ticking(), attacks=attacks, plain=True)
+    return dataclasses.replace(whole, network=Ticking(), methods=methods, attacks=attacks, plain=True)
 
 
 @pytest.fixture
@@ -143,7 +145,7 @@ def updates(monkeypatch: pytest.MonkeyPatch) -> Counted:
     def update(self: Trainer, step: Step) -> Tensor:
         before = TICKS.forward, TICKS.backward
         loss = own(self, step)
-        counted.images += len(step.x)
+        counted.images += len(step.x) if step.turn == 0 else 0
         counted.forward += TICKS.forward - before[0]
         counted.backward += TICKS.backward - before[1]
         return loss

@@ -31,6 +31,22 @@ class TestNeverOnOneBoard:
             ("2", [(2,)]),
         ]
 
+    def test_a_run_without_the_wrappers_of_the_protocol(self) -> None:
+        """Its training is the same in all else; a run that has the wrappers, and more, is of both protocols."""
+        ema = {"name": "ema", "settings": {"decay": 0.9}, "departures": {}}
+        awp = {"name": "awp", "settings": {"gamma": 0.1}, "departures": {}}
+        other = replace(
+            PROTOCOL, fingerprint="2" * 64, document=PROTOCOL.document | {"wrappers": {"ema": {"decay": 0.9}}}
+        )
+        changed = ema | {"settings": {"decay": 0.8}}
+        wrapped = [[], [ema], [ema, awp], [awp, ema], [changed]]
+        runs = [run(n, evaluation("pgd", 100 + n), wrappers=its) for n, its in enumerate(wrapped, 1)]
+        found = boards(Held(runs, [PROTOCOL, other]))
+        assert {board.fingerprint[0]: {row.runs for row in board.rows} for board in found} == {
+            "1": {(1,), (2,), (3,), (4,), (5,)},
+            "2": {(2,), (3,)},
+        }
+
     def test_another_attack_setting_on_the_same_network(self) -> None:
         other = replace(PROTOCOL, fingerprint="2" * 64, attacks=ATTACKS | {"pgd": "pgd-100"})
         both = run(1, evaluation("pgd", 150), evaluation("pgd", 100, settings_sha256="pgd-100"))

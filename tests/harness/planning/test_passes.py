@@ -61,6 +61,7 @@ PASSES: list[tuple[str, dict[str, Any], int, int, int]] = [
     ("mail-trades", {"margin": "dif"}, 1, 1, 2),
     ("cfa", {}, 1, 0, 1),
     ("cfa-trades", {}, 1, 1, 2),
+    ("alp", {}, 1, 0, 2),
     # the passes of a network that was trained before, or that trains beside, count like those of the main one
     ("ard", {}, 1, 1, 2),
     ("rslad", {}, 1, 1, 2),
@@ -79,6 +80,23 @@ def test_passes_of_a_training_image_by_hand(
     crafted = variants * steps
     expected = Passes(crafted + clean + inputs, crafted + inputs)
     assert training_passes(method(name, **settings), make_threat(steps=steps)) == expected
+
+
+ONE_STEP = {  # whatever the protocol's steps are
+    "fast": Passes(2, 2),
+    "n-fgsm": Passes(2, 2),
+    "grad-align": Passes(1 + 3, 1 + 2 * 2 + 1),  # through the two logits that a gradient is taken of it goes twice
+    "free": Passes(8, 8),  # all updates of a batch
+}
+
+
+@pytest.mark.parametrize("name", ONE_STEP)
+def test_passes_of_methods_that_do_not_read_the_steps(name: str) -> None:
+    assert training_passes(method(name), make_threat(steps=10)) == ONE_STEP[name]
+    if name == "free":
+        assert training_passes(method(name, replays=3), make_threat(), [cast(Wrapper, WRAPPERS.get("awp")())]) == (
+            Passes(6, 6)
+        )
 
 
 def test_the_numbers_of_the_papers_protocol() -> None:

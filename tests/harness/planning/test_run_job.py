@@ -11,7 +11,7 @@ from harness.attacks.cw import CW
 from harness.attacks.minimum_margin import MinimumMargin
 from harness.attacks.natural import Natural
 from harness.attacks.pgd import PGD
-from harness.errors import SettingError
+from harness.errors import SettingError, UnknownName
 from harness.identity import digest
 from harness.planning.assessment import with_attacks
 from harness.plugin.network import Shape
@@ -54,6 +54,25 @@ def test_wrappers_are_part_of_every_run_in_their_order() -> None:
         assert [(wrapper["name"], wrapper["departures"]) for wrapper in spec.wrappers] == expected
         assert [wrapper["settings"] for wrapper in spec.wrappers] == [w.resolved() for w in each.wrappers]
     assert (job().wrappers, job().specs[0].wrappers) == ((), ())
+
+
+def test_the_wrappers_of_a_protocol_are_a_runs_own_whether_typed_or_not(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "digits"\n[wrappers.label-smoothing]\namount = 0.4\n[wrappers.ema]\ndecay = "9/10"\n')
+    mine = job(protocol=str(file), wrap=("awp", "ema"))
+    values = ("label-smoothing.amount=0.4", "ema.decay=0.9")
+    typed = job(*values, wrap=("label-smoothing", "ema", "awp"))
+    assert [wrapper.name for wrapper in mine.wrappers] == ["label-smoothing", "ema", "awp"]
+    assert mine.specs == typed.specs
+    assert mine.protocol.fingerprint != typed.protocol.fingerprint
+    other = job("ema.decay=0.8", protocol=str(file))  # of the protocol, so it is another protocol
+    assert other.wrappers[1].departures() == {"decay": 0.8}
+    assert other.protocol.fingerprint not in (mine.protocol.fingerprint, typed.protocol.fingerprint)
+    said = job("ema.decay=0.9", "ema.start=0", protocol=str(file))  # what holds already
+    assert said.protocol.fingerprint == mine.protocol.fingerprint
+    file.write_text('base = "digits"\n[wrappers.emu]\n')
+    with pytest.raises(UnknownName, match="unknown wrapper 'emu'; did you mean 'ema'"):
+        job(protocol=str(file))
 
 
 def test_a_short_key_finds_the_one_field_that_it_ends() -> None:

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 from harness.training.schedule import checkpoint_epochs, learning_rate
-from tests.harness.documents import FIELDS, PAPER
+from tests.harness.documents import FIELDS, PAPER, refusal
 
 
 def test_the_papers_training() -> None:
@@ -63,14 +63,14 @@ def test_the_l2_training_of_rice_et_al() -> None:
     assert attack.step_size == pytest.approx(15 / 255, rel=1e-12)
     rates = {epoch: learning_rate(train, epoch) for epoch in (1, 100, 101, 150, 151, 200)}
     assert rates == pytest.approx({1: 0.1, 100: 0.1, 101: 0.01, 150: 0.01, 151: 0.001, 200: 0.001}, rel=1e-12)
-    assert checkpoint_epochs(train) == {"early": 105, "last": 200}
+    assert checkpoint_epochs(train) == {"early": 101, "last": 200}
     threat = protocol.evaluation_threat
     assert (threat.norm, threat.epsilon, threat.steps, threat.step_size) == ("L2", 128 / 255, 20, 32 / 255)
     assert protocol.evaluation.attacks == PAPER.evaluation.attacks
 
 
 def test_every_bundled_protocol_is_complete_and_summarised() -> None:
-    assert protocol_names() == ["digits", "paper", "rice2020-l2"]
+    assert protocol_names() == ["digits", "fastat", "pang2021", "paper", "rice2020", "rice2020-l2", "wang2023"]
     for name in protocol_names():
         protocol = load_protocol(name)
         assert protocol.name == name
@@ -123,7 +123,7 @@ def changed_protocols() -> dict[str, Protocol]:
 
 
 def test_every_field_of_a_protocol_has_a_decision() -> None:
-    decided = {"name", "summary", "epsilon", "attack_settings", "attack_code", *FIELDS}
+    decided = {"name", "summary", "epsilon", "wrapper_settings", "attack_settings", "attack_code", *FIELDS}
     assert {field.name for field in dataclasses.fields(Protocol)} == decided
 
 
@@ -142,6 +142,36 @@ def test_a_runs_identity_takes_the_ball_and_the_training_and_nothing_else() -> N
     documents = {key: protocol.training_document for key, protocol in changed_protocols().items()}
     changes = {key for key, document in documents.items() if document != PAPER.training_document}
     assert changes == {"epsilon", *(f"train.{field.name}" for field in FIELDS["train"])}
+
+
+def test_wrappers_and_their_order_are_of_the_fingerprint_and_not_of_the_training() -> None:
+    ema: dict[str, Any] = {"ema": {"decay": 0.9}}
+    awp: dict[str, Any] = {"awp": {}}
+    documents = [PAPER.document() | {"wrappers": wrappers} for wrappers in ({}, ema, awp, ema | awp, awp | ema)]
+    protocols = [Protocol.from_document("mine", document) for document in documents]
+    protocols.append(protocols[3].with_values({"ema.decay": "0.8", "cw.kappa": 50.0}))
+    assert [list(protocol.wrapper_settings) for protocol in protocols[3:5]] == [["ema", "awp"], ["awp", "ema"]]
+    assert protocols[5].wrapper_settings == {"ema": {"decay": "0.8"}, "awp": {}}
+    assert len({protocol.fingerprint for protocol in protocols}) == 6
+    assert protocols[0].fingerprint == PAPER.fingerprint
+    assert all(protocol.training_document == PAPER.training_document for protocol in protocols)
+    assert refusal(PAPER.document() | {"wrappers": {"ema": 0.9}}).endswith("it must be a table of settings")
+
+
+def test_the_recipes_change_where_their_papers_say() -> None:
+    rice, pang, fastat, wang = (load_protocol(name).train for name in ("rice2020", "pang2021", "fastat", "wang2023"))
+    assert [learning_rate(rice, epoch) for epoch in (1, 100, 101, 150, 151, 200)] == pytest.approx(
+        [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    )
+    assert [learning_rate(pang, epoch) for epoch in (100, 101, 105, 106, 110)] == pytest.approx(
+        [0.1, 0.01, 0.01, 0.001, 0.001]
+    )
+    assert (checkpoint_epochs(rice)["early"], checkpoint_epochs(pang)["early"]) == (101, 101)  # one after the drop
+    highest = [max(range(1, one.epochs + 1), key=lambda epoch: learning_rate(one, epoch)) for one in (fastat, wang)]
+    assert highest == [30, 10]
+    assert (learning_rate(fastat, 30), learning_rate(wang, 10)) == (0.1, 0.2)
+    for protocol in map(load_protocol, ("rice2020", "pang2021", "fastat", "wang2023")):
+        assert protocol.train.threat(protocol.epsilon).step_size == pytest.approx(2 / 255)
 
 
 def test_the_name_and_the_summary_play_no_part_in_the_fingerprint() -> None:

@@ -67,6 +67,12 @@ REQUESTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "paper": ((), {"protocol": "paper"}),
     "attacks": (("pgd.keep=worst",), {"attacks": ("natural", "pgd")}),
     "own ball": (("evaluation.epsilon=0.1",), {}),
+    "recipe": ((), {"protocol": "fastat", "wrap": ("awp",)}),
+    "recipe without": (
+        ("momentum_low=none", "lr_rise=0.4", "ema.ramp=true", "ema.decay=0.999"),
+        {"protocol": "fastat"},
+    ),
+    "the recipe's wrappers alone": (("label-smoothing.amount=0.4",), {"wrap": ("label-smoothing", "ema")}),
     "limit": ((), {"limit": 30, "precision": "bfloat16"}),
 }
 

@@ -112,8 +112,8 @@ def test_a_weight_of_the_network_beside_that_is_not_finite_ends_the_training(tmp
         """Its natural network, of which the robust one knows nothing, gets a gradient that is not finite."""
 
         def loss(self, step: Step) -> Tensor:
-            guide = self.networks["natural"](step.x).nan_to_num()
-            guide.register_hook(lambda gradient: gradient * torch.inf)
+            guide: Tensor = self.networks["natural"](step.x).nan_to_num()
+            guide.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
             loss: Tensor = F.cross_entropy(step.model(step.x), step.y) + guide.mean().tanh()
             return loss
 

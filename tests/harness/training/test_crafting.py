@@ -26,7 +26,7 @@ from tests.harness.training.given import dataset, spec
 from tests.tiny import make_batch, make_step, make_tiny_model
 
 METHODS = sorted(discover("methods").found)
-WITHOUT = {"standard"}  # which trains on clean images
+WITHOUT = {"standard", "free"}  # which train on images that no crafter made
 
 
 class Counting:
