@@ -232,6 +232,7 @@ def run(
         "precision": precision,
         "device": place.planned_on,
         "elsewhere": place.elsewhere,
+        "db": places.db,
         "attacks": attacks_of(attacks),
         "class_order": class_order,
     }
@@ -247,6 +248,7 @@ def run(
         deterministic=deterministic,
         plain=plain,
         data_dir=places.data_dir,
+        runs_dir=places.runs_dir,
         plugins=places.plugins,
         **{name: value for name, value in given.items() if value is not None},
     )

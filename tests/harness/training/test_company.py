@@ -114,7 +114,8 @@ def test_a_weight_of_the_network_beside_that_is_not_finite_ends_the_training(tmp
         def loss(self, step: Step) -> Tensor:
             guide: Tensor = self.networks["natural"](step.x).nan_to_num()
             guide.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
-            return F.cross_entropy(step.model(step.x), step.y) + guide.mean().tanh()
+            loss: Tensor = F.cross_entropy(step.model(step.x), step.y) + guide.mean().tanh()
+            return loss
 
     with pytest.raises(TrainingFailed, match="a weight is not finite"):
         trainer(tmp_path, Exploding()).fit(lambda _event: None)
