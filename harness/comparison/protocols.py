@@ -39,8 +39,8 @@ class ProtocolDifference:
     """In what two protocols differ.
 
     Attributes:
-        settings: those that differ, in the order of the files.
-        same: whether the fingerprints are equal, so that results under one are results under the other.
+        settings: those that differ, in the order of the files. Of equal fingerprints, results under one protocol are
+            results under the other.
     """
 
     first: NamedProtocol
@@ -49,6 +49,7 @@ class ProtocolDifference:
 
     @property
     def same(self) -> bool:
+        """Whether their fingerprints are equal."""
         return self.first.fingerprint == self.second.fingerprint
 
     @property
@@ -70,7 +71,7 @@ def protocol_difference(store: Store, first: str, second: str, plugins: Sequence
         HarnessError: a fingerprint's beginning is that of several protocols, or a file is refused.
     """
     one, other = (named_protocol(store, asked, plugins) for asked in (first, second))
-    ours, theirs = settings_of(one.protocol), settings_of(other.protocol)
+    ours, theirs = whole_settings(one.protocol), whole_settings(other.protocol)
     found = [
         ProtocolSetting(key, ours.get(key), theirs.get(key))
         for key in dict.fromkeys((*ours, *theirs))
@@ -98,7 +99,7 @@ def named_protocol(store: Store, asked: str, plugins: Sequence[Path] = ()) -> Na
     return NamedProtocol(asked, whole, whole.fingerprint)
 
 
-def settings_of(protocol: Protocol) -> dict[str, Any]:
+def whole_settings(protocol: Protocol) -> dict[str, Any]:
     """Every setting by its dotted name, defaults included, in the order of a file.
 
     The radius and the norm of the evaluation are those in which it attacks, said or not. The names of the wrappers

@@ -17,7 +17,7 @@ from harness.protocols.images_protocol import ImagesProtocol, generated_in
 from harness.runtime.precision import Precision
 
 Fraction = Annotated[float, Interval(gt=0, le=1)]
-Share = Annotated[float, Interval(ge=0, lt=1)]
+_BelowOne = Annotated[float, Interval(ge=0, lt=1)]
 Positive = Annotated[float, Interval(gt=0, lt=math.inf)]
 Schedule = Literal["steps", "one-cycle", "cosine", "cosine-cycle"]
 RISE = 2 / 5  # of a training, in which a cycle's learning rate rises, unless the protocol says otherwise
@@ -53,10 +53,10 @@ class TrainProtocol(ImagesProtocol):
         float, LATER, Interval(gt=0, lt=1), Doc("fraction of the training in which the learning rate of a cycle rises")
     ] = RISE
     lr_warmup: Annotated[
-        Share, LATER, Doc("fraction of the training in which a factor of the learning rate rises from 0 to 1")
+        _BelowOne, LATER, Doc("fraction of the training in which a factor of the learning rate rises from 0 to 1")
     ] = 0.0
     momentum_low: Annotated[
-        Share | None,
+        _BelowOne | None,
         LATER,
         Doc("momentum at the highest learning rate of cosine-cycle, where it falls to; none: it stays"),
     ] = None
