@@ -205,7 +205,7 @@ def test_mixed_labels_need_a_method_that_says_it_takes_them_of_its_own_loss() ->
         """Has another loss, and says nothing of labels."""
 
     methods: dict[str, Method] = {"sat": SAT(), "trades": TRADES(), "own": Own()}
-    with pytest.raises(SettingError, match=r"^train.augment=cutmix is refused for sat and own: a mixed image"):
+    with pytest.raises(SettingError, match=r"^train.augment=cutmix is refused for sat, own: a mixed image"):
         refuse_mixed_labels(both, methods)
 
 
