@@ -22,6 +22,7 @@ MAY_SHARE = {
     "compare": {"cli/compare.py", "comparison/comparison.py"},
     "evaluate": {"api/evaluate.py", "cli/evaluate.py", "evaluator.py"},
     "run": {"cli/run.py", "api/run.py"},
+    "tune": {"cli/tune.py", "api/tune.py"},
     # each publication gives its figures; the package's __init__ reads them all
     "figures": {"reference/fastat.py", "reference/lrat_paper.py"},
     # the package's __init__ asks the publication that gives the accuracies of each network

@@ -97,7 +97,8 @@ def tune(
 
     from harness.api.progress import Watch
     from harness.api.ranked import board_table
-    from harness.api.tuning import plan_tuning, run_tuned
+    from harness.api.trying import run_tuned
+    from harness.api.tuning import plan_tuning
     from harness.planning.request import RunRequest
     from harness.runtime.process import as_in_a_new_process
 

@@ -16,7 +16,7 @@ from harness.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.api.tuning import TunedMethod
+    from harness.api.tuned_methods import TunedMethod
 
 
 @grouped
@@ -58,7 +58,8 @@ def tune(
         raise SettingError("--track is refused: trials are not tracked; `harness run` follows the runs with the best")
 
     from harness.api.progress import Watch
-    from harness.api.tuning import plan_tuning, run_tuned
+    from harness.api.trying import run_tuned
+    from harness.api.tuning import plan_tuning
     from harness.leaderboard.render_json import row_documents
     from harness.planning.request import RunRequest
 

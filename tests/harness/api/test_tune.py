@@ -12,12 +12,13 @@ import pytest
 
 import harness
 from harness.api.studies import STARTUP, Study
-from harness.api.tuning import plan_tuning, tuned
+from harness.api.trying import tuned
+from harness.api.tuning import plan_tuning
 from harness.api.workplace import Workplace
 from harness.errors import HarnessError
 from harness.events import CheckpointDone, Event
 from harness.planning.request import RunRequest
-from harness.plugin.search import SearchList, SearchRange
+from harness.plugin.search import Searched, SearchList, SearchRange
 from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.store import Store
 from harness.store.validated import validated_epochs
@@ -143,7 +144,11 @@ def test_trials_are_pruned_and_gone_on_with_and_only_the_best_setting_meets_test
 
 
 def test_a_study_asks_the_same_again_and_prunes_what_is_worse_than_most() -> None:
-    space = {"a": SearchRange(0.01, 10, log=True), "b": SearchRange(1, 9, whole=True), "c": SearchList(("x", "y"))}
+    space: dict[str, Searched] = {
+        "a": SearchRange(0.01, 10, log=True),
+        "b": SearchRange(1, 9, whole=True),
+        "c": SearchList(("x", "y")),
+    }
 
     def asked(accuracies: list[float]) -> Iterator[dict[str, Any]]:
         study = Study(space, {"a": 1.0, "b": 2, "c": "y"}, 7, 9)
