@@ -7,7 +7,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Gt
 from torch import Tensor
 from typing_extensions import Doc
 
@@ -26,10 +26,12 @@ class DKL(Method):
     ``symmetric``: o' in d is no constant; ``class_wise``: w is of the mean s of the image's class, not of its own s.
     loss = l(f(x), y) + IKL. The square is alpha / 2 times the variance of d over the classes, drawn by s.
 
-    Departs: the mean s of a class is a moving average over the batches, kept in the memory; it begins as the uniform
-    distribution. The paper's is the mean over the class's training images; how the authors' code collects it is not
-    known here for certain, nor whether its defaults for CIFAR-10 are these (alpha / 4 = 5, beta = 5). The start is
-    the protocol's.
+    The mean s of a class is taken of softmax(o / temperature), over the images of the epoch before; in the first epoch
+    it is uniform. The defaults are those of the authors' script for CIFAR-10 (github.com/jiequancui/DKL, DKLv1), where
+    alpha and beta have each other's names. As there, the variant ascends KL.
+
+    Departs: a class without an image in an epoch keeps the mean that it had; that code divides by 0. The start is the
+    protocol's (there 0.001 N(0, 1)), and so are the steps; that code also raises the radius over the training.
     """
 
     formula = "l(f(x), y) + alpha/4 sum_jk w_jk ((o - o')_j - (o - o')_k)^2 - beta s . log p(x'); x' ascends KL"
@@ -45,16 +47,16 @@ class DKL(Method):
 """
 
     alpha: Annotated[float, Ge(0), Doc("weight of the square; the loss has alpha / 4")] = 20.0
-    beta: Annotated[float, Ge(0), Doc("weight of the cross-entropy with soft labels")] = 5.0
+    beta: Annotated[float, Ge(0), Doc("weight of the cross-entropy with soft labels")] = 4.0
+    temperature: Annotated[float, Gt(0), Doc("divides the logits of which a class's mean is taken")] = 4.0
     symmetric: Annotated[bool, Doc("let the square's gradient flow through the variant, too")] = True
     class_wise: Annotated[bool, Doc("weigh by the mean prediction of the image's class")] = True
-    keep: Annotated[float, Interval(ge=0, lt=1), Doc("share of a class's mean that a batch with the class keeps")] = 0.9
 
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(KL(step.x))
         clean, adversarial = at_least_float32(step.model(step.x)), at_least_float32(step.model(variant.x))
         own = clean.detach().softmax(1)
-        weights = self._class_means(own, step.y)[step.y] if self.class_wise else own
+        weights = self._class_means(clean.detach(), step)[step.y] if self.class_wise else own
         difference = clean - (adversarial if self.symmetric else adversarial.detach())
         apart = difference - (weights * difference).sum(1, keepdim=True)
         square, soft = (weights * apart.square()).sum(1), -(own * adversarial.log_softmax(1)).sum(1)
@@ -62,15 +64,17 @@ class DKL(Method):
         return losses.mean()
 
     @torch.no_grad()
-    def _class_means(self, own: Tensor, y: Tensor) -> Tensor:
-        """``(classes, classes)``: in row c the mean prediction of class c, with this batch in it."""
-        classes = own.shape[1]
-        means = self.memory.get("means")
-        if means is None:
-            means = torch.full((classes, classes), 1 / classes, dtype=own.dtype, device=own.device)
-        members = F.one_hot(y, classes).to(own.dtype)
-        count = members.sum(0)[:, None]
-        batch = (members[:, :, None] * own[:, None, :]).sum(0) / count.clamp(min=1)
-        self.memory["means"] = torch.where(count > 0, self.keep * means + (1 - self.keep) * batch, means)
-        found: Tensor = self.memory["means"]
-        return found
+    def _class_means(self, logits: Tensor, step: Step) -> Tensor:
+        """``(classes, classes)``: in row c the mean prediction of class c in the epoch before; adds this batch's."""
+        classes = logits.shape[1]
+        if not self.memory:
+            uniform = torch.full((classes, classes), 1 / classes, dtype=logits.dtype, device=logits.device)
+            self.memory.update(epoch=step.epoch, means=uniform, sums=torch.zeros_like(uniform))
+        if step.epoch != self.memory["epoch"]:
+            sums, counts = self.memory["sums"], self.memory["sums"].sum(1, keepdim=True)  # a prediction's sum is 1
+            self.memory["means"] = torch.where(counts > 0, sums / counts.clamp(min=1), self.memory["means"])
+            self.memory.update(epoch=step.epoch, sums=torch.zeros_like(sums))
+        members = F.one_hot(step.y, classes).to(logits.dtype)
+        self.memory["sums"] = self.memory["sums"] + members.T @ (logits / self.temperature).softmax(1)
+        means: Tensor = self.memory["means"]
+        return means

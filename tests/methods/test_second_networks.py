@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from harness.methods.trades import TRADES
 from harness.plugin.adversary import KL, climb
 from harness.plugin.method import Method
 from harness.plugin.soft_labels import FromSoftLabels
-from tests.methods.slow_second import CASES, Slow
+from tests.methods.slow_second import CASES, Slow, slow_dkl
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
 
@@ -28,7 +30,8 @@ def given(method: Method, model: nn.Module, seed: int) -> nn.Module:
     if not isinstance(method, DKL):
         name = {ARD: "teacher", RSLAD: "teacher", HAT: "helper", LBGAT: "natural"}[type(method)]
         method.receive({} if beside else {name: other}, {name: other} if beside else {})
-    method.memory.pop("means", None)
+    for name in ("epoch", "means", "sums"):
+        method.memory.pop(name, None)
     method.prepare(model)
     return other
 
@@ -93,12 +96,22 @@ def test_soft_labels_stay_as_they_are_while_the_images_move() -> None:
     assert not torch.equal(one.x, start)
 
 
-def test_class_means_move_only_for_classes_of_the_batch() -> None:
-    model, (x, _) = make_tiny_model(), make_batch(n=4)
-    method, y = DKL(keep=0.5), torch.tensor([1, 1, 3, 3])
+def test_the_classes_means_are_those_of_the_epoch_before() -> None:
+    model, (x, _) = make_tiny_model(dtype=torch.float64), make_batch(n=6)
+    method, other, x = DKL(temperature=2.0), copy.deepcopy(model), x.double()
     method.prepare(model)
-    method.loss(make_step(model, x, y))
-    means = method.memory["means"]
-    assert torch.equal(means[[0, 2, 4]], torch.full((3, 5), 0.2))
-    torch.testing.assert_close(means.sum(1), torch.ones(5))
-    assert not torch.equal(means[1], means[3])
+    y = torch.tensor([1, 1, 3, 3, 3, 4])
+    known = []
+    for part in (slice(0, 3), slice(3, 6)):  # two batches of the first epoch
+        method.loss(make_step(model, x[part], y[part]))
+        variant = make_step(other, x[part], y[part]).perturb(KL(x[part]))
+        known += other(x[part]).detach().tolist()
+        other(variant.x)
+    means = [[1 / 5] * 5 for _ in range(5)]  # a class without images keeps it
+    for c in (1, 3, 4):
+        powers = [[math.exp(z / 2.0) for z in known[i]] for i in range(6) if y[i] == c]
+        own = [[power / math.fsum(row) for power in row] for row in powers]
+        means[c] = [math.fsum(row[k] for row in own) / len(own) for k in range(5)]
+    second = [replace(make_step(each, x, y), epoch=2) for each in (model, other)]
+    expected = slow_dkl(method, second[1], other, means)
+    torch.testing.assert_close(method.loss(second[0]), expected, rtol=1e-9, atol=1e-12)
