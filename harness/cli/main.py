@@ -83,7 +83,7 @@ _add(
 _add(
     "tune",
     tune.tune,
-    "tune trades lrat --trials 20 --dataset digits --arch smallcnn --set train.validation=200",
+    "tune trades lrat --trials 20 --set train.validation=1000",
 )
 _add(
     "leaderboard",
