@@ -17,7 +17,7 @@ from tests.harness.planning.asked import job, refusal
     [
         ({"methods": ("sat", "standart")}, "unknown method 'standart'; did you mean 'standard'"),
         ({"wrap": ("awq",)}, "unknown wrapper 'awq'; did you mean 'awp'"),
-        ({"network": "smallcn"}, "unknown network 'smallcn'; did you mean 'smallcnn'? known: "),
+        ({"network": "smallcn"}, "unknown network 'smallcn'; did you mean 'smallcnn' or 'vit-small'? known: "),
         ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'? known: "),
         ({"dataset": "foldr:flowers"}, "unknown dataset 'foldr'; did you mean 'folder'? known: "),
         ({"protocol": "papr"}, "unknown protocol 'papr'; did you mean 'paper'? known: digits, paper"),

@@ -67,7 +67,7 @@ def other_values(tmp_path: Path) -> dict[str, list[Any]]:
         "dataset": ["digits"],
         "image_size": [10],
         "class_order": ["d,c,b,a"],
-        "channels": [1],
+        "channels": [3],
         "protocol": ["paper"],
         "epsilon": ["0.1", "1/9"],
         "norm": ["L2"],
