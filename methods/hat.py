@@ -18,7 +18,7 @@ from harness.plugin.soft_labels import answers
 
 @dataclass(frozen=True, kw_only=True)
 class HAT(Method):
-    """TRADES, and helper examples beyond the variant, labelled by a standard network (Rade and Moosavi-Dezfooli, 2022).
+    """TRADES, and helper examples that a standard network labels (Rade & Moosavi-Dezfooli, ICLR 2022).
 
     loss = l(f(x), y) + beta KL(p(x) || p(x_adv)) + gamma l(f(x + h r), y'), with r = x_adv - x, and y' the class that a
     network of standard training gives x_adv (ICLR 2022, Algorithm 1). The variant ascends the KL term. As in the

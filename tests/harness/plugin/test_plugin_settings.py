@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import typing
 from typing import Annotated, Any, cast
 
@@ -36,7 +37,9 @@ def others(info: SettingInfo) -> list[Any]:
         return [not value]
     if isinstance(value, int):
         return [value + 1, value - 1, value - 2]
-    return [value / 2, value + 0.25] if isinstance(value, float) else [f"{value}x"]
+    if isinstance(value, float):
+        return [value / 2, value + 0.25]
+    return [f"{value}x", re.sub(r"\d+$", lambda found: str(int(found[0]) + 1), str(value))]
 
 
 def departing(cls: type[Settings], info: SettingInfo) -> Settings:

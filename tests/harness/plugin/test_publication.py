@@ -81,9 +81,10 @@ class TestWhatShips:
             assert formula_of(found.cls), name
             cited = publications_of(found.cls)
             assert bool(cited) == (name != "standard")  # the baseline has no source
-            for entry in cited[:1]:  # "(Zhang et al., ICLR 2021": first author and year
-                first = entry.fields["author"].split(" and ")[0].split()[-1]
-                assert f"{first} et al." in str(found.cls.__doc__), name
+            for entry in cited[:1]:  # "(Zhang et al., ICLR 2021", or "(Rade & Moosavi-Dezfooli, ICLR 2022"
+                first, *others = (author.split()[-1] for author in entry.fields["author"].split(" and "))
+                named = f"{first} & {others[0]}" if len(others) == 1 else f"{first} et al."
+                assert named in str(found.cls.__doc__), name
                 assert entry.fields["year"] in str(found.cls.__doc__), name
 
     def test_a_combination_names_both_sources(self) -> None:
