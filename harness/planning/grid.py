@@ -11,6 +11,7 @@ from harness.errors import SettingError
 from harness.planning.named import NamedPlugins, named_plugins
 from harness.planning.overrides import setting_place, setting_places, short_forms
 from harness.planning.request import MOST_NETWORKS_AND_SEEDS, RunRequest
+from harness.plugin.settings import Plugin
 
 MOST_POINTS = 1_000  # combinations: more is a typing error, and would take minutes to plan
 SEVERAL = ", ..."  # how the type of a setting ends that takes several values
@@ -126,10 +127,17 @@ def _refuse_commas(text: str, place: Place, found: NamedPlugins) -> None:
     if of_protocol is not None:
         several = isinstance(of_protocol.get(leaf), list)
     else:
-        cls = found.owners[owner] if owner else found.attacks.get(table) if table else None
+        cls = found.owners[owner] if owner else _of_table(table, found)
         several = cls is not None and any(one.name == leaf and one.type.endswith(SEVERAL) for one in cls.describe())
     if several and ";" not in text:
         raise SettingError(
             f"--grid {text} is refused: a value of {leaf} may hold commas; separate the values by semicolons, such as"
             f" '{leaf}=A,B;C,D'"
         )
+
+
+def _of_table(table: str, found: NamedPlugins) -> type[Plugin] | None:
+    """The attack, or the protocol's wrapper, whose settings the protocol has in this table; None: its own settings."""
+    if not table:
+        return None
+    return found.wrappers[table] if table in found.protocol.wrapper_settings else found.attacks.get(table)

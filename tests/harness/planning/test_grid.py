@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_the_product_has_the_identities_of_the_requests_one_by_one_and_no_method
     assert [identity for method, identity in found if method == "lrat"] == [job.specs[0].identity for (job,) in both]
     assert [method for method, _ in found] == ["sat"] * 4 + ["lrat"] * 8
     assert len(set(found)) == 12
+
+
+def test_a_setting_of_the_protocols_wrapper_is_an_axis_and_makes_a_protocol_for_each_value(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "digits"\n[wrappers.ema]\n')
+    asked = dataclasses.replace(DIGITS, methods=("sat",), protocol=str(file))
+    found = resolve_grid(dataclasses.replace(asked, grid=("ema.decay=0.9,0.99",)), count_only=True)
+    alone = [jobs(methods=("sat",), protocol=str(file), values=(f"ema.decay={decay}",))[0] for decay in (0.9, 0.99)]
+    for job, expected in zip(found, alone, strict=True):
+        assert (job.specs, job.protocol) == (expected.specs, expected.protocol)
 
 
 @pytest.mark.parametrize(
