@@ -128,6 +128,8 @@ def choose(request: RunRequest) -> Choice:
     main, named = cast(Network, make(network, request.network, values[request.network])), NamedNetworks(request)
     for name, cls in (*found.wrappers.items(), *found.methods.items()):
         values[name] = named.told(name, cls, values[name], found.catalogues["networks"], main)
+    # a run's number says nothing in another store: the fingerprint is of the weights that the protocol's wrappers name
+    protocol = replace(protocol, wrapper_settings={name: values[name] for name in protocol.wrapper_settings})
     return Choice(
         methods={name: cast(Method, make(cls, name, values[name])) for name, cls in found.methods.items()},
         wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in found.wrappers.items()),

@@ -18,6 +18,7 @@ from harness.events import CheckpointDone, Event
 from harness.execution.executors.cluster.parcel import Packer
 from harness.execution.executors.cluster.unpacked import unpacked
 from harness.execution.work import TrainWork
+from harness.identity import digest
 from harness.methods.ard import ARD
 from harness.methods.lbgat import LBGAT
 from harness.planning.missing import find_missing
@@ -140,6 +141,21 @@ def test_a_network_beside_is_the_main_ones_unless_it_is_another(place: dict[str,
     assert natural("natural=smallcnn", "width=2") == "smallcnn"  # of its own width
     message = refusal(HarnessError, methods=("lbgat",), values=("natural=smallnn",))
     assert "unknown network 'smallnn'; did you mean 'smallcnn'" in message
+
+
+def test_a_protocol_tells_the_teachers_of_its_wrappers_by_their_weights(place: dict[str, Any], tmp_path: Path) -> None:
+    """So it is one protocol in every store, and the one that its own runs were trained under."""
+    file, sha256 = tmp_path / "mine.toml", kept(place, 1)[0]
+
+    def made(robust: str) -> RunJob:
+        file.write_text(f'base = "digits"\n[wrappers.kd]\nrobust = "{robust}"\nplain = "2"\n')
+        return job(*SMALL, protocol=str(file), **place)
+
+    mine, typed = made("1"), job(*SMALL, "robust=1", "plain=2", wrap=("kd",), **place)
+    assert mine.specs == typed.specs
+    assert mine.protocol.wrapper_settings["kd"]["robust"] == sha256
+    assert mine.protocol.fingerprint == made(sha256[:8]).protocol.fingerprint != made("2").protocol.fingerprint
+    assert mine.protocol_record().trains(digest(mine.specs[0].training), mine.specs[0].wrappers)
 
 
 @pytest.fixture
