@@ -66,12 +66,18 @@ def _file(wanted: str, files: list[Path]) -> Path:
 
 
 def merged(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One document of several: what an earlier one says holds; tables are merged key by key."""
+    """One document of several: what an earlier one says holds; tables are merged key by key.
+
+    A key stays where the last document that has it has it, after those that only earlier ones have: a file that changes
+    a setting of a wrapper leaves the order of wrappers as it is.
+    """
     whole: dict[str, Any] = {}
-    for document in documents:
+    for document in reversed(list(documents)):
+        own: dict[str, Any] = {}
         for key, value in document.items():
-            if key not in whole:
-                whole[key] = merged([value]) if isinstance(value, Mapping) else value
-            elif isinstance(value, Mapping) and isinstance(whole[key], Mapping):
-                whole[key] = merged([whole[key], value])
+            known = whole.get(key)
+            both = [value, known] if isinstance(known, Mapping) else [value]
+            place = whole if key in whole else own
+            place[key] = merged(both) if isinstance(value, Mapping) else value
+        whole = own | whole
     return whole

@@ -52,6 +52,14 @@ def test_what_follows_changes_the_base_as_set_does(write: Write) -> None:
     assert mine.fingerprint != load_protocol("paper").fingerprint
 
 
+def test_a_wrapper_that_a_file_changes_stays_in_its_place(write: Write) -> None:
+    changes = {"ema": {"decay": 0.9}, "sam": {}}
+    mine = load_protocol(str(write("mine", base="fastat", wrappers=changes)))
+    assert list(mine.wrapper_settings) == ["sam", "label-smoothing", "ema"]
+    mine = load_protocol(str(write("mine", base="fastat", wrappers={"ema": {"decay": 0.9}})))
+    assert mine.fingerprint == load_protocol("fastat").with_values({"ema.decay": 0.9}).fingerprint
+
+
 def test_a_file_that_says_everything_is_the_same_protocol(write: Write) -> None:
     mine = load_protocol(str(write("mine", base="digits", epsilon=0.1, train={"lr": 0.05})))
     whole = load_protocol(str(write("whole", **mine.document())))
