@@ -29,8 +29,8 @@ class KD(Wrapper):
     are of the network's own method and of standard training, so it is self-training. The paper's KD&SWA is this wrapper
     with the average of the weights over the second half: ``--wrap kd --wrap swa --set swa.start=0.5``.
 
-    It goes with every method that crafts one variant in an update. Put it before AWP in the command, and AWP's
-    perturbation ascends the whole loss.
+    It goes with every method that crafts one variant in an update. Name it after AWP in the command, and AWP's
+    perturbation ascends the whole loss; named before, it ascends the method's loss alone. The same holds for SAM.
 
     Departs: the variant passes the network once more for the distilled terms, with batch-norm's running statistics left
     as they are; the authors' code shares the pass of the method's loss. The weights a and b are that code's to the best
