@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from harness.errors import SettingError, listed
 from harness.planning.overrides import read_dataset
 from harness.planning.request import RunRequest
 from harness.plugin.dataset import DataSource
 from harness.plugin.settings import Plugin
+from harness.plugin.wrapper import Wrapper
 from harness.protocols.protocol import Protocol, load_protocol
 from harness.registry.catalogue import KINDS, Catalogue, discover
 
@@ -59,4 +61,19 @@ def named_plugins(request: RunRequest) -> NamedPlugins:
     protocol = load_protocol(request.protocol or cast(type[DataSource], source).protocol)
     names = dict.fromkeys((*protocol.wrapper_settings, *request.wrap))  # what the user adds is outermost
     wrappers = {name: catalogues["wrappers"].get(name) for name in names}
+    _refuse_two_publications(wrappers)
     return NamedPlugins(methods, wrappers, network, source, source_values, protocol, catalogues)
+
+
+def _refuse_two_publications(wrappers: Mapping[str, type[Plugin]]) -> None:
+    """Refuse a wrapper without effect: one whose published weights another wrapper does not read.
+
+    Raises:
+        SettingError: names the wrappers.
+    """
+    own = [name for name, cls in wrappers.items() if cast(type[Wrapper], cls).publishes_its_own]
+    if len(own) > 1:
+        raise SettingError(
+            f"the wrappers {listed(own)} are refused together: each publishes weights of its own, so only those of"
+            f" {own[-1]} would count; leave one out"
+        )

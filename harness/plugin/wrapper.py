@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -23,6 +24,9 @@ class Wrapper(Plugin, Stateful, ABC):
     In each update ``adapt`` may change the step, ``backward`` leaves gradients in the parameters, the optimiser steps,
     then ``after`` sees the model. Several wrappers nest in the order of the options; the last one is outermost.
     """
+
+    publishes_its_own: ClassVar[bool] = False
+    """Whether ``published`` takes nothing from the weights that it gets: a second such wrapper would undo the first."""
 
     def adapt(self, step: Step) -> Step:
         """The step that the method and every ``backward`` get in place of this one; called once an update, first."""

@@ -24,6 +24,8 @@ class Average(Wrapper):
     ``start`` the average is the weights themselves.
     """
 
+    publishes_its_own = True
+
     start: float
     statistics: Statistics
 

@@ -75,6 +75,14 @@ def test_the_wrappers_of_a_protocol_are_a_runs_own_whether_typed_or_not(tmp_path
         job(protocol=str(file))
 
 
+def test_two_averages_of_the_weights_are_refused_since_one_would_have_no_effect(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "digits"\n[wrappers.ema]\n')
+    for asked in ({"wrap": ("ema", "awp", "swa")}, {"wrap": ("swa",), "protocol": str(file)}):
+        said = "the wrappers ema, swa are refused together: each publishes weights of its own, so only those of swa"
+        assert said in refusal(SettingError, **asked)
+
+
 def test_a_short_key_finds_the_one_field_that_it_ends() -> None:
     assert job("kappa=20").attacks["cw"] == CW(kappa=20.0)  # with lrat it would be ambiguous
     assert job("lr_drops=1/2,3/4").protocol.train.lr_drops == (0.5, 0.75)
