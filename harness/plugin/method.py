@@ -204,6 +204,10 @@ class Step:
         return ReplayableStep(**vars(self) | {"log": _silent, "tally": untallied}, logged=self.log, tallied=self.tally)
 
 
+class Points(Variant):
+    """Random points that a replayable step keeps among its variants; nothing has crafted them."""
+
+
 @dataclass(frozen=True)
 class ReplayableStep(Step):
     """A step that remembers its variants and its random points, for wrappers that take a method's loss twice."""
@@ -228,7 +232,7 @@ class ReplayableStep(Step):
     def uniform(self, radius: float) -> Tensor:
         points = next(self.replays)[0].x if self.replays is not None else super().uniform(radius)
         for record in (self.crafted, *self.outer):
-            record.append((Variant(points.clone(), torch.zeros_like(self.y)),))
+            record.append((Points(points.clone(), torch.zeros_like(self.y)),))
         return points
 
     def replayable(self) -> ReplayableStep:

@@ -15,7 +15,7 @@ from typing_extensions import Doc
 
 from harness.errors import PluginFault, SettingError
 from harness.plugin.given import Trained
-from harness.plugin.method import Step
+from harness.plugin.method import Points, Step
 from harness.plugin.soft_labels import answers, distilled
 from harness.plugin.wrapper import Backward, Loss, Wrapper
 
@@ -65,7 +65,7 @@ class KD(Wrapper):
     def _taught(self, loss: Loss, step: Step) -> Tensor:
         recorded = replace(step.replayable(), log=step.log, tally=step.tally)
         own = loss(recorded)
-        variants = [variant for crafted in recorded.crafted for variant in crafted]
+        variants = [one for crafted in recorded.crafted for one in crafted if not isinstance(one, Points)]
         if len(variants) != 1:
             raise PluginFault(
                 f"wrapper 'kd' distils on the one variant of an update, and this method crafts {len(variants)}; take a"
