@@ -22,7 +22,7 @@ from harness.training.erasing import cutmix, cutout, erase
 
 _COLOUR = (("color", 0.1, 1.9), ("brightness", 0.5, 1.9), ("contrast", 0.5, 1.9), ("sharpness", 0.1, 1.9))
 _PLAIN = (("autocontrast", 0.0, 0.0), ("equalize", 0.0, 0.0))
-_BIASED = {  # of IDBH: each operation with the range of its strength, and the operations' probabilities
+_BIASED = {  # of IDBH: each operation with the range of its strength, without the end, and the probabilities
     "color": ((*_COLOUR, *_PLAIN, ("shear", 0.05, 0.15), ("rotate", 1.0, 11.0)), (0.125,) * 8),
     "shape": (
         (*_COLOUR, *_PLAIN, ("shear", 0.05, 0.35), ("rotate", 1.0, 31.0)),
@@ -62,7 +62,8 @@ def change_of(dataset: Dataset, protocol: ImagesProtocol) -> Change:
 def augmented(images: Tensor, own: Augmentation, protocol: ImagesProtocol, draws: torch.Generator) -> Tensor:
     """Change the images of a batch, each independently of the others; ``cutmix`` comes later, on pairs of images.
 
-    IDBH has a crop of its own in place of the data set's.
+    IDBH has a crop of its own in place of the data set's. Departs: it leaves the flip to the data set, where the
+    released code flips for SVHN, too.
 
     Args:
         images: ``(n, channels, height, width)`` uint8.
@@ -139,8 +140,9 @@ def color_shape(images: Tensor, bias: str, draws: torch.Generator) -> Tensor:
 
     Args:
         bias: ``color`` or ``shape``: which operations are the more frequent, and how strong they are.
-    Source: ColorShape of Li and Spratling 2023. Departs: torchvision's operations on tensors, where the released code
-        has those of PIL, which round otherwise; a shear is along rows or columns with probability 1/2 each.
+    Source: ColorShape of Li and Spratling 2023, and their released code (src/data/idbh.py): an angle of rotation is a
+        whole number of degrees, and a shear's strength an angle in radians, along rows or columns with probability 1/2
+        each. Departs: torchvision's operations on tensors, where that code has those of PIL, which round otherwise.
     """
     from torchvision.transforms.v2 import functional as change  # imported late: it takes a second
 
@@ -167,9 +169,9 @@ def color_shape(images: Tensor, bias: str, draws: torch.Generator) -> Tensor:
             case "equalize":
                 image = change.equalize(image)
             case "rotate":
-                image = change.rotate(image, signed)
+                image = change.rotate(image, math.copysign(math.floor(strength), signed))
             case "shear":
-                degrees = math.degrees(math.atan(signed))
+                degrees = math.degrees(signed)
                 shear = [degrees, 0.0] if way < 0.5 else [0.0, degrees]
                 image = change.affine(image, angle=0.0, translate=[0, 0], scale=1.0, shear=shear)
         changed.append(image)

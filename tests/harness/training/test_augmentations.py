@@ -140,12 +140,13 @@ class TestCutMix:
         assert torch.equal(generator.get_state(), draws(1).get_state())
 
 
-@pytest.mark.parametrize(("bias", "rotated"), [("color", (0.125, 11)), ("shape", (0.3, 31))])
+@pytest.mark.parametrize(("bias", "share", "most", "sheared"), [("color", 0.125, 10, 0.15), ("shape", 0.3, 30, 0.35)])
 def test_a_policy_draws_its_operations_as_often_and_as_strong_as_it_says(
-    bias: str, rotated: tuple[float, int], monkeypatch: pytest.MonkeyPatch
+    bias: str, share: float, most: int, sheared: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Rotations are whole numbers of degrees, and shears angles in radians, as in the released code."""
     made = Counter[str]()
-    angles = []
+    angles, shears = [], []
 
     def recording(name: str) -> Any:
         def operation(image: Tensor, strength: float = 0.0, **how: Any) -> Tensor:
@@ -153,7 +154,9 @@ def test_a_policy_draws_its_operations_as_often_and_as_strong_as_it_says(
             if name == "rotate":
                 angles.append(strength)
             if name == "affine":
-                assert sorted(map(abs, how["shear"]))[0] == 0
+                none, angle = sorted(map(abs, how["shear"]))
+                assert none == 0
+                shears.append(math.radians(angle))
             return image
 
         return operation
@@ -163,14 +166,14 @@ def test_a_policy_draws_its_operations_as_often_and_as_strong_as_it_says(
         monkeypatch.setattr(functional, name, recording(name))
     n = 4000
     color_shape(torch.zeros(n, 1, 1, 1, dtype=torch.uint8), bias, draws(8))
-    share, most = rotated
     expected = dict.fromkeys((*names, "autocontrast", "equalize"), 0.125 if bias == "color" else 0.08)
     if bias == "shape":
         expected |= {"adjust_contrast": 0.04, "autocontrast": 0.04}
     for name, chance in (expected | {"rotate": share, "affine": share}).items():
         assert abs(made[name] - n * chance) < 5 * math.sqrt(n * chance * (1 - chance)), name
-    assert all(1 <= abs(angle) <= most for angle in angles)
-    assert min(angles) < -0.8 * most < 0.8 * most < max(angles)
+    assert set(angles) == {*range(-most, 0), *range(1, most + 1)}
+    assert 0.05 <= min(shears) < 0.06
+    assert sheared - 0.01 < max(shears) < sheared
 
 
 @pytest.mark.parametrize("name", ["autoaugment", "idbh-weak", "idbh-strong", "idbh-svhn"])
