@@ -26,15 +26,17 @@ class KD(Wrapper):
 
     loss = (1 - a - b) L + a t^2 KL(R_t(x_adv) || f_t(x_adv)) + b t^2 KL(S_t(x_adv) || f_t(x_adv)), with L the method's
     loss, R the robust and S the standard teacher, and the index t for logits divided by the temperature. The teachers
-    are of the network's own method and of standard training, so it is self-training. The paper's KD&SWA is this wrapper
-    with the average of the weights over the second half: ``--wrap kd --wrap swa --set swa.start=0.5``.
+    are of the network's own method and of standard training, so it is self-training. The shares a and b and the
+    temperature are the defaults of the authors' code, with which its command trains. That command, KD&SWA, averages
+    the weights from epoch 55 of 200 on, too: ``--wrap kd --wrap swa --set swa.start=0.275``. Its learning rate drops
+    after epochs 50 and 150, and its robust teacher is the checkpoint that is best under attack on images held out.
 
     It goes with every method that crafts one variant in an update. Name it after AWP in the command, and AWP's
     perturbation ascends the whole loss; named before, it ascends the method's loss alone. The same holds for SAM.
 
     Departs: the variant passes the network once more for the distilled terms, with batch-norm's running statistics left
-    as they are; the authors' code shares the pass of the method's loss. The weights a and b are that code's to the best
-    of what is known here.
+    as they are; the authors' code shares the pass of the method's loss. That code has cross-entropies in place of the
+    divergences, which differ by the teachers' entropies, so the gradient is the same. It crafts in training mode.
 
     Raises:
         PluginFault: the method crafts no variant, or several.
@@ -51,8 +53,8 @@ class KD(Wrapper):
 
     robust: Annotated[Trained, Doc("the robust teacher, a network that was trained before")] = ""
     plain: Annotated[Trained, Doc("the standard teacher, a network of standard training")] = ""
-    robust_share: Annotated[float, Interval(ge=0, le=1), Doc("a, the robust teacher's share of the loss")] = 0.5
-    plain_share: Annotated[float, Interval(ge=0, le=1), Doc("b, the standard teacher's share of the loss")] = 0.25
+    robust_share: Annotated[float, Interval(ge=0, le=1), Doc("a, the robust teacher's share of the loss")] = 0.6
+    plain_share: Annotated[float, Interval(ge=0, le=1), Doc("b, the standard teacher's share of the loss")] = 0.1
     temperature: Annotated[float, Gt(0), Doc("t, by which logits are divided")] = 2.0
 
     def check(self) -> None:

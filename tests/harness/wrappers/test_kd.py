@@ -93,3 +93,11 @@ def test_awp_inside_ascends_the_whole_loss_and_logs_come_once() -> None:
 def test_shares_above_one_are_refused() -> None:
     with pytest.raises(SettingError, match="leaves the method's loss a negative share"):
         KD(robust_share=0.8, plain_share=0.3)
+
+
+def test_the_defaults_are_the_released_command() -> None:
+    """Its main_adv.py: --coef_ce 0.3 --coef_kd1 0.1 (the standard teacher) --coef_kd2 0.6 (the robust one)."""
+    wrapper = KD()
+    left = 1 - wrapper.robust_share - wrapper.plain_share
+    shares = (left, wrapper.plain_share, wrapper.robust_share, wrapper.temperature)
+    assert shares == pytest.approx((0.3, 0.1, 0.6, 2.0))
