@@ -26,10 +26,12 @@ class GradAlign(Method):
     Images whose gradient is zero at one of the two points have no cosine, and are left out of its mean; without any
     other image the penalty is 0. As in the released code x + eta is not clipped to [0, 1].
 
-    Departs: x' is crafted in evaluation mode, as every variant here. So its gradient is not g(x), which belongs to the
-    update and is taken in training mode; the released code takes one gradient for both. x and x + eta have passes of
-    their own. The labels of g are never smoothed. The paper's ``weight`` grows with the radius: 0.2 is that of 8/255
-    on CIFAR-10.
+    Departs: in the released code g(x) is a constant of the update (it detaches the gradient, of which it has made the
+    step), and only g(x + eta) has a gradient by the parameters; Eq. 4 has no such constant. x' is crafted in
+    evaluation mode, as every variant here. So its gradient is not g(x), which belongs to the update and is taken in
+    training mode; the released code takes one gradient for both. x and x + eta have passes of their own. The labels of
+    g are never smoothed. The paper's ``weight`` grows with the radius: 0.2 is that of 8/255 on CIFAR-10, and of radius
+    n/255 exp(n ln(10)/8 + ln 0.02) in the released commands.
     """
 
     formula = "l(f(x'), y) + lambda (1 - cos(g(x), g(x + eta))), g = grad l; x' one step of epsilon from x"
