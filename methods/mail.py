@@ -21,10 +21,12 @@ class MAIL(MarginWeighted):
     The weight is sigmoid(-slope (PM - bias)), normalised over the batch to mean 1, where PM = p_y(x') - max_{i != y}
     p_i(x') is read off the update's own pass. It is a constant in the update.
 
-    Departs: the newest released code multiplies the weights by 3 instead of normalising them, and starts at
-    x + 0.001 N(0, 1); the paper normalises, and the start here is the protocol's. ``margin=nat`` and ``margin=dif`` add
-    a pass of the images in training mode, without gradient, after the burn-in. The values of ``slope``, ``bias``, and
-    ``burn_in`` are the paper's for MAIL-AT, from memory; the released script's are 1, -1.5, and 75 of 120 epochs.
+    ``slope`` and ``bias`` are those of the released command for MAIL-AT.
+
+    Departs: the released code multiplies the weights by 3 instead of normalising them, and starts at x + 0.001 N(0, 1);
+    the paper normalises, and the start here is the protocol's. Its weights begin after 76 of 120 epochs; ``burn_in`` is
+    the paper's, from memory. ``margin=nat`` and ``margin=dif`` add a pass of the images in training mode, without
+    gradient, after the burn-in.
     """
 
     formula = (

@@ -21,10 +21,10 @@ class MAILTRADES(MarginWeighted):
 
     The weight is that of ``mail``; the image's own term has no weight. All margins are read off the update's passes.
 
-    Departs: the newest released code multiplies the weights by 3 instead of normalising them, and starts at
-    x + 0.001 N(0, 1); the paper normalises, and the start here is the protocol's. The values of ``slope``, ``bias``,
-    ``burn_in``, and ``inverse_lambda`` are the paper's for MAIL-TRADES, from memory; the released script's are 1, -1.5,
-    75 of 120 epochs, and 5.
+    Departs: the released code multiplies the weights by 3 instead of normalising them, and starts at x + 0.001 N(0, 1);
+    the paper normalises, and the start here is the protocol's. The released command for MAIL-TRADES is ``slope=2
+    bias=0``, from the end of epoch 76 of 120 on, with 1/lambda 5; ``slope``, ``bias``, and ``burn_in`` here are the
+    paper's from memory, and could not be compared with it.
     """
 
     formula = (
