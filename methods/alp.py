@@ -23,9 +23,11 @@ class ALP(Method):
     The pairing shrinks the loss's gradient at the image, so attacks that follow it may fail where others do not.
     Engstrom et al. (2018, arXiv:1807.10272) broke the paper's networks: read the flags beside its figures.
 
-    Departs: the paper leaves open how the L2 loss is scaled; here it is the mean of squares over the classes. The
-    paper's ImageNet networks train on targeted variants; here x' ascends l, and images and variants have passes of
-    their own.
+    The paper leaves open how the L2 loss is scaled; the mean of squares over the classes is that of the authors' code
+    (tensorflow/models, research/adversarial_logit_pairing, train.py).
+
+    Departs: the authors' networks on ImageNet train on targeted variants, with smoothed labels and averaged weights;
+    images and variants pass together. Here x' ascends l, and they have passes of their own.
     """
 
     formula = "(l(f(x), y) + l(f(x'), y)) / 2 + lambda mean_k (Z_k(x) - Z_k(x'))^2; x' ascends l"

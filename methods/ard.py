@@ -20,12 +20,13 @@ class ARD(Method):
     """The student's answer on the variant follows a robust teacher's on the image (Goldblum et al., AAAI 2020).
 
     loss = alpha t^2 KL(T_t(x) || S_t(x_adv)) + (1 - alpha) l(S(x), y), where the index t divides the logits by t. The
-    variant ascends the student's cross-entropy. The defaults are the paper's for CIFAR-10. The student passes the image
-    even if alpha is 1, as in the authors' code: batch-norm's running statistics are of images and of variants.
+    variant ascends the student's cross-entropy. The defaults are those of the authors' code. The student passes the
+    image even if alpha is 1, as in that code: batch-norm's running statistics are of images and of variants.
 
     Departs: the paper writes the label's cross-entropy, and the objective of crafting, with S_t; here, as in the
     authors' code, neither has a temperature. That code divides the KL term by the number of classes as well (the mean
-    over all entries); here it is the mean over the images, as the paper's expectation. The start is the protocol's.
+    over all entries); here it is the mean over the images, as the paper's expectation. It crafts in training mode, so
+    that its running statistics are of the iterates, too. The start is the protocol's.
     """
 
     formula = "alpha t^2 KL(T_t(x) || S_t(x')) + (1 - alpha) l(S(x), y); x' ascends l(S(x'), y)"

@@ -20,8 +20,10 @@ class CFA(ClassCalibrated):
 
     Departs: there is no weight averaging (FAWA), which chooses epochs by the accuracy of the worst class on images that
     are held out: a method has no such images, and does not choose what a checkpoint holds. The released code crafts in
-    training mode; here it is evaluation mode, as for every method. It divides a class's count by a tenth of the epoch's
-    images; here by the class's own. Without FAWA the figures are not those of the paper's rows "+CFA".
+    training mode; here it is evaluation mode, as for every method. After each update that code passes the images in
+    training mode, too, so its batch-norm's running statistics are of images, variants, and their iterates; here of
+    variants alone. It divides a class's count by a tenth of the epoch's images; here by the class's own. Without FAWA
+    the figures are not those of the paper's rows "+CFA".
     """
 
     formula = "l(f(x'), y), |x' - x| <= (0.5 + t_y) epsilon, t_y: accuracy of class y in the epoch before; x' ascends l"

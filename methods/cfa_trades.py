@@ -23,8 +23,9 @@ class CFATRADES(ClassCalibrated):
     accuracy of the class on its variants in the epoch before. The loss of an image is (l + b_k KL) / (1 + b_k), so that
     all classes have the same sum of weights; with one b for all it is TRADES, divided by 1 + b.
 
-    Departs: as ``cfa``; and the start is uniform (the released code's is ``train.start=gaussian``), and the image has
-    one pass in the update, where the released code has two equal ones.
+    Departs: as ``cfa``, but the released code, too, crafts in evaluation mode for TRADES; and the start is uniform (that
+    of the released code is ``train.start=gaussian``). The image has one pass in training mode, where that code has
+    three: two equal ones in the update, and one after it.
     """
 
     formula = (

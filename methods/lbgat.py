@@ -27,7 +27,8 @@ class LBGAT(Method):
     the squared norm, which is as many times larger as there are classes.
 
     Departs: the natural network is, unless named, of the robust one's architecture; the authors' is a ResNet-18. The
-    start is the protocol's. With beta 0 the robust network does not pass the image.
+    start is the protocol's. With beta 0 the robust network does not pass the image; in that code it does, so that its
+    batch-norm's running statistics are of images and variants, and here of variants alone.
     """
 
     formula = "mean (f(x') - g(x))^2 + l(g(x), y) + beta KL(p(x) || p(x')); x' ascends the KL term; g trains, too"
