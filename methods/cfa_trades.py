@@ -23,7 +23,7 @@ class CFATRADES(ClassCalibrated):
     accuracy of the class on its variants in the epoch before. The loss of an image is (l + b_k KL) / (1 + b_k), so that
     all classes have the same sum of weights; with one b for all it is TRADES, divided by 1 + b.
 
-    Departs: as ``cfa``, but the released code, too, crafts in evaluation mode for TRADES; and the start is uniform (that
+    Departs: as ``cfa``, but for TRADES the released code crafts in evaluation mode, too; and the start is uniform (that
     of the released code is ``train.start=gaussian``). The image has one pass in training mode, where that code has
     three: two equal ones in the update, and one after it.
     """
