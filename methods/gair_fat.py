@@ -25,8 +25,8 @@ class GAIRFAT(GeometryWeighted, EarlyStopped):
 
     Departs: as ``gairat``. The released code takes an example's label by its place in the batch after it has taken
     the stopped examples out, so that most labels are those of other examples (in its search, and in its weighted
-    loss); here each example has its own label. GAIR_FAT.py begins its weights at epoch 60 of 120; that is
-    ``burn_in=1/2``.
+    loss); here each example has its own label. GAIR_FAT.py begins its weights at epoch 60 of 120, after 59; that is
+    ``burn_in=59/120``.
     """
 
     formula = "w(k) l(f(x'), y), w(k) as in gairat; x' ascends l until it is misclassified for the (tau + 1)-th time"
