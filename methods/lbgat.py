@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
 from annotated_types import Ge
 from torch import Tensor
 from typing_extensions import Doc
@@ -26,9 +27,11 @@ class LBGAT(Method):
     |.|^2 is the mean over the classes, as in the authors' code, which takes the mean over all entries; the paper writes
     the squared norm, which is as many times larger as there are classes.
 
+    The robust network passes the image with beta 0, too, as in that code: so its batch-norm's running statistics are of
+    images and variants.
+
     Departs: the natural network is, unless named, of the robust one's architecture; the authors' is a ResNet-18. The
-    start is the protocol's. With beta 0 the robust network does not pass the image; in that code it does, so that its
-    batch-norm's running statistics are of images and variants, and here of variants alone.
+    start is the protocol's.
     """
 
     formula = "mean (f(x') - g(x))^2 + l(g(x), y) + beta KL(p(x) || p(x')); x' ascends the KL term; g trains, too"
@@ -49,7 +52,9 @@ class LBGAT(Method):
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(KL(step.x))
         adversarial, guide = at_least_float32(step.model(variant.x)), at_least_float32(self.networks["natural"](step.x))
+        with torch.set_grad_enabled(self.beta > 0):
+            clean = step.model(step.x)
         losses: Tensor = (adversarial - guide).square().mean(1) + step.cross_entropy(guide)
         if self.beta > 0:
-            losses = losses + self.beta * kl_divergence(step.model(step.x), adversarial)
+            losses = losses + self.beta * kl_divergence(clean, adversarial)
         return losses.mean()

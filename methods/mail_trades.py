@@ -22,20 +22,18 @@ class MAILTRADES(MarginWeighted):
     The weight is that of ``mail``; the image's own term has no weight. All margins are read off the update's passes.
 
     Departs: the released code multiplies the weights by 3 instead of normalising them, and starts at x + 0.001 N(0, 1);
-    the paper normalises, and the start here is the protocol's. The released command for MAIL-TRADES is ``slope=2
-    bias=0``, from the end of epoch 76 of 120 on, with 1/lambda 5; ``slope``, ``bias``, and ``burn_in`` here are the
-    paper's from memory, and could not be compared with it.
+    the paper normalises, and the start here is the protocol's. ``slope``, ``bias``, and 1/lambda are those of
+    the released command for MAIL-TRADES; there the weights begin at the end of epoch 76 of 120. The paper could not be
+    compared with it.
     """
 
-    formula = (
-        "l(f(x), y) + 1/lambda w(PM) KL(p(x) || p(x')), w = sigmoid(-5 (PM + 0.05)), of mean 1; x' ascends the KL term"
-    )
+    formula = "l(f(x), y) + 1/lambda w(PM) KL(p(x) || p(x')), w = sigmoid(-2 PM), of mean 1; x' ascends the KL term"
     bibtex = MarginWeighted.bibtex + TRADES.bibtex
 
     slope: Annotated[
         float, Ge(0), Doc("gamma, how fast a weight falls with the margin; 0 gives every instance weight 1")
-    ] = 5.0
-    bias: Annotated[float, Doc("beta, the margin at which the sigmoid is 1/2")] = -0.05
+    ] = 2.0
+    bias: Annotated[float, Doc("beta, the margin at which the sigmoid is 1/2")] = 0.0
     inverse_lambda: Annotated[float, Ge(0), Doc("1/lambda of TRADES; the released code calls it beta")] = 5.0
 
     def loss(self, step: Step) -> Tensor:

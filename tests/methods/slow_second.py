@@ -72,7 +72,7 @@ def slow_hat(method: HAT, step: Step, helper: nn.Module) -> Tensor:
 def slow_lbgat(method: LBGAT, step: Step, natural: nn.Module) -> Tensor:
     x_adv = step.perturb(KL(step.x)).x
     q, g = step.model(x_adv), natural(step.x)
-    p = step.model(step.x) if method.beta else q
+    p = step.model(step.x)  # it moves the statistics of batch-norm, whatever beta is
     losses = []
     for i in range(len(q)):
         square = sum((q[i, k] - g[i, k]) ** 2 for k in range(q.shape[1])) / q.shape[1]

@@ -122,7 +122,7 @@ def test_a_mistake_in_the_last_part_is_found_before_any_data_set_is_read(
     refusal: Refused, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Any] = []
-    monkeypatch.setattr(experiment_jobs, "resolve_run", lambda *a, **k: read.append(a))
+    monkeypatch.setattr(experiment_jobs, "resolve_grid", lambda *a, **k: read.append(a))
     (elsewhere / "e.toml").write_text(GOOD.replace('"digits"', '"digits", "cifar10", "svnh"'))
     assert "did you mean 'svhn'" in refusal("run e.toml")
     assert read == []

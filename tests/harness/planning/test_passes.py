@@ -66,7 +66,7 @@ PASSES: list[tuple[str, dict[str, Any], int, int, int]] = [
     ("ard", {}, 1, 1, 2),
     ("rslad", {}, 1, 1, 2),
     ("hat", {}, 1, 2, 3),
-    ("lbgat", {}, 1, 1, 2),
+    ("lbgat", {}, 1, 2, 2),
     ("lbgat", {"beta": 6.0}, 1, 1, 3),
     ("dkl", {}, 1, 1, 2),
 ]
