@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +71,18 @@ def _arrays(file: Path) -> Mapping[str, Any]:
             if not isinstance(opened, np.lib.npyio.NpzFile):
                 raise DataError(f"cannot read {file}: it is one array, and no .npz archive of several")
             with opened as archive:
-                return {name: archive[name] if name in wanted else None for name in archive.files}
+                arrays = {name: archive[name] if name in wanted else None for name in archive.files}
     except DataError:
         raise
     except MemoryError:
         raise DataError(f"the arrays of {file} do not fit into the memory; make them smaller") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except Exception as error:  # numpy and zipfile raise all kinds of exceptions for a damaged file
         told = "it holds Python objects, which are never unpickled" if "allow_pickle" in str(error) else one_line(error)
         raise DataError(f"cannot read {file}: {told}; save it with numpy.savez, from arrays of numbers") from error
+    for name in wanted & arrays.keys():
+        if not isinstance(arrays[name], np.ndarray):  # numpy gives the bytes of what is no array
+            raise DataError(f"cannot read {file}: its {name} is no array; save it with numpy.savez")
+    return arrays
 
 
 def _images(file: Path, name: str, array: Any) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,10 +31,16 @@ def with_extra(dataset: Dataset, file: Path) -> Dataset:
                 has = ", ".join(sorted(arrays.files)) or "nothing"
                 raise SettingError(f"{refused}it lacks {' and '.join(lacking)}; it has {has}")
             images, labels = arrays["image"], arrays["label"]
+    except SettingError:
+        raise
+    except MemoryError:
+        raise SettingError(f"{refused}its arrays do not fit into the memory") from None
     except OSError as error:
         raise SettingError(f"{refused}it cannot be read ({error.strerror or one_line(error)})") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # numpy and zipfile raise all kinds of exceptions for a damaged file
         raise SettingError(f"{refused}it is no .npz of plain arrays ({one_line(error)})") from None
+    if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray):  # bytes, where it is no array
+        raise SettingError(f"{refused}it is no .npz of plain arrays")
     wanted = (shape.height, shape.width, shape.channels)
     if images.dtype != np.uint8 or images.shape[1:] != wanted:
         raise SettingError(

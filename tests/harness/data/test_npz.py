@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +79,23 @@ def test_what_is_refused(tmp_path: Path, content: Arrays, told: str) -> None:
     assert told.format(file=tmp_path / "mine.npz") in refusal(source, tmp_path)
 
 
+def archive_of(content: bytes, names: Iterable[str] = arrays()) -> bytes:
+    with io.BytesIO() as held:
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(f"{name}.npy", content)
+        return held.getvalue()
+
+
+WHOLE = archive_of(bytes(range(200)))
+DEFLATED = 30 + len("x_train.npy")  # where the content of the first entry begins
+DAMAGED = {  # zipfile and numpy raise exceptions of many kinds
+    "no array": archive_of(b"text"),
+    "a header without an end": archive_of(b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((("),
+    "damaged where it is compressed": WHOLE[:DEFLATED] + b"\xff" * 20 + WHOLE[DEFLATED + 20 :],
+}
+
+
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "mine.npz"
     source = NPZ(path=str(file))
@@ -85,6 +105,9 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     for damaged in (b"", b"no archive", content[:200], content[:-30]):
         file.write_bytes(damaged)
         assert f"cannot read {file}: " in refusal(whole, tmp_path)
+    for name, content in DAMAGED.items():
+        file.write_bytes(content)
+        assert f"cannot read {file}: " in refusal(whole, tmp_path), name
     with file.open("wb") as opened:
         np.save(opened, np.zeros(3))
     assert "it is one array, and no .npz archive" in refusal(whole, tmp_path)

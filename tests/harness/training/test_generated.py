@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,12 @@ def test_another_file_is_refused_in_one_line(changes: dict[str, Any], said: str,
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no archive")
     np.save(tmp_path / "one.npy", IMAGES)
+    for name, content in (("bytes", b"text"), ("header", b"\x93NUMPY\x01\x00\x10\x00{'descr': ((((((")):
+        with zipfile.ZipFile(tmp_path / f"{name}.npz", "w") as archive:
+            for member in ("image.npy", "label.npy"):
+                archive.writestr(member, content)
+        with pytest.raises(SettingError, match=r"no \.npz of"):
+            with_extra(dataset(50), tmp_path / f"{name}.npz")
     for name, said in (("text.npz", "no .npz of"), ("one.npy", "it is one array"), ("none.npz", "cannot be read")):
         with pytest.raises(SettingError, match=said):
             with_extra(dataset(50), tmp_path / name)
