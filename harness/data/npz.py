@@ -79,7 +79,7 @@ def _arrays(file: Path) -> Mapping[str, Any]:
     except Exception as error:  # numpy and zipfile raise all kinds of exceptions for a damaged file
         told = "it holds Python objects, which are never unpickled" if "allow_pickle" in str(error) else one_line(error)
         raise DataError(f"cannot read {file}: {told}; save it with numpy.savez, from arrays of numbers") from error
-    for name in wanted & arrays.keys():
+    for name in sorted(wanted & arrays.keys()):
         if not isinstance(arrays[name], np.ndarray):  # numpy gives the bytes of what is no array
             raise DataError(f"cannot read {file}: its {name} is no array; save it with numpy.savez")
     return arrays
