@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ class TestList:
         expected = {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
         wrapped = document.get("wrappers", {})
         expected |= {f"{wrapper}.{key}": value for wrapper, own in wrapped.items() for key, value in own.items()}
-        later = {
+        later: dict[str, Any] = {
             "evaluation.epsilon": None,
             "evaluation.norm": None,
             "train.norm": "Linf",
@@ -89,7 +90,8 @@ class TestList:
         _, _, below = harness("list protocols").partition(f"{name}  {protocol.summary}")
         lines = [line.split() for line in below.splitlines()]
         for key, value in expected.items():
-            written = "8/255" if value == 8 / 255 else "2/255" if value == 2 / 255 else shown(value)
+            levels = next((levels for levels in (2, 8, 128) if value == levels / 255), None)
+            written = f"{levels}/255" if levels else shown(value)
             words = next(line for line in lines if line[:1] == [key])
             assert written in ("", words[1])  # no drops are written as nothing
 
@@ -106,9 +108,8 @@ class TestList:
         for kind in ("methods", "attacks"):
             entries = json.loads(harness(f"list {kind} --json"))[kind]
             for entry in (entry for entry in entries if entry["name"] != "standard"):  # plain training has none
-                assert any(word in entry["summary"] for word in ("et al.", " & ", "paper", "Croce and Hein")), entry[
-                    "name"
-                ]
+                sources = ("et al.", " & ", "paper", "Croce and Hein")
+                assert any(word in entry["summary"] for word in sources), entry["name"]
 
     def test_a_broken_plugin_is_told_with_its_reason_and_breaks_nothing(
         self, harness: Harness, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
