@@ -70,6 +70,9 @@ class Held(Store):
     def standings(self) -> tuple[list[RunRecord], list[ModelRecord]]:
         return newest(self.runs()), self.models()
 
+    def tags_of_runs(self) -> dict[int, tuple[str, ...]]:
+        return {run.id: run.tags for run in self.runs() if run.tags}
+
     def failed_trainings(self) -> list[RunRecord]:
         return failed_trainings(self.runs())
 

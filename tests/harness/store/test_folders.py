@@ -70,4 +70,4 @@ def test_no_other_code_joins_the_folder_of_a_row() -> None:
     joins = re.compile(r"/ [\w.()]*\.folder\b|Path\([\w.]*\.folder\)")
     found = {p.relative_to(package).as_posix() for p in package.rglob("*.py") if joins.search(p.read_text("utf-8"))}
     # there ``folder`` is a Path of a work item, which ``run_folder`` gave
-    assert found == {"store/folders.py"}
+    assert found == {"store/folders.py", "execution/executors/cluster/unpacked.py"}
