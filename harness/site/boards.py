@@ -201,9 +201,11 @@ def _without_figures(store: Store, board: Board, groups: Sequence[Attempts]) -> 
     protocols = [p for p in store.protocols() if p.fingerprint == board.fingerprint]
     found = []
     for group in groups:
+        if group.done:
+            continue
         runs = (*group.failed, *group.open)
         under = any(p.trains(runs[0].training_sha256, runs[0].wrappers) for p in protocols)
-        if not group.done and runs[0].dataset.fingerprint == fingerprint and under:
+        if runs[0].dataset.fingerprint == fingerprint and under:
             named = {"label": group.label, "network": legible(runs[0].network), "text": group.text}
             found.append(named | {"runs": [run.id for run in runs]})
     return found
