@@ -87,6 +87,7 @@ class Packer:
         folder = os.environ.get(PLUGIN_FOLDER_VARIABLE)
         places = [Path(folder)] if folder and Path(folder).is_dir() else []
         plugins = tuple(map(_named, [*places, *work.plugins]))
+        own = work.folder if isinstance(work, TrainWork) else None  # its state is of no other item
         return Parcel(
             command=self._command,
             sign=self._sign,
@@ -94,7 +95,7 @@ class Packer:
             software=software(),
             mixed=self._mixed,
             dataset=self._dataset(work),
-            files=tuple(self._file(path, shared=path.parent != work.folder) for path in _read_by(work)),
+            files=tuple(self._file(path, shared=path.parent != own) for path in _read_by(work)),
             code=self._plugin_files(plugins),
             plugins=plugins,
             directory=Path.cwd(),
