@@ -22,14 +22,14 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.measuring import RESULTS, machine, merge, surroundings
-from benchmarks.ours import SETTINGS, Setting, Training, made, verdicts
+from benchmarks.ours import SETTINGS, Setting, Training, verdicts
 from harness.fast.crafting import crafter_for
 from harness.fast.folded import Folded
 from harness.plugin.adversary import CrossEntropy, evaluation_mode
@@ -39,6 +39,7 @@ from harness.registry.catalogue import discover
 from harness.runtime.device import arithmetic, resolve_device
 from harness.runtime.precision import Precision
 from harness.runtime.seeds import generator
+from harness.training.given_networks import give_stand_ins
 
 UPDATES, HALVINGS, ATTACKS = 20, 7, ("pgd", "cw", "apgd-ce")
 
@@ -51,17 +52,24 @@ def trained(setting: Setting, x: Tensor, y: Tensor, folder: Path, precision: Pre
     return training.model
 
 
-def of_method(setting: Setting, method: Method, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
-    """How far the fast path's loss, and the gradient of the weights, are from the plain path's."""
+def of_method(setting: Setting, name: str, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+    """How far the fast path's loss, and the gradient of the weights, are from the plain path's.
+
+    A second network of the method has initial weights.
+    """
     found: list[tuple[Tensor, Tensor]] = []
     for plain in (True, False):
         own = copy.deepcopy(model).train()  # a pass changes the running statistics
+        method = cast(Method, discover("methods").get(name)())  # a new one: a pass may change what it remembers
+        give_stand_ins(method, lambda: setting.model(x.device))
         method.prepare(own)
         draws, craft = generator(x.device, 0, "agreement"), crafter_for(plain=plain)
         step = Step(x, y, own, setting.training_threat, 0.9, draws, lambda _name, _value: None, craft=craft)
         loss = method.loss(step)
-        gradients = torch.autograd.grad(loss, list(own.parameters()), allow_unused=True)
-        found.append((loss.detach(), torch.cat([g.flatten() for g in gradients if g is not None])))
+        own.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # as an update does: a method may learn from it
+        gradients = [p.grad.flatten() for p in own.parameters() if p.grad is not None]
+        found.append((loss.detach(), torch.cat(gradients)))
     (loss, gradient), (fast, fast_gradient) = found
     return {
         "loss": float((fast - loss).abs() / loss.abs()),
@@ -120,11 +128,10 @@ def compare(name: str, images: int, device: torch.device, precision: Precision) 
     """All comparisons on one network."""
     setting = SETTINGS[name]
     x, y = setting.examples(images, device)
-    methods = {name: made("methods", name) for name in sorted(discover("methods").found)}
     with tempfile.TemporaryDirectory() as folder, arithmetic(device, precision):
         model = trained(setting, x, y, Path(folder), precision)
         variants, once = of_variants(setting, model, x, y), of_one_pass(model, x, y)
-        losses = {name: of_method(setting, method, model, x, y) for name, method in methods.items()}
+        losses = {each: of_method(setting, each, model, x, y) for each in sorted(discover("methods").found)}
     model.eval().requires_grad_(False)
     with torch.no_grad():
         labels = model(x).argmax(1)  # so that the attacks have something to break

@@ -229,8 +229,9 @@ class ProtocolRecord:
 
     def trains(self, training_sha256: str | None, wrappers: Iterable[Mapping[str, Any]]) -> bool:
         """Whether a run was trained under the protocol, whose wrappers are then the innermost of these."""
-        found = [(wrapper["name"], wrapper["settings"]) for wrapper in wrappers]
-        return training_sha256 == self.training_sha256 and found[: len(self.wrappers)] == list(self.wrappers.items())
+        innermost = zip(wrappers, self.wrappers, strict=False)
+        found = [(wrapper["name"], wrapper["settings"]) for wrapper, _ in innermost]
+        return training_sha256 == self.training_sha256 and found == list(self.wrappers.items())
 
 
 @dataclass(frozen=True)

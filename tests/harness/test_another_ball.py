@@ -27,6 +27,7 @@ from harness.protocols.run_spec import RunSpec
 from harness.registry.catalogue import discover
 from harness.runtime.device import arithmetic
 from harness.runtime.seeds import generator
+from harness.training.given_networks import give_stand_ins
 from harness.training.loop import Trainer, initial_model
 from tests.in_l2 import Linear, centred, l2_threat
 from tests.tiny import draws, make_batch, make_step, make_tiny_model
@@ -224,6 +225,7 @@ def test_every_method_takes_its_variants_from_the_ball_of_its_threat(name: str) 
     """Whatever it asks of the step, with a budget of its own or not, is at the L2 ball's radius, and not beyond."""
     model, (x, y) = make_tiny_model(), make_batch()
     made = cast(Method, discover("methods").get(name)())
+    give_stand_ins(made, make_tiny_model)
     made.prepare(model)
     shares: list[Tensor] = []
 

@@ -55,7 +55,7 @@ VALUES = {
     "--set train.steps=0": ["steps=0 is refused"],
     "--set train.steps=2.5": ["steps=2.5 is refused"],
     "--set train.start=middle": ["start=middle is refused", "'uniform'"],
-    "--set evaluation.checkpoints=best": ["checkpoints=best is refused", "'early'"],
+    "--set evaluation.checkpoints=best": ["best", "train.validation"],
     "--set lr_drops=0.5,later": ["lr_drops=0.5,later is refused"],
     "--set cw.kappa=high": ["cw: kappa=high is refused"],
     "--set pgd.keep=best": ["pgd: keep=best is refused", "'worst'"],
