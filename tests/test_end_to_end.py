@@ -104,6 +104,7 @@ def test_checkpoints_carry_the_settings_of_their_run(base: Base) -> None:
         assert told["run"]["dataset_fingerprint"] == run.dataset.fingerprint
 
 
+@pytest.mark.slow
 def test_the_same_command_again_does_only_what_is_missing(base: Base, tmp_path: Path) -> None:
     place = base.copy(tmp_path)
     files = place.files()
