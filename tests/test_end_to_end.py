@@ -148,6 +148,7 @@ def test_a_setting_that_is_set_to_what_it_is_changes_nothing(base: Base, tmp_pat
     assert base.copy(tmp_path).run("--epochs", "2", "--seeds", "2", "--set", "cw.kappa=50") == base.printed
 
 
+@pytest.mark.slow
 def test_autoattack_by_the_protocol_of_the_digits(place: Place) -> None:
     command = "run sat --dataset digits --arch smallcnn --set width=4 --epochs 2 --seeds 1 --limit 8 --json"
     row = json.loads(place.harness(str(HARNESS), *command.split()).stdout)

@@ -37,6 +37,7 @@ def test_two_processes_train_as_one_does_with_awp_and_ema(pair: Group, tmp_path:
     assert differences(pair, kinds(SmallCNN(width=4), wrapped=True), tmp_path, LIMIT) == {}
 
 
+@pytest.mark.slow
 def test_four_processes_train_as_one_does_to_the_rounding_of_float64(four: Group, tmp_path: Path) -> None:
     over_the_batch = [kind for kind in kinds(Precise(), wrapped=False) if kind.method in TO_ROUNDING]
     assert differences(four, over_the_batch, tmp_path, ROUNDING) == {}
