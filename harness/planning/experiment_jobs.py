@@ -29,14 +29,14 @@ def resolve_experiment(experiment: Experiment, base: RunRequest, *, count_only: 
     for part in parts:
         with _naming(experiment.file, part):
             choices.append(grid_choices(part.request))  # all names and settings, before the first data set is read
-    images: dict[str, Dataset] = {}  # fingerprint -> data set: parts share one copy
+    images: dict[tuple[str, str], Dataset] = {}  # by their content: parts share one copy
     cells: dict[str, dict[int, list[RunJob]]] = {}
     for part, choice in zip(parts, choices, strict=True):
         with _naming(experiment.file, part):
             jobs = resolve_grid(part.request, count_only=count_only, choices=choice)
         places = dict(zip(part.request.methods, part.places, strict=True))
         for job in jobs:
-            dataset = images.setdefault(job.dataset.fingerprint, job.dataset)
+            dataset = images.setdefault((job.dataset.fingerprint, job.dataset.extra_sha256), job.dataset)
             cell = cells.setdefault(part.title, {}).setdefault(places[job.specs[0].method], [])
             cell.append(replace(job, dataset=dataset))
     _refuse_twins(experiment, cells)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.errors import HarnessError
+from harness.planning.experiment import read_experiment
+from harness.planning.experiment_jobs import resolve_experiment
 from harness.planning.grid_jobs import resolve_grid
 from tests.harness.planning.asked import DIGITS, jobs
 
@@ -48,6 +52,27 @@ def test_a_setting_of_the_protocols_wrapper_is_an_axis_and_makes_a_protocol_for_
     alone = [jobs(methods=("sat",), protocol=str(file), values=(f"ema.decay={decay}",))[0] for decay in (0.9, 0.99)]
     for job, expected in zip(found, alone, strict=True):
         assert (job.specs, job.protocol) == (expected.specs, expected.protocol)
+
+
+@pytest.mark.parametrize("of_file", [False, True])
+def test_each_combination_has_the_generated_images_that_its_identity_names(of_file: bool, tmp_path: Path) -> None:
+    for level in (1, 2):
+        images = np.full((4, 8, 8, 1), level, dtype=np.uint8)
+        np.savez(tmp_path / f"{level}.npz", image=images, label=np.arange(4))
+    files = [str(tmp_path / f"{level}.npz") for level in (1, 2)]
+    if of_file:
+        experiment = tmp_path / "e.toml"
+        experiment.write_text(
+            'methods = ["sat", "lrat"]\nnetworks = ["smallcnn"]\ndatasets = ["digits"]\n'
+            f"[grid]\ntrain.extra = {json.dumps(files)}\n"
+        )
+        found = resolve_experiment(read_experiment(experiment), DIGITS)
+    else:
+        found = resolve_grid(dataclasses.replace(LRAT, grid=(f"train.extra={','.join(files)}",)))
+    assert len(found) == 4
+    assert len({job.dataset.extra_sha256 for job in found}) == 2
+    for job in found:
+        assert job.dataset.extra_sha256 == job.specs[0].training["extra"]
 
 
 @pytest.mark.parametrize(
