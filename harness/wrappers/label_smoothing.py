@@ -20,7 +20,8 @@ class LabelSmoothing(Wrapper):
     cross-entropy with the label that the method descends is smoothed, and nothing else: not what the attack ascends,
     not a divergence between two outputs, not a margin, and not a weight that the method reads from its outputs.
 
-    Departs: nothing. The method must take ``step.cross_entropy``, as all that ship do; another is refused.
+    Departs: nothing. The method must take ``step.cross_entropy``; another is refused. Of those that ship, ``rslad`` is:
+    it has no labels.
     """
 
     bibtex = """

@@ -25,7 +25,7 @@ class SAM(Wrapper):
 
     Departs: a network that several processes train moves along the gradient of the whole batch, where the paper has
     each device move along its own share's. The first pass does not change batch-norm's statistics. A method that draws
-    random numbers besides ``step.perturb`` draws new ones in the second pass.
+    random numbers besides ``step.perturb`` and ``step.uniform`` draws new ones in the second pass.
 
     Raises:
         PluginFault: no parameter has a gradient, so that SAM would have no effect.
