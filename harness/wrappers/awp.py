@@ -26,7 +26,7 @@ class AWP(Wrapper):
     Departs: as in the official code, there is one ascent step, and only tensors of two or more dimensions move; a
     tensor without gradient, as in a frozen layer, stays. The first pass, which finds the direction, does not change
     batch-norm's statistics; the official code uses a proxy network for it. A method that draws random numbers besides
-    ``step.perturb`` draws new ones in the second pass.
+    ``step.perturb`` and ``step.uniform`` draws new ones in the second pass.
 
     Raises:
         PluginFault: no tensor of the network can move, so that AWP would have no effect.
