@@ -130,8 +130,10 @@ def choose(request: RunRequest) -> Choice:
         values[name] = named.told(name, cls, values[name], found.catalogues["networks"], main)
     # a run's number says nothing in another store: the fingerprint is of the weights that the protocol's wrappers name
     protocol = replace(protocol, wrapper_settings={name: values[name] for name in protocol.wrapper_settings})
+    methods = {name: cast(Method, make(cls, name, values[name])) for name, cls in found.methods.items()}
+    refuse_mixed_labels(protocol.train, methods)
     return Choice(
-        methods={name: cast(Method, make(cls, name, values[name])) for name, cls in found.methods.items()},
+        methods=methods,
         wrappers=tuple(cast(Wrapper, make(cls, name, values[name])) for name, cls in found.wrappers.items()),
         network=main,
         source=cast(DataSource, make(source, source.name, found.source_values | values[source.name])),
@@ -197,7 +199,6 @@ def resolve_run(
     shared |= {code_key("wrapper", wrapper.name): wrapper for wrapper in choice.wrappers}
     train = choice.protocol.train
     refuse_augment(train, dataset)
-    refuse_mixed_labels(train, choice.methods)
     refuse_few_left(train.validation, dataset)
     rules = batch_code(len(dataset.train) - train.validation, train.batch_size) | precision_code(train.precision)
     network_settings, training = choice.network.resolved(), choice.protocol.training_document

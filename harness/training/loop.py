@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import PluginFault, TrainingFailed, TrainingStopped
-from harness.events import CheckpointDone, EpochDone, EpochRecord, Report, TrainingProgress
+from harness.events import CheckpointDone, EpochDone, EpochRecord, Report
 from harness.fast.crafting import FastCrafter
 from harness.fast.folded import LOOKED_AT
 from harness.fast.layout import lay_out
@@ -36,6 +36,7 @@ from harness.training.company import Company
 from harness.training.epoch_so_far import EpochSoFar
 from harness.training.guard import guarded, moving_once, updates_a_batch
 from harness.training.optimiser import make_optimiser, set_rates
+from harness.training.pace import Pace
 from harness.training.prepared import Batch, prepared_batches
 from harness.training.rebuilt import Rebuilding
 from harness.training.recorder import Recorder
@@ -48,7 +49,6 @@ from harness.training.validation import save_best, with_choice
 from harness.training.wrapped import published, published_apart, wrapped_backward
 
 log = logging.getLogger("harness.training")
-PROGRESS_INTERVAL_S = 0.5
 STATE_EVERY_S = 600.0  # of a long epoch, at most so much is lost
 _COMPARED = 8  # training images on which a rebuilt network is compared with the trained one
 
@@ -97,6 +97,7 @@ class Trainer:
         training = dict(spec.training)
         epsilon = training.pop("epsilon")
         self.protocol = TrainProtocol.from_mapping(training)
+        self._pace = Pace(run_id, spec.label, self.protocol.epochs)
         self.threat = self.protocol.threat(float(epsilon))
         self.device = dataset.train.images.device
         self.dataset, self.choice = with_choice(dataset, self.protocol, float(epsilon))
@@ -129,7 +130,8 @@ class Trainer:
                 record = self.train_epoch(epoch, report, state)
                 if epoch in checkpoint_epochs(self.protocol).values():
                     rebuilding.refuse_lost_state(self.model, resumed=resumed)
-                record = self._measured(record, state, rebuilding)
+                with self._pace.beside():
+                    record = self._measured(record, state, rebuilding)
                 with blaming(self.plugins):
                     self._remembered.refuse_lost()
                     self._keep(state, record, report)
@@ -245,7 +247,7 @@ class Trainer:
             so_far.load_state_dict(state.within, self.model, self.craft)
         if not self.peers.alone:
             self._company.refuse_another_pass(some_images(self.dataset, least_images(self.peers)))
-        threat, shown = threat_in(self.protocol, self.threat, epoch), time.perf_counter()
+        threat = threat_in(self.protocol, self.threat, epoch)
         for x, y, mixture in self._batches(so_far):
             index = so_far.updates + 1
             progress = (epoch - 1 + (index - 1) / updates) / self.protocol.epochs
@@ -262,15 +264,10 @@ class Trainer:
                 if stopping:
                     place = f"in epoch {epoch} of {self.protocol.epochs}, after update {index} of {updates}"
                     raise TrainingStopped(self.spec.label, place, saved=kept)
-            now = time.perf_counter()
-            if now - shown >= PROGRESS_INTERVAL_S:  # seldom: reading the loss waits for the device
-                shown = now
-                done = min(index * self.protocol.batch_size / each, images)
-                rate = done / so_far.duration_s
-                left = ((self.protocol.epochs - epoch + 1) * images - done) / rate
+            if self._pace.due():  # seldom: reading the loss waits for the device
                 means.raise_if_not_finite(epoch)
-                at = (self.run_id, self.spec.label, epoch, self.protocol.epochs, -(-index // each), updates // each)
-                report(TrainingProgress(*at, loss=means.loss(), images_per_s=rate, left_s=left))
+                done = min(index * self.protocol.batch_size / each, images)
+                report(self._pace.progress(so_far, images, -(-index // each), updates // each, done))
         means.raise_if_not_finite(epoch)
         if not self._company.finite():
             raise TrainingFailed("a weight is not finite", epoch, None)
