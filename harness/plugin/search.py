@@ -15,8 +15,9 @@ from typing import Any
 from harness.errors import SettingError
 from harness.plugin.settings import Settings, annotations_of
 
-FACTOR = 10  # from the default divided by it to the default times it
+FACTOR = 10  # from the default divided by it to the default times it; a tenth of the way to an open bound, too
 DIGITS = 4  # of a value: rounding in a sampler's last digits must not make another run
+OPEN = 1e-3  # how far from a bound that may not be taken a number is searched, unless its default is nearer
 WIDE = 100  # integers whose bounds are further apart, as a ratio, are searched on a logarithmic scale
 
 
@@ -94,7 +95,7 @@ def _of_annotation(bare: Any, optional: bool, notes: tuple[Any, ...], default: A
         return SearchList((False, True))
     if bare not in (int, float) or optional or isinstance(default, bool) or not isinstance(default, int | float):
         return None
-    low, high = _bounds(notes, whole=bare is int)
+    low, high = _bounds(notes, default, whole=bare is int)
     if low is not None and high is not None:
         wide = bare is int and low > 0 and high > WIDE * low
         return SearchRange(low, high, log=wide, whole=bare is int) if low < high else None
@@ -106,16 +107,13 @@ def _of_annotation(bare: Any, optional: bool, notes: tuple[Any, ...], default: A
     return None
 
 
-def _bounds(notes: tuple[Any, ...], *, whole: bool) -> tuple[float | None, float | None]:
+def _bounds(notes: tuple[Any, ...], default: float, *, whole: bool) -> tuple[float | None, float | None]:
     """The narrowest bounds of the annotations; of integers, an open one is moved to the next integer."""
     lows, highs = [], []
     for note in notes:
         ge, gt, le, lt = (getattr(note, name, None) for name in ("ge", "gt", "le", "lt"))
         lows += [ge] if ge is not None else []
         highs += [le] if le is not None else []
-        lows += [gt + 1 if whole else gt + OPEN] if gt is not None else []
-        highs += [lt - 1 if whole else lt - OPEN] if lt is not None else []
+        lows += [gt + 1 if whole else gt + min(OPEN, (default - gt) / FACTOR)] if gt is not None else []
+        highs += [lt - 1 if whole else lt - min(OPEN, (lt - default) / FACTOR)] if lt is not None else []
     return max(lows, default=None), min(highs, default=None)
-
-
-OPEN = 1e-3  # how far from a bound that may not be taken a number is searched

@@ -20,6 +20,8 @@ class Many(Settings):
 
     between: Annotated[float, Interval(ge=0, lt=1)] = 0.1
     both: Annotated[float, Gt(0), Lt(2)] = 1.0
+    near: Annotated[float, Gt(0), Lt(1)] = 0.0005
+    small: Annotated[float, Gt(0)] = 0.005
     scale: Annotated[float, Ge(0)] = 6.0
     least: Annotated[float, Ge(2)] = 3.0
     free: float = -1.0
@@ -38,6 +40,8 @@ def test_each_kind_of_annotation_has_its_space() -> None:
     assert search_space(Many) == {
         "between": SearchRange(0, 0.999),
         "both": SearchRange(0.001, 1.999),
+        "near": SearchRange(0.00005, 0.999),
+        "small": SearchRange(0.0005, 0.05, log=True),
         "scale": SearchRange(0.6, 60.0, log=True),
         "least": SearchRange(2, 30.0, log=True),
         "steps": SearchRange(1, 7, whole=True),
