@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.errors import SettingError, quoted, visible
 from harness.planning.assessment import Assessment, DatasetPlace, refuse_shape, refuse_too_few_classes, with_attacks
-from harness.planning.overrides import assign, network_values, read_dataset
+from harness.planning.overrides import network_values, read_dataset, setting_names
 from harness.planning.own_runs import own_target, own_weights, stored_protocol
 from harness.planning.request import EvaluateRequest, check_counts
 from harness.planning.run_job import check_limit
@@ -197,7 +197,7 @@ def asked_attacks(
     for name in named:
         catalogue.get(name)
     texts = [text for text in request.values if not text.startswith("network.")]
-    values = assign(texts, {}, protocol, catalogue, named)[""]
+    values = setting_names(texts, {}, protocol, catalogue, named).assign(texts)[""]
     if request.epsilon is not None:
         values["evaluation.epsilon"] = request.epsilon
     if request.norm is not None:

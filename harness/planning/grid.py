@@ -9,15 +9,12 @@ from dataclasses import dataclass, replace
 
 from harness.errors import SettingError
 from harness.planning.named import NamedPlugins, named_plugins
-from harness.planning.overrides import setting_place, setting_places, short_forms
+from harness.planning.overrides import Place, short_forms
 from harness.planning.request import MOST_NETWORKS_AND_SEEDS, RunRequest
 from harness.plugin.settings import Plugin
 
 MOST_POINTS = 1_000  # combinations: more is a typing error, and would take minutes to plan
 SEVERAL = ", ..."  # how the type of a setting ends that takes several values
-
-Place = tuple[str, str]
-"""A plugin's name, '' for the protocol and its attacks; and the setting."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +74,12 @@ def grid_requests(request: RunRequest) -> list[RunRequest]:
     if request.until_separated is not None:
         raise SettingError("--grid is refused beside --until-separated, which separates methods; leave one out")
     found = named_plugins(request)
-    places = setting_places(request.values, found.owners, found.protocol, found.attacks)
-    own = [setting_place(places, axis.key, f"--grid {text}") for axis, text in zip(axes, request.grid, strict=True)]
+    options = tuple(short_forms(request))
+    names = found.setting_names((*request.values, *options))
+    own = [names.place(axis.key, f"--grid {text}") for axis, text in zip(axes, request.grid, strict=True)]
     for text, place in zip(request.grid, own, strict=True):
         _refuse_commas(text, place, found)
-    given = [setting_place(places, text.partition("=")[0], f"--set {text}") for text in request.values]
-    short = [setting_place(places, text.partition("=")[0], f"--set {text}") for text in short_forms(request)]
+    given, short = ([names.read(text)[0] for text in texts] for texts in (request.values, options))
     for number, (axis, place) in enumerate(zip(axes, own, strict=True)):
         if place in (*given, *short):
             option = "--set" if place in given else f"--{place[1].rpartition('.')[2]}"
@@ -94,9 +91,8 @@ def grid_requests(request: RunRequest) -> list[RunRequest]:
 
 def owned_values(request: RunRequest) -> list[tuple[str, Place]]:
     """Each of the request's values, and whose setting it is."""
-    found = named_plugins(request)
-    places = setting_places(request.values, found.owners, found.protocol, found.attacks)
-    return [(text, setting_place(places, text.partition("=")[0], f"--set {text}")) for text in request.values]
+    names = named_plugins(request).setting_names((*request.values, *short_forms(request)))
+    return [(text, names.read(text)[0]) for text in request.values]
 
 
 def _points(

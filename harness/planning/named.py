@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from harness.errors import SettingError, listed
-from harness.planning.overrides import read_dataset
+from harness.planning.overrides import SettingNames, read_dataset, setting_names
 from harness.planning.request import RunRequest
 from harness.plugin.dataset import DataSource
 from harness.plugin.settings import Plugin
@@ -43,6 +43,10 @@ class NamedPlugins:
     def owners(self) -> Mapping[str, type[Plugin]]:
         """Every plugin that may have settings, by name."""
         return {self.network.name: self.network, self.source.name: self.source, **self.wrappers, **self.methods}
+
+    def setting_names(self, texts: Sequence[str]) -> SettingNames:
+        """What may be set, where a request sets these texts."""
+        return setting_names(texts, self.owners, self.protocol, self.attacks)
 
 
 def named_plugins(request: RunRequest) -> NamedPlugins:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from harness.errors import SettingError, UnknownName
@@ -13,6 +14,9 @@ from harness.protocols.protocol import Protocol
 from harness.registry.catalogue import Catalogue
 
 FOLDER_OPTIONS = ("image_size", "class_order", "channels")  # settings that only some data sets have
+
+Place = tuple[str, str]
+"""Whose a setting is ('' for the protocol and its attacks, else a plugin's name), and its name there."""
 
 
 def read_dataset(catalogue: Catalogue, text: str, options: Mapping[str, Any]) -> tuple[type[Plugin], dict[str, Any]]:
@@ -49,34 +53,65 @@ def network_values(texts: Sequence[str]) -> dict[str, str]:
     return {key.removeprefix("network."): value for key, _, value in pairs if key.startswith("network.")}
 
 
-def assign(
-    texts: Sequence[str],
-    owners: Mapping[str, type[Plugin]],
-    protocol: Protocol,
-    attacks: Catalogue,
-    more_attacks: Sequence[str] = (),
-) -> dict[str, dict[str, str]]:
-    """Sort ``key=value`` texts by the owner of the key: '' for the protocol and its attacks, else a plugin's name."""
-    places = setting_places(texts, owners, protocol, attacks, more_attacks)
-    values: dict[str, dict[str, str]] = {"": {}, **{name: {} for name in owners}}
-    for text in texts:
+@dataclass(frozen=True)
+class SettingNames:
+    """What ``key=value`` texts of a command may set.
+
+    Attributes:
+        owners: the plugins that have settings, by name.
+        places: each setting's full name -> its place.
+    """
+
+    owners: tuple[str, ...]
+    places: Mapping[str, Place]
+
+    def place(self, key: str, said: str) -> Place:
+        """Where a setting is.
+
+        Args:
+            key: its full name, or the part after a dot.
+            said: what was typed, which a refusal names.
+        Raises:
+            UnknownName: there is no such setting.
+            SettingError: the key could be several settings.
+        """
+        matches = [name for name in self.places if name == key] or [n for n in self.places if n.endswith(f".{key}")]
+        if not matches:
+            raise UnknownName("setting", key, {leaf for name in self.places for leaf in (name, name.split(".")[-1])})
+        if len(matches) > 1:
+            raise SettingError(f"{said} is refused: {key} could be {' or '.join(matches)}; write one of them")
+        return self.places[matches[0]]
+
+    def read(self, text: str) -> tuple[Place, str]:
+        """Where a text of ``--set`` puts a value, and the value; it raises what ``place`` raises."""
         key, equals, value = text.partition("=")
         if not equals:
             raise SettingError(f"--set {text} is refused: write --set key=value")
-        owner, field = setting_place(places, key, f"--set {text}")
-        values[owner][field] = value
-    return values
+        return self.place(key, f"--set {text}"), value
+
+    def assign(self, texts: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The texts' values by owner, and there by the setting's name; every owner is there."""
+        values: dict[str, dict[str, str]] = {"": {}, **{name: {} for name in self.owners}}
+        for text in texts:
+            (owner, name), value = self.read(text)
+            values[owner][name] = value
+        return values
 
 
-def setting_places(
+def setting_names(
     texts: Sequence[str],
     owners: Mapping[str, type[Plugin]],
     protocol: Protocol,
     attacks: Catalogue,
     more_attacks: Sequence[str] = (),
-) -> dict[str, tuple[str, str]]:
-    """Each setting's full name -> its owner, as ``assign`` names it, and its name there."""
-    places = {key: ("", key) for key in protocol.setting_names()}
+) -> SettingNames:
+    """What may be set.
+
+    Args:
+        texts: all that a command sets: the attacks that they ask for have settings, too.
+        more_attacks: others that have.
+    """
+    places: dict[str, Place] = {key: ("", key) for key in protocol.setting_names()}
     for name in (*_attacks_asked_for(texts, protocol), *more_attacks):
         places |= {f"{name}.{info.name}": ("", f"{name}.{info.name}") for info in attacks.get(name).describe()}
     for name, cls in owners.items():
@@ -84,25 +119,7 @@ def setting_places(
         places |= {
             f"{name}.{info.name}": ("", f"{name}.{info.name}") if ours else (name, info.name) for info in cls.describe()
         }
-    return places
-
-
-def setting_place(places: Mapping[str, tuple[str, str]], key: str, said: str) -> tuple[str, str]:
-    """The owner of a setting, and its name there.
-
-    Args:
-        key: its full name, or the part after a dot.
-        said: what was typed, which a refusal names.
-    Raises:
-        UnknownName: there is no such setting.
-        SettingError: the key could be several settings.
-    """
-    matches = [place for place in places if place == key] or [p for p in places if p.endswith(f".{key}")]
-    if not matches:
-        raise UnknownName("setting", key, {leaf for place in places for leaf in (place, place.split(".")[-1])})
-    if len(matches) > 1:
-        raise SettingError(f"{said} is refused: {key} could be {' or '.join(matches)}; write one of them")
-    return places[matches[0]]
+    return SettingNames(tuple(owners), places)
 
 
 def _attacks_asked_for(texts: Sequence[str], protocol: Protocol) -> Sequence[str]:

@@ -15,7 +15,7 @@ from harness.planning.assessment import Assessment, DatasetPlace, refuse_shape, 
 from harness.planning.curve_plan import CurvePlan, plan_curve
 from harness.planning.named import named_plugins
 from harness.planning.named_networks import NamedNetworks, refuse_of_other_data, refuse_unnamed, trained_in
-from harness.planning.overrides import assign, short_forms
+from harness.planning.overrides import short_forms
 from harness.planning.request import (
     RunRequest,
     check_all_seeds,
@@ -110,7 +110,8 @@ def choose(request: RunRequest) -> Choice:
     check_until_separated(request)
     check_state_every(request)
     found = named_plugins(request)
-    values = assign((*request.values, *short_forms(request)), found.owners, found.protocol, found.attacks)
+    texts = (*request.values, *short_forms(request))
+    values = found.setting_names(texts).assign(texts)
     protocol = found.protocol.with_values(values.pop(""))
     _refuse_two_balls(request, protocol)
     protocol, attacks = with_attacks(protocol, found.attacks, found.catalogues["wrappers"])

@@ -13,6 +13,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.planning.experiment import read_experiment
 from harness.planning.experiment_jobs import resolve_experiment
+from harness.planning.grid import owned_values
 from harness.planning.grid_jobs import resolve_grid
 from tests.harness.planning.asked import DIGITS, jobs
 
@@ -73,6 +74,15 @@ def test_each_combination_has_the_generated_images_that_its_identity_names(of_fi
     assert len({job.dataset.extra_sha256 for job in found}) == 2
     for job in found:
         assert job.dataset.extra_sha256 == job.specs[0].training["extra"]
+
+
+def test_the_settings_of_an_attack_that_an_option_asks_for_are_known() -> None:
+    asked = dataclasses.replace(DIGITS, attacks=("natural", "noise"), values=("noise.draws=2",))
+    found = resolve_grid(dataclasses.replace(asked, grid=("train.lr=0.1,0.2",)), count_only=True)
+    alone = [jobs(attacks=asked.attacks, values=(*asked.values, f"train.lr={lr}"))[0] for lr in (0.1, 0.2)]
+    assert [job.protocol for job in found] == [job.protocol for job in alone]
+    assert found[0].attacks["noise"].resolved()["draws"] == 2
+    assert ("noise.draws=2", ("", "noise.draws")) in owned_values(asked)
 
 
 @pytest.mark.parametrize(
