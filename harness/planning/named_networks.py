@@ -43,18 +43,19 @@ class NamedNetworks:
     trained: dict[str, RunWeights] = field(default_factory=dict)
     beside: dict[str, Network] = field(default_factory=dict)
 
-    def told(self, name: str, cls: type[Plugin], values: Mapping[str, str], networks: Catalogue, main: Network) -> Any:
-        """The texts of a plugin's settings, with each network told by what identifies it.
+    def told(self, name: str, cls: type[Plugin], values: Mapping[str, Any], networks: Catalogue, main: Network) -> Any:
+        """A plugin's settings, with each network told by what identifies it.
 
         Args:
             name: of the plugin.
+            values: its settings, as texts, or resolved.
             main: the network that is trained.
         Raises:
             HarnessError: a network is not found, or cannot be used; names the setting.
         """
         found = dict(values)
         for setting in trained_settings(cls):
-            text = values.get(setting, "")
+            text = values.get(setting) or ""  # None, where a protocol's wrapper goes without
             if text.strip() and text.strip().lower() != "none":
                 try:
                     weights = self._weights(text.strip())

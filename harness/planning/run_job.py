@@ -166,7 +166,7 @@ def resolve_run(
         choice: what ``choose`` made of the request; None: it is asked now.
         count_only: whether the jobs are only to be costed. Then nothing is downloaded: the published sizes of a data
             set stand in for it.
-        dataset: the images, if an earlier call has loaded those of ``choice``.
+        dataset: the images, if an earlier call has loaded those of ``choice``, with the generated ones.
     Raises:
         HarnessError: the request cannot be met; says why in one line. Nothing has been written.
     """
@@ -175,8 +175,7 @@ def resolve_run(
         raise SettingError("no method is named; `harness list methods` shows them")
     choice = choice or choose(request)
     refuse_unnamed((*choice.methods.values(), *choice.wrappers))
-    unseen = count_only and choice.source.outline is not None and not choice.source.here(request.data_dir)
-    here = dataset is not None or not unseen
+    here = not count_only or choice.source.outline is None or choice.source.here(request.data_dir)
     if dataset is None:
         dataset = load(choice.source, request.data_dir) if here else unread(choice.source)
     choice, dataset, extra = _with_generated(choice, dataset)
@@ -265,7 +264,7 @@ def _with_generated(choice: Choice, dataset: Dataset) -> tuple[Choice, Dataset, 
     if not train.extra:
         return choice, dataset, None
     file = Path(train.extra).absolute()
-    whole = with_extra(dataset, file)
+    whole = dataset if dataset.extra is not None else with_extra(dataset, file)
     protocol = replace(choice.protocol, train=replace(train, extra=whole.extra_sha256))
     return replace(choice, protocol=protocol), whole, file
 

@@ -21,6 +21,7 @@ from harness.execution.work import TrainWork
 from harness.identity import digest
 from harness.methods.ard import ARD
 from harness.methods.lbgat import LBGAT
+from harness.planning.grid_jobs import resolve_grid
 from harness.planning.missing import find_missing
 from harness.planning.run_job import RunJob
 from harness.protocols.run_spec import RunSpec
@@ -29,7 +30,7 @@ from harness.store.records import DatasetRecord
 from harness.store.store import Store
 from harness.training.checkpoints import save_weights
 from harness.training.loop import initial_model
-from tests.harness.planning.asked import job, refusal
+from tests.harness.planning.asked import DIGITS, job, refusal
 from tests.stores import see_protocol, start
 
 SMALL = ("width=2", "train.epochs=1", "train.steps=1", "train.batch_size=720")
@@ -156,6 +157,25 @@ def test_a_protocol_tells_the_teachers_of_its_wrappers_by_their_weights(place: d
     assert mine.protocol.wrapper_settings["kd"]["robust"] == sha256
     assert mine.protocol.fingerprint == made(sha256[:8]).protocol.fingerprint != made("2").protocol.fingerprint
     assert mine.protocol_record().trains(digest(mine.specs[0].training), mine.specs[0].wrappers)
+
+
+def test_a_wrapper_of_a_protocol_may_go_without_a_network(place: dict[str, Any], tmp_path: Path) -> None:
+    plugin, file = tmp_path / "perhaps.py", tmp_path / "mine.toml"
+    plugin.write_text(
+        "from dataclasses import dataclass\nfrom typing import Annotated\nfrom typing_extensions import Doc\n"
+        "from harness.plugin.given import Trained\nfrom harness.plugin.wrapper import Wrapper\n"
+        '@dataclass(frozen=True, kw_only=True)\nclass Perhaps(Wrapper):\n    "Does nothing."\n'
+        "    teacher: Annotated[Trained | None, Doc('a network')] = None\n"
+    )
+    file.write_text('base = "digits"\n[wrappers.perhaps]\n')
+    made = [job(*SMALL, *more, protocol=str(file), plugins=(plugin,), **place) for more in ((), ("perhaps.teacher=1",))]
+    assert [one.specs[0].wrappers[0]["settings"]["teacher"] for one in made] == [None, kept(place, 1)[0]]
+
+
+def test_a_teacher_is_not_compared_with_images_that_are_not_here(place: dict[str, Any], tmp_path: Path) -> None:
+    """Neither for the first combination of a grid nor for those that share its outline."""
+    asked = replace(DIGITS, methods=("ard",), dataset="cifar10", data_dir=tmp_path, values=("teacher=1",), **place)
+    assert len(resolve_grid(replace(asked, grid=("train.lr=0.1,0.2",)), count_only=True)) == 2
 
 
 @pytest.fixture

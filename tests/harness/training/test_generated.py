@@ -16,6 +16,7 @@ from torch import Tensor
 
 from harness.errors import SettingError
 from harness.execution.executors.shared_images import arrays_of, dataset_with
+from harness.planning.grid_jobs import resolve_grid
 from harness.planning.request import RunRequest
 from harness.planning.run_job import resolve_run
 from harness.plugin.dataset import Split
@@ -114,6 +115,12 @@ def test_a_runs_identity_has_the_content_and_not_the_path(tmp_path: Path) -> Non
     here, there, other = (identity(f"train.extra={file}") for file in files)
     assert here == there
     assert len({here, other, identity(), identity(f"train.extra={files[0]}", "train.extra_fraction=0.5")}) == 4
+
+    values = (f"train.extra={files[0]}",)
+    grid = RunRequest(methods=("sat",), network="smallcnn", dataset="digits", values=values, grid=("lr=0.1,0.2,0.4",))
+    first, *rest = resolve_grid(grid)
+    assert all(job.dataset is first.dataset for job in rest)  # they may fill most of the memory: one copy
+    assert first.dataset.extra_sha256 == first.specs[0].training["extra"]
 
 
 LABELS = np.zeros(20, dtype=np.int64)
