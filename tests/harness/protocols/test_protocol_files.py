@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import SettingError, UnknownName
 from harness.protocols.evaluation_protocol import EvaluationProtocol
-from harness.protocols.protocol import Protocol, load_protocol
+from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 from harness.protocols.train_protocol import TrainProtocol
 from tests.harness.documents import FIELDS, LATER_FIELDS, PAPER, refusal
 from tests.tiny import make_threat
@@ -200,3 +200,17 @@ def test_the_evaluations_ball_is_the_trainings_unless_it_has_its_own() -> None:
     assert own.evaluation_threat == make_threat(4 / 255, steps=20, step_size=1 / 255)
     assert own.training_document == PAPER.training_document  # a run is the same under either
     assert own.fingerprint != PAPER.fingerprint
+
+
+def test_the_table_of_recipes_has_every_protocol_that_ships_and_says_what_it_sets() -> None:
+    text = (Path(__file__).parents[3] / "docs/recipes.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if line[:3] == "| `"]
+    told = {row[0].strip("`"): row[2:] for row in rows if row[0].strip("`") in protocol_names()}
+    assert told.keys() == set(protocol_names())
+    for name, (epochs, rate, batch, decay, wrappers) in told.items():
+        protocol = load_protocol(name)
+        train = protocol.train
+        assert (epochs, batch, decay) == (str(train.epochs), str(train.batch_size), str(train.weight_decay)), name
+        assert rate.split(",")[0] == str(train.lr), name
+        own = [f"{one} {values.get('amount') or values['decay']}" for one, values in protocol.wrapper_settings.items()]
+        assert wrappers == (", ".join(own) or "none"), name
