@@ -207,6 +207,8 @@ def with_attacks(
     }
     settings = {name: attack.resolved() for name, attack in attacks.items()}
     code = {name: parts for name, attack in attacks.items() if (parts := _code(attack))}
-    found = wrappers or discover("wrappers") if protocol.wrapper_settings else catalogue
-    wrapped = {name: make(found.get(name), name, own).resolved() for name, own in protocol.wrapper_settings.items()}
+    wrapped = {}
+    for name, own in protocol.wrapper_settings.items():
+        wrappers = wrappers or discover("wrappers")
+        wrapped[name] = make(wrappers.get(name), name, own).resolved()
     return replace(protocol, wrapper_settings=wrapped, attack_settings=settings, attack_code=code), attacks

@@ -21,7 +21,7 @@ class Means:
         self._updates_a_batch = updates_a_batch
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self._loss = torch.zeros((), device=device)
-        self._batches = 0
+        self._updates = 0
         self._first_bad = torch.zeros((), dtype=torch.int64, device=device)  # 0: none
 
     def add(self, name: str, value: Tensor) -> None:
@@ -32,9 +32,9 @@ class Means:
 
     def add_loss(self, loss: Tensor) -> None:
         """Add one update's loss; remember the first update whose loss is not finite."""
-        self._batches += 1
+        self._updates += 1
         fresh = ~loss.isfinite() & (self._first_bad == 0)
-        self._first_bad = torch.where(fresh, self._batches, self._first_bad)
+        self._first_bad = torch.where(fresh, self._updates, self._first_bad)
         self._loss = self._loss + loss
 
     def raise_if_not_finite(self, epoch: int) -> None:
@@ -45,7 +45,7 @@ class Means:
 
     def loss(self) -> float:
         """The mean loss so far. Waits for the device."""
-        return float(self._loss) / self._batches
+        return float(self._loss) / self._updates
 
     def read(self) -> dict[str, float]:
         """The means of the diagnostics. Waits for the device."""
@@ -53,9 +53,9 @@ class Means:
 
     def state_dict(self) -> dict[str, Any]:
         """The sums so far, for ``load_state_dict`` in another process."""
-        return {"sums": self._sums, "loss": self._loss, "batches": self._batches, "first bad": self._first_bad}
+        return {"sums": self._sums, "loss": self._loss, "batches": self._updates, "first bad": self._first_bad}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the sums of an earlier start."""
-        self._sums, self._batches = dict(state["sums"]), state["batches"]
+        self._sums, self._updates = dict(state["sums"]), state["batches"]
         self._loss, self._first_bad = state["loss"], state["first bad"]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from harness.errors import HarnessError, PluginFault
 from harness.events import CheckpointDone, EpochDone, Event
 from harness.methods.lrat import LRAT
+from harness.methods.n_fgsm import NFGSM
 from harness.methods.sat import SAT
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.adversary import CrossEntropy
@@ -258,12 +259,13 @@ class Twice(Wrapper):
 @pytest.mark.parametrize(
     "wrappers", [[Twice()], [AWP(), Twice()], [Twice(), AWP()], [Twice(), Twice()], [AWP(), Twice(), Twice()]], ids=str
 )
-def test_a_wrapper_may_take_twice_what_another_takes_twice(wrappers: list[Wrapper]) -> None:
-    """To take it again on the same variants changes no gradient: that is AWP's own, where it is there."""
+@pytest.mark.parametrize("method", [SAT(), NFGSM()], ids=["a variant", "a variant around a random point"])
+def test_a_wrapper_may_take_twice_what_another_takes_twice(wrappers: list[Wrapper], method: Method) -> None:
+    """To take it again on the same variants and points changes no gradient: that is AWP's own, where it is there."""
     x, y = make_batch()
     once, often = make_tiny_model(), make_tiny_model()
     own = [wrapper for wrapper in wrappers if isinstance(wrapper, AWP)]
-    expected = gradients(own, SAT(), once, make_step(once, x, y))
-    ours = gradients(wrappers, SAT(), often, make_step(often, x, y))
+    expected = gradients(own, method, once, make_step(once, x, y))
+    ours = gradients(wrappers, method, often, make_step(often, x, y))
     assert torch.equal(ours[0], expected[0])
     assert all(torch.equal(a, b) for a, b in zip(ours[1], expected[1], strict=True))
