@@ -11,6 +11,7 @@ from typing_extensions import Doc
 
 from harness.plugin.adversary import CrossEntropy
 from harness.plugin.method import Method, Step
+from harness.plugin.soft_labels import at_least_float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class ALP(Method):
 
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy())
-        clean, adversarial = step.model(step.x), step.model(variant.x)
+        clean, adversarial = at_least_float32(step.model(step.x)), at_least_float32(step.model(variant.x))
         paired = (clean - adversarial).square().mean(1)
         mixed = step.cross_entropy(clean) + step.cross_entropy(adversarial)
         losses: Tensor = 0.5 * mixed + self.weight * paired

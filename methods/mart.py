@@ -14,6 +14,7 @@ from typing_extensions import Doc
 from harness.plugin.adversary import CrossEntropy, kl_divergence
 from harness.plugin.method import Method, Step
 from harness.plugin.settings import LATER
+from harness.plugin.soft_labels import at_least_float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +47,11 @@ class MART(Method):
     def loss(self, step: Step) -> Tensor:
         variant = step.perturb(CrossEntropy())
         clean, adversarial = step.model(step.x), step.model(variant.x)
-        true = clean.softmax(1).gather(1, step.y[:, None]).squeeze(1)
         if self.guard:
-            second, divergence, missed = guarded_terms(clean, adversarial, true, step.y)
+            second, divergence, missed = guarded_terms(at_least_float32(clean), at_least_float32(adversarial), step.y)
         else:
-            second, divergence, missed = margin_loss(adversarial, step.y), kl_divergence(clean, adversarial), 1 - true
+            second, divergence = margin_loss(adversarial, step.y), kl_divergence(clean, adversarial)
+            missed = 1 - true_probability(clean, step.y)
         boosted = step.cross_entropy(adversarial) + second
         losses: Tensor = boosted + self.weight * divergence * missed
         return losses.mean()
@@ -63,11 +64,14 @@ def margin_loss(logits: Tensor, y: Tensor) -> Tensor:
     return torch.logsumexp(logits, 1) - torch.logsumexp(rest, 1)
 
 
-def guarded_terms(clean: Tensor, adversarial: Tensor, true: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def true_probability(logits: Tensor, y: Tensor) -> Tensor:
+    """``(batch,)`` p_y of each example."""
+    return logits.softmax(1).gather(1, y[:, None]).squeeze(1)
+
+
+def guarded_terms(clean: Tensor, adversarial: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The second term, the KL term, and its weight, each ``(batch,)``, with the constants of the official code.
 
-    Args:
-        true: ``(batch,)`` p_y(x).
     Source: the official code, mart.py of github.com/YisenWang/MART.
     """
     p = adversarial.softmax(1)
@@ -75,4 +79,4 @@ def guarded_terms(clean: Tensor, adversarial: Tensor, true: Tensor, y: Tensor) -
     second = -torch.log(1.0001 - p.gather(1, strongest).squeeze(1) + 1e-12)
     log_clean = F.log_softmax(clean, 1)
     divergence = (log_clean.exp() * (log_clean - torch.log(p + 1e-12))).sum(1)
-    return second, divergence, 1.0000001 - true
+    return second, divergence, 1.0000001 - true_probability(clean, y)

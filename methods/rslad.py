@@ -9,10 +9,9 @@ from annotated_types import Interval
 from torch import Tensor
 from typing_extensions import Doc
 
-from harness.plugin.adversary import kl_divergence
 from harness.plugin.given import Trained
 from harness.plugin.method import Method, Step
-from harness.plugin.soft_labels import FromSoftLabels, answers
+from harness.plugin.soft_labels import FromSoftLabels, answers, distilled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,5 +45,5 @@ class RSLAD(Method):
         taught = answers(self.networks["teacher"], step.x)
         variant = step.perturb(FromSoftLabels(taught))
         adversarial, clean = step.model(variant.x), step.model(step.x)
-        on_variant, on_image = kl_divergence(taught, adversarial), kl_divergence(taught, clean)
+        on_variant, on_image = distilled(taught, adversarial), distilled(taught, clean)
         return (self.alpha * on_variant + (1 - self.alpha) * on_image).mean()

@@ -21,7 +21,7 @@ class FromSoftLabels(Objective):
     logits: Tensor
 
     def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
-        return kl_divergence(self.logits, logits)
+        return distilled(self.logits, logits)
 
 
 def answers(network: nn.Module, x: Tensor) -> Tensor:
@@ -36,9 +36,11 @@ def at_least_float32(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
-def distilled(taught: Tensor, logits: Tensor, temperature: float) -> Tensor:
+def distilled(taught: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:
     """``(batch,)`` t^2 KL(softmax(taught / t) || softmax(logits / t)) (Hinton et al. 2015, arXiv:1503.02531).
 
-    The factor t^2 keeps the gradient's size about the same for every temperature t.
+    The factor t^2 keeps the gradient's size about the same for every temperature t. It also multiplies rounding, so
+    that log-probabilities of bfloat16 would leave nothing of the divergence.
     """
+    taught, logits = at_least_float32(taught), at_least_float32(logits)
     return temperature**2 * kl_divergence(taught / temperature, logits / temperature)
