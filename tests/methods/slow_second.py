@@ -15,13 +15,9 @@ from harness.methods.lbgat import LBGAT
 from harness.methods.rslad import RSLAD
 from harness.plugin.adversary import KL, CrossEntropy
 from harness.plugin.method import Method, Step
-from tests.methods.slow import kl, nll
+from tests.methods.slow import kl, mean, nll
 
 Slow = Callable[[Any, Step, nn.Module], Tensor]
-
-
-def mean(losses: list[Tensor]) -> Tensor:
-    return torch.stack(losses).mean()
 
 
 def constant(network: nn.Module, x: Tensor) -> Tensor:
