@@ -20,6 +20,7 @@ from harness.plugin.network import Shape
 FOLDER = "tiny-imagenet-200"
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 ENDINGS = (".jpeg", ".jpg", ".png")
+IMAGES = {"train": 100_000, "test": 10_000}  # that are published
 
 Listed = Mapping[str, Sequence[Path]]  # WordNet's number of a class -> its files, sorted by name
 
@@ -34,7 +35,7 @@ class TinyImageNet(DataSource):
     directory. Decoded pixels are kept in ``folder-cache`` there, as those of folders are.
     """
 
-    outline: ClassVar[tuple[Shape, int, int] | None] = (Shape(3, 64, 64, 200), 100_000, 10_000)
+    outline: ClassVar[tuple[Shape, int, int] | None] = (Shape(3, 64, 64, 200), IMAGES["train"], IMAGES["test"])
 
     def here(self, data_dir: Path) -> bool:
         return (data_dir / FOLDER / "train").is_dir()
@@ -55,6 +56,12 @@ class TinyImageNet(DataSource):
             reason = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
             file = error.filename if isinstance(error, OSError) else root
             raise DataError(f"cannot read {file}: {reason}; unpack {URL} into {data_dir} again") from error
+        counts = {part: sum(map(len, listed.values())) for part, listed in parts.items()}
+        if counts != IMAGES:
+            raise DataError(
+                f"{root} has {counts['train']} and {counts['test']} images to train and to test, not the published"
+                f" {IMAGES['train']} and {IMAGES['test']}; unpack {URL} into {data_dir} again"
+            )
         key = digest(["tiny-imagenet", DECODER, str(root), stamp(parts)])
         cache = data_dir / "folder-cache" / f"{key}.safetensors"
         images = read_cache(cache, list(parts))

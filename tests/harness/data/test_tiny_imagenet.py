@@ -16,8 +16,9 @@ WORDS = "n02\tgoldfish, Carassius auratus\nn01\tcrane\nn03\tcrane\nn99\tnot of t
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three classes of two images; the validation images are listed in another order than their names'."""
+    monkeypatch.setattr("harness.data.tiny_imagenet.IMAGES", {"train": 6, "test": 4})
     root = tmp_path / "tiny-imagenet-200"
     for number in ("n01", "n02", "n03"):
         (root / "train" / number / "images").mkdir(parents=True)
@@ -66,7 +67,12 @@ def test_what_is_refused(root: Path, tmp_path: Path) -> None:
     for line in ("val_1.png\tn99\t0", "val_1.png", "../val_1.png\tn01"):
         annotations.write_text(f"{whole}{line}\n")
         assert "names no image and class" in refusal(TinyImageNet(), tmp_path)
-    annotations.write_text(whole + "val_9.png\tn01\n")
+    annotations.write_text(whole.replace("val_1.png", "val_9.png"))
     assert "val_9.png: No such file" in refusal(TinyImageNet(), tmp_path)
+    annotations.write_text(whole)
+    (root / "train" / "n02" / "images" / "n02_1.png").unlink()  # as an unpacking leaves it that was stopped
+    assert "has 5 and 4 images to train and to test, not the published 6 and 4; unpack" in refusal(
+        TinyImageNet(), tmp_path
+    )
     annotations.unlink()
     assert "val_annotations.txt: No such file" in refusal(TinyImageNet(), tmp_path)
