@@ -15,6 +15,7 @@ from harness.errors import legible
 from harness.identity import canonical_json
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant, Trained, kin_at, kin_of, trained_by
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.statistics.collapse import at_chance, chance, clear_of_chance, collapsed_under
 from harness.statistics.exact_bounds import exact_interval
 from harness.statistics.figures import Interval
@@ -88,8 +89,8 @@ class FailedTrainings:
     """The runs of a store whose training failed, to be found beside the networks of their row."""
 
     def __init__(self, runs: Iterable[RunRecord] = ()) -> None:
-        """Take the runs as ``Store.failed_trainings`` gives them."""
-        self._runs = list(runs)
+        """Take the runs as ``Store.failed_trainings`` gives them. Trials of ``harness tune`` are left out."""
+        self._runs = [run for run in runs if run.train_seed != TRIAL_SEED]
         self._known: dict[tuple[object, ...], dict[str, list[RunRecord]]] = {}
 
     def beside(self, network: Contestant) -> list[RunRecord]:

@@ -30,7 +30,6 @@ from harness.leaderboard.showing import narrowed, shown_of, with_columns
 from harness.leaderboard.superseded import without_superseded
 from harness.leaderboard.tested import tested
 from harness.leaderboard.tuned import with_tuned
-from harness.protocols.run_spec import TRIAL_SEED
 from harness.runtime.collector import collector_paused
 from harness.statistics.figures import summarise
 from harness.store.records import ProtocolRecord
@@ -57,7 +56,7 @@ def boards(store: Store, selection: Selection | None = None) -> list[Board]:
 
 def _boards(store: Store, selection: Selection) -> list[Board]:
     networks = list(contestants(*store.standings()))
-    trainings = FailedTrainings(run for run in store.failed_trainings() if run.train_seed != TRIAL_SEED)
+    trainings = FailedTrainings(store.failed_trainings())
     held = list(_with_rowless(_without_rows(networks, store.protocols()), trainings.alone(networks)))
     measured = without_superseded(held, store.protocols(), selection)
     known = [*measured, *((board, ()) for board in reported_boards(store.reported()))]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.errors import legible
 from harness.identity import canonical_json
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.records import RunRecord
 from harness.store.run_state import RunState, State
 
@@ -46,13 +47,16 @@ class Attempts:
 def attempts(runs: Iterable[RunRecord], states: Mapping[int, RunState]) -> list[Attempts]:
     """Every group of runs that share everything but the training seed.
 
-    Of one seed the newest run that is done counts, as on the board; without any, the newest run.
+    Of one seed the newest run that is done counts, as on the board; without any, the newest run. Trials of
+    ``harness tune`` are left out.
 
     Args:
         states: of each run, by its number.
     """
     groups: dict[str, dict[str, RunRecord]] = defaultdict(dict)
     for run in runs:
+        if run.train_seed == TRIAL_SEED:
+            continue
         counted = groups[_kin(run)].get(run.identity)
         if counted is None or run.status == "done" or counted.status != "done":
             groups[_kin(run)][run.identity] = run

@@ -9,6 +9,7 @@ from harness.comparison.comparison import families, rivals
 from harness.comparison.document import comparison_document, family_document
 from harness.leaderboard.board import Selection
 from harness.leaderboard.ranking import boards
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.records import DatasetRecord
 from tests.harness.comparison.kept import Kept, Put, run
 
@@ -31,6 +32,7 @@ def test_a_training_that_failed_is_told(store: Kept, put: Put) -> None:
     keep(put, "lrat", STANDS)
     gone = put("sat", {}, 4, dataset=DIGITS, status="running")
     store.end_run(gone, "the loss is not finite at epoch 2, batch 7")
+    store.end_run(put("sat", {}, TRIAL_SEED, dataset=DIGITS, status="running"), "of a trial")
     found = run(store, "sat", "lrat", "pgd")
     (first, *others) = found.notes
     assert first.endswith("seed 4 training failed (the loss is not finite at epoch 2, batch 7)")

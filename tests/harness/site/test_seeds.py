@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.site import seeds
 from harness.site.seeds import Attempts
 from harness.store.records import RunRecord
@@ -30,6 +31,12 @@ def test_a_seed_that_is_not_done_is_called_what_became_of_it() -> None:
     (group,) = attempts([*unended, run(6, train_seed=6)], "lost", "running", "queued", "lost", "cancelled")
     told = ["2 of 6 training seeds lost", "1 of 6 training seeds still running", "1 of 6 training seeds queued"]
     assert group.text == ", ".join([*told, "1 of 6 training seeds cancelled"])
+
+
+def test_a_trial_is_no_training_seed_of_a_row() -> None:
+    trial = {"train_seed": TRIAL_SEED}
+    (group,) = attempts([run(1), run(2, **trial, status="running"), run(3, method="lrat", **trial, **FAILED)])
+    assert ([r.id for r in group.done], group.of, group.text) == ([1], 1, "")
 
 
 def test_a_later_attempt_that_is_done_makes_up_for_a_failure_and_is_not_lost_to_a_later_one() -> None:
