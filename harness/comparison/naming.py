@@ -54,13 +54,13 @@ class Where:
     def takes(self, store: Store) -> Callable[[Contestant], bool]:
         """A function that says whether a network meets these options."""
         asked = str(self.protocol)
-        trainings = {p.training_sha256 for p in store.protocols() if p.name == asked or p.fingerprint.startswith(asked)}
+        protocols = [p for p in store.protocols() if p.name == asked or p.fingerprint.startswith(asked)]
         return lambda network: (
             self.dataset in (None, network.dataset.name)
             and self.fingerprint in (None, network.dataset.fingerprint)
             and self.network in (None, network.network)
             and self.checkpoint in (None, network.checkpoint.name)
-            and (self.protocol is None or network.training_sha256 in trainings)
+            and (self.protocol is None or any(p.trains(network.training_sha256, network.wrapped) for p in protocols))
         )
 
 

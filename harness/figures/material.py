@@ -14,6 +14,7 @@ from harness.leaderboard.cells import full_name
 from harness.leaderboard.contestants import trained_by
 from harness.leaderboard.ranking import boards, unranked
 from harness.leaderboard.showing import no_match
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.records import RunRecord
 from harness.store.standing import RunStanding
 from harness.store.store import Store
@@ -109,23 +110,25 @@ class Material:
     def runs(self) -> list[RunRecord]:
         """The newest complete run of each identity that was chosen, all of one data set and one training protocol.
 
-        Attacked or not, for figures from records that the training made. ``--checkpoint`` does not choose here.
+        Attacked or not, for figures from records that the training made. ``--checkpoint`` does not choose here. Trials
+        of ``harness tune`` are left out.
 
         Raises:
             HarnessError: no run matches, or the runs cannot be compared; names the choices.
         """
-        chosen, protocols = self.selection, self.store.protocols()
-        trainings = {
-            p.training_sha256: f"{p.name} [{p.fingerprint[:8]}]"
-            for p in protocols
+        chosen = self.selection
+        protocols = [
+            p
+            for p in self.store.protocols()
             if chosen.protocol is None or chosen.protocol == p.name or p.fingerprint.startswith(chosen.protocol)
-        }
+        ]
         found = [
             run
             for run in self.store.called_runs()
             if chosen.dataset in (None, run.dataset.name)
             and chosen.network in (None, run.network)
-            and run.training_sha256 in trainings
+            and run.train_seed != TRIAL_SEED
+            and any(p.trains(run.training_sha256, run.wrappers) for p in protocols)
             and (not chosen.methods or not {*known_names(run)}.isdisjoint(chosen.methods))
         ]
         if not found:
@@ -134,6 +137,7 @@ class Material:
             names = ", ".join(sorted({visible(run.dataset.name) for run in found}))
             raise HarnessError(f"runs on two data sets cannot be compared: {names}; choose one with --dataset")
         if len({run.training_sha256 for run in found}) > 1:
+            trainings = {p.training_sha256: f"{p.name} [{p.fingerprint[:8]}]" for p in protocols}
             names = ", ".join(sorted({trainings[run.training_sha256] for run in found}))
             raise HarnessError(f"runs under two protocols cannot be compared: {names}; choose one with --protocol")
         whole = {run.id: run for run in self.store.runs_of([run.id for run in found])}

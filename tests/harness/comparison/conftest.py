@@ -41,6 +41,7 @@ def put(store: Kept) -> Put:
         attempt: int = 1,
         status: str = "done",
         hyper_parameters: dict[str, Any] | None = None,
+        wrappers: tuple[dict[str, Any], ...] = (),
     ) -> int:
         made = departures or {}
         spec = make_spec(
@@ -50,6 +51,7 @@ def put(store: Kept) -> Put:
             network=network,
             training=training,
             train_seed=train_seed,
+            wrappers=wrappers,
         )
         run = start(store, spec, dataset, method_departures=made, attempt=attempt)
         kept = add_checkpoint(store, run, checkpoint, epoch)

@@ -11,7 +11,9 @@ from harness.comparison.naming import Where, find_one
 from harness.errors import HarnessError, StoreError, UnknownName
 from harness.leaderboard.board import Selection
 from harness.statistics.paired import Crossed
-from tests.harness.comparison.kept import OTHER, PGD, Kept, Put, run
+from tests.harness.comparison.kept import OTHER, PGD, SETTINGS, TRAINING, Kept, Put, run
+from tests.stores import see_protocol
+from tests.tiny import PROTOCOL_DOCUMENT
 
 
 class TestFinding:
@@ -74,6 +76,16 @@ class TestFinding:
         assert any("trained under different protocols" in note for note in run(store, "sat", "lrat").notes)
         with pytest.raises(HarnessError, match="lrat was not measured there"):
             run(store, "sat", "lrat", protocol="tiny")
+
+    def test_a_protocol_with_a_wrapper_takes_the_networks_that_have_it(self, store: Kept, put: Put) -> None:
+        awp = {"name": "awp", "settings": {"gamma": 0.005}, "departures": {}}
+        document = {**PROTOCOL_DOCUMENT, "wrappers": {"awp": awp["settings"]}}
+        see_protocol(store, SETTINGS, TRAINING, fingerprint="2" * 64, name="wrapped", document=document)
+        plain = put("sat", {"pgd": ["11110000"]})
+        wrapped = put("lrat", {"pgd": ["11110000"]}, wrappers=(awp,))
+        assert find_one(store, str(wrapped), Where(protocol="wrapped")).networks[0].number == wrapped
+        with pytest.raises(HarnessError, match="was not measured there"):
+            find_one(store, str(plain), Where(protocol="wrapped"))
 
 
 class TestWhatDiffers:

@@ -9,8 +9,10 @@ import pytest
 from harness.figures.material import Material
 from harness.leaderboard.board import Selection
 from harness.leaderboard.contestants import newest
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.store import Store
 from tests.stores import add_checkpoint, make_spec, see_protocol, start
+from tests.tiny import PROTOCOL_DOCUMENT
 
 TRAINING = {"epochs": 2}
 
@@ -34,4 +36,20 @@ def test_the_newest_run_of_each_identity(store: Store, selection: Selection) -> 
     assert found == newest(store.runs())
     assert [run.id for run in found] == [5, 2, 3]
     assert all(run.checkpoints for run in found)
+    store.close()
+
+
+def test_neither_trials_nor_runs_without_the_protocols_wrappers(store: Store) -> None:
+    awp = {"name": "awp", "settings": {"gamma": 0.005}, "departures": {}}
+    wrapped = {**PROTOCOL_DOCUMENT, "wrappers": {"awp": awp["settings"]}}
+    see_protocol(store, {"natural": {}}, TRAINING, fingerprint="2" * 64, name="wrapped", document=wrapped)
+    for seed, wrappers in ((TRIAL_SEED, ()), (0, (awp,)), (TRIAL_SEED, (awp,))):
+        run = start(store, make_spec(train_seed=seed, training=TRAINING, wrappers=wrappers))
+        add_checkpoint(store, run)
+        store.end_run(run.id)
+    found = {
+        protocol: [run.id for run in Material(store=store, selection=Selection(protocol=protocol)).runs()]
+        for protocol in (None, "tiny", "wrapped")
+    }
+    assert found == {None: [5, 2, 3, 8], "tiny": [5, 2, 3, 8], "wrapped": [8]}
     store.close()
