@@ -95,17 +95,16 @@ def _of_costs(found: Sequence[Board], rows: Sequence[dict[str, Any]]) -> tuple[T
 
 def _of_settings(found: Sequence[Board], rows: Sequence[dict[str, Any]]) -> tuple[TableColumn, ...]:
     """A column for each setting in which rows of one method differ; a row that lacks it gets None there."""
-    columns = []
+    of_settings = []
     for name in varied_columns(found):
-        values = [row.setdefault(name, None) for row in rows]
-        numbers = all(
-            isinstance(value, int | float) and not isinstance(value, bool) for value in values if value is not None
-        )
-        for row in rows if not numbers else ():
-            row[name] = None if row[name] is None else str(row[name])
+        having = [row for row in rows if row.setdefault(name, None) is not None]
+        numbers = all(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in having)
+        if not numbers:
+            for row in having:
+                row[name] = str(row[name])
         meaning = f"the row's setting {name.removeprefix(SETTING)}; rows of one method differ in it"
-        columns.append(TableColumn(name, "float" if numbers else "category", "", meaning))
-    return tuple(columns)
+        of_settings.append(TableColumn(name, "float" if numbers else "category", "", meaning))
+    return tuple(of_settings)
 
 
 def _further_names(row: Row) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Results(Computed):
         checkpoint: str | None = None,
         margin: float | None = None,
         data_dir: str | Path | None = None,
-        plugins: Sequence[str | Path] = (),
+        plugins: Paths = (),
     ) -> Table:
         """Compare two methods or networks on the same test images, as ``harness compare`` does.
 
@@ -126,7 +126,7 @@ class Results(Computed):
 
         where = Where(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint)
         place = None if data_dir is None else Path(data_dir)
-        files = tuple(map(Path, plugins))
+        files = paths_of(plugins)
         return comparison_table(self._open(), str(first), str(second), where, attack, place, files, margin)
 
     def compare_all(
@@ -216,7 +216,7 @@ class Results(Computed):
         where = Where(dataset=dataset, network=arch, protocol=protocol, checkpoint=checkpoint)
         return power_table(self._open(), str(first), str(second), where, attack, wanted)
 
-    def protocol_diff(self, first: str, second: str, *, plugins: Sequence[str | Path] = ()) -> Table:
+    def protocol_diff(self, first: str, second: str, *, plugins: Paths = ()) -> Table:
         """Say in which settings two protocols differ, as ``harness protocol diff`` does.
 
         The table is empty if they have equal settings; the ``notes`` say if results under one are results under the
@@ -231,4 +231,4 @@ class Results(Computed):
         """
         from harness.api.protocols import difference_table
 
-        return difference_table(self._open(), first, second, tuple(map(Path, plugins)))
+        return difference_table(self._open(), first, second, paths_of(plugins))

@@ -53,6 +53,7 @@ def tune(
     seeds: int = 5,
     train_seeds: int = 1,
     epsilon: float | str | None = None,
+    norm: str | None = None,
     attacks: Names | None = None,
     epochs: int | None = None,
     precision: str | None = None,
@@ -105,6 +106,7 @@ def tune(
     given: dict[str, Any] = {
         **counts,
         "epsilon": None if epsilon is None else text_of("epsilon", epsilon),
+        "norm": norm,
         "protocol": None if protocol is None else str(protocol),
         "precision": precision,
         "device": place.planned_on,
@@ -118,6 +120,8 @@ def tune(
         values=settings_of(set or {}),
         checks=checks,
         data_dir=places.data_dir,
+        db=places.db,
+        runs_dir=places.runs_dir,
         plugins=places.plugins,
         **{name: value for name, value in given.items() if value is not None},
     )

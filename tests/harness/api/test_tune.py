@@ -195,3 +195,17 @@ def test_a_setting_that_is_set_is_not_searched_and_without_optuna_one_line_says_
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(HarnessError, match=r"pip install 'robustness-harness\[tune\]'"):
         Study({}, {}, 0, 1)
+
+
+def test_the_trials_take_teachers_from_the_same_place_as_the_runs_with_the_best(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def plan(request: RunRequest, *_: object, **__: object) -> None:
+        assert (request.db, request.runs_dir) == (str(tmp_path / "own.db"), tmp_path / "own")
+        assert (request.norm, request.epsilon) == ("L2", "0.5")
+        raise Broken
+
+    monkeypatch.setattr("harness.api.tuning.plan_tuning", plan)
+    places: dict[str, Any] = {"db": tmp_path / "own.db", "runs_dir": tmp_path / "own"}
+    with pytest.raises(Broken):
+        harness.tune("ard", trials=2, set={"teacher": 1}, epsilon=0.5, norm="L2", **places)
