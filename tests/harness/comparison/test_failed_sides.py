@@ -32,7 +32,9 @@ def test_a_training_that_failed_is_told(store: Kept, put: Put) -> None:
     keep(put, "lrat", STANDS)
     gone = put("sat", {}, 4, dataset=DIGITS, status="running")
     store.end_run(gone, "the loss is not finite at epoch 2, batch 7")
-    store.end_run(put("sat", {}, TRIAL_SEED, dataset=DIGITS, status="running"), "of a trial")
+    store.end_run(
+        put("sat", {}, TRIAL_SEED, dataset=DIGITS, status="running"), "the loss is not finite at epoch 1, batch 1"
+    )
     found = run(store, "sat", "lrat", "pgd")
     (first, *others) = found.notes
     assert first.endswith("seed 4 training failed (the loss is not finite at epoch 2, batch 7)")
