@@ -13,6 +13,7 @@ import pytest
 import harness
 from harness.api.studies import STARTUP, Study
 from harness.api.trying import tuned
+from harness.api.tuned_methods import TunedMethod, TunedTrial
 from harness.api.tuning import plan_tuning
 from harness.api.workplace import Workplace
 from harness.errors import HarnessError
@@ -41,6 +42,20 @@ class Weak(Method):
     def loss(self, step):
         broken = float("nan") if 0.4 < self.strength < 0.6 else 1.0
         return (self.strength * broken * step.cross_entropy(step.model(step.x))).mean()
+'''
+TURNING = '''
+from dataclasses import dataclass
+
+from harness.plugin.method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turning(Method):
+    """Cross-entropy of the clean images, and in the last third of the training its negative."""
+
+    def loss(self, step):
+        loss = step.cross_entropy(step.model(step.x)).mean()
+        return loss if step.progress < 2 / 3 else -0.3 * loss
 '''
 EPOCHS = 3
 
@@ -141,6 +156,32 @@ def test_trials_are_pruned_and_gone_on_with_and_only_the_best_setting_meets_test
         assert tags == {"weak": ["tuned-trials-9"], "standard": []}
         assert {found[number]["train_seed"] for number in report.runs} == {0}
         assert {row["networks"] for row in results.leaderboard(source="measured")} == {1}
+
+
+def test_a_trial_is_judged_at_the_checkpoint_that_ranks(tmp_path: Path) -> None:
+    file = tmp_path / "turning.py"
+    file.write_text(TURNING)
+    place = Workplace(db=str(tmp_path / "tuned.db"), runs_dir=tmp_path / "runs", workers=1)
+    found: dict[str, float | None] = {}
+    for checkpoint in ("early", "best", "last"):  # of one training
+        asked = request(file, methods=("turning",))
+        asked = dataclasses.replace(asked, values=(*asked.values, f"evaluation.checkpoints={checkpoint}"))
+        tuning = plan_tuning(asked, 5, 0, count_only=False, note=lambda _: None)
+        (one,) = tuned(tuning, place, lambda _: None, lambda _: None)
+        found[checkpoint] = one.best.percent
+    store = Store.read(str(tmp_path / "tuned.db"))
+    (run,) = store.runs()
+    store.close()
+    epochs = validated_epochs(((e.epoch, e.diagnostics) for e in run.epochs), run.training)
+    first, early, last = (one.robust_percent for one in epochs)
+    assert last < early
+    assert found == {"early": early, "best": max(first, early), "last": last}
+
+
+def test_of_equal_trials_the_earliest_is_the_best() -> None:
+    percents = (50.0, None, 60.0, 60.0)
+    trials = [TunedTrial(n, {}, "failed" if p is None else "done", p, n) for n, p in enumerate(percents, 1)]
+    assert TunedMethod("weak", {}, tuple(trials)).best.number == 3
 
 
 def test_a_study_asks_the_same_again_and_prunes_what_is_worse_than_most() -> None:

@@ -11,6 +11,7 @@ from harness.leaderboard.board import Chosen, Selection
 from harness.leaderboard.legend import notes
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_json import row_documents
+from harness.planning.spent import epochs_up_to
 from harness.store.store import Store
 from harness.store.validated import ValidatedEpoch, chosen_by
 from tests.stores import add_checkpoint, add_evaluation, make_spec, right, see_protocol, start
@@ -42,6 +43,7 @@ def test_the_epochs_of_runs_and_the_first_of_the_best(store: Store) -> None:
         99: (),
     }
     assert [one.epoch for run in store.runs() if (one := chosen_by(run)) is not None] == [2, 1]
+    assert [len(epochs_up_to(run, "best")) for run in store.runs()] == [3, 3]  # what it took to know the best
 
 
 def test_seeds_with_other_best_epochs_share_a_row_that_says_what_chose_them(store: Store) -> None:

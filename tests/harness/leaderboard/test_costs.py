@@ -98,6 +98,9 @@ def test_tables_and_python_have_the_columns(board: Path, capsys: pytest.CaptureF
             assert table[0]["training_s"] == 120.0
         by_seed = json.loads(told(capsys, board, "--cost --by-seed --method sat --checkpoint last --format json"))
         assert [row["cost"]["training_s"] for row in by_seed["rows"]] == [80.0, 160.0]
+        assert [row["cost"]["front"] for row in by_seed["rows"]] == [True, True]
+        of_trades = json.loads(told(capsys, board, "--cost --by-seed --method trades --format json"))
+        assert [row["cost"]["front"] for row in of_trades["rows"]] == [False, False]  # sat is as good, and costs less
 
 
 def test_the_front_is_that_of_brute_force() -> None:
