@@ -21,6 +21,8 @@ LEGEND = (
 class Cost:
     """What training one network of a row cost, from the first epoch to the row's checkpoint; a mean over networks.
 
+    Of the checkpoint ``best`` it is the whole training: see ``harness.planning.spent``.
+
     Attributes:
         passes: forward and backward passes for each image of the training set; None where they cannot be counted.
         seconds: of the epochs, measured; None where an epoch has no record.

@@ -12,11 +12,14 @@ import pytest
 
 import harness
 from harness.events import EpochRecord
-from harness.leaderboard.costs import on_front
+from harness.leaderboard.cost_columns import priced
+from harness.leaderboard.costs import Cost, on_front
 from harness.protocols.protocol import load_protocol
+from harness.statistics.figures import Figure
 from harness.store.store import Store
 from tests import stores
 from tests.command import exit_code
+from tests.harness.leaderboard.rendered import make_row
 
 STEPS = 3
 TRAINING = load_protocol("digits").with_values({"train.epochs": 4, "train.steps": STEPS}).training_document
@@ -110,6 +113,22 @@ def test_the_front_is_that_of_brute_force() -> None:
             not any(b[0] >= a[0] and b[1] <= a[1] and (b[0] > a[0] or b[1] < a[1]) for b in points) for a in points
         ]
         assert on_front(points) == expected
+
+
+def test_rows_of_two_networks_have_a_front_each() -> None:
+    """A pass of a large network is not one of a small network: neither takes the other's row off its front."""
+    places = (("small", 60.0, 10.0), ("small", 50.0, 20.0), ("large", 55.0, 30.0), ("large", 70.0, None))
+    rows = [
+        make_row(network=network, metrics={"pgd": Figure(value, None, 1)}, cost=Cost(passes, 1.0, ("here",)))
+        for network, value, passes in places
+    ]
+    found = [row.cost for row in priced(rows, "pgd") if row.cost is not None]
+    assert [(cost.front, cost.points) for cost in found] == [
+        (True, 6000.0),
+        (False, 2500.0),
+        (True, pytest.approx(1000 * 55 / 30)),
+        (None, None),
+    ]
 
 
 @pytest.mark.parametrize(
