@@ -19,6 +19,7 @@ from harness.locations import without_secrets_in
 
 _PASSED_ON = ("HARNESS_", "OMP_NUM_THREADS")  # variables that change what a command does
 _BEGIN_S = 30.0
+_AGENT_S = 60.0
 _LOOK_S = 0.5
 _ANSWER_S = 10.0
 
@@ -61,7 +62,7 @@ def submitted(words: Sequence[str], address: str | None) -> str:
         settings = [f"{name}={value}" for name, value in variables.items()]
         command = shlex.join(["exec", "env", *settings, sys.executable, "-m", "harness", *words])
         own = '--ray-address "$RAY_ADDRESS"'  # which Ray sets in a job, whatever the project's configuration says
-        job = str(client.submit_job(entrypoint=f"cd {shlex.quote(str(Path.cwd()))} && {command} {own}"))
+        job = _handed_over(client, f"cd {shlex.quote(str(Path.cwd()))} && {command} {own}")
     except (ImportError, ConnectionError, RuntimeError, ValueError) as error:
         raise HarnessError(
             f"--detach: no dashboard of a Ray cluster answers ({one_line(error)}); start the cluster with `ray start"
@@ -69,6 +70,18 @@ def submitted(words: Sequence[str], address: str | None) -> str:
         ) from None
     _refuse_failed(client, job)
     return job
+
+
+def _handed_over(client: Any, entrypoint: str) -> str:
+    """Submit a job, and again while the cluster, which began just now, has no agent yet that takes one."""
+    end = time.monotonic() + _AGENT_S
+    while True:
+        try:
+            return str(client.submit_job(entrypoint=entrypoint))
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() >= end:
+                raise
+        time.sleep(_LOOK_S)
 
 
 def _refuse_silent(address: str) -> None:

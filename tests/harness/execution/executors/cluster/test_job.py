@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -25,11 +25,14 @@ class Client:
 
     states: tuple[str, ...] = ("RUNNING",)
     said = ""
+    refusals: ClassVar[list[str]] = []
 
     def __init__(self, address: str) -> None:
         self.address, self.left = address, list(self.states)
 
     def submit_job(self, *, entrypoint: str) -> str:
+        if self.refusals:
+            raise RuntimeError(f"Request failed with status code 500: {self.refusals.pop(0)}.")
         given.append((self.address, entrypoint))
         return "raysubmit_1"
 
@@ -100,6 +103,27 @@ def test_a_dashboard_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("ray.job_submission.JobSubmissionClient", silent)
     with pytest.raises(HarnessError, match=r"no dashboard of a Ray cluster answers .*Failed to connect"):
         submitted(WORDS, "head:6379")
+
+
+NO_AGENT = "No available agent to submit job, please try again later"
+
+
+def test_a_cluster_that_began_just_now_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "refusals", [NO_AGENT, NO_AGENT])
+    assert submitted(WORDS, "head:6379") == "raysubmit_1"
+    assert len(given) == 1
+
+
+@pytest.mark.parametrize(("reason", "agent_s", "left"), [("no such job", 60.0, 1), (NO_AGENT, 0.0, 1)])
+def test_another_refusal_and_one_that_stays_are_told(
+    reason: str, agent_s: float, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "refusals", [reason, reason])
+    monkeypatch.setattr(job, "_AGENT_S", agent_s)
+    with pytest.raises(HarnessError, match=reason):
+        submitted(WORDS, "head:6379")
+    assert len(Client.refusals) == left
+    assert given == []
 
 
 @pytest.mark.parametrize("how", ["--ray-address", "RAY_ADDRESS"])
