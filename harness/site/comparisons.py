@@ -121,9 +121,15 @@ def pareto_front(rows: Sequence[Row], column: str) -> list[int]:
 
 
 def _cost(row: Row, runs: Mapping[int, RunRecord]) -> list[Any] | None:
-    """Seconds of training up to the checkpoint, the median over the networks; and the machine. None: not known."""
+    """Seconds of training up to the checkpoint, the median over the networks; and the machine. None: not known.
+
+    Of the checkpoint ``best`` all epochs count, as in ``harness.planning.spent``.
+    """
     trained = [(runs[n.number], n.checkpoint.epoch) for n in row.networks if n.number is not None and n.number in runs]
-    seconds = [sum(e.duration_s for e in run.epochs if epoch is None or e.epoch <= epoch) for run, epoch in trained]
+    whole = row.checkpoint == "best"
+    seconds = [
+        sum(e.duration_s for e in run.epochs if whole or epoch is None or e.epoch <= epoch) for run, epoch in trained
+    ]
     if not seconds or min(seconds) <= 0:
         return None
     machines = dict.fromkeys(machine_of(run) for run, _ in trained)

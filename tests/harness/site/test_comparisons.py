@@ -111,6 +111,9 @@ def test_a_cost_ends_at_the_checkpoint_and_machines_are_told_apart() -> None:
     store = board_of((150, 100), (150, 90), epochs=epochs, provenance={"device": "cpu", "host": "a", "threads": 2})
     (found,) = comparison_documents(store, boards(store))
     assert found["costs"] == [[55.0, "cpu a 2 threads"]] * 2
+    (board,) = boards(store)
+    best = replace(board, rows=tuple(replace(row, checkpoint="best") for row in board.rows))
+    assert comparison_documents(store, [best])[0]["costs"] == [[78.0, "cpu a 2 threads"]] * 2  # of all epochs
     store.runs()[0] = replace(store.runs()[0], provenance={"device": "cuda", "host": "a", "also": [{"device": "cpu"}]})
     (found,) = comparison_documents(store, boards(store))
     assert [machine for _, machine in found["costs"]] == ["several machines", "cpu a 2 threads"]
