@@ -81,6 +81,7 @@ SINGLE_STEP: list[tuple[Method, Callable[[Any, Step], Tensor]]] = [
     (RSFGSM(alpha=0.4), slow_fast),
     (NFGSM(), slow_n_fgsm),
     (NFGSM(alpha=0.5, k=0.0), slow_n_fgsm),
+    (NFGSM(alpha=20.0, k=0.5), slow_n_fgsm),  # a step from any image to any other
     (GradAlign(), slow_grad_align),
     (GradAlign(weight=3.0, alpha=0.5), slow_grad_align),
     (Free(), slow_free),

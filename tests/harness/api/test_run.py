@@ -12,10 +12,11 @@ import pytest
 
 import harness
 from harness.api import running
-from harness.api.given import attacks_of, counts_of, settings_of
+from harness.api.given import attacks_of, counts_of, grid_of, settings_of
 from harness.api.table import Table
 from harness.api.workplace import Workplace
 from harness.errors import HarnessError, SettingError, UnknownName
+from harness.planning.grid import read_axis
 from harness.planning.request import RunRequest
 from tests.command import exit_code
 
@@ -110,6 +111,9 @@ def test_a_number_and_its_fraction_are_one_radius() -> None:
 def test_settings_as_texts() -> None:
     given = {"a": True, "b": None, "c": (1, 2.5), "d": "x", "e": 3, "f": 1e-7}
     assert settings_of(given) == ("a=true", "b=none", "c=1,2.5", "d=x", "e=3", "f=1e-07")
+    grids = grid_of({"a": [1, 2.5], "drops": [(0.5, 0.75)], "b": [(1, 2), 3]})
+    assert grids == ("a=1;2.5", "drops=0.5,0.75;", "b=1,2;3")
+    assert [read_axis(text).values for text in grids] == [("1", "2.5"), ("0.5,0.75",), ("1,2", "3")]
     assert attacks_of("pgd, cw") == attacks_of(["pgd", "cw"]) == ("pgd", "cw")
     with pytest.raises(SettingError, match="a dict is no setting"):
         settings_of({"a": {}})

@@ -59,6 +59,7 @@ def test_examples_that_stop_and_radii_are_read_anew_and_recorded_apart() -> None
         asked = [Reach(stop_after=0), Reach(stop_after=2), Reach(radii=radii), Reach(0, radii)]
         assert all(same(craft, model, seed, "both", reach=reach) for reach in asked)
     assert record.recorded == 4
+    assert record.replayed == 3 * 4
 
 
 def test_variants_are_not_overwritten_by_the_next_batch() -> None:

@@ -159,6 +159,17 @@ def test_a_protocol_tells_the_teachers_of_its_wrappers_by_their_weights(place: d
     assert mine.protocol_record().trains(digest(mine.specs[0].training), mine.specs[0].wrappers)
 
 
+def test_a_protocols_wrappers_are_the_innermost_of_its_runs_in_their_order(tmp_path: Path) -> None:
+    (file := tmp_path / "mine.toml").write_text('base = "digits"\n[wrappers.awp]\n[wrappers.ema]\n')
+    made = job(protocol=str(file), wrap=("label-smoothing",))
+    record, training, (awp, ema, more) = made.protocol_record(), digest(made.specs[0].training), made.specs[0].wrappers
+    assert [one["name"] for one in (awp, ema, more)] == ["awp", "ema", "label-smoothing"]
+    for wrappers, held in (([awp, ema], True), ([awp, ema, more], True), ([ema, awp], False), ([awp], False)):
+        assert record.trains(training, wrappers) is held
+    assert not record.trains(training, [more, awp, ema])
+    assert not record.trains("another", [awp, ema])
+
+
 def test_a_wrapper_of_a_protocol_may_go_without_a_network(place: dict[str, Any], tmp_path: Path) -> None:
     plugin, file = tmp_path / "perhaps.py", tmp_path / "mine.toml"
     plugin.write_text(

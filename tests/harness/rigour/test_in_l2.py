@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.plugin.threat import Threat
 from harness.rigour.checks import examine_model
-from harness.rigour.pgd import catastrophic_overfitting
+from harness.rigour.pgd import catastrophic_overfitting, loss_rising
 from tests.in_l2 import Linear, centred, l2_threat
 
 
@@ -46,3 +46,17 @@ def test_in_l2_one_step_may_fall_farther_short_of_many(norm: str, share: float, 
     assert (outcome.status == "flagged") is flagged
     assert outcome.value == pytest.approx(share)
     assert outcome.threshold == (0.2 if norm == "Linf" else 0.35)
+
+
+@pytest.mark.parametrize(("norm", "share", "flagged"), [("Linf", 0.2, True), ("L2", 0.2, False), ("L2", 0.4, True)])
+def test_in_l2_the_loss_may_rise_on_more_images(norm: str, share: float, flagged: bool) -> None:
+    """Of 400 images this share rises to the last of 20 steps; the others have risen after the first one."""
+    rises = torch.arange(400) < 400 * share
+    steps = torch.arange(21.0)[:, None]
+    losses = torch.where(rises, steps, steps.clamp(max=1.0))
+    threat = Threat(epsilon=0.4, steps=20, step_size=0.1, start="uniform", norm=norm)
+    subject: Any = SimpleNamespace(threat=threat, path=lambda _budget: SimpleNamespace(losses=losses))
+    outcome = loss_rising(subject)
+    assert (outcome.status == "flagged") is flagged
+    assert outcome.value == pytest.approx(share)
+    assert outcome.threshold == (0.1 if norm == "Linf" else 0.3)

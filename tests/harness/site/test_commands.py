@@ -101,6 +101,15 @@ def test_a_protocol_from_a_file_is_written_as_its_differences(tmp_path: Path) ->
     assert again.protocol.fingerprint == made.protocol.fingerprint
 
 
+def test_a_file_with_the_name_of_a_recipe_but_without_its_wrappers_is_not_written_as_the_recipe(tmp_path: Path) -> None:
+    made = job("train.epochs=7")
+    made = dataclasses.replace(made, protocol=dataclasses.replace(made.protocol, name="fastat"))
+    run, protocols = kept(tmp_path, made)
+    command = reproduction(run, protocols).command
+    assert "--protocol paper" in command
+    assert resolved(command).specs[-1].identity == run.identity
+
+
 def test_every_published_run_has_a_command_that_makes_it() -> None:
     store = Store.read(str(PUBLISHED))
     runs, protocols = store.runs(), store.protocols()

@@ -85,21 +85,25 @@ def test_random_erasing_keeps_to_its_areas_and_ratios() -> None:
         assert (height - 0.5) / (width + 0.5) <= 3.3
         assert (height + 0.5) / (width - 0.5) >= 0.3
     assert len({box[:2] for box in found}) > 30
+    higher, wider = (sum(one > other for *_, one, other in boxes) for boxes in (found, [box[::-1] for box in found]))
+    assert abs(higher - wider) < 3 * math.sqrt(len(found))  # a ratio is as likely as its reciprocal
     assert torch.equal(erase(before, 1e-9, 0.33, draws(2)), before)
 
 
 def test_a_shifted_crop_is_a_part_of_the_image_somewhere_in_black() -> None:
-    before, strengths = images(), set()
+    before, strengths, lines = images(), set(), set()
     after = crop_shift(before, 6, draws(3))
     for old, new in zip(before, after, strict=True):
         ((top, left, height, width),) = boxes((new != 0).any(0)[None])
         cropped = (SIZE - height) + (SIZE - width)
         assert cropped <= 6
         strengths.add(cropped)
+        lines.add((SIZE - height, SIZE - width))
         part = new[:, top : top + height, left : left + width]
         places = [(y, x) for y in range(SIZE - height + 1) for x in range(SIZE - width + 1)]
         assert any(torch.equal(old[:, y : y + height, x : x + width], part) for y, x in places)
     assert strengths == set(range(7))
+    assert {(0, 1), (0, 2), (0, 3), (1, 0), (2, 0), (3, 0)} <= lines  # all of them may be columns, or rows
     assert torch.equal(crop_shift(before, 0, draws(3)), before)
 
 
@@ -115,6 +119,9 @@ class TestCutMix:
             moved = other != torch.arange(8)
             assert torch.allclose(ours[moved].double().mean((1, 2)), share.double())
             shares.append(float(share))
+            ((top, left, height, width),) = boxes(~ours[moved][:1])
+            for start, side in ((top, height), (left, width)):
+                assert side % 2 == 0 or start == 0 or start + side == SIZE  # half of it on either side, unless cut off
         assert 0.4 < sum(share < 1 for share in shares) / 40 < 0.95
         assert min(shares) < 0.4
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -16,8 +17,10 @@ from harness.methods.lbgat import LBGAT
 from harness.networks.smallcnn import SmallCNN
 from harness.plugin.given import Trained
 from harness.plugin.method import Method, Step
+from harness.training.company import Company
 from harness.training.given_networks import give_networks, give_stand_ins
 from harness.training.loop import Trainer
+from harness.training.together.peers import ALONE
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
 from tests.harness.training.given import checkpoints, dataset, spec
@@ -86,6 +89,21 @@ def test_the_optimiser_moves_both_networks_alike(tmp_path: Path) -> None:
         torch.testing.assert_close(parameter.detach(), old - protocol.lr * (1 + protocol.weight_decay * old))
 
 
+def test_each_network_is_clipped_by_the_length_of_its_own_gradient(tmp_path: Path) -> None:
+    method = LBGAT()
+    one = trainer(tmp_path, method)
+    one.begin()
+    networks = one.model, method.networks["natural"]
+    for network, size in zip(networks, (1.0, 1e-6), strict=True):
+        for parameter in network.parameters():
+            parameter.grad = torch.full_like(parameter, size)
+    long, short = (nn.utils.get_total_norm([cast(Tensor, p.grad) for p in net.parameters()]) for net in networks)
+    Company(one.model, [method], ALONE).clip(replace(one.protocol, clip_norm=0.5))
+    lengths = [nn.utils.get_total_norm([cast(Tensor, p.grad) for p in net.parameters()]) for net in networks]
+    assert float(long) > 0.5
+    assert [float(length) for length in lengths] == pytest.approx([0.5, float(short)], rel=1e-4)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Changing(Method):
     """Lets its teacher learn statistics, which a stopped training would lose."""
@@ -101,9 +119,19 @@ class Changing(Method):
         return step.cross_entropy(step.model(step.x)).mean()
 
 
-def test_a_network_that_was_trained_before_must_stay(tmp_path: Path) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Waking(Changing):
+    """Puts its teacher in training mode, and passes nothing through it."""
+
+    def loss(self, step: Step) -> Tensor:
+        self.networks["teacher"].train()
+        return step.cross_entropy(step.model(step.x)).mean()
+
+
+@pytest.mark.parametrize("method", [Changing(), Waking()], ids=["statistics", "mode"])
+def test_a_network_that_was_trained_before_must_stay(method: Method, tmp_path: Path) -> None:
     with pytest.raises(PluginFault, match="it changed its network 'teacher', which was trained before"):
-        trainer(tmp_path, Changing()).fit(lambda _event: None)
+        trainer(tmp_path, method).fit(lambda _event: None)
 
 
 def test_a_weight_of_the_network_beside_that_is_not_finite_ends_the_training(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def test_a_linear_network_is_robust_where_its_margin_is_wide_enough() -> None:
     threat = load_protocol("digits").train.validation_threat(epsilon)
     assert (threat.steps, threat.start) == (10, "uniform")
     assert threat.step_size == pytest.approx(0.0025)
+    assert load_protocol("rice2020-l2").train.validation_threat(0.5).norm == "L2"
     found = accuracies(model, x, y, threat, batch_size=16)
     natural, robust = int((margin > 0).sum()), int((margin > epsilon * weight.abs().sum()).sum())
     assert 0 < robust < natural < 40
