@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -11,6 +12,7 @@ from typing_extensions import Doc
 
 from harness.plugin.adversary import Objective, Variant
 from harness.plugin.method import Method, Step
+from harness.plugin.search import Searched, SearchRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,10 @@ class EarlyStopped(Method, ABC):
 
     rises: ClassVar[tuple[float, ...]]
     """The fractions of the training at which tau rises, as in the released code."""
+
+    search: ClassVar[Mapping[str, Searched | None]] = {
+        "tau": SearchRange(0, 10, whole=True)
+    }  # of ten steps: none, to all
 
     tau: int  # a method gives it with its own default
     grows: Annotated[bool, Doc("tau rises from 0 to its value, at the epochs of the released code; false: no rise")] = (

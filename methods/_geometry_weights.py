@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from typing_extensions import Doc
 
 from harness.errors import SettingError
 from harness.plugin.method import Method, Step
+from harness.plugin.search import Searched, SearchRange
 
 Assignment = Literal["tanh", "sigmoid", "discrete"]
 
@@ -32,6 +34,9 @@ class GeometryWeighted(Method):
   archivePrefix = {arXiv},
 }
 """
+
+    # Within these bounds the argument of the weight function is 0 at some number of steps from 0 to K.
+    search: ClassVar[Mapping[str, Searched | None]] = {"shift": SearchRange(-5, 5)}
 
     shift: Annotated[float, Doc("lambda of Eq. 6; greater is more uniform, inf gives every instance weight 1")] = -1.0
     assignment: Annotated[Assignment, Doc("the weight function: Eq. 6, or the official code's other two")] = "tanh"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from typing_extensions import Doc
 from harness.errors import SettingError
 from harness.methods._geometry_weights import effective_sample_share, normalised
 from harness.plugin.method import Method, Step
+from harness.plugin.search import Searched, SearchRange
 
 MarginOf = Literal["adv", "nat", "dif"]
 
@@ -36,6 +37,8 @@ class MarginWeighted(Method, ABC):
   archivePrefix = {arXiv},
 }
 """
+
+    search: ClassVar[Mapping[str, Searched | None]] = {"bias": SearchRange(-1, 1)}  # where margins lie
 
     slope: float  # a method gives both with its own defaults
     bias: float

@@ -2,13 +2,13 @@
 
 A method need declare nothing: a setting that is a number within two bounds is searched between them; a positive number
 without an upper bound from a tenth to ten times its default, on a logarithmic scale; a truth value and a ``Literal`` in
-all their values. Any other setting keeps its default. ``search`` of the class says otherwise, setting by setting.
+all their values. Any other setting keeps its default. ``search`` of the class, or of a base class, says otherwise, setting
+by setting.
 """
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,9 @@ def search_space(cls: type[Settings]) -> dict[str, Searched]:
     Raises:
         SettingError: the class's own ``search`` names no setting of it, or is no search.
     """
-    own: Mapping[str, Searched | None] = getattr(cls, "search", {})
+    own: dict[str, Searched | None] = {}
+    for base in reversed(cls.__mro__):
+        own |= vars(base).get("search", {})
     infos = {info.name: info for info in cls.describe()}
     for name, searched in own.items():
         if name not in infos or not isinstance(searched, SearchRange | SearchList | None):

@@ -9,6 +9,7 @@ from harness.methods._early_stops import EarlyStopped
 from harness.methods.fat import FAT
 from harness.methods.fat_trades import FATTRADES
 from harness.methods.gair_fat import GAIRFAT
+from harness.plugin.search import SearchRange, search_space
 from tests.tiny import make_batch, make_step, make_tiny_model
 
 
@@ -27,6 +28,12 @@ def test_tau_of_each_epoch(method: EarlyStopped, epochs: int, last: dict[int, in
     """``last``: the last epoch with each tau, from 1. The fraction of the training is that of its first update."""
     for epoch in range(1, epochs + 1):
         assert method.tau_at((epoch - 1) / epochs) == next(tau for end, tau in last.items() if epoch <= end)
+
+
+def test_tau_is_searched_from_no_step_left_behind_to_all_of_ten_and_lambda_beside_it() -> None:
+    for method in (FAT, FATTRADES, GAIRFAT):
+        assert search_space(method)["tau"] == SearchRange(0, 10, whole=True)
+    assert search_space(GAIRFAT)["shift"] == SearchRange(-5, 5)
 
 
 def test_the_tau_of_the_epoch_is_used_and_logged() -> None:

@@ -77,6 +77,18 @@ class Outside(Many):
     search: ClassVar[Mapping[str, Searched | None]] = {"scale": SearchRange(1, 2)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Inheriting(Own):
+    """It says one thing more, and one thing otherwise."""
+
+    search: ClassVar[Mapping[str, Searched | None]] = {"free": SearchRange(-2, 2), "flag": None}
+
+
+def test_what_a_class_inherits_is_searched_as_there() -> None:
+    kept = {name: searched for name, searched in search_space(Own).items() if name != "flag"}
+    assert search_space(Inheriting) == kept | {"free": SearchRange(-2, 2)}
+
+
 def test_what_the_class_says_goes_first_and_is_checked() -> None:
     found = search_space(Own)
     assert (found["free"], found["word"]) == (SearchRange(-3, 3), SearchList(("x", "y")))
