@@ -2,8 +2,8 @@
 
 A method need declare nothing: a setting that is a number within two bounds is searched between them; a positive number
 without an upper bound from a tenth to ten times its default, on a logarithmic scale; a truth value and a ``Literal`` in
-all their values. Any other setting keeps its default. ``search`` of the class, or of a base class, says otherwise, setting
-by setting.
+all their values. Any other setting keeps its default. ``search`` of the class, or of a base class, says otherwise,
+setting by setting.
 """
 
 from __future__ import annotations
