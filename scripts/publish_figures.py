@@ -13,7 +13,7 @@ from harness.store.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "figures"
-BOARD = Selection(dataset="digits")
+BOARD = Selection(dataset="digits", protocol="digits")
 KEPT = (".svg", ".csv")
 
 

@@ -41,6 +41,7 @@ PAIRED_BY_IMAGE = (
     "Difference of two networks, paired by test image, 95 % bootstrap interval. It says nothing about networks that are"
     " trained from other seeds:"
 )
+TOP = 10  # rows of each table of README.md
 SEVERAL = "each table says how many attack seeds on how many networks"
 
 
@@ -62,10 +63,13 @@ def readme_table() -> str:
     parts = []
     for board in chosen:
         rows = [
-            [_marked(row), *(figure_text(row.metrics[c]) for c in board.filled), flags_text(row)] for row in board.rows
+            [_marked(row), *(figure_text(row.metrics[c]) for c in board.filled), flags_text(row)]
+            for row in board.rows[:TOP]
         ]
         table = markdown_table(["method", *titles(board), "flags"], rows)
         heading = f"**{board.heading}, {board.rows[0].arch_label}**"
+        if len(rows) < len(board.rows):
+            heading += f", the first {TOP} of {len(board.rows)} rows"
         parts.append(f"{heading if alike else f'{heading}: {counted[board.heading]}'}\n\n{table}")
     several = [board for board in chosen if any((row.train_seeds or 0) > 1 for row in board.rows)]
     failed = [line for board in several for line in failed_lines(board)]  # of one network a row the flags say it

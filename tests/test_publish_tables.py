@@ -75,3 +75,13 @@ def test_boards_that_differ_in_their_seeds_say_how_many_they_have(root: Path) ->
     assert counted == ["n = 1 attack seed on one network", several]
     assert publish_tables.SEVERAL in text
     assert publish_tables.PAIRED_BY_SEED in publish_tables.results_tables()
+
+
+def test_a_long_table_of_readme_has_its_first_rows_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, results = publish_tables.readme_table(), publish_tables.results_tables()
+    assert "rows" not in next(line for line in whole.splitlines() if line.startswith("**"))
+    monkeypatch.setattr(publish_tables, "TOP", 1)
+    (heading,) = lines(text := publish_tables.readme_table(), "**")
+    assert ", the first 1 of 2 rows" in heading
+    assert (len(lines(text, "| lrat")), len(lines(text, "| sat"))) == (1, 0)  # the best row
+    assert publish_tables.results_tables() == results
