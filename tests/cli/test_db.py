@@ -13,8 +13,8 @@ import pytest
 from harness.reference import reported_figures
 from harness.store.store import Store
 from tests.cli.conftest import Ends, Harness, Refused
+from tests.first_board import FIRST_BOARD
 
-PUBLISHED = Path(__file__).parents[2] / "leaderboard.db"
 OLD = sorted((Path(__file__).parents[1] / "assets").glob("schema-*.db"))
 
 
@@ -39,7 +39,7 @@ def test_the_older_name_of_the_upgrade_works_and_is_not_shown(tmp_path: Path, ha
 
 
 def test_a_check_says_what_is_there_or_what_is_wrong(tmp_path: Path, harness: Harness, ends: Ends) -> None:
-    file = Path(shutil.copy(PUBLISHED, tmp_path / "board.db"))
+    file = Path(shutil.copy(FIRST_BOARD, tmp_path / "board.db"))
     assert harness(f"db check --db {file}") == "sound: 42 runs, 763 evaluations, 278,600 verdicts\n"
     assert json.loads(harness(f"db check --db {file} --json")) == {
         "database": str(file),
@@ -81,7 +81,7 @@ def test_what_cannot_be_checked_or_copied_is_one_line(tmp_path: Path, refusal: R
 def test_a_copy_is_checked_and_an_older_one_says_how_to_upgrade_it(
     tmp_path: Path, harness: Harness, ends: Ends
 ) -> None:
-    shutil.copy(PUBLISHED, tmp_path / "board.db")
+    shutil.copy(FIRST_BOARD, tmp_path / "board.db")
     said = harness("db copy copy.db --db board.db")
     assert said == "copied to copy.db\nsound: 42 runs, 763 evaluations, 278,600 verdicts\n"
     shutil.copy(OLD[2], tmp_path / "old.db")

@@ -15,6 +15,7 @@ import pytest
 from harness.store.store import Store
 from tests import stores
 from tests.cli.conftest import Harness, Refused
+from tests.first_board import FIRST_BOARD
 from tests.harness.store.entries import images, make_spec, recorded_block, snapshot, start
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def trained(file: str, *, weights: str = "a", kept: bool = False, verdicts: str 
 
 
 def test_a_dry_run_tells_what_a_merge_adds_and_writes_nothing(tmp_path: Path, harness: Harness) -> None:
-    theirs = ROOT / "leaderboard.db"
+    theirs = FIRST_BOARD
     before = theirs.read_bytes()
     assert harness(f"db merge {theirs} --dry-run --db mine.db") == f"would add: {ADDED}\n"
     assert list(tmp_path.iterdir()) == []
@@ -96,13 +97,13 @@ def test_control_characters_of_the_other_database_are_escaped(harness: Harness) 
 
 
 def test_a_merged_run_without_its_weights_says_where_they_may_be(harness: Harness, refusal: Refused) -> None:
-    harness(f"db merge {ROOT / 'leaderboard.db'} --db mine.db")
+    harness(f"db merge {FIRST_BOARD} --db mine.db")
     said = refusal("evaluate 1:last --attacks fgsm --seeds 1 --db mine.db")
     assert "last.safetensors cannot be read (No such file or directory); give the --runs-dir that holds them" in said
 
 
 def test_a_database_that_is_not_sound_is_refused(tmp_path: Path, refusal: Refused) -> None:
-    shutil.copy(ROOT / "leaderboard.db", "theirs.db")
+    shutil.copy(FIRST_BOARD, "theirs.db")
     with contextlib.closing(sqlite3.connect("theirs.db")) as connection, connection:
         connection.execute("UPDATE runs SET folder = '/etc' WHERE id = 7")
     said = refusal("db merge theirs.db --db mine.db")

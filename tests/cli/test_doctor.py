@@ -13,9 +13,8 @@ from typing import Any
 from harness.store.store import Store
 from tests import stores
 from tests.cli.conftest import Ends, Harness
+from tests.first_board import FIRST_BOARD
 from tests.harness.store.entries import make_spec, snapshot, start
-
-PUBLISHED = Path(__file__).parents[2] / "leaderboard.db"
 
 
 def checks(text: str) -> dict[str, dict[str, Any]]:
@@ -65,7 +64,7 @@ def test_weights_that_differ_are_wrong_and_missing_ones_are_told(harness: Harnes
 
 
 def test_a_row_that_cannot_be_or_a_file_that_is_no_database_is_wrong(ends: Ends) -> None:
-    shutil.copy(PUBLISHED, "board.db")
+    shutil.copy(FIRST_BOARD, "board.db")
     with contextlib.closing(sqlite3.connect("board.db")) as connection, connection:
         connection.execute("UPDATE runs SET folder = '/etc' WHERE id = 7")
     code, out, _ = ends("doctor --db board.db --json")

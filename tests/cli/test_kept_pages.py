@@ -16,6 +16,7 @@ from harness.leaderboard import ranking
 from harness.leaderboard.board import Board, Selection
 from harness.store.store import Store
 from tests.cli.conftest import Ends, Harness
+from tests.first_board import FIRST_BOARD
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "leaderboard --dataset digits --db board.db"
@@ -31,7 +32,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def board(elsewhere: Path) -> Path:
-    shutil.copy(ROOT / "leaderboard.db", elsewhere / "board.db")
+    shutil.copy(FIRST_BOARD, elsewhere / "board.db")
     return elsewhere / "board.db"
 
 

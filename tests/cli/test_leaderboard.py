@@ -15,6 +15,7 @@ from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_bibtex import render_bibtex
 from harness.plugin.publication import parse_bibtex
 from tests.cli.conftest import Ends, Harness
+from tests.first_board import FIRST_BOARD
 from tests.harness.leaderboard.held import Held, evaluation, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ KEYS = ["gao2021local", "madry2018towards", "zhang2019theoretically", "zhang2021
 @pytest.fixture
 def board(elsewhere: Path) -> str:
     """The published database, copied, as an option."""
-    shutil.copy(ROOT / "leaderboard.db", elsewhere / "board.db")
+    shutil.copy(FIRST_BOARD, elsewhere / "board.db")
     return "--db board.db"
 
 

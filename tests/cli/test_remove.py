@@ -17,9 +17,9 @@ from harness.leaderboard.ranking import boards
 from harness.statistics.attack_gaps import CHECK
 from harness.store.store import Store
 from tests.cli.conftest import Ends, Harness, Refused
+from tests.first_board import FIRST_BOARD
 from tests.stores import add_checkpoint, add_evaluation, make_spec, start
 
-PUBLISHED = Path(__file__).parents[2] / "leaderboard.db"
 MODEL = {"network": "resnet", "network_settings": {}, "parameters": 9, "network_departures": {}, "provenance": {}}
 
 
@@ -85,7 +85,7 @@ def test_a_database_cannot_name_other_files_to_delete(harness: Harness, board: P
 
 def test_the_next_attempt_does_not_take_up_a_removed_one(harness: Harness, board: Path) -> None:
     command = "run sat --dataset digits --arch smallcnn --set width=1 --attacks natural --dry-run --json --db"
-    shutil.copy(PUBLISHED, "published.db")
+    shutil.copy(FIRST_BOARD, "published.db")
     first = json.loads(harness(f"{command} published.db"))["networks"][0]["attempt"]
     store = Store.read("published.db")
     names = [str(run.id) for run in store.runs() if run.method == "sat" and run.train_seed == 0]
@@ -192,7 +192,7 @@ def test_notes_and_tags_are_told(harness: Harness, board: Path) -> None:
 
 def test_the_board_loses_the_rows_of_removed_runs_alone(harness: Harness, elsewhere: Path) -> None:
     """And the flag that compares others with the removed ones: without ``sat`` the gap is not judged."""
-    shutil.copy(PUBLISHED, "published.db")
+    shutil.copy(FIRST_BOARD, "published.db")
     store = Store.read("published.db")
     before = {(board.dataset, row.label): row for board in boards(store) for row in board.rows if row.runs}
     gone = before.pop(("digits", "sat"))

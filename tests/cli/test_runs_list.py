@@ -16,10 +16,10 @@ from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import boards
 from harness.store.store import Store
 from tests.cli.conftest import Harness, Refused
+from tests.first_board import FIRST_BOARD
 from tests.harness.store.holders import FAR, dead
 from tests.stores import add_checkpoint, add_evaluation, make_spec, right, see_protocol, start
 
-PUBLISHED = Path(__file__).parents[2] / "leaderboard.db"
 ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"steps": 20}}
 
 
@@ -60,7 +60,7 @@ def test_the_figure_by_hand(harness: Harness, board: Path) -> None:
 
 
 def test_the_figures_of_the_published_runs_are_those_of_its_board(harness: Harness, elsewhere: Path) -> None:
-    shutil.copy(PUBLISHED, "mine.db")
+    shutil.copy(FIRST_BOARD, "mine.db")
     store = Store.read("mine.db")
     expected = {}
     for board in [b for b in boards(store) if b.source == MEASURED]:

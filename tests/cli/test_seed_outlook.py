@@ -17,6 +17,7 @@ import pytest
 import harness as interface
 from harness.statistics.power import SeedNoise, seeds_needed, smallest_difference
 from tests.cli.conftest import Harness
+from tests.first_board import FIRST_BOARD
 
 ROOT = Path(interface.__file__).parents[1]
 RUN = "run sat --dataset digits --arch smallcnn --dry-run"
@@ -24,7 +25,7 @@ RUN = "run sat --dataset digits --arch smallcnn --dry-run"
 
 @pytest.fixture
 def shipped(elsewhere: Path) -> Path:
-    return Path(shutil.copy(ROOT / "leaderboard.db", elsewhere))
+    return Path(shutil.copy(FIRST_BOARD, elsewhere))
 
 
 def deviations(shipped: Path, attack: str) -> list[float]:

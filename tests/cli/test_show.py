@@ -12,15 +12,14 @@ import pytest
 from harness.cli.setting_text import setting_text
 from harness.store.store import Store
 from tests.cli.conftest import Harness, Refused
+from tests.first_board import FIRST_BOARD
 from tests.stores import DIGITS
-
-PUBLISHED = Path(__file__).parents[2] / "leaderboard.db"
 
 
 @pytest.fixture(autouse=True)
 def board(elsewhere: Path) -> Path:
     """The published runs, and a model with the name of a method."""
-    shutil.copy(PUBLISHED, "leaderboard.db")
+    shutil.copy(FIRST_BOARD, "leaderboard.db")
     store = Store.write("leaderboard.db")
     facts: dict[str, Any] = {"network_settings": {}, "network_departures": {}, "provenance": {}}
     store.see_model("mart", DIGITS, sha256="d" * 64, network="x", parameters=9, **facts)

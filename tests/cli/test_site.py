@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Ends, Harness, Refused
+from tests.first_board import FIRST_BOARD
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +19,7 @@ def everything(folder: Path) -> list[str]:
 
 
 def test_it_writes_a_site_beside_whose_page_lies_the_json(harness: Harness, ends: Ends, elsewhere: Path) -> None:
-    published = ROOT / "leaderboard.db"
+    published = FIRST_BOARD
     before = published.read_bytes()
     code, out, err = ends(f"site --out made/page --db {published}")
     assert (code, out) == (0, "")

@@ -13,6 +13,7 @@ from typing import Any
 from tests.dying.deaths import Job, job
 from tests.dying.left import DATABASE, left, results, unfinished
 from tests.dying.started import ROOT, Starter
+from tests.first_board import FIRST_BOARD
 
 ASSETS = ROOT / "tests" / "assets"
 TRAIN = (
@@ -60,7 +61,7 @@ def _with_theirs(place: Path, starter: Starter) -> None:
 
 
 def _published(place: Path, _: Starter) -> None:
-    shutil.copy(ROOT / "leaderboard.db", place / DATABASE)
+    shutil.copy(FIRST_BOARD, place / DATABASE)
 
 
 def _rows(place: Path, _printed: str) -> Any:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import harness
 from tests.command import exit_code
+from tests.first_board import FIRST_BOARD
 
-BOARD = Path(harness.__file__).parents[1] / "leaderboard.db"
 TWO = "sat lrat --dataset digits --attack pgd"
 
 
 @pytest.fixture
 def results() -> Iterator[harness.Results]:
-    with harness.open(BOARD) as opened:
+    with harness.open(FIRST_BOARD) as opened:
         yield opened
 
 
 def printed(capsys: pytest.CaptureFixture[str], options: str) -> Any:
-    assert exit_code(f"harness compare {TWO} --json --db {BOARD} {options}") == 0
+    assert exit_code(f"harness compare {TWO} --json --db {FIRST_BOARD} {options}") == 0
     return json.loads(capsys.readouterr().out)
 
 

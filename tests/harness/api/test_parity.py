@@ -15,9 +15,9 @@ import harness
 from harness.leaderboard import rank_spread
 from harness.store.store import Store
 from tests.command import exit_code
+from tests.first_board import FIRST_BOARD
 from tests.stores import add_checkpoint, add_evaluation, as_digits, make_spec, see_protocol, start
 
-BOARD = Path(harness.__file__).parents[1] / "leaderboard.db"
 RANKS = ["rank_low", "rank_high", "rank_drawn"]
 ORDERS = [
     *("row", "first_percent", "second_percent"),
@@ -38,7 +38,7 @@ OF_SEEDS = [
 
 @pytest.fixture
 def board() -> Iterator[harness.Results]:
-    with harness.open(BOARD) as opened:
+    with harness.open(FIRST_BOARD) as opened:
         yield opened
 
 
@@ -60,7 +60,7 @@ def unpaired(tmp_path: Path) -> Path:
     return file
 
 
-def printed(capsys: pytest.CaptureFixture[str], command: str, file: Path = BOARD) -> Any:
+def printed(capsys: pytest.CaptureFixture[str], command: str, file: Path = FIRST_BOARD) -> Any:
     assert exit_code(f"harness {command} --db {file}") == 0
     return json.loads(capsys.readouterr().out)
 

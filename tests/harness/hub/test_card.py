@@ -15,6 +15,7 @@ from harness.events import Finding
 from harness.hub.card import model_card
 from harness.hub.facts import card_facts
 from harness.store.store import Store
+from tests.first_board import FIRST_BOARD
 from tests.harness.hub.cards import Card, card_of, text_of
 from tests.hub_store import ATTACKS, DATASET, EXAMPLES, PGD, TRAINING, OneRun, flagged, passed
 from tests.stores import add_evaluation, right, see_protocol
@@ -88,7 +89,7 @@ class TestFigures:
     @pytest.mark.parametrize("run", [1, 12, 30, 36, 40])
     def test_of_the_published_database(self, run: int) -> None:
         """The bits of the verdicts, counted anew by SQL; five attack seeds on the digits, one on the photographs."""
-        database = ROOT / "leaderboard.db"
+        database = FIRST_BOARD
         told = percents(database, run)
         card = Card(text_of(database, run))
         shown = {m["args"]["attack"]: m["value"] for m in card.metrics}
@@ -194,7 +195,7 @@ class TestChecks:
     )
     def test_the_gap_is_judged_beside_the_store_s_sat(self, method: str, shown: str, tmp_path: Path) -> None:
         """The published networks on photographs, one a method; what is stored of each is a flag of an older rule."""
-        store = Store.read(str(shutil.copy(ROOT / "leaderboard.db", tmp_path / "copy.db")))
+        store = Store.read(str(shutil.copy(FIRST_BOARD, tmp_path / "copy.db")))
         (run,) = (run for run in store.runs() if run.method == method and "jpeg" in run.dataset.name)
         text = model_card(card_facts(store, run.id, "last"))
         store.close()

@@ -20,6 +20,7 @@ from harness.leaderboard.render_latex import render_latex
 from harness.leaderboard.render_markdown import literal, render_markdown
 from harness.reference import reported_figures
 from harness.store.store import Store
+from tests.first_board import FIRST_BOARD
 from tests.harness.leaderboard.golden import FOLDER, FORMATS, HOSTILE, golden_boards, text_of
 from tests.harness.leaderboard.held import Held
 from tests.harness.leaderboard.rendered import FLAGGED, TIED_BOARD, printed, tables_alone
@@ -54,7 +55,7 @@ class TestTerminal:
         assert sorted(set(wanted) - set(found)) == []
 
     def test_seven_methods_fit_one_screen_of_80_columns_with_the_answer_on_top(self) -> None:
-        store = Store.read(str(ROOT / "leaderboard.db"))
+        store = Store.read(str(FIRST_BOARD))
         (board,) = [board for board in boards(store) if board.dataset == "digits" and board.source == "measured"]
         lines = printed([board], 80).splitlines()
         assert len(board.rows) == 7

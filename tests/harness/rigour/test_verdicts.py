@@ -14,6 +14,7 @@ from harness.events import Finding
 from harness.rigour.checks import examine_verdicts
 from harness.rigour.record import Record
 from harness.store.store import Store
+from tests.first_board import FIRST_BOARD
 from tests.harness.rigour.stored import SHIPPED, examined, verdicts
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +57,7 @@ def test_the_findings_of_the_published_networks(tmp_path: Path) -> None:
 
     The labels of the other data sets are not here.
     """
-    store = Store.read(str(shutil.copy(ROOT / "leaderboard.db", tmp_path / "copy.db")))
+    store = Store.read(str(shutil.copy(FIRST_BOARD, tmp_path / "copy.db")))
     labels = Digits().load(tmp_path).test.labels
     raised: dict[str, list[str]] = defaultdict(list)
     for run in (run for run in store.runs() if run.dataset.name == "digits"):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.site.made import PUBLISHED, written
+from tests.first_board import FIRST_BOARD
+from tests.harness.site.made import written
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request
@@ -34,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the site of the published leaderboard."""
-    return written(PUBLISHED, tmp_path_factory.mktemp("published") / "site")
+    return written(FIRST_BOARD, tmp_path_factory.mktemp("published") / "site")
 
 
 @pytest.fixture

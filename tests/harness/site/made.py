@@ -15,7 +15,6 @@ from harness.site.snapshot import Snapshot
 from harness.site.writing import write_site
 
 ROOT = Path(__file__).parents[3]
-PUBLISHED = ROOT / "leaderboard.db"
 MADE = "2026-01-02 03:04 UTC"
 
 

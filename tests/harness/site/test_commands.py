@@ -18,8 +18,8 @@ from harness.site.commands import reproduction
 from harness.store.records import ProtocolRecord, RunRecord
 from harness.store.store import Store
 from tests.cli.sources import METHOD
+from tests.first_board import FIRST_BOARD
 from tests.harness.planning.asked import job
-from tests.harness.site.made import PUBLISHED
 from tests.stores import add_checkpoint, add_evaluation, right
 
 
@@ -111,7 +111,7 @@ def test_a_file_with_the_name_of_a_recipe_but_without_its_wrappers_is_not_writte
 
 
 def test_every_published_run_has_a_command_that_makes_it() -> None:
-    store = Store.read(str(PUBLISHED))
+    store = Store.read(str(FIRST_BOARD))
     runs, protocols = store.runs(), store.protocols()
     store.close()
     newest = {(run.method, run.training_sha256): run for run in runs if run.dataset.name == "digits"}

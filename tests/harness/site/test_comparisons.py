@@ -18,13 +18,13 @@ from harness.leaderboard.ranking import boards
 from harness.site import comparisons
 from harness.site.comparisons import comparison_documents, pareto_front
 from harness.site.snapshot import Snapshot
+from tests.first_board import FIRST_BOARD
 from tests.harness.leaderboard.held import Held, evaluation, run
-from tests.harness.site.made import PUBLISHED
 
 
 @pytest.fixture(scope="module")
 def store() -> Any:
-    store = Snapshot.of(str(PUBLISHED))
+    store = Snapshot.of(str(FIRST_BOARD))
     yield store
     store.close()
 

@@ -10,12 +10,13 @@ from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_markdown import render_markdown
 from harness.statistics.figures import plus_minus
 from harness.store.store import Store
-from tests.harness.site.made import PUBLISHED, Element, Parsed, site_of
+from tests.first_board import FIRST_BOARD
+from tests.harness.site.made import Element, Parsed, site_of
 
 
 @cache
 def page() -> Parsed:
-    return Parsed(site_of(PUBLISHED)["index.html"])
+    return Parsed(site_of(FIRST_BOARD)["index.html"])
 
 
 def shown(figure: dict[str, Any] | None) -> str:
@@ -29,7 +30,7 @@ def shown(figure: dict[str, Any] | None) -> str:
 
 def ranking() -> list[dict[str, Any]]:
     """The rows of the JSON, one data set after the other, which are the tabs of the page."""
-    ranked = json.loads(site_of(PUBLISHED)["leaderboard.json"])["rows"]
+    ranked = json.loads(site_of(FIRST_BOARD)["leaderboard.json"])["rows"]
     order = list(dict.fromkeys(row["dataset"] for row in ranked))
     return sorted(ranked, key=lambda row: order.index(row["dataset"]))
 
@@ -52,7 +53,7 @@ def test_ranks_and_methods_are_those_of_the_ranking_in_its_order() -> None:
 
 
 def test_an_interval_is_the_terminals() -> None:
-    store = Store.read(str(PUBLISHED))
+    store = Store.read(str(FIRST_BOARD))
     text = render_markdown(boards(store))
     store.close()
     drawn = [cell.text for row in rows() for cell in row.children if cell.has("drawn")]
@@ -64,8 +65,8 @@ def test_an_interval_is_the_terminals() -> None:
 def test_the_json_beside_the_page_is_the_commands() -> None:
     from harness.leaderboard.render_json import render_json
 
-    store = Store.read(str(PUBLISHED))
-    assert site_of(PUBLISHED)["leaderboard.json"].decode() == render_json(boards(store))
+    store = Store.read(str(FIRST_BOARD))
+    assert site_of(FIRST_BOARD)["leaderboard.json"].decode() == render_json(boards(store))
     store.close()
 
 

@@ -13,14 +13,15 @@ from typing import Any
 
 from harness.site.packed import compact, joined_texts, packed_script
 from harness.site.pages import PAGES, Files, static_files
-from tests.harness.site.made import PUBLISHED, Parsed, site_of
+from tests.first_board import FIRST_BOARD
+from tests.harness.site.made import Parsed, site_of
 
 VENDOR = "static/vendor/"
 
 
 @cache
 def published() -> Files:
-    return site_of(PUBLISHED)
+    return site_of(FIRST_BOARD)
 
 
 def test_every_library_is_the_one_that_its_authors_published_with_its_licence() -> None:
@@ -80,7 +81,7 @@ def test_a_packed_document_comes_back_and_cannot_end_its_script() -> None:
 
 
 def test_the_same_database_makes_the_same_site() -> None:
-    assert published() == site_of(PUBLISHED)
+    assert published() == site_of(FIRST_BOARD)
 
 
 def test_texts_are_joined_as_the_whole_is_written() -> None:

@@ -21,10 +21,9 @@ from harness.store.store import Store
 from harness.targets.probe import same_function
 from scripts import merge_board
 from tests import stores
+from tests.first_board import FIRST_BOARD
 from tests.harness.store.entries import FINDINGS, make_spec, rows, see_model, see_pgd_protocol, start
 from tests.stores import DIGITS
-
-PUBLISHED = Path(__file__).parents[3] / "leaderboard.db"
 
 
 def merge_database(source: str, into: str) -> Merged:
@@ -56,7 +55,7 @@ def without_numbers(run: RunRecord) -> RunRecord:
 
 
 def test_the_published_database_taken_into_an_empty_one_gives_the_same_boards(tmp_path: Path) -> None:
-    file = shutil.copy(PUBLISHED, tmp_path / "published.db")
+    file = shutil.copy(FIRST_BOARD, tmp_path / "published.db")
     merged = merge_database(str(file), str(tmp_path / "new.db"))
     stores_ = [Store.read(str(tmp_path / name)) for name in ("published.db", "new.db")]
     old, new = ([without_numbers(run) for run in store.runs()] for store in stores_)

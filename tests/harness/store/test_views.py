@@ -15,10 +15,9 @@ from harness.leaderboard.board import MEASURED
 from harness.leaderboard.ranking import unranked
 from harness.statistics.attack_gaps import CHECK
 from harness.store.store import Store
+from tests.first_board import FIRST_BOARD
 from tests.harness.store.entries import FINDINGS
 from tests.varied import PGD, varied_store
-
-PUBLISHED = Path(__file__).parents[3] / "leaderboard.db"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copy(PUBLISHED, tmp_path_factory.mktemp("published") / "board.db"))
+    return Path(shutil.copy(FIRST_BOARD, tmp_path_factory.mktemp("published") / "board.db"))
 
 
 def select(file: Path, query: str) -> list[dict[str, Any]]:
