@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cache
 
 from harness.reference import fastat, lrat_paper
 from harness.reference.figure import NetworksBehind, ReportedFigure, remarks_on
@@ -19,10 +19,10 @@ BIBTEX = {publication.PAPER: publication.BIBTEX for publication in (lrat_paper, 
 """Publication -> its entry of BibTeX."""
 
 
-def reported_figures() -> Iterator[ReportedFigure]:
+@cache
+def reported_figures() -> tuple[ReportedFigure, ...]:
     """Every figure of every publication. Figures of different publications are never ranked together."""
-    yield from lrat_paper.figures()
-    yield from fastat.figures()
+    return (*lrat_paper.figures(), *fastat.figures())
 
 
 def networks_behind(paper: str, dataset: str, method: str) -> NetworksBehind | None:

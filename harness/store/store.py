@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from harness.events import BlockDone, CurvePoint, EpochRecord, Finding
@@ -84,8 +84,8 @@ class Store(Opening):
         if self.reported() == figures:
             return
         with self._writing() as session:
-            session.query(ReportedRow).delete()
-            session.add_all(ReportedRow(**dataclasses.asdict(figure)) for figure in figures)
+            session.execute(delete(ReportedRow))
+            session.execute(insert(ReportedRow), [vars(figure) for figure in figures])
 
     def see_protocol(self, protocol: ProtocolRecord, training: dict[str, Any]) -> None:
         """Add a protocol if the store lacks it."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
+from torch import Tensor
 
 from harness.errors import HarnessError, SettingError
 from harness.plugin.network import Network, Shape
@@ -117,8 +118,7 @@ def _trials(cls: type[Plugin], values: Mapping[str, Any], search: Search) -> Ite
         refusal = None
         for size in (search.shape, search.shape._replace(**_ORDINARY)):
             try:
-                with torch.device("meta"):
-                    return Candidate(network, network.build(size).state_dict(keep_vars=True), refusal)
+                return Candidate(network, _tensors(network, size), refusal)
             except HarnessError as error:
                 refusal = str(error)
             except Exception:  # a plugin's network may fail on settings that are only tried
@@ -138,6 +138,13 @@ def _trials(cls: type[Plugin], values: Mapping[str, Any], search: Search) -> Ite
                 nearest, inferred = found[0], {**inferred, **option}
             if not nearest.differences:
                 break
+
+
+@lru_cache(maxsize=128)
+def _tensors(network: Network, size: Shape) -> Mapping[str, Tensor]:
+    """A network's parameters and buffers on the meta device; kept, since every file is compared with every network."""
+    with torch.device("meta"):
+        return network.build(size).state_dict(keep_vars=True)
 
 
 def _tried(candidate: Candidate, state: StateDict, search: Search) -> list[Recognised]:
