@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import sqlite3
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from hypothesis import settings
 from sqlalchemy import Engine, inspect
 
@@ -63,6 +65,14 @@ def new_databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "_migrate", copied)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def commands_are_read_once() -> Iterator[None]:
+    """Typer reads the signature of every command anew for each command line; a user's process has one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", functools.cache(typer.main.get_command))
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Connection, Table, UniqueConstraint, exists, func, inspect, select, text
@@ -42,10 +43,8 @@ def server_problems(connection: Connection) -> Iterator[Problem]:
             yield Problem(f"table {table.name}", told)
         else:
             yield from _orphans(connection, table)
-    with database.migrated_in_memory().connect() as reference:
-        views = {view: _columns(inspect(reference), view) for view in inspect(reference).get_view_names()}
     made = set(found.get_view_names())
-    for view, columns in views.items():
+    for view, columns in _views().items():
         if view not in made or _columns(found, view) != columns:
             yield Problem(f"view {view}", f"it is not that of schema {database.REVISION}")
     for statement, what in ((_TRIGGERS, "trigger"), (_RULES, "rule")):
@@ -80,6 +79,14 @@ def _wanted(table: Table, connection: Connection) -> dict[str, Any]:
         ),
         "indexes": sorted([c.name for c in index.columns] for index in table.indexes),
     }
+
+
+@cache
+def _views() -> dict[str, Any]:
+    """View -> its columns, as the migrations make them."""
+    with database.migrated_in_memory().connect() as reference:
+        told = inspect(reference)
+        return {view: _columns(told, view) for view in told.get_view_names()}
 
 
 def _found(found: Inspector, table: str, connection: Connection) -> dict[str, Any]:
