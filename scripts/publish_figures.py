@@ -9,11 +9,14 @@ from harness.figures.material import Material
 from harness.figures.methods import METHODS
 from harness.figures.writing import rendered, write_figures
 from harness.leaderboard.board import Selection
+from harness.leaderboard.columns import WORST_CASE
 from harness.store.store import Store
+from scripts.publish_tables import TOP
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "figures"
-BOARD = Selection(dataset="digits", protocol="digits")
+COLUMNS = ("natural", "pgd", "cw", "autoattack", WORST_CASE)
+BOARD = Selection(dataset="digits", protocol="digits", columns=COLUMNS, top=TOP)
 KEPT = (".svg", ".csv")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
@@ -56,20 +57,20 @@ def published() -> tuple[list[Board], list[RunRecord], VerdictsById]:
 
 
 def readme_table() -> str:
-    """Medians and deviations over attack seeds, and where they were measured."""
-    chosen, runs, _ = published()
+    """Medians and deviations over attack seeds of each board's first rows, and where they were measured."""
+    whole, runs, _ = published()
+    chosen = [replace(board, rows=board.rows[:TOP]) for board in whole]
     counted = {board.heading: _counted(board) for board in chosen}
     alike = len(set(counted.values())) == 1
     parts = []
-    for board in chosen:
+    for board, full in zip(chosen, whole, strict=True):
         rows = [
-            [_marked(row), *(figure_text(row.metrics[c]) for c in board.filled), flags_text(row)]
-            for row in board.rows[:TOP]
+            [_marked(row), *(figure_text(row.metrics[c]) for c in board.filled), flags_text(row)] for row in board.rows
         ]
         table = markdown_table(["method", *titles(board), "flags"], rows)
         heading = f"**{board.heading}, {board.rows[0].arch_label}**"
-        if len(rows) < len(board.rows):
-            heading += f", the first {TOP} of {len(board.rows)} rows"
+        if len(rows) < len(full.rows):
+            heading += f", the first {TOP} of {len(full.rows)} rows"
         parts.append(f"{heading if alike else f'{heading}: {counted[board.heading]}'}\n\n{table}")
     several = [board for board in chosen if any((row.train_seeds or 0) > 1 for row in board.rows)]
     failed = [line for board in several for line in failed_lines(board)]  # of one network a row the flags say it

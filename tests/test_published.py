@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from harness.leaderboard.ranking import boards
 from harness.planning.request import RunRequest
 from harness.planning.run_job import resolve_run
 from harness.reference import reported_figures
+from harness.registry.catalogue import discover
 from harness.store import database
 from harness.store.store import Store
 from scripts.publish_tables import PAGES, ROOT, between_markers
@@ -45,22 +47,44 @@ def test_it_holds_reported_rows_and_rows_of_real_runs_alone(copy: str) -> None:
     store.close()
 
 
+FIRST = ("standard", "sat", "gairat", "lrat", "trades", "gair-trades", "lrat-trades")
+LATER = (
+    *("mail", "mail-trades", "fat", "fat-trades", "gair-fat", "fast", "n-fgsm", "grad-align", "free", "cfa"),
+    *("cfa-trades", "mart", "alp", "lbgat", "dkl", "hat", "ard", "rslad"),
+)
+TEACHERS = {"hat.helper": "standard", "ard.teacher": "sat", "rslad.teacher": "sat"}
+HELD_OUT = ROOT / "scripts" / "boards" / "held-out.toml"
+TUNED = ("sat", "gairat", "lrat", "trades", "mail", "fat")
+TRIAL_SEED = 10000
+
+
+def last_weights(store: Store, method: str) -> str:
+    """SHA-256 of the published network of training seed 0."""
+    (run,) = (r for r in store.runs() if (r.method, r.dataset.name, r.train_seed) == (method, "digits", 0))
+    return next(point.sha256 for point in run.checkpoints if point.name == "last")
+
+
 def test_the_same_commands_today_ask_for_what_is_stored(copy: str, tmp_path: Path) -> None:
-    methods = ("standard", "sat", "gairat", "lrat", "trades", "gair-trades", "lrat-trades")
-    request = RunRequest(methods=methods, dataset="digits", network="smallcnn", train_seeds=5, data_dir=tmp_path)
-    jobs = resolve_run(request)
     store = Store.read(copy)
-    runs = {run.identity: run for run in store.runs() if run.dataset.name == "digits"}
-    fingerprints = [protocol.fingerprint for protocol in store.protocols()]
+    teachers = tuple(f"{key}={last_weights(store, method)}" for key, method in TEACHERS.items())
+    asked = RunRequest(dataset="digits", network="smallcnn", train_seeds=5, data_dir=tmp_path, db=copy, methods=FIRST)
+    jobs = [*resolve_run(asked), *resolve_run(replace(asked, methods=LATER, values=teachers))]
+    (protocol,) = {job.protocol.fingerprint for job in jobs}
+    assert protocol in [one.fingerprint for one in store.protocols()]
+    training = jobs[0].specs[0].training
+    runs = {run.identity: run for run in store.runs() if run.dataset.name == "digits" and run.training == training}
     store.close()
     assert {spec.identity for job in jobs for spec in job.specs} == set(runs)
-    assert len(runs) == 35
-    assert jobs[0].protocol.fingerprint in fingerprints
+    assert len(runs) == 5 * len(FIRST + LATER) == 125
     wanted = {(name, digest(jobs[0].attack_settings(name)), seed) for name in jobs[0].chosen for seed in range(5)}
     for run in runs.values():
         (last,) = (checkpoint for checkpoint in run.checkpoints if checkpoint.name == "last")
         known = {(e.attack, e.settings_sha256, e.seed) for e in last.evaluations if e.examples == 360}
         assert {(a, s, n) for a, s, n in wanted if n < 1 or a != "natural"} <= known
+
+
+def test_every_method_that_ships_is_on_the_board_of_the_digits() -> None:
+    assert set(FIRST + LATER) == set(discover("methods").found)
 
 
 def test_every_evaluation_has_its_margins(copy: str) -> None:

@@ -57,12 +57,12 @@ def _draw(marks: Marks, canvas: Canvas) -> None:
     across = min(len(attacks), PANELS)
     down = math.ceil(len(attacks) / across)
     canvas.set_size_inches(WIDE, down * (0.45 + 0.19 * lines * len(rows)) + 0.3)
-    panels = canvas.subplots(down, across, sharey=True, squeeze=False).flat
+    panels = list(canvas.subplots(down, across, sharey=True, squeeze=False).flat)
     for axes, attack in zip(panels, attacks, strict=False):
         _draw_panel(axes, marks, attack, rows)
         axes.set_yticks(range(len(rows)), names, fontsize=TEXT)
         axes.set_ylim(len(rows) - 0.4, -0.6)
-    for axes in list(panels)[len(attacks) :]:
+    for axes in panels[len(attacks) :]:
         axes.set_axis_off()
     write_caption(canvas, _caption(marks))
 

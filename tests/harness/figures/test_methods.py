@@ -161,3 +161,15 @@ def test_the_sign_of_a_model_from_elsewhere_is_explained(store: Store) -> None:
         with made.drawn(METHODS, marks) as canvas:
             caption = canvas.get_supxlabel().replace("\n", " ")
         assert ("† not trained under the protocol: a model from elsewhere" in caption) == said
+
+
+def test_places_without_an_attack_are_empty(store: Store) -> None:
+    attacks = {f"attack-{number}": {"steps": number} for number in range(1, 6)}  # and the worst case: six panels
+    stores.see_protocol(store, attacks, made.TRAINING)
+    run = stores.start(store, stores.make_spec(method="sat", training=made.TRAINING))
+    kept = stores.add_checkpoint(store, run, epoch=3)
+    store.end_run(run.id)
+    for name, settings in attacks.items():
+        stores.add_evaluation(store, kept, name, settings, stores.right(20, 40))
+    with made.drawn(METHODS, METHODS.data(made.material(store))) as canvas:
+        assert [axes.axison for axes in canvas.axes] == [True] * 6 + [False] * 4

@@ -18,7 +18,7 @@ from harness.site.commands import reproduction
 from harness.store.records import ProtocolRecord, RunRecord
 from harness.store.store import Store
 from tests.cli.sources import METHOD
-from tests.first_board import FIRST_BOARD
+from tests.first_board import PUBLISHED
 from tests.harness.planning.asked import job
 from tests.stores import add_checkpoint, add_evaluation, right
 
@@ -110,12 +110,14 @@ def test_a_file_with_the_name_of_a_recipe_but_without_its_wrappers_is_not_writte
     assert resolved(command).specs[-1].identity == run.identity
 
 
-def test_every_published_run_has_a_command_that_makes_it() -> None:
-    store = Store.read(str(FIRST_BOARD))
+def test_every_published_run_has_a_command_that_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is named to the commands, too: it tells what a teacher's digits mean."""
+    monkeypatch.setenv("HARNESS_DB", str(PUBLISHED))
+    store = Store.read(str(PUBLISHED))
     runs, protocols = store.runs(), store.protocols()
     store.close()
     newest = {(run.method, run.training_sha256): run for run in runs if run.dataset.name == "digits"}
-    assert len(newest) >= 7
+    assert len(newest) >= 25
     for run in newest.values():
         found = reproduction(run, protocols)
         assert found.remarks == ()
