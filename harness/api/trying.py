@@ -15,7 +15,7 @@ from harness.api.tuned_methods import TunedMethod, TunedTrial, tag_tuned, values
 from harness.api.tuning import Tuning, without_attacks
 from harness.api.workplace import Note, Workplace
 from harness.errors import HarnessError, SettingError, Stopped
-from harness.events import VALIDATION_ROBUST, EpochDone, Event, Report
+from harness.events import VALIDATION_ROBUST, Began, Ended, EpochDone, Event, Report
 from harness.planning.missing import Missing, RunGap
 from harness.planning.run_job import RunJob
 from harness.runtime.stopping import ask_to_stop, asked_to_stop, take_back_stop_of
@@ -25,6 +25,7 @@ from harness.store.validated import validated_epochs
 from harness.training.schedule import checkpoint_epochs
 
 MOST_REFUSED = 20  # choices a trial that the method refuses, before its search is taken for a mistake
+MOST_REPEATED = 200  # choices in a row that were tried before, until there is taken to be no other
 TRIAL_TAG = "trial"
 _PRUNED_BY = "tune"
 
@@ -65,6 +66,8 @@ class _Trials:
     seen: list[tuple[int, float]] = field(default_factory=list)  # epochs of the trial so far, with their accuracies
     pruned: bool = False
     refused: int = 0
+    repeated: int = 0
+    at_work: str = ""  # the key of the training
 
     def conduct(self) -> TunedMethod:
         first, space = self.tuning.first[self.method], self.tuning.searched[self.method]
@@ -76,6 +79,10 @@ class _Trials:
         trials: list[TunedTrial] = []
         while len(trials) < self.tuning.trials_of(self.method):
             number, settings = len(trials) + 1, self.study.ask()
+            if settings in [trial.settings for trial in trials]:
+                if not self._repeat(len(trials)):
+                    break
+                continue
             try:
                 job = self.tuning.job(self.method, settings)
             except SettingError as error:  # costs nothing, so another choice takes its place: all have equally many
@@ -88,6 +95,15 @@ class _Trials:
             raise HarnessError(f"every trial of {self.method} failed, the last since: {trials[-1].reason}")
         return found
 
+    def _repeat(self, count: int) -> bool:
+        """Tell the study of settings that were tried before, which are no trial; whether to ask for others."""
+        self.study.tell(None)
+        self.repeated += 1
+        if self.repeated < MOST_REPEATED:
+            return True
+        self.note(f"{self.method}: no more settings than those of {count} trials are found")
+        return False
+
     def _refuse(self, error: SettingError) -> None:
         """Tell the study of settings that do not go together."""
         self.study.tell(None)
@@ -96,7 +112,7 @@ class _Trials:
             raise HarnessError(f"{self.method}: most settings that are tried do not go together, such as: {error}")
 
     def _trial(self, number: int, settings: dict[str, Any], job: RunJob) -> TunedTrial:
-        self.seen, self.pruned = [], False
+        self.seen, self.pruned, self.repeated = [], False, 0
         missing = without_attacks(missing_of([job], self.place, fresh=False))
         gap = missing.runs[0]
         if gap.record is not None:
@@ -129,6 +145,7 @@ class _Trials:
             take_back_stop_of(_PRUNED_BY)
             if asked_to_stop() or not self.pruned:
                 raise
+            self.listen(Ended(self.at_work))
         else:
             take_back_stop_of(_PRUNED_BY)
             for reason in summary.undone.values():
@@ -136,6 +153,8 @@ class _Trials:
 
     def _hear(self, event: Event) -> None:
         self.listen(event)
+        if isinstance(event, Began):
+            self.at_work = event.key
         if isinstance(event, EpochDone) and VALIDATION_ROBUST in event.record.diagnostics:
             before = self.pruned
             self._reached(event.record.epoch, event.record.diagnostics[VALIDATION_ROBUST])

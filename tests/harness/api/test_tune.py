@@ -17,7 +17,7 @@ from harness.api.tuned_methods import TunedMethod, TunedTrial
 from harness.api.tuning import plan_tuning
 from harness.api.workplace import Workplace
 from harness.errors import HarnessError
-from harness.events import CheckpointDone, Event
+from harness.events import Began, CheckpointDone, Ended, Event
 from harness.planning.request import RunRequest
 from harness.plugin.search import Searched, SearchList, SearchRange
 from harness.protocols.run_spec import TRIAL_SEED
@@ -98,8 +98,14 @@ def test_trials_are_pruned_and_gone_on_with_and_only_the_best_setting_meets_test
     assert notes == ["standard has no setting to search: its one trial has its defaults"]
 
     trained: list[int] = []
+    began: set[str] = set()
+    ended: set[str] = set()
 
     def listen(event: Event) -> None:
+        if isinstance(event, Began):
+            began.add(event.key)
+        if isinstance(event, Ended):
+            ended.add(event.key)
         if isinstance(event, CheckpointDone) and event.name == "last":
             trained.append(event.run_id)
             if len(trained) == 4:
@@ -112,6 +118,7 @@ def test_trials_are_pruned_and_gone_on_with_and_only_the_best_setting_meets_test
     assert [len(one.trials) for one in (weak, standard)] == [9, 1]
     assert weak.trials[0].settings == {"strength": 1.0}
     assert weak.count("pruned") >= 1
+    assert began == ended  # a trial that is pruned is shown no longer
     assert weak.count("failed") == sum(0.4 < trial.settings["strength"] < 0.6 for trial in weak.trials) >= 1
     store = Store.read(str(db))
     runs = {run.id: run for run in store.runs()}
@@ -182,6 +189,44 @@ def test_of_equal_trials_the_earliest_is_the_best() -> None:
     percents = (50.0, None, 60.0, 60.0)
     trials = [TunedTrial(n, {}, "failed" if p is None else "done", p, n) for n, p in enumerate(percents, 1)]
     assert TunedMethod("weak", {}, tuple(trials)).best.number == 3
+
+
+FEW = """
+from dataclasses import dataclass
+
+from harness.plugin.method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Few(Method):
+    \"\"\"Cross-entropy of the clean images; of two settings with two values each, one combination is refused.\"\"\"
+
+    first: bool = False
+    second: bool = False
+
+    def check(self):
+        if self.first and self.second:
+            raise SettingError("not both")
+
+    def loss(self, step):
+        return step.cross_entropy(step.model(step.x)).mean()
+""".replace("from harness.plugin.method", "from harness.errors import SettingError\nfrom harness.plugin.method", 1)
+
+
+def test_settings_that_were_tried_are_no_trial_and_the_search_ends_where_there_are_no_others(tmp_path: Path) -> None:
+    (file := tmp_path / "few.py").write_text(FEW)
+    notes: list[str] = []
+    asked = dataclasses.replace(request(file), methods=("few",))
+    tuning = plan_tuning(asked, 8, 0, count_only=False, note=notes.append)
+    events: list[Event] = []
+    place = Workplace(db=str(tmp_path / "few.db"), runs_dir=tmp_path / "runs", workers=1)
+    (few,) = tuned(tuning, place, events.append, notes.append)
+    tried = [(trial.settings["first"], trial.settings["second"]) for trial in few.trials]
+    assert tried[0] == (False, False)
+    assert sorted(tried) == [(False, False), (False, True), (True, False)]
+    assert notes[-1] == "few: no more settings than those of 3 trials are found"
+    trained = {event.run_id for event in events if isinstance(event, CheckpointDone)}
+    assert len(trained) == 3
 
 
 def test_a_study_asks_the_same_again_and_prunes_what_is_worse_than_most() -> None:
