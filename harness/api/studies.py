@@ -34,12 +34,14 @@ class Study:
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=math.ceil(WARMUP * epochs))
         self._study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+        self._sampler, self._random = sampler, optuna.samplers.RandomSampler(seed=seed)
         self._states, self._space = optuna.trial.TrialState, space
         self._first: Mapping[str, Any] | None = defaults
         self._trial: Any = None
 
-    def ask(self) -> dict[str, Any]:
-        """The settings of the next trial."""
+    def ask(self, *, at_random: bool = False) -> dict[str, Any]:
+        """The settings of the next trial; at random, where what the sampler chooses was tried before."""
+        self._study.sampler = self._random if at_random else self._sampler
         if self._first is not None:
             first, self._first = dict(self._first), None
             self._study.enqueue_trial({name: _as_told(self._space[name], value) for name, value in first.items()})

@@ -78,7 +78,7 @@ class _Trials:
         self.until = checkpoint_epochs(train).get(self.checkpoint, train.epochs)  # `best` may be any epoch
         trials: list[TunedTrial] = []
         while len(trials) < self.tuning.trials_of(self.method):
-            number, settings = len(trials) + 1, self.study.ask()
+            number, settings = len(trials) + 1, self.study.ask(at_random=self.repeated > 0)
             if settings in [trial.settings for trial in trials]:
                 if not self._repeat(len(trials)):
                     break

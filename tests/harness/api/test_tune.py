@@ -12,7 +12,7 @@ import pytest
 
 import harness
 from harness.api.studies import STARTUP, Study
-from harness.api.trying import tuned
+from harness.api.trying import MOST_REPEATED, tuned
 from harness.api.tuned_methods import TunedMethod, TunedTrial
 from harness.api.tuning import plan_tuning
 from harness.api.workplace import Workplace
@@ -252,6 +252,20 @@ def test_a_study_asks_the_same_again_and_prunes_what_is_worse_than_most() -> Non
     assert first[0] == {"a": 1.0, "b": 2, "c": "y"}
     assert all(0.01 <= one["a"] <= 10 and one["b"] in range(1, 10) and one["c"] in ("x", "y") for one in first)
     assert len({one["a"] for one in first}) == len(first)
+
+
+def test_all_of_a_small_space_is_tried_though_the_sampler_prefers_what_was_good() -> None:
+    study = Study({"n": SearchRange(0, 19, whole=True)}, {"n": 0}, 0, 9)
+    tried: list[int] = []
+    for _ in range(20):
+        found, draws = study.ask()["n"], 0
+        while found in tried:
+            study.tell(None)
+            found, draws = study.ask(at_random=True)["n"], draws + 1
+            assert draws < MOST_REPEATED
+        tried.append(found)
+        study.tell(90.0 if found == 7 else 10.0)
+    assert sorted(tried) == list(range(20))
 
 
 @pytest.mark.parametrize(
