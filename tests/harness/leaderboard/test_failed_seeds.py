@@ -18,6 +18,7 @@ from harness.leaderboard.failed_seeds import AT_CHANCE, LEFT_BEHIND, NOT_TRAINED
 from harness.store.records import EvaluationRecord, ExaminationRecord, RunRecord
 from harness.store.scope import Scope
 from harness.store.store import Store
+from tests.first_board import FIRST_BOARD
 from tests.harness.leaderboard.held import PROTOCOL, Held, all_rows, checkpoint, evaluation, model, run
 from tests.tiny import PROTOCOL_DOCUMENT
 
@@ -213,8 +214,8 @@ def test_each_seeds_line_has_the_whole_rows_failures() -> None:
     assert all(row.failed is not None and [s.train_seed for s in row.failed.seeds] == [2] for row in rows)
 
 
-def test_the_published_digits_have_no_failed_seed() -> None:
-    store = Store.read("leaderboard.db")
+def test_the_first_seven_methods_have_no_failed_seed_on_the_digits() -> None:
+    store = Store.read(str(FIRST_BOARD))
     rows = [row for board, row in all_rows(store, Selection(dataset="digits", source="measured"))]
     store.close()
     assert [(row.failed.count, row.failed.of) for row in rows if row.failed] == [(0, 5)] * 7
