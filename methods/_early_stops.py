@@ -34,9 +34,8 @@ class EarlyStopped(Method, ABC):
     rises: ClassVar[tuple[float, ...]]
     """The fractions of the training at which tau rises, as in the released code."""
 
-    search: ClassVar[Mapping[str, Searched | None]] = {
-        "tau": SearchRange(0, 10, whole=True)
-    }  # of ten steps: none, to all
+    # With tau at the number of steps, ten in most protocols, no search stops.
+    search: ClassVar[Mapping[str, Searched | None]] = {"tau": SearchRange(0, 10, whole=True)}
 
     tau: int  # a method gives it with its own default
     grows: Annotated[bool, Doc("tau rises from 0 to its value, at the epochs of the released code; false: no rise")] = (
