@@ -140,11 +140,24 @@ def _trials(cls: type[Plugin], values: Mapping[str, Any], search: Search) -> Ite
                 break
 
 
-@lru_cache(maxsize=128)
 def _tensors(network: Network, size: Shape) -> Mapping[str, Tensor]:
     """A network's parameters and buffers on the meta device; kept, since every file is compared with every network."""
+    return (_kept if _can_be_key(network) else _kept.__wrapped__)(network, size)
+
+
+@lru_cache(maxsize=128)
+def _kept(network: Network, size: Shape) -> Mapping[str, Tensor]:
     with torch.device("meta"):
         return network.build(size).state_dict(keep_vars=True)
+
+
+def _can_be_key(network: Network) -> bool:
+    """Whether it has a hash; a plugin's network with a list or a mapping among its settings has none."""
+    try:
+        hash(network)
+    except TypeError:
+        return False
+    return True
 
 
 def _tried(candidate: Candidate, state: StateDict, search: Search) -> list[Recognised]:

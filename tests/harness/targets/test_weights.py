@@ -44,6 +44,33 @@ def test_a_state_dict_is_recognised_with_its_width(suffix: str, legacy: bool, op
     torch.testing.assert_close(logits(opened, pixels()), expected(), rtol=0, atol=0)
 
 
+LISTED = """
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from harness.plugin.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed(Network):
+    \"\"\"A network with a list among its settings, which has no hash.\"\"\"
+
+    widths: list[int] = field(default_factory=lambda: [7])
+
+    def build(self, shape):
+        (width,) = self.widths
+        return nn.Sequential(nn.Flatten(), nn.Linear(shape.height * shape.width, width), nn.Linear(width, 10))
+"""
+
+
+def test_a_network_whose_settings_have_no_hash(opens: Opens, tmp_path: Path) -> None:
+    (file := tmp_path / "listed.py").write_text(LISTED)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 7), nn.Linear(7, 10))
+    torch.save(net.state_dict(), "net.pt")
+    assert opens("net.pt", plugins=(file,)).network == "listed"
+
+
 def test_safetensors_of_a_stranger(opens: Opens) -> None:
     safetensors.torch.save_file(state(), "net.safetensors")
     opened = opens("net.safetensors")
