@@ -132,10 +132,14 @@ class Began(Event):
 
 @dataclass(frozen=True)
 class Ended(Event):
-    """An item of work is done, or has failed; ``seconds`` is what the worker measured, None: nothing."""
+    """An item of work is done, or has failed; ``seconds`` is what the worker measured, None: nothing.
+
+    A trial that is pruned is not ``whole``: its time says nothing of others.
+    """
 
     key: str
     seconds: float | None = None
+    whole: bool = True
     failed: bool = False
     reason: str | None = None  # of a failure
 

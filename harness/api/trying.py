@@ -65,7 +65,7 @@ class _Trials:
     note: Note
     seen: list[tuple[int, float]] = field(default_factory=list)  # epochs of the trial so far, with their accuracies
     pruned: bool = False
-    refused: int = 0
+    refused: list[dict[str, Any]] = field(default_factory=list)
     repeated: int = 0
     at_work: str = ""  # the key of the training
 
@@ -79,14 +79,14 @@ class _Trials:
         trials: list[TunedTrial] = []
         while len(trials) < self.tuning.trials_of(self.method):
             number, settings = len(trials) + 1, self.study.ask(at_random=self.repeated > 0)
-            if settings in [trial.settings for trial in trials]:
+            if settings in [*(trial.settings for trial in trials), *self.refused]:
                 if not self._repeat(len(trials)):
                     break
                 continue
             try:
                 job = self.tuning.job(self.method, settings)
             except SettingError as error:  # costs nothing, so another choice takes its place: all have equally many
-                self._refuse(error)
+                self._refuse(settings, error)
                 continue
             trials.append(self._trial(number, settings, job))
             self.note(f"{self.method}, trial {number} of {self.tuning.trials_of(self.method)}: {_told(trials[-1])}")
@@ -96,7 +96,7 @@ class _Trials:
         return found
 
     def _repeat(self, count: int) -> bool:
-        """Tell the study of settings that were tried before, which are no trial; whether to ask for others."""
+        """Tell the study of settings that were tried or refused before: no trial. Gives whether to ask for others."""
         self.study.tell(None)
         self.repeated += 1
         if self.repeated < MOST_REPEATED:
@@ -104,11 +104,11 @@ class _Trials:
         self.note(f"{self.method}: no more settings than those of {count} trials are found")
         return False
 
-    def _refuse(self, error: SettingError) -> None:
+    def _refuse(self, settings: dict[str, Any], error: SettingError) -> None:
         """Tell the study of settings that do not go together."""
         self.study.tell(None)
-        self.refused += 1
-        if self.refused > MOST_REFUSED * self.tuning.trials:
+        self.refused.append(settings)
+        if len(self.refused) > MOST_REFUSED * self.tuning.trials:
             raise HarnessError(f"{self.method}: most settings that are tried do not go together, such as: {error}")
 
     def _trial(self, number: int, settings: dict[str, Any], job: RunJob) -> TunedTrial:
@@ -145,7 +145,7 @@ class _Trials:
             take_back_stop_of(_PRUNED_BY)
             if asked_to_stop() or not self.pruned:
                 raise
-            self.listen(Ended(self.at_work))
+            self.listen(Ended(self.at_work, whole=False))
         else:
             take_back_stop_of(_PRUNED_BY)
             for reason in summary.undone.values():

@@ -72,7 +72,7 @@ class Outlook:
         self.done += not event.failed
         self.failed += event.failed
         took_s = event.seconds if event.seconds is not None else now_s - running.since_s if running else None
-        if took_s is not None and not event.failed:
+        if took_s is not None and event.whole and not event.failed:
             seconds, images = self._took.get(item.alike, (0.0, 0))
             self._took[item.alike] = (seconds + took_s, images + item.images)
             self._passed = (self._passed[0] + took_s, self._passed[1] + item.passes)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import harness
+from harness.api import trying
 from harness.api.studies import STARTUP, Study
 from harness.api.trying import tuned
 from harness.api.tuned_methods import TunedMethod, TunedTrial
@@ -18,6 +19,7 @@ from harness.api.workplace import Workplace
 from harness.errors import HarnessError
 from harness.events import Began, CheckpointDone, Ended, Event
 from harness.planning.request import RunRequest
+from harness.planning.run_job import RunJob
 from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.store import Store
 from harness.store.validated import validated_epochs
@@ -225,6 +227,28 @@ def test_settings_that_were_tried_are_no_trial_and_the_search_ends_where_there_a
     assert notes[-1] == "few: no more settings than those of 3 trials are found"
     trained = {event.run_id for event in events if isinstance(event, CheckpointDone)}
     assert len(trained) == 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_choice_that_was_refused_is_refused_once(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that goes together is tried; refusals that are drawn again end no search with an error."""
+    (file := tmp_path / "few.py").write_text(FEW)
+    asked = dataclasses.replace(request(file), methods=("few",))
+    tuning = plan_tuning(asked, 4, seed, count_only=False, note=print)
+    settled: list[dict[str, Any]] = []
+
+    def trial(self: Any, number: int, settings: dict[str, Any], job: RunJob) -> TunedTrial:
+        settled.append(settings)
+        self.repeated = 0
+        self.study.tell(50.0)
+        return TunedTrial(number, settings, "done", 50.0, number)
+
+    monkeypatch.setattr(trying._Trials, "_trial", trial)
+    notes: list[str] = []
+    place = Workplace(db=str(tmp_path / "few.db"), runs_dir=tmp_path / "runs", workers=1)
+    tuned(tuning, place, print, notes.append)
+    assert len(settled) == 3
+    assert notes[-1] == "few: no more settings than those of 3 trials are found"
 
 
 @pytest.mark.parametrize(

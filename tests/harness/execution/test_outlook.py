@@ -114,6 +114,15 @@ def test_a_training_that_failed_tells_no_time() -> None:
     assert (outlook.done, outlook.failed, outlook.total) == (0, 1, 2)
 
 
+def test_a_trial_that_is_pruned_tells_no_time() -> None:
+    outlook = Outlook()
+    outlook.hear(Planned((Phase((item("a", None, "x"), item("b", None, "x")), 1),)), 0.0)
+    outlook.hear(Began("a"), 0.0)
+    outlook.hear(Ended("a", whole=False), 0.1)
+    assert outlook.left(0.1) is None
+    assert (outlook.done, outlook.total) == (1, 2)
+
+
 def test_a_new_plan_replaces_what_is_left_and_keeps_what_was_learnt() -> None:
     outlook = Outlook()
     outlook.hear(Planned((Phase((item("a", None, "x"), item("later 0", None, "x")), 1),)), 0.0)
