@@ -3,12 +3,14 @@
 A method need declare nothing: a setting that is a number within two bounds is searched between them; a positive number
 without an upper bound from a tenth to ten times its default, on a logarithmic scale; a truth value and a ``Literal`` in
 all their values. Any other setting keeps its default. ``search`` of the class, or of a base class, says otherwise,
-setting by setting.
+setting by setting; what a base class says does not count where it leaves the class's default out.
 """
 
 from __future__ import annotations
 
+import math
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,23 +67,32 @@ def search_space(cls: type[Settings]) -> dict[str, Searched]:
     Raises:
         SettingError: the class's own ``search`` names no setting of it, or is no search.
     """
-    own: dict[str, Searched | None] = {}
+    said: dict[str, Searched | None] = {}
     for base in reversed(cls.__mro__):
-        own |= vars(base).get("search", {})
+        said |= _said_by(base)
     infos = {info.name: info for info in cls.describe()}
-    for name, searched in own.items():
+    for name, searched in said.items():
         if name not in infos or not isinstance(searched, SearchRange | SearchList | None):
             raise SettingError(f"search of {cls.__name__} is refused: {name} = {searched!r} is no search of a setting")
+        if searched is not None and name in _said_by(cls) and not _holds(searched, infos[name].default):
+            raise SettingError(
+                f"search of {cls.__name__} is refused: it leaves out the default {name}={infos[name].default}"
+            )
     found: dict[str, Searched] = {}
     for name, info in infos.items():
-        searched = own[name] if name in own else _of_annotation(*annotations_of(cls)[name], info.default)
+        searched = said.get(name)
+        if name not in said or (searched is not None and not _holds(searched, info.default)):
+            searched = _of_annotation(*annotations_of(cls)[name], info.default)
         if searched is not None:
-            if not _holds(searched, info.default):
-                raise SettingError(
-                    f"search of {cls.__name__} is refused: it leaves out the default {name}={info.default}"
-                )
             found[name] = searched
     return found
+
+
+def _said_by(cls: type) -> Mapping[str, Searched | None]:
+    said = vars(cls).get("search", {})
+    if not isinstance(said, Mapping):
+        raise SettingError(f"search of {cls.__name__} is refused: it is no mapping of settings to searches")
+    return said
 
 
 def _holds(searched: Searched, value: Any) -> bool:
@@ -96,6 +107,8 @@ def _of_annotation(bare: Any, optional: bool, notes: tuple[Any, ...], default: A
     if bare is bool:
         return SearchList((False, True))
     if bare not in (int, float) or optional or isinstance(default, bool) or not isinstance(default, int | float):
+        return None
+    if not math.isfinite(default):
         return None
     low, high = _bounds(notes, default, whole=bare is int)
     if low is not None and high is not None:
@@ -113,9 +126,14 @@ def _bounds(notes: tuple[Any, ...], default: float, *, whole: bool) -> tuple[flo
     """The narrowest bounds of the annotations; of integers, an open one is moved to the next integer."""
     lows, highs = [], []
     for note in notes:
-        ge, gt, le, lt = (getattr(note, name, None) for name in ("ge", "gt", "le", "lt"))
+        ge, gt, le, lt = (_finite(getattr(note, name, None)) for name in ("ge", "gt", "le", "lt"))
         lows += [ge] if ge is not None else []
         highs += [le] if le is not None else []
         lows += [gt + 1 if whole else gt + min(OPEN, (default - gt) / FACTOR)] if gt is not None else []
         highs += [lt - 1 if whole else lt - min(OPEN, (lt - default) / FACTOR)] if lt is not None else []
     return max(lows, default=None), min(highs, default=None)
+
+
+def _finite(bound: float | None) -> float | None:
+    """The bound; None if it is infinite, and so bounds nothing."""
+    return None if bound is None or math.isinf(bound) else bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -87,6 +88,37 @@ class Inheriting(Own):
 def test_what_a_class_inherits_is_searched_as_there() -> None:
     kept = {name: searched for name, searched in search_space(Own).items() if name != "flag"}
     assert search_space(Inheriting) == kept | {"free": SearchRange(-2, 2)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherDefaults(Own):
+    """Two defaults lie outside of what its base class searches; one of the two has no bounds by its annotation."""
+
+    free: float = 12.0
+    scale: Annotated[float, Ge(0)] = math.inf
+    word: str = "z"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unbounded(Settings):
+    """A bound that is infinite bounds nothing."""
+
+    weight: Annotated[float, Gt(0), Lt(math.inf)] = 2.0
+
+
+def test_a_search_that_a_class_inherits_does_not_refuse_its_default() -> None:
+    kept = {name: searched for name, searched in search_space(Own).items() if name not in ("free", "scale", "word")}
+    assert search_space(OtherDefaults) == kept
+
+
+def test_an_infinite_bound_is_none() -> None:
+    assert search_space(Unbounded) == {"weight": SearchRange(0.2, 20.0, log=True)}
+
+
+def test_a_search_that_is_no_mapping_is_refused() -> None:
+    wrong = type("Wrong", (Many,), {"search": None})
+    with pytest.raises(SettingError, match="search of Wrong is refused: it is no mapping"):
+        search_space(wrong)
 
 
 def test_what_the_class_says_goes_first_and_is_checked() -> None:
