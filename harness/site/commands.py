@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.plugin.settings import Settings
 from harness.protocols.evaluation_protocol import EvaluationProtocol
 from harness.protocols.protocol import load_protocol, protocol_names
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.protocols.train_protocol import TrainProtocol
 from harness.registry.shipped import manifest, version_text
 from harness.store.records import EvaluationRecord, ProtocolRecord, RunRecord
@@ -29,11 +30,13 @@ class Reproduction:
 
 
 def reproduction(run: RunRecord, protocols: Sequence[ProtocolRecord]) -> Reproduction:
-    """The command that trains the run again and attacks it under its protocol.
+    """The command that trains the run again and attacks it under its protocol; empty for a trial of a tuning.
 
     Training seeds are counted from 0, so the command trains the seeds before the run's own, too, where the store lacks
     them.
     """
+    if run.train_seed == TRIAL_SEED:
+        return Reproduction("", ("it is a trial of harness tune, and was not attacked; no other command makes it",))
     evaluations = [e for checkpoint in run.checkpoints for e in checkpoint.evaluations if e.complete]
     words = ["harness", "run", run.method, "--dataset", _dataset(run), "--arch", run.network]
     words += ["--train-seeds", str(run.train_seed + 1)]

@@ -10,6 +10,7 @@ from sqlalchemy import String, cast, exists, select
 
 from harness.errors import StoreError, TrainingFailed
 from harness.identity import digest
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.runtime.collector import collector_paused
 from harness.store.queries import WHOLE_MODEL, dataset_record, model_record
 from harness.store.recorded import IDS_A_QUERY
@@ -156,10 +157,11 @@ class Lookups(WholeRuns):
         """What the runs are called that ``standings`` has, in the same order, without their checkpoints.
 
         Args:
-            with_weights: those alone that have a checkpoint, and so a row if it was attacked.
+            with_weights: those alone that have a checkpoint, and so a row if it was attacked; no trial of a tuning is.
         """
         columns = (_RUN.identity, _RUN.id, _RUN.dataset_id, *(_RUN[name] for name in _CALLED))
         done = select(*columns).where(_RUN.status == "done").order_by(_RUN.id)
+        done = done.where(_RUN.train_seed != TRIAL_SEED) if with_weights else done
         with collector_paused(), self._reading() as session:
             datasets = {row.id: row for row in session.scalars(select(DatasetRow))}
             newest = {identity: values for identity, *values in TypedColumns(session).rows(done)}

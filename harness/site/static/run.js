@@ -242,7 +242,7 @@ harness.unpack("runs").then((found) => {
       parts.push(
         section(
           "Train it again",
-          make("pre", { tabindex: "0" }, make("code", {}, run.command)),
+          ...(run.command ? [make("pre", { tabindex: "0" }, make("code", {}, run.command))] : []),
           run.remarks.length
             ? make("ul", {}, run.remarks.map((text) => make("li", {}, text)))
             : make("p", { class: "soft" }, "Makes a run of the same identity, and attacks it under the same protocol."),

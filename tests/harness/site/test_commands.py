@@ -14,6 +14,7 @@ from harness.cli.main import app
 from harness.planning.request import RunRequest
 from harness.planning.run_job import RunJob, resolve_run
 from harness.plugin.images import Images
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.site.commands import reproduction
 from harness.store.records import ProtocolRecord, RunRecord
 from harness.store.store import Store
@@ -135,6 +136,13 @@ def test_a_plugin_of_the_users_is_named_by_its_file_and_its_code(tmp_path: Path)
     found = reproduction(run, protocols)
     assert found.remarks == (f"the method must be the code {run.code['method'][:12]}",)
     assert resolved(found.command).specs[-1].identity == run.identity
+
+
+def test_a_trial_of_a_tuning_has_no_command(tmp_path: Path) -> None:
+    run, protocols = kept(tmp_path, job())
+    found = reproduction(dataclasses.replace(run, train_seed=TRIAL_SEED), protocols)
+    assert found.command == ""
+    assert "a trial of harness tune" in found.remarks[0]
 
 
 def test_what_a_command_cannot_say_is_said_beside_it(tmp_path: Path) -> None:

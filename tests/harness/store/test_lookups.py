@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import StoreError
 from harness.leaderboard.contestants import contestants, failed_trainings, newest, trained_by
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.store import Store
 from tests.harness.leaderboard.drawn import filled
 from tests.stores import add_checkpoint, make_spec, start
@@ -50,6 +51,9 @@ def test_attempts(store: Store) -> None:
 
 def test_what_runs_are_called(store: Store) -> None:
     start(store, make_spec(method="mart", train_seed=7))  # that nobody trains
+    trial = start(store, make_spec(method="fat", train_seed=TRIAL_SEED))
+    add_checkpoint(store, trial)
+    store.end_run(trial.id)
     counted = newest(store.runs())
     assert [(run.id, trained_by(run)) for run in store.called_runs()] == [(run.id, trained_by(run)) for run in counted]
     for run, called in zip(counted, store.called_runs(), strict=True):
