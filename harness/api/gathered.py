@@ -79,7 +79,7 @@ def networks_of(runs: Sequence[RunRecord], models: Sequence[ModelRecord]) -> Ite
     """Each checkpoint of each run, and of each model, with the columns that say which network it is."""
     counts = current(runs)
     for run in runs:
-        for network, checkpoint in zip(contestants([run]), run.checkpoints, strict=True):
+        for network, checkpoint in zip(contestants([run], with_trials=True), run.checkpoints, strict=True):
             yield checkpoint, of_run(run, counts) | _of_checkpoint(network)
     for network, model in zip(contestants([], models), models, strict=True):
         yield model.checkpoint, _of_network(network, network.dataset) | _of_checkpoint(network)

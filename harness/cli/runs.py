@@ -122,7 +122,7 @@ def documents(store: Store) -> Iterator[dict[str, Any]]:
         run = one.standing
         departures = "".join(f" {key}={value}" for key, value in run.method_departures.items())
         evaluations = [e for checkpoint in run.checkpoints for e in checkpoint.evaluations]
-        found = headline(list(contestants([run])), protocols) if one.status == "done" else None
+        found = headline(list(contestants([run], with_trials=True)), protocols) if one.status == "done" else None
         own = [p for p in protocols if p.trains(run.training_sha256, run.wrappers)]
         yield {
             "run": run.id,

@@ -103,7 +103,7 @@ def card_facts(
     if run.status != "done":
         raise HarnessError(f"run {run_id} is {run.status}; a model hub takes runs that are done: see `harness runs`")
     checked_checkpoint_name(checkpoint)
-    contestant = next(c for c in contestants([run]) if c.checkpoint.name == checkpoint)
+    contestant = next(c for c in contestants([run], with_trials=True) if c.checkpoint.name == checkpoint)
     complete = [e for e in found.evaluations if e.complete]
     if not complete:
         what = "" if checkpoint == "last" else f":{checkpoint}"

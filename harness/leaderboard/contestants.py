@@ -135,12 +135,19 @@ def kin_at(kin: str, name: str, epoch: int | None) -> str:
 
 
 def contestants(
-    runs: Iterable[RunRecord | RunStanding], models: Iterable[ModelRecord | ModelStanding] = ()
+    runs: Iterable[RunRecord | RunStanding],
+    models: Iterable[ModelRecord | ModelStanding] = (),
+    *,
+    with_trials: bool = False,
 ) -> Iterator[Contestant]:
-    """Every checkpoint of the runs, then every model from elsewhere. Trials of ``harness tune`` are left out."""
+    """Every checkpoint of the runs, then every model from elsewhere.
+
+    Args:
+        with_trials: those of ``harness tune`` as well, which no row counts.
+    """
     known: dict[tuple[Any, ...], tuple[list[Any], dict[str, Any], str]] = {}
     for run in runs:
-        if run.train_seed == TRIAL_SEED:
+        if run.train_seed == TRIAL_SEED and not with_trials:
             continue
         documents = [*kin_of(run), run.method_departures, run.network_departures]
         key = tuple(one if isinstance(one, str) else id(one) for one in documents)  # the store shares equal documents

@@ -126,7 +126,7 @@ def verdict_rows(store: Store, wanted: Wanted, places: Places = first_places) ->
 
 def _networks(store: Store, wanted: Wanted) -> Iterator[Contestant]:
     for number in store.newest_runs() if wanted.runs is None else dict.fromkeys(wanted.runs):
-        yield from contestants([store.run(number)])
+        yield from contestants([store.run(number)], with_trials=wanted.runs is not None)
     if wanted.runs is None:
         yield from contestants([], store.models())
 

@@ -14,13 +14,30 @@ import pytest
 import harness
 from harness.api.results import Results
 from harness.errors import HarnessError, StoreError, UnknownName
+from harness.hub.facts import card_facts
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.store import Store
 from tests.harness.api.stored import MARGINS, PGD, PREDICTED
-from tests.stores import as_digits
+from tests.stores import add_checkpoint, add_evaluation, as_digits, make_spec, right, start
 
 
 def values(table: harness.Table, *columns: str) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in columns) for row in table]
+
+
+def test_a_trial_of_a_tuning_is_in_the_tables_and_in_no_row(tmp_path: Path) -> None:
+    store = Store.write(file := str(tmp_path / "tuned.db"))
+    trial = start(store, make_spec(train_seed=TRIAL_SEED))
+    add_evaluation(store, add_checkpoint(store, trial), "natural", {}, right(3, 4))
+    store.end_run(trial.id)
+    assert card_facts(store, trial.id, "last").run.train_seed == TRIAL_SEED
+    store.close()
+    results = harness.open(file)
+    assert values(results.runs(), "run", "train_seed") == [(1, TRIAL_SEED)]
+    assert values(results.evaluations(), "run", "train_seed", "accuracy_percent") == [(1, TRIAL_SEED, 75.0)]
+    assert list(results.findings()) == []
+    assert len(results.verdicts(run=1)) == 4
+    assert [row for row in results.leaderboard() if row["source"] == "measured"] == []
 
 
 class TestWhatWasComputed:
