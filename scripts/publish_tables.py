@@ -74,10 +74,11 @@ def readme_table() -> str:
         parts.append(f"{heading if alike else f'{heading}: {counted[board.heading]}'}\n\n{table}")
     several = [board for board in chosen if any((row.train_seeds or 0) > 1 for row in board.rows)]
     failed = [line for board in several for line in failed_lines(board)]  # of one network a row the flags say it
+    remarks = [line for board in chosen for line in _remarks(board)]
     medians, *rest = (text for text in legend(chosen, intervals=False) if failed or text != FAILED)
     sentences = [text[0].upper() + text[1:] for text in rest]
     last = next(iter(counted.values())) if alike else SEVERAL
-    return "\n\n".join([*parts, *failed, ". ".join([f"{medians}; {last}", *sentences, _place(runs)])])
+    return "\n\n".join([*parts, *failed, *remarks, ". ".join([f"{medians}; {last}", *sentences, _place(runs)])])
 
 
 def _counted(board: Board) -> str:
@@ -88,6 +89,12 @@ def _counted(board: Board) -> str:
     if max(networks) == 1:
         return f"{attacks} on one network"
     return f"{attacks} on each of {range_text(networks)} networks{SEVERAL_NETWORKS}"
+
+
+def _remarks(board: Board) -> list[str]:
+    """The notes of rows, each with the rows that have it."""
+    notes = dict.fromkeys(note for row in board.rows for note in row.notes)
+    return [f"{'; '.join(row.label for row in board.rows if note in row.notes)}: {note}" for note in notes]
 
 
 def _marked(row: Row) -> str:
@@ -112,6 +119,7 @@ def results_tables() -> str:
         parts.append(f"**{board.heading}, {board.rows[0].arch_label}.** {over}")
         parts.append(markdown_table(["method", *titles(board)], figures))
         parts += failed_lines(board) if several else []  # of one network a row the flags say it
+        parts += _remarks(board)
         base = next((row for row in board.rows if row.label == BASELINE), None)
         others = [row for row in board.rows if row is not base]
         if base is not None and others:

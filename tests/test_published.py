@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.events import VALIDATION_ROBUST
 from harness.identity import digest
 from harness.leaderboard.board import MEASURED, REPORTED
 from harness.leaderboard.ranking import boards
@@ -60,7 +61,8 @@ TRIAL_SEED = 10000
 
 def last_weights(store: Store, method: str) -> str:
     """SHA-256 of the published network of training seed 0."""
-    (run,) = (r for r in store.runs() if (r.method, r.dataset.name, r.train_seed) == (method, "digits", 0))
+    runs = [run for run in store.runs() if run.dataset.name == "digits" and not run.training.get("validation")]
+    (run,) = (run for run in runs if (run.method, run.train_seed) == (method, 0))
     return next(point.sha256 for point in run.checkpoints if point.name == "last")
 
 
@@ -87,6 +89,24 @@ def test_every_method_that_ships_is_on_the_board_of_the_digits() -> None:
     assert set(FIRST + LATER) == set(discover("methods").found)
 
 
+@pytest.mark.parametrize("method", TUNED)
+def test_a_tuned_row_has_the_settings_of_its_best_trial(method: str, copy: str) -> None:
+    """The best on the images held out, after the last epoch; of equal ones the earliest."""
+    store = Store.read(copy)
+    runs = [run for run in store.runs() if run.training.get("validation") == 300 and run.method == method]
+    store.close()
+    trials = [run for run in runs if run.train_seed == TRIAL_SEED]
+    chosen = [run for run in runs if run.train_seed != TRIAL_SEED]
+    assert len({str(trial.method_settings) for trial in trials}) == len(trials)
+    reached = [(trial.epochs[-1].diagnostics[VALIDATION_ROBUST], -trial.id) for trial in trials]
+    best = trials[reached.index(max(reached))]
+    assert trials[0].method_departures == {}  # the defaults are tried, too
+    assert [run.method_settings for run in chosen] == [best.method_settings] * 5
+    assert sorted(run.train_seed for run in chosen) == list(range(5))
+    assert {run.tags for run in trials} == {("trial",)}
+    assert {run.tags for run in chosen} == {() if method == "sat" else ("tuned-trials-20",)}
+
+
 def test_every_evaluation_has_its_margins(copy: str) -> None:
     """So that the most vulnerable images of two rows can be compared."""
     store = Store.read(copy)
@@ -107,6 +127,8 @@ def test_natural_training_falls_to_about_zero_or_the_attack_is_broken(copy: str)
     store.close()
     assert "digits" in {board.dataset for board in measured}
     for board in measured:
+        if board.protocol == HELD_OUT.stem:  # it has the tuned methods alone
+            continue
         (row,) = [row for row in board.rows if row.method == "standard"]
         natural, *attacked = (row.metrics[column] for column in board.columns)
         assert natural is not None

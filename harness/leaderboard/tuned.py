@@ -22,5 +22,6 @@ def _with_note(row: Row, chosen: dict[int, str]) -> Row:
     counts = dict.fromkeys(chosen[number].removeprefix(TUNED) for number in row.runs if number in chosen)
     if not counts:
         return row
-    said = f"tuned, {' or '.join(counts)} trial(s): its settings were chosen by training images that are held out"
+    trials = f"{' or '.join(counts)} trial{'s' * ([*counts] != ['1'])}"
+    said = f"tuned, {trials}: the settings were chosen by training images that are held out"
     return replace(row, notes=(*row.notes, said))
