@@ -228,7 +228,7 @@ def test_a_board_that_ships_can_be_asked_for(file: Path) -> None:
     assert protocol.epsilon == pytest.approx(8 / 255)
     assert protocol.evaluation.attacks == ("natural", "pgd", "cw", "autoattack")
     methods = [method for command in asked.methods for method in command]
-    assert set(methods) == {"standard", "sat", "gairat", "lrat", "trades", "gair-trades", "lrat-trades"}
-    assert len(methods) == 7
-    assert set(methods) <= set(discover("methods").found)
+    assert {"standard", "sat", "gairat", "lrat", "trades", "gair-trades", "lrat-trades"} <= set(methods)
+    assert len(set(methods)) == len(methods)
+    assert set(methods) <= set(discover("methods").found) - {"hat", "ard", "rslad"}  # these need a teacher's weights
     assert asked.network in discover("networks").found
