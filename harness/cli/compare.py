@@ -83,7 +83,7 @@ def compare(
     from harness.comparison.alike import alike
     from harness.comparison.comparison import compare as compare_entrants
     from harness.comparison.comparison import families, rivals
-    from harness.comparison.labels import known_labels, labels_of, read
+    from harness.comparison.labels import known_labels, labels_of, read, to_be_read
     from harness.comparison.naming import Where, find_one, find_two
     from harness.comparison.order_text import order_parts
     from harness.comparison.orders import compare_orders
@@ -93,11 +93,13 @@ def compare(
     from harness.statistics.agreement import SHARE
     from harness.store.store import Store
 
-    images = read(dataset, vars(folder), data_dir, tuple(plugins or ())) if ":" in (dataset or "") and dataset else None
-    dataset = images.name if images else dataset
+    store = Store.read(db)
+    images = None
+    if dataset is not None and to_be_read(dataset, store):
+        images = read(dataset, vars(folder), data_dir, tuple(plugins or ()))
+        dataset = images.name
     points = points_of(how.points)
     where = Where(dataset=dataset, fingerprint=images.fingerprint if images else None, **vars(rows))
-    store = Store.read(db)
     if how.protocols is not None:
         ranked = compare_orders(
             store, how.protocols.split(","), Selection(dataset=dataset, sort=how.attack, **vars(rows))

@@ -12,6 +12,7 @@ from harness.store.records import DatasetRecord
 
 if TYPE_CHECKING:
     from harness.plugin.dataset import Dataset, DataSource
+    from harness.store.store import Store
 
 DEFAULT_DATA_DIR = Path("data")
 
@@ -22,6 +23,14 @@ class Labels:
 
     labels: Sequence[int]
     names: Sequence[str]
+
+
+def to_be_read(text: str, store: Store) -> bool:
+    """Whether ``--dataset`` names images by their place; not if nothing is there, and a board is called so."""
+    _, colon, place = text.partition(":")
+    if not colon or Path(place).exists():
+        return bool(colon)
+    return all(one.dataset.name != text for one in (*store.called_runs(), *store.named_models()))
 
 
 def read(text: str, options: Mapping[str, Any], data_dir: Path | None, plugins: Sequence[Path]) -> Dataset:

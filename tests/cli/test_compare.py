@@ -259,6 +259,8 @@ def test_a_folder_of_images_is_read_for_its_classes(harness: Harness, elsewhere:
     bare = json.loads(harness("compare sat lrat --db pets.db --json"))
     assert bare["networks"][0]["classes"] is None
     assert "give --dataset folder:PATH" in bare["notes"][0]
+    (elsewhere / "pets").rename(elsewhere / "gone")
+    assert json.loads(harness("compare sat lrat --dataset folder:pets --db pets.db --json")) == bare
 
 
 PROGRAM = """
