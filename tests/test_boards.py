@@ -166,6 +166,7 @@ def test_another_machine_has_what_was_packed_and_does_nothing_twice(
         assert b"epoch 1: loss" in cast(IO[bytes], logs.extractfile(logs.getnames()[0])).read()
 
 
+@pytest.mark.slow
 def test_work_stops_in_time_and_goes_on(made: Path, photographs: Path, tmp_path: Path) -> None:
     file, work = preset(tmp_path / "boards", epochs=100_000), tmp_path / "work"
     assert board.make(file, photographs, work, seconds=0.0) == board.STOPPED

@@ -40,6 +40,7 @@ def test_a_results_file_that_was_cut_off_is_no_result(tmp_path: Path) -> None:
     assert run([half], 100, tmp_path)["steps"]["half"]["results"] is None
 
 
+@pytest.mark.slow
 def test_the_toy_size_agrees_on_the_cpu(tmp_path: Path) -> None:
     (agreement, _) = checks("cpu", tmp_path, toy=True)
     step = run([agreement], 300, tmp_path)["steps"]["agreement"]

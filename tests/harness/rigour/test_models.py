@@ -46,7 +46,7 @@ def third(images: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
 def own(sound: nn.Module, images: tuple[Tensor, Tensor]) -> set[str]:
     """What is true of the sound network itself, and so of what is made from it: after five epochs logits are small.
 
-    An attack that no scale of the logits changes says whether they mislead PGD; that depends on the processor's rounding.
+    An attack that no scale of the logits changes says whether they mislead PGD. It depends on the processor's rounding.
     """
     return {"H"} if margin_breaks_more(sound, *third(images)) > 0.1 else set()
 

@@ -186,6 +186,7 @@ def test_a_model_cannot_silence_what_an_attack_warns_of() -> None:
     assert attacked(Net(silence), attack=Warner()).warnings == ("beware",)
 
 
+@pytest.mark.slow
 def test_square_breaks_as_much_of_a_network_that_seeds_as_of_the_same_function_that_does_not() -> None:
     """Square seeds torch's generator itself; a network that seeds it too would have it try one square for ever."""
 

@@ -218,7 +218,9 @@ NORMALISING = {
 }
 
 
-@pytest.mark.parametrize("kind", NORMALISING)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind == "torchvision" else ()) for kind in NORMALISING]
+)
 def test_a_network_that_normalises_by_itself_is_not_normalised_twice(
     kind: str, module: WriteModule, opens: Opens, refusal: Refusal
 ) -> None:

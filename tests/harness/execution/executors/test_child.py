@@ -60,6 +60,7 @@ def test_workers_have_the_code_of_the_command(options: list[str], tmp_path: Path
     assert (done.stdout, done.returncode) == ("same code\n", 0), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, nothing is forked")
 def test_a_fork_of_the_command_has_workers_too() -> None:
     """The command has begun workers, then forks, as a pool of Python's does; both have workers afterwards."""
