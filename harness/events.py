@@ -139,9 +139,9 @@ class Ended(Event):
 
     key: str
     seconds: float | None = None
-    whole: bool = True
     failed: bool = False
     reason: str | None = None  # of a failure
+    whole: bool = True
 
 
 @dataclass(frozen=True)

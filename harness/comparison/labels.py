@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,9 @@ class Labels:
 def to_be_read(text: str, store: Store) -> bool:
     """Whether ``--dataset`` names images by their place; not if nothing is there, and a board is called so."""
     _, colon, place = text.partition(":")
-    if not colon or Path(place).exists():
-        return bool(colon)
+    with contextlib.suppress(OSError):  # of a name that is too long
+        if not colon or Path(place).exists():
+            return bool(colon)
     return all(one.dataset.name != text for one in (*store.called_runs(), *store.named_models()))
 
 

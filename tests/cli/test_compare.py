@@ -235,6 +235,7 @@ def test_vulnerable_images(harness: Harness, monkeypatch: pytest.MonkeyPatch, na
         ("sat lrat --attack autoattack", "sat has no complete evaluation by autoattack; it has cw, natural, pgd"),
         ("sat lrat --dataset svhn", "sat was not measured there, but on digits"),
         ("sat lrat --dataset nothing:here", "unknown dataset 'nothing'"),
+        (f"sat lrat --dataset folder:{'a' * 5000}", "File name too long"),
         ("sat lrat --vulnerable", "before the vulnerability of each image was kept"),
     ],
 )

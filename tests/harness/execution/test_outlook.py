@@ -105,22 +105,14 @@ def test_passes_tell_where_nothing_was_timed_and_say_that_it_is_at_most() -> Non
     near(outlook.left(4.4), 9000 * 4.4 / 2200, at_most=True)
 
 
-def test_a_training_that_failed_tells_no_time() -> None:
+@pytest.mark.parametrize("failed", [True, False], ids=["failed", "pruned"])
+def test_a_training_that_is_not_whole_tells_no_time(failed: bool) -> None:
     outlook = Outlook()
     outlook.hear(Planned((Phase((item("a", None, "x"), item("b", None, "x")), 1),)), 0.0)
     outlook.hear(Began("a"), 0.0)
-    outlook.hear(Ended("a", failed=True), 0.1)
+    outlook.hear(Ended("a", failed=failed, whole=failed), 0.1)
     assert outlook.left(0.1) is None
-    assert (outlook.done, outlook.failed, outlook.total) == (0, 1, 2)
-
-
-def test_a_trial_that_is_pruned_tells_no_time() -> None:
-    outlook = Outlook()
-    outlook.hear(Planned((Phase((item("a", None, "x"), item("b", None, "x")), 1),)), 0.0)
-    outlook.hear(Began("a"), 0.0)
-    outlook.hear(Ended("a", whole=False), 0.1)
-    assert outlook.left(0.1) is None
-    assert (outlook.done, outlook.total) == (1, 2)
+    assert (outlook.done, outlook.failed, outlook.total) == (not failed, failed, 2)
 
 
 def test_a_new_plan_replaces_what_is_left_and_keeps_what_was_learnt() -> None:
