@@ -59,7 +59,7 @@ cluster: .venv/developer
 	$(BIN)/pytest -n 2 --dist worksteal -m slow tests/cluster
 
 browser: .venv/developer
-	$(BIN)/pytest -m browser
+	$(BIN)/pytest -n 2 --dist worksteal -m browser
 
 # --plain: the first networks were published so, and on such a processor come out the same to the bit; then what
 # leaderboard.db lacks of them is added (margins, a newer attack, newer checks), and nothing there changes. The methods

@@ -19,7 +19,7 @@ from typing import Any
 
 @dataclass
 class Machines:
-    """The cluster; its head has no cores, so that nothing is performed there.
+    """The cluster.
 
     Attributes:
         address: ``HOST:PORT`` of the head.
@@ -46,10 +46,10 @@ class Machines:
 
 
 @contextlib.contextmanager
-def machines(notes: Path, *, dashboard: bool = False) -> Iterator[Machines]:
-    """A cluster without any machine but the head."""
+def machines(notes: Path, *, cores: int = 0, dashboard: bool = False) -> Iterator[Machines]:
+    """A cluster without any machine but the head. Without ``cores`` nothing is performed there."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HARNESS_", "RAY_", "PYTHON"))}
-    command = [sys.executable, __file__, *(["dashboard"] if dashboard else [])]
+    command = [sys.executable, __file__, json.dumps({"num_cpus": cores, "include_dashboard": dashboard})]
     with (
         (notes / "cluster.txt").open("w") as log,
         tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as folder,  # a short path
@@ -64,11 +64,11 @@ def machines(notes: Path, *, dashboard: bool = False) -> Iterator[Machines]:
             process.communicate(timeout=60)  # closes its input, which ends it
 
 
-def _serve(*, dashboard: bool) -> None:
+def _serve(head: dict[str, Any]) -> None:
     from ray.cluster_utils import Cluster
 
     answers, sys.stdout = sys.stdout, sys.stderr
-    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": dashboard})
+    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
     nodes: dict[str, Any] = {}
     print(json.dumps(cluster.address), file=answers, flush=True)
     for line in sys.stdin:
@@ -86,4 +86,4 @@ def _serve(*, dashboard: bool) -> None:
 
 
 if __name__ == "__main__":
-    _serve(dashboard="dashboard" in sys.argv)
+    _serve(json.loads(sys.argv[1]))
