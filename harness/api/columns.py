@@ -114,6 +114,7 @@ _ALL = {
         TableColumn("rank_drawn", "category", "", "what it draws: `test images`, or these `and training seeds`"),
         TableColumn("flags", "text", "", "the marks of its flags; empty if none was raised, none if not examined"),
         TableColumn("not_judged", "text", "", "the checks that had no baseline to judge by; empty for none"),
+        TableColumn("unchecked", "text", "", "the checks that other rows had, and this one not; empty for none"),
         TableColumn("failed", "int", "", "how many training seeds of the row failed; none where none are known"),
         TableColumn("failed_of", "int", "", "of how many training seeds"),
         TableColumn("failed_low_percent", "float", "%", "lower end of the failure rate's exact 95 % interval"),

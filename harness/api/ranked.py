@@ -24,6 +24,7 @@ LEADERBOARD = columns.columns(*COLUMNS)
 OF_ROW = columns.columns(
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
     *("networks", "tied", "flags", "not_judged", "dataset_fingerprint", "sample", "failed", "failed_of", "failed_why"),
+    *("unchecked",),
 )
 """The columns of the wide form before those of the attacks."""
 
@@ -165,6 +166,7 @@ def _wide_rows(board: Board, attacks: Sequence[str]) -> Iterator[dict[str, Any]]
             "failed": None if row.failed is None else row.failed.count,
             "failed_of": None if row.failed is None else row.failed.of,
             "failed_why": None if row.failed is None else "; ".join(map(seed_text, row.failed.seeds)),
+            "unchecked": " ".join(row.unchecked),
             **varied_cells(board, row),
             **tidy_cost(row),
             **_rank_interval(board, place),

@@ -78,6 +78,9 @@ def compare(
     """Compare two methods, networks, or attacks on the same test images: differences, intervals, paired tests."""
     names = [name for name in (first, second) if name is not None]
     _check(how, names, rows)
+    reading = next((name.replace("_", "-") for name, value in vars(folder).items() if value is not None), None)
+    if reading is not None and dataset is None:
+        raise HarnessError(f"--{reading} says how a folder of images is read: add --dataset folder:PATH")
     from harness.comparison import document as documents
     from harness.comparison import text as texts
     from harness.comparison.alike import alike
@@ -95,7 +98,7 @@ def compare(
 
     store = Store.read(db)
     images = None
-    if dataset is not None and to_be_read(dataset, store):
+    if dataset is not None and to_be_read(dataset, vars(folder), store):
         images = read(dataset, vars(folder), data_dir, tuple(plugins or ()))
         dataset = images.name
     points = points_of(how.points)

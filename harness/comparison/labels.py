@@ -26,8 +26,14 @@ class Labels:
     names: Sequence[str]
 
 
-def to_be_read(text: str, store: Store) -> bool:
-    """Whether ``--dataset`` names images by their place; not if nothing is there, and a board is called so."""
+def to_be_read(text: str, options: Mapping[str, Any], store: Store) -> bool:
+    """Whether ``--dataset`` names images by their place; not if nothing is there, and a board is called so.
+
+    Args:
+        options: the command's options for folders of images. One that was given says how images are read.
+    """
+    if any(value is not None for value in options.values()):
+        return True
     _, colon, place = text.partition(":")
     with contextlib.suppress(OSError):  # of a name that is too long
         if not colon or Path(place).exists():

@@ -60,6 +60,7 @@ class Row(Trained):
         trained_here: False for a model from elsewhere, which was not trained under the protocol.
         flags: flags that the checks of rigour raised; None where no checks were made.
         not_judged: where the check ``autoattack-gap`` had no baseline on the board to judge by; at most one.
+        unchecked: checks that were made on other rows of the board, and not on each examined network of this one.
         worst_case_seeds: attack -> its seeds in the worst case, of the network that has the fewest.
         versus_best: the comparison with the board's best row; None for the best row itself, and where none is possible.
         means: attack -> mean over training seeds, where a publication gives a mean and no median; ``metrics`` is None
@@ -84,6 +85,7 @@ class Row(Trained):
     trained_here: bool = True
     flags: tuple[Flag, ...] | None = None
     not_judged: tuple[Flag, ...] = ()
+    unchecked: tuple[str, ...] = ()
     worst_case_seeds: dict[str, int] = field(default_factory=dict)
     versus_best: Decision | None = None
     means: dict[str, Spread] = field(default_factory=dict)

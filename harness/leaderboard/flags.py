@@ -17,7 +17,7 @@ NOT_JUDGED = f"{MARK}?"
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag that one check raised on ``networks`` of the ``of`` examined networks of a row.
+    """A flag that one check raised on ``networks`` of the ``of`` networks of a row on which the check was made.
 
     The mark is one character; ``A?`` stands where the check ``autoattack-gap`` had no baseline to judge by.
     """
@@ -36,10 +36,13 @@ class RowFlags(NamedTuple):
         raised: in the order of the checks. None where no network was examined in this scope, or where no flag was
             raised but a network is still to be examined.
         not_judged: where ``autoattack-gap`` had no baseline; at most one.
+        unchecked: the checks that were made on other networks of the board, and not on each examined network of the
+            row, so that a missing flag says nothing. An older version of harness made fewer checks. By name.
     """
 
     raised: tuple[Flag, ...] | None
     not_judged: tuple[Flag, ...]
+    unchecked: tuple[str, ...]
 
 
 def flags(
@@ -51,8 +54,13 @@ def flags(
         alike: the networks of each row; all are of one store.
         board: all networks of the board, with which ``autoattack-gap`` compares; None: those of these rows.
     """
-    judge = GapJudge((n for row in alike for n in row) if board is None else board, scope)
-    examined = [[(n, found) for n in row if (found := n.checkpoint.raised(scope)) is not None] for row in alike]
+    shown_ones = [n for row in alike for n in row]
+    everyone = shown_ones if board is None else list(board)
+    judge = GapJudge(everyone, scope)
+    known = {i: n.checkpoint.examined(scope) for i, n in {id(n): n for n in (*everyone, *shown_ones)}.items()}
+    checked = {i: found[1] for i, found in known.items() if found is not None}
+    somewhere = _names({*checked.values()})
+    examined = [[(n, found[0]) for n in row if (found := known[id(n)]) is not None] for row in alike]
     verdicts = [[judge.verdict(n) for n, _ in row] for row in examined]
     examined = [
         [
@@ -70,7 +78,15 @@ def flags(
         for check in order:
             hits = [finding for _, findings in row for finding in findings if finding.check == check]
             if hits:
-                shown.append(Flag(hits[0].mark, check, len(hits), len(row), hits[0].reason))
+                of = sum(any(check in names for names in checked[id(n)]) for n, _ in row)
+                shown.append(Flag(hits[0].mark, check, len(hits), of, hits[0].reason))
         open_ones = [v.reason for v in judged if v is not None and v.status == "not-applicable"]
         not_judged = (Flag(NOT_JUDGED, CHECK, len(open_ones), len(row), open_ones[0]),) if open_ones else ()
-        yield RowFlags(tuple(shown) if shown or (row and len(row) == len(networks)) else None, not_judged)
+        raised_flags = tuple(shown) if shown or (row and len(row) == len(networks)) else None
+        everywhere = somewhere.intersection(*(_names([names]) for names in {checked[id(n)] for n, _ in row}))
+        yield RowFlags(raised_flags, not_judged, tuple(sorted(somewhere - everywhere)))
+
+
+def _names(checked: Iterable[tuple[frozenset[str], ...]]) -> frozenset[str]:
+    """The checks of some networks; of each, those of each of its examinations."""
+    return frozenset(name for of_one in checked for names in of_one for name in names)

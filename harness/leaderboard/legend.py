@@ -58,6 +58,19 @@ def flag_summary(board: Board) -> list[str]:
     return [f"{_flag(mark, check)}: {listed(names, NAMED)}" for (mark, check), names in held.items()]
 
 
+def unchecked(board: Board) -> list[str]:
+    """The rows on which some checks were not made that were made on others, the same checks in one line."""
+    held: dict[tuple[str, ...], list[str]] = {}
+    for row in board.rows:
+        held.setdefault(row.unchecked, []).append(full_name(board, row))
+    return [
+        f"not checked for {listed([*map(legible, checks)], NAMED)}: {listed(names, NAMED)};"
+        " there a missing flag says nothing"
+        for checks, names in held.items()
+        if checks
+    ]
+
+
 def _flag(mark: str, check: str) -> str:
     return f"{mark} {check} not judged, no baseline" if mark == NOT_JUDGED else f"flag {mark}, {check}"
 

@@ -241,7 +241,7 @@ def _rows(
         trainings: those of the store that failed; None: they are left out.
     """
     trainings = trainings or FailedTrainings()
-    raised = flags(alike, board.scope, whole) if board.scope is not None else repeat(RowFlags(None, ()))
+    raised = flags(alike, board.scope, whole) if board.scope is not None else repeat(RowFlags(None, (), ()))
     for networks, found in zip(alike, raised, strict=board.scope is not None):
         checks = [flag.check for flag in found.raised or ()]
         failed = failed_seeds(networks, column, checks, board.scope, trainings)
@@ -273,6 +273,7 @@ def _row(networks: Kin, found: RowFlags, failed: FailedSeeds | None, column: Col
         trained_here=one.training_sha256 is not None,
         flags=found.raised,
         not_judged=found.not_judged,
+        unchecked=found.unchecked,
         worst_case_seeds=fewest,
         failed=with_figures(failed, networks, column, verdicts),
     )

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from harness.errors import visible, visible_lines
 from harness.leaderboard.board import REPORTED, Board
 from harness.leaderboard.cells import cells, failed_lines, flag_lines, header, heading, spread_lines, wilson_lines
-from harness.leaderboard.legend import answer, legend, notes
+from harness.leaderboard.legend import answer, legend, notes, unchecked
 
 STYLE = """
 body { font: 1rem/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
@@ -64,7 +64,8 @@ def _board(body: ET.Element, board: Board) -> None:
             place = ("th", {"scope": "row"}) if name == "method" else ("td", {})
             ET.SubElement(line, place[0], _class(name) | place[1]).text = text
     ET.SubElement(body, "p").text = answer(board)
-    _list(body, [*wilson_lines(board), *spread_lines(board), *failed_lines(board), *flag_lines(board)])
+    flagged = [*flag_lines(board), *unchecked(board)]
+    _list(body, [*wilson_lines(board), *spread_lines(board), *failed_lines(board), *flagged])
 
 
 def _class(name: str) -> dict[str, str]:

@@ -55,6 +55,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "metrics": metrics,
         "flags": None if row.flags is None else [asdict(flag) for flag in row.flags],
         "not_judged": [asdict(flag) for flag in row.not_judged],
+        "unchecked": list(row.unchecked),
         "failed_seeds": failed_document(row.failed),
         "notes": list(row.notes),
         **({"chosen": asdict(row.chosen)} if row.chosen is not None else {}),

@@ -25,7 +25,7 @@ from harness.leaderboard.cells import (
 )
 from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.latex_text import latex
-from harness.leaderboard.legend import answer, legend, notes
+from harness.leaderboard.legend import answer, legend, notes, unchecked
 from harness.reference import lrat_paper
 
 BEGIN = r"""% Compiles as it is. In a paper: put \usepackage{booktabs} and \usepackage{graphicx} into the preamble,
@@ -59,7 +59,7 @@ def render_latex(boards: Sequence[Board], *, paper: bool = False, worst_case: bo
 def _table(board: Board, body: Iterable[str]) -> str:
     common = "".join(in_words(name, value, "; ") for name, value in shared(board, header(board)[:-1]).items())
     spreads = spread_lines(board) or wilson_lines(board)
-    below = [answer(board), *legend([board]), *spreads, *failed_lines(board), *flag_lines(board)]
+    below = [answer(board), *legend([board]), *spreads, *failed_lines(board), *flag_lines(board), *unchecked(board)]
     below += notes([board])
     return "\n".join(
         [

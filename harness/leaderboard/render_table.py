@@ -26,7 +26,7 @@ from harness.leaderboard.cells import (
 )
 from harness.leaderboard.columns import WORST_CASE, title_of
 from harness.leaderboard.failed_text import failed_column
-from harness.leaderboard.legend import answer, flag_summary, legend, marks, notes, short_legend
+from harness.leaderboard.legend import answer, flag_summary, legend, marks, notes, short_legend, unchecked
 from harness.leaderboard.rank_spread import rank_line
 from harness.leaderboard.text_rows import GAP, NARROW, Side, row_text
 
@@ -96,6 +96,7 @@ def _board(board: Board, console: Console, detail: Detail) -> Iterator[Renderabl
     if not detail.brief:
         yield from map(Text, failed_lines(board))
         yield from map(Text, flag_lines(board) if detail.explained else flag_summary(board))
+        yield from map(Text, unchecked(board))
 
 
 def _tables(

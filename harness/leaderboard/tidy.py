@@ -17,7 +17,7 @@ COLUMNS = (
     *("wilson_low_percent", "wilson_high_percent", "train_t_low_percent", "train_t_high_percent", "tied"),
     *("train_seed", "ranked_by", "ranked_rows", "ranked_network", "ranked_checkpoint", "epsilon", "norm", "flags"),
     *("dataset_fingerprint", "sample", "not_judged", "failed", "failed_of", "failed_low_percent"),
-    *("failed_high_percent", "failed_train_seeds", "failed_why"),
+    *("failed_high_percent", "failed_train_seeds", "failed_why", "unchecked"),
 )
 
 
@@ -68,6 +68,7 @@ def tidy_rows(boards: Sequence[Board]) -> Iterator[dict[str, Any]]:
                 *(document["dataset_fingerprint"], document["sample"]),
                 " ".join(flag.check for flag in row.not_judged),
                 *_failed(row.failed),
+                " ".join(row.unchecked),
             )
             for attack, figure in document["metrics"].items():
                 if figure is not None:

@@ -17,7 +17,7 @@ from harness.leaderboard import cells
 from harness.leaderboard.board import MEASURED, Board, Row
 from harness.leaderboard.columns import title_of
 from harness.leaderboard.failed_text import failed_notes
-from harness.leaderboard.legend import legend, notes
+from harness.leaderboard.legend import legend, notes, unchecked
 from harness.leaderboard.render_json import row_document
 from harness.plugin.ball import radius_text
 from harness.reference import THREATS
@@ -88,7 +88,7 @@ def _board(store: Store, board: Board, groups: Sequence[Attempts], number: int) 
         "without_figures": _without_figures(store, board, groups),
         "ties": any(row.tied for row in board.rows),
         "legend": legend([board]),
-        "flag_lines": [*cells.failed_lines(board), *cells.flag_lines(board)],
+        "flag_lines": [*cells.failed_lines(board), *cells.flag_lines(board), *unchecked(board)],
         "notes": notes([board]),
     }
 

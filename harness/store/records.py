@@ -128,6 +128,11 @@ class CheckpointRecord:
         """What was checked under that scope, in the order of the findings."""
         return [finding.check for finding in self.findings(scope)]
 
+    def examined(self, scope: Scope) -> tuple[tuple[Finding, ...], tuple[frozenset[str], ...]] | None:
+        """The flagged findings under that scope, and what was checked; None where there are no findings at all."""
+        raised = self.raised(scope)
+        return None if raised is None else (raised, (frozenset(self.checks(scope)),))
+
 
 @dataclass(frozen=True)
 class RunRecord:

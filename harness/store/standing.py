@@ -83,7 +83,8 @@ class ExaminationStanding:
     """An examination; see ``ExaminationRecord``.
 
     Attributes:
-        raised: its flagged findings; None where it has none at all.
+        raised: its flagged findings; None where it has no finding at all.
+        checks: the names of its findings, whatever they found.
         gap: reason and details of its finding of the check ``autoattack-gap``; None where it has none.
     """
 
@@ -91,6 +92,7 @@ class ExaminationStanding:
     settings: dict[str, Any]
     created_utc: datetime
     raised: tuple[RaisedFlag, ...] | None
+    checks: frozenset[str]
     gap: tuple[str, dict[str, Any]] | None
 
 
@@ -112,8 +114,14 @@ class CheckpointStanding:
 
     def raised(self, scope: Scope) -> tuple[RaisedFlag, ...] | None:
         """The flagged findings under that scope; None where there are no findings at all."""
-        found = [e.raised for e in newest_examinations(self.examinations, scope) if e.raised is not None]
-        return tuple(flag for flags in found for flag in flags) if found else None
+        found = self.examined(scope)
+        return None if found is None else found[0]
+
+    def examined(self, scope: Scope) -> tuple[tuple[RaisedFlag, ...], tuple[frozenset[str], ...]] | None:
+        """The same, and the checks of each examination."""
+        found = [e for e in newest_examinations(self.examinations, scope) if e.raised is not None]
+        flags = tuple(flag for examined in found for flag in examined.raised or ())
+        return (flags, tuple(examined.checks for examined in found)) if found else None
 
     def gaps(self, scope: Scope) -> NetworkGaps | None:
         """What the check ``autoattack-gap`` measured under that scope; None where it measured nothing.

@@ -8,7 +8,7 @@ from collections.abc import Collection, Container, Sequence
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from harness.runtime.collector import collector_paused
@@ -33,6 +33,7 @@ _TABLES = METADATA.tables
 _RUN, _MODEL, _CHECKPOINT = _TABLES["runs"].c, _TABLES["models"].c, _TABLES["checkpoints"].c
 _EVALUATION, _BLOCK = _TABLES["evaluations"].c, _TABLES["blocks"].c
 _EXAMINATION, _FINDING = _TABLES["examinations"].c, _TABLES["findings"].c
+_APART = "\x1f"  # between the names of checks; the unit separator of ASCII
 _FIELDS = ("method_settings", "method_departures", "wrappers", "network", "network_settings", "network_departures")
 
 
@@ -211,12 +212,16 @@ def _examinations(session: Session, rows: TypedColumns, owners: Container[int]) 
     kept = select(_FINDING.examination_id, _FINDING.reason, _FINDING.details).where(_FINDING.check == attack_gaps.CHECK)
     kept = kept.order_by(_FINDING.position.desc())  # of several of an examination the first, as in its record
     gaps = {number: (reason, details) for number, reason, details in rows.rows(kept)}
-    without = select(_EXAMINATION.id).where(~exists().where(_FINDING.examination_id == _EXAMINATION.id))
-    empty = set(session.scalars(without))
+    named = select(_FINDING.examination_id, func.aggregate_strings(_FINDING.check, _APART))
+    named = named.group_by(_FINDING.examination_id)
+    texts = {int(number): str(text) for number, text in session.execute(named)}
+    checks = {text: frozenset(text.split(_APART)) for text in {*texts.values()}}  # a few, of thousands of networks
     every = select(_EXAMINATION.id, _EXAMINATION.checkpoint_id, _EXAMINATION.settings, _EXAMINATION.created_utc)
     found: dict[int, list[ExaminationStanding]] = defaultdict(list)
     for number, checkpoint, settings, created_utc in rows.rows(every.order_by(_EXAMINATION.id)):
         if checkpoint in owners:
-            flags = None if number in empty else tuple(raised.get(number, ()))
-            found[checkpoint].append(ExaminationStanding(number, settings, created_utc, flags, gaps.get(number)))
+            made = checks[texts[number]] if number in texts else frozenset()
+            flags = tuple(raised.get(number, ())) if made else None
+            own = (number, settings, created_utc, flags, made, gaps.get(number))
+            found[checkpoint].append(ExaminationStanding(*own))
     return found

@@ -236,6 +236,11 @@ def test_vulnerable_images(harness: Harness, monkeypatch: pytest.MonkeyPatch, na
         ("sat lrat --dataset svhn", "sat was not measured there, but on digits"),
         ("sat lrat --dataset nothing:here", "unknown dataset 'nothing'"),
         (f"sat lrat --dataset folder:{'a' * 5000}", "File name too long"),
+        ("sat lrat --channels 1", "--channels says how a folder of images is read: add --dataset folder:PATH"),
+        (
+            "--all --dataset digits --image-size 8",
+            "--image-size is for folders of images; digits has",
+        ),
         ("sat lrat --vulnerable", "before the vulnerability of each image was kept"),
     ],
 )
@@ -243,7 +248,7 @@ def test_a_mistake_is_one_line(arguments: str, told: str, refusal: Refused) -> N
     assert told in refusal(f"compare {arguments}")
 
 
-def test_a_folder_of_images_is_read_for_its_classes(harness: Harness, elsewhere: Path) -> None:
+def test_a_folder_of_images_is_read_for_its_classes(harness: Harness, refusal: Refused, elsewhere: Path) -> None:
     random = np.random.default_rng(0)
     for part in ("train", "test"):
         for name in ("cat", "dog"):
@@ -262,6 +267,7 @@ def test_a_folder_of_images_is_read_for_its_classes(harness: Harness, elsewhere:
     assert "give --dataset folder:PATH" in bare["notes"][0]
     (elsewhere / "pets").rename(elsewhere / "gone")
     assert json.loads(harness("compare sat lrat --dataset folder:pets --db pets.db --json")) == bare
+    assert "there is no folder" in refusal("compare sat lrat --dataset folder:pets --channels 3 --db pets.db")
 
 
 PROGRAM = """

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.events import Finding
 from harness.leaderboard.board import Board, Row, Selection
 from harness.leaderboard.contestants import failed_trainings, newest
 from harness.leaderboard.ranking import boards
@@ -18,6 +19,7 @@ from harness.store.records import (
     Curve,
     DatasetRecord,
     EvaluationRecord,
+    ExaminationRecord,
     ModelRecord,
     ProtocolRecord,
     RunRecord,
@@ -206,3 +208,19 @@ def right(attack: str, *verdicts: str, **changes: Any) -> list[EvaluationRecord]
         )
         for seed, digits in enumerate(verdicts)
     ]
+
+
+def finding(check: str, status: str = "flagged", mark: str = "Z") -> Finding:
+    flagged = status == "flagged"
+    return Finding(check, status, mark if flagged else "", 0.5, 0.1, f"why {check}", {})  # type: ignore[arg-type]
+
+
+THREAT = {"epsilon": 0.2, "steps": 20, "step_size": 0.05, "start": "uniform"}  # of PROTOCOL
+
+
+def examined(number: int, *findings: Finding, **elsewhere: Any) -> RunRecord:
+    """A run whose last checkpoint was examined under PROTOCOL, or elsewhere."""
+    settings = {"kind": "model", "edition": 1, "epsilon": 0.2, "examples": 200, "threat": THREAT, "block_size": 100}
+    examination = ExaminationRecord(settings | elsewhere, datetime(2026, 1, 3), 1.0, {}, findings)
+    last = replace(checkpoint(evaluation("autoattack", 50)), examinations=(examination,))
+    return run(number, last, train_seed=number)

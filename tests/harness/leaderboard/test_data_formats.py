@@ -74,6 +74,7 @@ class TestJson:
             "norm": None,
             "flags": None,
             "not_judged": [],
+            "unchecked": [],
             "failed_seeds": None,
         }
         assert first["metrics"]["pgd"] == {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,13 +13,19 @@ from harness.leaderboard.board import MEASURED, Row
 from harness.leaderboard.cells import flags_text
 from harness.leaderboard.flags import Flag
 from harness.leaderboard.ranking import boards
-from harness.store.records import (
-    ExaminationRecord,
-    ProtocolRecord,
-    RunRecord,
-)
+from harness.store.records import ProtocolRecord, RunRecord
 from harness.store.store import Store
-from tests.harness.leaderboard.held import ATTACKS, PROTOCOL, Held, checkpoint, evaluation, model, run
+from tests.harness.leaderboard.held import (
+    ATTACKS,
+    PROTOCOL,
+    THREAT,
+    Held,
+    evaluation,
+    examined,
+    finding,
+    model,
+    run,
+)
 from tests.tiny import PROTOCOL_DOCUMENT
 
 
@@ -78,22 +83,6 @@ class TestModelsFromElsewhere:
         assert labels(Held([run(1, clean, evaluation("pgd", 50))], [protocol])) == [["sat"]]
         alone = replace(PROTOCOL, attacks={"natural": natural})
         assert labels(Held([run(1, clean)], [alone])) == [["sat"]]
-
-
-def finding(check: str, status: str = "flagged", mark: str = "Z") -> Finding:
-    flagged = status == "flagged"
-    return Finding(check, status, mark if flagged else "", 0.5, 0.1, f"why {check}", {})  # type: ignore[arg-type]
-
-
-THREAT = {"epsilon": 0.2, "steps": 20, "step_size": 0.05, "start": "uniform"}  # of PROTOCOL
-
-
-def examined(number: int, *findings: Finding, **elsewhere: Any) -> RunRecord:
-    """A run whose last checkpoint was examined under PROTOCOL, or elsewhere."""
-    settings = {"kind": "model", "edition": 1, "epsilon": 0.2, "examples": 200, "threat": THREAT, "block_size": 100}
-    examination = ExaminationRecord(settings | elsewhere, datetime(2026, 1, 3), 1.0, {}, findings)
-    last = replace(checkpoint(evaluation("autoattack", 50)), examinations=(examination,))
-    return run(number, last, train_seed=number)
 
 
 class TestFlags:
