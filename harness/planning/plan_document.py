@@ -37,7 +37,7 @@ def plan_document(
     evaluations = [
         ({"run": run.spec.label, "settings": run.job.method.departures()} if run is not None else {})
         | {"checkpoint": model.checkpoint}
-        | ({"epsilon": model.assessment.threat.epsilon} if run is None else {})
+        | ({} if run is not None else {name: getattr(model.assessment.threat, name) for name in ("epsilon", "norm")})
         | {"attack": gap.attack, "seed": gap.seed, "blocks": len(gap.blocks), "images": gap.images}
         for run, model in attacked_models(missing)
         for gap in model.attacks

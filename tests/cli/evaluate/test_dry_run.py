@@ -38,27 +38,30 @@ def planned(harness: Harness, place: Path) -> Any:
     return plan
 
 
-def done(place: Path) -> set[tuple[str, str, int, float]]:
-    """The complete evaluations: checkpoint, attack, seed, radius; a radius that the attack does not read is 0."""
+def done(place: Path) -> set[tuple[str, str, int, float, str]]:
+    """The complete evaluations: checkpoint, attack, seed, radius, norm; a radius that the attack does not read is 0."""
     runs, models, _, _ = store_of(place)
     checkpoints = [*(c for run in runs for c in run.checkpoints), *(model.checkpoint for model in models)]
     return {
-        (c.name, e.attack, e.seed, round(e.settings.get("epsilon", 0), 6))
+        (c.name, e.attack, e.seed, round(e.settings.get("epsilon", 0), 6), e.settings.get("norm", "Linf"))
         for c in checkpoints
         for e in c.evaluations
         if e.complete
     }
 
 
+L2 = "--seeds 1 --attacks fgsm --epsilon 1 --set evaluation.norm=L2"
+
+
 @pytest.mark.parametrize(
     "options",
-    ["--seeds 2", "--seeds 1 --attacks fgsm,pgd --epsilon 4/255", "--seeds 1 --sweep 0,16"],
-    ids=["more seeds", "another ball and attack", "a sweep"],
+    ["--seeds 2", "--seeds 1 --attacks fgsm,pgd --epsilon 4/255", "--seeds 1 --sweep 0,16", L2],
+    ids=["more seeds", "another ball and attack", "a sweep", "another norm"],
 )
 def test_a_run_goes_through_what_was_said(options: str, planned: Any, harness: Harness, place: Path) -> None:
     command = f"evaluate 1 {options} --limit {N} --no-checks {HERE}"
     before, plan = done(place), planned(command)
-    said = {(e["checkpoint"], e["attack"], e["seed"], round(e["epsilon"], 6)) for e in plan["evaluations"]}
+    said = {(e["checkpoint"], e["attack"], e["seed"], round(e["epsilon"], 6), e["norm"]) for e in plan["evaluations"]}
     assert {(e["blocks"], e["images"]) for e in plan["evaluations"]} == {(3, N)}
     assert plan["estimated_s"] > 0
     harness(command)
