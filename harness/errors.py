@@ -41,11 +41,15 @@ MOST_KNOWN = 100  # names in a message; a store may have thousands of rows
 
 
 class UnknownName(HarnessError):
-    """Nothing known has this name; the message suggests similar names."""
+    """Nothing known has this name; the message suggests similar names, and names those that are known.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    Args:
+        short: other spellings of what is known, which are suggested, and not listed.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], short: Iterable[str] = ()) -> None:
         known = sorted(known)
-        hint = did_you_mean(map(repr, near_misses(name, known)))
+        hint = did_you_mean(map(repr, near_misses(name, sorted({*known, *short}))))
         known_text = f"known: {listed(known, MOST_KNOWN) or 'none'}"
         super().__init__(f"unknown {kind} {name!r}; {f'{hint} {known_text}' if hint else known_text}")
 

@@ -77,7 +77,7 @@ class SettingNames:
         """
         matches = [name for name in self.places if name == key] or [n for n in self.places if n.endswith(f".{key}")]
         if not matches:
-            raise UnknownName("setting", key, {leaf for name in self.places for leaf in (name, name.split(".")[-1])})
+            raise UnknownName("setting", key, self.places, short=(name.split(".")[-1] for name in self.places))
         if len(matches) > 1:
             raise SettingError(f"{said} is refused: {key} could be {' or '.join(matches)}; write one of them")
         return self.places[matches[0]]

@@ -38,6 +38,13 @@ def test_an_unknown_name_is_refused_with_near_misses(changes: dict[str, Any], be
     assert refusal(UnknownName, **changes).startswith(beginning)
 
 
+def test_settings_are_listed_by_their_full_names_alone() -> None:
+    _, listed = refusal(UnknownName, values=("epoch=3",)).split("? known: ")
+    names = listed.split(", ")
+    assert {"train.epochs", "evaluation.steps", "epsilon", "smallcnn.width"} <= {*names}
+    assert "epochs" not in names
+
+
 @pytest.mark.parametrize("field", ["seeds", "train_seeds", "limit", "epochs", "image_size"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_a_count_below_one_is_refused(field: str, value: int) -> None:
