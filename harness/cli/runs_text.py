@@ -9,13 +9,15 @@ from harness.cli.console import print_line
 from harness.errors import did_you_mean, legible, listed, near_misses, visible
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
+    from rich.table import Table
 
     from harness.runtime.worker import Worker
     from harness.store.leases import Held
 
 Documents = Sequence[Mapping[str, Any]]
 FOLDED = ("model", "method", "network", "dataset", "tags")  # these may be folded over lines; numbers may not
+WIDEST = 100_000  # no table is wider
 FLAGS = {"network": "arch"}
 IMAGES = "; images: how many, where not all test images"
 
@@ -26,7 +28,7 @@ def print_runs(chosen: Documents, everything: Documents, wanted: Mapping[str, An
         from harness.api.terminal import Terminal
 
         console = Terminal()
-        for part in _parts(chosen):
+        for part in _parts(chosen, console):
             console.print(part)
     elif everything:
         print_line(_no_match(everything, wanted))
@@ -48,7 +50,7 @@ def at_work_lines(held: Sequence[Held]) -> list[str]:
     ]
 
 
-def _parts(chosen: Documents) -> Iterator[RenderableType]:
+def _parts(chosen: Documents, console: Console) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from harness.leaderboard.columns import title_of
@@ -56,7 +58,7 @@ def _parts(chosen: Documents) -> Iterator[RenderableType]:
     attacks = list(dict.fromkeys(str(d["figure"]["attack"]) for d in chosen if d["figure"]))
     for kind in ("run", "model"):
         if rows := [document for document in chosen if kind in document]:
-            yield _table(rows, attacks)
+            yield from _table(rows, attacks, console)
     if attacks:
         head = title_of(attacks[0]) if len(attacks) == 1 else "figure"
         yield Text(f"{head}: % of test images classified rightly, the median over attack seeds;")
@@ -67,9 +69,9 @@ def _parts(chosen: Documents) -> Iterator[RenderableType]:
             yield Text(visible(f"{name}: {document['note']}"))
 
 
-def _table(rows: Documents, attacks: Sequence[str]) -> RenderableType:
-    from rich import box
-    from rich.table import Table
+def _table(rows: Documents, attacks: Sequence[str], console: Console) -> Iterator[RenderableType]:
+    """One table; if it is too wide, what all rows share stands above it, once."""
+    from rich.measure import Measurement
     from rich.text import Text
 
     from harness.leaderboard.columns import title_of
@@ -77,6 +79,21 @@ def _table(rows: Documents, attacks: Sequence[str]) -> RenderableType:
     head = title_of(attacks[0]) if len(attacks) == 1 else "figure"
     cells = [_cells(row, head) for row in rows]
     shown = [name for name in cells[0] if any(row[name] for row in cells)]
+    table = _of(cells, shown)
+    if len(cells) > 1 and Measurement.get(console, console.options.update(width=WIDEST), table).maximum > console.width:
+        may = [name for name in shown if name not in ("run", "model", "method", head)]
+        shared = [name for name in may if len({row[name] for row in cells}) == 1]
+        if shared:
+            yield Text("; ".join(f"{name} {visible(cells[0][name])}" for name in shared))
+            table = _of(cells, [name for name in shown if name not in shared])
+    yield table
+
+
+def _of(cells: Sequence[Mapping[str, str]], shown: Sequence[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in shown:
         table.add_column(name, no_wrap=name not in FOLDED, overflow="fold")

@@ -23,10 +23,11 @@ from tests.stores import add_checkpoint, add_evaluation, make_spec, right, see_p
 ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"steps": 20}}
 
 
-@pytest.fixture
-def board(elsewhere: Path) -> Path:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three runs of two methods, of which one failed; and a model."""
-    store = Store.write("mine.db")
+    file = tmp_path_factory.mktemp("board") / "original.db"
+    store = Store.write(str(file))
     see_protocol(store, ATTACKS, {"epochs": 2})
     for method, seed, correct in (("sat", 0, (200, 250, 240)), ("trades", 0, (300,)), ("trades", 1, ())):
         run = start(store, make_spec(method=method, train_seed=seed, training={"epochs": 2}))
@@ -40,7 +41,13 @@ def board(elsewhere: Path) -> Path:
     store.change_tags([store.run(2), theirs], ["paper"], [])
     store.annotate(store.run(1), "the first of all")
     store.close()
-    return Path("mine.db")
+    return file
+
+
+@pytest.fixture
+def board(original: Path, elsewhere: Path) -> Path:
+    """A copy, which a test may change."""
+    return Path(shutil.copy(original, "mine.db"))
 
 
 def listed(harness: Harness, options: str = "") -> tuple[list[int], list[str]]:
@@ -118,6 +125,23 @@ def test_eighty_columns(harness: Harness, board: Path, monkeypatch: pytest.Monke
     assert head[head.index("pgd") :][:2] == ["pgd", "images"]
     assert some[some.index("90.00") :][:2] == ["90.00", "20"]  # on 20 of the test images
     assert "run 1: the first of all" in text
+
+
+def test_what_all_rows_share_stands_above_a_table_that_is_too_wide(
+    harness: Harness, board: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shared, _, head, _, *rows = harness("runs --method trades --db mine.db").splitlines()
+    assert re.fullmatch(r"network smallcnn; dataset digits; date \d{4}-\d\d-\d\d", shared)
+    assert head.split() == ["run", "method", "seed", "state", "pgd", "tags"]
+    assert [row.split() for row in rows[:2]] == [
+        ["2", "trades", "0", "done", "83.33", "paper"],
+        ["3", "trades", "1", "failed", "0/2"],
+    ]
+    monkeypatch.setenv("COLUMNS", "120")
+    assert "network smallcnn" not in harness("runs --method trades --db mine.db")
+    monkeypatch.setenv("COLUMNS", "50")
+    assert "network smallcnn" not in harness("runs --method sat --db mine.db")  # one row shares nothing
 
 
 def test_figures_of_several_attacks_name_them(
