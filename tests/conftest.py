@@ -15,7 +15,7 @@ import pytest
 import torch
 import typer
 from hypothesis import settings
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, event, inspect
 
 from harness.store import database
 from harness.store.store import Store
@@ -47,6 +47,23 @@ def no_times_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         fonts = Path(tempfile.gettempdir()) / "harness-tests-matplotlib"  # matplotlib's list of fonts takes seconds
         patch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(fonts))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def databases_wait_for_no_disk() -> Iterator[None]:
+    """No test cuts the power: SQLite need not wait until each commit of this process has reached the disk."""
+
+    def set_up(connection: object, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            cursor = sqlite3.Cursor(connection)  # which does not wait for a lock, nor tells of it, as harness's does
+            cursor.execute("PRAGMA busy_timeout = 0")  # harness sets its own afterwards
+            with contextlib.suppress(sqlite3.Error):  # locked, or damaged: that is for harness to find
+                cursor.execute("PRAGMA synchronous = OFF")
+            cursor.close()
+
+    event.listen(Engine, "connect", set_up)
+    yield
+    event.remove(Engine, "connect", set_up)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -77,11 +77,12 @@ class OneRun:
 
     def measure(self, *, warnings: tuple[str, ...] = ()) -> None:
         """34 of 40 right; under PGD 21, 19, and 20, each time the first; at twice the radius 10; one seed stopped."""
-        add_evaluation(self.store, self.record, "natural", {}, right(34, EXAMPLES))
+        record = self.record
+        add_evaluation(self.store, record, "natural", {}, right(34, EXAMPLES))
         for seed, count in enumerate((21, 19, 20)):
-            add_evaluation(self.store, self.record, "pgd", PGD, right(count, EXAMPLES), seed=seed, warnings=warnings)
-        add_evaluation(self.store, self.record, "pgd", WIDER, right(10, EXAMPLES))
-        add_evaluation(self.store, self.record, "pgd", WIDER, right(3, 30), seed=1, examples=EXAMPLES)
+            add_evaluation(self.store, record, "pgd", PGD, right(count, EXAMPLES), seed=seed, warnings=warnings)
+        add_evaluation(self.store, record, "pgd", WIDER, right(10, EXAMPLES))
+        add_evaluation(self.store, record, "pgd", WIDER, right(3, 30), seed=1, examples=EXAMPLES)
 
     def examine(self, *findings: Finding, kind: str = "model", edition: int = 1) -> None:
         more = {"threat": {}, "block_size": 100} if kind == "model" else {"attacks": {}}

@@ -54,9 +54,8 @@ class Terminal(Console):
         if around + sum(least) > options.max_width:
             least = [min(width, NAME_WIDTH) if folds else width for width, folds in zip(least, words, strict=True)]
         widths = [*least]
-        for _ in range(options.max_width - around - sum(least)):
-            widest = max(range(len(widths)), key=lambda place: most[place] / max(1, widths[place]))  # has the most lines
-            widths[widest] += 1
+        for _ in range(options.max_width - around - sum(least)):  # each to the column that has the most lines
+            widths[max(range(len(widths)), key=lambda place: most[place] / max(1, widths[place]))] += 1
         for column, width in zip(table.columns, widths, strict=True):
             column.width, column.overflow = width, "fold"
         return options.update(width=max(options.max_width, around + sum(widths)))

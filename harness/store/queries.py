@@ -26,6 +26,7 @@ from harness.store.records import (
     RunRecord,
 )
 from harness.store.schema import (
+    METADATA,
     BlockRow,
     CheckpointRow,
     DatasetRow,
@@ -34,12 +35,12 @@ from harness.store.schema import (
     ModelRow,
     ProtocolRow,
     RemovedAttemptRow,
-    ReportedRow,
     RunRow,
 )
 from harness.store.schema_base import Base
 from harness.store.soundness import block_problems, count_problems, damage_of, place_problems, refuse_unsound
 from harness.store.typed import refuse_missing_values
+from harness.store.typed_columns import TypedColumns
 from harness.store.verdicts import Judgements, PackedBlock, unpack, unpack_margins
 
 if TYPE_CHECKING:
@@ -129,9 +130,10 @@ class Queries(Recorded):
 
     def reported(self) -> list[ReportedFigure]:
         """Every figure that a paper reports, in the order of its tables."""
+        columns = METADATA.tables["reported"].c
+        every = select(*(columns[field.name] for field in dataclasses.fields(ReportedFigure))).order_by(columns.id)
         with self._reading() as session:
-            rows = session.scalars(select(ReportedRow).order_by(ReportedRow.id))
-            return [record_of(row, ReportedFigure) for row in rows]
+            return [ReportedFigure(*values) for values in TypedColumns(session).rows(every)]
 
     def blocks(self, evaluation_id: int) -> list[tuple[int, int]]:
         """The blocks that an evaluation has: first example and number of examples, in order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -42,6 +41,7 @@ RUNS = pytest.mark.parametrize(
         pytest.param(place, marks=[] if place < _OWN or place % 6 == 0 else [pytest.mark.slow], id=ascii(text))
         for place, text in enumerate(HOSTILE)
     ],
+    scope="module",
 )
 HEADINGS = [
     *("Accuracy", "Attacks", "Checks of rigour", "Training", "Code, versions, and device"),
@@ -49,10 +49,10 @@ HEADINGS = [
 ]
 
 
-@pytest.fixture
-def folder(run: int, tmp_path: Path) -> Path:
-    """A store with a run; every text of it that a user can choose is that one."""
-    place = tmp_path
+@pytest.fixture(scope="module")
+def card(run: int, tmp_path_factory: pytest.TempPathFactory) -> Card:
+    """The card of a run; every text of it that a user can choose is that one."""
+    place = tmp_path_factory.mktemp("hostile")
     store = Store.write(str(place / "leaderboard.db"))
     for text in [HOSTILE[run]]:
         names = {"method": text, "method_settings": {text: text}, "code": {text: text}}
@@ -61,19 +61,19 @@ def folder(run: int, tmp_path: Path) -> Path:
         training = {"epsilon": 0.2, "epochs": 2, "name": text}
         made = OneRun(place, dataset, into=store, wrappers=wrappers, training=training, **names)
         made.measure(warnings=(text,))
+        record = made.record
         for worse, attack in enumerate((text, visible(text), "cafe\u0301", "caf\u00e9")):
             if attack:
-                add_evaluation(store, made.record, attack, {text: text}, right(30 - worse, EXAMPLES))
+                add_evaluation(store, record, attack, {text: text}, right(30 - worse, EXAMPLES))
         made.examine(flagged(text, "A", text))
         store.annotate(made.run, text)
         made.end()
     store.close()
-    return place
+    return Card(text_of(place / "leaderboard.db", 1, with_note=True))
 
 
 @RUNS
-def test_nothing_becomes_markup(folder: Path, run: int) -> None:
-    card = Card(text_of(folder / "leaderboard.db", 1, with_note=True))
+def test_nothing_becomes_markup(card: Card) -> None:
     assert card.headings()[1:] == HEADINGS
     kinds = {token.type for token in card.tokens}
     assert kinds & {"html_block", "html_inline", "link_open", "image", "em_open", "s_open", "hr"} == set()
@@ -85,8 +85,8 @@ def test_nothing_becomes_markup(folder: Path, run: int) -> None:
 
 
 @RUNS
-def test_the_head_has_its_keys_and_no_other(folder: Path, run: int) -> None:
-    head = Card(text_of(folder / "leaderboard.db", 1, with_note=True)).head
+def test_the_head_has_its_keys_and_no_other(card: Card, run: int) -> None:
+    head = card.head
     assert head.keys() == {"library_name", "metrics", "pipeline_tag", "tags", "model-index"}
     assert head["tags"] == ["adversarial-robustness", "adversarial-training", "pytorch", "safetensors"]
     ((result,),) = [index["results"] for index in head["model-index"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from typing import Any, cast
 
@@ -15,6 +16,24 @@ from tests.tiny import PROTOCOL_DOCUMENT
 ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"epsilon": 0.2, "block_size": 4}, "cw": {"block_size": 4}}
 OTHER = ATTACKS | {"cw": {"block_size": 4, "kappa": 1.0}}
 EXAMPLES = 11
+
+
+def drawn(number: int) -> Store:
+    """The store of a number: a copy, made in a moment, of one that is filled once."""
+    return copied(_filled(number))
+
+
+@functools.cache
+def _filled(number: int) -> Store:
+    return filled(random.Random(number))
+
+
+def copied(store: Store) -> Store:
+    """A copy in memory of a store in memory."""
+    copy = Store.in_memory()
+    source, target = (cast(Any, each._engine.raw_connection().driver_connection) for each in (store, copy))
+    source.backup(target)
+    return copy
 
 
 def filled(draws: random.Random) -> Store:

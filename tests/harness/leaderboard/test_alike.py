@@ -65,9 +65,9 @@ def test_twins_have_rows_and_columns_of_their_own(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), TWINS, ids=ascii)
 def test_twins_look_different_in_every_format(one: str, other: str) -> None:
     """Of a board with one of them, each format is another text than of a board with the other, in any form."""
+    made = [board_of(stored(name, attacks=("natural",))) for name in (one, other)]
     for render in (table_text, render_markdown, render_html, render_latex, render_csv):
-        made = [render([board_of(stored(name, attacks=("natural",)))]) for name in (one, other)]
-        texts = {unicodedata.normalize("NFC", text) for text in made}
+        texts = {unicodedata.normalize("NFC", render([board])) for board in made}
         assert len(texts) == 2, render.__name__
 
 

@@ -53,35 +53,51 @@ def made(label: str) -> list[Board]:
 
 
 class Page(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, list[tuple[str, str | None]]]] = []
+        self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, attrs))
 
 
+class Rendered:
+    """The texts of a board, in every format."""
+
+    def __init__(self, label: str) -> None:
+        board = made(label)
+        self.table, self.markdown, self.html = table_text(board), render_markdown(board), render_html(board)
+        self.latex, self.csv, self.json = render_latex(board), render_csv(board), render_json(board)
+
+    def cells(self) -> list[str]:
+        return [cell for line in csv.reader(io.StringIO(self.csv)) for cell in line]
+
+    def commands(self) -> set[str]:
+        return set(re.findall(r"\\[a-z]+", self.latex))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Rendered:
+    return Rendered("plain")
+
+
 @pytest.mark.parametrize("label", LABELS, ids=ascii)
-def test_none_acts_in_any_format(label: str) -> None:
-    given, plain = made(label), made("plain")
-    for text in (table_text(given), render_markdown(given), render_html(given), render_latex(given), render_csv(given)):
+def test_none_acts_in_any_format(label: str, plain: Rendered) -> None:
+    given = Rendered(label)
+    for text in (given.table, given.markdown, given.html, given.latex, given.csv):
         assert unseen(text) == set()
-    page, usual = Page(), Page()
-    page.feed(render_html(given))
-    usual.feed(render_html(plain))
-    assert page.tags == usual.tags
-    cells = [cell for line in csv.reader(io.StringIO(render_csv(given))) for cell in line]
-    assert len(cells) == len([cell for line in csv.reader(io.StringIO(render_csv(plain))) for cell in line])
+    assert Page(given.html).tags == Page(plain.html).tags
+    cells = given.cells()
+    assert len(cells) == len(plain.cells())
     assert [
         cell for cell in cells if re.match(r"\s*[=@+\uff1d-]", cell) and not re.fullmatch(r"-?[\d.e-]+", cell)
     ] == []
-    assert json.loads(render_json(given))["rows"][0]["method"] == label
-    assert render_json(given).isascii()
-    markdown = render_markdown(given)
-    assert not re.search(r"(?<!\\)[<`]|(?<!\\)\]\(", markdown)
-    assert markdown.count("\n") == render_markdown(plain).count("\n")
-    commands, usual_commands = (set(re.findall(r"\\[a-z]+", render_latex(each))) for each in (given, plain))
-    assert commands - usual_commands <= LETTERS | {"\\resizebox"}  # the last: a table with a long name is made narrower
+    assert json.loads(given.json)["rows"][0]["method"] == label
+    assert given.json.isascii()
+    assert not re.search(r"(?<!\\)[<`]|(?<!\\)\]\(", given.markdown)
+    assert given.markdown.count("\n") == plain.markdown.count("\n")
+    assert given.commands() - plain.commands() <= LETTERS | {"\\resizebox"}  # which makes a table narrower
 
 
 @pytest.mark.parametrize("label", LABELS, ids=ascii)

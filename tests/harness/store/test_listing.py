@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from harness.cli.runs import documents
@@ -11,12 +9,12 @@ from harness.errors import StoreError
 from harness.events import EpochRecord
 from harness.leaderboard.contestants import contestants
 from harness.leaderboard.headline import headline
-from tests.harness.leaderboard.drawn import filled
+from tests.harness.leaderboard.drawn import drawn
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_the_list_says_what_the_records_say(number: int) -> None:
-    store = filled(random.Random(number))
+    store = drawn(number)
     for run in store.runs()[1:]:
         for epoch in range(run.id % 3):
             store.add_epoch(run.id, EpochRecord(epoch + 1, 1.0, 0.1, 4, 1.0, {}))
@@ -37,7 +35,7 @@ def test_the_list_says_what_the_records_say(number: int) -> None:
 
 
 def test_a_damaged_count_is_no_figure_of_the_list() -> None:
-    store = filled(random.Random(3))
+    store = drawn(3)
     with store._engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
         connection.exec_driver_sql("UPDATE blocks SET correct = correct + 1")

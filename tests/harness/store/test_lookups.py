@@ -11,7 +11,7 @@ from harness.errors import StoreError
 from harness.leaderboard.contestants import contestants, failed_trainings, newest, trained_by
 from harness.protocols.run_spec import TRIAL_SEED
 from harness.store.store import Store
-from tests.harness.leaderboard.drawn import filled
+from tests.harness.leaderboard.drawn import drawn
 from tests.stores import add_checkpoint, make_spec, start
 from tests.varied import varied_store
 
@@ -19,7 +19,7 @@ from tests.varied import varied_store
 @pytest.fixture(params=[*range(4), "varied"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """A store with several attempts, models, and unfinished runs."""
-    made = varied_store(tmp_path / "varied.db") if request.param == "varied" else filled(random.Random(request.param))
+    made = varied_store(tmp_path / "varied.db") if request.param == "varied" else drawn(request.param)
     runs, models = made.runs(), made.models()
     made.change_tags(runs[::2], ["b", "a"], [])
     made.change_tags([*runs[1::2], *models], ["c"], [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from harness.events import EpochRecord
 from harness.store.records import RunRecord
 from harness.store.store import Store
-from tests.harness.leaderboard.drawn import filled
+from tests.harness.leaderboard.drawn import drawn
 from tests.stores import add_checkpoint, add_evaluation, make_spec, start
 from tests.varied import varied_store
 
@@ -25,7 +24,7 @@ def here(provenance: Mapping[str, Any]) -> bool:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """A store with several attempts."""
     varied = request.param == "varied"
-    return timed(varied_store(tmp_path / "varied.db") if varied else filled(random.Random(request.param)))
+    return timed(varied_store(tmp_path / "varied.db") if varied else drawn(request.param))
 
 
 def timed(made: Store) -> Store:
@@ -62,6 +61,6 @@ def test_it_is_what_the_records_say(store: Store, networks: set[str]) -> None:
 
 
 def test_the_stores_above_have_work_of_both_places() -> None:
-    runs = [run for number in range(4) for run in timed(filled(random.Random(number))).runs()]
+    runs = [run for number in range(4) for run in timed(drawn(number)).runs()]
     assert {here(run.provenance) for run in runs if run.epochs} == {True, False}
     assert {here(e.provenance) for run in runs for c in run.checkpoints for e in c.evaluations} == {True, False}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import random
+import functools
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from harness.errors import StoreError
 from harness.events import EpochRecord
 from harness.store import whole_runs
 from harness.store.store import Store
-from tests.harness.leaderboard.drawn import filled
+from tests.harness.leaderboard.drawn import copied, drawn
 from tests.stores import add_checkpoint, add_evaluation, make_spec, start
 from tests.varied import varied_store
 
@@ -30,7 +30,12 @@ DAMAGES = (
 
 def trained(number: int) -> Store:
     """A store with attempts, unfinished runs, repeated evaluations, findings, epochs, notes, and tags."""
-    store = filled(random.Random(number))
+    return copied(_trained(number))
+
+
+@functools.cache
+def _trained(number: int) -> Store:
+    store = drawn(number)
     unfinished = add_checkpoint(store, start(store, make_spec(method="mart")))  # nobody trains it
     for attempt in (2, 1):  # the newest attempt has the lowest number
         add_evaluation(store, unfinished, "pgd", {}, [1, 0, attempt % 2], attempt=attempt)
