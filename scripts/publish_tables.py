@@ -19,7 +19,7 @@ from harness.leaderboard.cells import (
     wilson_text,
 )
 from harness.leaderboard.failed_text import LEGEND as FAILED
-from harness.leaderboard.legend import legend
+from harness.leaderboard.legend import legend, unchecked
 from harness.leaderboard.over_seeds import figures_in_common, network_pairs
 from harness.leaderboard.pairs import robust_sides
 from harness.leaderboard.ranking import boards, read_verdicts
@@ -74,7 +74,7 @@ def readme_table() -> str:
         parts.append(f"{heading if alike else f'{heading}: {counted[board.heading]}'}\n\n{table}")
     several = [board for board in chosen if any((row.train_seeds or 0) > 1 for row in board.rows)]
     failed = [line for board in several for line in failed_lines(board)]  # of one network a row the flags say it
-    remarks = [line for board in chosen for line in _remarks(board)]
+    remarks = [line for board in chosen for line in (*_remarks(board), *unchecked(board))]
     medians, *rest = (text for text in legend(chosen, intervals=False) if failed or text != FAILED)
     sentences = [text[0].upper() + text[1:] for text in rest]
     last = next(iter(counted.values())) if alike else SEVERAL
