@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.segment import Segment
-from rich.table import Table
 
 from harness.errors import visible_lines
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WIDEST = 10**6  # no table is wider
 NAME_WIDTH = 14  # a column of words is not made narrower, where a table is too wide
@@ -32,7 +35,8 @@ class Terminal(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Every text that is printed passes here; rich's own control codes stay."""
-        if isinstance(renderable, Table):
+        tables = sys.modules.get("rich.table")  # imported by whoever made a table; a leaderboard needs none
+        if tables is not None and isinstance(renderable, tables.Table):
             options = self._whole(renderable, options or self.options)
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
