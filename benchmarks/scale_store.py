@@ -66,9 +66,10 @@ class Template:
         known = "SELECT settings FROM evaluations WHERE attack = ? AND settings_sha256 = ? LIMIT 1"
         keys = json.loads(protocols[0]["attacks"])
         settings = {name: there.execute(known, (name, keys[name])).fetchone()[0] for name in FULL.attacks}
-        two = [dict(row) for row in there.execute("SELECT * FROM examinations WHERE checkpoint_id = 3 ORDER BY id")]
+        known_ones = there.execute("SELECT id, settings FROM examinations WHERE checkpoint_id = 3 ORDER BY id")
+        newest = {settings["kind"]: (e, settings) for e, text in known_ones for settings in [json.loads(text)]}
         found = "SELECT * FROM findings WHERE examination_id = ? ORDER BY position"
-        examinations = [(json.loads(e["settings"]), list(map(dict, there.execute(found, (e["id"],))))) for e in two]
+        examinations = [(settings, list(map(dict, there.execute(found, (e,))))) for e, settings in newest.values()]
         (provenance,) = there.execute("SELECT provenance FROM runs LIMIT 1").fetchone()
         there.close()
         for protocol in protocols:  # the attacks of the first, so that each evaluation counts on its run's board
