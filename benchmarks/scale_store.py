@@ -66,8 +66,8 @@ class Template:
         known = "SELECT settings FROM evaluations WHERE attack = ? AND settings_sha256 = ? LIMIT 1"
         keys = json.loads(protocols[0]["attacks"])
         settings = {name: there.execute(known, (name, keys[name])).fetchone()[0] for name in FULL.attacks}
-        known_ones = there.execute("SELECT id, settings FROM examinations WHERE checkpoint_id = 3 ORDER BY id")
-        newest = {settings["kind"]: (e, settings) for e, text in known_ones for settings in [json.loads(text)]}
+        examined = there.execute("SELECT id, settings FROM examinations WHERE checkpoint_id = 3 ORDER BY id")
+        newest = {settings["kind"]: (e, settings) for e, text in examined for settings in [json.loads(text)]}
         found = "SELECT * FROM findings WHERE examination_id = ? ORDER BY position"
         examinations = [(settings, list(map(dict, there.execute(found, (e,))))) for e, settings in newest.values()]
         (provenance,) = there.execute("SELECT provenance FROM runs LIMIT 1").fetchone()

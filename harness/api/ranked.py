@@ -24,7 +24,7 @@ LEADERBOARD = columns.columns(*COLUMNS)
 OF_ROW = columns.columns(
     *("dataset", "source", "protocol", "fingerprint", "examples", "rank", "method", "network", "checkpoint"),
     *("networks", "tied", "flags", "not_judged", "dataset_fingerprint", "sample", "failed", "failed_of", "failed_why"),
-    *("unchecked",),
+    "unchecked",
 )
 """The columns of the wide form before those of the attacks."""
 

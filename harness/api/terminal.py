@@ -22,7 +22,7 @@ NAME_WIDTH = 14  # a column of words is not made narrower, where a table is too 
 class Terminal(Console):
     """rich's console, on which no text is markup, and control and invisible characters become escapes.
 
-    A text that has such characters takes more room than rich reckons with: it is cut there, and moves nothing else.
+    In a table, a text with such characters takes more room than rich reckons with: it is cut, and moves nothing else.
     No figure of a table is cut, however narrow the terminal: a cut figure would read as another number.
     """
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Documents = Sequence[Mapping[str, Any]]
 FOLDED = ("model", "method", "network", "dataset", "tags")  # these may be folded over lines; numbers may not
-WIDEST = 100_000  # no table is wider
 FLAGS = {"network": "arch"}
 IMAGES = "; images: how many, where not all test images"
 
@@ -74,6 +73,7 @@ def _table(rows: Documents, attacks: Sequence[str], console: Console) -> Iterato
     from rich.measure import Measurement
     from rich.text import Text
 
+    from harness.api.terminal import WIDEST
     from harness.leaderboard.columns import title_of
 
     head = title_of(attacks[0]) if len(attacks) == 1 else "figure"

@@ -54,10 +54,10 @@ def flags(
         alike: the networks of each row; all are of one store.
         board: all networks of the board, with which ``autoattack-gap`` compares; None: those of these rows.
     """
-    shown_ones = [n for row in alike for n in row]
-    everyone = shown_ones if board is None else list(board)
+    own = [n for row in alike for n in row]
+    everyone = own if board is None else list(board)
     judge = GapJudge(everyone, scope)
-    known = {i: n.checkpoint.examined(scope) for i, n in {id(n): n for n in (*everyone, *shown_ones)}.items()}
+    known = {i: n.checkpoint.examined(scope) for i, n in {id(n): n for n in (*everyone, *own)}.items()}
     checked = {i: found[1] for i, found in known.items() if found is not None}
     somewhere = _names({*checked.values()})
     examined = [[(n, found[0]) for n in row if (found := known[id(n)]) is not None] for row in alike]
