@@ -143,6 +143,8 @@ def leaderboard(
         raise SettingError("--by-seed is refused beside --layout paper, which has one line a method; leave one out")
     if shown.order_by != "rank" and not look.cost:
         raise SettingError(f"--order-by {shown.order_by} is refused without --cost, which counts the passes")
+    if shown.top is not None and shown.top < 1:
+        raise SettingError(f"--top {shown.top} is refused: it must be 1 or more")
     top = shown.top if shown.top is not None or form != "table" else MOST_ROWS
     selection = Selection(
         dataset=dataset,

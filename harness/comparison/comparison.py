@@ -34,6 +34,7 @@ from harness.statistics.paired import (
     mcnemar,
 )
 from harness.statistics.seed_sides import SeedSides, SeedTest
+from harness.store.records import ProtocolRecord
 from harness.store.store import Store
 from harness.store.verdicts import VerdictsById
 
@@ -79,6 +80,7 @@ class Comparison:
         methods: the t-test over training seeds; None for fewer than two seeds a side.
         notes: warnings to read before the figures.
         failed: the training seeds of each entrant that failed.
+        protocol: the newest one that has the column's attack settings; None if none has.
     """
 
     first: Entrant
@@ -89,6 +91,7 @@ class Comparison:
     methods: SeedTest | None
     notes: tuple[str, ...]
     failed: BothFailed = (None, None)
+    protocol: ProtocolRecord | None = None
 
 
 def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, labels: Labels | str) -> Comparison:
@@ -100,7 +103,8 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     Raises:
         HarnessError: the entrants were not measured on the same images by the same attack; says what differs.
     """
-    column, usable = common_column(store, first, second, attack)
+    common = common_column(store, first, second, attack)
+    column, usable = common.column, common.pairs
     held = [column.evaluations(network) for side in (first, second) for network in side.networks]
     verdicts = store.verdicts_of({e.id for by in held for of_attack in by.values() for e in of_attack})
     networks = tuple(_networks(pair, shared, column, verdicts, labels) for pair, shared in usable)
@@ -113,8 +117,8 @@ def compare(store: Store, first: Entrant, second: Entrant, attack: str | None, l
     failed = failed_sides(store, (first, second), column)
     of_seeds = failed_notes_of((first.name, second.name), failed, methods)
     looks = told_of_looks(store, (first, second)) if methods is not None else ()
-    notes = (*of_seeds, *_notes(first, second, [pair for pair, _ in usable], methods), *looks, *unknown)
-    return Comparison(first, second, column, networks, sides, methods, notes, failed)
+    notes = (*common.notes, *of_seeds, *_notes(first, second, [pair for pair, _ in usable], methods), *looks, *unknown)
+    return Comparison(first, second, column, networks, sides, methods, notes, failed, common.protocol)
 
 
 def _networks(
@@ -166,7 +170,7 @@ def _notes(first: Entrant, second: Entrant, pairs: Sequence[Pair], methods: Seed
 
 @dataclass(frozen=True)
 class Family:
-    """All pairs of a board's rows in one column, best row first; Holm's correction goes over all pairs.
+    """All pairs of a board's rows in one column, best row first; Holm's correction goes over those that are tested.
 
     Attributes:
         pairs: by the rows' names; None where they cannot be compared, or a collapsed seed forbids the t-test.
@@ -177,6 +181,11 @@ class Family:
     column: Column
     pairs: dict[tuple[str, str], Decision | None]
     notes: tuple[str, ...] = ()
+
+    @property
+    def tested(self) -> list[Decision]:
+        """The tests that Holm's correction goes over."""
+        return [decision for decision in self.pairs.values() if decision is not None]
 
 
 def rivals(store: Store, selection: Selection) -> list[tuple[Board, list[Row]]]:

@@ -30,6 +30,8 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "first": comparison.first.name,
         "second": comparison.second.name,
         **_column(comparison.column, comparison.networks[0].first),
+        "protocol": None if comparison.protocol is None else comparison.protocol.name,
+        "protocol_fingerprint": None if comparison.protocol is None else comparison.protocol.fingerprint,
         "methods": None if comparison.methods is None else _methods(comparison),
         "networks": [_networks(network) for network in comparison.networks],
         "failed_seeds": dict(zip(("first", "second"), map(failed_document, comparison.failed), strict=True)),
@@ -163,7 +165,7 @@ def family_document(families: Sequence[Family]) -> dict[str, Any]:
                 "examples": family.board.examples,
                 "sample": family.column.images.sample,
                 "column": family.column.name,
-                "correction": {"method": "Holm", "comparisons": sum(d is not None for d in family.pairs.values())},
+                "correction": {"method": "Holm", "comparisons": len(family.tested)},
                 "pairs": [
                     {"first": first, "second": second, "comparison": decision_document(decision)}
                     for (first, second), decision in family.pairs.items()

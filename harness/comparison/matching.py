@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from harness.comparison.naming import Entrant
 from harness.errors import HarnessError
@@ -14,19 +15,31 @@ from harness.store.standing import Evaluated
 from harness.store.store import Store
 
 
-def common_column(
-    store: Store, first: Entrant, second: Entrant, attack: str | None
-) -> tuple[Column, list[tuple[Pair, Shared]]]:
+@dataclass(frozen=True)
+class Common:
+    """The column in which two entrants can be compared.
+
+    Attributes:
+        pairs: each pair of networks with its evaluations there, as ``usable_pairs``; at least one.
+        protocol: the newest one that has these attack settings; None if none has.
+        notes: with which other settings of the same attack they could be compared as well.
+    """
+
+    column: Column
+    pairs: list[tuple[Pair, Shared]]
+    protocol: ProtocolRecord | None
+    notes: tuple[str, ...]
+
+
+def common_column(store: Store, first: Entrant, second: Entrant, attack: str | None) -> Common:
     """The column in which two entrants can be compared: the same attack settings, the most test images.
 
-    Of the worst cases of several protocols, the one of the most pairs of networks counts, then the one of the most
-    networks, then the one of the most attacks: a protocol that got a further attack counts as soon as all of the
-    networks have it, as on the board.
+    Of several settings of one attack, those count that were evaluated first. Of the worst cases of several protocols,
+    the one of the most pairs of networks counts, then the one of the most networks, then the one of the most attacks: a
+    protocol that got a further attack counts as soon as all of the networks have it, as on the board.
 
     Args:
         attack: its name, or ``worst_case``; None: the attack that stands last in the newest protocol.
-    Returns:
-        The column, and each pair of networks with its evaluations there, as ``usable_pairs``; at least one pair.
     Raises:
         HarnessError: there is no such column; says what differs.
     """
@@ -34,7 +47,7 @@ def common_column(
     if first.networks[0].dataset.fingerprint != second.networks[0].dataset.fingerprint:
         raise HarnessError(f"{first.name} was measured on {one}, {second.name} on {other}: not the same test images")
     pairs, protocols = network_pairs(first.networks, second.networks), store.protocols()
-    candidates = _columns((*(network for network, _ in pairs), *first.networks), protocols)
+    candidates = _columns((*(network for network, _ in pairs), *first.networks), protocols, first.under)
     asked = [c for c in candidates if (c.name == attack if attack else c.name != WORST_CASE)]
     columns = [column for column in asked if any(column.in_common(*pair) for pair in pairs)]
     columns = columns or [column for column in asked if usable_pairs(first.networks, second.networks, column)]
@@ -42,7 +55,23 @@ def common_column(
         raise HarnessError(_what_differs(first, second, pairs, attack))
     networks = (*first.networks, *second.networks)
     column = max(columns, key=lambda column: _preference(column, pairs, networks, protocols))
-    return column, usable_pairs(first.networks, second.networks, column)
+    own = _protocol_of(column, first, protocols)
+    others = [_protocol_of(c, first, protocols) for c in columns if _other_settings(c, column)]
+    named = ", ".join(dict.fromkeys(f"{p.name} [{p.fingerprint[:8]}]" for p in others if p is not None))
+    note = f"they were also measured with other attack settings{named and f', those of {named}'}; --protocol chooses"
+    return Common(column, usable_pairs(first.networks, second.networks, column), own, (note,) if others else ())
+
+
+def _protocol_of(column: Column, entrant: Entrant, protocols: Sequence[ProtocolRecord]) -> ProtocolRecord | None:
+    """The newest protocol with a column's attack settings, if there is one among those that trained the networks."""
+    having = [p for p in entrant.under or protocols if column.attacks.items() <= p.attacks.items()]
+    trained = [p for p in having if p.trains(entrant.networks[0].training_sha256, entrant.networks[0].wrapped)]
+    return next(reversed(trained or having), None)
+
+
+def _other_settings(one: Column, other: Column) -> bool:
+    """Whether two columns have an attack of one name, and different settings of it."""
+    return any(one.attacks.get(attack, settings) != settings for attack, settings in other.attacks.items())
 
 
 def common_columns(
@@ -54,10 +83,11 @@ def common_columns(
         HarnessError: an attack is missing, or the attacks have no images or no seed in common; says which.
     """
     protocols = store.protocols()
-    by_attack = [[c for c in _columns([network], protocols) if c.name == attack] for attack in attacks]
+    held = list(_columns([network], protocols, entrant.under))
+    by_attack = [[c for c in held if c.name == attack] for attack in attacks]
     for attack, columns in zip(attacks, by_attack, strict=True):
         if not columns:
-            has = ", ".join(sorted({e.attack for e in _complete([network])})) or "none"
+            has = ", ".join(sorted({e.attack for e in _complete([network], entrant.under)})) or "none"
             raise HarnessError(f"{entrant.name} has no complete evaluation by {attack}; it has {has}")
     pairs = [(one, other) for one in by_attack[0] for other in by_attack[1] if _meet(network, one, other)]
     if not pairs:
@@ -87,19 +117,27 @@ def _preference(
     return column.examples, paired, there, len(column.attacks), _place(column, protocols)
 
 
-def _columns(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> Iterator[Column]:
-    """Columns that may have a figure of these networks: single attacks, and each protocol's worst case."""
-    held = {(e.attack, e.settings_sha256, e.images): None for e in _complete(networks)}
+def _columns(
+    networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord], under: Sequence[ProtocolRecord] | None
+) -> Iterator[Column]:
+    """Columns that may have a figure of these networks: single attacks, and each protocol's worst case.
+
+    Args:
+        under: the protocols that the user named; None: all.
+    """
+    held = {(e.attack, e.settings_sha256, e.images): None for e in _complete(networks, under)}
     yield from (Column(attack, {attack: sha256}, images) for attack, sha256, images in held)
     sets = {images: None for _, _, images in held}
-    yield from (Column(WORST_CASE, p.attacks, images) for p in protocols for images in sets)
+    yield from (
+        Column(WORST_CASE, p.attacks, images) for p in (protocols if under is None else under) for images in sets
+    )
 
 
 def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack: str | None) -> str:
     """Why two entrants cannot be compared: their attacks, settings, images, or seeds differ."""
     if attack == WORST_CASE:
         return f"{first.name} and {second.name} have no worst case in common: it needs every attack of a protocol"
-    known = [_complete(pair[side] for pair in pairs) for side in (0, 1)]
+    known = [_complete((pair[side] for pair in pairs), first.under) for side in (0, 1)]
     held = [[e for e in evaluations if attack in (None, e.attack)] for evaluations in known]
     attacks = [", ".join(sorted({e.attack for e in evaluations})) or "none" for evaluations in known]
     for entrant, evaluations, has in zip((first, second), held, attacks, strict=True):
@@ -125,5 +163,9 @@ def _what_differs(first: Entrant, second: Entrant, pairs: Sequence[Pair], attack
     return f"{between}attack seeds {seeds[0]} and {seeds[1]}; {rule}"
 
 
-def _complete(networks: Iterable[Contestant]) -> list[Evaluated]:
-    return [e for network in networks for e in network.checkpoint.evaluations if e.complete]
+def _complete(networks: Iterable[Contestant], under: Sequence[ProtocolRecord] | None) -> list[Evaluated]:
+    """The complete evaluations of networks, by the attack settings of the protocols that the user named; None: all."""
+    held = [e for network in networks for e in network.checkpoint.evaluations if e.complete]
+    if under is None:
+        return held
+    return [e for e in held if any(p.attacks.get(e.attack) == e.settings_sha256 for p in under)]

@@ -8,7 +8,7 @@ from itertools import product
 
 from harness.errors import HarnessError, UnknownName, of_name
 from harness.leaderboard.contestants import Contestant, contestants
-from harness.store.records import ModelRecord, RunRecord
+from harness.store.records import ModelRecord, ProtocolRecord, RunRecord
 from harness.store.standing import ModelStanding, RunStanding
 from harness.store.store import Store
 
@@ -22,11 +22,13 @@ class Entrant:
     Attributes:
         name: as the user wrote it; after a run's number, the row's label.
         one_run: whether the user named one run, and not the row that it belongs to.
+        under: the protocols that the user named: evaluations by their attack settings alone count; None: all count.
     """
 
     name: str
     networks: tuple[Contestant, ...]
     one_run: bool = False
+    under: tuple[ProtocolRecord, ...] | None = None
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -51,16 +53,21 @@ class Where:
     checkpoint: str | None = None
     protocol: str | None = None  # its name, or the beginning of its fingerprint
 
-    def takes(self, store: Store) -> Callable[[Contestant], bool]:
-        """A function that says whether a network meets these options."""
-        asked = str(self.protocol)
-        protocols = [p for p in store.protocols() if p.name == asked or p.fingerprint.startswith(asked)]
+    def protocols(self, store: Store) -> tuple[ProtocolRecord, ...] | None:
+        """The protocols that the option names; None without it."""
+        if self.protocol is None:
+            return None
+        asked = self.protocol
+        return tuple(p for p in store.protocols() if p.name == asked or p.fingerprint.startswith(asked))
+
+    def takes(self, protocols: tuple[ProtocolRecord, ...] | None) -> Callable[[Contestant], bool]:
+        """A function that says whether a network meets these options; the protocols are those that they name."""
         return lambda network: (
             self.dataset in (None, network.dataset.name)
             and self.fingerprint in (None, network.dataset.fingerprint)
             and self.network in (None, network.network)
             and self.checkpoint in (None, network.checkpoint.name)
-            and (self.protocol is None or any(p.trains(network.training_sha256, network.wrapped) for p in protocols))
+            and (protocols is None or any(map(network.stands_under, protocols)))
         )
 
 
@@ -87,10 +94,11 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
         if not known:
             raise UnknownName("row", name, {network.label for network in everything})
     groups: dict[tuple[str, str, str | None], list[Contestant]] = {}
-    for network in filter(where.takes(store), known):
+    under = where.protocols(store)
+    for network in filter(where.takes(under), known):
         groups.setdefault((network.kin, network.dataset.fingerprint, network.training_sha256), []).append(network)
     shown = f"run {name} ({known[0].label})" if name.isdecimal() else name
-    entrants = [Entrant(shown, tuple(networks), name.isdecimal()) for networks in groups.values()]
+    entrants = [Entrant(shown, tuple(networks), name.isdecimal(), under) for networks in groups.values()]
     if not entrants:
         there = _places(Entrant(name, (network,)) for network in known)
         raise HarnessError(

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.comparison.alike import Alike
-from harness.comparison.comparison import Comparison, Family, NetworkComparison
+from harness.comparison.comparison import Comparison, Family, NetworkComparison, Tested
 from harness.comparison.lines import add_row, bold_line, table_of, text_line
 from harness.comparison.resolution import Detectable, Resolution
 from harness.comparison.vulnerable import Vulnerable
 from harness.errors import legible
-from harness.leaderboard.cells import interval_text
+from harness.leaderboard.cells import ball_words, interval_text
 from harness.leaderboard.columns import title_of
 from harness.leaderboard.pairs import rule
 from harness.statistics.equivalence import Equivalence
@@ -23,6 +23,7 @@ from harness.statistics.paired import ALPHA
 from harness.statistics.power import MOST_SEEDS
 from harness.statistics.seed_sides import PAIRED, WELCH, SeedTest
 from harness.statistics.seed_variance import SeedVariance
+from harness.store.scope import Scope
 
 MOST_PAIRS = 200  # of a board, that are printed; 20 rows have 190
 
@@ -33,7 +34,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     dataset = comparison.networks[0].first.dataset
     yield bold_line(
         f"{first} and {second}, {title_of(column.name)}: {legible(dataset.name)} [{dataset.fingerprint[:8]}],"
-        f" {column.images.described(dataset.test_examples)}, {_places(comparison.networks[0])}"
+        f" {column.images.described(dataset.test_examples)}, {_places(comparison.networks[0])}{_protocol(comparison)}"
     )
     yield text_line(f"A is {first}, B is {second}; a difference is A minus B, in points.")
     yield from (text_line(note) for note in comparison.notes)
@@ -56,6 +57,15 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
         rule = f"* where McNemar's p, Holm over classes, is below {ALPHA:g}"
         yield text_line(f"Difference on the images of each class; {rule}")
         yield _classes(comparison)
+
+
+def _protocol(comparison: Comparison) -> str:
+    """``, protocol digits [2222abcd], epsilon 0.2``: whose attack settings these are; empty if no protocol has them."""
+    found, images = comparison.protocol, comparison.column.images
+    if found is None:
+        return ""
+    scope = Scope.of_document(found.document, found.attacks, images.count, images.sample)
+    return f", protocol {legible(found.name)} [{found.fingerprint[:8]}]{ball_words(scope)}"
 
 
 def _over(t: SeedTest) -> str:
@@ -121,9 +131,14 @@ def _classes(comparison: Comparison) -> Table:
     held = [network.classes or {} for network in comparison.networks]
     table = table_of("class", "images", *(f"train seeds {_train_seeds(n)}" for n in comparison.networks))
     for name, tested in held[0].items():
-        differences = (f"{c[name].table.difference:+.1f}{'*' if (c[name].p_holm or 1) < ALPHA else ' '}" for c in held)
+        differences = (f"{c[name].table.difference:+.1f}{_star(c[name])}" for c in held)
         add_row(table, legible(name), str(tested.table.examples), *differences)
     return table
+
+
+def _star(tested: Tested) -> str:
+    """A mark where the difference is significant; a blank where it is not."""
+    return "*" if tested.p_holm is not None and tested.p_holm < ALPHA else " "
 
 
 def alike_parts(comparison: Comparison, found: Alike) -> Iterator[RenderableType]:
@@ -194,9 +209,9 @@ def _family(row: Detectable) -> str:
 def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
     """All pairs of rows, board by board."""
     for family in families:
-        count = len(family.pairs)
+        count, corrected = len(family.pairs), len(family.tested)
         yield bold_line(f"{family.board.heading}: {title_of(family.column.name)}, {count} pairs")
-        table = table_of("first", "second", "difference", "test", "n", "p", f"p, Holm over {count}", "significant")
+        table = table_of("first", "second", "difference", "test", "n", "p", f"p, Holm over {corrected}", "significant")
         for names, decision in itertools.islice(family.pairs.items(), MOST_PAIRS):
             first, second = map(legible, names)
             if decision is None:
@@ -211,7 +226,7 @@ def family_parts(families: Sequence[Family]) -> Iterator[RenderableType]:
             yield Text(f"The pairs of the best rows come first; {count - MOST_PAIRS} more are in --json.")
         yield from map(text_line, family.notes)
     nothing = "No board of two or more measured rows matches; `harness leaderboard` shows what there is"
-    decisions = [decision for family in families for decision in family.pairs.values() if decision is not None]
+    decisions = [decision for family in families for decision in family.tested]
     welch = any(decision.test == WELCH for decision in decisions)
     also = f"paired t and {WELCH} also give" if welch else "paired t also gives"
     legend = f"A difference is the first minus the second, in points; {also} a 95 % interval. {rule(decisions)}"

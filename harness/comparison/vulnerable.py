@@ -52,9 +52,9 @@ def networks_agree(
         HarnessError: the entrants were not measured on the same images by the same attack, or by a version of harness
             that did not keep vulnerabilities.
     """
-    column, usable = common_column(store, first, second, attack)
-    names, columns = (first.name, second.name), (column, column)
-    return [Vulnerable(names, pair, columns, _seeds(store, shared, share, names)) for pair, shared in usable]
+    common = common_column(store, first, second, attack)
+    names, columns = (first.name, second.name), (common.column, common.column)
+    return [Vulnerable(names, pair, columns, _seeds(store, shared, share, names)) for pair, shared in common.pairs]
 
 
 def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share: float = SHARE) -> list[Vulnerable]:

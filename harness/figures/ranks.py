@@ -28,9 +28,9 @@ def _rows(material: Material) -> Iterator[Mapping[str, Value]]:
         "evaluations": found.evaluations,  # of each network: attacks and their seeds
         "over": f"{TEST_IMAGES} and {TRAINING_SEEDS}" if found.networks > 1 else TEST_IMAGES,
     }
-    shown = {id(row) for row in board.rows}
+    shown = {row.key for row in board.rows}
     for row, interval in sorted(found.rows, key=lambda pair: pair[1].rank):
-        if id(row) in shown:
+        if row.key in shown:
             rank: dict[str, Value] = {"rank": interval.rank, "low": interval.low, "high": interval.high}
             yield {**about(board), **row_names(board, row), **common, **rank}
 

@@ -14,6 +14,7 @@ from harness.leaderboard.failed_text import every_seed, failed_cell, failed_colu
 from harness.leaderboard.varied import values_of
 from harness.plugin.ball import radius_text
 from harness.statistics.figures import Figure, Interval, plus_minus, t_interval, wilson
+from harness.store.scope import Scope
 
 MEAN = "mean ± standard deviation"
 TIED = "≈"  # beside the rank of a row that does not differ significantly from the best
@@ -35,22 +36,23 @@ def heading(board: Board) -> str:
     """What the rows have in common, among what they rank if not among all rows, and whether the figures are means."""
     seeds = training_seeds([board])
     means = f": {MEAN} over {seeds} training seeds" if seeds else ""
-    return "; ".join([board.heading + _ball(board) + means, *_contest(board)])
+    return "; ".join([board.heading + ball_words(board.scope) + means, *_contest(board)])
 
 
-def _ball(board: Board) -> str:
-    """``, epsilon 8/255``: the radius of the attacks' ball, and its norm if it is not L-infinity; may be empty."""
-    if board.scope is None:
-        return ""
-    return f", epsilon {radius_text(board.scope.epsilon, board.scope.norm)}"
+def ball_words(scope: Scope | None) -> str:
+    """``, epsilon 8/255``: the radius of the attacks' ball, and its norm if it is not L-infinity; empty for None."""
+    return "" if scope is None else f", epsilon {radius_text(scope.epsilon, scope.norm)}"
 
 
 def _contest(board: Board) -> Iterator[str]:
     """Among what the rows rank, and how many are hidden; nothing where all rows of the board are shown."""
-    rows = len(board.ranked)
+    rows, ranked = len(board.ranked), board.ranked_rows
     among = " and ".join(f"{name} {legible(value)}" for name, value in board.within)
     if board.shown is not None and board.shown < rows:
-        yield f"{board.shown} of {rows} rows are shown, ranked among all {rows}" + (f" of {among}" if among else "")
+        of = f" of {among}" if among else ""
+        among_all = f"{board.shown} of {rows} rows are shown, ranked among all {rows}{of}"
+        among_some = f"{board.shown} of {rows} rows{of} are shown, ranked among the {ranked} that have a figure"
+        yield among_all if ranked == rows else among_some
     elif among:
         yield f"ranked among {among} alone"
     if board.by_seed:
@@ -98,7 +100,8 @@ def _spread_text(row: Row, name: str, figure: Figure) -> str:
     if row.failed is not None and row.failed.of_networks:
         return every_seed(row.failed.figures[name])
     mean, std, n = figure.train.mean, figure.train.std, figure.train.n
-    return f"{plus_minus(mean, std or 0.0)} {interval_text(t_interval(mean, std, n))}".rstrip()
+    alone = f" of {n} networks" if n != row.train_seeds else ""
+    return f"{plus_minus(mean, std or 0.0)} {interval_text(t_interval(mean, std, n))}".rstrip() + alone
 
 
 def _lines(board: Board, over: Callable[[Row], str], text: Callable[[Row, str, Figure], str]) -> list[str]:

@@ -42,7 +42,7 @@ def in_order(board: Board, order: Order, top: int | None) -> Board:
     """The board with the rows that are shown in another order, the best first; ranks stay those of the figures.
 
     Args:
-        top: show so many rows; None: all.
+        top: show so many rows, each with all of its lines; None: all.
     """
     if order == "rank":
         return board
@@ -52,10 +52,14 @@ def in_order(board: Board, order: Order, top: int | None) -> Board:
         value = None if cost is None else cost.passes if order == "passes" else cost.points
         return value is None, 0.0 if value is None else value if order == "passes" else -value
 
-    places = sorted(range(len(board.rows)), key=lambda place: key(board.rows[place]))[:top]
+    places = sorted(range(len(board.rows)), key=lambda place: key(board.rows[place]))
+    whole = {number: row.key for row in board.ranked for number in row.key}  # a line may stand for one of its networks
+    row_of = {place: whole[one.key[0]] if (one := board.rows[place]).key else (place,) for place in places}
+    chosen = list(dict.fromkeys(row_of[place] for place in places))[:top]
+    places = [place for place in places if row_of[place] in chosen]
     rows = tuple(board.rows[place] for place in places)
     spread = tuple(board.rank_intervals[place] for place in places if board.rank_intervals)
-    return replace(board, rows=rows, rank_intervals=spread, shown=len(rows), ranking=board.ranked)
+    return replace(board, rows=rows, rank_intervals=spread, shown=len(chosen), ranking=board.ranked)
 
 
 def cost_titles(board: Board) -> list[str]:

@@ -23,13 +23,15 @@ class RankSpread:
     """Rows that compete, each with its rank's interval, over test images and, where there are several, training seeds.
 
     Attributes:
-        networks: of each row, one a training seed.
+        networks: of each row, one a training seed; a model from elsewhere has one, which stands for each.
         evaluations: of each network: attacks and their seeds.
+        part: whether a row has further networks, which these ranks leave out.
     """
 
     rows: tuple[tuple[Row, RankInterval], ...]
     networks: int
     evaluations: int
+    part: bool = False
 
     @property
     def unit(self) -> str:
@@ -40,8 +42,9 @@ class RankSpread:
 def rank_spread(store: Store, board: Board) -> RankSpread:
     """The intervals of the ranks of all rows that compete on a measured board, shown or not.
 
-    Training seeds are those that all rows have; without any in common, each row has its first network. Attack seeds are
-    those that all of these networks have.
+    Training seeds are those that all trained rows have; without any in common, each row has its first network. A model
+    from elsewhere has no training seed: its one network stands beside each. Attack seeds are those that all of these
+    networks have. A rank is that of these networks and seeds, which the board's need not be.
 
     Raises:
         HarnessError: there are fewer than two rows, a row has no figure in the column that ranks, or the rows have no
@@ -49,7 +52,9 @@ def rank_spread(store: Store, board: Board) -> RankSpread:
     """
     found = competing(store, board)
     intervals = rank_intervals(found.verdicts, board.fingerprint, board.ranked_by)
-    return RankSpread(tuple(zip(board.ranked, intervals, strict=True)), len(found.verdicts[0]), found.evaluations)
+    count = len(found.verdicts[0])
+    part = any(len(row.networks) > count for row in board.ranked)
+    return RankSpread(tuple(zip(board.ranked, intervals, strict=True)), count, found.evaluations, part)
 
 
 @dataclass(frozen=True)
@@ -101,26 +106,34 @@ def with_rank_intervals(store: Store, board: Board) -> Board:
         found = rank_spread(store, replace(board, ranking=ranked))
     except HarnessError as error:
         return replace(board, rank_note=f"no intervals of ranks: {error}")
-    held = {id(row): interval for row, interval in found.rows}
+    held = {row.key: interval for row, interval in found.rows}
     over = f"{found.unit}, n = {board.examples}" + (f" and {found.networks}" if found.networks > 1 else "")
-    intervals = tuple(held.get(id(row)) for row in board.rows)
+    if found.part:
+        over += f"; of {found.networks} network(s) a row, which all rows have, and others are left out"
+    intervals = tuple(held.get(row.key) for row in board.rows)
     return replace(board, rank_intervals=intervals, rank_unit=found.unit, rank_note=f"95 %, over {over}")
 
 
 def rank_line(board: Board) -> str:
     """The ranks of the shown rows with their intervals, in one line; or why there are none. Empty if nobody asked."""
     told = [
-        f"{full_name(board, row)} {interval.rank} [{interval.low}, {interval.high}]"
+        f"{full_name(board, row)} {_ranks_text(row, interval)} [{interval.low}, {interval.high}]"
         for row, interval in zip(board.rows, board.rank_intervals, strict=False)
         if interval is not None
     ]
     return f"rank [{board.rank_note}; the same are drawn for all rows]: {', '.join(told)}" if told else board.rank_note
 
 
+def _ranks_text(row: Row, interval: RankInterval) -> str:
+    """The row's rank; then the one of the networks that the interval is about, if that is another."""
+    return f"{row.rank}" if interval.rank == row.rank else f"{row.rank}, of these networks {interval.rank}"
+
+
 def _networks(board: Board, column: Column) -> list[list[Contestant]]:
     """The networks of each row that are ranked: those of the training seeds that all rows have, in the same order.
 
-    Where the rows have no training seed in common, each row's first network.
+    Where the rows have no training seed in common, each row's first network. A model from elsewhere, which has one
+    network and no training seed, has it for each of the seeds: it stays what it is whichever seeds are drawn.
 
     Raises:
         HarnessError: there are fewer than two rows, or a row has no figure in the column.
@@ -136,9 +149,11 @@ def _networks(board: Board, column: Column) -> list[list[Contestant]]:
     if len(rows) < FEWEST_ROWS:
         raise HarnessError(f"ranks need {FEWEST_ROWS} rows that compete; there is {len(rows)}")
     by_seed = [{n.train_seed: n for n in networks if n.train_seed is not None} for networks in held]
-    common = sorted(set.intersection(*({*networks} for networks in by_seed)))
+    trained = [{*networks} for networks in by_seed if networks]
+    common = sorted(set.intersection(*trained)) if trained else []
     if common:
-        return [[networks[seed] for seed in common] for networks in by_seed]
+        pairs = zip(by_seed, held, strict=True)
+        return [[seeds[s] for s in common] if seeds else networks[:1] * len(common) for seeds, networks in pairs]
     return [networks[:1] for networks in held]
 
 

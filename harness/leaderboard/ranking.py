@@ -9,11 +9,11 @@ from dataclasses import fields, replace
 from itertools import repeat
 from typing import Any
 
-from harness.errors import UnknownName
+from harness.errors import UnknownName, listed
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.chosen import with_choices
-from harness.leaderboard.columns import WORST_CASE, Column
+from harness.leaderboard.columns import WORST_CASE, Column, title_of
 from harness.leaderboard.contestants import Contestant, Trained, contestants
 from harness.leaderboard.failed_seeds import (
     FailedSeeds,
@@ -261,12 +261,14 @@ def _row(networks: Kin, found: RowFlags, failed: FailedSeeds | None, column: Col
     drawing = [n for attack, n in fewest.items() if attack not in unseeded]
     metrics[WORST_CASE] = replace(summary, n=min(drawing, default=1)) if summary else None
     uneven = any(count != fewest for count in counts)
+    notes = [*_of_part({**{a: sum(bool(by[a]) for by in held) for a in attacks}, WORST_CASE: len(complete)}, len(held))]
+    notes += ["worst case: its networks differ in their attack seeds, and it falls with more"] if uneven else []
     return Row(
         **{name: getattr(one, name) for name in _TRAINED},
         checkpoint=one.checkpoint.name,
         train_seeds=len(networks) if one.number is not None else None,
         metrics=metrics,
-        notes=("worst case: its networks differ in their attack seeds, and it falls with more",) if uneven else (),
+        notes=tuple(notes),
         runs=tuple(network.number for network in networks if network.number is not None),
         unseeded=frozenset(unseeded),
         networks=tuple(networks),
@@ -277,3 +279,14 @@ def _row(networks: Kin, found: RowFlags, failed: FailedSeeds | None, column: Col
         worst_case_seeds=fewest,
         failed=with_figures(failed, networks, column, verdicts),
     )
+
+
+def _of_part(having: dict[str, int], networks: int) -> Iterator[str]:
+    """Which figures of a row are those of a part of its networks, since the others have no verdicts there yet.
+
+    Args:
+        having: column -> how many networks have it.
+    """
+    for count in sorted({count for count in having.values() if 0 < count < networks}):
+        columns = [title_of(column) for column, there in having.items() if there == count]
+        yield f"{listed(columns)}: of {count} of its {networks} networks, since the others have no such figure yet"

@@ -49,7 +49,7 @@ def row_document(board: Board, row: Row) -> dict[str, Any]:
         "norm": None if board.scope is None else board.scope.norm,
         "rank": row.rank,
         "ranked_by": board.ranked_by,
-        "ranked_among": {"rows": len(board.ranked), **dict.fromkeys(("network", "checkpoint")), **dict(board.within)},
+        "ranked_among": {"rows": board.ranked_rows, **dict.fromkeys(("network", "checkpoint")), **dict(board.within)},
         "tied": board.tied(row),
         "versus_best": decision_document(row.versus_best),
         "metrics": metrics,
@@ -126,7 +126,7 @@ def _rank_interval(board: Board, place: int) -> dict[str, Any]:
     found = board.rank_intervals[place]
     if found is None:
         return {"rank_interval": None}
-    ends = {"low": found.low, "high": found.high}
+    ends = {"rank": found.rank, "low": found.low, "high": found.high}
     return {"rank_interval": {"kind": "bootstrap", "level": LEVEL, "unit": board.rank_unit, **ends}}
 
 

@@ -58,7 +58,7 @@ def render_latex(boards: Sequence[Board], *, paper: bool = False, worst_case: bo
 
 def _table(board: Board, body: Iterable[str]) -> str:
     common = "".join(in_words(name, value, "; ") for name, value in shared(board, header(board)[:-1]).items())
-    spreads = spread_lines(board) or wilson_lines(board)
+    spreads = [*wilson_lines(board), *spread_lines(board)]
     below = [answer(board), *legend([board]), *spreads, *failed_lines(board), *flag_lines(board), *unchecked(board)]
     below += notes([board])
     return "\n".join(

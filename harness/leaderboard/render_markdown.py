@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.errors import visible
 from harness.leaderboard.board import Board
 from harness.leaderboard.cells import cells, failed_lines, flag_lines, header, heading, spread_lines
-from harness.leaderboard.legend import legend, notes, unchecked
+from harness.leaderboard.legend import answer, legend, notes, unchecked
 
 _ACTIVE = re.compile(r"[\\`*<>$~]|\](?=\()|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[#+-](?= )|(?<=^\d)[.)](?= )")
 
@@ -20,7 +20,7 @@ def render_markdown(boards: Sequence[Board], *, bibtex: str = "") -> str:
         texts = [header(board), *(cells(board, row, " ") for row in board.rows)]
         head, *rows = (list(map(literal, line)) for line in texts)
         table = markdown_table(head, rows)
-        below = [*spread_lines(board), *failed_lines(board), *flag_lines(board), *unchecked(board)]
+        below = [answer(board), *spread_lines(board), *failed_lines(board), *flag_lines(board), *unchecked(board)]
         parts += [f"**{literal(heading(board))}**", table, *map(literal, below)]
     parts += map(literal, [*legend(boards), *notes(boards)])
     return "\n\n".join([*parts, *([f"```bibtex\n{bibtex}\n```"] if bibtex else [])])

@@ -72,9 +72,19 @@ def tidy_rows(boards: Sequence[Board]) -> Iterator[dict[str, Any]]:
             )
             for attack, figure in document["metrics"].items():
                 if figure is not None:
-                    networks = row.means[attack].n if attack in row.means else row.train_seeds
+                    networks = count_of_networks(row, attack)
                     values = (*common, *place, attack, *_numbers(figure, networks), board.tied(row), *later)
                     yield dict(zip(COLUMNS, values, strict=True)) | none | varied_cells(board, row) | tidy_cost(row)
+
+
+def count_of_networks(row: Row, attack: str) -> int | None:
+    """How many networks a figure summarises: not all of a row's need have their verdicts yet."""
+    figure, mean = row.metrics.get(attack), row.means.get(attack)
+    if mean is not None or figure is None:
+        return None if mean is None else mean.n
+    if figure.train is not None:
+        return figure.train.n
+    return min(1, row.train_seeds) if row.networks and row.train_seeds is not None else row.train_seeds
 
 
 def _failed(failed: FailedSeeds | None) -> Iterator[float | str | None]:

@@ -102,8 +102,9 @@ def _title(board: Board) -> str:
 
 def _row(board: Board, row: Row, text: dict[str, str], dots: list[list[float]], group: Attempts | None) -> Document:
     document = row_document(board, row)
+    spoilt = row.failed is not None and bool(row.failed.of_networks)
     figures = [
-        _figure(text.get(title_of(name), "-"), document["metrics"].get(name), of_networks)
+        _figure(text.get(title_of(name), "-"), document["metrics"].get(name), of_networks, spoilt=spoilt)
         for name, of_networks in zip(board.columns, dots, strict=True)
     ]
     why = cells.flag_lines(replace(board, rows=(row,)))
@@ -142,16 +143,17 @@ def _about_ties(board: Board, row: Row) -> Iterator[str]:
     )
 
 
-def _figure(text: str, figure: Document | None, dots: list[float]) -> Document:
+def _figure(text: str, figure: Document | None, dots: list[float], *, spoilt: bool = False) -> Document:
     """A figure: its text, the number that sorts it, and what is drawn, rounded to what is printed of it.
 
     Args:
         dots: the figures of the networks, one for each training seed.
+        spoilt: whether a network of the row failed, so that no mean describes the row.
     """
     if figure is None:
         return {"text": text, "value": None, "interval": None, "train": None, "dots": []}
     train = figure.get("train") or {}
-    interval, over = figure.get("interval"), train.get("interval")
+    interval, over = figure.get("interval"), None if spoilt else train.get("interval")
     spread = [round(train["mean"], 2), _tenth(over["low"]), _tenth(over["high"]), train["n"]] if over else None
     return {
         "text": text,

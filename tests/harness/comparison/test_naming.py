@@ -88,6 +88,40 @@ class TestFinding:
             find_one(store, str(plain), Where(protocol="wrapped"))
 
 
+class TestOneProtocol:
+    """Two protocols of one training, with other settings of one attack, such as another epsilon."""
+
+    WEAKER = PGD | {"steps": 1}
+
+    @pytest.fixture
+    def both(self, store: Kept, put: Put) -> Kept:
+        see_protocol(store, {"pgd": self.WEAKER}, TRAINING, fingerprint="2" * 64, name="weaker")
+        for method, strong, weak in (("sat", "10000000", "11111110"), ("lrat", "11100000", "11110000")):
+            put(method, {"pgd": [strong]})
+            put(method, {"pgd": [weak]}, settings={"pgd": self.WEAKER}, status="running")  # on the same weights
+        return store
+
+    def test_it_chooses_the_settings_of_the_attack(self, both: Kept) -> None:
+        for protocol, table in (("tiny", Crossed(1, 0, 2, 5)), ("weaker", Crossed(4, 3, 0, 1)), ("2222", None)):
+            found = run(both, "sat", "lrat", protocol=protocol)
+            assert found.protocol is not None
+            assert found.protocol.fingerprint[0] == ("1" if protocol == "tiny" else "2")
+            assert table is None or found.networks[0].every.table == table
+            assert not any("other attack settings" in note for note in found.notes)
+
+    def test_without_it_the_other_settings_are_told(self, both: Kept) -> None:
+        found = run(both, "sat", "lrat")
+        assert found.protocol is not None
+        assert found.protocol.name == "tiny"
+        note = "they were also measured with other attack settings, those of weaker [22222222]; --protocol chooses"
+        assert note in found.notes
+
+    def test_it_leaves_out_attacks_that_it_does_not_have(self, both: Kept, put: Put) -> None:
+        put("mart", {"pgd": ["10000000"]})
+        with pytest.raises(HarnessError, match="mart has no complete evaluation by pgd; it has none"):
+            run(both, "sat", "mart", "pgd", protocol="weaker")
+
+
 class TestWhatDiffers:
     @pytest.mark.parametrize(
         ("other", "attack", "told"),

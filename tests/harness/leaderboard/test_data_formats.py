@@ -62,7 +62,7 @@ class TestJson:
             "sample": "first",
             "rank": None,
             "ranked_by": "autoattack",
-            "ranked_among": {"rows": 2, "network": None, "checkpoint": None},
+            "ranked_among": {"rows": 1, "network": None, "checkpoint": None},
             "train_seed": None,
             "tied": None,
             "versus_best": None,

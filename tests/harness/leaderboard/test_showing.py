@@ -59,7 +59,7 @@ class TestHiding:
             next(measured(Selection()).tied(r) for r in measured(Selection()).rows if place(r)[0] == place(row)[0])
             for row in board.rows
         ]
-        assert (f"{shown} of 7 rows are shown, ranked among all 7" in heading(board)) == (shown < 7)
+        assert (f"{shown} of 7 rows are shown, ranked among the 6 that have a figure" in heading(board)) == (shown < 7)
         assert answer(board) == answer(measured(Selection()))  # the best row is named, though it is hidden
 
     def test_the_answer_by_hand(self) -> None:
@@ -108,9 +108,10 @@ class TestNarrowing:
         assert [(row.rank, row.method) for row in board.rows] == [(1, "lrat"), (2, "sat"), (None, "standard")]
         assert heading(board).endswith("; ranked among network smallcnn and checkpoint last alone")
         one = measured(Selection(network="smallcnn", methods=("sat",)))
-        assert heading(one).endswith("; 2 of 5 rows are shown, ranked among all 5 of network smallcnn")
+        told = "; 2 of 5 rows of network smallcnn are shown, ranked among the 4 that have a figure"
+        assert heading(one).endswith(told)
         document = json.loads(render_json([one]))["rows"][0]
-        assert document["ranked_among"] == {"rows": 5, "network": "smallcnn", "checkpoint": None}
+        assert document["ranked_among"] == {"rows": 4, "network": "smallcnn", "checkpoint": None}
 
     def test_a_filter_that_leaves_nothing_out_changes_no_heading(self) -> None:
         (board,) = boards(store(), Selection(source=REPORTED, network="resnet18"))

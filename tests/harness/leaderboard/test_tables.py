@@ -76,7 +76,8 @@ class TestMarkdown:
                 assert after == ""
 
     def test_a_pipe_in_a_label_does_not_end_its_cell(self) -> None:
-        board = Board("digits", MEASURED, "tiny", "f" * 64, Images(9), COLUMNS, (make_row(settings={"mode": "a|b"}),))
+        row = make_row(settings={"mode": "a|b"})
+        board = Board("digits", MEASURED, "tiny", "f" * 64, Images(9), COLUMNS, (row,), ranked_by=COLUMNS[-1])
         rows = table_rows(render_markdown([board]))
         assert {len(row) for row in rows} == {len(rows[0])}
         assert rows[2][1] == "sat mode=a|b"
