@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from harness.errors import PluginError, listed
 from harness.fast.folded import Folded
 from harness.fast.pure import is_pure
-from harness.plugin.adversary import logit_margin
+from harness.plugin.adversary import broken, logit_margin
 from harness.plugin.attack import Attack
 from harness.plugin.threat import Threat
 from harness.registry.shipped import ships
@@ -117,7 +117,7 @@ def evaluate(
             logits = model(projected)
             finite = logits.isfinite().all(1)
             predicted = torch.where(finite, logits.argmax(1), -1)
-            correct = predicted == y
+            correct = ~broken(logits, y)
             margins = torch.where(finite, -logit_margin(logits.softmax(1), y), -1.0)
         if touched and not ships(type(attack)):  # if it ships, tests show that the network changed itself
             _refuse_touched(attack, touched - given_back.changed(model))  # not what a pass changes anyway

@@ -37,8 +37,10 @@ def crafter_for(plain: bool, *, repeatable: bool = False) -> Crafter:
 class FastCrafter:
     """``ascend`` on a network with faster layers, or on the network itself where they do not fit.
 
-    It gives the variants of ``ascend`` but for rounding, which changes the sign of a gradient that is almost zero. On a
-    CUDA device the steps are recorded as a graph. The graph's first variants are compared with those of ``ascend``.
+    It gives the variants of ``ascend`` but for rounding, which changes the sign of a gradient that is almost zero. In
+    L2 the gradient is divided by its length: where all of it is almost zero, as that of KL is while p(x_adv) is almost
+    p(x), rounding changes every pixel. On a CUDA device the steps are recorded as a graph. The graph's first variants
+    are compared with those of ``ascend``.
 
     Args:
         record: how a graph is recorded; None: not at all on the CPU, and as a CUDA graph on a CUDA device.

@@ -26,7 +26,7 @@ class Variant:
     Attributes:
         x: ``(batch, channels, height, width)`` in [0, 1] and in the ball; no gradient.
         steps_to_flip: ``(batch,)`` int64 in [0, K], the geometric distance (the paper's kappa): the least step whose
-            iterate is misclassified, iterate 0 being the start; K where none of the iterates 0 ... K-1 is.
+            iterate is ``broken``, iterate 0 being the start; K where none of the iterates 0 ... K-1 is.
     """
 
     x: Tensor
@@ -43,6 +43,10 @@ class Objective(ABC):
     def bind(self, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
         """The function of logits and labels to ascend on this model; called once per crafting, in evaluation mode."""
         return self
+
+    def flat_at(self, x: Tensor) -> bool:
+        """Whether the gradient is zero at these images, whatever the network is: then only a random start leads on."""
+        return False
 
 
 class CrossEntropy(Objective):
@@ -106,6 +110,17 @@ class KL(Objective):
             clean = model(self.x)
         return lambda logits, y: kl_divergence(clean, logits)
 
+    def flat_at(self, x: Tensor) -> bool:
+        return self.x is x or torch.equal(self.x, x)
+
+
+def broken(logits: Tensor, y: Tensor) -> Tensor:
+    """``(batch,)`` whether each example counts as wrong: it is misclassified, or its logits are not finite.
+
+    The evaluator judges by this rule, and whatever chooses among images must agree with it.
+    """
+    return (logits.argmax(1) != y) | ~logits.isfinite().all(1)
+
 
 def logit_margin(logits: Tensor, y: Tensor) -> Tensor:
     """``max_{i != y} Z_i - Z_y`` for each example: positive where misclassified."""
@@ -115,8 +130,13 @@ def logit_margin(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    """``KL(softmax(p) || softmax(q))`` for each example, ``(batch,)``; gradient flows through both."""
-    log_p, log_q = F.log_softmax(p_logits, 1), F.log_softmax(q_logits, 1)
+    """``KL(softmax(p) || softmax(q))`` for each example, ``(batch,)``; gradient flows through both.
+
+    It is computed in float32 or better: log-probabilities of bfloat16 would leave few digits of their difference.
+    """
+    log_p, log_q = (
+        F.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), 1) for logits in (p_logits, q_logits)
+    )
     return (log_p.exp() * (log_p - log_q)).sum(1)
 
 
@@ -160,7 +180,7 @@ def ascend(
         y: ``(batch,)`` int64 labels.
         reach: which examples stop early, and whether each has a radius of its own.
         keep: ``last`` gives the K-th iterate. ``worst`` gives the iterate of the highest objective, from the start to
-            the K-th: among the misclassified iterates, or among all if none is misclassified.
+            the K-th: among the ``broken`` iterates, or among all if none is.
     Source: Madry et al. 2018; LRAT paper, Eq. 3, Algorithms 2 and 3, section 5.2 (the uniform start).
     """
     ball = reach.ball(threat, x.detach().repeat(len(objectives), 1, 1, 1))
@@ -200,11 +220,11 @@ def climb(
             values = torch.cat([objective(z, label) for objective, z, label in chunks])
             (gradient,) = torch.autograd.grad(values.sum(), iterate)
             with torch.no_grad():  # all on the device: the CPU never waits for a value
-                right = logits.argmax(1) == labels
+                right = ~broken(logits, labels)
                 unflipped &= right
                 steps_to_flip += unflipped
                 if worst is not None:
-                    worst.update(iterate, values, logits, labels)
+                    worst.update(iterate, values, ~right)
                 iterate = iterate.detach()
                 iterate = going.moved(iterate, ball.step(iterate, gradient, length), right)
         if worst is not None:
@@ -212,32 +232,37 @@ def climb(
                 logits = model(iterate)
                 chunks = zip(bound, logits.chunk(count), labels.chunk(count), strict=True)
                 values = torch.cat([objective(z, label) for objective, z, label in chunks])
-                worst.update(iterate, values, logits, labels)
+                worst.update(iterate, values, broken(logits, labels))
             iterate = worst.iterate
     return tuple(Variant(*pair) for pair in zip(iterate.chunk(count), steps_to_flip.chunk(count), strict=True))
 
 
 class _Worst:
-    """The worst iterate so far of each example: misclassified first, then the highest objective."""
+    """The worst iterate so far of each example: broken first, then the highest objective."""
 
     def __init__(self, start: Tensor) -> None:
         self.iterate = start.detach().clone()
         self.flipped = torch.zeros(len(start), dtype=torch.bool, device=start.device)
         self.value = torch.full((len(start),), -torch.inf, device=start.device)
 
-    def update(self, iterate: Tensor, values: Tensor, logits: Tensor, y: Tensor) -> None:
-        flipped = logits.argmax(1) != y
+    def update(self, iterate: Tensor, values: Tensor, flipped: Tensor) -> None:
+        values = _numbers(values.detach())
         better = (flipped & ~self.flipped) | ((flipped == self.flipped) & (values > self.value))
         self.iterate = torch.where(better[:, None, None, None], iterate.detach(), self.iterate)
-        self.value = torch.where(better, values.detach(), self.value)
+        self.value = torch.where(better, values, self.value)
         self.flipped |= flipped
+
+
+def _numbers(values: Tensor) -> Tensor:
+    """An objective's values, with NaN as the lowest: else a first NaN would be kept, since no value is above it."""
+    return torch.where(values.isnan(), -torch.inf, values)
 
 
 def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, attempt: Callable[[], Tensor]) -> Tensor:
     """Attack a batch several times: for each example, the first attempt that broke it, or else the highest objective.
 
-    An attempt breaks an example if the evaluator would say so: it is misclassified, or its logits are not finite. So an
-    example counts as robust only if every attempt failed. The CPU never waits for a value of the device.
+    An attempt breaks an example if the evaluator would say so (``broken``). So an example counts as robust only if
+    every attempt failed. The CPU never waits for a value of the device.
 
     Args:
         attempt: gives ``(batch, channels, height, width)`` images, different ones at each call.
@@ -248,14 +273,14 @@ def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, a
 
         def judged(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             logits = model(images)
-            return images, (logits.argmax(1) != y) | ~logits.isfinite().all(1), bound(logits, y)
+            return images, broken(logits, y), _numbers(bound(logits, y))
 
-        worst, broken, highest = judged(attempt())
+        worst, fallen, highest = judged(attempt())
         for _ in range(attempts - 1):
             images, wrong, values = judged(attempt())
-            better = ~broken & (wrong | (values > highest))
+            better = ~fallen & (wrong | (values > highest))
             worst = torch.where(better[:, None, None, None], images, worst)
-            highest, broken = torch.where(better, values, highest), broken | wrong
+            highest, fallen = torch.where(better, values, highest), fallen | wrong
     return worst
 
 

@@ -64,7 +64,7 @@ class Going:
 
         Args:
             onward: where a step leads from ``iterate``.
-            right: ``(batch,)`` whether ``iterate`` is classified rightly.
+            right: ``(batch,)`` whether ``iterate`` is classified rightly, with logits that are finite.
         """
         if self._left is None:
             return onward

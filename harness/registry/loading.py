@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from harness.errors import PluginError
+from harness.errors import DataError, PluginError
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.registry.faults import blaming, fault
 from harness.runtime.process import process_kept
@@ -29,7 +29,7 @@ def load(source: DataSource, data_dir: Path, *, evaluation_only: bool = False, l
         evaluation_only: load only what an evaluation needs; the training part may then be empty.
         limit: how many test images the evaluation needs; None: all.
     Raises:
-        DataError: the data set is missing or corrupt.
+        DataError: the data set is missing or corrupt, or has one class.
         PluginError: the data set breaks its contract; names the plugin and its file.
     """
     with contextlib.redirect_stdout(sys.stderr), blaming([source]), process_kept():
@@ -38,6 +38,11 @@ def load(source: DataSource, data_dir: Path, *, evaluation_only: bool = False, l
     problem = next(problems(data, trained=not evaluation_only, whole=whole), None)
     if problem is not None:
         raise fault(source, problem)
+    if len(data.classes) < 2:  # no other class to have a margin to; the images are at fault, not the plugin
+        raise DataError(
+            f"{data.name} is refused: it has one class, {data.classes[0]}, and a network tells classes apart; give"
+            " images of two classes or more"
+        )
     return replace(data, notes=(*data.notes, *_notes(data)))
 
 

@@ -9,13 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from harness.errors import listed
+from harness.errors import SettingError, listed
 from harness.events import VALIDATION_NATURAL, VALIDATION_ROBUST
+from harness.plugin.adversary import Crafter, Objective, Variant
 from harness.plugin.method import Bins, Log, Method, Step, Tally
 from harness.plugin.network import Network
+from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.settings import Plugin
+from harness.plugin.threat import Threat
 from harness.plugin.wrapper import Loss, Wrapper
 from harness.registry.faults import blaming, fault, modes_held, suspect
 from harness.training.effects import ADVICE, seen, touched
@@ -43,6 +47,9 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
 
     The loss must be a scalar with a gradient. It logs scalars, and counts vectors. It must leave unchanged what belongs
     to the engine: the modes of modules, ``requires_grad``, torch's modes, weights, their gradients, and the batch.
+
+    Raises:
+        SettingError: the loss crafts from the image itself, where what it ascends has no gradient.
     """
     plugins: list[Plugin] = [method, *([network] if network is not None else []), *wrappers]
     calls = itertools.count()
@@ -55,7 +62,7 @@ def guarded(method: Method, network: Network | None, wrappers: Sequence[Wrapper]
         with modes_held(doer, doing), blaming(plugins):
             log, tally = _checked_log(method, step.log), _checked_tally(method, step.tally)
             taken = step.smoothing.taken if step.smoothing is not None else 0
-            value: Any = method.loss(replace(step, log=log, tally=tally))
+            value: Any = method.loss(replace(step, log=log, tally=tally, craft=_checked_craft(method, step.craft)))
         _check_loss(method, value, step)
         if step.smoothing is not None and step.smoothing.taken == taken:
             raise fault(
@@ -93,6 +100,26 @@ def _check_loss(method: Method, value: Any, step: Step) -> None:
         raise fault(method, f"its loss is on {value.device}, and the batch on {step.x.device}; compute it there")
     if not value.requires_grad:
         raise fault(method, "its loss carries no gradient; compute it from step.model(...), not from detached tensors")
+
+
+def _checked_craft(method: Method, craft: Crafter) -> Crafter:
+    def checked(
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        objectives: Sequence[Objective],
+        threat: Threat,
+        generator: torch.Generator,
+        reach: Reach = WHOLE,
+    ) -> tuple[Variant, ...]:
+        if threat.start == "none" and any(objective.flat_at(x) for objective in objectives):
+            raise SettingError(
+                f"train.start=none is refused for {method.name}: what it ascends has no gradient at the image itself,"
+                " so rounding alone would lead the attack; choose train.start=uniform or gaussian"
+            )
+        return craft(model, x, y, objectives, threat, generator, reach)
+
+    return checked
 
 
 def _checked_log(method: Method, log: Log) -> Log:

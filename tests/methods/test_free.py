@@ -27,8 +27,10 @@ from harness.training.batches import epoch_batches
 from harness.training.loop import Trainer
 from harness.wrappers.awp import AWP
 from harness.wrappers.ema import EMA
+from harness.wrappers.label_smoothing import LabelSmoothing
 from tests.harness.training.given import dataset, spec
 from tests.harness.training.interrupted import Left, die, fitted, stop
+from tests.tiny import make_batch, make_step, make_tiny_model
 
 EPOCHS = 2
 AUGMENTED = Augmentation(crop_padding=1, flip=True)
@@ -78,6 +80,24 @@ def test_a_training_is_algorithm_1(images: int, tmp_path: Path) -> None:
     kept = ours.method.memory["delta"]
     torch.testing.assert_close(kept, delta[: len(kept)], rtol=0, atol=1e-6)
     assert float(kept.abs().max()) == pytest.approx(epsilon)
+
+
+def test_with_smoothed_labels_the_perturbation_ascends_the_smoothed_loss() -> None:
+    """The gradient of the logits by hand: p - target, with the target 0.3/5 of each class and 0.7 more of the label."""
+    method, model, (x, y) = Free(alpha=0.6), make_tiny_model(), make_batch()
+    x = 0.25 + x / 2  # so far inside that [0, 1] never clips
+    own = copy.deepcopy(model).train()
+    step = LabelSmoothing(amount=0.3).adapt(make_step(model, x, y))
+    method.loss(step).backward()  # type: ignore[no-untyped-call]
+    moved = []
+    for amount in (0.3, 0.0):
+        images = x.clone().requires_grad_()
+        logits = own(images)
+        target = amount / 5 + (1 - amount) * F.one_hot(y, 5)
+        (gradient,) = torch.autograd.grad(logits, images, logits.detach().softmax(1) - target)
+        moved.append(0.6 * step.threat.epsilon * gradient.sign())
+    torch.testing.assert_close(method.memory["delta"], moved[0], rtol=0, atol=1e-6)
+    assert not torch.equal(moved[0], moved[1])
 
 
 def test_with_one_update_and_no_move_it_is_natural_training(tmp_path: Path) -> None:

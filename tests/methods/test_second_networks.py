@@ -19,6 +19,7 @@ from harness.methods.trades import TRADES
 from harness.plugin.adversary import KL, climb
 from harness.plugin.method import Method
 from harness.plugin.soft_labels import FromSoftLabels
+from harness.wrappers.label_smoothing import LabelSmoothing
 from tests.methods.slow_second import CASES, Slow, slow_dkl
 from tests.tiny import make_batch, make_step, make_threat, make_tiny_model
 
@@ -83,6 +84,18 @@ def test_a_teacher_that_is_the_student_teaches_rslad_nothing_on_the_images() -> 
     step = make_step(model, x, y)
     model.eval()  # so that both answer by the same statistics
     assert float(method.loss(step).detach()) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("alpha", "smoothed"), [(1.0, False), (0.75, True)])
+def test_smoothed_labels_change_ard_only_where_the_label_has_a_weight(alpha: float, smoothed: bool) -> None:
+    x, y = make_batch()
+    losses = []
+    for amount in (None, 0.3):
+        method, model = ARD(alpha=alpha), make_tiny_model()
+        method.receive({"teacher": make_tiny_model(1).eval()}, {})
+        step = make_step(model, x, y)
+        losses.append(method.loss(step if amount is None else LabelSmoothing(amount=amount).adapt(step)))
+    assert torch.equal(*losses) is not smoothed
 
 
 def test_soft_labels_stay_as_they_are_while_the_images_move() -> None:

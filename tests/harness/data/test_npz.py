@@ -14,7 +14,9 @@ import torch
 
 from harness.conformance.dataset import CHECKS
 from harness.data.npz import NPZ
+from harness.errors import DataError
 from harness.plugin.dataset import Augmentation
+from harness.registry.loading import load
 from tests.harness.data.pixels import noise, refusal
 
 Arrays = dict[str, Any]
@@ -111,3 +113,9 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     with file.open("wb") as opened:
         np.save(opened, np.zeros(3))
     assert "it is one array, and no .npz archive" in refusal(whole, tmp_path)
+
+
+def test_an_archive_of_one_class_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    source = written(tmp_path, arrays(y_train=np.zeros(4, np.uint8), y_test=np.zeros(2, np.uint8)))
+    with pytest.raises(DataError, match=r"^npz:mine is refused: it has one class, 0, "):
+        load(source, tmp_path)

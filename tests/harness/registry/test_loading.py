@@ -13,7 +13,7 @@ import torch
 from harness.data.cifar10 import CIFAR10
 from harness.data.digits import Digits
 from harness.data.svhn import SVHN
-from harness.errors import PluginError, PluginFault
+from harness.errors import DataError, PluginError, PluginFault
 from harness.planning.request import RunRequest
 from harness.planning.run_job import resolve_run
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
@@ -87,6 +87,19 @@ def test_a_broken_data_set_is_named(data: Any, problem: str, tmp_path: Path) -> 
         load(Given(gives=lambda: data), tmp_path)
     assert str(caught.value).startswith(f"dataset 'given' ({Path(__file__).resolve()})")
     assert "`harness check dataset given" in str(caught.value)
+
+
+@pytest.mark.parametrize("evaluation_only", [False, True], ids=["to train", "to evaluate"])
+def test_one_class_is_refused_whatever_the_source(evaluation_only: bool, tmp_path: Path) -> None:
+    """There is no other class, so the largest other probability, and with it a margin, would be the least of none."""
+    one = replace(images(labels=torch.zeros(40, dtype=torch.int64)), classes=("cat",))
+    with pytest.raises(
+        DataError, match=r"^noise is refused: it has one class, cat, .* give images of two classes or more$"
+    ):
+        load(Given(gives=lambda: one), tmp_path, evaluation_only=evaluation_only)
+    two = replace(GOOD, classes=("cat", "dog"), train=Split(GOOD.train.images, GOOD.train.labels % 2))
+    two = replace(two, test=Split(GOOD.test.images, GOOD.test.labels % 2))
+    assert load(Given(gives=lambda: two), tmp_path, evaluation_only=evaluation_only).classes == ("cat", "dog")
 
 
 def test_one_that_raises_is_named_and_one_that_prints_stays_off_standard_output(
