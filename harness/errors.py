@@ -120,6 +120,13 @@ class WorkerLost(HarnessError):
         return WorkerLost(self.reason, final=self.final, tries=tries)
 
 
+class GivenUp(HarnessError):
+    """A part of the work was given up, such as an item that took longer than its time limit; the rest is kept.
+
+    The command line ends with exit code 1: nothing was refused.
+    """
+
+
 class LeaseLost(HarnessError):
     """An item of work that a process held is not its own any more: it stood still for longer than its lease."""
 
@@ -135,12 +142,15 @@ class Stopped(HarnessError):
     """The user, or the system, asked the command to stop; what was done is kept."""
 
 
+SAME_COMMAND = "the same command"  # which goes on with what was stopped
+
+
 class TrainingStopped(Stopped):
     """A training ended early because the process was asked to stop; it can go on from its last state."""
 
     def __init__(self, label: str, place: str, *, saved: bool = True) -> None:
         start = "there" if saved else "the last state that was written"
-        super().__init__(f"{label} was stopped {place}; the same command goes on from {start}")
+        super().__init__(f"{label} was stopped {place}; {SAME_COMMAND} goes on from {start}")
 
 
 # ---- texts inside a one-line message

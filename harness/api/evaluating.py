@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.api.origin import origin, repeated
-from harness.errors import HarnessError
+from harness.errors import GivenUp
 from harness.events import Report
 from harness.execution.conduct import conduct_evaluation
 from harness.execution.executors.placement import Placement
@@ -49,19 +49,22 @@ def evaluate_target(
     entered: Callable[[], None] = lambda: None,
     threads: int | None = None,
     started: float | None = None,
+    in_part: bool = False,
 ) -> Evaluated:
     """Attack what the store lacks, and sum up what it then has.
 
     Args:
         entered, threads: see ``conduct_evaluation``.
         started: when the work began (``time.perf_counter``); None: now.
+        in_part: whether to sum up the rest where a part of the work was given up; the summary names that part.
     Raises:
-        HarnessError: as ``conduct_evaluation``; or a part of the work was given up.
+        GivenUp: a part of the work was given up, and ``in_part`` is False.
+        HarnessError: as ``conduct_evaluation``.
     """
     started = time.perf_counter() if started is None else started
     summary, model = conduct_evaluation(job, store, runs_dir, listen, place, entered, threads)
-    if summary.undone:
-        raise HarnessError("; ".join(summary.shortfalls()))
+    if summary.undone and not in_part:
+        raise GivenUp("; ".join(summary.shortfalls()))
     known, shown = known_checkpoints(job, model, store), []
     run = f"run {job.run.id}" if job.run is not None else ""
     reports: dict[str, list[ModelReport]] = {}

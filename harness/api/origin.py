@@ -30,18 +30,27 @@ def origin(evaluations: Iterable[EvaluationRecord], attacked: Collection[int]) -
 
 
 def repeated(evaluations: Iterable[EvaluationRecord], store: Store) -> str | None:
-    """Say whether repeated attacks gave the same verdicts as the attempt before; None if there was none.
+    """Say whether repeated attacks gave the same verdicts as the last complete attempt before; None if none was begun.
 
     The seed decides an attack's random numbers, so the same model gives the same verdicts. If they differ, the model
     draws numbers itself, the arithmetic differs, or the stored verdicts belong to something else.
     """
-    changed = []
-    again = [(e, previous) for e in evaluations if (previous := store.previous_attempt(e.id)) is not None]
-    for evaluation, previous in again:
+    compared, changed, alone = 0, [], []
+    for evaluation in evaluations:
+        named, previous = f"{evaluation.attack} seed {evaluation.seed}", store.previous_attempt(evaluation.id)
+        if previous is None:
+            alone += [named] if evaluation.attempt > 1 else []
+            continue
+        compared += 1
         now, before = store.verdicts(evaluation.id), store.verdicts(previous)
-        differing = sum(a != b for a, b in zip(now, before, strict=False))  # the earlier attempt may have been stopped
+        differing = sum(a != b for a, b in zip(now, before, strict=True))
         if differing:
-            changed.append(f"{evaluation.attack} seed {evaluation.seed} on {differing} of {len(before)} images")
+            changed.append(f"{named} on {differing} of {len(before)} images")
+    said = []
     if changed:
-        return f"attacked again: the verdicts differ from those that the store had: {', '.join(changed)}"
-    return f"attacked again: {len(again)} evaluations, every verdict as the store had it" if again else None
+        said.append(f"the verdicts differ from those that the store had: {', '.join(changed)}")
+    elif compared:
+        said.append(f"{compared} evaluations, every verdict as the store had it")
+    if alone:
+        said.append(f"no attempt before was complete, so there is nothing to compare: {', '.join(alone)}")
+    return f"attacked again: {'; '.join(said)}" if said else None

@@ -14,7 +14,7 @@ from harness.api.studies import Study
 from harness.api.tuned_methods import TunedMethod, TunedTrial, tag_tuned, values_of_best
 from harness.api.tuning import Tuning, without_attacks
 from harness.api.workplace import Note, Workplace
-from harness.errors import HarnessError, SettingError, Stopped
+from harness.errors import GivenUp, HarnessError, SettingError, Stopped
 from harness.events import VALIDATION_ROBUST, Began, Ended, EpochDone, Event, Report
 from harness.planning.missing import Missing, RunGap
 from harness.planning.run_job import RunJob
@@ -48,7 +48,8 @@ def tuned(tuning: Tuning, place: Workplace, listen: Report, note: Note) -> list[
     """Do the trials, method by method, and one after the other, since each depends on those before it.
 
     Raises:
-        HarnessError: every trial of a method failed, or one was given up.
+        HarnessError: every trial of a method failed.
+        GivenUp: a trial was given up; the next ones depend on it.
         Stopped: somebody asked to stop; the same command goes on.
     """
     return [_Trials(tuning, method, place, listen, note).conduct() for method in tuning.first]
@@ -138,6 +139,7 @@ class _Trials:
 
         Raises:
             Stopped: somebody else asked to stop.
+            GivenUp: the training was given up.
         """
         try:
             summary = conduct(missing, self.place, self._hear)
@@ -149,7 +151,7 @@ class _Trials:
         else:
             take_back_stop_of(_PRUNED_BY)
             for reason in summary.undone.values():
-                raise HarnessError(f"a trial of {self.method} was given up: {reason}")
+                raise GivenUp(f"a trial of {self.method} was given up: {reason}")
 
     def _hear(self, event: Event) -> None:
         self.listen(event)

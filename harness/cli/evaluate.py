@@ -6,10 +6,10 @@ import re
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from harness.cli import completion
-from harness.cli.common import followers, workplace
+from harness.cli.common import end, followers, workplace
 from harness.cli.console import print_json, print_line, print_lines
 from harness.cli.grouped import grouped, request_of
 from harness.cli.options import (
@@ -165,10 +165,12 @@ def evaluate(
         _note_model(evaluation, output)
 
     with stoppable(), Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
-        done = evaluate_target(evaluation, store, places.runs_dir, listen, where, entered=entered, started=started)
+        how: dict[str, Any] = {"entered": entered, "started": started, "in_part": True}
+        done = evaluate_target(evaluation, store, places.runs_dir, listen, where, **how)
     store.close()
     _print(evaluation, done, output)
     note_times(done.summary, done.total_s, output.note)
+    end([done.summary])
 
 
 def _note_model(evaluation: EvaluateJob, output: Output) -> None:

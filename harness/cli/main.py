@@ -36,9 +36,10 @@ from harness.cli import (
     upload,
 )
 from harness.cli.options import Command, Group
-from harness.cli.signals import ending, interrupted_by_signal, stopped
+from harness.cli.signals import ending, going_on, interrupted_by_signal, stopped
+from harness.cli.sources import GIVEN
 from harness.cli.system_errors import end_output, forget_odd_sizes, keep_every_text, print_error, system_error_line
-from harness.errors import HarnessError, Stopped, TrainingStopped
+from harness.errors import SAME_COMMAND, GivenUp, HarnessError, Stopped, TrainingStopped
 from harness.locations import HIDDEN, without_secrets_in
 
 # The base of usage errors: in click, which older typer imports, or in the copy that newer typer carries.
@@ -68,10 +69,23 @@ app = typer.Typer(
 )
 
 
+class _Command(Command):
+    """A command of the program, whose command line must not contradict itself."""
+
+    def invoke(self, ctx: Any) -> Any:
+        typed = ctx.meta[GIVEN].typed
+        if typed.get("values"):  # of --set
+            from harness.planning.overrides import refuse_two_values
+            from harness.planning.request import SHORT_FORMS, SHORT_FORMS_OF_EVALUATE
+
+            refuse_two_values(typed, SHORT_FORMS_OF_EVALUATE if self.name == "evaluate" else SHORT_FORMS)
+        return super().invoke(ctx)
+
+
 def _add(name: str, function: Callable[..., Any], *examples: str, hidden: bool = False) -> None:
     head = "Example:" if len(examples) == 1 else "Examples:"
     text = "\n\n".join([head, *(f"  harness {example}" for example in examples)])
-    app.command(name, cls=Command, epilog=text, hidden=hidden)(function)
+    app.command(name, cls=_Command, epilog=text, hidden=hidden)(function)
 
 
 _add(
@@ -155,7 +169,8 @@ def _usage(message: str) -> str:
 def main() -> None:
     """Run the command line. A user's mistake is one line and exit code 2; a bug keeps its traceback.
 
-    So is what the machine refuses, such as a full disk. An output whose reader has ended ends the command quietly.
+    Work that was given up ends with exit code 1, as a failed run does. What the machine refuses, such as a full disk,
+    is one line and exit code 2. An output whose reader has ended ends the command quietly.
     """
     keep_every_text()
     forget_odd_sizes()
@@ -165,13 +180,13 @@ def main() -> None:
             end_output()
     except Stopped as error:
         if isinstance(error, TrainingStopped):
-            print_error(str(error))
+            print_error(str(error).replace(SAME_COMMAND, going_on()))
         code, told = stopped()
         print_error(told)
     except (HarnessError, UsageError) as error:
         message = str(error) if isinstance(error, HarnessError) else _usage(error.format_message())  # type: ignore[attr-defined]
         print_error(" ".join(without_secrets_in(message).split()))
-        code = 2
+        code = 1 if isinstance(error, GivenUp) else 2
     except OSError as error:
         line = system_error_line(error)
         if line is None:
@@ -183,7 +198,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED  # newer typer returns this code itself
     if code == INTERRUPTED:
-        told = "stopped; what was done is kept: run the same command to go on from there"
+        told = f"stopped; what was done is kept: run {going_on()} to go on from there"
         if interrupted_by_signal():
             code, told = stopped()
         print_error(told)

@@ -6,13 +6,20 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from types import FrameType
+
+from harness.errors import SAME_COMMAND
 
 NAMES = ("SIGTERM", "SIGHUP", "SIGUSR1")
 SAME_S = 1.0  # a hangup comes from the terminal and from the shell, and systemd sends SIGHUP right behind SIGTERM
+
+
+_at_work: ContextVar[bool] = ContextVar("at_work", default=False)  # whether the command has begun what it was asked for
 
 
 @contextlib.contextmanager
@@ -45,6 +52,7 @@ def stoppable() -> Iterator[None]:
         with contextlib.suppress(OSError):  # the terminal may be gone, which is why the signal came
             os.write(2, text.encode())  # not print: the handler may interrupt another print
 
+    _at_work.set(True)
     # a request stays that came before: Python drops an exception that a handler raises within a destructor
     with _heard_by(hear):
         yield
@@ -65,6 +73,7 @@ def ending() -> Iterator[None]:
         raise KeyboardInterrupt
 
     take_back_stop()
+    _at_work.set(False)
     with _unlogged(KeyboardInterrupt), _heard_by(hear):
         yield
 
@@ -114,10 +123,15 @@ def interrupted_by_signal() -> bool:
     return asked_by() in NAMES
 
 
+def going_on() -> str:
+    """Which command goes on with what was stopped. With --fresh each command begins another attempt."""
+    return f"{SAME_COMMAND} without --fresh" if _at_work.get() and "--fresh" in sys.argv[1:] else SAME_COMMAND
+
+
 def stopped() -> tuple[int, str]:
     """What a command ends with that was asked to stop (128 and the signal's number, as a shell has it), and a line."""
     from harness.runtime.stopping import asked_by
 
     name = asked_by() or "SIGTERM"
-    line = f"stopped by {name}; what was done is kept: run the same command to go on from there"
+    line = f"stopped by {name}; what was done is kept: run {going_on()} to go on from there"
     return 128 + signal.Signals[name].value, line

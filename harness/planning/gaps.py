@@ -71,7 +71,8 @@ def model_gap(
         known: None if the store does not have the weights.
         fresh: whether everything begins again, as another attempt.
     """
-    gaps = list(attack_gaps(assessment, known.evaluations if known is not None else (), fresh=fresh))
+    attempts = (*known.evaluations, *known.begun) if known is not None else ()  # a stopped attempt is gone on with
+    gaps = list(attack_gaps(assessment, attempts, fresh=fresh))
     examined = known is not None and not fresh and assessment.examined(known)
     return ModelGap(
         assessment=assessment,
@@ -86,7 +87,11 @@ def model_gap(
 def attack_gaps(
     assessment: Assessment, done: Iterable[EvaluationRecord], *, fresh: bool = False
 ) -> Iterator[AttackGap]:
-    """Every evaluation that is wanted for one model, with its missing blocks (none if it is complete)."""
+    """Every evaluation that is wanted for one model, with its missing blocks (none if it is complete).
+
+    Args:
+        done: of several attempts at an evaluation the last one given is gone on with; with ``fresh``, the next begins.
+    """
     have = {(e.attack, e.settings_sha256, e.seed, e.images): e for e in done}
     for attack in assessment.chosen:
         key = assessment.attack_digest(attack)

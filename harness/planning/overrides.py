@@ -40,11 +40,31 @@ def read_dataset(catalogue: Catalogue, text: str, options: Mapping[str, Any]) ->
 
 
 def short_forms(request: RunRequest) -> Iterator[str]:
-    """Options that are short for ``--set``, as texts for it. They come after the user's, and so override them."""
+    """Options that are short for ``--set``, as texts for it. They come after the others, and so override these.
+
+    These are then of the project's configuration, or of an experiment: see ``refuse_two_values``.
+    """
     for name, key in SHORT_FORMS.items():
         value = getattr(request, name)
         if value is not None:
             yield f"{key}={','.join(value) if isinstance(value, tuple) else value}"
+
+
+def refuse_two_values(typed: Mapping[str, Any], forms: Mapping[str, str]) -> None:
+    """Refuse a command line that sets one setting by ``--set`` and by its short form, with different values.
+
+    Args:
+        typed: what the command line itself says, by the field of a request; ``values`` are the texts of ``--set``.
+        forms: field of a short form -> the setting.
+    """
+    for name, key in forms.items():
+        texts = [text for text in typed.get("values") or () if text.partition("=")[0] in (key, key.rpartition(".")[2])]
+        if typed.get(name) is None or not texts:
+            continue
+        said, value = "".join(texts[-1].partition("=")[2].split()), "".join(str(typed[name]).split())
+        if said != value:
+            option = f"--{name.replace('_', '-')} {typed[name]}"
+            raise SettingError(f"{option} is refused: --set {texts[-1]} sets it, too; leave one out")
 
 
 def network_values(texts: Sequence[str]) -> dict[str, str]:

@@ -82,6 +82,9 @@ SHORT_FORMS = {
 }
 """Fields of a request of ``harness run`` that are short for ``--set``: field -> the setting."""
 
+SHORT_FORMS_OF_EVALUATE = {"epsilon": "evaluation.epsilon", "norm": "evaluation.norm"}
+"""The same of ``harness evaluate``."""
+
 FATE: dict[str, str] = {
     **dict.fromkeys(("methods", "wrap", "network", "dataset", "image_size", "class_order", "channels"), "identity"),
     **dict.fromkeys(("epsilon", "norm", "attacks", "epochs", "precision", "values", "grid"), "identity"),

@@ -15,6 +15,7 @@ from harness.files import sync_directory
 from harness.unfinished import unfinished_file
 
 LONGEST_WAIT_S = 60.0  # for a process that holds a lock
+_BESIDE = ("-journal", "-wal", "-shm")  # how the names of the files end that SQLite keeps beside a database
 
 
 def back_up(file: Path, copy: Path, examine: Callable[[Path], None] = lambda _: None) -> None:
@@ -26,7 +27,7 @@ def back_up(file: Path, copy: Path, examine: Callable[[Path], None] = lambda _: 
         FileExistsError: the copy's name is taken.
         OSError: the copy cannot be written.
         sqlite3.Error: the file cannot be read, or the disk is full.
-        StoreError: another process holds the file locked.
+        StoreError: another process holds the file locked; or as ``make_new``.
     """
 
     def fill(part: Path) -> None:
@@ -44,10 +45,13 @@ def make_new(copy: Path, fill: Callable[[Path], None]) -> None:
     Raises:
         FileExistsError: the name is taken.
         OSError: the file cannot be written.
+        StoreError: a journal is there of a database that had the name: SQLite would write its pages into the new one.
     """
+    _refuse_journal(copy)
     with unfinished_file(copy) as (part, whole):
         fill(part)
         os.fsync(whole.fileno())
+        _refuse_journal(copy)  # it may have come meanwhile
         _rename_to_new(part, copy)
         sync_directory(copy.parent)
 
@@ -75,6 +79,17 @@ def _fill(part: Path, file: Path) -> None:
     with contextlib.closing(reading) as source, contextlib.closing(sqlite3.connect(part)) as target:
         target.execute("PRAGMA journal_mode = OFF")  # a part of a copy is of no use, so nothing is rolled back
         source.backup(target, progress=waiting)
+
+
+def _refuse_journal(copy: Path) -> None:
+    """Raise StoreError if a killed writer of another database of that name left its journal."""
+    for ending in _BESIDE:
+        beside = copy.with_name(copy.name + ending)
+        if os.path.lexists(beside):
+            raise StoreError(
+                f"{copy} is refused: {beside.name} is there, of another database of that name; move it away, or choose"
+                " another name"
+            )
 
 
 def _rename_to_new(part: Path, copy: Path) -> None:

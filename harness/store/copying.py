@@ -25,8 +25,8 @@ def copy_database(location: str | None, destination: str | Path) -> str:
     Returns:
         The schema of both.
     Raises:
-        StoreError: there is no such database of harness; the destination is there already, or cannot be written; the
-            database is damaged, or another process holds it locked. No copy is left then.
+        StoreError: there is no such database of harness; the destination is there already, or a journal of that name
+            is; it cannot be written; the database is damaged, or another process holds it locked. No copy is left then.
     """
     url, target = database.locate(location), database.locate(str(destination))
     file, copy = database.sqlite_file(url), database.sqlite_file(target)

@@ -23,8 +23,8 @@ from harness.store.server import is_server, with_driver
 
 VARIABLE = "HARNESS_DB"
 DEFAULT = "leaderboard.db"
-REVISION = "0007"
-OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISION = "0008"
+OLDER_REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 
 
 def locate(location: str | None) -> URL:

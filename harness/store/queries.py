@@ -13,7 +13,9 @@ from sqlalchemy.orm import defer, selectinload
 
 from harness.errors import StoreError, quoted, visible
 from harness.events import EpochRecord, Finding
+from harness.protocols.run_spec import TRIAL_SEED
 from harness.reference import ReportedFigure
+from harness.store.attempts import counting_and_begun
 from harness.store.older_findings import as_said_now
 from harness.store.recorded import IDS_A_QUERY, Recorded, kept_bytes
 from harness.store.records import (
@@ -88,10 +90,13 @@ class Queries(Recorded):
             return checkpoint_record(session.get_one(CheckpointRow, checkpoint_id, options=_WHOLE_CHECKPOINT))
 
     def newest_runs(self) -> list[int]:
-        """The number of each identity's newest run that is done, in order: the runs that count on the leaderboard."""
-        numbers = select(func.max(RunRow.id)).where(RunRow.status == "done").group_by(RunRow.identity)
+        """The number of each identity's newest run that is done, in order: the runs that count on the leaderboard.
+
+        No trial of a tuning is among them.
+        """
+        done = RunRow.status == "done", RunRow.train_seed != TRIAL_SEED
         with self._reading() as session:
-            return sorted(session.scalars(numbers))
+            return sorted(session.scalars(select(func.max(RunRow.id)).where(*done).group_by(RunRow.identity)))
 
     def newest_attempt(self, identity: str) -> RunRecord | None:
         """The newest run of an identity."""
@@ -170,12 +175,13 @@ class Queries(Recorded):
         return found
 
     def previous_attempt(self, evaluation_id: int) -> int | None:
-        """The number of the attempt before this evaluation; None for a first attempt."""
+        """The number of the newest complete attempt before this evaluation; None if there is none."""
+        done = select(func.sum(BlockRow.examples)).where(BlockRow.evaluation_id == EvaluationRow.id).scalar_subquery()
         with self._reading() as session:
             row = session.get_one(EvaluationRow, evaluation_id)
             names = ("checkpoint_id", "attack", "settings_sha256", "seed", "examples", "sample")
             alike = select(EvaluationRow.id).filter_by(**{name: getattr(row, name) for name in names})
-            earlier = alike.where(EvaluationRow.attempt < row.attempt)
+            earlier = alike.where(EvaluationRow.attempt < row.attempt, done == EvaluationRow.examples)
             return session.scalar(earlier.order_by(EvaluationRow.attempt.desc()).limit(1))
 
     def margins(self, evaluation_id: int) -> list[float] | None:
@@ -256,17 +262,14 @@ def dataset_record(row: DatasetRow | None, table: str, number: int) -> DatasetRe
 
 
 def checkpoint_record(row: CheckpointRow, owner: str | None = None) -> CheckpointRecord:
-    """A checkpoint with its examinations and, of each repeated evaluation, the newest attempt.
+    """A checkpoint with its examinations and, of each evaluation, the attempt that counts.
 
     Args:
         owner: how ``harness rm`` names the run or the model that it belongs to.
     """
-    newest: dict[tuple[object, ...], EvaluationRow] = {}
-    for e in sorted(row.evaluations, key=lambda e: e.attempt):
-        newest[e.attack, e.settings_sha256, e.seed, e.examples, e.sample] = e
-    evaluations = tuple(evaluation_record(e, owner) for e in sorted(newest.values(), key=lambda e: e.id))
+    counting, begun = counting_and_begun(evaluation_record(e, owner) for e in row.evaluations)
     examinations = tuple(_examination(e) for e in row.examinations)
-    return record_of(row, CheckpointRecord, evaluations=evaluations, examinations=examinations)
+    return record_of(row, CheckpointRecord, evaluations=counting, examinations=examinations, begun=begun)
 
 
 def _examination(row: ExaminationRow) -> ExaminationRecord:

@@ -102,8 +102,9 @@ class CheckpointRecord:
     name: str
     epoch: int | None
     sha256: str
-    evaluations: tuple[EvaluationRecord, ...]  # of each repeated evaluation, the newest attempt alone
+    evaluations: tuple[EvaluationRecord, ...]  # of each the newest complete attempt; if none is, the newest
     examinations: tuple[ExaminationRecord, ...] = ()
+    begun: tuple[EvaluationRecord, ...] = ()  # attempts newer than these, which are not complete
 
     def findings(self, scope: Scope) -> tuple[Finding, ...]:
         """The findings under that scope: of each kind of examination the newest, made by any version of the checks."""

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from harness.runtime.collector import collector_paused
 from harness.statistics import attack_gaps
+from harness.store.attempts import Rank, rank
 from harness.store.queries import Queries, dataset_record, evaluation_record, lost_part
 from harness.store.recorded import IDS_A_QUERY
 from harness.store.records import DatasetRecord, ModelRecord, RunRecord
@@ -171,12 +172,12 @@ def _counts(rows: TypedColumns) -> dict[int, _Counts]:
 
 
 def _outcomes(session: Session, rows: TypedColumns, owners: dict[int, str]) -> dict[int, list[EvaluationStanding]]:
-    """For each of these checkpoints its evaluations, of each repeated one the newest attempt alone.
+    """For each of these checkpoints its evaluations, of each repeated one the attempt that counts alone.
 
     Args:
         owners: checkpoint -> how ``harness rm`` names what it belongs to.
     """
-    counts, newest = _counts(rows), dict[tuple[Any, ...], tuple[int, EvaluationStanding]]()
+    counts, counting = _counts(rows), dict[tuple[Any, ...], tuple[Rank, EvaluationStanding]]()
     columns = [_EVALUATION.id, _EVALUATION.checkpoint_id, _EVALUATION.attack, _EVALUATION.settings]
     columns += [_EVALUATION.settings_sha256, _EVALUATION.seed, _EVALUATION.examples, _EVALUATION.sample]
     every = select(*columns, _EVALUATION.attempt).order_by(_EVALUATION.id)
@@ -184,18 +185,19 @@ def _outcomes(session: Session, rows: TypedColumns, owners: dict[int, str]) -> d
         if checkpoint not in owners:
             continue
         key = (checkpoint, attack, sha256, seed, examples, sample)
-        if key in newest and newest[key][0] > attempt:
-            continue
         done, correct, end, unsound, bits = counts.get(number, _NO_BLOCK)
-        damage = None
-        if unsound or end > examples:
+        damaged, damage = unsound or end > examples, None
+        own_rank = rank(attempt, whole=done == examples, damaged=damaged)
+        if key in counting and counting[key][0] > own_rank:
+            continue
+        if damaged:
             row = session.get_one(EvaluationRow, number)
             damage = evaluation_record(row, owners[checkpoint]).damage
             assert damage is not None, "soundness finds no problem where the counts are refused"
         own = (number, attack, settings, sha256, seed, examples, sample, done, correct, damage, bits)
-        newest[key] = attempt, EvaluationStanding(*own)
+        counting[key] = own_rank, EvaluationStanding(*own)
     found: dict[int, list[EvaluationStanding]] = defaultdict(list)
-    for (checkpoint, *_), (_, outcome) in newest.items():
+    for (checkpoint, *_), (_, outcome) in counting.items():
         found[checkpoint].append(outcome)
     for outcomes in found.values():
         outcomes.sort(key=attrgetter("id"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Select, select
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from harness.events import EpochRecord, Finding
 from harness.runtime.collector import collector_paused
+from harness.store.attempts import counting_and_begun
 from harness.store.listing import Listing
 from harness.store.older_findings import as_said_now
 from harness.store.queries import dataset_record, evaluation_record, no_such_run
@@ -26,7 +26,9 @@ _TABLES = METADATA.tables
 _RUN, _CHECKPOINT, _EVALUATION = _TABLES["runs"].c, _TABLES["checkpoints"].c, _TABLES["evaluations"].c
 _BLOCK, _EPOCH = _TABLES["blocks"].c, _TABLES["epochs"].c
 _EXAMINATION, _FINDING = _TABLES["examinations"].c, _TABLES["findings"].c
-_OF_EVALUATION = ("settings", "provenance", "created_utc")
+_OF_EVALUATION = (
+    *("attempt", "attack", "settings_sha256", "seed", "examples", "sample", "settings", "provenance", "created_utc"),
+)
 _OF_BLOCK = ("start", "examples", "correct", "verdicts", "duration_s", "warnings")
 _OF_EXAMINATION = ("settings", "created_utc", "duration_s", "provenance")
 _OF_FINDING = ("check", "status", "mark", "value", "threshold", "reason", "details")
@@ -126,34 +128,22 @@ def _checkpoints(session: Session, rows: TypedColumns, numbers: Sequence[int]) -
     found = defaultdict(list)
     order = (_CHECKPOINT.run_id, _CHECKPOINT.epoch, _CHECKPOINT.name)
     for run, number, name, epoch, sha256 in rows.rows(every.order_by(*order)):
-        results = tuple(evaluations[number]), tuple(examinations[number])
-        found[run].append(CheckpointRecord(number, name, epoch, sha256, *results))
+        counting, begun = counting_and_begun(evaluations[number])
+        found[run].append(CheckpointRecord(number, name, epoch, sha256, counting, tuple(examinations[number]), begun))
     return found
 
 
 def _evaluations(session: Session, rows: TypedColumns, numbers: Sequence[int]) -> dict[int, list[EvaluationRecord]]:
-    """For each checkpoint its evaluations, of each repeated one the newest attempt alone."""
+    """For each checkpoint its evaluations, with every attempt."""
     blocks = _blocks(rows, numbers)
-    identifying = ("attack", "settings_sha256", "seed", "examples", "sample")
-    columns = [_EVALUATION.id, _EVALUATION.checkpoint_id, _CHECKPOINT.run_id, _EVALUATION.attempt]
-    columns += [*_named(_EVALUATION, identifying), *_named(_EVALUATION, _OF_EVALUATION)]
+    columns = [_EVALUATION.id, _EVALUATION.checkpoint_id, _CHECKPOINT.run_id, *_named(_EVALUATION, _OF_EVALUATION)]
     every = _of_runs(select(*columns), numbers)
-    newest: dict[tuple[Any, ...], EvaluationRecord] = {}
-    for number, checkpoint, run, attempt, *values in rows.rows(every.order_by(_EVALUATION.id)):
-        key, others = (checkpoint, *values[: len(identifying)]), values[len(identifying) :]
-        before = newest.get(key)
-        if before is not None and before.attempt > attempt:
-            continue
-        named = dict(zip(identifying, key[1:], strict=True)) | dict(zip(_OF_EVALUATION, others, strict=True))
-        record = _evaluation(blocks.get(number, ()), id=number, attempt=attempt, **named)
+    found = defaultdict(list)
+    for number, checkpoint, run, *values in rows.rows(every.order_by(_EVALUATION.id)):
+        record = _evaluation(blocks.get(number, ()), id=number, **dict(zip(_OF_EVALUATION, values, strict=True)))
         if record is None:
             record = evaluation_record(session.get_one(EvaluationRow, number), str(run))
-        newest[key] = record
-    found = defaultdict(list)
-    for (checkpoint, *_), record in newest.items():
         found[checkpoint].append(record)
-    for records in found.values():
-        records.sort(key=attrgetter("id"))
     return found
 
 

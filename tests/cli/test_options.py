@@ -21,7 +21,7 @@ from harness.cli.reproduce import reproduce
 from harness.cli.run import run
 from harness.errors import SettingError
 from harness.planning.request import EvaluateRequest, RunRequest
-from tests.cli.conftest import Harness
+from tests.cli.conftest import Harness, Refused
 
 MADE_OF = {"preprocessing": {"mean", "std", "outputs"}, "elsewhere": {"executor"}}  # a field that several options fill
 NOT_OF_REQUESTS = {"workers", "devices", "per_device", "time_limit", "db", "dry_run", "as_json", "verbose", "quiet"}
@@ -123,12 +123,40 @@ class TestShortForms:
             ("--attacks natural,cw --set cw.kappa=1", "--set evaluation.attacks=natural,cw --set cw.kappa=1"),
             ("--attacks natural,fgsm", "--set evaluation.attacks=pgd --set evaluation.attacks=natural,fgsm"),
             ("--epochs 3 --precision bfloat16", "--set train.epochs=3 --set train.precision=bfloat16"),
-            ("--set epochs=9 --epochs 3", "--set epochs=3"),
+            ("--set epochs=3 --epochs 3", "--set epochs=3"),
+            ("--set epochs=9 --set train.epochs=3 --epochs 3", "--set epochs=3"),
         ],
     )
     def test_they_mean_the_same(self, harness: Harness, elsewhere: Path, short: str, long: str) -> None:
         assert json.loads(harness(f"{RUN} {short}")) == json.loads(harness(f"{RUN} {long}"))
         assert list(elsewhere.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("command", "refused", "beside"),
+        [
+            (f"{RUN} --epochs 3 --set train.epochs=5", "--epochs 3", "--set train.epochs=5"),
+            (f"{RUN} --set epochs=5 --epochs 3", "--epochs 3", "--set epochs=5"),
+            (f"{RUN} --set train.norm=l2 --norm linf", "--norm linf", "--set train.norm=l2"),
+            (f"{RUN} --attacks pgd --set evaluation.attacks=cw", "--attacks pgd", "--set evaluation.attacks=cw"),
+            ("tune sat --epochs 3 --set epochs=5 --dry-run", "--epochs 3", "--set epochs=5"),
+            (
+                "evaluate 1 --epsilon 4/255 --set evaluation.epsilon=2/255 --dry-run",
+                *("--epsilon 4/255", "--set evaluation.epsilon=2/255"),
+            ),
+        ],
+    )
+    def test_two_values_of_one_setting_are_refused(
+        self, refusal: Refused, elsewhere: Path, command: str, refused: str, beside: str
+    ) -> None:
+        """Nobody can tell which of the two is meant; the short form counted, and ``--set`` had no effect."""
+        assert refusal(command) == f"harness: {refused} is refused: {beside} sets it, too; leave one out\n"
+        assert list(elsewhere.iterdir()) == []
+
+    def test_a_short_form_holds_over_a_setting_of_the_configuration(self, harness: Harness, elsewhere: Path) -> None:
+        (elsewhere / "harness.toml").write_text('[run]\nset = ["train.epochs=5"]\n')
+        plan = json.loads(harness(f"{RUN} --epochs 3"))
+        (elsewhere / "harness.toml").unlink()
+        assert plan == json.loads(harness(f"{RUN} --epochs 3"))
 
     def test_attacks_are_those_that_are_named(self, harness: Harness) -> None:
         document = json.loads(harness(f"{RUN} --attacks natural,fgsm"))

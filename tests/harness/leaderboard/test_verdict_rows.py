@@ -86,16 +86,18 @@ def test_what_counts_on_a_board_is_read_and_no_more(store: Store) -> None:
     others = {(e.attack, e.examples, n.method) for n, e in wanted_evaluations(store, Wanted()) if e.id not in shown}
     # of another protocol than the run was trained under, or not complete; natural accuracy alone is on no board
     assert others == {("pgd", 8, "sat"), ("natural", 8, "trades")}
-    assert len(shown) == 21
+    assert len(shown) == 22
 
 
-def test_a_stopped_evaluation_is_not_read_nor_is_the_attempt_before_it(store: Store) -> None:
+def test_a_stopped_attempt_is_not_read_but_the_complete_one_before_it_is(store: Store) -> None:
     found = {(row["seed"], row["examples"], row["settings_sha256"]) for row in rows(store, runs=(2,), attack="pgd")}
-    assert {seed for seed, *_ in found} == {0, 1}
+    assert {seed for seed, *_ in found} == {0, 1, 2}
     (repeated,) = {row["evaluation"] for row in rows(store, runs=(2,), attack="pgd") if row["seed"] == 1}
     assert not any(row["correct"] for row in rows(store, runs=(2,)) if row["evaluation"] == repeated)
     states = [e.complete for _, e in wanted_evaluations(store, Wanted(runs=(2,), attack="pgd")) if e.seed == 2]
-    assert states == [False]
+    assert states == [True]
+    counts = [str(int(row["correct"])) for row in rows(store, runs=(2,), attack="pgd") if row["seed"] == 2]
+    assert "".join(counts) == "01110000"
 
 
 @pytest.mark.parametrize(

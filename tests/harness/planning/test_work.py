@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.events import BlockDone
 from harness.planning.cost import Estimate, estimate
+from harness.planning.gaps import AttackGap, model_gap
 from harness.planning.missing import find_missing
 from harness.plugin.attack import Passes
 from harness.store.store import Store
@@ -163,6 +165,25 @@ def test_fresh_opens_the_next_attempt_and_keeps_the_old(done: Store) -> None:
     assert [(run.attempt, run.trained) for run in after.runs] == [(2, True)]
     assert (places(after), after.complete) == ([], 5)
     assert [run.attempt for run in find_missing(jobs(), done, fresh=True).runs] == [3]
+
+
+@pytest.mark.parametrize("images", [0, 200])
+def test_a_repeated_attack_that_was_stopped_is_gone_on_with_and_fresh_opens_the_next(done: Store, images: int) -> None:
+    """The complete attempt before it counts meanwhile, but nobody asked for its verdicts."""
+    (job,) = jobs()
+    checkpoint = done.runs()[0].checkpoint("last")
+    assert checkpoint is not None
+    key = (checkpoint.id, "pgd", job.attack_settings("pgd"), 0, job.examples)
+    number = done.open_evaluation(*key, attempt=2)
+    if images:
+        done.add_block(BlockDone(number, 0, bytes(images), 0.5, ()))
+    found = done.checkpoint(checkpoint.id)
+    every = ((0, 100), (100, 100), (200, 100), (300, 60))
+    for fresh, attempt, blocks in ((False, 2, every[images // 100 :]), (True, 3, every)):
+        gap = model_gap(job, "last", ("smallcnn", {}), found, fresh=fresh)
+        (of_seed,) = [one for one in gap.attacks if (one.attack, one.seed) == ("pgd", 0)]
+        assert of_seed == AttackGap(attack="pgd", seed=0, blocks=blocks, attempt=attempt)
+        assert (len(gap.attacks), gap.complete) == ((5, 0) if fresh else (1, 4))
 
 
 def test_fresh_on_an_empty_store_is_the_first_attempt(store: Store) -> None:

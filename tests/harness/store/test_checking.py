@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import StoreError
 from harness.identity import digest
-from harness.store import checked_rows
+from harness.store import checked_rows, database
 from harness.store.checking import check_database
 from harness.store.database import upgrade_database
 from harness.store.store import Store
@@ -194,7 +194,7 @@ def test_a_column_without_its_constraints_is_named(full: Path) -> None:
             "UPDATE sqlite_master SET sql = replace(sql, 'CHECK (correct BETWEEN 0 AND examples)', 'CHECK (1)')"
             " WHERE name = 'blocks'"
         )
-    assert found(full) == ["table blocks: its checks are not those of schema 0007"]
+    assert found(full) == [f"table blocks: its checks are not those of schema {database.REVISION}"]
 
 
 def test_a_row_that_refers_to_nothing_is_named(full: Path) -> None:

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -108,6 +110,60 @@ def test_a_file_that_came_meanwhile_is_not_overwritten(full: Path, monkeypatch: 
         copy_database(str(full), copy)
     assert copy.read_text() == "mine"
     assert sorted(path.name for path in full.parent.iterdir()) == ["board.db", "copy.db"]
+
+
+def left_by_a_killed_writer(file: Path) -> None:
+    """Leave a journal as a writer does that is killed in the middle of a transaction, and take its database away."""
+    script = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        " c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN IMMEDIATE');"
+        " c.execute('UPDATE runs SET parameters = 7'); c.execute('CREATE TABLE filled AS WITH RECURSIVE n(i) AS"
+        " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) SELECT i, zeroblob(999) FROM n'); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(file)], check=False).returncode == 9
+    file.unlink()
+
+
+@pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
+def test_a_journal_of_another_database_of_that_name_is_refused(full: Path, ending: str) -> None:
+    """SQLite would roll its pages back into the copy, and the copy would have other rows than its source."""
+    copy = full.with_name("copy.db")
+    journal = copy.with_name(copy.name + ending)
+    if ending == "-journal":
+        with contextlib.closing(sqlite3.connect(shutil.copy(full, copy))) as connection, connection:
+            connection.execute("UPDATE runs SET parameters = 5")
+        left_by_a_killed_writer(copy)
+    else:
+        journal.write_bytes(b"another's")
+    before = snapshot(full.parent)
+    assert journal.name in before
+    with pytest.raises(StoreError, match=f"copy.db is refused: copy.db{ending} is there, .* move it away") as caught:
+        copy_database(str(full), copy)
+    assert "\n" not in str(caught.value)
+    assert snapshot(full.parent) == before
+    journal.rename(full.with_name("away"))
+    copy_database(str(full), copy)
+    assert dumped(copy) == dumped(full)
+
+
+def test_a_journal_that_came_meanwhile_is_refused(full: Path) -> None:
+    copy = full.with_name("copy.db")
+
+    def leave(_: Path) -> None:
+        copy.with_name("copy.db-journal").write_bytes(b"another's")
+
+    with pytest.raises(StoreError, match=r"copy\.db-journal is there"):
+        backup.back_up(full, copy, leave)
+    assert sorted(path.name for path in full.parent.iterdir()) == ["board.db", "copy.db-journal"]
+
+
+def test_an_upgrade_makes_no_copy_beside_a_journal(tmp_path: Path) -> None:
+    file = Path(shutil.copy(OLD[-1], tmp_path / "board.db"))
+    (tmp_path / f"board.{OLD[-1].stem}.db-journal").write_bytes(b"another's")
+    before = snapshot(tmp_path)
+    with pytest.raises(StoreError, match="db-journal is there"):
+        database.upgrade_database(str(file))
+    assert snapshot(tmp_path) == before
 
 
 def test_a_lock_that_is_held_is_told(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from harness.store.typed_rows import of_file
 from tests import stores
 from tests.harness.store.entries import epoch, images, make_spec, point, see_model, start
 
+BROKEN, FAILED_SEED = "it broke", "the loss is not finite at epoch 1, batch 2"  # why a training failed
 EVALUATION = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 1),
@@ -43,7 +44,7 @@ RUN = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 1),
         "weights": st.lists(st.sampled_from("aab"), min_size=1, max_size=2),  # of each attempt
-        "end": st.sampled_from(["done", "done", "running", "failed"]),  # of the last attempt
+        "end": st.sampled_from(["done", "done", "running", BROKEN, FAILED_SEED, FAILED_SEED]),  # of the last attempt
         "recorded": st.booleans(),
         "results": RESULTS,
         "removed": st.booleans(),
@@ -74,7 +75,7 @@ def made(content: Content) -> Store:
             checkpoint = stores.add_checkpoint(store, row, epoch=1, sha256=weights * 64)
             end = run["end"] if attempt == len(run["weights"]) else "done"
             if end != "running":
-                store.end_run(row.id, None if end == "done" else "it broke")
+                store.end_run(row.id, None if end == "done" else end)
             put(store, store.run(row.id), checkpoint, run["results"])
         if run["removed"]:
             row = start(store, make_spec(train_seed=run["seed"]), attempt=len(run["weights"]) + 1)
@@ -161,6 +162,11 @@ def figures(store: Store) -> dict[tuple[object, ...], float]:
     }
 
 
+def failed_seeds(store: Store) -> set[str]:
+    """The runs that a row counts as failed seeds, by their identities."""
+    return {run.identity for run in store.failed_trainings()}
+
+
 def dumped(engine: Engine) -> list[str]:
     raw = engine.raw_connection()
     try:
@@ -184,6 +190,7 @@ def check_pair(one: Content, other: Content) -> None:
         figures(mine),
         dumped(theirs._engine),
     )
+    failed = failed_seeds(mine) | failed_seeds(theirs)
     unchanged = dumped(mine._engine)
     expected = merge(theirs, mine, keep=False)  # as --dry-run
     assert dumped(mine._engine) == unchanged
@@ -207,6 +214,9 @@ def check_pair(one: Content, other: Content) -> None:
     assert {
         identity: a for identity, a in theirs.removed_attempts().items() if mine.removed_attempts()[identity] < a
     } == {}
+
+    # whoever failed in one of them failed here, unless the other one has a training that is done
+    assert failed_seeds(mine) == failed - {run.identity for run in mine.runs() if run.status == "done"}
 
     check = RowCheck(of_file(mine._engine.raw_connection().driver_connection))  # type: ignore[arg-type]
     check.perform()
@@ -241,13 +251,13 @@ def test_any_two_databases_of_many(one: Content, other: Content) -> None:
     check_pair(one, other)
 
 
-def database_of(*attempts: str, weights: str = "a") -> Content:
+def database_of(*attempts: str, weights: str = "a", end: str = "done") -> Content:
     """One run with one evaluation."""
     evaluation = {"seed": 0, "attempts": attempts, "block": 1} | dict.fromkeys(
         ("margins", "predicted", "adversarial"), False
     )
     results = {"evaluations": [evaluation], "finding": "passed", "kind": "verdicts", "note": None, "tag": ()}
-    run = {"seed": 0, "weights": weights, "end": "done", "recorded": False, "results": results, "removed": False}
+    run = {"seed": 0, "weights": weights, "end": end, "recorded": False, "results": results, "removed": False}
     return {"runs": [run], "models": []}
 
 
@@ -267,3 +277,11 @@ def test_pairs_with_an_answer_by_hand(one: Content, other: Content, added: int, 
     check_pair(one, other)
     merged = merge(made(other), made(one))
     assert (merged.evaluations, len(merged.conflicts)) == (added, conflicts)
+
+
+@pytest.mark.parametrize("end", ["done", "running", BROKEN, FAILED_SEED])
+def test_a_failed_seed_beside_a_training_of_the_same_run(end: str) -> None:
+    mine, failed = database_of("11", end=end), database_of("11", end=FAILED_SEED)
+    check_pair(mine, failed)
+    check_pair(failed, mine)
+    assert merge(made(failed), made(mine)).runs == (end in ("running", BROKEN))

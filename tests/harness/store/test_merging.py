@@ -97,8 +97,8 @@ def test_nothing_is_taken_twice_and_what_is_there_stays(
 
 def test_what_is_half_done_is_left_out_and_named(store: Store, place: str, there: Store, other_place: str) -> None:
     running = start(store, make_spec(train_seed=1))
-    failed = start(store, make_spec(train_seed=2))
-    store.end_run(failed.id, failure="the loss is not finite")
+    broken = start(store, make_spec(train_seed=2))
+    store.end_run(broken.id, failure="methods/mine.py broke its contract")
     _, checkpoint = finish(store)
     attack(store, checkpoint, "11", seed=0)
     attack(store, checkpoint, "11", seed=1, examples=4)  # two of four images
@@ -106,7 +106,7 @@ def test_what_is_half_done_is_left_out_and_named(store: Store, place: str, there
     assert (merged.runs, merged.evaluations) == (1, 1)
     assert [reason.partition(":")[2] for reason in merged.left] == [
         " its training is not finished",
-        " its training is not finished",
+        " its training failed: methods/mine.py broke its contract",
         " pgd, seed 1, is not complete",
     ]
     assert f"run {running.id} ({running.folder})" in merged.left[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.events import EpochRecord
-from harness.store.records import RunRecord
+from harness.store.records import CheckpointRecord, EvaluationRecord, RunRecord
 from harness.store.store import Store
 from tests.harness.leaderboard.drawn import drawn
 from tests.stores import add_checkpoint, add_evaluation, make_spec, start
@@ -43,8 +43,15 @@ def timed(made: Store) -> Store:
     return made
 
 
+def newest(checkpoint: CheckpointRecord) -> list[EvaluationRecord]:
+    """Of each evaluation the newest attempt, complete or not, in the order of their numbers."""
+    attempts = {(e.attack, e.settings_sha256, e.seed, e.images): e for e in checkpoint.evaluations}
+    attempts |= {(e.attack, e.settings_sha256, e.seed, e.images): e for e in checkpoint.begun}
+    return sorted(attempts.values(), key=lambda e: e.id)
+
+
 def attacks_of(run: RunRecord) -> list[tuple[str, int, float]]:
-    evaluations = [e for c in run.checkpoints for e in c.evaluations if here(e.provenance)]
+    evaluations = [e for c in run.checkpoints for e in newest(c) if here(e.provenance)]
     return [(e.settings_sha256, e.done, e.duration_s) for e in evaluations]
 
 

@@ -34,12 +34,17 @@ def look(store: Store, memory: UnfinishedEvaluations | None = None, **wanted: An
 
 
 def expected(store: Store, **wanted: Any) -> tuple[dict[str, int], int]:
-    """Runs by state, and whole evaluations, by the documents of the list of runs."""
+    """Runs by state, and whole evaluations, by the documents of the list of runs.
+
+    An evaluation that is whole there, and was begun again, is at work for who watches.
+    """
     values: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(WantedRuns))
     asked = WantedRuns(**(values | wanted))
     chosen = [d for d in documents(store) if _takes(asked, wanted.get("since", ""), d)]
     counts = Counter(d["status"] for d in chosen if "run" in d)
-    return dict(counts), sum(d["evaluations"] for d in chosen)
+    runs = store.runs_of([d["run"] for d in chosen if "run" in d])
+    begun_again = sum(len(checkpoint.begun) for run in runs for checkpoint in run.checkpoints)
+    return dict(counts), sum(d["evaluations"] for d in chosen) - begun_again
 
 
 def there(seen: WorkSeen) -> dict[str, int]:
@@ -90,6 +95,8 @@ def test_evaluations_are_counted_by_hand_at_every_moment(store: Store) -> None:
     add_evaluation(store, weights, "pgd", {}, [1] * 10, attempt=3)
     assert remembered() == (2, 3)
     assert counts(method="sat") == (2, 2)
+    add_evaluation(store, weights, "pgd", {}, [1] * 3, examples=10, attempt=4)  # and is to be done, though 3 counts
+    assert remembered() == (1, 3)
     store.remove([store.run(run.id)])
     assert remembered() == (0, 1)
     store.remove([model])
