@@ -86,7 +86,7 @@ def networks_of(runs: Sequence[RunRecord], models: Sequence[ModelRecord]) -> Ite
 
 
 def evaluation_rows(runs: Sequence[RunRecord], models: Sequence[ModelRecord]) -> Iterator[Row]:
-    """Each evaluation of each checkpoint; of each repeated evaluation, the newest attempt."""
+    """Each evaluation of each checkpoint; of each repeated evaluation, the attempt that counts."""
     for checkpoint, known in networks_of(runs, models):
         for evaluation in checkpoint.evaluations:
             yield known | _of_evaluation(evaluation)

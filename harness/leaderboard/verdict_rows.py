@@ -89,7 +89,7 @@ class Judged:
 
 
 def wanted_evaluations(store: Store, wanted: Wanted) -> Iterator[tuple[Contestant, Evaluated]]:
-    """The evaluations that are wanted, complete or not; of each repeated evaluation, the newest attempt.
+    """The evaluations that are wanted, complete or not; of each repeated evaluation, the attempt that counts.
 
     Raises:
         StoreError: there is no run of a number in ``wanted.runs``.

@@ -39,7 +39,7 @@ class TimedRun:
 
     Attributes:
         trained: how many epochs; the sums over these of their images and seconds.
-        attacks: on its checkpoints; of each repeated evaluation the newest attempt alone.
+        attacks: on its checkpoints; of each repeated evaluation the attempt that counts alone.
     """
 
     method: str
