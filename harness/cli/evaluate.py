@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.cli import completion
 from harness.cli.common import end, followers, workplace
@@ -165,8 +165,9 @@ def evaluate(
         _note_model(evaluation, output)
 
     with stoppable(), Watch(quiet=output.quiet, verbose=output.verbose) as watch, tracked(watch, trackers) as listen:
-        how: dict[str, Any] = {"entered": entered, "started": started, "in_part": True}
-        done = evaluate_target(evaluation, store, places.runs_dir, listen, where, **how)
+        done = evaluate_target(
+            evaluation, store, places.runs_dir, listen, where, entered=entered, started=started, in_part=True
+        )
     store.close()
     _print(evaluation, done, output)
     note_times(done.summary, done.total_s, output.note)

@@ -218,6 +218,7 @@ def vulnerable_document(found: Sequence[Vulnerable]) -> dict[str, Any]:
                 "networks": [_network(network) for network in pair.networks],
                 "columns": [_column(pair.columns[side], pair.networks[side]) for side in (0, 1)],
                 "seeds": [_seed(seed) for seed in pair.seeds],
+                "notes": list(pair.notes),
             }
             for pair in found
         ],

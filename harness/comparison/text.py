@@ -241,6 +241,7 @@ def vulnerable_parts(found: Sequence[Vulnerable]) -> Iterator[RenderableType]:
         f"{one.names[0]} and {one.names[1]}: the {len(sets.first)} most vulnerable of"
         f" {one.columns[0].images.described(one.networks[0].dataset.test_examples)} of {one.networks[0].dataset.name}"
     )
+    yield from map(text_line, one.notes)
     table = table_of("runs", "attack", "attack seed", "in both", "overlap", "if independent", "Jaccard")
     for pair in found:
         runs = ", ".join(dict.fromkeys(_number(network.number) for network in pair.networks))

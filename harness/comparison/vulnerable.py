@@ -33,12 +33,14 @@ class Vulnerable:
         names: of the two networks, or of the two attacks, that are compared.
         networks: the network of each side; both are the same where two attacks are compared.
         columns: the attack of each side.
+        notes: warnings to read before the figures.
     """
 
     names: tuple[str, str]
     networks: tuple[Contestant, Contestant]
     columns: tuple[Column, Column]
     seeds: tuple[SeedAgreement, ...]
+    notes: tuple[str, ...] = ()
 
 
 def networks_agree(
@@ -54,7 +56,10 @@ def networks_agree(
     """
     common = common_column(store, first, second, attack)
     names, columns = (first.name, second.name), (common.column, common.column)
-    return [Vulnerable(names, pair, columns, _seeds(store, shared, share, names)) for pair, shared in common.pairs]
+    return [
+        Vulnerable(names, pair, columns, _seeds(store, shared, share, names), common.notes)
+        for pair, shared in common.pairs
+    ]
 
 
 def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share: float = SHARE) -> list[Vulnerable]:

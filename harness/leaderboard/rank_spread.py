@@ -109,7 +109,7 @@ def with_rank_intervals(store: Store, board: Board) -> Board:
     held = {row.key: interval for row, interval in found.rows}
     over = f"{found.unit}, n = {board.examples}" + (f" and {found.networks}" if found.networks > 1 else "")
     if found.part:
-        over += f"; of {found.networks} network(s) a row, which all rows have, and others are left out"
+        over += f"; of {found.networks} network(s) a row: the further ones of some rows have no like in the others"
     intervals = tuple(held.get(row.key) for row in board.rows)
     return replace(board, rank_intervals=intervals, rank_unit=found.unit, rank_note=f"95 %, over {over}")
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from harness.errors import SettingError, listed
@@ -17,7 +16,6 @@ from harness.events import VALIDATION_NATURAL, VALIDATION_ROBUST
 from harness.plugin.adversary import Crafter, Objective, Variant
 from harness.plugin.method import Bins, Log, Method, Step, Tally
 from harness.plugin.network import Network
-from harness.plugin.reach import WHOLE, Reach
 from harness.plugin.settings import Plugin
 from harness.plugin.threat import Threat
 from harness.plugin.wrapper import Loss, Wrapper
@@ -109,15 +107,15 @@ def _checked_craft(method: Method, craft: Crafter) -> Crafter:
         y: Tensor,
         objectives: Sequence[Objective],
         threat: Threat,
-        generator: torch.Generator,
-        reach: Reach = WHOLE,
+        *more: Any,
+        **named: Any,
     ) -> tuple[Variant, ...]:
         if threat.start == "none" and any(objective.flat_at(x) for objective in objectives):
             raise SettingError(
                 f"train.start=none is refused for {method.name}: what it ascends has no gradient at the image itself,"
                 " so rounding alone would lead the attack; choose train.start=uniform or gaussian"
             )
-        return craft(model, x, y, objectives, threat, generator, reach)
+        return craft(model, x, y, objectives, threat, *more, **named)
 
     return checked
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.comparison.document import vulnerable_document
 from harness.comparison.labels import Labels, known_labels, labels_of
 from harness.comparison.naming import Where, find_one, find_two
+from harness.comparison.text import vulnerable_parts
 from harness.comparison.vulnerable import attacks_agree, networks_agree
 from harness.errors import HarnessError
 from harness.store.records import DatasetRecord
-from tests.harness.comparison.kept import Kept, Put
+from tests.harness.comparison.kept import PGD, Kept, Put
 
 
 class TestVulnerable:
@@ -94,3 +96,15 @@ class TestLabels:
         found = known_labels(record, None, ())
         assert isinstance(found, str)
         assert re.search(told, found)
+
+
+def test_other_settings_of_the_attack_are_told(store: Kept, put: Put) -> None:
+    other = PGD | {"steps": 1}
+    for method in ("sat", "lrat"):
+        put(method, {"pgd": ["10"]}, margins={("pgd", 0): [0.1, -0.2]})
+        put(method, {"pgd": ["11"]}, settings={"pgd": other}, status="running")  # on the same weights
+    (found,) = networks_agree(store, *find_two(store, "sat", "lrat", Where()), share=0.5)
+    assert found.notes == ("they were also measured with other attack settings; --protocol chooses",)
+    (document,) = vulnerable_document([found])["pairs"]
+    assert document["notes"] == list(found.notes)
+    assert found.notes[0] in " ".join(str(part) for part in vulnerable_parts([found]))

@@ -68,7 +68,7 @@ def test_ranks_on_the_seeds_in_common_are_told_apart(store: Store) -> None:
     assert "more 1, of these networks 2 [" in line
     assert "fewer 2, of these networks 1 [" in line
     assert "last 3 [" in line
-    assert "n = 360 and 2; of 2 network(s) a row, which all rows have, and others are left out" in line
+    assert "n = 360 and 2; of 2 network(s) a row: the further ones of some rows have no like in the others" in line
 
 
 def test_a_model_from_elsewhere_leaves_the_others_their_seeds(store: Store) -> None:
