@@ -54,11 +54,18 @@ class Where:
     protocol: str | None = None  # its name, or the beginning of its fingerprint
 
     def protocols(self, store: Store) -> tuple[ProtocolRecord, ...] | None:
-        """The protocols that the option names; None without it."""
+        """The protocols that the option names; None without it.
+
+        Raises:
+            UnknownName: it names none; the message suggests similar ones.
+        """
         if self.protocol is None:
             return None
-        asked = self.protocol
-        return tuple(p for p in store.protocols() if p.name == asked or p.fingerprint.startswith(asked))
+        asked, known = self.protocol, store.protocols()
+        found = tuple(p for p in known if p.name == asked or p.fingerprint.startswith(asked))
+        if not found:
+            raise UnknownName("protocol", asked, {p.name for p in known})
+        return found
 
     def takes(self, protocols: tuple[ProtocolRecord, ...] | None) -> Callable[[Contestant], bool]:
         """A function that says whether a network meets these options; the protocols are those that they name."""
@@ -76,7 +83,7 @@ def find(store: Store, name: str, where: Where) -> list[Entrant]:
 
     Raises:
         StoreError: no run has that number.
-        UnknownName: no row has that label; the message suggests similar ones.
+        UnknownName: no row has that label, or no protocol that name; the message suggests similar ones.
         HarnessError: the run is not done, or ``where`` excludes everything of that name.
     """
     if name.isdecimal():

@@ -116,6 +116,10 @@ class TestOneProtocol:
         note = "they were also measured with other attack settings, those of weaker [22222222]; --protocol chooses"
         assert note in found.notes
 
+    def test_one_that_is_misspelt_is_refused(self, both: Kept) -> None:
+        with pytest.raises(UnknownName, match="unknown protocol 'weakr'; did you mean 'weaker'"):
+            run(both, "sat", "lrat", protocol="weakr")
+
     def test_it_leaves_out_attacks_that_it_does_not_have(self, both: Kept, put: Put) -> None:
         put("mart", {"pgd": ["10000000"]})
         with pytest.raises(HarnessError, match="mart has no complete evaluation by pgd; it has none"):

@@ -175,3 +175,13 @@ def test_a_lock_that_is_held_is_told(full: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(StoreError, match="locked"):
             backup.back_up(full, copy)
     assert [path.name for path in full.parent.iterdir()] == ["board.db"]
+
+
+def test_a_journal_is_refused_before_anything_is_filled(tmp_path: Path) -> None:
+    """A large database would else be copied first, and thrown away."""
+    (tmp_path / "copy.db-wal").write_bytes(b"left behind")
+    filled: list[Path] = []
+    with pytest.raises(StoreError, match=r"copy\.db-wal is there"):
+        backup.make_new(tmp_path / "copy.db", filled.append)
+    assert filled == []
+    assert [path.name for path in tmp_path.iterdir()] == ["copy.db-wal"]
