@@ -47,9 +47,14 @@ class Machines:
 
 @contextlib.contextmanager
 def machines(notes: Path, *, cores: int = 0, dashboard: bool = False) -> Iterator[Machines]:
-    """A cluster without any machine but the head. Without ``cores`` nothing is performed there."""
+    """A cluster without any machine but the head, started as docs/cluster.md says.
+
+    Without ``cores`` nothing is performed there.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HARNESS_", "RAY_", "PYTHON"))}
-    command = [sys.executable, __file__, json.dumps({"num_cpus": cores, "include_dashboard": dashboard})]
+    head = {"num_cpus": cores, "include_dashboard": dashboard, "include_log_monitor": False}
+    head["dashboard_agent_listen_port"] = 0  # any: tests side by side have a cluster each, and one port is for one
+    command = [sys.executable, __file__, json.dumps(head)]
     with (
         (notes / "cluster.txt").open("w") as log,
         tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as folder,  # a short path

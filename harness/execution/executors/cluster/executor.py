@@ -35,14 +35,13 @@ from harness.execution.executors.cluster.capacity import Capacity
 from harness.execution.executors.cluster.connection import head_answers
 from harness.execution.executors.cluster.messages import FileMade, LogGrew
 from harness.execution.executors.cluster.parcel import Packer
-from harness.execution.executors.cluster.stop import StopSign
+from harness.execution.executors.cluster.stop import wait_for_ever
 from harness.execution.executors.cluster.task import performed
 from harness.execution.executors.executor import POLL_S, Executor, Performed, Supply, W
 from harness.execution.executors.processes import DEATHS
 from harness.runtime.stopping import asked_to_stop
 
 _END_S = 30.0  # for the cluster to end a worker
-_MOST_WORKERS = 100_000  # that wait for the sign at once
 
 
 @dataclass(eq=False)
@@ -88,8 +87,8 @@ class RayTasks(Executor):
     ) -> None:
         self._limit_s, self._capacity = limit_s, Capacity(most, per_device)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor: Any = ray.remote(StopSign)
-        self._sign: Any = actor.options(num_cpus=0, max_concurrency=_MOST_WORKERS, scheduling_strategy=here).remote()
+        waiting: Any = ray.remote(wait_for_ever)
+        self._sign: Any = waiting.options(num_cpus=0, max_retries=0, scheduling_strategy=here).remote()
         self._packer = Packer(secrets.token_hex(8), self._sign, _put, mixed=mixed)
         self._task: Any = ray.remote(performed)
         self._tasks: dict[Any, _Task[Any]] = {}  # by stream
@@ -219,7 +218,7 @@ class RayTasks(Executor):
     def _see_to_stop(self) -> None:
         if asked_to_stop() and not self._told_to_stop:
             self._told_to_stop = True
-            self._sign.ask.remote()
+            ray.cancel(self._sign, force=True)
         if self._told_to_stop:
             for task in self._tasks.values():
                 if not task.began:
@@ -251,7 +250,7 @@ class RayTasks(Executor):
         for stream in self._tasks:
             ray.cancel(stream, force=True)
         self._tasks.clear()
-        ray.kill(self._sign)
+        ray.cancel(self._sign, force=True)
 
 
 def _put(value: Any) -> Any:

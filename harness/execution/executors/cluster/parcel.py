@@ -50,7 +50,7 @@ class Parcel:
     """An item with all that its worker needs.
 
     Attributes:
-        command, sign: the name and the ``StopSign`` of the command.
+        command, sign: the name of the command, and the reference that ``follow`` waits for.
         work: as the command has it: its paths are those of the command's machine.
         software, mixed: see ``refuse_other_software``.
         dataset: names the data set, with the reference to it as ``arrays_of`` gives it.

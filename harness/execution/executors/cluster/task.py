@@ -26,7 +26,7 @@ _OF_A_MACHINE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
     *(errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE),
 }
-_GATHERED_S = 0.5  # messages of so long travel together
+_GATHERED_S = 2.0  # messages of so long travel together: each journey takes milliseconds at both of its ends
 
 # One thread for all items, since the threads of OpenMP belong to the thread that began them. The main thread hands on
 # what it says, as only a task itself may add to its stream.
