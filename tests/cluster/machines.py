@@ -52,8 +52,8 @@ def machines(notes: Path, *, cores: int = 0, dashboard: bool = False) -> Iterato
     Without ``cores`` nothing is performed there.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HARNESS_", "RAY_", "PYTHON"))}
-    head = {"num_cpus": cores, "include_dashboard": dashboard, "include_log_monitor": False}
-    head["dashboard_agent_listen_port"] = 0  # any: tests side by side have a cluster each, and one port is for one
+    head: dict[str, Any] = {"num_cpus": cores, "include_dashboard": dashboard, "include_log_monitor": False}
+    head |= {"dashboard_port": None, "dashboard_agent_listen_port": None}  # free ones: tests side by side have clusters
     command = [sys.executable, __file__, json.dumps(head)]
     with (
         (notes / "cluster.txt").open("w") as log,
