@@ -65,14 +65,16 @@ def _once_started(cases: Mapping[str, Any]) -> str:
     if len(sized) < 2:
         return ""
     few, many = sized[0]["seconds"], sized[-1]["seconds"]
-    spent = {side: found["median"] - few[side]["median"] for side, found in many.items()}
     texts = []
     for side, other in BESIDE.items():
-        times = spent[side] / spent[other]
+        pairs = zip(many[side]["each"], many[other]["each"], strict=True)
+        each = [(one - few[side]["median"]) / (two - few[other]["median"]) for one, two in pairs]
+        times = middle(each)["median"]
         texts.append(
-            f"{side} takes {times:.2f} times as long as {other}; at most {MOST_TIMES}: {met(times <= MOST_TIMES)}"
+            f"{side} takes {times:.2f} times as long as {other} (rounds from {min(each):.2f} to {max(each):.2f});"
+            f" at most {MOST_TIMES}: {met(times <= MOST_TIMES)}"
         )
-    return f"\nOnce started, by the medians of the larger case without those of the smaller: {'; '.join(texts)}.\n"
+    return f"\nOnce started, by the rounds of the larger case without the medians of the smaller: {'; '.join(texts)}.\n"
 
 
 def items() -> str:

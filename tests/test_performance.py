@@ -21,7 +21,7 @@ from benchmarks import growth, growth_plot, measuring, peers, textbook
 from benchmarks.ours import METHODS, SETTINGS, Training
 from benchmarks.parts import Timers
 from harness.plugin.threat import Threat
-from scripts import performance_tables
+from scripts import performance_tables, performance_work
 from scripts.performance_cells import PAGE, RESULTS
 from scripts.performance_tables import TABLES, tables_of
 
@@ -44,6 +44,21 @@ def test_medians_are_those_of_the_rounds() -> None:
     found = measuring.compared({"a": [1.0, 2.0, 4.0], "b": [2.0, 6.0, 4.0]}, "a")
     assert found["ratios"] == {"b": {"median": 2.0, "quartiles": [1.5, 2.5]}}  # of 2, 3, and 1
     assert found["seconds"]["a"]["median"] == 2.0
+
+
+def test_what_workers_take_once_started_is_told_with_its_spread() -> None:
+    base, two, ray = "one process", "two processes", "a Ray cluster of two cores"
+
+    def case(*seconds: list[float]) -> dict[str, Any]:
+        found = {
+            side: {"median": sum(each) / len(each), "each": each}
+            for side, each in zip((base, two, ray), seconds, strict=True)
+        }
+        return {"base": base, "seconds": found}
+
+    few, many = case([15.0], [10.0], [12.0]), case([210.0, 230.0], [110.0, 130.0], [122.0, 122.0])
+    told = performance_work._once_started({"few": few, "many": many})  # 110 s beside 100, and beside 120
+    assert "takes 1.01 times as long as two processes (rounds from 0.92 to 1.10); at most 1.05: met" in told
 
 
 @pytest.fixture
