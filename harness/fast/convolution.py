@@ -33,6 +33,7 @@ class FoldedConvolution:
         self._by_tiles = winograd.suits(convolution)
         self._strips: dict[torch.Size, Strips | None] = {}  # by the size of the images
         self._made: dict[Any, Tensor] = {}  # of the weights, by the way of computing that wants them so
+        self._memory: dict[int, Tensor] = {}  # of what is made for tiles: so much takes long to get anew
         self.layout: torch.memory_format | None = None
         self.weight = convolution.weight.detach()
         self.use(torch.channels_last)
@@ -74,10 +75,10 @@ class FoldedConvolution:
 
     def outputs(self, x: Tensor) -> Tensor:
         """The same without autograd, by the fastest way for images of this size."""
-        strips = self._cut(x)
-        if self._by_tiles and winograd.takes(x):
-            outputs = self.by_tiles(x)
-        elif strips is not None:
+        strips, side = self._cut(x), self._side(x)
+        if side is not None:
+            return self._laid_out(winograd.convolve(x, self._tiles(side), self.bias, rectifies=self.rectifies))
+        if strips is not None:
             outputs = self._laid_out(strips.convolve(x, self._as(strips), self.bias))
         else:
             outputs = self.convolve(x)
@@ -89,10 +90,11 @@ class FoldedConvolution:
         Args:
             masks: the input is what a ReLU gave; give the gradient for what the ReLU got.
         """
-        size, strips = x.shape[2:], self._cut(x)
-        if self._by_tiles and winograd.takes(x):
-            found = self.by_tiles(gradient, turned=True)
-        elif strips is not None:
+        size, strips, side = x.shape[2:], self._cut(x), self._side(x)
+        if side is not None:
+            weights, rectified = self._tiles(side), x if masks else None
+            return self._laid_out(winograd.convolve(gradient, weights, turned=True, rectified=rectified))
+        if strips is not None:
             found = strips.input_gradient(gradient, self._as(strips))
         elif blocks.pays(self.of, *size):
             return self._block_by_block(self._laid_out(gradient), x, masks)
@@ -101,15 +103,6 @@ class FoldedConvolution:
         else:
             found = self._ordinary(self._laid_out(gradient), x)
         return masked(found, x, found) if masks else found
-
-    def by_tiles(self, x: Tensor, *, turned: bool = False) -> Tensor:
-        """The convolution, or what its gradient goes through, tile by tile."""
-        if turned not in self._made:  # the weights for tiles: straight, and turned for the gradient
-            self._made[turned] = winograd.transformed(self.weight, turned=turned)
-        outputs = winograd.convolve(x, self._made[turned])
-        if self.bias is not None and not turned:
-            outputs += self.bias[:, None, None]
-        return self._laid_out(outputs)
 
     def convolve(self, x: Tensor) -> Tensor:
         """The convolution itself, its result in the layout that the next one wants."""
@@ -124,6 +117,16 @@ class FoldedConvolution:
         if size not in self._strips:
             self._strips[size] = Strips.of(self.of, *size)
         return self._strips[size]
+
+    def _side(self, x: Tensor) -> int | None:
+        """Of the tiles, where the convolution goes tile by tile."""
+        return winograd.side(self.of, x) if self._by_tiles else None
+
+    def _tiles(self, side: int) -> Tensor:
+        """The weights for tiles."""
+        if side not in self._made:
+            self._made[side] = self._memory[side] = winograd.transformed(self.weight, side, self._memory.get(side))
+        return self._made[side]
 
     def _as(self, strips: Strips) -> Tensor:
         if strips not in self._made:
