@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 SIDES = {4: (32, 64), 2: (16, 128)}
-"""Of a tile of outputs, the better one first: the tiles and the channels that it takes at least, else its transforms cost
-more than they save. A tile's inputs overlap with the next tile's by two. Of smaller tiles there are more, and fewer
-weights to read."""
+"""Of a tile of outputs, the better one first: the tiles and the channels that it takes at least, else its transforms
+cost more than they save. A tile's inputs overlap with the next tile's by two. Of smaller tiles there are more, and
+fewer weights to read."""
 POINTS = {4: (0.0, 2**0.5, -(2**0.5), 0.5**0.5, -(0.5**0.5)), 2: (0.0, 1.0, -1.0)}
 """Where the polynomials of Toom and Cook are evaluated, besides infinity; by the side of a tile.
 
