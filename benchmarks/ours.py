@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.evaluator import evaluate
-from harness.fast.crafting import crafter_for
+from harness.fast.crafting import FastCrafter, crafter_for
 from harness.plugin.dataset import Augmentation, Dataset, Split
 from harness.plugin.method import Step
 from harness.plugin.network import Network, Shape
@@ -128,6 +128,8 @@ class Training:
         self.trainer = Trainer(spec, 0, plugin, network, setting.dataset(device, setting.batch), folder, (), craft)
         self.trainer.begin()
         self.threat, self.craft = self.trainer.threat, craft
+        if isinstance(craft, FastCrafter):
+            craft.begin(epoch=2)  # in the first, the faster layers are compared with the network's own more often
         self.trainer.model.train()
         self.draws, self.means = generator(device, 0, "benchmark"), Means(device)
 

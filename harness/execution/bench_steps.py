@@ -13,7 +13,7 @@ from harness.execution.bench_items import FEWEST, MOST_REPEATS, Item, forget_pea
 from harness.execution.peak import Arithmetic
 from harness.execution.rates import time_passes
 from harness.execution.stopwatch import CRAFTING, DATA, UPDATE, Clock, Stopwatch, TimedTrainer
-from harness.fast.crafting import crafter_for
+from harness.fast.crafting import FastCrafter, crafter_for
 from harness.planning.bench_job import BenchJob, split_passes
 from harness.planning.measured_times import Timed
 from harness.protocols.run_spec import RunSpec
@@ -79,6 +79,10 @@ class StepBench:
 
         with arithmetic(self._job.device, self._job.protocol.train.precision):
             trainer.begin()
+            if isinstance(trainer.craft, FastCrafter):
+                trainer.craft.begin(
+                    epoch=2
+                )  # in the first, faster layers are compared with the network's own more often
             if self._passes[name][0].total:
                 trainer.threat = replace(whole, steps=1)
                 seconds(1)  # prepares the layers for crafting, at little cost
