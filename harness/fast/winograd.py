@@ -109,7 +109,7 @@ def convolve(
 
 def _at_once(n: int, tiles: int, channels: int) -> int:
     """Of n images, how many are done at once: more leave the cache, with fewer the weights are read too often."""
-    parts = max(1, n * tiles // max(ROWS, channels // 2))
+    parts = max(1, round(n * tiles / max(ROWS, channels // 2)))
     return math.ceil(n / parts)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import pytest
 import torch
@@ -162,13 +161,18 @@ def test_the_images_decide_the_tiles(channels: int, shape: tuple[int, int, int],
 
 
 @pytest.mark.parametrize(
-    ("n", "tiles", "channels"), [(16, 64, 64), (7, 16, 128), (64, 1, 512), (1, 4, 256), (33, 4, 64)]
+    ("n", "tiles", "channels", "count"),
+    [
+        (16, 64, 64, 1),  # 64 tiles at once
+        (7, 16, 128, 4),  # 112: in two parts, of which the larger has 64
+        (5, 16, 128, 5),  # 80: in one part
+        (64, 1, 512, 64),
+        (500, 1, 512, 250),  # 256 at once, or nearly so, as the weights are large
+        (1, 4, 256, 1),
+    ],
 )
-def test_parts_are_as_alike_as_can_be_and_not_too_small(n: int, tiles: int, channels: int) -> None:
-    count = winograd._at_once(n, tiles, channels)
-    assert 1 <= count <= n
-    assert count == n or count * tiles >= winograd.ROWS
-    assert (count - 1) * math.ceil(n / count) < n  # one image less in each part would not do
+def test_parts_are_as_alike_as_can_be(n: int, tiles: int, channels: int, count: int) -> None:
+    assert winograd._at_once(n, tiles, channels) == count
 
 
 @pytest.mark.parametrize("shape", [(48, 128, 7, 8), (3, 128, 4, 4)])
