@@ -79,10 +79,6 @@ class StepBench:
 
         with arithmetic(self._job.device, self._job.protocol.train.precision):
             trainer.begin()
-            if isinstance(trainer.craft, FastCrafter):
-                trainer.craft.begin(
-                    epoch=2
-                )  # in the first, faster layers are compared with the network's own more often
             if self._passes[name][0].total:
                 trainer.threat = replace(whole, steps=1)
                 seconds(1)  # prepares the layers for crafting, at little cost
@@ -116,4 +112,6 @@ class StepBench:
         own = type(method).from_mapping(method.resolved())  # it may remember something
         give_stand_ins(own, lambda: initial_model(job.network, data.shape, 0).to(job.device))
         watch, craft = Stopwatch(job.device, self._clock), crafter_for(job.plain)
+        if isinstance(craft, FastCrafter):
+            craft.begin(epoch=2)  # in the first, the faster layers are compared with the network's own more often
         return TimedTrainer(spec, own, job.network, data, craft, watch)

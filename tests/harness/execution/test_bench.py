@@ -18,6 +18,7 @@ from harness.execution.bench_attacks import AttackBench
 from harness.execution.bench_items import Item
 from harness.execution.bench_steps import StepBench
 from harness.execution.peak import Arithmetic, Peak
+from harness.fast.folded import Folded
 from harness.planning.bench_job import BenchJob, resolve_bench, split_passes
 from harness.planning.request import RunRequest
 from harness.planning.trials import training_passes
@@ -193,6 +194,23 @@ def test_a_step_has_the_memory_layout_of_a_real_run(plain: bool) -> None:
     trainer.begin()
     convolutions = [module for module in trainer.model.modules() if isinstance(module, nn.Conv2d)]
     assert {c.weight.is_contiguous() for c in convolutions if c.in_channels > 1} == {plain}
+
+
+def test_faster_layers_are_compared_as_rarely_as_past_the_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared, fits = list[int](), Folded.fits
+
+    def counted(self: Folded, x: Tensor) -> bool:
+        compared.append(len(x))
+        return fits(self, x)
+
+    monkeypatch.setattr(Folded, "fits", counted)
+    job = dataclasses.replace(resolve_bench(DIGITS), plain=False)
+    trainer = StepBench(job, model_of(job), NOTHING, TICKS)._trainer("sat", 8)
+    trainer.begin()
+    trainer.dataset = job.likeness.images(20 * trainer.protocol.batch_size, job.device)
+    compared.clear()  # of what timed the passes
+    trainer.train_epoch(trainer.protocol.epochs, lambda _event: None)
+    assert len(compared) == 2  # of twenty updates the first and the eleventh
 
 
 @dataclass(frozen=True, kw_only=True)
