@@ -108,20 +108,20 @@ def shares(network: str, method: str, device: torch.device, folder: Path, *, fas
     setting = SETTINGS[network]
     training = Training(setting, method, device, folder, fast=fast)
     x, y = setting.examples(setting.batch, device)
-    training.update(x, y)
     name, now = clock(device)
-    whole, parts = list[float](), defaultdict[str, list[float]](list)
-    for _ in range(UPDATES[network]):
-        timers = Timers(now)
-        with timed(training, timers, setting.batch):
+    timers, whole, parts = Timers(now), list[float](), defaultdict[str, list[float]](list)
+    with timed(training, timers, setting.batch):
+        training.update(x, y)  # finds the faster layers, and compares them; again, if hooks came later
+        for _ in range(UPDATES[network]):
+            timers.spent.clear()
             started = now()
             training.update(x, y)
             seconds = now() - started
-        whole.append(seconds)
-        for part, spent in timers.spent.items():
-            parts[part].append(spent / seconds)
-        parts["rest"].append(1 - sum(timers.spent.values()) / seconds)
-        parts["outside"].append(1 - sum(timers.spent[part] for part in PASSES) / seconds)
+            whole.append(seconds)
+            for part, spent in timers.spent.items():
+                parts[part].append(spent / seconds)
+            parts["rest"].append(1 - sum(timers.spent.values()) / seconds)
+            parts["outside"].append(1 - sum(timers.spent[part] for part in PASSES) / seconds)
     return {
         "clock": name,
         "updates": len(whole),
