@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -118,18 +119,18 @@ def test_the_commands_of_the_page_measure_the_cases_that_they_name(
 ) -> None:
     found = {"at_least": {}, "base": "fast", "rounds": 3, "ratios": {"plain": {"median": 1.0, "quartiles": [1.0, 1.0]}}}
     monkeypatch.setattr(peers, "measured", lambda *_: found)
-    monkeypatch.setattr(sys, "argv", ["peers", *arguments.split(), "--out", str(tmp_path / "found.json")])
+    monkeypatch.setattr(sys, "argv", ["peers", *shlex.split(arguments), "--out", str(tmp_path / "found.json")])
     peers.main()
     network, _, cases = arguments.partition(" --cases ")
     written = json.loads((tmp_path / "found.json").read_text())["cases"]
-    assert {entry["case"] for entry in written.values()} == set(cases.split() or peers.CASES[network])
+    assert {entry["case"] for entry in written.values()} == set(shlex.split(cases) or peers.CASES[network])
     assert capsys.readouterr().out.count("\n") == len(written)
 
 
 def test_the_commands_of_the_page_name_every_case() -> None:
     said = re.findall(r"^    python -m benchmarks.peers (\w+)(?: --cases (.*))?$", PAGE.read_text(), re.MULTILINE)
     for network, cases in peers.CASES.items():
-        named = [case for name, some in said if name == network for case in (some.split() or cases)]
+        named = [case for name, some in said if name == network for case in (shlex.split(some) or cases)]
         assert sorted(named) == sorted(cases)
 
 
