@@ -111,7 +111,7 @@ def shares(network: str, method: str, device: torch.device, folder: Path, *, fas
     name, now = clock(device)
     timers, whole, parts = Timers(now), list[float](), defaultdict[str, list[float]](list)
     with timed(training, timers, setting.batch):
-        training.update(x, y)  # finds the faster layers, and compares them; again, if hooks came later
+        training.update(x, y)  # finds the faster layers: new hooks would have it do so again
         for _ in range(UPDATES[network]):
             timers.spent.clear()
             started = now()
