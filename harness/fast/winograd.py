@@ -134,7 +134,7 @@ class _Workplace:
         self._into, self._back = (into.flip(1), back.flip(0)) if turned else (into, back)
 
     def outputs(self, images: Tensor) -> Tensor:
-        """``(count, height, width, in)`` to ``(count, down, side, across, side, out)``; the next call writes over it."""
+        """``(count, height, width, in)`` to ``(count, down, side, across, side, out)``; the next call overwrites it."""
         into, back = self._into, self._back
         self._inner.copy_(images)
         self._tiles.copy_(self._windows)
