@@ -28,7 +28,10 @@ NAMED = 6  # rows named in a line, before it says how many more there are
 
 
 def answer(board: Board) -> str:
-    """Which row is best in the column that ranks, with its interval, and which rows tie with it; hidden rows count."""
+    """Which row is best in the column that ranks, with its interval, and which rows tie with it; hidden rows count.
+
+    Where the worst case ranks rows of unequally many attack seeds, it says so: each seed more can only lower a figure.
+    """
     column = board.ranked_by
     where = "in the worst case" if column == WORST_CASE else f"under {title_of(column)}"
     ranked = [row for row in board.ranked if row.rank is not None]
@@ -46,6 +49,10 @@ def answer(board: Board) -> str:
     parts += [f"not tested against it: {listed(untested, NAMED)}"] if untested else []
     if not parts:
         parts = ["no row ties with it" if others else "no other row has one"]
+    if column == WORST_CASE and any(row.worst_case_seeds != best.worst_case_seeds for row in others):
+        parts.append(
+            f"the rows differ in their attack seeds ({_worst_case_seeds(ranked)}), and the worst case falls with more"
+        )
     return f"{text}; {'; '.join(parts)}."
 
 

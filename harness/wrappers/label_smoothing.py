@@ -20,6 +20,9 @@ class LabelSmoothing(Wrapper):
     cross-entropy with the label that the method descends is smoothed, and nothing else: not what the attack ascends,
     not a divergence between two outputs, not a margin, and not a weight that the method reads from its outputs.
 
+    ``free`` ascends what it descends, so what moves its images is smoothed, too. A method whose settings give the
+    cross-entropy no weight, as those of ``ard`` do by default, trains as without this wrapper.
+
     Departs: nothing. The method must take ``step.cross_entropy``; another is refused. Of those that ship, ``rslad`` is:
     it has no labels.
     """

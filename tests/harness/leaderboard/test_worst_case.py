@@ -7,6 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from harness.leaderboard.board import Selection
+from harness.leaderboard.legend import answer
 from harness.leaderboard.ranking import boards
 from harness.statistics.figures import Figure
 from harness.store.records import RunRecord
@@ -89,6 +90,18 @@ class TestWorstCase:
             (2, "a", 25.0),
         ]
         assert {board.ranked_by for board, _ in asked} == {"worst_case"}
+
+    def test_where_it_ranks_rows_of_unequal_seeds_the_answer_says_so(self) -> None:
+        def whole(number: int, method: str, *pgd: str) -> RunRecord:
+            parts = (*right("natural", "1111"), *right("pgd", *pgd), *right("autoattack", "1111"))
+            return run(number, *parts, method=method)
+
+        unequal = Held([whole(1, "a", "1110", "1100"), whole(2, "b", "1110")])
+        equal = Held([whole(1, "a", "1110", "1100"), whole(2, "b", "1110", "1111")])
+        said = "the rows differ in their attack seeds (natural 1, pgd 1-2, autoattack 1), and the worst case falls with"
+        for store, sort, told in ((unequal, "worst_case", True), (unequal, "pgd", False), (equal, "worst_case", False)):
+            (board,) = boards(store, Selection(sort=sort))
+            assert (said in answer(board)) is told
 
     def test_no_verdicts_are_read_where_nothing_is_complete(self) -> None:
         class Closed(Held):
