@@ -128,7 +128,8 @@ def evaluate(
     place.check(writing=db is not None, connecting=True)
     following = trackers_of(trackers, place.runs_dir)
 
-    from harness.planning.request import EvaluateRequest
+    from harness.planning.overrides import refuse_two_values
+    from harness.planning.request import SHORT_FORMS_OF_EVALUATE, EvaluateRequest
     from harness.runtime.process import as_in_a_new_process
     from harness.targets.preprocessing import Preprocessing
     from harness.targets.target import seeded
@@ -161,6 +162,7 @@ def evaluate(
         plugins=places.plugins,
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]  # as checked
     )
+    refuse_two_values(vars(request), SHORT_FORMS_OF_EVALUATE)
     keep = db is not None
     # the global generators are put back, too: a library that is imported here for the first time may draw
     with seeded(), as_in_a_new_process():

@@ -220,8 +220,9 @@ def run(
     from harness.api.ranked import board_table
     from harness.api.tracked import tracked
     from harness.planning.cost import estimate
+    from harness.planning.overrides import refuse_two_values
     from harness.planning.plan_document import plan_document
-    from harness.planning.request import RunRequest
+    from harness.planning.request import SHORT_FORMS, RunRequest
     from harness.runtime.process import as_in_a_new_process
 
     given: dict[str, Any] = {
@@ -252,6 +253,7 @@ def run(
         plugins=places.plugins,
         **{name: value for name, value in given.items() if value is not None},
     )
+    refuse_two_values(vars(request), SHORT_FORMS)
     notes = list(places.notes)
     with as_in_a_new_process(), Watch(quiet=not progress) as watch:
         planned = running.plan_runs(request, place, fresh=fresh, count_only=dry_run, note=notes.append)

@@ -100,7 +100,8 @@ def tune(
     from harness.api.ranked import board_table
     from harness.api.trying import run_tuned
     from harness.api.tuning import plan_tuning
-    from harness.planning.request import RunRequest
+    from harness.planning.overrides import refuse_two_values
+    from harness.planning.request import SHORT_FORMS, RunRequest
     from harness.runtime.process import as_in_a_new_process
 
     given: dict[str, Any] = {
@@ -125,6 +126,7 @@ def tune(
         plugins=places.plugins,
         **{name: value for name, value in given.items() if value is not None},
     )
+    refuse_two_values(vars(request), SHORT_FORMS)
     notes = list(places.notes)
     with as_in_a_new_process(), Watch(quiet=not progress) as watch:
         tuning = plan_tuning(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, cast
 
 from harness.errors import SettingError, UnknownName
@@ -47,24 +48,36 @@ def short_forms(request: RunRequest) -> Iterator[str]:
     for name, key in SHORT_FORMS.items():
         value = getattr(request, name)
         if value is not None:
-            yield f"{key}={','.join(value) if isinstance(value, tuple) else value}"
+            yield f"{key}={_text(value)}"
 
 
 def refuse_two_values(typed: Mapping[str, Any], forms: Mapping[str, str]) -> None:
-    """Refuse a command line that sets one setting by ``--set`` and by its short form, with different values.
+    """Refuse a command, or a call, that sets one setting by ``--set`` and by its short form, with different values.
 
     Args:
-        typed: what the command line itself says, by the field of a request; ``values`` are the texts of ``--set``.
+        typed: what the user said, and no file, by the field of a request; ``values`` are the texts of ``--set``.
         forms: field of a short form -> the setting.
     """
     for name, key in forms.items():
         texts = [text for text in typed.get("values") or () if text.partition("=")[0] in (key, key.rpartition(".")[2])]
         if typed.get(name) is None or not texts:
             continue
-        said, value = "".join(texts[-1].partition("=")[2].split()), "".join(str(typed[name]).split())
-        if said != value:
-            option = f"--{name.replace('_', '-')} {typed[name]}"
+        if not _same(texts[-1].partition("=")[2], _text(typed[name])):
+            option = f"--{name.replace('_', '-')} {_text(typed[name])}"
             raise SettingError(f"{option} is refused: --set {texts[-1]} sets it, too; leave one out")
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two texts say the same: up to spaces, or as numbers, such as 1/10 and 0.1."""
+    one, other = ("".join(text.split()) for text in (one, other))
+    try:
+        return one == other or Fraction(one) == Fraction(other)
+    except (ValueError, ZeroDivisionError):
+        return False
 
 
 def network_values(texts: Sequence[str]) -> dict[str, str]:

@@ -124,6 +124,7 @@ class TestShortForms:
             ("--attacks natural,fgsm", "--set evaluation.attacks=pgd --set evaluation.attacks=natural,fgsm"),
             ("--epochs 3 --precision bfloat16", "--set train.epochs=3 --set train.precision=bfloat16"),
             ("--set epochs=3 --epochs 3", "--set epochs=3"),
+            ("--epsilon 1/10 --set epsilon=0.1", "--set epsilon=0.1"),
             ("--set epochs=9 --set train.epochs=3 --epochs 3", "--set epochs=3"),
         ],
     )

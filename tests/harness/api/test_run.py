@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 import harness
 from harness.api import running
@@ -143,6 +145,9 @@ class TestRefused:
             ({"device": "cpu", "devices": ["cuda:0"]}, "--device and --devices exclude each other"),
             ({"devices": ["cuda:0", "cuda:7"]}, "--devices cuda:"),
             ({"dataset": "digit"}, "did you mean 'digits'"),
+            ({"epochs": 3, "set": {"train.epochs": 5}}, "--epochs 3 is refused: --set train.epochs=5 sets it, too"),
+            ({"attacks": ["pgd", "cw"], "set": {"evaluation.attacks": "pgd"}}, "--attacks pgd,cw is refused"),
+            ({"norm": "l2", "train.norm": "linf"}, "--norm l2 is refused: --set train.norm=linf sets it, too"),
         ],
         ids=str,
     )
@@ -151,6 +156,15 @@ class TestRefused:
             harness.run(**({"methods": "sat", "dataset": "digits", "arch": "smallcnn"} | keywords))
         assert line in str(refused.value)
         assert "\n" not in str(refused.value)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_two_values_of_one_setting_elsewhere_too(self, tmp_path: Path) -> None:
+        """Nobody can tell which of the two is meant; the keyword counted, and ``set`` had no effect."""
+        with pytest.raises(SettingError, match=r"--epochs 3 is refused: --set epochs=5 sets it, too"):
+            harness.tune("sat", dataset="digits", arch="smallcnn", epochs=3, set={"epochs": 5}, trials=2, db=tmp_path / "a.db")
+        images = torch.rand(4, 1, 8, 8)
+        with pytest.raises(SettingError, match=r"--epsilon 0\.1 is refused: --set epsilon=0\.2 sets it, too"):
+            harness.evaluate(nn.Flatten(), x=images, y=torch.arange(4), epsilon=0.1, set={"epsilon": 0.2})
         assert list(tmp_path.iterdir()) == []
 
     def test_an_unknown_method_is_an_unknown_name(self) -> None:
