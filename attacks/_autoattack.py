@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.attacks._fab import seek
+from harness.attacks._fab_findings import findings
 from harness.attacks._square import search
 from harness.errors import HarnessError, SettingError
 from harness.plugin.attack import Attack, Passes
@@ -48,7 +49,8 @@ class Package(Attack):
     stores. FAB's backward passes add no gradient to parameters. For radius 0 the image is returned without any query.
 
     On a pure model two steps in the L-infinity ball are replaced by own ones that give the same images: Square leaves
-    out the queries whose answers it knows, and FAB projects with fewer operations.
+    out the queries whose answers it knows, and FAB projects with fewer operations. FAB draws nothing, so an image that
+    it attacked with one seed is not attacked again with the next.
 
     Departs: with fewer than ten classes the targeted attacks have as many targets as there are other classes.
     """
@@ -121,6 +123,7 @@ def _tiles(height: int, width: int) -> bool:
 
 def _use_own_steps(package: Any) -> None:
     package.fab.attack_single_run = partial(seek, package.fab)
+    package.fab.perturb = partial(findings.perturb, package.fab)
     package.square.attack_single_run = partial(search, package.square)
 
 

@@ -90,9 +90,10 @@ def by_harness(model: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor
     return evaluate(model, AutoAttack(), x, y, threat, generator(x.device, SEED, "benchmark")).correct
 
 
-def by_package(model: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor:
+def by_package(model: nn.Module, x: Tensor, y: Tensor, epsilon: float, attack_seed: int = SEED) -> Tensor:
     """The same verdicts by a plain call, as a user of the package writes it."""
-    seed = int(torch.randint(2**31 - 1, (), generator=generator(x.device, SEED, "benchmark"), device=x.device))
+    draws = generator(x.device, attack_seed, "benchmark")
+    seed = int(torch.randint(2**31 - 1, (), generator=draws, device=x.device))
     torch.manual_seed(seed)
     with arithmetic(x.device, "float32"):
         attack = pyautoattack.AutoAttack(model, norm="Linf", eps=epsilon, seed=seed, device=x.device)

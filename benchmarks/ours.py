@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from harness.attacks._fab_findings import findings
 from harness.evaluator import evaluate
 from harness.fast.crafting import FastCrafter, crafter_for
 from harness.plugin.dataset import Augmentation, Dataset, Split
@@ -147,7 +148,8 @@ class Training:
 def verdicts(
     model: nn.Module, attack: str, x: Tensor, y: Tensor, threat: Threat, *, fast: bool, seed: int = 0
 ) -> Tensor:
-    """``(batch,)`` bool: right under the attack, as the evaluator judges one block."""
+    """``(batch,)`` bool: right under the attack, as the evaluator judges one block, with nothing found before."""
+    findings.forget()
     draws = generator(x.device, seed, attack)
     return evaluate(model, made("attacks", attack), x, y, threat, draws, faster=model if fast else None).correct
 

@@ -10,6 +10,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from harness.attacks._fab_findings import findings
 from harness.evaluator import FEW_PASSES, evaluate
 from harness.execution.bench_items import FEWEST, MOST_REPEATS, Item, forget_peak, images_together, peak_bytes
 from harness.execution.peak import Arithmetic
@@ -86,6 +87,7 @@ class AttackBench:
         """
         draws = generator(self._job.device, 0, "evaluation", name, 0)
         faster = None if self._job.plain else self._model
+        findings.forget()  # of the same images, a moment ago
         with _forward_images(self._model) as counted:
             begun = self._clock()
             evaluate(self._model, self._job.attacks[name], self._x[: len(y)], y, self._threat, draws, faster=faster)

@@ -36,6 +36,13 @@ class Chain(nn.Module):
             x = layer(x)
         return self._finished(x)
 
+    def get_extra_state(self) -> list[Tensor]:
+        """What it computes with: no parameters, so only this tells it to whoever asks for the network's state."""
+        (linear,) = self._last
+        own = [tensor for layer in self.layers for tensor in (layer.weight, layer.bias)]
+        own += [] if linear is None else [linear.weight, linear.bias]
+        return [tensor for tensor in own if tensor is not None]
+
     def outputs(self, x: Tensor) -> list[Tensor]:
         """The input, what each convolution gives, and what the chain gives."""
         found = [x]

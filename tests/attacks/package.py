@@ -1,4 +1,4 @@
-"""The authors' package at a hundredth of its time, a network for it, and its plain calls."""
+"""The authors' package at a hundredth of its time, networks for it, and its plain calls."""
 
 from __future__ import annotations
 
@@ -41,6 +41,24 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.net(x)
         return logits
+
+
+class Apart(nn.Module):
+    """A fixed random network that takes each image by itself, so that no last bit depends on the other images."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            features = 8 * (shape[1] // 2) * (shape[2] // 2)
+            convolution = nn.Conv2d(shape[0], 8, 3, padding=1)
+            layers = (convolution, nn.BatchNorm2d(8), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten())
+            self.net = nn.Sequential(*layers, nn.Linear(features, classes)).eval().requires_grad_(False)
+        self.images = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.images += len(x)
+        return torch.cat([self.net(image[None]) for image in x])
 
 
 def block(model: nn.Module, n: int = 24) -> tuple[Tensor, Tensor]:

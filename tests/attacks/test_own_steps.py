@@ -9,13 +9,13 @@ import pyautoattack
 import pytest
 import torch
 from pyautoattack.fab_projections import projection_linf
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.attacks._autoattack import PARTS, Package
 from harness.attacks._fab import project, seek
 from harness.attacks._square import search
 from harness.registry.catalogue import discover
-from tests.attacks.package import EPSILON, Net, block
+from tests.attacks.package import EPSILON, Apart, Net, block
 from tests.tiny import draws, make_threat
 
 CASES = {  # shape, classes, radius, images
@@ -30,24 +30,6 @@ CASES = {  # shape, classes, radius, images
     "one image": ((1, 8, 8), 10, 0.1, 1),
     "two images": ((1, 8, 8), 10, 0.08, 2),
 }
-
-
-class Apart(nn.Module):
-    """A fixed random network that takes each image by itself, so that no last bit depends on the other images."""
-
-    def __init__(self, shape: tuple[int, ...], classes: int, seed: int = 0) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            features = 8 * (shape[1] // 2) * (shape[2] // 2)
-            convolution = nn.Conv2d(shape[0], 8, 3, padding=1)
-            layers = (convolution, nn.BatchNorm2d(8), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten())
-            self.net = nn.Sequential(*layers, nn.Linear(features, classes)).eval().requires_grad_(False)
-        self.images = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.images += len(x)
-        return torch.cat([self.net(image[None]) for image in x])
 
 
 def images(case: str, seed: int) -> tuple[Apart, Tensor, Tensor, float]:

@@ -161,7 +161,9 @@ class TestRefused:
     def test_two_values_of_one_setting_elsewhere_too(self, tmp_path: Path) -> None:
         """Nobody can tell which of the two is meant; the keyword counted, and ``set`` had no effect."""
         with pytest.raises(SettingError, match=r"--epochs 3 is refused: --set epochs=5 sets it, too"):
-            harness.tune("sat", dataset="digits", arch="smallcnn", epochs=3, set={"epochs": 5}, trials=2, db=tmp_path / "a.db")
+            harness.tune(
+                "sat", dataset="digits", arch="smallcnn", epochs=3, set={"epochs": 5}, trials=2, db=tmp_path / "a.db"
+            )
         images = torch.rand(4, 1, 8, 8)
         with pytest.raises(SettingError, match=r"--epsilon 0\.1 is refused: --set epsilon=0\.2 sets it, too"):
             harness.evaluate(nn.Flatten(), x=images, y=torch.arange(4), epsilon=0.1, set={"epsilon": 0.2})
