@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from harness.attacks import _fab_findings
 from harness.attacks._fab_findings import Findings
+from harness.evaluator import evaluate
 from harness.fast.folded import Folded
+from harness.plugin.attack import Attack
+from harness.registry.catalogue import discover
 from tests.attacks.package import Apart
-from tests.tiny import draws
+from tests.tiny import draws, make_threat, make_tiny_model
 
 SHAPE, CLASSES, N = (1, 6, 6), 5, 40
 
@@ -169,6 +172,27 @@ def test_random_restarts_and_logits_that_are_not_finite_are_the_packages(
     model.skew = float("nan")
     fab = fab_of(model, iterations=1)
     assert torch.equal(found.perturb(fab, x[few], y[few]), fab.perturb(x[few], y[few]))
+
+
+@pytest.mark.usefixtures("few_iterations")
+def test_a_second_seed_of_an_evaluation_looks_and_does_not_attack() -> None:
+    """In radius 1e-6 all images hold, so both seeds leave the same to FAB: four targets of five iterations each."""
+    model, images = make_tiny_model().eval(), []
+    x = torch.rand(20, 3, 6, 6, generator=draws(1))
+    y = model(x).argmax(1)
+    model.register_forward_hook(lambda _model, given, _logits: images.append(len(given[0])))
+    attack, threat = discover("attacks").get("fab-t")(), make_threat(epsilon=1e-6)
+    counts = []
+    _fab_findings.findings.forget()
+    for faster in (model, model, None):
+        images.clear()
+        right = evaluate(model, cast(Attack, attack), x, y, threat, draws(len(counts)), faster=faster).correct
+        assert bool(right.all())
+        counts.append(sum(images))
+    first, second, plain = counts
+    each = 1 + 4 * (1 + 2 * 5 + 1)  # is it right; then for each target the classes, two passes a step, and the outcome
+    assert first - second == 20 * each + 4  # and four images when the network was traced
+    assert plain > second
 
 
 def test_few_holding_images_are_no_company(
