@@ -177,12 +177,13 @@ def test_random_restarts_and_logits_that_are_not_finite_are_the_packages(
 @pytest.mark.usefixtures("few_iterations")
 def test_a_second_seed_of_an_evaluation_looks_and_does_not_attack() -> None:
     """In radius 1e-6 all images hold, so both seeds leave the same to FAB: four targets of five iterations each."""
-    model, images = make_tiny_model().eval(), []
+    model = make_tiny_model().eval()
+    images: list[int] = []
+    counts: list[int] = []
     x = torch.rand(20, 3, 6, 6, generator=draws(1))
     y = model(x).argmax(1)
     model.register_forward_hook(lambda _model, given, _logits: images.append(len(given[0])))
     attack, threat = discover("attacks").get("fab-t")(), make_threat(epsilon=1e-6)
-    counts = []
     _fab_findings.findings.forget()
     for faster in (model, model, None):
         images.clear()
