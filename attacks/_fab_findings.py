@@ -59,10 +59,10 @@ class Findings:
     def _to_attack(self, attack: Any, x: Tensor, y: Tensor, looks: Sequence[bytes]) -> list[int]:
         """The places of the new images, with company; of all images, if the last bit depends on the others there."""
         new = [place for place, look in enumerate(looks) if look not in self._found]
-        holding = [place for place, look in enumerate(looks) if self._found.get(look, x) is None]
-        some = [*new, *holding[:COMPANY]]
         if not new:
             return []
+        holding = [place for place, look in enumerate(looks) if look in self._found and self._found[look] is None]
+        some = [*new, *holding[:COMPANY]]
         if len(holding) >= COMPANY and _looks(attack.predict, x[some], y[some]) == [looks[place] for place in some]:
             return some
         return list(range(len(x)))
