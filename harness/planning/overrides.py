@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, cast
 
 from harness.errors import SettingError, UnknownName
@@ -75,9 +74,14 @@ def _same(one: str, other: str) -> bool:
     """Whether two texts say the same: up to spaces, or as numbers, such as 1/10 and 0.1."""
     one, other = ("".join(text.split()) for text in (one, other))
     try:
-        return one == other or Fraction(one) == Fraction(other)
+        return one == other or _number(one) == _number(other)
     except (ValueError, ZeroDivisionError):
         return False
+
+
+def _number(text: str) -> float:
+    above, _, below = text.partition("/")
+    return float(above) / float(below or 1)
 
 
 def network_values(texts: Sequence[str]) -> dict[str, str]:

@@ -137,6 +137,7 @@ class TestShortForms:
         [
             (f"{RUN} --epochs 3 --set train.epochs=5", "--epochs 3", "--set train.epochs=5"),
             (f"{RUN} --set epochs=5 --epochs 3", "--epochs 3", "--set epochs=5"),
+            (f"{RUN} --epsilon 1e999999999 --set epsilon=0.1", "--epsilon 1e999999999", "--set epsilon=0.1"),
             (f"{RUN} --set train.norm=l2 --norm linf", "--norm linf", "--set train.norm=l2"),
             (f"{RUN} --attacks pgd --set evaluation.attacks=cw", "--attacks pgd", "--set evaluation.attacks=cw"),
             ("tune sat --epochs 3 --set epochs=5 --dry-run", "--epochs 3", "--set epochs=5"),
