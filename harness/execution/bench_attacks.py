@@ -10,7 +10,6 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from harness.attacks._fab_findings import findings
 from harness.evaluator import FEW_PASSES, evaluate
 from harness.execution.bench_items import FEWEST, MOST_REPEATS, Item, forget_peak, images_together, peak_bytes
 from harness.execution.peak import Arithmetic
@@ -42,7 +41,7 @@ class AttackBench:
         self._passes = {name: attack.passes(threat) + Passes(1, 0) for name, attack in job.attacks.items()}
         self._threat = replace(threat, epsilon=threat.epsilon / _HELD, step_size=threat.step_size / _HELD)
         data = job.likeness.images(job.protocol.evaluation.block_size, job.device)
-        self._x = data.pixels(data.test.images)
+        self._x, self._blocks = data.pixels(data.test.images), 0
         with arithmetic(job.device, "float32"):
             self._rates = time_passes(model, self._x, plain=job.plain, clock=clock)
 
@@ -82,15 +81,18 @@ class AttackBench:
     def _block(self, name: str, y: Tensor) -> tuple[float, int]:
         """Attack a block of the first images, with the labels that the network gives them.
 
+        Each block has a radius of its own, if only by a thousandth: AutoAttack may know what it has found in the same.
+
         Returns:
             Seconds, and how many images went through the network.
         """
         draws = generator(self._job.device, 0, "evaluation", name, 0)
         faster = None if self._job.plain else self._model
-        findings.forget()  # of the same images, a moment ago
+        self._blocks += 1
+        threat = replace(self._threat, epsilon=self._threat.epsilon * (1 - self._blocks / 1000))
         with _forward_images(self._model) as counted:
             begun = self._clock()
-            evaluate(self._model, self._job.attacks[name], self._x[: len(y)], y, self._threat, draws, faster=faster)
+            evaluate(self._model, self._job.attacks[name], self._x[: len(y)], y, threat, draws, faster=faster)
             return self._clock() - begun, counted[0]
 
 
