@@ -57,7 +57,7 @@ def databases_wait_for_no_disk() -> Iterator[None]:
         if isinstance(connection, sqlite3.Connection):
             cursor = sqlite3.Cursor(connection)  # which does not wait for a lock, nor tells of it, as harness's does
             cursor.execute("PRAGMA busy_timeout = 0")  # harness sets its own afterwards
-            with contextlib.suppress(sqlite3.Error):  # locked, or damaged: that is for harness to find
+            with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):  # locked, or damaged: for harness to find
                 cursor.execute("PRAGMA synchronous = OFF")
             cursor.close()
 

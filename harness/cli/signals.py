@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import logging
 import os
@@ -17,7 +18,7 @@ from harness.errors import SAME_COMMAND
 
 NAMES = ("SIGTERM", "SIGHUP", "SIGUSR1")
 SAME_S = 1.0  # a hangup comes from the terminal and from the shell, and systemd sends SIGHUP right behind SIGTERM
-
+_AGAIN_S = 0.01
 
 _at_work: ContextVar[bool] = ContextVar("at_work", default=False)  # whether the command has begun what it was asked for
 
@@ -74,8 +75,33 @@ def ending() -> Iterator[None]:
 
     take_back_stop()
     _at_work.set(False)
-    with _unlogged(KeyboardInterrupt), _heard_by(hear):
+    with _unlogged(KeyboardInterrupt), _come_again(), _heard_by(hear):
         yield
+
+
+@contextlib.contextmanager
+def _come_again() -> Iterator[None]:
+    """Inside, a Ctrl-C that Python drops comes again a moment later, and nothing is printed of it.
+
+    Python drops what a signal's handler raises within a destructor, or while a weak reference is cleared. The work
+    would go on as if nobody had asked.
+    """
+    before, again = sys.unraisablehook, list[threading.Timer]()
+
+    def dropped(found: sys.UnraisableHookArgs) -> None:
+        if issubclass(found.exc_type, KeyboardInterrupt):
+            again.append(threading.Timer(_AGAIN_S, _thread.interrupt_main))  # here it would be dropped once more
+            again[-1].start()
+        else:
+            before(found)
+
+    sys.unraisablehook = dropped
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in again:
+            timer.cancel()
 
 
 @contextlib.contextmanager

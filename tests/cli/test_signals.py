@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from harness.cli import signals
-from harness.cli.signals import stoppable, stopped
+from harness.cli.signals import ending, stoppable, stopped
 from harness.runtime.stopping import asked_by, asked_to_stop, take_back_stop
 
 HERE = os.getpid()
@@ -23,6 +24,7 @@ def nobody_asks() -> Iterator[None]:
     before = {
         number: signal.signal(number, signal.SIG_DFL) for number in map(signal.Signals.__getitem__, signals.NAMES)
     }
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     take_back_stop()
     for number, handler in before.items():
@@ -105,3 +107,44 @@ def test_what_is_logged_of_an_interrupt_is_not_printed_and_all_else_is() -> None
     assert [line for line in told.splitlines() if not line.startswith(" ")] == [
         *("while closing", "Traceback (most recent call last):", "ValueError: a fault", "a word")
     ]
+
+
+class InterruptedWhenDropped:
+    """Ctrl-C comes while it is destroyed, where Python drops what the signal's handler raises."""
+
+    def __del__(self) -> None:
+        os.kill(HERE, signal.SIGINT)
+        time.sleep(0)  # here the handler is called
+
+
+def test_an_interrupt_that_python_drops_comes_again(capfd: pytest.CaptureFixture[str]) -> None:
+    before = sys.unraisablehook
+
+    def work() -> None:
+        InterruptedWhenDropped()
+        for _ in range(2000):
+            time.sleep(0.01)
+
+    with ending(), pytest.raises(KeyboardInterrupt):
+        work()
+    assert capfd.readouterr().err == ""
+    assert sys.unraisablehook is before
+
+
+def test_what_else_a_destructor_raises_is_told_as_before() -> None:
+    class Faulty:
+        def __del__(self) -> None:
+            raise ZeroDivisionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        told: list[type[BaseException] | None] = []
+        patch.setattr(sys, "unraisablehook", lambda found: told.append(found.exc_type))
+        with ending():
+            Faulty()
+    assert told == [ZeroDivisionError]
+
+
+def test_an_interrupt_that_was_dropped_at_the_end_disturbs_nothing_after_it() -> None:
+    with ending():
+        InterruptedWhenDropped()
+    time.sleep(5 * signals._AGAIN_S)

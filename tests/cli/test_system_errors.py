@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,7 @@ class TestCommands:
         store = Store.read(str(board))
         assert {run.status for run in store.runs()[1:]} == {"running"}
         store.close()
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # workers come from it, and it has that limit
         assert ends(command)[0] == 0
         assert list(Path("runs").rglob(".*")) == []
 
