@@ -87,7 +87,7 @@ class Package(Attack):
             if classes <= TARGETS:
                 package.apgd_targeted.n_target_classes = package.fab.n_target_classes = classes - 1
             if pure and threat.norm == "Linf":
-                _use_own_steps(package)
+                _use_own_steps(package, keep=len(self.parts) > 1)
             x_adv: Tensor = package.run_standard_evaluation(x, y, batch_size=len(x))[0]
         return x_adv
 
@@ -121,9 +121,10 @@ def _tiles(height: int, width: int) -> bool:
     return width < side or all(margin + length // side * side <= length for length in (height, width))
 
 
-def _use_own_steps(package: Any) -> None:
-    package.fab.attack_single_run = partial(seek, package.fab)
-    package.fab.perturb = partial(findings.perturb, package.fab)
+def _use_own_steps(package: Any, *, keep: bool) -> None:
+    """Replace steps by own ones; ``keep``: other seeds leave other images to FAB, so what it finds is kept."""
+    run = partial(seek, package.fab)
+    package.fab.attack_single_run = partial(findings.run, run, package.fab) if keep else run
     package.square.attack_single_run = partial(search, package.square)
 
 

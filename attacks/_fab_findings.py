@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from weakref import ref
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-COMPANY = 16  # images that hold, beside new ones: torch multiplies a few rows by other routines, with other last bits
-_SETTINGS = ("norm", "eps", "n_iter", "alpha_max", "eta", "beta", "n_target_classes")
+COMPANY = 16  # images whose bits are compared, at least
+_MORE = 32  # images in a batch from which on harness's own convolutions, too, compute as for many
+_MOST_BYTES = 256 * 2**20  # of what is kept
+_ENTRY_BYTES = 300  # of a finding without an image
+_SETTINGS = ("norm", "eps", "n_iter", "alpha_max", "eta", "beta")
+
+Run = Callable[..., Tensor]
+"""The package's ``FABAttack_PT.attack_single_run``, or what gives the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a run towards one target class found for an image.
+
+    Attributes:
+        bits: a digest of the image's logits and gradient, as the network gave them in that run's batch.
+        image: the adversarial image, on the CPU; None: no image in the ball.
+    """
+
+    bits: bytes
+    image: Tensor | None
+
+    @property
+    def bytes(self) -> int:
+        """The memory that it takes."""
+        return _ENTRY_BYTES + (self.image.nbytes if self.image is not None else 0)
 
 
 class Findings:
@@ -20,99 +47,161 @@ class Findings:
     nothing but which images the attacks before left over. An image that was attacked with one seed need not be attacked
     again with the next.
 
-    A finding is taken over only if the network, with the same weights, gives the image the same logits and the same
-    gradient now, to the last bit, in a batch of the present size. So the verdicts are those of an attack on all images
-    of the batch, whatever was found before: a command that was stopped, and goes on, comes to the same ones. Where the
-    last bit depends on the number of images, as it may on a GPU, all are attacked.
+    A network may compute an image's last bit differently with other images beside it, and the batch is another one with
+    each seed and each target class. So findings are taken over in a batch only if 16 images or more in it were attacked
+    before, and the network gives each of these the same logits and the same gradient now, to the last bit. It computes
+    by the same routines then, so the findings are those of an attack on all images of the batch, and verdicts do not
+    depend on what was found before. Else all images are attacked.
+
+    The network counts as the same if it is the same object, with the same layers, weights, and plain attributes.
     """
 
     def __init__(self) -> None:
-        self._of = b""  # the network and the settings
-        self._found: dict[bytes, Tensor | None] = {}  # look -> the adversarial image, on the CPU, or None
+        self._network: Callable[[], object] = lambda: None
+        self._of = b""  # the network's content, and the settings
+        self._found: dict[tuple[int, bytes], _Found] = {}  # by target class, and by a digest of image and label
+        self._bytes = 0
 
-    def perturb(self, attack: Any, x: Tensor, y: Tensor) -> Tensor:
-        """What the package's ``FABAttack_PT.perturb`` gives for a pure model, without attacking an image twice.
+    def run(
+        self,
+        run: Run,
+        attack: Any,
+        x: Tensor,
+        y: Tensor,
+        use_rand_start: bool = False,
+        is_targeted: bool = False,
+    ) -> Tensor:  # the package calls it by these names
+        """What ``run`` gives for one target class of a pure model, where it decides FAB's outcome.
 
-        The package itself runs where restarts begin at random points, and where a look is not finite.
+        Where it found nothing in the ball, the image itself is given, and not an image farther away, which FAB refuses.
 
         Args:
-            attack: the package's ``FABAttack_PT``; its ``predict`` is the model.
+            run: attacks images.
+            attack: the package's ``FABAttack_PT`` in L-infinity; its ``predict`` is the model.
             x: ``(batch, channels, height, width)`` images in [0, 1].
             y: ``(batch,)`` labels.
         """
-        looks = _looks(attack.predict, x, y) if attack.targeted and attack.n_restarts == 1 else None
-        if looks is None:
-            return _attacked(attack, x, y)
-        self._begin(attack)
-        places = self._to_attack(attack, x, y, looks)
+        bits = _bits(attack.predict, x, y) if is_targeted and not use_rand_start else None
+        if bits is None or not self._begin(attack, x):
+            return run(x, y, use_rand_start=use_rand_start, is_targeted=is_targeted)
+        names, found = [(attack.target_class, name) for name in _names(x, y)], self._found
+        places = self._to_attack(attack, x, y, names, bits)
+        given = x.clone()
         if places:
-            for place, adversarial in zip(places, _attacked(attack, x[places], y[places]), strict=True):
-                changed = not torch.equal(adversarial, x[place])
-                self._found[looks[place]] = adversarial.cpu().clone() if changed else None
-        found = [self._found[look] for look in looks]
-        return torch.stack([x[n] if one is None else one.to(x.device) for n, one in enumerate(found)])
+            adversarial = run(x[places], y[places], is_targeted=True)
+            distances = (adversarial - x[places]).flatten(1).abs().amax(1).tolist()
+            for place, image, distance in zip(places, adversarial, distances, strict=True):
+                near = not distance > attack.eps
+                if near:
+                    given[place] = image
+                self._keep(names[place], _Found(bits[place], image.cpu().clone() if near and distance != 0 else None))
+        for place in set(range(len(x))).difference(places):
+            known = found[names[place]].image
+            if known is not None:
+                given[place] = known.to(x.device)
+        return given
 
     def forget(self) -> None:
         """Attack every image again."""
-        self._of, self._found = b"", {}
+        self._of, self._found, self._bytes = b"", {}, 0
 
-    def _to_attack(self, attack: Any, x: Tensor, y: Tensor, looks: Sequence[bytes]) -> list[int]:
+    def _to_attack(
+        self, attack: Any, x: Tensor, y: Tensor, names: Sequence[tuple[int, bytes]], bits: Sequence[bytes]
+    ) -> list[int]:
         """The places of the new images, with company; of all images, if the last bit depends on the others there."""
-        new = [place for place, look in enumerate(looks) if look not in self._found]
+        known = [place for place, name in enumerate(names) if name in self._found]
+        everything = list(range(len(x)))
+        if len(known) < COMPANY or any(self._found[names[place]].bits != bits[place] for place in known):
+            return everything
+        new = sorted(set(everything).difference(known))
         if not new:
             return []
-        holding = [place for place, look in enumerate(looks) if look in self._found and self._found[look] is None]
-        some = [*new, *holding[:COMPANY]]
-        if len(holding) >= COMPANY and _looks(attack.predict, x[some], y[some]) == [looks[place] for place in some]:
-            return some
-        return list(range(len(x)))
+        for company in dict.fromkeys((COMPANY, max(COMPANY, _MORE - len(new)))):
+            some = [*new, *known[:company]]
+            if len(some) < len(x) and _bits(attack.predict, x[some], y[some]) == [bits[place] for place in some]:
+                return some
+        return everything
 
-    def _begin(self, attack: Any) -> None:
-        """Forget what was found for another network, or with other settings."""
-        told = sha256(repr([(name, getattr(attack, name)) for name in _SETTINGS]).encode())
-        for part in _parts(_computing(attack.predict)):
+    def _begin(self, attack: Any, x: Tensor) -> bool:
+        """Forget what was found for another network, or with other settings; whether anything can be kept."""
+        told = sha256(repr([x.shape[1:], *((name, getattr(attack, name)) for name in _SETTINGS)]).encode())
+        for part in _parts(_content(attack.predict)):
+            if part is None:
+                return False
             told.update(part)
-        if told.digest() != self._of:
-            self._of, self._found = told.digest(), {}
+        if self._network() is not attack.predict or told.digest() != self._of:
+            self.forget()
+            self._network, self._of = ref(attack.predict, lambda _gone: self.forget()), told.digest()
+        return True
+
+    def _keep(self, name: tuple[int, bytes], found: _Found) -> None:
+        before = self._found.get(name)
+        more = found.bytes - (before.bytes if before is not None else 0)
+        if self._bytes + more <= _MOST_BYTES:
+            self._found[name] = found
+            self._bytes += more
+        elif before is not None:  # it is of another batch
+            del self._found[name]
+            self._bytes -= before.bytes
 
 
 findings = Findings()
 """Those of this process."""
 
 
-def _attacked(attack: Any, x: Tensor, y: Tensor) -> Tensor:
-    given: Tensor = type(attack).perturb(attack, x, y)
-    return given
+def _names(x: Tensor, y: Tensor) -> list[bytes]:
+    """A digest of each image and its label."""
+    return [sha256(row).digest() for row in _rows(x, y[:, None])]
 
 
-def _looks(model: nn.Module, x: Tensor, y: Tensor) -> list[bytes] | None:
-    """For each image a digest of it, its label, its logits, and a gradient; None if any is not finite."""
+def _bits(model: nn.Module, x: Tensor, y: Tensor) -> list[bytes] | None:
+    """For each image a digest of its logits and of a gradient; None if any is not finite, or an image is not right."""
     images = x.detach().clone().requires_grad_()
     with torch.enable_grad():
         logits = model(images)
         weights = torch.arange(logits.shape[1], device=x.device, dtype=logits.dtype).cos()
         (gradient,) = torch.autograd.grad((logits * weights).sum(), images)
-    if not bool(logits.isfinite().all() & gradient.isfinite().all()):
+    if not bool(logits.isfinite().all() & gradient.isfinite().all() & (logits.max(1)[1] == y).all()):
         return None
-    parts = [part.detach().flatten(1).cpu().numpy() for part in (x, y[:, None], logits, gradient)]
-    return [sha256(b"".join(part[row].tobytes() for part in parts)).digest() for row in range(len(x))]
+    return [sha256(row).digest() for row in _rows(logits, gradient)]
 
 
-def _computing(model: nn.Module) -> Iterator[object]:
-    """All that a network computes with: parameters, buffers, and what layers have besides, as faster ones do."""
+def _rows(*tensors: Tensor) -> Iterator[bytes]:
+    """The bytes of each row of the tensors together."""
+    parts = [tensor.detach().flatten(1).contiguous().view(torch.uint8).cpu().numpy() for tensor in tensors]
+    for row in range(len(tensors[0])):
+        yield b"".join(part[row].tobytes() for part in parts)
+
+
+def _content(model: nn.Module) -> Iterator[object]:
+    """All that a network computes with: its tensors, and for each layer its kind and what it has besides.
+
+    Besides are numbers and texts, and the extra state, such as faster layers have.
+    """
     yield from (*model.named_parameters(), *model.named_buffers())
     for name, module in model.named_modules():
+        yield name, type(module), [(key, value) for key, value in vars(module).items() if _is_plain(value)]
         if type(module).get_extra_state is not nn.Module.get_extra_state:
             yield name, module.get_extra_state()
 
 
-def _parts(state: Any) -> Iterator[bytes]:
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes))
+
+
+def _parts(state: Any) -> Iterator[bytes | None]:
+    """The bytes of some state; None for a tensor that has no plain bytes, such as a sparse one."""
     if isinstance(state, Tensor):
         yield repr((state.dtype, tuple(state.shape))).encode()
-        yield state.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        plain = state.layout == torch.strided and not state.is_quantized
+        yield state.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes() if plain else None
+    elif isinstance(state, np.ndarray):
+        yield from (repr((state.dtype, state.shape)).encode(), state.tobytes())
     elif isinstance(state, dict):
         yield from _parts(state.items())
-    elif isinstance(state, Iterable) and not isinstance(state, (str, bytes)):
+    elif isinstance(state, Iterable) and not isinstance(state, (str, bytes, type)):
         for each in state:
             yield from _parts(each)
     else:

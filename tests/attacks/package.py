@@ -54,10 +54,15 @@ class Apart(nn.Module):
             convolution = nn.Conv2d(shape[0], 8, 3, padding=1)
             layers = (convolution, nn.BatchNorm2d(8), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten())
             self.net = nn.Sequential(*layers, nn.Linear(features, classes)).eval().requires_grad_(False)
-        self.images = 0
+        self._batches: list[int] = []
+
+    @property
+    def images(self) -> int:
+        """How many went through it."""
+        return sum(self._batches)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.images += len(x)
+        self._batches.append(len(x))
         return torch.cat([self.net(image[None]) for image in x])
 
 

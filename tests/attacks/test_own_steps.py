@@ -45,7 +45,7 @@ def both(part: str, case: str, seed: int, queries: int = 700, iterations: int = 
     found = []
     for own in (False, True):
         model, x, y, epsilon = images(case, seed)
-        model.images = 0
+        model._batches.clear()
         with torch.random.fork_rng(devices=[]):
             package = pyautoattack.AutoAttack(model, norm="Linf", eps=epsilon, seed=seed)
             package.attacks_to_run, package.square.n_queries, package.fab.n_iter = [part], queries, iterations
