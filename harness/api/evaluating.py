@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.api.origin import origin, repeated
 from harness.errors import GivenUp
 from harness.events import Report
-from harness.execution.conduct import conduct_evaluation
+from harness.execution.conduct_target import conduct_evaluation
 from harness.execution.executors.placement import Placement
 from harness.execution.summary import Summary
 from harness.planning.evaluate_job import EvaluateJob

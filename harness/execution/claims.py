@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from harness.errors import (
     HarnessError,
@@ -21,7 +19,7 @@ from harness.errors import (
     WorkerLost,
     one_line,
 )
-from harness.events import Ended, Noted, Report
+from harness.events import Noted, Report
 from harness.execution.work import TrainWork, Work
 from harness.runtime.stopping import asked_to_stop
 from harness.runtime.worker import this_worker
@@ -32,7 +30,9 @@ from harness.store.store import Store
 W = TypeVar("W", bound=Work)
 _ENDLESS_S = 1e9
 _RENEWALS = 6  # in the time of a lease
-_LOOK_AGAIN_S = 1.0  # at the items that others hold
+
+End = Literal["done", "lost", "stopped"]
+"""What has become of an item; a lost one is to be taken anew."""
 
 
 class Claims:
@@ -43,16 +43,16 @@ class Claims:
 
     Args:
         tell: receives a remark where another process holds items.
+    Attributes:
+        stops: whether no further item is to begin: somebody asked to stop.
     """
 
     def __init__(self, store: Store, tell: Report) -> None:
-        self._store, self._tell = store, tell
+        self._store, self.tell = store, tell
         # a store in memory has one connection, which two threads cannot share, and no other process
         self._seconds = _ENDLESS_S if store.place is None else lease_seconds()
         self._worker = this_worker()
         self._held: dict[str, Lease] = {}
-        self._given: set[str] = set()  # items that the executor has
-        self._again: list[Any] = []  # items that were lost, to be taken anew
         self._lost: set[str] = set()
         self._told: set[str] = set()
         self._bug: Exception | None = None  # what ended the thread that renews
@@ -66,44 +66,6 @@ class Claims:
             self.take(f"{COMMAND}{secrets.token_hex(8)}")  # the runs are queued while this lease is held
             self._store.queue(run_ids, self._worker)
 
-    def each(self, works: Sequence[W], wanted: Callable[[W], bool]) -> Iterator[W | None]:
-        """Give the items as they can be taken; None while all that is left is at work, here or elsewhere.
-
-        It ends when all is done, or when somebody asked to stop.
-
-        Args:
-            wanted: asked of each item before and after it is taken, until it says no; False where another command did
-                it meanwhile.
-        """
-        waiting, look_s = deque(works), 0.0
-        while not self._stops and (waiting or self._given or self._again):
-            self._raise_bug()
-            waiting.extend(self._again)
-            self._again.clear()
-            if not waiting or time.monotonic() < look_s:
-                yield None
-                continue
-            others = {held.item: held for held in self._store.held([work.key for work in waiting])}
-            for _ in range(len(waiting)):
-                work = waiting.popleft()
-                there = others.get(work.key)
-                if there is None and not wanted(work):
-                    continue  # asked before, too: to take a lease, and to give it back, makes all others wait
-                taken = there or self.take(work.key, _run_of(work))
-                if isinstance(taken, Held):
-                    self._tell_of(taken)
-                    waiting.append(work)
-                elif taken is not None and wanted(work):
-                    self._given.add(work.key)
-                    yield self._guarded(work, taken)
-                    if self._stops:
-                        return
-                elif taken is not None:
-                    self._give_back([taken], "lost", None)
-                else:  # a training that another process has done
-                    self._tell(Ended(work.key))
-            look_s = time.monotonic() + _LOOK_AGAIN_S
-
     def take(self, key: str, run_id: int | None = None) -> Lease | Held | None:
         """Take one item; as ``Store.take``."""
         taken = self._store.take(key, self._worker, self._seconds, run_id)
@@ -112,13 +74,21 @@ class Claims:
                 self._held[key] = taken
         return taken
 
+    def take_of(self, work: Work) -> Lease | Held | None:
+        """Take an item of work."""
+        return self.take(work.key, work.run_id if isinstance(work, TrainWork) else None)
+
+    def held(self, keys: Sequence[str]) -> list[Held]:
+        """Which of the items somebody holds, and who."""
+        return self._store.held(keys)
+
     def keep(self, key: str, write: Callable[[Lease], None]) -> bool:
         """Write a result of an item. If its lease was lost, nothing is written, and the item is taken anew.
 
         Returns:
             Whether it was written.
         """
-        self._raise_bug()
+        self.raise_bug()
         try:
             if key in self._lost:
                 return False
@@ -129,63 +99,63 @@ class Claims:
             write(lease)
         except LeaseLost as error:
             self._lost.add(key)
-            self._tell(Noted(one_line(error)))
+            self.tell(Noted(one_line(error)))
             return False
         return True
 
-    def _raise_bug(self) -> None:
+    def raise_bug(self) -> None:
         """Without leases that are renewed, each longer item would be done, dropped, and done again, for ever."""
         if self._bug is not None:
             raise self._bug
 
     @property
-    def _stops(self) -> bool:
+    def stops(self) -> bool:
         return self._stopped is not None or asked_to_stop()
 
     def raise_if_stopped(self) -> None:
         """Raise Stopped if somebody asked to stop, so that items may be left."""
-        if self._stops:
+        if self.stops:
             raise self._stopped or Stopped("stopped")
 
-    def ended(self, work: W, error: HarnessError | None) -> bool:
-        """Whether an item that the executor has performed is done with.
+    def ended(self, work: Work, error: HarnessError | None) -> End:
+        """What has become of an item that the executor has performed.
 
-        A lost one is put back, to be taken anew; of one that stopped on the way the lease is kept to the end.
+        The lease is kept of an item that stopped on the way, and of one whose error ends the command.
         """
-        self._given.discard(work.key)
         if isinstance(error, Stopped):
             self._stopped = error
-            return False
+            return "stopped"
         lost = work.key in self._lost or isinstance(error, LeaseLost)
         if lost:
             if error is not None and work.key not in self._lost:  # a training noticed it, before it wrote a file
-                self._tell(Noted(one_line(error)))
+                self.tell(Noted(one_line(error)))
             self._lost.discard(work.key)
-            self._again.append(work)
         elif isinstance(error, WorkerLost):
-            self._give_back([self._held[work.key]], "lost", str(error))
-            return True
+            self.give_back([self._held[work.key]], "lost", str(error))
+            return "done"
         elif not isinstance(error, TrainingFailed | PluginFault | None):
-            return True  # it ends the command, and so the lease
+            return "done"
         with self._lock:
             self._held.pop(work.key, None)
-        return not lost
+        return "lost" if lost else "done"
 
-    def _guarded(self, work: W, lease: Lease) -> W:
+    def guarded(self, work: W, lease: Lease) -> W:
         """A training asks for its lease before it writes a file; all else is written by this process."""
         place = self._store.place
         return replace(work, guard=LeaseGuard(place, lease)) if isinstance(work, TrainWork) and place else work
 
-    def _give_back(self, leases: Sequence[Lease], state: State, reason: str | None) -> None:
+    def give_back(self, leases: Sequence[Lease], state: State, reason: str | None) -> None:
+        """Give items back; the runs among them are recorded in that state."""
         with self._lock:
             for lease in leases:
                 self._held.pop(lease.item, None)
         self._store.give_back(leases, self._worker, state, reason)
 
-    def _tell_of(self, held: Held) -> None:
+    def tell_of(self, held: Held) -> None:
+        """Say once who holds items."""
         if held.worker.process not in self._told:
             self._told.add(held.worker.process)
-            self._tell(
+            self.tell(
                 Noted(
                     f"{held.worker.title} has {held.item} at work since {held.since_utc:%H:%M} UTC, and perhaps more:"
                     " this command does the rest, and waits for what is held"
@@ -200,7 +170,7 @@ class Claims:
                 if leases:
                     self._store.renew(leases, self._seconds)
             except StoreError as error:  # such as a locked database: the next turn may come in time
-                self._tell(Noted(f"the leases were not renewed: {one_line(error)}"))
+                self.tell(Noted(f"the leases were not renewed: {one_line(error)}"))
             except Exception as error:
                 self._bug = error
                 return
@@ -217,14 +187,10 @@ class Claims:
         state, reason = _state_after(error)
         try:
             if self._held:
-                self._give_back(list(self._held.values()), state, reason)
+                self.give_back(list(self._held.values()), state, reason)
         except StoreError:
             if error is None:
                 raise  # else the first error is the one to tell; the leases end by themselves
-
-
-def _run_of(work: Work) -> int | None:
-    return work.run_id if isinstance(work, TrainWork) else None
 
 
 def _state_after(error: BaseException | None) -> tuple[State, str | None]:

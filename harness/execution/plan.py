@@ -2,51 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from functools import cache
 
-from harness.events import Phase, PlannedItem, checks_key, training_key
-from harness.execution.executors.executor import Executor
+from harness.events import Ended, Event, Phase, Planned, PlannedItem, Report, checks_key, training_key
 from harness.execution.work import BlockWork
 from harness.identity import digest
 from harness.planning.cost import Price, Prices
 from harness.planning.gaps import ModelGap
 from harness.planning.missing import RunGap
-from harness.runtime.device import training_threads
 from harness.store.records import RunRecord
 
 
-def training_phases(
-    to_train: Sequence[tuple[RunGap, RunRecord]], prices: Prices, executor: Executor
-) -> Iterator[Phase]:
-    """The trainings, as ``Trainings`` has them performed."""
-    together: list[PlannedItem] = []
-    alone: list[PlannedItem] = []
-    of_jobs: dict[int, str] = {}  # the specs of a job differ in the training seed alone
-    for gap, record in to_train:
-        spec, price = gap.spec, prices.training(gap)
-        if id(gap.job) not in of_jobs:
+class Plan:
+    """What is left to do. All events of a command go through it, to ``listen``, so that it knows what has ended.
+
+    The keys of a network's attacks are known once it is trained: before, its items have keys of the plan alone.
+    """
+
+    def __init__(self, listen: Report, prices: Prices) -> None:
+        self._listen, self._prices = listen, prices
+        self._first: dict[str, PlannedItem] = {}
+        self._items: dict[str, PlannedItem] = {}
+        self._later: dict[int, list[PlannedItem]] = {}
+        self._alike: dict[int, str] = {}  # the trainings of a job differ in the seed alone
+
+    def __call__(self, event: Event) -> None:
+        """Pass an event on."""
+        if isinstance(event, Ended):
+            self._first.pop(event.key, None)
+            self._items.pop(event.key, None)
+        self._listen(event)
+
+    def train(self, gap: RunGap, record: RunRecord, *, first: bool) -> None:
+        """Add a training.
+
+        Args:
+            first: whether it is done before all that is done side by side, with no other item beside it.
+        """
+        spec = gap.spec
+        if id(gap.job) not in self._alike:
             parts = [spec.method, spec.method_settings, spec.network, spec.network_settings, list(spec.wrappers)]
-            of_jobs[id(gap.job)] = digest(parts)
-        item = _item(training_key(record.id), "training", spec.label, of_jobs[id(gap.job)], price)
-        large = training_threads(gap.job.parameters, gap.job.device) > 1
-        (alone if large and executor.whole_machine else together).append(item)
-    if together:
-        yield Phase(tuple(together), executor.workers)
-    yield from (Phase((item,), 1) for item in alone)
+            self._alike[id(gap.job)] = digest(parts)
+        key, alike = training_key(record.id), self._alike[id(gap.job)]
+        item = _item(key, "training", spec.label, alike, self._prices.training(gap))
+        (self._first if first else self._items)[key] = item
 
+    def attack_later(self, run_id: int, label: str, models: Iterable[ModelGap]) -> None:
+        """Add what is done once a network is trained."""
+        items = self._later[run_id] = []
+        for model in models:
+            key = f"later {run_id} {len(items)}"
+            items += [checks_item(key, label, model, self._prices)] if model.examine else []
+            for gap in model.attacks:
+                alike, what = self._prices.alike(model, gap.attack), _what(gap.attack, gap.seed)
+                for _, length in gap.blocks:
+                    price = self._prices.attack(model, gap.attack, length)
+                    items.append(_item(f"later {run_id} {len(items)}", what, label, alike, price))
 
-def later_phase(models: Iterable[tuple[str, ModelGap]], prices: Prices, workers: int) -> Phase:
-    """What will be attacked after the trainings, each model with its label; nobody works on these items yet."""
-    items: list[PlannedItem] = []
-    for label, model in models:
-        items += [checks_item(f"later {len(items)}", label, model, prices)] if model.examine else []
-        for gap in model.attacks:
-            alike, what = prices.alike(model, gap.attack), _what(gap.attack, gap.seed)
-            for _, length in gap.blocks:
-                price = prices.attack(model, gap.attack, length)
-                items.append(_item(f"later {len(items)}", what, label, alike, price))
-    return Phase(tuple(items), workers)
+    def forget_later(self, run_id: int) -> None:
+        """Leave out what was to be done later with a network: it has keys now, or the network cannot be trained."""
+        self._later.pop(run_id, None)
+
+    def attack(self, items: Iterable[PlannedItem]) -> None:
+        """Add items whose keys are known."""
+        self._items |= {item.key: item for item in items}
+
+    def say(self, workers: int) -> None:
+        """Tell what is left: first each item alone, then all others side by side."""
+        alone = (Phase((item,), 1) for item in self._first.values())
+        later = (item for items in self._later.values() for item in items)
+        beside = Phase((*self._items.values(), *later), workers)
+        self._listen(Planned((*alone, *([beside] if beside.items else []))))
 
 
 def block_item(work: BlockWork, model: ModelGap, prices: Prices) -> PlannedItem:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+TRAINING = "training"  # a part that takes time, as each attack and the checks
+
 
 @dataclass
 class Summary:
@@ -17,9 +19,8 @@ class Summary:
     unexamined: int = 0  # checkpoints that newer checks could not examine, since their weights are gone
     failures: dict[int, str] = field(default_factory=dict)  # number of a failed run -> reason
     undone: dict[str, str] = field(default_factory=dict)  # key of an item that was given up -> reason
-    training_s: float = 0.0  # wall time of this part
-    evaluation_s: float = 0.0  # wall time of this part
-    busy_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # by attack, summed over workers
+    busy_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # by part, summed over workers
+    wall_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # by part
 
     def add(self, further: Summary) -> None:
         """Take in what one more part of the same command did."""
@@ -30,15 +31,22 @@ class Summary:
         self.unexamined = further.unexamined  # each part counts all checkpoints so far
         self.failures |= further.failures
         self.undone |= further.undone
-        self.training_s += further.training_s
-        self.evaluation_s += further.evaluation_s
-        for attack, seconds in further.busy_s.items():
-            self.busy_s[attack] += seconds
+        for part, seconds in further.wall_s.items():
+            self.wall_s[part] += seconds
+
+    def spend(self, seconds: float) -> None:
+        """Split wall seconds among the parts that were at work in them, in proportion to ``busy_s``, which is cleared.
+
+        Trainings and attacks are done side by side.
+        """
+        busy = sum(self.busy_s.values())
+        for part, of_part in self.busy_s.items():
+            self.wall_s[part] += seconds * of_part / busy if busy else 0.0
+        self.busy_s.clear()
 
     def shares(self) -> dict[str, float]:
-        """Wall seconds of the training and of each attack: the evaluation's are split in proportion to ``busy_s``."""
-        busy = sum(self.busy_s.values()) or 1.0
-        return {"training": self.training_s} | {k: self.evaluation_s * v / busy for k, v in self.busy_s.items()}
+        """Wall seconds of the training, of each attack, and of the checks."""
+        return {TRAINING: self.wall_s.get(TRAINING, 0.0)} | self.wall_s
 
     def shortfalls(self) -> list[str]:
         """What was not done, one line each: runs that failed, and items that were given up."""

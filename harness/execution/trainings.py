@@ -1,4 +1,4 @@
-"""Trains networks: takes the missing trainings, has them done, and keeps what they report."""
+"""Trainings: makes items of work of the missing ones, and keeps what they report."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from harness.errors import PluginFault, TrainingFailed, WorkerLost, one_line
+from harness.errors import HarnessError, PluginFault, TrainingFailed, WorkerLost, one_line
 from harness.events import (
+    Began,
     CheckpointDone,
     Ended,
     EpochDone,
@@ -21,11 +23,11 @@ from harness.events import (
     TrainingBegan,
     training_key,
 )
+from harness.execution.claimed import Claimed
 from harness.execution.claims import Claims
-from harness.execution.executors.executor import Executor, Performed
 from harness.execution.log import LOG_FILE, logging_to
 from harness.execution.owners import run_opened
-from harness.execution.summary import Summary
+from harness.execution.summary import TRAINING, Summary
 from harness.execution.work import TrainWork
 from harness.planning.missing import RunGap
 from harness.runtime.device import device_label, training_threads
@@ -51,29 +53,12 @@ class Trainings:
     def __init__(self, store: Store, runs_dir: Path, listen: Report, summary: Summary, claims: Claims) -> None:
         self._store, self._runs_dir, self._tell = store, runs_dir, listen
         self._summary, self._claims = summary, claims
+        self._began: dict[str, float] = {}  # trainings at work, by this process's clock
 
-    def train(self, opened: Sequence[Opened], executor: Executor) -> None:
-        """Train every run, or wait for the process that trains it.
-
-        Raises:
-            HarnessError: a data set cannot be used. A training that fails raises nothing: the summary names it.
-            Stopped: somebody asked to stop; the states are saved.
-        """
-        started = time.perf_counter()
+    def works(self, opened: Sequence[Opened]) -> list[TrainWork]:
+        """The trainings as items of work; the store records that this command is going to do them."""
         self._claims.queue([record.id for _, record in opened])
-        works = [self._work(gap, record) for gap, record in opened]
-        # a large network takes all cores, so large ones are trained one by one; small ones side by side
-        alone = [work for work in works if work.threads > 1] if executor.whole_machine else []
-        together = [work for work in works if work.threads == 1 or not executor.whole_machine]
-        groups: list[list[TrainWork]] = [together, *([work] for work in alone)]
-        for group in groups:
-            for outcome in executor.run(self._claims.each(group, lambda _work: True), self._hear):
-                self._end(outcome)
-        self._claims.raise_if_stopped()
-        self._summary.training_s = time.perf_counter() - started
-        records = self._store.runs_numbered([work.run_id for work in works])
-        for work in works:
-            self._hear_of_others(work, records[work.run_id])
+        return [self._work(gap, record) for gap, record in opened]
 
     def refuse(self, opened: Iterable[Opened]) -> None:
         """Record runs that cannot be trained on this machine as failed; a plugin's traceback goes to the run's log."""
@@ -109,24 +94,34 @@ class Trainings:
             trained=gap.job.trained,
         )
 
-    def _end(self, outcome: Performed[TrainWork]) -> None:
-        """Keep how a training ended."""
-        work, error = outcome.work, outcome.error
+    def end(self, work: TrainWork, error: HarnessError | None, source: Claimed[Any]) -> bool:
+        """Keep how a training ended.
+
+        Returns:
+            Whether it is done with: it is not where it stopped on the way, or its lease was lost.
+        Raises:
+            HarnessError: a data set cannot be used. A training that fails raises nothing: the summary names it.
+        """
         if isinstance(error, (TrainingFailed, PluginFault)):
             self._claims.keep(work.key, partial(self._fail, work.run_id, work.folder, str(error)))
         elif error is None:
             kept = self._claims.keep(work.key, lambda lease: self._store.end_run(work.run_id, lease=lease))
             self._summary.trained += kept
-        if self._claims.ended(work, error):
-            self._tell(Ended(work.key, failed=error is not None, reason=one_line(error) if error else None))
-            if isinstance(error, WorkerLost):
-                self._summary.undone[work.key] = f"{error}; the same command goes on from the training's last state"
-                self._tell(OwnerClosed(run_owner(work.run_id), str(error)))
-            elif error is not None and not isinstance(error, (TrainingFailed, PluginFault)):
-                raise error
+        took_s = time.perf_counter() - self._began.pop(work.key, time.perf_counter())
+        self._summary.busy_s[TRAINING] += took_s
+        if not source.ended(work, error):
+            return False
+        self._tell(Ended(work.key, failed=error is not None, reason=one_line(error) if error else None))
+        if isinstance(error, WorkerLost):
+            self._summary.undone[work.key] = f"{error}; the same command goes on from the training's last state"
+            self._tell(OwnerClosed(run_owner(work.run_id), str(error)))
+        elif error is not None and not isinstance(error, (TrainingFailed, PluginFault)):
+            raise error
+        return True
 
-    def _hear_of_others(self, work: TrainWork, record: RunRecord) -> None:
-        """Tell of a run that another process trained meanwhile."""
+    def hear_of_others(self, work: TrainWork) -> None:
+        """Tell of a run that another process has trained, if it failed there."""
+        record = self._store.run(work.run_id)
         if record.status == "failed" and work.run_id not in self._summary.failures:
             self._summary.failures[work.run_id] = f"{record.failure} (log: {work.folder / LOG_FILE})"
             self._tell(OwnerClosed(run_owner(work.run_id), record.failure))
@@ -136,8 +131,11 @@ class Trainings:
         self._summary.failures[run_id] = f"{reason} (log: {folder / LOG_FILE})"
         self._tell(OwnerClosed(run_owner(run_id), reason))
 
-    def _hear(self, event: Event) -> None:
+    def hear(self, event: Event) -> None:
+        """Keep what a training reports, and tell it."""
         kept = True
+        if isinstance(event, Began):
+            self._began[event.key] = time.perf_counter()
         if isinstance(event, (TrainingBegan, EpochDone, CheckpointDone)):
             kept = self._claims.keep(training_key(event.run_id), partial(self._store_event, event))
         if kept:

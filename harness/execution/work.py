@@ -71,6 +71,11 @@ class Work(ABC):
         """Names the item among the items of a command."""
         return str(self.folder)
 
+    @property
+    def near(self) -> str:
+        """Equal for items that one worker does best, one after the other: what it learns at one serves at the next."""
+        return self.key
+
     def perform(self, report: Report) -> None:
         """Do the work in this process, with the run's log open."""
         report(Began(self.key))
@@ -185,6 +190,11 @@ class BlockWork(Work):
     @property
     def key(self) -> str:
         return block_key(self.evaluation_id, self.start)
+
+    @property
+    def near(self) -> str:
+        """The seeds of an attack on the same images: AutoAttack need not do again what draws no random number."""
+        return f"{self.weights.key}, {self.attack}, image {self.start}, {self.threads} threads"
 
     def _perform(self, report: Report) -> None:
         dataset = self._dataset()

@@ -52,9 +52,14 @@ class ModelGap:
     examine: bool
 
     @property
+    def blocks(self) -> int:
+        """How many blocks have no verdicts."""
+        return sum(len(gap.blocks) for gap in self.attacks)
+
+    @property
     def items(self) -> int:
         """How many items of work fill the gap."""
-        return sum(len(gap.blocks) for gap in self.attacks) + self.examine
+        return self.blocks + self.examine
 
 
 def model_gap(

@@ -23,6 +23,7 @@ from typing import Any
 from sqlalchemy import select
 
 from harness.events import BlockDone
+from harness.execution.claimed import Claimed
 from harness.execution.claims import Claims
 from harness.store import database
 from harness.store.schema import METADATA
@@ -49,6 +50,11 @@ class Item:
         """The name of its lease."""
         return f"block {self.start} of {self.evaluation}"
 
+    @property
+    def near(self) -> str:
+        """None is like another."""
+        return self.key
+
     def verdicts(self) -> bytes:
         """The result: of the item alone, by some milliseconds of work."""
         digest = self.key.encode()
@@ -61,7 +67,10 @@ def drive(location: str, number: int, log: Path) -> None:
     """Do what is left of the items; the number of the driver is kept as the duration of its blocks."""
     store, begun = Store.write(location), 0
     with Claims(store, lambda _event: None) as claims:
-        for item in claims.each(_items(store), lambda item: item.start not in _starts(store, item.evaluation)):
+        items = Claimed[Any](claims, lambda item: item.start not in _starts(store, item.evaluation))
+        items.add(_items(store))
+        while not items.over:
+            item = items.take()
             if item is None:
                 time.sleep(0.05)
                 continue
@@ -73,7 +82,7 @@ def drive(location: str, number: int, log: Path) -> None:
                 _stand_still(store, log)
             block = BlockDone(item.evaluation, item.start, verdicts, float(number), ())
             claims.keep(item.key, lambda lease, block=block: store.add_block(block, lease))  # type: ignore[misc]
-            claims.ended(item, None)
+            items.ended(item, None)
     store.close()
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from harness.errors import HarnessError
 from harness.events import Report
 from harness.execution.work import Work
 
 W = TypeVar("W", bound=Work)
+W_co = TypeVar("W_co", bound=Work, covariant=True)
 POLL_S = 0.2
 
 
@@ -24,23 +25,19 @@ class Performed(Generic[W]):
     error: HarnessError | None
 
 
-class Supply(Generic[W]):
-    """The items that an executor is given, taken one at a time.
+class Supply(Protocol[W_co]):
+    """Where an executor takes its items from, one at a time."""
 
-    Attributes:
-        over: whether none will come any more.
-    """
+    @property
+    def over(self) -> bool:
+        """Whether no item will come any more. While an item is at work, its outcome may bring further ones."""
 
-    def __init__(self, works: Iterable[W | None]) -> None:
-        self._works, self.over = iter(works), False
+    def take(self, near: str | None = None) -> W_co | None:
+        """The next item; None: there is none now, ask again a little later.
 
-    def take(self) -> W | None:
-        """The next item; None: there is none now, or none any more."""
-        try:
-            return None if self.over else next(self._works)
-        except StopIteration:
-            self.over = True
-            return None
+        Args:
+            near: ``Work.near`` of the item that the worker had before; None: nobody knows which worker will have it.
+        """
 
 
 class Executor(ABC):
@@ -53,11 +50,9 @@ class Executor(ABC):
     """Whether the workers share this machine, so that an item that needs all its cores is performed alone."""
 
     @abstractmethod
-    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
+    def run(self, works: Supply[W], listen: Report) -> Iterator[Performed[W]]:
         """Perform the items; ``listen`` gets the events of an item before its outcome is given.
 
-        Args:
-            works: asked for an item when there is a worker for it; None: there is none now, ask again a little later.
         Raises:
             Exception: a bug, in its own class. If the item ran in another process, ``__cause__`` has that process's
                 traceback.
@@ -73,14 +68,23 @@ class Executor(ABC):
 class InProcess(Executor):
     """One item after the other, in this process: for one worker, and for a CUDA device."""
 
-    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
-        for work in works:
-            if work is None:
-                time.sleep(POLL_S)
-                continue
+    def run(self, works: Supply[W], listen: Report) -> Iterator[Performed[W]]:
+        for work in one_by_one(works):
             try:
                 work.perform(listen)
             except HarnessError as error:
                 yield Performed(work, error)
             else:
                 yield Performed(work, None)
+
+
+def one_by_one(works: Supply[W]) -> Iterator[W]:
+    """The items for a single worker, each when it can be taken."""
+    near: str | None = None
+    while not works.over:
+        work = works.take(near)
+        if work is None:
+            time.sleep(POLL_S)
+        else:
+            near = work.near
+            yield work

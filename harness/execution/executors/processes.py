@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -37,6 +37,8 @@ class _Worker:
 
     Attributes:
         item: the number of the item that it has.
+        near: ``Work.near`` of the item that it has, or had last.
+        since: when it got that item, by the monotonic clock.
         until: when it has had the item for too long, by the monotonic clock.
         spoke: whether a message ever came from it.
     """
@@ -45,6 +47,8 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     item: int | None = None
+    near: str | None = None
+    since: float = 0.0
     until: float = math.inf
     spoke: bool = False
 
@@ -69,16 +73,39 @@ class Processes(Executor):
         self._workers: dict[int, _Worker] = {}  # by the place that they have among all
         self._died_silently = 0  # in a row, before they said a word
 
-    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
-        supply, items = Supply(works), dict[int, W]()
-        waiting, deaths, count = deque[int](), Counter[int](), itertools.count()
-        while not supply.over or items:
-            # one more than work, so that a worker soon has its next
-            while len(items) <= self.workers and (work := supply.take()) is not None:
-                items[number := next(count)] = work
-                waiting.append(number)
-            while waiting and (free := self._free()) is not None:
-                self._give(free, waiting[0], items[waiting.popleft()])
+    def run(self, works: Supply[W], listen: Report) -> Iterator[Performed[W]]:
+        items, deaths, count = dict[int, W](), Counter[int](), itertools.count()
+        again = deque[int]()  # whose worker has died
+        spare: int | None = None  # taken before its turn, so that a worker soon has its next
+
+        def take(near: str | None) -> int | None:
+            work = works.take(near)
+            if work is None:
+                return None
+            items[number := next(count)] = work
+            return number
+
+        def next_for(near: str | None) -> int | None:
+            nonlocal spare
+            given, spare_near = spare, items[spare].near if spare is not None else None
+            if again:
+                return again.popleft()
+            if given is not None and spare_near != near and any(w.near == spare_near for w in self._at_work()):
+                own = take(near)  # the spare one is for another worker, if this one need not be idle
+                if own is not None:
+                    return own
+            spare = None
+            return given if given is not None else take(near)
+
+        while not works.over or items:
+            while len(self._at_work()) < self.workers:
+                idle = next((worker for worker in self._workers.values() if worker.item is None), None)
+                number = next_for(idle.near if idle is not None else None)
+                if number is None:
+                    break
+                self._give(idle or self._start(), number, items[number])
+            if spare is None and len(self._at_work()) == self.workers:
+                spare = take(min(self._at_work(), key=lambda worker: worker.since).near)
             for worker, ended in self._heard(listen):
                 done, worker.item, worker.until = worker.item, None, math.inf
                 if done is None:
@@ -88,31 +115,29 @@ class Processes(Executor):
                     deaths[number] += 1
                     if not ended.final and deaths[number] < DEATHS and not asked_to_stop():
                         listen(Noted(f"{ended}: {items[number].key} is done again"))
-                        waiting.appendleft(number)
+                        again.append(number)
                         continue
                     yield Performed(items.pop(number), ended.times(deaths[number]))
                 else:
                     yield Performed(items.pop(number), mistake_of(ended.error))
 
-    def _free(self) -> _Worker | None:
-        """A worker that has no item; a new one if all have one, and not all are there yet."""
-        idle = next((worker for worker in self._workers.values() if worker.item is None), None)
-        if idle is None and len(self._workers) < self.workers:
-            place = next(place for place in range(self.workers) if place not in self._workers)
-            idle = self._workers[place] = self._start(place)
-        return idle
+    def _at_work(self) -> list[_Worker]:
+        return [worker for worker in self._workers.values() if worker.item is not None]
 
-    def _start(self, place: int) -> _Worker:
+    def _start(self) -> _Worker:
+        place = next(place for place in range(self.workers) if place not in self._workers)
         ours, theirs = CONTEXT.Pipe()
         process = start_worker(_serve, theirs, self._stop_seen)
         theirs.close()  # so that the end of the process is the end of the pipe
-        return _Worker(place, process, ours)
+        started = self._workers[place] = _Worker(place, process, ours)
+        return started
 
     def _give(self, worker: _Worker, number: int, work: W) -> None:
         own = self._devices[worker.place % len(self._devices)] if self._devices else work.device
         placed = work if own == work.device else replace(work, device=own)
         message = pickle.dumps((placed, self._images.of(work)))
-        worker.item, worker.until = number, time.monotonic() + self._limit_s if worker.spoke else math.inf
+        worker.item, worker.near, worker.since = number, work.near, time.monotonic()
+        worker.until = worker.since + self._limit_s if worker.spoke else math.inf
         with contextlib.suppress(OSError):  # it has died: its pipe says so next
             worker.pipe.send_bytes(message)
 

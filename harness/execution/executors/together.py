@@ -8,7 +8,7 @@ import pickle
 import queue
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,7 +20,7 @@ from harness.errors import HarnessError
 from harness.events import Event, Report
 from harness.execution.executors.carried import Carried
 from harness.execution.executors.child import CONTEXT, begin_worker, mistake_of, start_worker
-from harness.execution.executors.executor import POLL_S, Executor, Performed
+from harness.execution.executors.executor import POLL_S, Executor, Performed, Supply, one_by_one
 from harness.execution.work import TrainWork
 from harness.runtime.stopping import asked_to_stop
 from harness.training.together.peers import peers_met
@@ -56,12 +56,9 @@ class Together:
         self._open = contextlib.ExitStack()
         self._told_to_stop = False
 
-    def run(self, works: Iterable[TrainWork | None], listen: Report) -> Iterator[Performed[TrainWork]]:
+    def run(self, works: Supply[TrainWork], listen: Report) -> Iterator[Performed[TrainWork]]:
         """Perform the trainings; as ``Executor.run``."""
-        for work in works:
-            if work is None:
-                time.sleep(POLL_S)
-                continue
+        for work in one_by_one(works):
             if not self._processes:
                 self._start()
             try:

@@ -11,7 +11,7 @@ import pytest
 
 import harness as package
 from harness.errors import GivenUp
-from harness.execution.conduct import conduct_evaluation
+from harness.execution.conduct_target import conduct_evaluation
 from harness.planning.evaluate_job import EvaluateJob
 from tests.cli.conftest import Ends
 from tests.cli.evaluate.given import HERE, N

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import HarnessError, LeaseLost, PluginFault, Stopped, StoreFault
 from harness.events import BlockDone, Ended, EpochDone, Event, Noted, TrainingBegan, training_key
-from harness.execution import claims as claims_module
+from harness.execution import claimed
 from harness.execution.claims import Claims
 from harness.execution.summary import Summary
 from harness.execution.trainings import Trainings
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(claims_module, "_LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(claimed, "_LOOK_AGAIN_S", 0.05)
     yield
     stopping.take_back_stop()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from sqlalchemy import Engine, event
 from harness.errors import PluginFault
 from harness.events import EvaluationProgress, Event, Report, TrainingBegan
 from harness.execution import work
-from harness.execution.conduct import Conductor, conduct_evaluation
-from harness.execution.executors.executor import Executor, InProcess, Performed, W
+from harness.execution.conduct import Conductor
+from harness.execution.conduct_target import conduct_evaluation
+from harness.execution.executors.executor import Executor, InProcess, Performed, Supply, W, one_by_one
 from harness.execution.executors.placement import Placement
 from harness.execution.loaded import kept_dataset
 from harness.files import in_use
@@ -30,6 +31,7 @@ from harness.runtime.provenance import ALSO, HOST_VARIABLE, every_place, host, j
 from harness.store.records import EvaluationRecord, RunRecord
 from harness.store.store import Store
 from tests.harness.execution.asked import conduct, jobs
+from tests.harness.execution.executors.listed import Listed
 
 
 @pytest.fixture
@@ -113,12 +115,12 @@ class Elsewhere(InProcess):
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         self._monkeypatch, self._name = monkeypatch, name
 
-    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
-        for work_ in works:
+    def run(self, works: Supply[W], listen: Report) -> Iterator[Performed[W]]:
+        for work_ in one_by_one(works):
             with self._monkeypatch.context() as patch:
                 patch.setenv(HOST_VARIABLE, self._name)
                 patch.setattr(work, "device_label", lambda _device: f"the device of {self._name}")
-                outcomes = list(super().run([work_], listen))
+                outcomes = list(super().run(Listed([work_]), listen))
             yield from outcomes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from harness.errors import WorkerLost
 from harness.events import Event, Noted, Report
 from harness.execution.conduct import Conductor
-from harness.execution.executors.executor import InProcess, Performed, W
+from harness.execution.executors.executor import InProcess, Performed, Supply, W, one_by_one
 from harness.execution.executors.placement import Placement
 from harness.planning.missing import find_missing
 from harness.store.store import Store
@@ -24,10 +24,8 @@ class Dying(InProcess):
     def __init__(self, *, at_last: bool) -> None:
         self.at_last = at_last
 
-    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
-        for work in works:
-            if work is None:
-                continue
+    def run(self, works: Supply[W], listen: Report) -> Iterator[Performed[W]]:
+        for work in one_by_one(works):
             work.perform(listen)
             if "evaluation" in work.key:
                 work.perform(listen)

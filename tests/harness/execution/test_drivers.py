@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.execution.claimed import Claimed
 from harness.execution.claims import Claims
 from harness.store.store import Store
 from tests.soak.drivers import DRIVERS, ITEMS, share
@@ -27,7 +28,7 @@ def test_each_item_is_done_once_though_one_is_killed_and_one_stands_still(
 def test_no_lease_is_taken_for_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To take a lease, and to give it back, would make every other command wait."""
     store = Store.write(str(tmp_path / "results.db"))
-    items: list[Any] = [SimpleNamespace(key=key) for key in ("a", "b", "c")]
+    items: list[Any] = [SimpleNamespace(key=key, near=key) for key in ("a", "b", "c")]
     asked: list[str] = []
     take = store.take
 
@@ -37,9 +38,11 @@ def test_no_lease_is_taken_for_what_is_done(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(store, "take", noted)
     with Claims(store, lambda _event: None) as claims:
-        works = claims.each(items, lambda work: work.key != "b")
-        for work in works:
-            assert work is not None
-            claims.ended(work, None)
+        works = Claimed[Any](claims, lambda work: work.key != "b")
+        works.add(items)
+        while not works.over:
+            work = works.take()
+            if work is not None:
+                works.ended(work, None)
     store.close()
     assert asked == ["a", "c"]

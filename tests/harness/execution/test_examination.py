@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from harness.data.digits import Digits
 from harness.events import Began, Event, Examined, Finding, Logged
-from harness.execution.attacking import Attacked, Attacking
+from harness.execution.attacked import Attacked
+from harness.execution.attacking import Attacking
 from harness.execution.claims import Claims
+from harness.execution.course import Course
 from harness.execution.executors.executor import InProcess
+from harness.execution.plan import Plan
 from harness.execution.summary import Summary
 from harness.execution.work import ExamineWork
 from harness.planning.assessment import DatasetPlace
@@ -158,7 +161,9 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     weights = Linear(label="linear", checkpoint="given", sha256="d" * 64)
     attacked = Attacked(gap, weights, model.checkpoint.id, tmp_path)
     with Claims(store, lambda _event: None) as claims:
-        Attacking(store, lambda _event: None, Summary(), Prices([]), claims).attack([attacked], InProcess())
+        tell, summary, executor = Plan(lambda _event: None, Prices([])), Summary(), InProcess()
+        attacking = Attacking(store, tell, summary, Prices([]), claims, blocks=0)
+        Course(tell, summary, claims, attacking).perform([], [attacked], executor, executor)
     ((verdicts, types, labels, warnings, block, names),) = given
     assert verdicts == {
         "natural": [bytes([1, 1, 1, 0])],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.events import EpochDone, Event, Noted, training_key
-from harness.execution import claims
+from harness.execution import claimed
 from harness.planning.missing import find_missing
 from harness.store.leases import Lease
 from harness.store.store import Store
@@ -20,7 +20,7 @@ def test_a_training_that_another_process_has_taken_over_writes_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is held up right after an epoch; then the other one has it, and does nothing for a moment."""
-    monkeypatch.setattr(claims, "_LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(claimed, "_LOOK_AGAIN_S", 0.05)
     store = Store.write(str(tmp_path / "results.db"))
     found: list[dict[str, bytes]] = []
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.evaluator import evaluate
-from harness.execution.attacking import threads_of
+from harness.execution.threads import threads_of
 from harness.plugin.attack import Attack
 from harness.registry.catalogue import discover
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model

@@ -7,7 +7,7 @@ import math
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -100,15 +100,14 @@ class RayTasks(Executor):
         """How many items the cluster has room for now."""
         return max(1, self._capacity.room())
 
-    def run(self, works: Iterable[W | None], listen: Report) -> Iterator[Performed[W]]:
-        supply, count = Supply(works), itertools.count()
-        again = deque[_Task[W]]()
+    def run(self, works: Supply[W], listen: Report) -> Iterator[Performed[W]]:
+        count, again = itertools.count(), deque[_Task[W]]()
         self._deaths.clear()  # the numbers begin anew
-        while not supply.over or self._tasks or again:
+        while not works.over or self._tasks or again:
             while again:
                 lost = again.popleft()
                 self._submit(lost.number, lost.work)
-            while len(self._tasks) < self._capacity.wanted() and (work := supply.take()) is not None:
+            while len(self._tasks) < self._capacity.wanted() and (work := works.take()) is not None:
                 self._submit(next(count), work)
             if not self._tasks:
                 time.sleep(POLL_S)

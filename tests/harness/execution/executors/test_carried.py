@@ -22,6 +22,7 @@ from harness.planning.assessment import DatasetPlace
 from harness.plugin.method import Method
 from harness.registry.catalogue import discover
 from harness.registry.faults import blaming
+from tests.harness.execution.executors.listed import Listed
 
 
 class Wordy(HarnessError):
@@ -199,7 +200,7 @@ def test_a_plugins_own_exceptions_arrive_as_the_classes_that_they_are_here(
         monkeypatch.setenv("PYTHONHASHSEED", seed)  # of the workers: at least one of the two is not this process's
         executor = Processes(1)
     with executor:
-        refused, blamed = (outcome.error for outcome in executor.run(works, lambda _event: None))
+        refused, blamed = (outcome.error for outcome in executor.run(Listed(works), lambda _event: None))
     assert type(refused) is module.Refused
     assert (str(refused), vars(refused)) == ("this: not that", {"rule": "not that"})
     assert type(blamed) is PluginFault
@@ -220,4 +221,4 @@ def test_an_event_that_cannot_cross_is_a_bug_and_nobody_waits_for_it(tmp_path: P
         end="event",
     )
     with Processes(1) as executor, pytest.raises(TypeError, match="pickle"):
-        list(executor.run([work], lambda _event: None))
+        list(executor.run(Listed([work]), lambda _event: None))

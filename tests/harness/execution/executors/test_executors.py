@@ -25,6 +25,7 @@ from harness.execution.executors.processes import DEATHS, Processes
 from harness.execution.work import Work
 from harness.planning.assessment import DatasetPlace
 from harness.runtime.stopping import ask_to_stop, asked_to_stop, take_back_stop
+from tests.harness.execution.executors.listed import Listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ def toy(folder: Path, run_id: int, end: str = "fine") -> Toy:
 def perform(executor: Executor, works: Sequence[Toy]) -> tuple[list[Performed[Toy]], list[CheckpointDone]]:
     events: list[Event] = []
     with executor:
-        outcomes = list(executor.run(works, events.append))
+        outcomes = list(executor.run(Listed(works), events.append))
     return outcomes, [event for event in events if isinstance(event, CheckpointDone)]
 
 
@@ -111,7 +112,7 @@ def test_an_item_whose_worker_dies_is_done_again_and_given_up_at_the_third_death
     works = [toy(tmp_path, 0, "death"), toy(tmp_path, 1, "death once"), toy(tmp_path, 2)]
     events: list[Event] = []
     with Processes(2) as executor:
-        outcomes = list(executor.run(works, events.append))
+        outcomes = list(executor.run(Listed(works), events.append))
     lost, *others = sorted(outcomes, key=lambda one: one.work.run_id)
     assert [(one.work.run_id, one.error) for one in others] == [(1, None), (2, None)]
     assert isinstance(lost.error, WorkerLost)
@@ -144,7 +145,7 @@ def test_an_item_that_ended_in_time_counts_though_this_process_was_busy(tmp_path
         events.append(event)
 
     with Processes(1, limit_s=2.0) as executor:
-        outcomes = list(executor.run([toy(tmp_path, 0)], busy))
+        outcomes = list(executor.run(Listed([toy(tmp_path, 0)]), busy))
     assert [one.error for one in outcomes] == [None]
     assert len([event for event in events if isinstance(event, CheckpointDone)]) == 2
 
@@ -178,7 +179,7 @@ def test_each_worker_has_a_device_of_its_own(tmp_path: Path) -> None:
 
     try:
         with Processes(4, devices) as executor:
-            list(executor.run(works(), events.append))
+            list(executor.run(Listed(works()), events.append))
     finally:
         take_back_stop()
     words = [event.sha256.split() for event in events if isinstance(event, CheckpointDone)]
@@ -210,7 +211,7 @@ def test_a_stop_waits_for_no_worker_that_has_died(tmp_path: Path) -> None:
 
     def run() -> None:
         with executor:
-            outcomes.extend(executor.run(works(), events.append))
+            outcomes.extend(executor.run(Listed(works()), events.append))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -230,7 +231,7 @@ def test_every_worker_is_told_to_stop(tmp_path: Path) -> None:
         ask_to_stop("SIGTERM")
 
     with Processes(2) as executor:
-        ended = list(executor.run(works(), events.append))
+        ended = list(executor.run(Listed(works()), events.append))
     assert [type(one.error) for one in ended] == [Stopped, Stopped]
 
 
@@ -239,9 +240,9 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script.write_text(
         "from pathlib import Path\n"
         "from harness.execution.executors.processes import Processes\n"
-        "from tests.harness.execution.executors.test_executors import toy\n"
+        "from tests.harness.execution.executors.test_executors import Listed, toy\n"
         "if __name__ == '__main__':\n"
-        f"    works = [toy(Path({str(tmp_path)!r}), i, 'sleep') for i in range(2)]\n"
+        f"    works = Listed([toy(Path({str(tmp_path)!r}), i, 'sleep') for i in range(2)])\n"
         "    with Processes(2) as executor:\n"
         "        list(executor.run(works, lambda e: hasattr(e, 'sha256') and print(e.sha256.split()[0], flush=True)))\n"
     )

@@ -18,6 +18,7 @@ from harness.execution.loaded import forget_dataset, keep_dataset, kept_dataset
 from harness.execution.work import Work
 from harness.planning.assessment import DatasetPlace, GivenImages
 from harness.plugin.dataset import Dataset, Split
+from tests.harness.execution.executors.listed import Listed
 
 NOWHERE = DatasetPlace(source="not-a-data-set", settings={}, data_dir=Path("nowhere"))
 
@@ -80,7 +81,7 @@ def test_workers_need_not_load_what_the_command_has(
     monkeypatch.setenv("COMMAND", str(os.getpid()))
     works = [reader(tmp_path, number, dataset.fingerprint) for number in range(2)]
     with Processes(2) as executor:
-        errors = [done.error for done in executor.run(works, told.append)]
+        errors = [done.error for done in executor.run(Listed(works), told.append)]
     assert errors == [None, None]
     by_hand = [sum(p.images.flatten().tolist()) * 1000 + sum(p.labels.tolist()) for p in (dataset.train, dataset.test)]
     assert {event.text for event in told if isinstance(event, Noted)} == {f"True {by_hand} {dataset.classes} {train}"}
@@ -91,7 +92,7 @@ def test_workers_need_not_load_what_the_command_has(
 def test_a_worker_refuses_another_data_set_than_was_planned(tmp_path: Path) -> None:
     keep_dataset(NOWHERE, made())
     with Processes(1) as executor:
-        (done,) = executor.run([reader(tmp_path, 0, "another")], lambda event: None)
+        (done,) = executor.run(Listed([reader(tmp_path, 0, "another")]), lambda event: None)
     assert isinstance(done.error, DataError)
     assert "changed while the command ran" in str(done.error)
 
@@ -124,7 +125,7 @@ def test_two_data_sets_at_once_are_not_mixed_up(tmp_path: Path, monkeypatch: pyt
     keep_dataset(other, second)
     works = [reader(tmp_path, 0, "first"), reader(tmp_path, 1, "second", other)]
     with Processes(2) as executor:  # both workers have their items before either is there
-        errors = [done.error for done in executor.run(works, told.append)]
+        errors = [done.error for done in executor.run(Listed(works), told.append)]
     assert errors == [None, None]
     train, labels = sum(made().train.images.flatten().tolist()), sum(made().train.labels.tolist())
     pixels, own = made().test.images.flatten().tolist(), sum(made().test.labels.tolist())

@@ -23,6 +23,7 @@ from harness.execution.executors.together import Together, trainers
 from harness.execution.work import TrainWork
 from harness.planning.assessment import DatasetPlace
 from harness.runtime.stopping import ask_to_stop, asked_to_stop, take_back_stop
+from tests.harness.execution.executors.listed import Listed
 from tests.harness.training.given import dataset, spec
 
 CPU = torch.device("cpu")
@@ -80,7 +81,7 @@ def ended_in_the_body() -> Iterator[None]:
 def perform(works: list[Toy]) -> tuple[list[Performed[TrainWork]], list[CheckpointDone]]:
     events: list[Event] = []
     with ended_in_the_body(), Together((CPU, CPU)) as executor:
-        outcomes = list(executor.run(works, events.append))
+        outcomes = list(executor.run(Listed(works), events.append))
     return outcomes, [event for event in events if isinstance(event, CheckpointDone)]
 
 
@@ -133,7 +134,7 @@ def test_all_stop_when_somebody_asks(tmp_path: Path) -> None:
             ask_to_stop("SIGTERM")
 
     with Together((CPU, CPU)) as executor:
-        (outcome,) = executor.run([toy(tmp_path, 0, "stop")], ask)
+        (outcome,) = executor.run(Listed([toy(tmp_path, 0, "stop")]), ask)
     assert asked_to_stop()
     assert isinstance(outcome.error, Stopped)
 

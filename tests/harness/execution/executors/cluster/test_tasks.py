@@ -21,6 +21,7 @@ from harness.execution.work import TrainWork
 from harness.store.leases import Lease, LeaseGuard
 from harness.training.state_file import STATE_FILE
 from tests.harness.execution.executors.cluster.sendable import training
+from tests.harness.execution.executors.listed import Listed
 
 DONE = [[Began("training of run 1"), ItemEnded(None)]]
 DIES = [WorkerCrashedError()]
@@ -95,7 +96,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def outcomes(tasks: RayTasks, work: TrainWork, heard: list[Event]) -> Iterator[HarnessError | None]:
-    for outcome in tasks.run([work], heard.append):
+    for outcome in tasks.run(Listed([work]), heard.append):
         yield outcome.error
 
 
