@@ -44,14 +44,14 @@ def _row(name: str, bench: Bench, failures: list[str]) -> str:
     began, good, tried, before = time.monotonic(), 0, 0, 0
     for what, attempt in ROWS[name].tries(bench):
         try:
-            one, of = attempt()
+            one, of, cut = attempt()
         except AssertionError:
-            one, of = 0, 1  # the row goes on
+            one, of, cut = 0, 1, False  # the row goes on
             print(traceback.format_exc(), flush=True)
         if one < of:
             failures.append(f"{name}: {what}, seed {bench.seed}")
             print(failures[-1], flush=True)
-        good, tried, before = good + one, tried + of, before + (not of)
+        good, tried, before = good + one, tried + of, before + (cut or not of)
         if bench.is_over:
             break
     beside = f"; {before} more were over before, or had no time" if before else ""

@@ -7,10 +7,13 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.dying.deaths import Job, die_at, die_at_random, points
 from tests.dying.frozen import freeze
@@ -46,8 +49,18 @@ class Bench:
         return time.monotonic() > self.ends
 
 
-Count = tuple[int, int]
-"""How many were good, of how many; 0 of 0 where the command had ended before the moment came."""
+class Count(NamedTuple):
+    """How many were good, of how many; 0 of 0 where the command had ended before the moment came.
+
+    Attributes:
+        cut: whether the time was over before all was tried.
+    """
+
+    good: int
+    of: int
+    cut: bool = False
+
+
 Tries = Iterator[tuple[str, Callable[[], Count]]]
 """What is tried next, and the try, which raises AssertionError if it fails."""
 
@@ -67,7 +80,7 @@ class Row:
 
 
 def _once(came: bool) -> Count:
-    return (1, 1) if came else (0, 0)
+    return Count(1, 1) if came else Count(0, 0)
 
 
 def _killed(bench: Bench, most: int = 200) -> Tries:
@@ -114,31 +127,23 @@ def _frozen(bench: Bench, most: int = 50) -> Tries:
 
 
 def _contended(bench: Bench) -> Tries:
-    yield "all writers", lambda: (contend(bench.folder), WRITERS * WRITES)
+    yield "all writers", lambda: Count(contend(bench.folder), WRITERS * WRITES)
 
 
 def _pytest(*names: str) -> Callable[[Bench], Tries]:
     """Tests that measure the row already, called as a user calls them."""
 
     def call(patience_s: float) -> Count:
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "not browser", "-p", "no:cacheprovider"]
-        try:
-            done = subprocess.run(
-                [*command, *names],
-                cwd=ROOT,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=patience_s,
-            )
-        except subprocess.TimeoutExpired:
-            return 0, 0
-        counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
-        if done.returncode:
-            print(done.stdout[-3000:], flush=True)
-        good = counts.get("passed", 0)
-        return good, good + counts.get("failed", 0) + counts.get("error", 0)
+        command = [sys.executable, "-m", "pytest", "-v", "-n", "0", "-m", "not browser", "-p", "no:cacheprovider"]
+        started = subprocess.Popen([*command, *names], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+        cut = threading.Timer(patience_s, started.kill)
+        cut.start()
+        told, _ = started.communicate()
+        cut.cancel()
+        ends = Counter(re.findall(r"^\S+::.* (PASSED|FAILED|ERROR) ", told, re.MULTILINE))
+        if started.returncode not in (0, -signal.SIGKILL):
+            print(told[-3000:], flush=True)
+        return Count(ends["PASSED"], ends.total(), started.returncode == -signal.SIGKILL)
 
     def tries(bench: Bench) -> Tries:
         yield " ".join(names), lambda: call(max(60.0, bench.ends - time.monotonic()))
