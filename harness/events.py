@@ -124,6 +124,14 @@ class Planned(Event):
 
 
 @dataclass(frozen=True)
+class Replanned(Event):
+    """Items of the last phase, given by key, are replaced by others: a network is trained, and it has attacks now."""
+
+    keys: tuple[str, ...]
+    items: tuple[PlannedItem, ...]
+
+
+@dataclass(frozen=True)
 class Began(Event):
     """A worker has taken an item of work."""
 

@@ -25,7 +25,6 @@ from harness.execution.plan import Plan
 from harness.execution.summary import Summary
 from harness.execution.threads import threads_of_models
 from harness.execution.trainings import Trainings
-from harness.execution.work import TrainWork
 from harness.files import in_use
 from harness.planning.cost import Prices
 from harness.planning.missing import Missing, RunGap
@@ -66,8 +65,7 @@ class Conductor:
 
     def __init__(self, missing: Missing, store: Store, runs_dir: Path, listen: Report, place: Placement) -> None:
         self.missing, self.store, self.runs_dir, self.place = missing, store, runs_dir, place
-        self._prices = Prices(missing.stored)
-        self._tell = Plan(listen, self._prices)
+        self._tell, self._prices = listen, Prices(missing.stored)
         self.summary = Summary()
 
     def conduct(self) -> Summary:
@@ -107,7 +105,9 @@ class Conductor:
             trainings = Trainings(self.store, self.runs_dir, self._tell, self.summary, claims)
             trainings.refuse((gap, record) for gap, record in opened if record.status == "running")
             works = trainings.works(to_train)
-            self._plan_trainings(to_train, done_alone(works, trainer, executor))
+            plan, first = Plan(self._tell, self._prices), {work.run_id for work in done_alone(works, trainer, executor)}
+            for gap, record in to_train:
+                plan.train(gap, record, alone=record.id in first)
             later = {record.id: gap for gap, record in to_train}
             gaps = [*(model.gap for model in ready), *(model for gap in later.values() for model in gap.models)]
             threads = iter(threads_of_models(gaps, self.place.cores))
@@ -123,20 +123,13 @@ class Conductor:
                     return []
                 return list(self._models(later[run_id], record, of_later[run_id]))
 
-            course = Course(self._tell, self.summary, claims, attacking, trainings, trained)
+            course = Course(plan, self._tell, self.summary, claims, attacking, trainings, trained)
             course.perform(works, ready, trainer, executor)
             for gap, record in opened:
                 lost = training_key(record.id) in self.summary.undone
                 if gap.items and not lost and record.id not in self.summary.failures:
                     self._tell(OwnerClosed(run_owner(record.id)))
         return self.summary
-
-    def _plan_trainings(self, to_train: Sequence[tuple[RunGap, RunRecord]], alone: Sequence[TrainWork]) -> None:
-        """Plan the trainings, and what each network is attacked with afterwards."""
-        first = {work.run_id for work in alone}
-        for gap, record in to_train:
-            self._tell.train(gap, record, first=record.id in first)
-            self._tell.attack_later(record.id, gap.spec.label, gap.models)
 
     def _open_runs(self, gaps: Sequence[RunGap]) -> list[RunRecord]:
         """The record of each gap's run; runs that the store lacks are added to it together."""

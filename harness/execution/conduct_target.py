@@ -57,7 +57,6 @@ def conduct_evaluation(
     known, weights = known_checkpoints(job, model, store), {weights.checkpoint: weights for weights in job.weights}
     missing, summary = missing_of_target(job, known, store), Summary()
     prices = Prices(missing.stored)
-    tell = Plan(listen, prices)
 
     def attacked() -> Iterator[Attacked]:
         for gap in missing.targets:
@@ -78,18 +77,18 @@ def conduct_evaluation(
     with (
         working_in(at_work),
         datasets_kept([(job.assessment.place, job.assessment.dataset)]),
-        Claims(store, tell) as claims,
+        Claims(store, listen) as claims,
         place.executor(missing.items) as executor,
     ):
         for opened in owners.values():
-            tell(opened)
+            listen(opened)
         gaps = [model.gap for model in ready]
         of_models = threads_of_models(gaps, place.cores, threads)
         ready = [replace(model, threads=of_model) for model, of_model in zip(ready, of_models, strict=True)]
-        attacking = Attacking(store, tell, summary, prices, claims, sum(gap.blocks for gap in gaps))
-        Course(tell, summary, claims, attacking).perform([], ready, executor, executor)
+        attacking = Attacking(store, listen, summary, prices, claims, sum(gap.blocks for gap in gaps))
+        Course(Plan(listen, prices), listen, summary, claims, attacking).perform([], ready, executor, executor)
         for owner in owners:
-            tell(OwnerClosed(owner))
+            listen(OwnerClosed(owner))
     return summary, model
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.errors import HarnessError, one_line
-from harness.events import BlockDone, Event, Examined, Noted
+from harness.events import BlockDone, Event, Examined, Noted, PlannedItem, Report
 from harness.execution.attacked import Attacked
 from harness.execution.attacking import Attacking
 from harness.execution.claimed import Claimed
@@ -36,24 +36,25 @@ class Course:
     An attack that cannot be done ends the command; but trainings that have begun, or wait, are done before.
 
     Args:
+        tell: receives remarks.
         trained: gives what is to be attacked of a run's network, now that its training is over; nothing if it failed.
     """
 
     def __init__(
         self,
         plan: Plan,
+        tell: Report,
         summary: Summary,
         claims: Claims,
         attacking: Attacking,
         trainings: Trainings | None = None,
         trained: Callable[[int], Sequence[Attacked]] = lambda _run_id: (),
     ) -> None:
-        self._plan, self._summary, self._claims = plan, summary, claims
+        self._plan, self._tell, self._summary, self._claims = plan, tell, summary, claims
         self._attacking, self._trainings, self._trained = attacking, trainings, trained
         self._beside = Claimed[Work](claims, self._wanted, self._done_elsewhere)
         self._to_train: set[str] = set()  # keys of the trainings that are not over
         self._fault: HarnessError | None = None
-        self._workers: Callable[[], int] = lambda: 1
 
     def perform(
         self,
@@ -72,11 +73,11 @@ class Course:
                 fails raises nothing: the summary names it.
             Stopped: somebody asked to stop; the states are saved.
         """
-        self._workers = lambda: executor.workers
         self._to_train = {work.key for work in trainings}
         alone = done_alone(trainings, trainer, executor)
-        self._beside.add(work for work in trainings if work not in alone)
-        self._attack(ready)
+        first = {work.key for work in alone}
+        self._beside.add(work for work in trainings if work.key not in first)
+        self._plan.attack(self._attack(ready))
         self._plan.say(executor.workers)
         for group in [alone] if trainer is not executor else [[work] for work in alone]:
             source = Claimed[Work](self._claims, self._wanted, self._done_elsewhere)
@@ -117,7 +118,7 @@ class Course:
             if not self._to_train:
                 raise
             if self._fault is None:
-                self._plan(Noted(f"no further attack begins, and the trainings go on: {one_line(fault)}"))
+                self._tell(Noted(f"no further attack begins, and the trainings go on: {one_line(fault)}"))
             self._fault = self._fault or fault
             self._beside.keep(lambda waiting: isinstance(waiting, TrainWork))
 
@@ -131,12 +132,10 @@ class Course:
     def _training_over(self, work: TrainWork) -> None:
         """Have the network attacked, unless its training failed."""
         self._to_train.discard(work.key)
-        self._plan.forget_later(work.run_id)
-        if self._fault is None:
-            self._attack(self._trained(work.run_id))
-        self._plan.say(self._workers())
+        models = self._trained(work.run_id) if self._fault is None else []
+        self._plan.attack_now(work.run_id, self._attack(models))
 
-    def _attack(self, models: Sequence[Attacked]) -> None:
+    def _attack(self, models: Sequence[Attacked]) -> list[PlannedItem]:
         works, planned = self._attacking.add(models)
-        self._plan.attack(planned)
         self._beside.add(works)
+        return planned

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.events import Began, Ended, Event, Phase, Planned, PlannedItem, TrainingProgress, training_key
+from harness.events import Began, Ended, Event, Planned, PlannedItem, Replanned, TrainingProgress, training_key
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Outlook:
     """Follows the events of a command. Time is what the caller says it is, in seconds."""
 
     def __init__(self) -> None:
-        self._phases: tuple[Phase, ...] = ()
+        self._phases: list[tuple[dict[str, PlannedItem], int]] = []  # by key; and how many workers take them
         self._items: dict[str, PlannedItem] = {}
         self._ended: set[str] = set()
         self._running: dict[str, Running] = {}
@@ -49,8 +49,15 @@ class Outlook:
     def hear(self, event: Event, now_s: float) -> None:
         """Take in one event; others than those about the work's course say nothing."""
         if isinstance(event, Planned):
-            self._phases, self._ended = event.phases, set()
-            self._items = {item.key: item for phase in event.phases for item in phase.items}
+            self._phases = [({item.key: item for item in phase.items}, phase.workers) for phase in event.phases]
+            self._items = {key: item for items, _ in self._phases for key, item in items.items()}
+            self._ended = set()
+        elif isinstance(event, Replanned) and self._phases:
+            further = {item.key: item for item in event.items}
+            for items in (self._phases[-1][0], self._items):
+                for key in event.keys:
+                    items.pop(key, None)
+                items |= further
         elif isinstance(event, Began):
             item = self._items.get(event.key)
             if item is not None:
@@ -97,10 +104,10 @@ class Outlook:
         """
         total, at_most, late = 0.0, False, False
         a_pass, rates = self._seconds_a_pass(), self._rates()
-        for phase in self._phases:
+        for items, workers in self._phases:
             of_running: list[float] = []
             waiting: list[float] = []
-            for item in phase.items:
+            for item in items.values():
                 if item.key in self._ended:
                     continue
                 price = self._price(item, a_pass, rates)
@@ -117,7 +124,7 @@ class Outlook:
                     late |= rest < 0
                 else:
                     waiting.append(price.seconds)
-            total += _span(of_running, waiting, phase.workers)
+            total += _span(of_running, waiting, workers)
         return Left(total, at_most, late)
 
     def _price(self, item: PlannedItem, a_pass: float | None, rates: Mapping[str, float]) -> Left | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import count
 
-from harness.events import Ended, Event, Phase, Planned, PlannedItem, Report, checks_key, training_key
+from harness.events import Phase, Planned, PlannedItem, Replanned, Report, checks_key, training_key
 from harness.execution.work import BlockWork
 from harness.identity import digest
 from harness.planning.cost import Price, Prices
@@ -15,30 +16,24 @@ from harness.store.records import RunRecord
 
 
 class Plan:
-    """What is left to do. All events of a command go through it, to ``listen``, so that it knows what has ended.
+    """What is left to do, told before the work begins; and what else becomes known in its course.
 
-    The keys of a network's attacks are known once it is trained: before, its items have keys of the plan alone.
+    The keys of a network's attacks are known once it is trained. Before, its items have keys of the plan alone.
     """
 
     def __init__(self, listen: Report, prices: Prices) -> None:
         self._listen, self._prices = listen, prices
-        self._first: dict[str, PlannedItem] = {}
-        self._items: dict[str, PlannedItem] = {}
-        self._later: dict[int, list[PlannedItem]] = {}
+        self._alone: list[PlannedItem] = []
+        self._beside: list[PlannedItem] = []
+        self._after: list[PlannedItem] = []
+        self._later: dict[int, tuple[str, ...]] = {}  # keys of what is done with a run's network once it is trained
         self._alike: dict[int, str] = {}  # the trainings of a job differ in the seed alone
 
-    def __call__(self, event: Event) -> None:
-        """Pass an event on."""
-        if isinstance(event, Ended):
-            self._first.pop(event.key, None)
-            self._items.pop(event.key, None)
-        self._listen(event)
-
-    def train(self, gap: RunGap, record: RunRecord, *, first: bool) -> None:
-        """Add a training.
+    def train(self, gap: RunGap, record: RunRecord, *, alone: bool) -> None:
+        """Add a training, and what is done with its network afterwards.
 
         Args:
-            first: whether it is done before all that is done side by side, with no other item beside it.
+            alone: whether the training comes before all that is done side by side, with no other item beside it.
         """
         spec = gap.spec
         if id(gap.job) not in self._alike:
@@ -46,34 +41,36 @@ class Plan:
             self._alike[id(gap.job)] = digest(parts)
         key, alike = training_key(record.id), self._alike[id(gap.job)]
         item = _item(key, "training", spec.label, alike, self._prices.training(gap))
-        (self._first if first else self._items)[key] = item
-
-    def attack_later(self, run_id: int, label: str, models: Iterable[ModelGap]) -> None:
-        """Add what is done once a network is trained."""
-        items = self._later[run_id] = []
-        for model in models:
-            key = f"later {run_id} {len(items)}"
-            items += [checks_item(key, label, model, self._prices)] if model.examine else []
-            for gap in model.attacks:
-                alike, what = self._prices.alike(model, gap.attack), _what(gap.attack, gap.seed)
-                for _, length in gap.blocks:
-                    price = self._prices.attack(model, gap.attack, length)
-                    items.append(_item(f"later {run_id} {len(items)}", what, label, alike, price))
-
-    def forget_later(self, run_id: int) -> None:
-        """Leave out what was to be done later with a network: it has keys now, or the network cannot be trained."""
-        self._later.pop(run_id, None)
+        (self._alone if alone else self._beside).append(item)
+        later = list(self._attacks_on(gap, record.id))
+        self._later[record.id] = tuple(item.key for item in later)
+        self._after.extend(later)
 
     def attack(self, items: Iterable[PlannedItem]) -> None:
-        """Add items whose keys are known."""
-        self._items |= {item.key: item for item in items}
+        """Add attacks and examinations of networks that are trained."""
+        self._beside.extend(items)
 
     def say(self, workers: int) -> None:
-        """Tell what is left: first each item alone, then all others side by side."""
-        alone = (Phase((item,), 1) for item in self._first.values())
-        later = (item for items in self._later.values() for item in items)
-        beside = Phase((*self._items.values(), *later), workers)
-        self._listen(Planned((*alone, *([beside] if beside.items else []))))
+        """Tell the plan: first each item that is done alone, then all others side by side."""
+        alone = (Phase((item,), 1) for item in self._alone)
+        self._listen(Planned((*alone, Phase((*self._beside, *self._after), workers))))
+        self._alone, self._beside, self._after = [], [], []
+
+    def attack_now(self, run_id: int, items: Sequence[PlannedItem]) -> None:
+        """Tell what is done with a run's network, now that its training is over; nothing if it failed."""
+        self._listen(Replanned(self._later.pop(run_id), tuple(items)))
+
+    def _attacks_on(self, gap: RunGap, run_id: int) -> Iterator[PlannedItem]:
+        """What is done with a network that is not trained yet."""
+        numbers, label = count(), gap.spec.label
+        for model in gap.models:
+            if model.examine:
+                yield checks_item(f"later {run_id} {next(numbers)}", label, model, self._prices)
+            for attack in model.attacks:
+                alike, what = self._prices.alike(model, attack.attack), _what(attack.attack, attack.seed)
+                for _, length in attack.blocks:
+                    price = self._prices.attack(model, attack.attack, length)
+                    yield _item(f"later {run_id} {next(numbers)}", what, label, alike, price)
 
 
 def block_item(work: BlockWork, model: ModelGap, prices: Prices) -> PlannedItem:

@@ -160,10 +160,11 @@ def test_verdicts_are_examined_in_one_ball_on_one_set_of_images_under_the_settin
     assert not gap.items
     weights = Linear(label="linear", checkpoint="given", sha256="d" * 64)
     attacked = Attacked(gap, weights, model.checkpoint.id, tmp_path)
-    with Claims(store, lambda _event: None) as claims:
-        tell, summary, executor = Plan(lambda _event: None, Prices([])), Summary(), InProcess()
-        attacking = Attacking(store, tell, summary, Prices([]), claims, blocks=0)
-        Course(tell, summary, claims, attacking).perform([], [attacked], executor, executor)
+    prices, summary, executor, told = Prices([]), Summary(), InProcess(), list[Event]()
+    with Claims(store, told.append) as claims:
+        attacking = Attacking(store, told.append, summary, prices, claims, blocks=0)
+        course = Course(Plan(told.append, prices), told.append, summary, claims, attacking)
+        course.perform([], [attacked], executor, executor)
     ((verdicts, types, labels, warnings, block, names),) = given
     assert verdicts == {
         "natural": [bytes([1, 1, 1, 0])],

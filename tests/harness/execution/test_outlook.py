@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from harness.events import Began, Ended, Phase, Planned, PlannedItem, TrainingProgress, training_key
+from harness.events import Began, Ended, Phase, Planned, PlannedItem, Replanned, TrainingProgress, training_key
 from harness.execution.outlook import Left, Outlook
 
 
@@ -125,3 +125,25 @@ def test_a_new_plan_replaces_what_is_left_and_keeps_what_was_learnt() -> None:
     assert (outlook.done, outlook.total) == (1, 3)
     outlook.hear(Ended("unknown", 1.0), 9.0)
     assert (outlook.done, outlook.total) == (1, 3)
+
+
+def test_items_of_the_last_phase_are_replaced_by_those_that_are_known_now() -> None:
+    outlook = Outlook()
+    later = (item("later 1 0", 4.0), item("later 1 1", 4.0), item("later 2 0", 4.0))
+    outlook.hear(Planned((Phase((item("alone", 7.0),), 1), Phase((item("training", 5.0), *later), 1))), 0.0)
+    near(outlook.left(0.0), 7.0 + 5.0 + 12.0, at_most=False)
+    outlook.hear(Ended("alone", 7.0), 7.0)
+    outlook.hear(Replanned(("later 1 0", "later 1 1"), (item("a", 1.0), item("b", 2.0))), 7.0)
+    near(outlook.left(7.0), 5.0 + 3.0 + 4.0, at_most=False)
+    assert outlook.total == 5
+    outlook.hear(Began("b"), 8.0)
+    assert [running.item.key for running in outlook.running()] == ["b"]
+    outlook.hear(Replanned(("later 2 0",), ()), 9.0)  # its training failed
+    near(outlook.left(9.0), 5.0 + 1.0 + 1.0, at_most=False)
+    assert outlook.total == 4
+
+
+def test_further_items_without_a_plan_are_none() -> None:
+    outlook = Outlook()
+    outlook.hear(Replanned((), (item("a", 1.0),)), 0.0)
+    assert outlook.total == 0
