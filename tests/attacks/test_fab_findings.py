@@ -44,6 +44,28 @@ def test_findings_go_with_their_network() -> None:
     assert not found._found
 
 
+def test_an_image_on_the_edge_of_the_ball_counts_as_the_package_counts_it() -> None:
+    """8/255 is a little more in float32, in which the package compares distances."""
+    model, x, _ = at_hand()
+    x, epsilon = torch.zeros_like(x), 8 / 255
+    y, fab = model(x).argmax(1), fab_of(model, epsilon=epsilon)
+    fab.target_class = 2
+    edge = torch.full_like(x, epsilon)
+    assert float(edge.max()) > epsilon
+    assert not bool((edge > epsilon).any())
+    assert torch.equal(Findings().run(lambda x, _y, **_how: edge[: len(x)], fab, x, y, is_targeted=True), edge)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_findings_are_kept_on_the_processor_alone(device: str) -> None:
+    model, x, y = at_hand()
+    found, fab = Findings(), fab_of(model)
+    fab.target_class = 2
+    x, y = x.to(device), y.to(device)
+    found.run(fab.attack_single_run if device == "cpu" else lambda x, _y, **_how: x, fab, x, y, is_targeted=True)
+    assert bool(found._found) == (device == "cpu")
+
+
 def test_what_is_kept_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x, y = at_hand()
     limit = 30 * _fab_findings._ENTRY_BYTES + x[0].nbytes
