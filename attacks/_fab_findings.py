@@ -28,7 +28,7 @@ class _Found:
 
     Attributes:
         bits: a digest of the image's logits and gradient, as the network gave them in that run's batch.
-        image: the adversarial image, on the CPU; None: no image in the ball.
+        image: the adversarial image; None: no image in the ball.
     """
 
     bits: bytes
@@ -53,13 +53,14 @@ class Findings:
     by the same routines then, so the findings are those of an attack on all images of the batch, and verdicts do not
     depend on what was found before. Else all images are attacked.
 
-    On other devices nothing is kept: no device has shown that FAB's own steps give an image the same bits there.
+    Nothing is kept on a GPU: none has shown that FAB's own steps give an image the same bits among fewer others.
 
     The network counts as the same if it is the same object, with the same layers, weights, and plain attributes.
     """
 
     def __init__(self) -> None:
-        self._network: Callable[[], object] = lambda: None
+        self._attack: Callable[[], object] = _nothing  # whose network's content was looked at
+        self._network: Callable[[], object] = _nothing
         self._of = b""  # the network's content, and the settings
         self._found: dict[tuple[int, bytes], _Found] = {}  # by target class, and by a digest of image and label
         self._bytes = 0
@@ -83,31 +84,31 @@ class Findings:
             x: ``(batch, channels, height, width)`` images in [0, 1].
             y: ``(batch,)`` labels.
         """
-        on_cpu = x.device.type == "cpu"  # elsewhere FAB's own sums, too, may depend on how many images there are
+        on_cpu = x.device.type == "cpu"
         bits = _bits(attack.predict, x, y) if on_cpu and is_targeted and not use_rand_start else None
         if bits is None or not self._begin(attack, x):
             return run(x, y, use_rand_start=use_rand_start, is_targeted=is_targeted)
-        names, found = [(attack.target_class, name) for name in _names(x, y)], self._found
+        names = [(attack.target_class, name) for name in _names(x, y)]
         places = self._to_attack(attack, x, y, names, bits)
         given = x.clone()
+        for place in set(range(len(x))).difference(places):
+            known = self._found[names[place]].image
+            if known is not None:
+                given[place] = known
         if places:
             adversarial = run(x[places], y[places], is_targeted=True)
             distances = (x[places] - adversarial).flatten(1).abs().amax(1)
             far = (distances > attack.eps).tolist()  # as the package compares, in the precision of the images
             for row, place in enumerate(places):
-                if not far[row]:
-                    given[place] = adversarial[row]
-                kept = None if far[row] or distances[row] == 0 else adversarial[row].cpu().clone()
-                self._keep(names[place], _Found(bits[place], kept))
-        for place in set(range(len(x))).difference(places):
-            known = found[names[place]].image
-            if known is not None:
-                given[place] = known.to(x.device)
+                image = None if far[row] else adversarial[row].clone()
+                if image is not None:
+                    given[place] = image
+                self._keep(names[place], _Found(bits[place], image if distances[row] != 0 else None))
         return given
 
     def forget(self) -> None:
         """Attack every image again."""
-        self._of, self._found, self._bytes = b"", {}, 0
+        self._attack, self._of, self._found, self._bytes = _nothing, b"", {}, 0
 
     def _to_attack(
         self, attack: Any, x: Tensor, y: Tensor, names: Sequence[tuple[int, bytes]], bits: Sequence[bytes]
@@ -127,7 +128,12 @@ class Findings:
         return everything
 
     def _begin(self, attack: Any, x: Tensor) -> bool:
-        """Forget what was found for another network, or with other settings; whether anything can be kept."""
+        """Forget what was found for another network, or with other settings; whether anything can be kept.
+
+        The content is looked at once for each attack, and not for each target class: a pure model stays what it is.
+        """
+        if self._attack() is attack:
+            return True
         told = sha256(repr([x.shape[1:], *((name, getattr(attack, name)) for name in _SETTINGS)]).encode())
         for part in _parts(_content(attack.predict)):
             if part is None:
@@ -136,17 +142,20 @@ class Findings:
         if self._network() is not attack.predict or told.digest() != self._of:
             self.forget()
             self._network, self._of = ref(attack.predict, lambda _gone: self.forget()), told.digest()
+        self._attack = ref(attack)
         return True
 
     def _keep(self, name: tuple[int, bytes], found: _Found) -> None:
-        before = self._found.get(name)
-        more = found.bytes - (before.bytes if before is not None else 0)
-        if self._bytes + more <= _MOST_BYTES:
-            self._found[name] = found
-            self._bytes += more
-        elif before is not None:  # it is of another batch
-            del self._found[name]
-            self._bytes -= before.bytes
+        """Keep a finding; the oldest go where there is no room."""
+        before = self._found.pop(name, None)
+        self._found[name] = found
+        self._bytes += found.bytes - (before.bytes if before is not None else 0)
+        while self._bytes > _MOST_BYTES:
+            self._bytes -= self._found.pop(next(iter(self._found))).bytes
+
+
+def _nothing() -> None:
+    """Stands for a reference to what is gone."""
 
 
 findings = Findings()

@@ -1,4 +1,4 @@
-"""Attacks models: opens the missing evaluations in the store, makes items of work, and keeps each block's verdicts."""
+"""Attacks models: has their missing evaluations opened in the store, and keeps each block's verdicts."""
 
 from __future__ import annotations
 

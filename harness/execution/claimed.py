@@ -25,6 +25,7 @@ class Claimed(Generic[W]):
         wanted: asked of each item before and after it is taken, until it says no; False where another command did it
             meanwhile.
         done_elsewhere: told of each training that another command has ended.
+        singly: whether an item is given only while none is at work.
     """
 
     def __init__(
@@ -32,9 +33,11 @@ class Claimed(Generic[W]):
         claims: Claims,
         wanted: Callable[[W], bool] = lambda _work: True,
         done_elsewhere: Callable[[W], None] = lambda _work: None,
+        *,
+        singly: bool = False,
     ) -> None:
         self._claims, self._wanted, self._done_elsewhere = claims, wanted, done_elsewhere
-        self._waiting = Waiting[W]()
+        self._singly, self._waiting = singly, Waiting[W]()
         self._given: dict[str, W] = {}  # what the executor has, by key
         self._elsewhere: list[W] = []  # what other commands hold
         self._look_s = 0.0
@@ -43,22 +46,31 @@ class Claimed(Generic[W]):
         """Add items that are to be done."""
         self._waiting.add(works)
 
-    def keep(self, wanted: Callable[[W], bool]) -> None:
-        """Leave out what has not begun and is not wanted any more."""
-        self._waiting.keep(wanted)
-        self._elsewhere = [work for work in self._elsewhere if wanted(work)]
+    def drop(self, unwanted: Callable[[W], bool]) -> list[W]:
+        """Leave out what waits and is unwanted, and all that other commands hold; give what is left out."""
+        elsewhere, self._elsewhere = self._elsewhere, []
+        return [*self._waiting.keep(lambda work: not unwanted(work)), *elsewhere]
+
+    @property
+    def left_here(self) -> bool:
+        """Whether an item waits, or is at work here."""
+        return bool(self._waiting or self._given)
+
+    def any_here(self, kind: Callable[[W], bool]) -> bool:
+        """Whether an item of a kind waits, or is at work here."""
+        return any(map(kind, self._given.values())) or any(map(kind, self._waiting))
 
     @property
     def over(self) -> bool:
         """Whether all is done, or somebody asked to stop."""
-        return self._claims.stops or not (self._waiting or self._given or self._elsewhere)
+        return self._claims.stops or not (self.left_here or self._elsewhere)
 
     def take(self, near: str | None = None) -> W | None:
         """The next item that could be claimed; None while all that is left is at work, here or elsewhere."""
         self._claims.raise_bug()
         if self._elsewhere and time.monotonic() >= self._look_s:
             self._look_again()
-        while self._waiting and not self._claims.stops:
+        while self._waiting and not (self._claims.stops or (self._singly and self._given)):
             work = self._waiting.pop(near, {one.near for one in self._given.values()})
             if not self._wanted(work):
                 continue  # asked before, too: to take a lease, and to give it back, makes all others wait
@@ -78,6 +90,10 @@ class Claimed(Generic[W]):
                 self._claims.give_back([taken], "lost", None)
         return None
 
+    def waits(self, near: str) -> bool:
+        """Whether an item like that waits."""
+        return self._waiting.has(near)
+
     def ended(self, work: W, error: HarnessError | None) -> bool:
         """Whether an item that the executor has performed is done with.
 
@@ -86,12 +102,25 @@ class Claimed(Generic[W]):
         del self._given[work.key]
         end = self._claims.ended(work, error)
         if end == "lost":
-            self.add([work])
+            self._waiting.put_back([work])
         return end == "done"
 
     def _look_again(self) -> None:
         """Have items that others held wait for their turn, once they are free."""
         held = {one.item for one in self._claims.held([work.key for work in self._elsewhere])}
-        self.add(work for work in self._elsewhere if work.key not in held)
+        self._waiting.put_back(work for work in self._elsewhere if work.key not in held)
         self._elsewhere = [work for work in self._elsewhere if work.key in held]
         self._look_s = time.monotonic() + _LOOK_AGAIN_S
+
+
+class Here(Generic[W]):
+    """What can be done of a command's items before others give back what they hold; a ``Supply``."""
+
+    def __init__(self, claimed: Claimed[W]) -> None:
+        self._claimed = claimed
+        self.take, self.waits = claimed.take, claimed.waits
+
+    @property
+    def over(self) -> bool:
+        """Whether all that is left is held elsewhere."""
+        return self._claimed.over or not self._claimed.left_here

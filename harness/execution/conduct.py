@@ -117,11 +117,11 @@ class Conductor:
             attacking = Attacking(self.store, self._tell, self.summary, self._prices, claims, blocks)
 
             def trained(run_id: int) -> list[Attacked]:
-                record = self.store.run(run_id)
-                if record.status != "done":
-                    attacking.leave(later[run_id].models)
-                    return []
-                return list(self._models(later[run_id], record, of_later[run_id]))
+                record, gap = self.store.run(run_id), later[run_id]
+                models = list(self._models(gap, record, of_later[run_id])) if record.status == "done" else []
+                there = {id(model.gap) for model in models}
+                attacking.leave(model for model in gap.models if id(model) not in there)
+                return models
 
             course = Course(plan, self._tell, self.summary, claims, attacking, trainings, trained)
             course.perform(works, ready, trainer, executor)

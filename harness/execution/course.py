@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.errors import HarnessError, one_line
-from harness.events import BlockDone, Event, Examined, Noted, PlannedItem, Report
+from harness.events import BlockDone, Ended, Event, Examined, Noted, PlannedItem, Report
 from harness.execution.attacked import Attacked
 from harness.execution.attacking import Attacking
-from harness.execution.claimed import Claimed
+from harness.execution.claimed import Claimed, Here
 from harness.execution.claims import Claims
-from harness.execution.executors.executor import Executor, Performed
+from harness.execution.executors.executor import Executor, Performed, Supply
 from harness.execution.executors.together import Together
 from harness.execution.plan import Plan
 from harness.execution.summary import Summary
@@ -30,10 +30,10 @@ def done_alone(works: Sequence[TrainWork], trainer: Executor | Together, executo
 class Course:
     """Has items performed by an executor, and their results kept.
 
-    First come the trainings that are done alone, one by one. All else is done side by side: a worker that is free takes
-    the next training; if none waits, an attack on a network that is trained.
+    First come the trainings that are done alone, one by one, but for those that other commands hold. All else is done
+    side by side: a worker that is free takes the next training; if none waits, an attack on a network that is trained.
 
-    An attack that cannot be done ends the command; but trainings that have begun, or wait, are done before.
+    An attack that cannot be done ends the command; but trainings that have begun here, or wait here, are done before.
 
     Args:
         tell: receives remarks.
@@ -52,8 +52,8 @@ class Course:
     ) -> None:
         self._plan, self._tell, self._summary, self._claims = plan, tell, summary, claims
         self._attacking, self._trainings, self._trained = attacking, trainings, trained
+        self._alone = Claimed[Work](claims, self._wanted, self._done_elsewhere, singly=True)
         self._beside = Claimed[Work](claims, self._wanted, self._done_elsewhere)
-        self._to_train: set[str] = set()  # keys of the trainings that are not over
         self._fault: HarnessError | None = None
 
     def perform(
@@ -73,27 +73,27 @@ class Course:
                 fails raises nothing: the summary names it.
             Stopped: somebody asked to stop; the states are saved.
         """
-        self._to_train = {work.key for work in trainings}
-        alone = done_alone(trainings, trainer, executor)
-        first = {work.key for work in alone}
+        first = {work.key for work in done_alone(trainings, trainer, executor)}
+        self._alone.add(work for work in trainings if work.key in first)
         self._beside.add(work for work in trainings if work.key not in first)
         self._plan.attack(self._attack(ready))
         self._plan.say(executor.workers)
-        for group in [alone] if trainer is not executor else [[work] for work in alone]:
-            source = Claimed[Work](self._claims, self._wanted, self._done_elsewhere)
-            source.add(group)
-            self._run(source, trainer)
+        self._run(self._alone, trainer, Here(self._alone))  # what others hold does not keep the rest waiting
+        self._run(self._beside, executor)
+        self._run(self._alone, trainer)
         self._run(self._beside, executor)
         self._claims.raise_if_stopped()
         if self._fault is not None:
             raise self._fault
+        started = time.perf_counter()
         self._attacking.examine_verdicts()
+        self._summary.spend(time.perf_counter() - started)
 
-    def _run(self, source: Claimed[Any], executor: Executor | Together) -> None:
+    def _run(self, claimed: Claimed[Any], executor: Executor | Together, supply: Supply[Any] | None = None) -> None:
         started = time.perf_counter()
         outcome: Performed[Any]
-        for outcome in executor.run(source, self._hear):
-            self._end(outcome, source)
+        for outcome in executor.run(supply or claimed, self._hear):
+            self._end(outcome, claimed)
         self._summary.spend(time.perf_counter() - started)
 
     def _hear(self, event: Event) -> None:
@@ -103,7 +103,7 @@ class Course:
             self._trainings.hear(event)
 
     def _wanted(self, work: Work) -> bool:
-        return isinstance(work, TrainWork) or self._attacking.wanted(work)
+        return _trains(work) or (self._fault is None and self._attacking.wanted(work))
 
     def _end(self, outcome: Performed[Any], source: Claimed[Any]) -> None:
         work, error = outcome.work, outcome.error
@@ -115,12 +115,22 @@ class Course:
         try:
             self._attacking.end(work, error, source)
         except HarnessError as fault:
-            if not self._to_train:
-                raise
-            if self._fault is None:
-                self._tell(Noted(f"no further attack begins, and the trainings go on: {one_line(fault)}"))
-            self._fault = self._fault or fault
-            self._beside.keep(lambda waiting: isinstance(waiting, TrainWork))
+            self._hold(fault, work)
+
+    def _hold(self, fault: HarnessError, work: Work) -> None:
+        """Keep what keeps an attack from being done until all is trained that this command can train now.
+
+        Raises:
+            HarnessError: the fault, if nothing waits here to be trained, or is in training.
+        """
+        dropped = [one for claimed in (self._alone, self._beside) for one in claimed.drop(lambda it: not _trains(it))]
+        if not any(claimed.any_here(_trains) for claimed in (self._alone, self._beside)):
+            raise self._fault or fault
+        self._tell(Ended(work.key, failed=True, reason=one_line(fault)))
+        self._plan.forget([one.key for one in dropped])
+        if self._fault is None:
+            self._tell(Noted("no further attack is taken up, and the trainings go on; then the command ends"))
+        self._fault = self._fault or fault
 
     def _done_elsewhere(self, work: Work) -> None:
         """A training that another command has ended."""
@@ -131,7 +141,6 @@ class Course:
 
     def _training_over(self, work: TrainWork) -> None:
         """Have the network attacked, unless its training failed."""
-        self._to_train.discard(work.key)
         models = self._trained(work.run_id) if self._fault is None else []
         self._plan.attack_now(work.run_id, self._attack(models))
 
@@ -139,3 +148,7 @@ class Course:
         works, planned = self._attacking.add(models)
         self._beside.add(works)
         return planned
+
+
+def _trains(work: Work) -> bool:
+    return isinstance(work, TrainWork)

@@ -58,7 +58,13 @@ class Plan:
 
     def attack_now(self, run_id: int, items: Sequence[PlannedItem]) -> None:
         """Tell what is done with a run's network, now that its training is over; nothing if it failed."""
-        self._listen(Replanned(self._later.pop(run_id), tuple(items)))
+        self._listen(Replanned(self._later.pop(run_id, ()), tuple(items)))
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Tell that these items are not done, and no network's that is not trained yet."""
+        later = (key for keys in self._later.values() for key in keys)
+        self._listen(Replanned((*keys, *later), ()))
+        self._later.clear()
 
     def _attacks_on(self, gap: RunGap, run_id: int) -> Iterator[PlannedItem]:
         """What is done with a network that is not trained yet."""

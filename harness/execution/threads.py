@@ -20,7 +20,9 @@ def threads_of_models(models: Sequence[ModelGap], cores: int, each: int | None =
     """
     items = sum(model.items for model in models)
     of_all = iter(threads_of(items, cores) if each is None else [each] * items)
-    return [tuple(next(of_all) for _ in range(model.items)) for model in models]
+    examinations = [tuple(next(of_all) for _ in range(model.examine)) for model in models]  # all before the blocks
+    blocks = [tuple(next(of_all) for _ in range(model.blocks)) for model in models]
+    return [(*own, *further) for own, further in zip(examinations, blocks, strict=True)]
 
 
 def threads_of(items: int, cores: int) -> list[int]:

@@ -53,11 +53,13 @@ class Trainings:
     def __init__(self, store: Store, runs_dir: Path, listen: Report, summary: Summary, claims: Claims) -> None:
         self._store, self._runs_dir, self._tell = store, runs_dir, listen
         self._summary, self._claims = summary, claims
+        self._keys: set[str] = set()
         self._began: dict[str, float] = {}  # trainings at work, by this process's clock
 
     def works(self, opened: Sequence[Opened]) -> list[TrainWork]:
         """The trainings as items of work; the store records that this command is going to do them."""
         self._claims.queue([record.id for _, record in opened])
+        self._keys = {training_key(record.id) for _, record in opened}
         return [self._work(gap, record) for gap, record in opened]
 
     def refuse(self, opened: Iterable[Opened]) -> None:
@@ -107,8 +109,8 @@ class Trainings:
         elif error is None:
             kept = self._claims.keep(work.key, lambda lease: self._store.end_run(work.run_id, lease=lease))
             self._summary.trained += kept
-        took_s = time.perf_counter() - self._began.pop(work.key, time.perf_counter())
-        self._summary.busy_s[TRAINING] += took_s
+        ended = time.perf_counter()
+        self._summary.busy_s[TRAINING] += ended - self._began.pop(work.key, ended)
         if not source.ended(work, error):
             return False
         self._tell(Ended(work.key, failed=error is not None, reason=one_line(error) if error else None))
@@ -134,7 +136,7 @@ class Trainings:
     def hear(self, event: Event) -> None:
         """Keep what a training reports, and tell it."""
         kept = True
-        if isinstance(event, Began):
+        if isinstance(event, Began) and event.key in self._keys:
             self._began[event.key] = time.perf_counter()
         if isinstance(event, (TrainingBegan, EpochDone, CheckpointDone)):
             kept = self._claims.keep(training_key(event.run_id), partial(self._store_event, event))

@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -191,7 +192,7 @@ class BlockWork(Work):
     def key(self) -> str:
         return block_key(self.evaluation_id, self.start)
 
-    @property
+    @cached_property
     def near(self) -> str:
         """The seeds of an attack on the same images: AutoAttack need not do again what draws no random number."""
         return f"{self.weights.key}, {self.attack}, image {self.start}, {self.threads} threads"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
@@ -75,8 +76,8 @@ class ElsewhereWeights(Weights):
     target: Target
     probe: Probe | None = None  # its answers when it was opened, if its tensors and source do not identify it
 
-    @property
-    def key(self) -> str:
+    @cached_property
+    def key(self) -> str:  # the probe may be long
         return self.sha256 if self.probe is None else digest([self.sha256, self.probe])
 
     def model(self, shape: Shape, plugins: tuple[Path, ...]) -> nn.Module:

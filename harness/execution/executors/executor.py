@@ -39,6 +39,9 @@ class Supply(Protocol[W_co]):
             near: ``Work.near`` of the item that the worker had before; None: nobody knows which worker will have it.
         """
 
+    def waits(self, near: str) -> bool:
+        """Whether an item like that waits."""
+
 
 class Executor(ABC):
     """Performs work items. A context manager, so that an executor may hold processes."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import pickle
 import signal
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -24,6 +23,7 @@ from harness.execution.executors.carried import Carried
 from harness.execution.executors.child import CONTEXT, ItemEnded, begin_worker, mistake_of, start_worker
 from harness.execution.executors.executor import POLL_S, Executor, Performed, Supply, W
 from harness.execution.executors.shared_images import SharedImages, take_images
+from harness.execution.executors.taken import Taken
 from harness.runtime.stopping import asked_to_stop
 
 _MEMORY = " (often: out of memory)"
@@ -53,6 +53,10 @@ class _Worker:
     spoke: bool = False
 
 
+def _kinds(workers: Sequence[_Worker]) -> list[str]:
+    return [worker.near for worker in workers if worker.near is not None]
+
+
 class Processes(Executor):
     """Started as items come, and kept until the end. If one dies, its item is done again by another in its place.
 
@@ -74,38 +78,17 @@ class Processes(Executor):
         self._died_silently = 0  # in a row, before they said a word
 
     def run(self, works: Supply[W], listen: Report) -> Iterator[Performed[W]]:
-        items, deaths, count = dict[int, W](), Counter[int](), itertools.count()
-        again = deque[int]()  # whose worker has died
-        spare: int | None = None  # taken before its turn, so that a worker soon has its next
-
-        def take(near: str | None) -> int | None:
-            work = works.take(near)
-            if work is None:
-                return None
-            items[number := next(count)] = work
-            return number
-
-        def next_for(near: str | None) -> int | None:
-            nonlocal spare
-            given, spare_near = spare, items[spare].near if spare is not None else None
-            if again:
-                return again.popleft()
-            if given is not None and spare_near != near and any(w.near == spare_near for w in self._at_work()):
-                own = take(near)  # the spare one is for another worker, if this one need not be idle
-                if own is not None:
-                    return own
-            spare = None
-            return given if given is not None else take(near)
-
-        while not works.over or items:
-            while len(self._at_work()) < self.workers:
+        taken, deaths = Taken(works), Counter[int]()
+        items = taken.items
+        while not taken.over:
+            while len(at_work := self._at_work()) < self.workers:
                 idle = next((worker for worker in self._workers.values() if worker.item is None), None)
-                number = next_for(idle.near if idle is not None else None)
+                number = taken.next_for(idle.near if idle is not None else None, _kinds(at_work))
                 if number is None:
                     break
                 self._give(idle or self._start(), number, items[number])
-            if spare is None and len(self._at_work()) == self.workers:
-                spare = take(min(self._at_work(), key=lambda worker: worker.since).near)
+            if len(at_work) == self.workers:
+                taken.take_spare(_kinds(sorted(at_work, key=lambda worker: worker.since)))
             for worker, ended in self._heard(listen):
                 done, worker.item, worker.until = worker.item, None, math.inf
                 if done is None:
@@ -115,7 +98,7 @@ class Processes(Executor):
                     deaths[number] += 1
                     if not ended.final and deaths[number] < DEATHS and not asked_to_stop():
                         listen(Noted(f"{ended}: {items[number].key} is done again"))
-                        again.append(number)
+                        taken.do_again(number)
                         continue
                     yield Performed(items.pop(number), ended.times(deaths[number]))
                 else:

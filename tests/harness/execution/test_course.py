@@ -22,12 +22,14 @@ from harness.events import (
     training_key,
 )
 from harness.execution import claimed
+from harness.execution.conduct import known_of
 from harness.execution.executors.executor import InProcess, Performed, Supply, W
 from harness.execution.executors.placement import Placement
 from harness.execution.outlook import Outlook
 from harness.execution.summary import Summary
 from harness.execution.work import BlockWork, TrainWork
 from harness.planning.missing import find_missing
+from harness.store.opening import WantedRun
 from harness.store.records import RunRecord
 from harness.store.store import Store
 from tests.harness.execution.asked import conduct, jobs
@@ -118,8 +120,54 @@ def test_an_attack_that_cannot_be_done_ends_the_command_once_all_is_trained(
     assert [run.status for run in store.runs()] == ["done", "done"]
     assert len(executor.done) == 3  # no other attack begins
     assert [event.text for event in told if isinstance(event, Noted)] == [
-        "no further attack begins, and the trainings go on: the attack 'natural' gave no images"
+        "no further attack is taken up, and the trainings go on; then the command ends"
     ]
+    (failed,) = [event for event in told if isinstance(event, Ended) and event.failed]
+    assert failed.reason == "the attack 'natural' gave no images"
+    outlook, totals = Outlook(), []
+    for event in told:
+        outlook.hear(event, 0.0)
+        totals.append(outlook.total)
+    assert totals[-1] == 3  # two trainings, and the attack that failed
+    assert (outlook.done, outlook.failed, outlook.running()) == (2, 1, [])
+
+
+@pytest.mark.parametrize("held", [1, 2])
+def test_a_held_fault_waits_for_no_training_of_another_command(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    """Of three networks the first is attacked; of the others one, or both, are in training elsewhere."""
+    asked = jobs(methods=("standard",), train_seeds=3)
+    opened = [store.start_runs([WantedRun(spec=spec, attempt=1, **known_of(asked[0]))])[0] for spec in asked[0].specs]
+    for run in opened[-held:]:
+        taken(store, training_key(run.id), FAR, run_id=run.id)
+    on(monkeypatch, SlowSecond({"natural": PluginFault("no images")}))
+    with pytest.raises(PluginFault, match="no images"):
+        conduct(find_missing(asked, store), store, tmp_path)
+    assert [run.status for run in store.runs()] == ["done"] * (3 - held) + ["running"] * held
+
+
+def test_a_training_that_is_done_alone_and_held_elsewhere_keeps_nothing_else_waiting(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each training takes all cores. Another command holds the first, and gives it back when all else is done."""
+    monkeypatch.setattr(claimed, "_LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr("harness.execution.trainings.training_threads", lambda *_: 2)
+    asked = jobs(methods=("standard",), train_seeds=2)
+    first, second = (
+        store.start_runs([WantedRun(spec=spec, attempt=1, **known_of(asked[0]))])[0] for spec in asked[0].specs
+    )
+    theirs, done = taken(store, training_key(first.id), FAR, run_id=first.id), list[str]()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Ended):
+            done.append(event.key)
+            if len(done) == 5:  # one training, two attacks on two blocks
+                store.give_back([theirs], FAR, "cancelled", "Ctrl-C")
+
+    summary = conduct(find_missing(asked, store), store, tmp_path, hear)
+    assert (done[0], done[5]) == (training_key(second.id), training_key(first.id))
+    assert (summary.trained, summary.blocks) == (2, 8)
 
 
 def test_an_attack_that_cannot_be_done_ends_the_command_at_once_where_all_is_trained(

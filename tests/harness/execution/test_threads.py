@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 
 from harness.evaluator import evaluate
-from harness.execution.threads import threads_of
+from harness.execution.threads import threads_of, threads_of_models
 from harness.plugin.attack import Attack
 from harness.registry.catalogue import discover
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
@@ -32,6 +33,16 @@ def test_the_last_items_share_the_cores(
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert threads_of(items, cores) == expected
+
+
+def test_examinations_come_before_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three models with an examination and a block each on four cores: the last two of six items share them."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    models: list[Any] = [SimpleNamespace(examine=True, blocks=1, items=2) for _ in range(3)]
+    assert threads_of_models(models, 4) == [(1, 1), (1, 2), (1, 2)]
+    models[1] = SimpleNamespace(examine=False, blocks=3, items=3)
+    assert threads_of_models(models, 6) == [(1, 1), (1, 1, 1), (1, 6)]  # the last one of seven
+    assert threads_of_models(models, 4, each=7) == [(7, 7), (7, 7, 7), (7, 7)]
 
 
 def test_the_users_own_limit_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,8 +54,19 @@ def test_one_worker_takes_them_group_by_group() -> None:
     assert taken == ["a1", "a2", "a3", "b1", "b2"]
 
 
+def test_what_comes_back_is_taken_first() -> None:
+    made = waiting("a1", "b1", "a2")
+    made.put_back(waiting("z1", "b0"))
+    assert [made.pop("a", ()).key for _ in range(3)] == ["z1", "b0", "a1"]
+    assert made.has("b")
+    assert not made.has("z")
+
+
 def test_what_is_not_wanted_any_more_is_left_out() -> None:
     made = waiting("a1", "b1", "a2")
-    made.keep(lambda item: item.near == "b")
+    made.put_back(waiting("a0", "b0"))
+    assert [item.key for item in made.keep(lambda item: item.near == "b")] == ["a0", "a1", "a2"]
+    assert [item.key for item in made] == ["b0", "b1"]
+    assert made.pop(None, ()).key == "b0"
     assert made.pop(None, ()).key == "b1"
     assert not made

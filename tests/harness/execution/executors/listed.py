@@ -21,3 +21,7 @@ class Listed(Generic[W]):
         except StopIteration:
             self.over = True
             return None
+
+    def waits(self, near: str) -> bool:
+        """Nobody knows what a generator gives next."""
+        return False

@@ -35,6 +35,9 @@ class Alike:
         self.at_work.append(work.near)
         return work
 
+    def waits(self, near: str) -> bool:
+        return self.waiting.has(near)
+
 
 class Simulated(Processes):
     """Its processes are made up, and an item takes the seconds that it says."""
@@ -104,6 +107,17 @@ def test_nobody_is_idle_while_an_item_waits() -> None:
     assert done.now_s <= 3 + 4 + 4 + 4
     ends = [max(end for place, _, end in done.took.values() if place == n) for n in (0, 1)]
     assert abs(ends[0] - ends[1]) < 4.0
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_a_long_item_does_not_keep_the_others_from_going_on_with_their_like(workers: int) -> None:
+    """Such as a training: nothing is like it, so no spare item is for its process."""
+    groups = {f"{letter}{n}": 1.0 for letter in "abcdefgh" for n in range(5)}
+    done = performed(workers, {"Z": 1000.0, **groups})
+    assert strangers(done) <= 8 + 5 * (workers > 2)  # the last groups are shared, so that nobody is idle
+    for letter in "abcd":
+        assert len({place for key, (place, _, _) in done.took.items() if key[0] == letter}) == 1
+    assert max(end for key, (_, _, end) in done.took.items() if key != "Z") <= -(-40 // (workers - 1)) + 1
 
 
 def test_the_spare_item_of_one_process_goes_to_another_before_that_is_idle() -> None:
