@@ -43,8 +43,7 @@ class Taken(Generic[W]):
             return self._again.popleft()
         spare = self._spare
         kind = self.items[spare].near if spare is not None else None
-        own = near is not None and self._works.waits(near)
-        if spare is None or (kind != near and (own or kind in at_work)):  # the spare item is for another worker
+        if spare is None or (kind != near and kind in at_work):  # the spare item is for another worker
             number = self._take(near)
             if number is not None or spare is None:
                 return number
