@@ -161,9 +161,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("cases", nargs="*", default=list(CASES), help=", ".join(CASES))
     parser.add_argument("--images", type=int, help="images in the block")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of measurements")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of measurements, 2 or more")
     parser.add_argument("--out", type=Path, default=RESULTS / "autoattack-cpu.json", help="the file to write")
     chosen = parser.parse_args()
+    if chosen.repeats < 2:
+        parser.error("--repeats takes 2 or more: one round has no quartiles")
     torch.set_num_threads(1)
     cases = json.loads(chosen.out.read_text())["cases"] if chosen.out.exists() else {}
     for case in chosen.cases:
