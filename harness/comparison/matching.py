@@ -74,25 +74,53 @@ def _other_settings(one: Column, other: Column) -> bool:
     return any(one.attacks.get(attack, settings) != settings for attack, settings in other.attacks.items())
 
 
-def common_columns(
-    store: Store, entrant: Entrant, network: Contestant, attacks: tuple[str, str]
-) -> tuple[Column, Column]:
-    """The columns of two attacks on one network: the same test images (the most there are), and a seed in common.
+@dataclass(frozen=True)
+class TwoAttacks:
+    """The columns in which two attacks on an entrant can be compared.
+
+    Attributes:
+        networks: those that both attacks attacked so; at least one.
+        notes: which networks are left out, and with which other settings the attacks could be compared as well.
+    """
+
+    columns: tuple[Column, Column]
+    networks: list[Contestant]
+    notes: tuple[str, ...]
+
+
+def common_columns(store: Store, entrant: Entrant, attacks: tuple[str, str]) -> TwoAttacks:
+    """The columns of two attacks: the same test images and a seed in common on the most networks of an entrant.
+
+    All networks have the same settings of both attacks. Among equals the most test images count, then the settings of
+    the newest protocol.
 
     Raises:
-        HarnessError: an attack is missing, or the attacks have no images or no seed in common; says which.
+        HarnessError: no network has an attack, or the attacks have no images or no seed in common; says which.
     """
     protocols = store.protocols()
-    held = list(_columns([network], protocols, entrant.under))
+    held = [c for c in _columns(entrant.networks, protocols, entrant.under) if c.name != WORST_CASE]
     by_attack = [[c for c in held if c.name == attack] for attack in attacks]
     for attack, columns in zip(attacks, by_attack, strict=True):
         if not columns:
-            has = ", ".join(sorted({e.attack for e in _complete([network], entrant.under)})) or "none"
+            has = ", ".join(sorted({e.attack for e in _complete(entrant.networks, entrant.under)})) or "none"
             raise HarnessError(f"{entrant.name} has no complete evaluation by {attack}; it has {has}")
-    pairs = [(one, other) for one in by_attack[0] for other in by_attack[1] if _meet(network, one, other)]
-    if not pairs:
+    met = [
+        ((one, other), [network for network in entrant.networks if _meet(network, one, other)])
+        for one in by_attack[0]
+        for other in by_attack[1]
+    ]
+    chosen, networks = max(
+        met, key=lambda item: (len(item[1]), item[0][0].examples, *(_place(column, protocols) for column in item[0]))
+    )
+    if not networks:
         raise HarnessError(f"{entrant.name}: {' and '.join(attacks)} have no test images or no attack seed in common")
-    return max(pairs, key=lambda pair: (pair[0].examples, *(_place(column, protocols) for column in pair)))
+    notes = []
+    left_out = [f"run {network.number}" for network in entrant.networks if network not in networks]
+    if left_out:
+        notes.append(f"without {' or '.join(attacks)} at these settings, and not compared: {', '.join(left_out)}")
+    if any(there and any(map(_other_settings, pair, chosen)) for pair, there in met):
+        notes.append(f"also measured with other settings of {' or '.join(attacks)}; --protocol chooses")
+    return TwoAttacks(chosen, networks, tuple(notes))
 
 
 def _meet(network: Contestant, one: Column, other: Column) -> bool:

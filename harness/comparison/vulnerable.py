@@ -63,7 +63,7 @@ def networks_agree(
 
 
 def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share: float = SHARE) -> list[Vulnerable]:
-    """Compare two attacks on each network of an entrant, on the most images that both attacked.
+    """Compare two attacks, each with one setting, on each network of an entrant, on the most images that both attacked.
 
     Raises:
         HarnessError: ``attacks`` are not two different ones, or the entrant lacks one, or a version of harness that did
@@ -72,13 +72,13 @@ def attacks_agree(store: Store, entrant: Entrant, attacks: Sequence[str], share:
     if len(attacks) != 2 or attacks[0] == attacks[1]:
         raise HarnessError(f"--attacks {','.join(attacks)} is refused: name two different attacks, such as pgd,cw")
     names = (attacks[0], attacks[1])
+    common = common_columns(store, entrant, names)
     found = []
-    for network in entrant.networks:
-        columns = common_columns(store, entrant, network, names)
-        ours, theirs = (column.evaluations(network)[column.name] for column in columns)
+    for network in common.networks:
+        ours, theirs = (column.evaluations(network)[column.name] for column in common.columns)
         shared = [(e, f) for e in ours for f in theirs if e.seed == f.seed]
         seeds = _seeds(store, shared, share, (entrant.name, entrant.name))
-        found.append(Vulnerable(names, (network, network), columns, seeds))
+        found.append(Vulnerable(names, (network, network), common.columns, seeds, common.notes))
     return found
 
 

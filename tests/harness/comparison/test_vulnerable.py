@@ -13,8 +13,9 @@ from harness.comparison.naming import Where, find_one, find_two
 from harness.comparison.text import vulnerable_parts
 from harness.comparison.vulnerable import attacks_agree, networks_agree
 from harness.errors import HarnessError
+from harness.identity import digest
 from harness.store.records import DatasetRecord
-from tests.harness.comparison.kept import PGD, Kept, Put
+from tests.harness.comparison.kept import PGD, SETTINGS, Kept, Put
 
 
 class TestVulnerable:
@@ -41,6 +42,24 @@ class TestVulnerable:
         sets = found[0].seeds[0].sets
         assert (sets.first, sets.second, sets.overlap) == ((0, 1), (6, 7), 0.0)
 
+    def test_networks_are_compared_under_one_setting_of_an_attack(self, store: Kept, put: Put) -> None:
+        """Run 1 has both settings of PGD, run 2 the weaker one, run 3 no CW: the weaker one is compared on two."""
+        v = {(attack, 0): [0.1] * 8 for attack in ("pgd", "cw")}
+        weaker = {**SETTINGS, "pgd": {"steps": 1, "block_size": 4}}
+        both = {"pgd": ["10101111"], "cw": ["10101111"]}
+        put("sat", both, 0, margins=v)
+        put("sat", {"pgd": ["11111111"]}, 0, margins=v, settings=weaker, status="running")  # on the same weights
+        put("sat", both, 1, margins=v, settings=weaker)
+        put("sat", {"pgd": ["10101111"]}, 2, margins=v, settings=weaker)
+        found = attacks_agree(store, find_one(store, "sat", Where()), ["pgd", "cw"])
+        assert [f.networks[0].number for f in found] == [1, 2]
+        assert [f.columns[0].attacks for f in found] == [{"pgd": digest(weaker["pgd"])}] * 2
+        told = (
+            "without pgd or cw at these settings, and not compared: run 3",
+            "also measured with other settings of pgd or cw; --protocol chooses",
+        )
+        assert {f.notes for f in found} == {told}
+
     @pytest.mark.parametrize("attacks", [["pgd"], ["pgd", "pgd"], ["pgd", "cw", "natural"]], ids=str)
     def test_two_attacks_are_two(self, store: Kept, put: Put, attacks: list[str]) -> None:
         put("sat", {"pgd": ["10101111"], "cw": ["10101111"]})
@@ -54,6 +73,8 @@ class TestVulnerable:
             attacks_agree(store, sat, ["pgd", "cw"])
         with pytest.raises(HarnessError, match="pgd and natural have no test images or no attack seed in common"):
             attacks_agree(store, sat, ["pgd", "natural"])
+        with pytest.raises(HarnessError, match="sat has no complete evaluation by worst_case; it has natural, pgd"):
+            attacks_agree(store, sat, ["pgd", "worst_case"])
         put("lrat", {"pgd": ["10101111"]})
         with pytest.raises(
             HarnessError, match="sat: pgd with seed 0 was evaluated before the vulnerability of each image"
