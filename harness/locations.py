@@ -19,7 +19,8 @@ _ADDRESS = re.compile(r"\s*([A-Za-z][\w+.-]*):(/*)(.*)", re.DOTALL)
 _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]*\])(:[0-9]{1,5})?", re.ASCII)
 _PATH = re.compile(r"(?:/[\w.+ -]*)*")
 _KEY = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
-_IN_A_TEXT = re.compile(r"[A-Za-z][\w+.-]*:/+[^\s]*")
+# From the first letter of a word. Only a word's beginning is tried: from every letter, a long word would take minutes.
+_IN_A_TEXT = re.compile(r"(?<![\w+.-])((?:(?![A-Za-z])[\w+.-])*+)([A-Za-z][\w+.-]*+:/+\S*)")
 _CLOSING = "'\"`.,;:)]}>"
 _SECRET_VARIABLE = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|CREDENTIAL", re.IGNORECASE)
 _LEAST = 6  # characters of a variable's value that is a secret; a shorter one is a switch
@@ -73,8 +74,9 @@ def without_secrets_in(text: str) -> str:
     """A text of any kind without what its addresses hide, and without the tokens that variables hold."""
 
     def shown(match: re.Match[str]) -> str:
-        address = match[0].rstrip(_CLOSING)
-        return shown_location(address) + match[0][len(address) :]
+        before, found = match.groups()
+        address = found.rstrip(_CLOSING)
+        return before + shown_location(address) + found[len(address) :]
 
     for name, value in os.environ.items():
         if len(value) >= _LEAST and _SECRET_VARIABLE.search(name) and not Path(value).exists():
