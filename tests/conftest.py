@@ -10,14 +10,17 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import typer
 from hypothesis import settings
 from sqlalchemy import Engine, event, inspect
+from sqlalchemy.pool import StaticPool
 
 from harness.store import database
+from harness.store.connecting import engine_on
 from harness.store.store import Store
 from tests import postgres as servers
 
@@ -68,21 +71,34 @@ def databases_wait_for_no_disk() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def new_databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Every step of the schema takes time: a new database in a file is a copy of one that went through them."""
+    """Every step of the schema takes time: a new database is a copy of one that went through them."""
     template = tmp_path_factory.mktemp("template") / "new.db"
     Store.write(str(template)).close()
+    made = database.in_memory()
+    kept = made.raw_connection().driver_connection
 
     def copied(engine: Engine) -> None:
         if not inspect(engine).get_table_names() and database.sqlite_file(engine.url) is not None:
-            raw = engine.raw_connection()
-            with contextlib.closing(sqlite3.connect(template)) as source, contextlib.closing(raw):
-                source.backup(raw.driver_connection)  # type: ignore[arg-type]
+            with contextlib.closing(sqlite3.connect(template)) as source:
+                _copy(source, engine)
         else:
             _EVERY_STEP(engine)
 
+    def copied_in_memory() -> Engine:
+        engine = engine_on(made.url, "in memory", poolclass=StaticPool)
+        _copy(kept, engine)
+        return engine
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "_migrate", copied)
+        patch.setattr(database, "in_memory", copied_in_memory)
         yield
+    made.dispose()
+
+
+def _copy(source: Any, engine: Engine) -> None:
+    with contextlib.closing(engine.raw_connection()) as raw:
+        source.backup(raw.driver_connection)
 
 
 @pytest.fixture(autouse=True, scope="session")

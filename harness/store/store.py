@@ -26,6 +26,7 @@ from harness.store.opening import Opening, gone
 from harness.store.records import ProtocolRecord
 from harness.store.run_states import add_state
 from harness.store.schema import (
+    METADATA,
     BlockRow,
     CheckpointRow,
     EpochRow,
@@ -85,7 +86,7 @@ class Store(Opening):
             return
         with self._writing() as session:
             session.execute(delete(ReportedRow))
-            session.execute(insert(ReportedRow), [vars(figure) for figure in figures])
+            session.execute(insert(METADATA.tables["reported"]), [vars(figure) for figure in figures])
 
     def see_protocol(self, protocol: ProtocolRecord, training: dict[str, Any]) -> None:
         """Add a protocol if the store lacks it."""
