@@ -16,10 +16,10 @@ import pytest
 import torch
 import typer
 from hypothesis import settings
-from sqlalchemy import Engine, event, inspect
+from sqlalchemy import URL, Engine, create_engine, event, inspect
 from sqlalchemy.pool import StaticPool
 
-from harness.store import database
+from harness.store import connecting, database
 from harness.store.connecting import engine_on
 from harness.store.store import Store
 from tests import postgres as servers
@@ -67,6 +67,25 @@ def databases_wait_for_no_disk() -> Iterator[None]:
     event.listen(Engine, "connect", set_up)
     yield
     event.remove(Engine, "connect", set_up)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def statements_are_compiled_once() -> Iterator[None]:
+    """SQLAlchemy compiles each statement once an engine: here all engines of SQLite share what is compiled."""
+    first = create_engine("sqlite://", query_cache_size=10_000)
+    first.connect().close()  # the dialect learns the version of SQLite
+
+    def sharing(url: URL, **options: Any) -> Engine:
+        engine = create_engine(url, **options)
+        if url.get_backend_name() == "sqlite":
+            engine.dialect = engine.pool._dialect = first.dialect
+            engine._compiled_cache = first._compiled_cache
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connecting, "create_engine", sharing)
+        yield
+    first.dispose()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -142,7 +142,7 @@ def left_as_it_was(network: nn.Module) -> Iterator[None]:
     """Run without gradients, then restore modes, weights, buffers, attributes, and the content of lists and dicts."""
     modules = [vars(module) for module in network.modules()]
     held = [*modules, *(value for space in modules for value in space.values() if isinstance(value, (dict, list)))]
-    contents = [(space, copy.copy(space)) for space in held]
+    contents = [(space, dict(space) if isinstance(space, dict) else list(space)) for space in held]
     items = [item for _, space in contents for item in (space.values() if isinstance(space, dict) else space)]
     tensors = {id(item): item for item in items if isinstance(item, Tensor)}
     values = {key: tensor.detach().clone() for key, tensor in tensors.items()}

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 # A machine that refuses to answer three times in three seconds is dead; Ray's own rule takes a quarter of a minute. One
 # that is only slow has as long as Ray gives it.
 SOON_DEAD = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000, "health_check_failure_threshold": 3}
@@ -58,7 +57,8 @@ def machines(notes: Path, *, cores: int = 0, dashboard: bool = False) -> Iterato
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HARNESS_", "RAY_", "PYTHON"))}
     head: dict[str, Any] = {"num_cpus": cores, "include_dashboard": dashboard, "include_log_monitor": False}
-    head |= {"_system_config": SOON_DEAD, "dashboard_port": None, "dashboard_agent_listen_port": None}  # free ones: tests side by side have clusters
+    head |= {"_system_config": SOON_DEAD}
+    head |= {"dashboard_port": None, "dashboard_agent_listen_port": None}  # free ones: tests side by side have clusters
     command = [sys.executable, __file__, json.dumps(head)]
     with (
         (notes / "cluster.txt").open("w") as log,
