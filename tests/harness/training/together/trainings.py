@@ -27,7 +27,8 @@ from tests.harness.training.given import dataset, spec
 METHODS = sorted(name for name, found in discover("methods").found.items() if ships(found.cls))
 IMAGES = 19  # batches of 16 and 3, so that one of two processes has one image more, and one of four has none
 EPOCHS = 2
-UPDATES = 2 * EPOCHS
+BATCHES = 2  # of an epoch
+UPDATES = BATCHES * EPOCHS  # of a method that takes one a batch
 SETTINGS: dict[str, dict[str, Any]] = {"free": {"replays": 3}}
 
 
@@ -60,13 +61,15 @@ class Kind:
     wrapped: bool
     network: Network = field(default_factory=lambda: SmallCNN(width=4))
     faster: bool = False
+    epochs: int = EPOCHS
 
     def __str__(self) -> str:
         return f"{self.method}{' with AWP and EMA' if self.wrapped else ''}"
 
     @property
-    def updates_a_batch(self) -> int:
-        return self.trained().updates_a_batch
+    def updates(self) -> int:
+        """Of the whole training."""
+        return BATCHES * self.epochs * self.trained().updates_a_batch
 
     def trained(self) -> Method:
         """The method, new."""
@@ -80,12 +83,12 @@ class Kind:
         give_stand_ins(method, lambda: self.network.build(data.shape))
         wrappers = [AWP(), EMA()] if self.wrapped else []
         craft: Crafter = FastCrafter() if self.faster else ascend
-        return cls(spec(data, EPOCHS), 1, method, self.network, data, folder, wrappers, craft, **how)
+        return cls(spec(data, self.epochs), 1, method, self.network, data, folder, wrappers, craft, **how)
 
 
-def kinds(network: Network, wrapped: bool) -> list[Kind]:
+def kinds(network: Network, wrapped: bool, epochs: int = EPOCHS) -> list[Kind]:
     """Every method that ships, without wrappers or with AWP and EMA."""
-    return [Kind(method, wrapped, network) for method in METHODS]
+    return [Kind(method, wrapped, network, epochs=epochs) for method in METHODS]
 
 
 @dataclass
