@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from harness.errors import legible
 
 _FORMULA = re.compile("[=+@\uff1d\uff0b\uff20\uff0d-]")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def csv_cell(value: object) -> object:

@@ -54,7 +54,7 @@ _ANOTHERS = (
     r"|grads?|gradients?|weights?|running|batch|bn|layers?|group|instance|spectral|time|epochs?|optim|optimi[sz]er|scheduler|scaler|prior"
     r"|posterior|b?box|no|not|without|skip|disable"
 )
-_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _OF_LAYERS = r"|false|no|none|.*(?:batch|layer|group|instance|weight|spectral|rms|bn|ln|gn).*"
 

@@ -123,3 +123,8 @@ def test_ordinary_names_stay(label: str) -> None:
 @pytest.mark.parametrize("value", [-0.5, -3, 1e-300, "-0.5", "+3", "-1e-3", ".5", None, True, "sat", "a=b"])
 def test_numbers_and_plain_texts_are_cells_as_they_are(value: object) -> None:
     assert csv_cell(value) is value or csv_cell(value) == value
+
+
+def test_a_cell_of_a_million_digits_takes_no_hour() -> None:
+    text = f"-{'1' * 1_000_000}x"
+    assert csv_cell(text) == f"'{text}"
