@@ -11,11 +11,13 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from harness.training.together.peers import peers_met
 
 _LONGEST_S = 60.0
+FOUR = pytest.param("four", marks=pytest.mark.slow)  # the fixture of that name; two cores start it in ten seconds
 
 
 class Group:

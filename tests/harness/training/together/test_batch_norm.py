@@ -12,10 +12,10 @@ from torch import Tensor
 from harness.training.together.exchange import gathered, summed, taken, whole_rows
 from harness.training.together.peers import Peers
 from harness.training.together.whole_batch import WholeBatch
-from tests.harness.training.together.group import Group
+from tests.harness.training.together.group import FOUR, Group
 from tests.tiny import draws
 
-SHAPES = [(16, 3, 4, 4), (5, 3, 2, 2), (2, 3, 4, 4), (3, 3, 1, 1), (7, 3), (6, 3, 5)]
+SHAPES = [(16, 3, 4, 4), (5, 3, 2, 2), (2, 3, 4, 4), (1, 3, 4, 4), (3, 3, 1, 1), (7, 3), (6, 3, 5)]
 
 
 def given(shape: tuple[int, ...], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -55,7 +55,7 @@ def every_outcome(peers: Peers, *how: Any) -> list[dict[str, Tensor]]:
 
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
-@pytest.mark.parametrize("number", ["pair", "four"])
+@pytest.mark.parametrize("number", ["pair", FOUR])
 def test_shares_give_what_torch_gives_of_the_whole_batch(
     number: str, dtype: torch.dtype, tolerance: float, affine: bool, request: pytest.FixtureRequest
 ) -> None:

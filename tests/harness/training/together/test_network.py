@@ -19,7 +19,7 @@ from harness.training.together.agreement import least_images, refuse_another_pas
 from harness.training.together.crafting import SharedCrafter
 from harness.training.together.network import SharedNetwork
 from harness.training.together.peers import Peers
-from tests.harness.training.together.group import Group
+from tests.harness.training.together.group import FOUR, Group
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 SAME = 1e-10
@@ -100,7 +100,7 @@ def gradients(peers: Peers, rows: int) -> list[dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("rows", [12, 7, 3])
-@pytest.mark.parametrize("number", ["pair", "four"])
+@pytest.mark.parametrize("number", ["pair", FOUR])
 def test_every_gradient_is_that_of_the_whole_batch(number: str, rows: int, request: pytest.FixtureRequest) -> None:
     group: Group = request.getfixturevalue(number)
     expected = gradients(Peers(), rows)
@@ -143,14 +143,17 @@ def variants(peers: Peers, rows: int) -> list[Tensor]:
     return [*found, generator.get_state().double()]
 
 
-@pytest.mark.parametrize("rows", [12, 3])
-def test_variants_and_their_starts_are_those_of_the_whole_batch(rows: int, pair: Group, four: Group) -> None:
-    for group in (pair, four):
-        torch.manual_seed(1)
-        expected = variants(Peers(), rows)
-        for found in group.call(variants, rows):
-            assert [tensor.shape for tensor in found] == [tensor.shape for tensor in expected]
-            assert max(float((a - b).abs().max()) for a, b in zip(expected, found, strict=True)) <= SAME
+@pytest.mark.parametrize("rows", [12, 3, 1])  # of one row a process of two has none
+@pytest.mark.parametrize("number", ["pair", FOUR])
+def test_variants_and_their_starts_are_those_of_the_whole_batch(
+    number: str, rows: int, request: pytest.FixtureRequest
+) -> None:
+    group: Group = request.getfixturevalue(number)
+    torch.manual_seed(1)
+    expected = variants(Peers(), rows)
+    for found in group.call(variants, rows):
+        assert [tensor.shape for tensor in found] == [tensor.shape for tensor in expected]
+        assert max(float((a - b).abs().max()) for a, b in zip(expected, found, strict=True)) <= SAME
 
 
 class Own(nn.Module):
