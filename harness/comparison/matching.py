@@ -79,7 +79,7 @@ class TwoAttacks:
     """The columns in which two attacks on an entrant can be compared.
 
     Attributes:
-        networks: those that both attacks attacked so; at least one.
+        networks: those that have evaluations in both columns, with a seed in common; at least one.
         notes: which networks are left out, and with which other settings the attacks could be compared as well.
     """
 
@@ -117,7 +117,8 @@ def common_columns(store: Store, entrant: Entrant, attacks: tuple[str, str]) -> 
     notes = []
     left_out = [f"run {network.number}" for network in entrant.networks if network not in networks]
     if left_out:
-        notes.append(f"without {' or '.join(attacks)} at these settings, and not compared: {', '.join(left_out)}")
+        told = f"{' and '.join(attacks)} did not attack the same images with these settings and a common seed"
+        notes.append(f"not compared: {', '.join(left_out)}; {told}")
     if any(there and any(map(_other_settings, pair, chosen)) for pair, there in met):
         notes.append(f"also measured with other settings of {' or '.join(attacks)}; --protocol chooses")
     return TwoAttacks(chosen, networks, tuple(notes))

@@ -24,7 +24,7 @@ KEYS = (  # in the order of RobustBench's files
     *("eps", "clean_acc", "reported", "autoattack_acc", "footnote"),
 )
 _ACCURACIES = ("clean_acc", "reported", "autoattack_acc", "external", "corruptions_acc", "corruptions_acc_3d")
-_NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)(?:[eE]([-+]?\d+))?\s*(?:/\s*(\d+(?:\.\d*)?))?\s*")
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)(?:[eE]([-+]?\d+))?\s*(?:/\s*(\d+(?:\.\d*)?)\s*)?")
 _NOT_KNOWN = ("", "null", "none", "nan", "-")  # spellings of a value that the authors do not report
 _LEVELS = 255
 

@@ -55,7 +55,7 @@ class TestVulnerable:
         assert [f.networks[0].number for f in found] == [1, 2]
         assert [f.columns[0].attacks for f in found] == [{"pgd": digest(weaker["pgd"])}] * 2
         told = (
-            "without pgd or cw at these settings, and not compared: run 3",
+            "not compared: run 3; pgd and cw did not attack the same images with these settings and a common seed",
             "also measured with other settings of pgd or cw; --protocol chooses",
         )
         assert {f.notes for f in found} == {told}

@@ -115,6 +115,12 @@ def test_every_spelling_of_epsilon_is_read_back_to_the_last_bit(epsilon: float) 
     assert Entry({"eps": epsilon}).epsilon == epsilon
 
 
+@pytest.mark.parametrize("filler", [" ", "1"])
+def test_a_text_of_a_million_characters_takes_no_hour(filler: str) -> None:
+    with pytest.raises(HarnessError, match="is refused: it must be a number"):
+        Entry({"eps": f"1{filler * 1_000_000}x"})
+
+
 def test_accuracies_are_texts_with_two_decimals() -> None:
     assert [spell_percent(p) for p in (91.083, 0.0, 100.0, 72.9166)] == ["91.08", "0.00", "100.00", "72.92"]
 
