@@ -24,6 +24,16 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_left_for_the_next_test(cluster: Machines, commands: Starter) -> Iterator[None]:
+    """Ends the commands of a test, and removes its machines: a test that fails shall not make others fail."""
+    before = set(cluster.names)
+    yield
+    commands.end()
+    for name in cluster.names - before:
+        cluster.remove(name)
+
+
 @pytest.fixture
 def note(cluster: Machines) -> Callable[[str], Path]:
     """A file that the workers know by its name; there is none at first."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,24 @@ class Machines:
     Attributes:
         address: ``HOST:PORT`` of the head.
         notes: a folder that every worker finds in the variable ``TESTED``.
+        names: the machines that were added and not removed.
     """
 
     address: str
     notes: Path
     process: subprocess.Popen[str]
+    names: set[str] = field(default_factory=set)
 
     def add(self, **has: float) -> str:
         """Add a machine, and give its name; ``has`` is as ``num_cpus=1``."""
-        return str(self._order("add", has))
+        name = str(self._order("add", has))
+        self.names.add(name)
+        return name
 
     def remove(self, name: str) -> None:
         """Have a machine die, and wait until the head knows."""
         self._order("remove", name)
+        self.names.remove(name)
 
     def _order(self, what: str, value: Any) -> Any:
         assert self.process.stdin is not None

@@ -6,7 +6,7 @@ import contextlib
 import json
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,9 @@ def uninterrupted(commands: Starter, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def one(cluster: Machines) -> Iterator[str]:
+def one(cluster: Machines) -> str:
     """A machine with one core."""
-    name = cluster.add(num_cpus=1)
-    yield name
-    cluster.remove(name)
+    return cluster.add(num_cpus=1)
 
 
 @pytest.fixture
@@ -158,8 +156,6 @@ def test_the_work_of_a_machine_that_dies_goes_on_elsewhere_from_its_last_state(
     assert {note("node").read_text()} == there
     (log,) = folder.glob("runs/*/log.txt")
     assert "resume after epoch 2" in log.read_text()
-    for name in there:
-        cluster.remove(name)
     _equal_to_an_uninterrupted_one(uninterrupted, folder)
     harness, plugin = note("code").read_text().split()
     assert "py_modules" in harness  # what the command has travelled with the work
@@ -229,9 +225,8 @@ def test_a_full_cluster_makes_the_command_wait_and_say_so(
 ) -> None:
     command = on_cluster(f"run standard --epochs 1 --attacks natural --no-checks {RUN}")
     until(lambda: "the cluster has 0 cores, of which 0 are free: 1 item(s) wait for a place there" in command.err)
-    name = cluster.add(num_cpus=1)
+    cluster.add(num_cpus=1)
     ended(command)
-    cluster.remove(name)
     assert len(results(folder / "board.db")) == 4
 
 
@@ -255,10 +250,9 @@ def test_runs_and_weights_files_are_attacked_there(
 def test_a_worker_without_the_device_that_ray_gives_it_is_refused(
     cluster: Machines, on_cluster: Callable[..., Started], folder: Path
 ) -> None:
-    name = cluster.add(num_cpus=1, num_gpus=1)
+    cluster.add(num_cpus=1, num_gpus=1)
     err = ended(on_cluster(f"run standard --epochs 1 --attacks natural --no-checks {RUN}"), 2)
     assert "was given a CUDA device, and its torch" in err
-    cluster.remove(name)
 
 
 def test_a_plugin_that_a_worker_cannot_import_is_named_in_one_line(

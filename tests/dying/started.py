@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HARNESS = Path(sys.executable).parent / "harness"
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0  # how long a machine that has other work takes at most; who waits longer hangs
 _numbers = count(1)
 
 
@@ -165,10 +165,15 @@ class Starter:
             assert self._forker.stdout.readline() == "ready\n"
         return self._forker
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """End every command that is still at work."""
         for started in self._started:
             if started.ended() is None:
                 started.end()
+        self._started.clear()
+
+    def close(self) -> None:
+        self.end()
         if self._forker is not None:
             self._forker.kill()
             self._forker.communicate()
