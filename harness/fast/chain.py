@@ -12,6 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from harness.fast.convolution import FoldedConvolution, masked
 
+LARGEST = 2**16  # entries of a matrix of the last layer for all pixels: of more, the average costs less
+
 
 class Chain(nn.Module):
     """Convolutions, each of which alone reads what the one before rectified, as one step of autograd.
@@ -26,6 +28,7 @@ class Chain(nn.Module):
         super().__init__()
         self.layers, self._last = tuple(layers), (linear,)  # in tuples, so that they are no children of this module
         self._by_hand = all(layer.by_hand for layer in layers)
+        self._spread: dict[int, Tensor] = {}  # the last layer's weights for all pixels, by their number
         self.training = False
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,12 +46,30 @@ class Chain(nn.Module):
         own += [] if linear is None else [linear.weight, linear.bias]
         return [tensor for tensor in own if tensor is not None]
 
+    def refresh(self) -> None:
+        """Bring the layers up to date, in place: the network's weights or statistics may have changed."""
+        self._spread.clear()
+        for layer in self.layers:
+            layer.refresh()
+
     def outputs(self, x: Tensor) -> list[Tensor]:
         """The input, what each convolution gives, and what the chain gives."""
         found = [x]
         for layer in self.layers:
             found.append(layer.outputs(found[-1]))
-        return [*found, self._finished(found[-1])]
+        (linear,), features = self._last, found[-1]
+        if linear is not None and (weight := self._for_all_pixels(linear, features)) is not None:
+            return [*found, F.linear(features.permute(0, 2, 3, 1).flatten(1), weight, linear.bias)]
+        return [*found, self._finished(features)]
+
+    def _for_all_pixels(self, linear: nn.Linear, features: Tensor) -> Tensor | None:
+        """``(out, pixels * channels)``: the average over pixels and the layer as one product; None if it is large."""
+        pixels = features[0, 0].numel()
+        if pixels * linear.weight.numel() > LARGEST:
+            return None
+        if pixels not in self._spread:
+            self._spread[pixels] = (linear.weight.detach() / pixels).repeat(1, pixels)
+        return self._spread[pixels]
 
     def _finished(self, features: Tensor) -> Tensor:
         (linear,) = self._last
@@ -66,15 +87,22 @@ class Chain(nn.Module):
             found: the input, and what each convolution gave; of the last one only if ``reads_last``.
         """
         (linear,), features = self._last, found[-1]
-        if linear is not None:  # of a mean over pixels: the same for each
-            gradient = (gradient @ (linear.weight.detach() / features[0, 0].numel()))[:, :, None, None].expand_as(
-                features
-            )
+        if linear is not None:
+            gradient = self._before_linear(linear, gradient, features)
         if self.layers[-1].rectifies:
             gradient = masked(gradient, features, torch.empty_like(features))
         for number in reversed(range(len(self.layers))):
             gradient = self.layers[number].input_gradient(gradient, found[number], masks=number > 0)
         return gradient
+
+    def _before_linear(self, linear: nn.Linear, gradient: Tensor, features: Tensor) -> Tensor:
+        """The gradient for the features: of an average over pixels, so each pixel has the same."""
+        n, channels, down, across = features.shape
+        weight = self._for_all_pixels(linear, features)
+        if weight is not None:
+            return (gradient @ weight).view(n, down, across, channels).permute(0, 3, 1, 2)
+        each = gradient @ (linear.weight.detach() / (down * across))
+        return each[:, :, None, None].expand_as(features)
 
 
 class _ByHand(torch.autograd.Function):

@@ -32,7 +32,7 @@ class FoldedConvolution:
         self._few = self.by_hand and convolution.groups == 1 and convolution.in_channels <= FEW_CHANNELS
         self._by_tiles = winograd.suits(convolution)
         self._strips: dict[torch.Size, Strips | None] = {}  # by the size of the images
-        self._made: dict[Any, Tensor] = {}  # of the weights, by the way of computing that wants them so
+        self._made: dict[Any, Any] = {}  # of the weights, by the way of computing that wants them so
         self._memory: dict[int, Tensor] = {}  # of what is made for tiles: so much takes long to get anew
         self.layout: torch.memory_format | None = None
         self.weight = convolution.weight.detach()
@@ -78,10 +78,7 @@ class FoldedConvolution:
         strips, side = self._cut(x), self._side(x)
         if side is not None:
             return self._laid_out(winograd.convolve(x, self._tiles(side), self.bias, rectifies=self.rectifies))
-        if strips is not None:
-            outputs = self._laid_out(strips.convolve(x, self._as(strips), self.bias))
-        else:
-            outputs = self.convolve(x)
+        outputs = self.convolve(x) if strips is None else self._laid_out(strips.convolve(x, *self._as(strips)))
         return outputs.relu_() if self.rectifies else outputs
 
     def input_gradient(self, gradient: Tensor, x: Tensor, *, masks: bool) -> Tensor:
@@ -95,7 +92,7 @@ class FoldedConvolution:
             weights, rectified = self._tiles(side), x if masks else None
             return self._laid_out(winograd.convolve(gradient, weights, turned=True, rectified=rectified))
         if strips is not None:
-            found = strips.input_gradient(gradient, self._as(strips))
+            found = strips.input_gradient(gradient, self._as(strips)[0])
         elif blocks.pays(self.of, *size):
             return self._block_by_block(self._laid_out(gradient), x, masks)
         elif self._few:
@@ -126,12 +123,15 @@ class FoldedConvolution:
         """The weights for tiles."""
         if side not in self._made:
             self._made[side] = self._memory[side] = winograd.transformed(self.weight, side, self._memory.get(side))
-        return self._made[side]
+        tiles: Tensor = self._made[side]
+        return tiles
 
-    def _as(self, strips: Strips) -> Tensor:
+    def _as(self, strips: Strips) -> tuple[Tensor, Tensor | None]:
+        """The matrix for strips, and the bias of each of its columns."""
         if strips not in self._made:
-            self._made[strips] = strips.matrix(self.weight)
-        return self._made[strips]
+            self._made[strips] = strips.matrix(self.weight), strips.biases(self.bias)
+        found: tuple[Tensor, Tensor | None] = self._made[strips]
+        return found
 
     def _block_by_block(self, gradient: Tensor, x: Tensor, masks: bool) -> Tensor:
         stride = self.of.stride[0]

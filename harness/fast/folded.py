@@ -158,8 +158,8 @@ class Folded:
 
     def refresh(self) -> None:
         """Bring the faster layers up to date, in place."""
-        for layer in self._layers:
-            layer.refresh()
+        for chain in self._chains:
+            chain.refresh()
 
     @contextlib.contextmanager
     def put_in(self) -> Iterator[None]:

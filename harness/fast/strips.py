@@ -1,12 +1,16 @@
 """Convolutions of small images as one matrix product: a few rows of an image to a row of outputs, zeros in between.
 
 oneDNN reaches a fraction of its usual speed on images of few pixels or of one channel. A matrix product multiplies by
-zeros too, at two or three times the count, and still takes less time, the gradient's even more so.
+zeros too, at two or three times the count, and still takes less time, the gradient's even more so. Of a whole image
+there is a product for each row of outputs, or for some together, with the rows of the image that it reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +19,8 @@ from torch import Tensor, nn
 FEW = 4  # channels: of these oneDNN computes as for 8 or 16
 MORE, MORE_OF_FEW = 2, 3  # at most so many times the multiplications of the convolution
 LARGEST = 2**16  # entries of a matrix: more take longer to fill, and leave the processor's cache
+
+Band = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,21 @@ class Strips:
         of = self.convolution
         return self.reach * self.width * of.in_channels, self.rows * self.across * of.out_channels
 
+    @cached_property
+    def bands(self) -> tuple[list[Band], list[Band]]:
+        """Some outputs, and the numbers of a strip that they read; some numbers of a strip, and the outputs that do.
+
+        The rest of the matrix is zero. The outputs of all bands together are all outputs, and so are the numbers.
+        """
+        if not self.whole:
+            return [(slice(None), slice(None))], [(slice(None), slice(None))]
+        of, numbers = self.convolution, self.width * self.convolution.in_channels
+        firsts = [to * of.stride[0] - int(of.padding[0]) for to in range(self.down)]
+        reads = [range(max(0, first), min(self.height, first + of.kernel_size[0])) for first in firsts]
+        readers = [[to for to, rows in enumerate(reads) if row in rows] for row in range(self.height)]
+        outputs = self.across * of.out_channels
+        return _bands(reads, outputs, numbers), _bands(readers, numbers, outputs)
+
     def matrix(self, weight: Tensor) -> Tensor:
         """The matrix of the weights ``(out, in, kernel, kernel)``, from a strip of the image to a strip of outputs.
 
@@ -91,7 +112,11 @@ class Strips:
         first = top if self.whole else 0
         return padded[first : first + self.reach, left : left + self.width].reshape(self.shape)
 
-    def convolve(self, x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+    def biases(self, bias: Tensor | None) -> Tensor | None:
+        """The bias of each output of a strip, from that of each channel."""
+        return bias if bias is None else bias.repeat(self.shape[1] // len(bias))
+
+    def convolve(self, x: Tensor, matrix: Tensor, biases: Tensor | None) -> Tensor:
         """``(n, in, height, width)`` to ``(n, out, down, across)``, with channels last."""
         n, of = len(x), self.convolution
         size = self.width * of.in_channels
@@ -105,18 +130,25 @@ class Strips:
             image, row, _ = padded.stride()
             cut = padded.as_strided((n, self.down, self.reach, images.shape[2]), (image, of.stride[0] * row, row, 1))
             strips = cut.reshape(n * self.down, -1)
-        each = bias if bias is None else bias.repeat(matrix.shape[1] // len(bias))
         # no view of a product: the network may write into what a step of autograd gives, unless it is a view
         shape = n, of.out_channels, self.down, self.across
         outputs = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         into = outputs.permute(0, 2, 3, 1).view(len(strips), matrix.shape[1])
-        _ = torch.mm(strips, matrix, out=into) if each is None else torch.addmm(each, strips, matrix, out=into)
+        for to, of_strip in self.bands[0]:
+            read, weights, written = strips[:, of_strip], matrix[of_strip, to], into[:, to]
+            if biases is None:
+                torch.mm(read, weights, out=written)
+            else:
+                torch.addmm(biases[to], read, weights, out=written)
         return outputs
 
     def input_gradient(self, gradient: Tensor, matrix: Tensor) -> Tensor:
         """The images' gradient ``(n, in, height, width)`` from that of the outputs, with channels last."""
         n, of = len(gradient), self.convolution
-        strips = gradient.permute(0, 2, 3, 1).reshape(-1, matrix.shape[1]) @ matrix.t()
+        outputs = gradient.permute(0, 2, 3, 1).reshape(-1, matrix.shape[1])
+        strips = outputs.new_empty(len(outputs), len(matrix))
+        for of_strip, to in self.bands[1]:
+            torch.mm(outputs[:, to], matrix[of_strip, to].t(), out=strips[:, of_strip])
         if not self.whole:
             padding, down = int(of.padding[0]), of.stride[0]
             strips = strips.view(n, self.down, self.reach, -1)
@@ -127,3 +159,18 @@ class Strips:
                 images.as_strided(part.shape, (image, down * row, row, 1), first * row).add_(part)
             strips = images[:, padding : padding + self.height]
         return strips.reshape(n, self.height, self.width, of.in_channels).permute(0, 3, 1, 2)
+
+
+def _bands(needed: Sequence[Sequence[int]], size: int, size_of_needed: int) -> list[Band]:
+    """Rows one after the other that need the same rows of the other side, and these, both as numbers.
+
+    Args:
+        needed: the rows of the other side that each row needs, one after the other.
+    """
+    found: list[Band] = []
+    for rows, alike in groupby(needed):
+        begin = found[-1][0].stop if found else 0
+        first, last = (rows[0], rows[-1] + 1) if rows else (0, 0)
+        of_needed = slice(first * size_of_needed, last * size_of_needed)
+        found.append((slice(begin, begin + size * len(list(alike))), of_needed))
+    return found

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from harness.plugin.reach import WHOLE, Going, Reach
 from harness.plugin.threat import Threat
+from harness.plugin.worst import Worst, nan_lowest
 
 
 @dataclass(frozen=True)
@@ -210,52 +211,46 @@ def climb(
         bound = [objective.bind(model) for objective in objectives]
         clean, labels = x.detach().repeat(count, 1, 1, 1), y.repeat(count)
         ball, iterate, going = reach.ball(threat, clean), start.detach(), Going(reach, labels)
-        unflipped = torch.ones_like(labels, dtype=torch.bool)
-        steps_to_flip = torch.zeros_like(labels)
-        worst = _Worst(iterate) if keep == "worst" else None
+        worst = Worst(iterate) if keep == "worst" else None
+        path: list[Tensor] = []
         for length in [threat.step_size] * threat.steps if lengths is None else lengths:
             iterate.requires_grad_()
             logits = model(iterate)
-            chunks = zip(bound, logits.chunk(count), labels.chunk(count), strict=True)
-            values = torch.cat([objective(z, label) for objective, z, label in chunks])
+            values = _values(bound, logits, labels)
             (gradient,) = torch.autograd.grad(values.sum(), iterate)
             with torch.no_grad():  # all on the device: the CPU never waits for a value
-                right = ~broken(logits, labels)
-                unflipped &= right
-                steps_to_flip += unflipped
+                path.append(logits.detach())
                 if worst is not None:
-                    worst.update(iterate, values, ~right)
+                    worst.update(iterate, values, broken(logits, labels))
                 iterate = iterate.detach()
-                iterate = going.moved(iterate, ball.step(iterate, gradient, length), right)
+                onward = ball.step(iterate, gradient, length)
+                iterate = going.moved(iterate, onward, ~broken(logits, labels)) if going.some_stop else onward
         if worst is not None:
             with torch.no_grad():
                 logits = model(iterate)
-                chunks = zip(bound, logits.chunk(count), labels.chunk(count), strict=True)
-                values = torch.cat([objective(z, label) for objective, z, label in chunks])
-                worst.update(iterate, values, broken(logits, labels))
+                worst.update(iterate, _values(bound, logits, labels), broken(logits, labels))
             iterate = worst.iterate
+        steps_to_flip = _steps_to_flip(path, labels)
     return tuple(Variant(*pair) for pair in zip(iterate.chunk(count), steps_to_flip.chunk(count), strict=True))
 
 
-class _Worst:
-    """The worst iterate so far of each example: broken first, then the highest objective."""
-
-    def __init__(self, start: Tensor) -> None:
-        self.iterate = start.detach().clone()
-        self.flipped = torch.zeros(len(start), dtype=torch.bool, device=start.device)
-        self.value = torch.full((len(start),), -torch.inf, device=start.device)
-
-    def update(self, iterate: Tensor, values: Tensor, flipped: Tensor) -> None:
-        values = _numbers(values.detach())
-        better = (flipped & ~self.flipped) | ((flipped == self.flipped) & (values > self.value))
-        self.iterate = torch.where(better[:, None, None, None], iterate.detach(), self.iterate)
-        self.value = torch.where(better, values, self.value)
-        self.flipped |= flipped
+def _values(bound: Sequence[Callable[[Tensor, Tensor], Tensor]], logits: Tensor, labels: Tensor) -> Tensor:
+    """``(objectives * batch,)`` what each objective says of its part of the batch."""
+    if len(bound) == 1:
+        return bound[0](logits, labels)
+    chunks = zip(bound, logits.chunk(len(bound)), labels.chunk(len(bound)), strict=True)
+    return torch.cat([objective(z, label) for objective, z, label in chunks])
 
 
-def _numbers(values: Tensor) -> Tensor:
-    """An objective's values, with NaN as the lowest: else a first NaN would be kept, since no value is above it."""
-    return torch.where(values.isnan(), -torch.inf, values)
+def _steps_to_flip(path: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """``(batch,)`` how many iterates come before the first one that is broken, from the logits of all of them.
+
+    For all iterates at once: on a small network the same at every step takes as long as a layer.
+    """
+    if not path:
+        return torch.zeros_like(labels)
+    wrong = broken(torch.cat(list(path)), labels.repeat(len(path))).view(len(path), -1)
+    return (~wrong).long().cumprod(0).sum(0)
 
 
 def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, attempt: Callable[[], Tensor]) -> Tensor:
@@ -273,7 +268,7 @@ def worst_of(model: nn.Module, y: Tensor, objective: Objective, attempts: int, a
 
         def judged(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             logits = model(images)
-            return images, broken(logits, y), _numbers(bound(logits, y))
+            return images, broken(logits, y), nan_lowest(bound(logits, y))
 
         worst, fallen, highest = judged(attempt())
         for _ in range(attempts - 1):

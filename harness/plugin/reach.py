@@ -59,6 +59,11 @@ class Going:
             self._left = torch.full_like(labels, reach.stop_after)
             self._moves = torch.ones_like(labels, dtype=torch.bool)
 
+    @property
+    def some_stop(self) -> bool:
+        """Whether an example may stop; if not, ``moved`` gives where a step leads, whatever is classified rightly."""
+        return self._left is not None
+
     def moved(self, iterate: Tensor, onward: Tensor, right: Tensor) -> Tensor:
         """The next iterates.
 

@@ -20,6 +20,7 @@ GEOMETRIES: list[dict[str, Any]] = [
     {"kernel_size": (2, 3), "padding": (0, 2), "stride": (1, 2)},
     {"kernel_size": 2, "stride": 3},
     {"kernel_size": 1},
+    {"kernel_size": 2, "padding": 3, "stride": 2},  # some outputs read no row of the image
 ]
 
 
@@ -42,9 +43,22 @@ def test_a_strip_is_the_convolution_and_its_gradient(geometry: dict[str, Any], w
     matrix = strips.matrix(own.weight.detach())
     weights = torch.randn(3, 5, strips.down, strips.across, generator=draws(1))
     expected, gradient = with_gradient(own, x, weights)
-    given = strips.convolve(x, matrix, None if own.bias is None else own.bias.detach())
+    given = strips.convolve(x, matrix, strips.biases(None if own.bias is None else own.bias.detach()))
     assert torch.allclose(given, expected, atol=1e-5)
     assert torch.allclose(strips.input_gradient(weights, matrix), gradient, atol=1e-5)
+
+
+def test_no_row_that_an_output_does_not_read_is_multiplied() -> None:
+    strips = Strips(nn.Conv2d(32, 32, 3, 2, 1), 4, 4, True)
+    row, written = 4 * 32, 2 * 32
+    # the first row of outputs reads row 0 of the padding and rows 0 and 1; the second one rows 1 to 3
+    forward = [(slice(0, written), slice(0, 2 * row)), (slice(written, 2 * written), slice(row, 4 * row))]
+    backward = [
+        (slice(0, row), slice(0, written)),
+        (slice(row, 2 * row), slice(0, 2 * written)),
+        (slice(2 * row, 4 * row), slice(written, 2 * written)),
+    ]
+    assert strips.bands == (forward, backward)
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
@@ -57,7 +71,7 @@ def test_images_may_lie_in_memory_in_any_way(geometry: dict[str, Any], whole: bo
     x = x.expand(3, 1, -1, -1)
     strips = Strips(own, x.shape[2], x.shape[3], whole)
     own.requires_grad_(False)
-    given = strips.convolve(x, strips.matrix(own.weight), own.bias)
+    given = strips.convolve(x, strips.matrix(own.weight), strips.biases(own.bias))
     assert torch.allclose(given, own(x), atol=1e-5)
 
 
