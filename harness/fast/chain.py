@@ -33,7 +33,8 @@ class Chain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, channels, height, width)`` to what the last layer gives."""
-        if self._by_hand and x.dtype == self.layers[0].weight.dtype and not torch.is_autocast_enabled("cpu"):
+        by_hand = self._by_hand and len(x) > 0 and x.dtype == self.layers[0].weight.dtype
+        if by_hand and not torch.is_autocast_enabled("cpu"):
             return _ByHand.apply(x, self) if x.requires_grad else self.outputs(x)[-1]
         for layer in self.layers:
             x = layer(x)
@@ -58,13 +59,14 @@ class Chain(nn.Module):
         for layer in self.layers:
             found.append(layer.outputs(found[-1]))
         (linear,), features = self._last, found[-1]
-        if linear is not None and (weight := self._for_all_pixels(linear, features)) is not None:
-            return [*found, F.linear(features.permute(0, 2, 3, 1).flatten(1), weight, linear.bias)]
-        return [*found, self._finished(features)]
+        weight = None if linear is None else self._for_all_pixels(linear, features)
+        if linear is None or weight is None:
+            return [*found, self._finished(features)]
+        return [*found, F.linear(features.permute(0, 2, 3, 1).flatten(1), weight, linear.bias)]
 
     def _for_all_pixels(self, linear: nn.Linear, features: Tensor) -> Tensor | None:
-        """``(out, pixels * channels)``: the average over pixels and the layer as one product; None if it is large."""
-        pixels = features[0, 0].numel()
+        """The weights ``(out, pixels * channels)`` of one product for the average and the layer; None: too many."""
+        pixels = features.shape[2] * features.shape[3]
         if pixels * linear.weight.numel() > LARGEST:
             return None
         if pixels not in self._spread:

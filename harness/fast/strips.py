@@ -21,6 +21,7 @@ MORE, MORE_OF_FEW = 2, 3  # at most so many times the multiplications of the con
 LARGEST = 2**16  # entries of a matrix: more take longer to fill, and leave the processor's cache
 
 Band = tuple[slice, slice]
+"""Numbers of one side, and those of the other side that they depend on."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ class Strips:
 
     @cached_property
     def bands(self) -> tuple[list[Band], list[Band]]:
-        """Some outputs, and the numbers of a strip that they read; some numbers of a strip, and the outputs that do.
+        """For the outputs, which numbers of a strip they read; for the numbers, which outputs read them.
 
-        The rest of the matrix is zero. The outputs of all bands together are all outputs, and so are the numbers.
+        Elsewhere the matrix is zero. The bands of a list cover its side whole, and each part of it once.
         """
         if not self.whole:
             return [(slice(None), slice(None))], [(slice(None), slice(None))]

@@ -219,7 +219,7 @@ def climb(
             values = _values(bound, logits, labels)
             (gradient,) = torch.autograd.grad(values.sum(), iterate)
             with torch.no_grad():  # all on the device: the CPU never waits for a value
-                path.append(logits.detach())
+                path.append(logits.detach().clone())  # the network may write its next logits into the same memory
                 if worst is not None:
                     worst.update(iterate, values, broken(logits, labels))
                 iterate = iterate.detach()
@@ -236,8 +236,6 @@ def climb(
 
 def _values(bound: Sequence[Callable[[Tensor, Tensor], Tensor]], logits: Tensor, labels: Tensor) -> Tensor:
     """``(objectives * batch,)`` what each objective says of its part of the batch."""
-    if len(bound) == 1:
-        return bound[0](logits, labels)
     chunks = zip(bound, logits.chunk(len(bound)), labels.chunk(len(bound)), strict=True)
     return torch.cat([objective(z, label) for objective, z, label in chunks])
 

@@ -24,14 +24,15 @@ def ordinary() -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
 
 
+@pytest.mark.parametrize("size", [8, 64])  # of so many pixels the average is taken first
 @pytest.mark.parametrize("ends", ["linear", "relu", "convolution"])
-def test_a_chain_gives_what_its_layers_give_one_after_the_other(ends: str) -> None:
+def test_a_chain_gives_what_its_layers_give_one_after_the_other(ends: str, size: int) -> None:
     plain = ordinary()
     layers = [FoldedConvolution(own, None, rectifies=True) for own in plain if isinstance(own, nn.Conv2d)]
     layers[-1].rectifies = ends != "convolution"
     chain = Chain(layers, plain[-1] if ends == "linear" else None)  # type: ignore[arg-type]
     of_plain = plain[: {"linear": None, "relu": 6, "convolution": 5}[ends]]
-    x = torch.rand(4, 1, 8, 8, generator=draws()).requires_grad_()
+    x = torch.rand(4, 1, size, size, generator=draws()).requires_grad_()
     expected, given = of_plain(x), chain(x)
     assert torch.allclose(given, expected, atol=1e-6)
     assert torch.allclose(chain(x.detach()), expected, atol=1e-6)
@@ -89,6 +90,20 @@ def test_a_network_may_write_into_what_a_chain_gives(channels: int) -> None:
         fast_logits, fast_gradient = logits_and_gradient(model, x)
     assert torch.allclose(fast_logits, logits, atol=1e-4)
     assert float((fast_gradient - gradient).norm() / gradient.norm()) < 1e-2
+
+
+@pytest.mark.parametrize("size", [8, 32])
+def test_no_images_give_no_logits_and_no_gradient(size: int) -> None:
+    shape = Shape(1, size, size, 10)
+    model = ordinary()
+    folded = Folded(model.eval(), images(shape))
+    assert folded.fits(images(shape))
+    with folded.put_in():
+        none = images(shape, 0).requires_grad_()
+        logits = model(none)
+        (gradient,) = torch.autograd.grad(logits.sum(), none)
+        assert model(none.detach()).shape == logits.shape == (0, 10)
+    assert gradient.shape == none.shape
 
 
 class Sized(nn.Sequential):

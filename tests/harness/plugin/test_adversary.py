@@ -176,6 +176,19 @@ def test_steps_to_flip_equals_a_slow_loop_that_looks_at_every_iterate() -> None:
     assert len(set(expected)) > 3
 
 
+class Averaged(Objective):
+    """Not one value for each example, as the contract wants it."""
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(logits, y)
+
+
+def test_an_objective_that_averages_is_refused() -> None:
+    x, y = make_batch()
+    with pytest.raises(RuntimeError, match="zero-dimensional"):
+        ascend(make_tiny_model(), x, y, [Averaged()], make_threat(), draws())
+
+
 def test_crafting_touches_no_gradient_no_statistic_no_mode_and_no_global_generator() -> None:
     model, (x, y) = make_tiny_model(), make_batch()
     model.train()
