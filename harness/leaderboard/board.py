@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from harness.errors import SettingError, legible
+from harness.leaderboard.choice import Chosen
 from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained
 from harness.leaderboard.costs import Cost
@@ -20,32 +21,6 @@ from harness.store.scope import Scope
 
 MEASURED, REPORTED = "measured", "reported"
 _DIGITS = 9  # decimals of a percentage that ranks
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """How the networks of a row were chosen.
-
-    Attributes:
-        images: held out of the training images; each network was chosen by them.
-        networks: of the row.
-        robust_percent: their robust accuracy on these images at the epochs that were chosen, the mean over networks.
-        epochs: those that were chosen, in the order of the row's networks.
-    """
-
-    images: int
-    networks: int
-    robust_percent: float
-    epochs: tuple[int, ...]
-
-    @property
-    def text(self) -> str:
-        """The figure in words."""
-        over = f", the mean over {self.networks} networks" if self.networks > 1 else ""
-        return (
-            f"best: {self.robust_percent:.2f} % robust on {self.images:,} training images held out{over};"
-            " the same images chose the epoch, so the figure is optimistic"
-        )
 
 
 @dataclass(frozen=True)
@@ -125,6 +100,16 @@ class Row(Trained):
     def tied(self) -> bool:
         """Whether the row does not differ significantly from the best row."""
         return self.versus_best is not None and not self.versus_best.significant
+
+    @property
+    def beats_best(self) -> bool:
+        """Whether the row is significantly better than the best row: the test counts only what both rows share.
+
+        The rank counts all networks of a row, and all their attack seeds; so the best row may rank first by networks
+        that the other one has no partner for.
+        """
+        found = self.versus_best
+        return found is not None and found.significant and found.difference > 0
 
 
 @dataclass(frozen=True)

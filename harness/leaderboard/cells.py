@@ -18,6 +18,7 @@ from harness.store.scope import Scope
 
 MEAN = "mean ± standard deviation"
 TIED = "≈"  # beside the rank of a row that does not differ significantly from the best
+BEATS = "↑"  # beside the rank of a row that the test finds better than the best row
 MADE_ELSEWHERE = "†"  # beside the name of a model that was not trained under the protocol
 
 
@@ -207,8 +208,13 @@ def titles(board: Board) -> list[str]:
 
 
 def rank_text(row: Row) -> str:
-    """The rank, marked if the row does not differ significantly from the best row."""
-    return "-" if row.rank is None else f"{row.rank} {TIED}" if row.tied else str(row.rank)
+    """The rank, with ``tie_mark``."""
+    return "-" if row.rank is None else f"{row.rank} {tie_mark(row)}".rstrip()
+
+
+def tie_mark(row: Row) -> str:
+    """The mark of a row that does not differ significantly from the best row, or is better than it; else empty."""
+    return TIED if row.tied else BEATS if row.beats_best else ""
 
 
 def cells(board: Board, row: Row, before_interval: str | None = None) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.leaderboard.board import Board, Chosen, Row
+from harness.leaderboard.board import Board, Row
+from harness.leaderboard.choice import Chosen
 from harness.store.store import Store
 from harness.store.validated import ValidatedEpoch
 

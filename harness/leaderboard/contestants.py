@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.errors import TrainingFailed
 from harness.identity import canonical_json
 from harness.protocols.run_spec import TRIAL_SEED
+from harness.store.attempts import only_earlier
+from harness.store.earlier import Earlier
 from harness.store.records import CheckpointRecord, DatasetRecord, ModelRecord, ProtocolRecord, RunRecord
 from harness.store.standing import CheckpointStanding, ModelStanding, RunStanding
 
@@ -66,6 +69,7 @@ class Contestant(Trained):
         number, train_seed: of the run; None for a model from elsewhere.
         training_sha256: of the training part of the protocol; None for a model from elsewhere.
         wrapped: the wrappers as the run has them.
+        earlier: figures that an earlier attempt at the training has, and this one has not.
     """
 
     kin: str
@@ -75,6 +79,7 @@ class Contestant(Trained):
     train_seed: int | None = None
     training_sha256: str | None = None
     wrapped: Sequence[Mapping[str, Any]] = ()
+    earlier: Sequence[Earlier] = ()
 
     def stands_under(self, protocol: ProtocolRecord) -> bool:
         """Whether it was trained under the protocol; a model from elsewhere stands under any."""
@@ -89,7 +94,16 @@ def _named(name: str, code: str | None, departures: dict[str, Any]) -> str:
 
 def newest(runs: Iterable[RunRecord]) -> list[RunRecord]:
     """For every identity the newest attempt that is done, of runs in the order of their numbers."""
-    return list({run.identity: run for run in runs if run.status == "done"}.values())
+    attempts: dict[str, list[RunRecord]] = defaultdict(list)
+    for run in runs:
+        if run.status == "done":
+            attempts[run.identity].append(run)
+    return [
+        replace(run, earlier=only_earlier(run.checkpoints, [(one.id, one.checkpoints) for one in older]))
+        if older
+        else run
+        for *older, run in attempts.values()
+    ]
 
 
 def failed_trainings(runs: Iterable[RunRecord]) -> list[RunRecord]:
@@ -163,6 +177,7 @@ def contestants(
                 dataset=run.dataset,
                 training_sha256=run.training_sha256,
                 wrapped=run.wrappers,
+                earlier=[one for one in run.earlier if one.checkpoint == checkpoint.name],
                 checkpoint=checkpoint,
             )
     for model in models:

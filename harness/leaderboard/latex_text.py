@@ -24,6 +24,7 @@ _LETTERS = {
     "≥": "$\\geq$",
     "∞": "$\\infty$",
     "†": "$\\dagger$",
+    "↑": "$\\uparrow$",
     "\u2013": "\\textendash{}",
     "\u2014": "\\textemdash{}",
     "…": "\\ldots{}",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.errors import legible, listed, visible
 from harness.leaderboard.board import REPORTED, Board, Row
 from harness.leaderboard.cells import (
+    BEATS,
     MADE_ELSEWHERE,
     MEAN,
     TIED,
@@ -30,6 +31,8 @@ NAMED = 6  # rows named in a line, before it says how many more there are
 def answer(board: Board) -> str:
     """Which row is best in the column that ranks, with its interval, and which rows tie with it; hidden rows count.
 
+    A row that the test finds better than the best row is named: it counts only the networks and attack seeds that both
+    rows have, or one network of each, and the ranks count all.
     Where the worst case ranks rows of unequally many attack seeds, it says so: each seed more can only lower a figure.
     """
     column = board.ranked_by
@@ -45,7 +48,9 @@ def answer(board: Board) -> str:
         return f"{text}; a publication's figures are not tested for ties."
     tied = [full_name(board, row) for row in others if row.tied]
     untested = [full_name(board, row) for row in others if row.versus_best is None]
-    parts = [f"{TIED} tied with it: {listed(tied, NAMED)}"] if tied else []
+    better = [full_name(board, row) for row in others if row.beats_best]
+    parts = [f"{BEATS} but the test finds better than it: {listed(better, NAMED)} ({SHARED})"] if better else []
+    parts += [f"{TIED} tied with it: {listed(tied, NAMED)}"] if tied else []
     parts += [f"not tested against it: {listed(untested, NAMED)}"] if untested else []
     if not parts:
         parts = ["no row ties with it" if others else "no other row has one"]
@@ -96,6 +101,7 @@ def marks(boards: Sequence[Board]) -> list[str]:
     return [f"{MADE_ELSEWHERE} {ELSEWHERE}"] if elsewhere else []
 
 
+SHARED = "a rank counts all networks and attack seeds of a row, the test those that two rows share"
 ELSEWHERE = "not trained under the protocol: a model from elsewhere"
 UNCOMPARED = (
     "autoattack-gap is not judged: the board has no sat to compare with, of that network and with those wrappers"
@@ -133,6 +139,8 @@ def legend(boards: Sequence[Board], *, intervals: bool = True) -> list[str]:
             f"worst case: right under every attack of the protocol with every attack seed ({_worst_case_seeds(rows)});"
             " it falls with more seeds"
         )
+    if any(row.beats_best for row in rows):
+        lines.append(f"{BEATS} significantly better than the best row in the column that ranks: {SHARED}")
     if any(row.versus_best if intervals else row.tied for row in rows):
         tested = rule(row.versus_best for board in boards for row in board.ranked)
         lines.append(f"{TIED} not significantly different from the best row in the column that ranks: {tested}")

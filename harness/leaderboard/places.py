@@ -39,10 +39,14 @@ def places(networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) 
 
 
 def _eligible(network: Contestant, protocols: Sequence[ProtocolRecord]) -> Iterator[Place]:
-    """Where an attack of the protocol was completed; attacks without settings do not count."""
+    """Where an attack of the protocol was completed, be it on an earlier attempt; those without settings do not count.
+
+    So a network stays where the attempt before it stood: without a figure, and with a note that says so.
+    """
     evaluations = [
         (e.attack, e.settings_sha256, e.examples, e.sample) for e in network.checkpoint.evaluations if e.complete
     ]
+    evaluations += [(e.attack, e.settings_sha256, e.images.count, e.images.sample) for e in network.earlier]
     for protocol in protocols:
         if network.stands_under(protocol):
             telling = {name: key for name, key in protocol.attacks.items() if key != _NOTHING} or protocol.attacks

@@ -9,11 +9,11 @@ from dataclasses import fields, replace
 from itertools import repeat
 from typing import Any
 
-from harness.errors import UnknownName, listed
+from harness.errors import UnknownName
 from harness.identity import canonical_json
 from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.chosen import with_choices
-from harness.leaderboard.columns import WORST_CASE, Column, title_of
+from harness.leaderboard.columns import WORST_CASE, Column
 from harness.leaderboard.contestants import Contestant, Trained, contestants
 from harness.leaderboard.failed_seeds import (
     FailedSeeds,
@@ -26,6 +26,7 @@ from harness.leaderboard.flags import RowFlags, flags
 from harness.leaderboard.pairs import corrected
 from harness.leaderboard.places import places
 from harness.leaderboard.reported_boards import reported_boards
+from harness.leaderboard.row_notes import UNEVEN, of_earlier, of_part
 from harness.leaderboard.showing import narrowed, shown_of, with_columns
 from harness.leaderboard.superseded import without_superseded
 from harness.leaderboard.tested import tested
@@ -260,9 +261,9 @@ def _row(networks: Kin, found: RowFlags, failed: FailedSeeds | None, column: Col
     summary = summarise([[column.figure([e for es in by.values() for e in es], verdicts)] for by in complete])
     drawing = [n for attack, n in fewest.items() if attack not in unseeded]
     metrics[WORST_CASE] = replace(summary, n=min(drawing, default=1)) if summary else None
-    uneven = any(count != fewest for count in counts)
-    notes = [*_of_part({**{a: sum(bool(by[a]) for by in held) for a in attacks}, WORST_CASE: len(complete)}, len(held))]
-    notes += ["worst case: its networks differ in their attack seeds, and it falls with more"] if uneven else []
+    having = {**{attack: sum(bool(by[attack]) for by in held) for attack in attacks}, WORST_CASE: len(complete)}
+    notes = [*of_part(having, len(held)), *of_earlier(networks, column)]
+    notes += [UNEVEN] if any(count != fewest for count in counts) else []
     return Row(
         **{name: getattr(one, name) for name in _TRAINED},
         checkpoint=one.checkpoint.name,
@@ -279,14 +280,3 @@ def _row(networks: Kin, found: RowFlags, failed: FailedSeeds | None, column: Col
         worst_case_seeds=fewest,
         failed=with_figures(failed, networks, column, verdicts),
     )
-
-
-def _of_part(having: dict[str, int], networks: int) -> Iterator[str]:
-    """Which figures of a row are those of a part of its networks, since the others have no verdicts there yet.
-
-    Args:
-        having: column -> how many networks have it.
-    """
-    for count in sorted({count for count in having.values() if 0 < count < networks}):
-        columns = [title_of(column) for column, there in having.items() if there == count]
-        yield f"{listed(columns)}: of {count} of its {networks} networks, since the others have no such figure yet"

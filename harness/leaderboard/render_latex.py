@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import (
-    TIED,
     cell_text,
     cells,
     failed_lines,
@@ -21,6 +20,7 @@ from harness.leaderboard.cells import (
     in_words,
     shared,
     spread_lines,
+    tie_mark,
     wilson_lines,
 )
 from harness.leaderboard.columns import WORST_CASE, title_of
@@ -132,13 +132,13 @@ def _lines(rows: Iterable[Row]) -> Iterator[tuple[str, dict[str, Row]]]:
 
 
 def _beside(board: Board, row: Row, column: str) -> str:
-    """A figure in the paper's layout: bold if the best of its network and checkpoint; the mark of ties, and flags."""
+    """A figure in the paper's layout: bold if the best of its network and checkpoint; ``tie_mark``, and flags."""
     rivals = [r for r in board.ranked if (r.arch_label, r.checkpoint) == (row.arch_label, row.checkpoint)]
     text = _figure(row, column, rivals)
     if column != board.ranked_by:
         return text
     raised = latex(row.marks or "")
-    return text + (f" {latex(TIED)}" if row.tied else "") + (f"\\textsuperscript{{{raised}}}" if raised else "")
+    return f"{text} {latex(tie_mark(row))}".rstrip() + (f"\\textsuperscript{{{raised}}}" if raised else "")
 
 
 def _figure(row: Row, column: str, rivals: Sequence[Row]) -> str:

@@ -136,9 +136,10 @@ def _about_ties(board: Board, row: Row) -> Iterator[str]:
         return
     title = title_of(board.ranked_by)
     interval = f" {cells.interval_text(test.interval, sign=True)}" if test.interval else ""
-    differs = "Differs significantly" if test.significant else "Does not differ significantly"
+    differs = "Differs significantly from" if test.significant else "Does not differ significantly from"
+    compares = f"{cells.BEATS} Is significantly better than" if row.beats_best else differs
     yield (
-        f"{differs} from the best row in {title}: {test.difference:+.2f} points{interval}, {test.test} over"
+        f"{compares} the best row in {title}: {test.difference:+.2f} points{interval}, {test.test} over"
         f" {test.over}, p {p_text(test.p_holm, equals='= ')} after Holm's correction"
     )
 

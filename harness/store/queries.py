@@ -234,7 +234,7 @@ def run_record(row: RunRow) -> RunRecord:
     epochs = tuple(record_of(epoch, EpochRecord, histograms=(), curve=()) for epoch in row.epochs)
     checkpoints = tuple(checkpoint_record(checkpoint, str(row.id)) for checkpoint in row.checkpoints)
     parts = {"epochs": epochs, "checkpoints": checkpoints, "tags": tuple(row.tags)}
-    return record_of(row, RunRecord, dataset=dataset_record(row.dataset, "runs", row.id), **parts)
+    return record_of(row, RunRecord, dataset=dataset_record(row.dataset, "runs", row.id), earlier=(), **parts)
 
 
 def model_record(row: ModelRow) -> ModelRecord:

@@ -13,6 +13,7 @@ from harness.plugin.images import Images
 from harness.protocols.run_spec import RunSpec
 from harness.statistics import attack_gaps
 from harness.statistics.attack_gaps import NetworkGaps
+from harness.store.earlier import Earlier
 from harness.store.scope import Scope, newest_examinations
 
 SPEC_FIELDS = ("method", "method_settings", "network", "network_settings", "training", "train_seed", "code")
@@ -165,6 +166,7 @@ class RunRecord:
     code: dict[str, Any] = field(default_factory=dict)  # of plugins that do not ship, or changed: see ``RunSpec.code``
     note: str | None = None  # a person's remark; of no identity, as are the tags
     tags: tuple[str, ...] = ()
+    earlier: tuple[Earlier, ...] = ()  # set where the attempts of an identity are gathered
 
     @property
     def title(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from harness.errors import StoreError
 from harness.plugin.images import Images
 from harness.statistics.attack_gaps import NetworkGaps
+from harness.store.earlier import Earlier
 from harness.store.records import CheckpointRecord, DatasetRecord, EvaluationRecord
 from harness.store.scope import Scope, newest_examinations
 
@@ -150,6 +151,7 @@ class RunStanding:
     train_seed: int
     code: dict[str, Any]
     checkpoints: tuple[CheckpointStanding, ...]
+    earlier: tuple[Earlier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from harness.runtime.collector import collector_paused
 from harness.statistics import attack_gaps
-from harness.store.attempts import Rank, rank
+from harness.store.attempts import Rank, only_earlier, rank
 from harness.store.queries import Queries, dataset_record, evaluation_record, lost_part
 from harness.store.recorded import IDS_A_QUERY
 from harness.store.records import DatasetRecord, ModelRecord, RunRecord
@@ -46,22 +46,29 @@ class Standings(Queries):
         with collector_paused(), self._reading() as session:
             rows = TypedColumns(session)
             datasets = {row.id: dataset_record(row, "datasets", row.id) for row in session.scalars(select(DatasetRow))}
-            runs = {}
+            runs: dict[str, list[Any]] = {}
+            attempts: dict[str, list[int]] = defaultdict(list)
             done = select(_RUN.identity, _RUN.id, _RUN.dataset_id, _RUN.training_sha256, _RUN.train_seed)
             done = done.add_columns(_RUN.code, _RUN.method, *(_RUN[name] for name in _FIELDS))
             for identity, *values in rows.rows(done.where(_RUN.status == "done").order_by(_RUN.id)):
                 runs[identity] = values
+                attempts[identity].append(values[0])
             model_columns = (_MODEL.id, _MODEL.identity, _MODEL.name, _MODEL.network)
             every = select(*model_columns, _MODEL.network_departures, _MODEL.dataset_id).order_by(_MODEL.id)
             models = list(rows.rows(every))
             names = {number: shlex.quote(name) for number, _, name, *_ in models}
-            of_runs, of_models = self._weights(session, rows, {number for number, *_ in runs.values()}, names)
+            of_runs, of_models = self._weights(
+                session, rows, {n for numbers in attempts.values() for n in numbers}, names
+            )
             made = []
-            for number, dataset_id, training_sha256, train_seed, code, method, *values in runs.values():
-                known = dict(zip(_FIELDS, values, strict=True))
-                known |= {"training_sha256": training_sha256, "train_seed": train_seed, "code": code, "method": method}
+            for identity, (number, dataset_id, training_sha256, train_seed, code, *values) in runs.items():
+                known = dict(zip(("method", *_FIELDS), values, strict=True))
+                known |= {"training_sha256": training_sha256, "train_seed": train_seed, "code": code}
                 dataset = _dataset_of(datasets, dataset_id, "runs", number)
-                made.append(RunStanding(id=number, dataset=dataset, checkpoints=tuple(of_runs[number]), **known))
+                older = [(one, of_runs[one]) for one in attempts[identity][:-1]]
+                earlier = only_earlier(of_runs[number], older) if older else ()
+                known |= {"dataset": dataset, "checkpoints": tuple(of_runs[number]), "earlier": earlier}
+                made.append(RunStanding(id=number, **known))
             elsewhere = []
             for number, identity, name, network, departures, dataset_id in models:
                 dataset = _dataset_of(datasets, dataset_id, "models", number)

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from harness.events import VALIDATION_NATURAL, VALIDATION_ROBUST, EpochRecord
-from harness.leaderboard.board import Chosen, Selection
+from harness.leaderboard.board import Selection
+from harness.leaderboard.choice import Chosen
 from harness.leaderboard.legend import notes
 from harness.leaderboard.ranking import boards
 from harness.leaderboard.render_json import row_documents
