@@ -47,7 +47,7 @@ class WantedRuns:
     since: str | None = of_rows("--since DATE", "Those that began on this day or later, such as 2026-11-30 (UTC).")
     sort: str = of_rows(
         "--sort COLUMN",
-        f"The order: {', '.join(SORTS)}. The newest date, and the highest figure, come first.",
+        f"The order: {', '.join(SORTS)}. The newest date comes first, and of figures that compare the highest.",
         "run",
         complete=completion.words(*SORTS),
     )
@@ -112,7 +112,7 @@ def _first(chosen: list[dict[str, Any]], limit: int, *, newest: bool) -> list[di
 
 def documents(store: Store) -> Iterator[dict[str, Any]]:
     """Every run, then every model from elsewhere, as JSON types. Figures are in percent."""
-    from harness.leaderboard.contestants import contestants
+    from harness.leaderboard.contestants import contestants, trained_by
     from harness.leaderboard.headline import headline
 
     protocols = store.protocols()
@@ -127,8 +127,12 @@ def documents(store: Store) -> Iterator[dict[str, Any]]:
         yield {
             "run": run.id,
             "method": run.method + departures,
+            "label": (trained := trained_by(run)).label,
             "network": run.network,
+            "network_label": trained.arch_label,
+            "wrappers": list(trained.wrappers),
             "dataset": run.dataset.name,
+            "dataset_fingerprint": run.dataset.fingerprint,
             "train_seed": run.train_seed,
             "attempt": one.attempt,
             "status": states[run.id].state,
@@ -143,11 +147,14 @@ def documents(store: Store) -> Iterator[dict[str, Any]]:
             "note": one.note,
         }
     for model in store.models():
-        found = headline(list(contestants([], [model])), protocols)
+        (theirs,) = contestants([], [model])
+        found = headline([theirs], protocols)
         yield {
             "model": model.name,
             "network": model.network,
+            "network_label": theirs.arch_label,
             "dataset": model.dataset.name,
+            "dataset_fingerprint": model.dataset.fingerprint,
             "parameters": model.parameters,
             "evaluations": sum(e.complete for e in model.checkpoint.evaluations),
             "created_utc": model.created_utc.isoformat(),
@@ -162,7 +169,9 @@ def _figure(found: Headline | None, test_examples: int) -> dict[str, Any] | None
     if found is None:
         return None
     images = {"examples": found.images.count, "of": test_examples, "sample": found.images.sample}
-    return {"attack": found.attack, "median": found.percent, "n": found.n, **images, "checkpoint": found.checkpoint}
+    of = ("protocol", "fingerprint", "epsilon", "norm", "checkpoint")
+    shared = {name: getattr(found, name) for name in of}
+    return {"attack": found.attack, "median": found.percent, "n": found.n, **images, **shared}
 
 
 def _day(text: str | None) -> str:
@@ -193,9 +202,17 @@ def _takes(wanted: WantedRuns, since: str, document: dict[str, Any]) -> bool:
 
 
 def _place(document: dict[str, Any], sort: str) -> tuple[Any, ...]:
-    """The place of a run or model in the list; equal ones stay in the order of their numbers."""
+    """The place of a run or model in the list; equal ones stay in the order of their numbers.
+
+    By figure, those stand together that may be compared: of one data set, protocol, set of images, and checkpoint.
+    """
     if sort == "figure":
-        return (document["figure"] is None, -document["figure"]["median"] if document["figure"] else 0.0)
+        figure = document["figure"]
+        if figure is None:
+            return (True,)
+        of = ("protocol", "fingerprint", "attack", "examples", "sample", "checkpoint")
+        data = (document["dataset"], document["dataset_fingerprint"])
+        return (False, *data, *(figure[name] for name in of), -figure["median"])
     if sort == "date":
         return tuple(-ord(character) for character in document["created_utc"])
     key = {"method": document.get("method", document.get("model")), "state": document.get("status", "")}

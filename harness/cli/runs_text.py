@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import print_line
 from harness.errors import did_you_mean, legible, listed, near_misses, visible
+from harness.plugin.ball import radius_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from harness.store.leases import Held
 
 Documents = Sequence[Mapping[str, Any]]
-FOLDED = ("model", "method", "network", "dataset", "tags")  # these may be folded over lines; numbers may not
+FOLDED = ("model", "method", "network", "dataset", "protocol", "tags")  # these may be folded; numbers may not
 FLAGS = {"network": "arch"}
+WHEREOF = ("protocol", "checkpoint")  # of figures: told where they differ in it
 IMAGES = "; images: how many, where not all test images"
 
 
@@ -54,31 +57,49 @@ def _parts(chosen: Documents, console: Console) -> Iterator[RenderableType]:
 
     from harness.leaderboard.columns import title_of
 
-    attacks = list(dict.fromkeys(str(d["figure"]["attack"]) for d in chosen if d["figure"]))
+    figures = [document["figure"] for document in chosen if document["figure"]]
+    attacks = list(dict.fromkeys(str(figure["attack"]) for figure in figures))
+    head = title_of(attacks[0]) if len(attacks) == 1 else "figure"
+    titles = _protocols(figures)
     for kind in ("run", "model"):
         if rows := [document for document in chosen if kind in document]:
-            yield from _table(rows, attacks, console)
+            yield from _table(rows, head, titles, console)
     if attacks:
-        head = title_of(attacks[0]) if len(attacks) == 1 else "figure"
         yield Text(f"{head}: % of test images classified rightly, the median over attack seeds;")
         yield Text("  under the last attack of the protocol" + (IMAGES if any(map(_images, chosen)) else ""))
+        balls = {titles[f["fingerprint"]]: f"epsilon {radius_text(f['epsilon'], f['norm'])}" for f in figures}
+        yield Text("; ".join(f"{visible(name)}: {ball}" for name, ball in balls.items()))
+        if len(titles) > 1:
+            yield Text("figures of different protocols do not compare; harness leaderboard ranks those that do")
     for document in chosen:
         if document["note"]:
             name = f"run {document['run']}" if "run" in document else legible(document["model"])
             yield Text(visible(f"{name}: {document['note']}"))
 
 
-def _table(rows: Documents, attacks: Sequence[str], console: Console) -> Iterator[RenderableType]:
-    """One table; if it is too wide, what all rows share stands above it, once."""
+def _protocols(figures: Documents) -> dict[str, str]:
+    """Fingerprint of each protocol of the figures -> what tells it from the others: its name, if need be with both."""
+    names = {str(figure["fingerprint"]): legible(figure["protocol"]) for figure in figures}
+    held = Counter(names.values())
+    return {key: name if held[name] == 1 else f"{name} [{key[:8]}]" for key, name in names.items()}
+
+
+def _table(rows: Documents, head: str, titles: Mapping[str, str], console: Console) -> Iterator[RenderableType]:
+    """One table; if it is too wide, what all rows share stands above it, once.
+
+    Args:
+        head: of the figures: an attack, or ``figure`` if it is not the same for all.
+        titles: of the protocols of all figures.
+    """
     from rich.measure import Measurement
     from rich.text import Text
 
     from harness.api.terminal import WIDEST
-    from harness.leaderboard.columns import title_of
 
-    head = title_of(attacks[0]) if len(attacks) == 1 else "figure"
-    cells = [_cells(row, head) for row in rows]
-    shown = [name for name in cells[0] if any(row[name] for row in cells)]
+    cells = [_cells(row, head, titles) for row in rows]
+    held = {name: {row[name] for row in cells} - {""} for name in cells[0]}
+    shown = [name for name, texts in held.items() if len(texts) > (name in WHEREOF)]
+    shown = [name for name in cells[0] if name in shown or (name == "protocol" and len(titles) > 1 and held[name])]
     table = _of(cells, shown)
     if len(cells) > 1 and Measurement.get(console, console.options.update(width=WIDEST), table).maximum > console.width:
         may = [name for name in shown if name not in ("run", "model", "method", head)]
@@ -102,26 +123,30 @@ def _of(cells: Sequence[Mapping[str, str]], shown: Sequence[str]) -> Table:
     return table
 
 
-def _cells(document: Mapping[str, Any], head: str) -> dict[str, str]:
+def _cells(document: Mapping[str, Any], head: str, titles: Mapping[str, str]) -> dict[str, str]:
     """A row's texts by the heads of their columns; a column without any text is left out.
 
     Args:
-        head: of the figures: an attack, or ``figure`` if it is not the same for all.
+        head, titles: as of ``_table``.
     """
     figure = document["figure"]
     shown = "" if figure is None else f"{figure['median']:.2f}"
     last = {
         head: f"{shown} {legible(figure['attack'])}" if head == "figure" and figure else shown,
         "images": _images(document),
+        "protocol": titles[figure["fingerprint"]] if figure else "",
+        "checkpoint": legible(figure["checkpoint"]) if figure else "",
         "date": document["created_utc"][:10],
         "tags": " ".join(document["tags"]),
     }
+    place = {"network": legible(document["network_label"]), "dataset": legible(document["dataset"])}
     if "model" in document:
-        return {**{name: legible(document[name]) for name in ("model", "network", "dataset")}, **last}
+        return {"model": legible(document["model"]), **place, **last}
     state = document["status"] if document["status"] == "done" else f"{document['status']} {document['epochs']}"
     return {
         "run": str(document["run"]),
-        **{name: legible(document[name]) for name in ("method", "network", "dataset")},
+        "method": legible(document["label"]),
+        **place,
         "seed": str(document["train_seed"]),
         "try": str(document["attempt"]) if document["attempt"] > 1 else "",
         "state": state,
@@ -132,7 +157,9 @@ def _cells(document: Mapping[str, Any], head: str) -> dict[str, str]:
 def _images(document: Mapping[str, Any]) -> str:
     """How many test images the figure is of; empty if they are all."""
     figure = document["figure"]
-    return str(figure["examples"]) if figure and figure["examples"] < figure["of"] else ""
+    if not figure or figure["examples"] == figure["of"]:
+        return ""
+    return str(figure["examples"]) if figure["sample"] == "balanced" else f"first {figure['examples']}"
 
 
 def _no_match(everything: Documents, wanted: Mapping[str, Any]) -> str:

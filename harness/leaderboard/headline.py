@@ -6,10 +6,13 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.errors import legible
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant
+from harness.plugin.ball import radius_text
 from harness.plugin.images import Images
 from harness.store.records import ProtocolRecord
+from harness.store.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Headline:
 
     Attributes:
         n: how many attack seeds.
-        protocol: the name of the protocol.
+        protocol, fingerprint: of the protocol.
+        epsilon, norm: of the attacks' ball.
     """
 
     attack: str
@@ -28,6 +32,18 @@ class Headline:
     protocol: str
     fingerprint: str
     checkpoint: str
+    epsilon: float
+    norm: str
+
+    def under(self, total: int) -> str:
+        """What the figure is of, in words.
+
+        Args:
+            total: how many test images the data set has.
+        """
+        ball = f"epsilon {radius_text(self.epsilon, self.norm)}"
+        checkpoint = "" if self.checkpoint == "given" else f", {self.checkpoint}"
+        return f"{legible(self.protocol)} [{self.fingerprint[:8]}], {ball}, {self.images.described(total)}{checkpoint}"
 
 
 def headline(checkpoints: Sequence[Contestant], protocols: Sequence[ProtocolRecord]) -> Headline | None:
@@ -50,6 +66,7 @@ def headline(checkpoints: Sequence[Contestant], protocols: Sequence[ProtocolReco
                 found = Column(attack, {attack: settings}, chosen).evaluations(network)[attack]
                 if found:
                     median = statistics.median(e.percent for e in found)
-                    place = (protocol.name, protocol.fingerprint, network.checkpoint.name)
+                    scope = Scope.of_document(protocol.document, protocol.attacks, chosen.count, chosen.sample)
+                    place = (protocol.name, protocol.fingerprint, network.checkpoint.name, scope.epsilon, scope.norm)
                     return Headline(attack, median, len(found), chosen, *place)
     return None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 from harness.comparison.labels import Labels, known_labels
 from harness.errors import HarnessError, legible
 from harness.events import EpochRecord
+from harness.leaderboard.contestants import Contestant, contestants, trained_by
 from harness.leaderboard.curves import PARTS, named, samples
+from harness.leaderboard.headline import headline
 from harness.runtime.provenance import every_place
 from harness.site.commands import reproduction
 from harness.site.evaluations import Checks, Document, Verdicts, checkpoint_document, settings_text
@@ -79,6 +81,8 @@ def run_document(
         "network": legible(run.network),
         "dataset": legible(run.dataset.name),
         "seed": run.train_seed,
+        "arch": legible(trained_by(run).arch_label),
+        **_headline(contestants([run], with_trials=True) if run.status == "done" else (), protocols, run.dataset),
         "status": state.state if state is not None else run.status,
         "failure": run.failure,
         "epochs": [run.epochs[-1].epoch if run.epochs else 0, run.training.get("epochs")],
@@ -120,11 +124,14 @@ def model_document(
 ) -> Document:
     """Everything about a model from elsewhere."""
     order = attack_order(protocols)
+    (theirs,) = contestants([], [model])
     return {
         "id": model.id,
         "label": legible(model.name),
         "network": legible(model.network),
         "dataset": legible(model.dataset.name),
+        "arch": legible(theirs.arch_label),
+        **_headline([theirs], protocols, model.dataset),
         "facts": {
             "model": f"{legible(model.name)} (not trained by harness)",
             **_remarks(model),
@@ -138,6 +145,17 @@ def model_document(
         "curves": None,
         "checkpoints": [checkpoint_document(model.checkpoint, labels, verdicts, order, checks)],
     }
+
+
+def _headline(
+    network: Iterable[Contestant], protocols: Sequence[ProtocolRecord], dataset: DatasetRecord
+) -> dict[str, str]:
+    """The one figure that stands for a network in the list, and what it is of; empty without one."""
+    found = headline(list(network), protocols)
+    if found is None:
+        return {"headline": "", "under": ""}
+    figure = f"{legible(found.attack)} {found.percent:.2f}"
+    return {"headline": figure, "under": found.under(dataset.test_examples)}
 
 
 def _remarks(record: RunRecord | ModelRecord) -> dict[str, str]:

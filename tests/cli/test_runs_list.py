@@ -19,6 +19,7 @@ from tests.cli.conftest import Harness, Refused
 from tests.first_board import FIRST_BOARD
 from tests.harness.store.holders import FAR, dead
 from tests.stores import add_checkpoint, add_evaluation, make_spec, right, see_protocol, start
+from tests.tiny import PROTOCOL_DOCUMENT
 
 ATTACKS: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"steps": 20}}
 
@@ -59,6 +60,7 @@ def test_the_figure_by_hand(harness: Harness, board: Path) -> None:
     document = json.loads(harness("runs --json --db mine.db"))
     figures = [each["figure"] for each in (*document["runs"], *document["models"])]
     common = {"attack": "pgd", "examples": 360, "of": 360, "sample": "first", "checkpoint": "last"}
+    common |= {"protocol": "tiny", "fingerprint": "1" * 64, "epsilon": 0.2, "norm": "Linf"}
     assert figures[0] == common | {"median": pytest.approx(100 * 240 / 360), "n": 3}
     assert figures[1] == common | {"median": pytest.approx(100 * 300 / 360), "n": 1}
     assert figures[2] is None
@@ -155,6 +157,44 @@ def test_figures_of_several_attacks_name_them(
     assert any("figure" in line and " seed " in line for line in lines)
     assert any(f"{one['figure']['median']:.2f} pgd" in line for line in lines)
     assert any(f"{other['figure']['median']:.2f} cw" in line for line in lines)
+
+
+@pytest.fixture
+def mixed(original: Path, elsewhere: Path) -> Path:
+    """Runs of two protocols, which differ in the radius, in images, and in the network's settings; one is wrapped."""
+    file = Path(shutil.copy(original, "mine.db"))
+    store = Store.write(str(file))
+    attacks: dict[str, dict[str, Any]] = {"natural": {}, "pgd": {"steps": 20, "epsilon": 0.1}}
+    document = {**PROTOCOL_DOCUMENT, "evaluation": {**PROTOCOL_DOCUMENT["evaluation"], "epsilon": 0.1}}
+    see_protocol(store, attacks, {"epochs": 3}, fingerprint="2" * 64, document=document)
+    ema = {"name": "ema", "settings": {"decay": 0.9}, "departures": {"decay": 0.9}}
+    spec = make_spec(network_settings={"width": 8}, training={"epochs": 3}, wrappers=(ema,))
+    run = start(store, spec, network_departures={"width": 8})
+    add_evaluation(store, add_checkpoint(store, run), "pgd", attacks["pgd"], right(19, 20), sample="first")
+    store.end_run(run.id)
+    store.close()
+    return file
+
+
+def test_figures_of_several_protocols_are_told_apart(harness: Harness, mixed: Path) -> None:
+    """A figure at half the radius is no better than one at the whole radius."""
+    lines = harness("runs --db mine.db --sort figure").splitlines()
+    assert "tiny [11111111]: epsilon 0.2; tiny [22222222]: epsilon 0.1" in lines
+    assert "figures of different protocols do not compare; harness leaderboard ranks those that do" in lines
+    shown = [line.split() for line in lines if " done " in line]
+    protocols = [(line[0], next(word for word in line if word.startswith("["))) for line in shown]
+    assert protocols == [("2", "[11111111]"), ("1", "[11111111]"), ("4", "[22222222]")]
+    assert shown[-1][1:4] == ["sat+ema", "decay=0.9", "smallcnn"]
+    assert "width=8" in shown[-1]
+    assert "first" in shown[-1]  # 20 images: not the balanced ones that 20 would be otherwise
+
+
+def test_json_tells_them_apart(harness: Harness, mixed: Path) -> None:
+    *_, last = json.loads(harness("runs --json --db mine.db"))["runs"]
+    assert (last["label"], last["wrappers"]) == ("sat+ema decay=0.9", ["ema decay=0.9"])
+    assert (last["method"], last["network"], last["network_label"]) == ("sat", "smallcnn", "smallcnn width=8")
+    figure = last["figure"]
+    assert (figure["epsilon"], figure["fingerprint"], figure["sample"]) == (0.1, "2" * 64, "first")
 
 
 @pytest.mark.parametrize(

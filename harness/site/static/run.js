@@ -12,19 +12,21 @@ harness.unpack("runs").then((found) => {
     const runs = found.runs.map((run) => [
       make("a", { href: `#run=${run.id}` }, String(run.id)),
       make("a", { href: harness.address("method.html", { method: run.method }) }, run.label),
-      run.network,
+      run.arch,
       run.dataset,
       right(String(run.seed)),
       status(run),
       right(`${run.epochs[0]}/${run.epochs[1] ?? "?"}`),
-      right(headline(run)),
+      right(run.headline || "–"),
+      run.under,
     ]);
-    const heads = ["run", "method", "network", "data set", right("seed"), "status", right("epochs"), right("last attack")];
+    const heads = ["run", "method", "network", "data set", right("seed"), "status", right("epochs"), right("last attack"), "under"];
     const models = found.models.map((model) => [
       make("a", { href: `#model=${model.id}` }, model.label),
-      model.network,
+      model.arch,
       model.dataset,
-      right(headline(model)),
+      right(model.headline || "–"),
+      model.under,
     ]);
     const empty = make("p", {}, "No run yet. ", make("code", {}, "harness run sat --dataset digits --arch smallcnn"), " makes one.");
     harness.page("Runs", [
@@ -34,18 +36,10 @@ harness.unpack("runs").then((found) => {
       models.length
         ? section(
             "Models from elsewhere",
-            table({ heads: ["model", "network", "data set", right("last attack")], rows: models, classes: "wide" }),
+            table({ heads: ["model", "network", "data set", right("last attack"), "under"], rows: models, classes: "wide" }),
           )
         : null,
     ]);
-  }
-
-  /** The figure of the attack that stands last, at the last checkpoint that was attacked. */
-  function headline(run) {
-    const attacked = run.checkpoints.filter((checkpoint) => checkpoint.attacks.length);
-    if (!attacked.length) return "–";
-    const attack = attacked.at(-1).attacks.at(-1);
-    return `${attack.attack} ${attack.figure}`;
   }
 
   function attacks(checkpoint) {

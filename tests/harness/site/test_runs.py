@@ -14,9 +14,9 @@ from harness.comparison.labels import Labels
 from harness.events import EpochRecord, Finding, Part
 from harness.plugin.images import Images
 from harness.site.evaluations import Checks, by_class, radius_documents, settings_text
-from harness.site.runs import MOST_POINTS, curves, recorded_curves, run_document
+from harness.site.runs import MOST_POINTS, curves, model_document, recorded_curves, run_document
 from harness.store.records import Curve, ExaminationRecord
-from tests.harness.leaderboard.held import PROTOCOL, checkpoint, evaluation, run
+from tests.harness.leaderboard.held import PROTOCOL, checkpoint, evaluation, model, run
 
 
 def epochs(count: int, **diagnostics: float) -> list[EpochRecord]:
@@ -169,3 +169,26 @@ def test_reasons_keep_every_character_and_share_what_is_alike() -> None:
         assert "".join(part + number for part, number in zip(parts, numbers, strict=True)) == reason
         kinds.append(document["kind"])
     assert kinds == [0, 0, 1, 2, 3]
+
+
+def test_the_list_has_the_figure_of_the_leaderboard_and_says_what_it_is_of() -> None:
+    """Not that of the group of evaluations that came last: here 9 of 10 images at another radius."""
+    others = [evaluation("autoattack", 9, examples=10, done=10), evaluation("autoattack", 190, settings_sha256="eps/2")]
+    document = run_document(run(1, evaluation("autoattack", 80), *others), None, {}, [PROTOCOL], Checks())
+    assert document["headline"] == "autoattack 40.00"
+    assert document["under"] == "tiny [11111111], epsilon 0.2, the first 200 test images, last"
+    few = run_document(run(1, others[0]), None, {}, [PROTOCOL], Checks())
+    assert (few["headline"], few["under"]) == (
+        "autoattack 90.00",
+        "tiny [11111111], epsilon 0.2, the first 10 test images, last",
+    )
+    assert run_document(run(1, others[1]), None, {}, [PROTOCOL], Checks())["headline"] == ""
+    assert run_document(run(1, status="failed"), None, {}, [PROTOCOL], Checks())["headline"] == ""
+
+
+def test_a_model_from_elsewhere_has_one_too() -> None:
+    theirs = model("theirs", evaluation("autoattack", 50), network_departures={"width": 8})
+    document = model_document(theirs, None, {}, [PROTOCOL], Checks())
+    assert document["headline"] == "autoattack 25.00"
+    assert document["under"] == "tiny [11111111], epsilon 0.2, the first 200 test images"
+    assert document["arch"] == "resnet18 width=8"
