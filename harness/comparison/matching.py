@@ -34,12 +34,14 @@ class Common:
 def common_column(store: Store, first: Entrant, second: Entrant, attack: str | None) -> Common:
     """The column in which two entrants can be compared: the same attack settings, the most test images.
 
-    Of several settings of one attack, those count that were evaluated first. Of the worst cases of several protocols,
-    the one of the most pairs of networks counts, then the one of the most networks, then the one of the most attacks: a
-    protocol that got a further attack counts as soon as all of the networks have it, as on the board.
+    Of several settings of one attack on as many images, those count that were evaluated first. Of the worst cases of
+    several protocols, the one of the most pairs of networks counts, then the one of the most networks, then the one of
+    the most attacks: a protocol that got a further attack counts as soon as all of the networks have it, as on the
+    board.
 
     Args:
-        attack: its name, or ``worst_case``; None: the attack that stands last in the newest protocol.
+        attack: its name, or ``worst_case``; None: of the protocol of which both have the most attacks, the last one;
+            of several such protocols the newest counts. A protocol with fewer attacks changes nothing.
     Raises:
         HarnessError: there is no such column; says what differs.
     """
@@ -54,6 +56,9 @@ def common_column(store: Store, first: Entrant, second: Entrant, attack: str | N
     if not columns:
         raise HarnessError(_what_differs(first, second, pairs, attack))
     networks = (*first.networks, *second.networks)
+    if attack is None:
+        last = max(columns, key=lambda column: _place(column, columns, protocols))
+        columns = [column for column in columns if column.name == last.name]
     column = max(columns, key=lambda column: _preference(column, pairs, networks, protocols))
     own = _protocol_of(column, first, protocols)
     others = [_protocol_of(c, first, protocols) for c in columns if _other_settings(c, column)]
@@ -110,7 +115,7 @@ def common_columns(store: Store, entrant: Entrant, attacks: tuple[str, str]) -> 
         for other in by_attack[1]
     ]
     chosen, networks = max(
-        met, key=lambda item: (len(item[1]), item[0][0].examples, *(_place(column, protocols) for column in item[0]))
+        met, key=lambda item: (len(item[1]), item[0][0].examples, *(_newest(column, protocols) for column in item[0]))
     )
     if not networks:
         raise HarnessError(f"{entrant.name}: {' and '.join(attacks)} have no test images or no attack seed in common")
@@ -129,21 +134,42 @@ def _meet(network: Contestant, one: Column, other: Column) -> bool:
     return one.images == other.images and not seeds[0].isdisjoint(seeds[1])
 
 
-def _place(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
-    """The position of the column's last attack in the newest protocol that has it; -1 if no protocol has it."""
-    order = {item: place for p in protocols for place, item in enumerate(p.attacks.items())}
-    return max(order.get(item, -1) for item in column.attacks.items())
+Place = tuple[int, int, int]
+
+
+def _place(column: Column, columns: Sequence[Column], protocols: Sequence[ProtocolRecord]) -> Place:
+    """The best place of the column's last attack in a protocol; less than every place if no protocol has it.
+
+    Args:
+        columns: those that may be chosen; the more of its attacks they have, the more a protocol counts.
+        protocols: oldest first.
+    Returns:
+        How many of the protocol's attacks the columns have, the attack's position in it, and the protocol's number.
+    """
+    held = {item for one in columns for item in one.attacks.items()}
+    places = [
+        (len(held & p.attacks.items()), position, number)
+        for number, p in enumerate(protocols)
+        for position, item in enumerate(p.attacks.items())
+        if item in column.attacks.items()
+    ]
+    return max(places, default=(0, 0, -1))
 
 
 def _preference(
     column: Column, pairs: Sequence[Pair], networks: Sequence[Contestant], protocols: Sequence[ProtocolRecord]
 ) -> tuple[int, ...]:
-    """By what one column of a name is preferred to another; see ``common_column``."""
+    """By what one column of a name is preferred to another; see ``common_column``. Among equals the first counts."""
     if column.name != WORST_CASE:
-        return _place(column, protocols), column.examples
+        return (column.examples,)
     paired = sum(bool(column.in_common(*pair)) for pair in pairs)
     there = sum(all(column.evaluations(network).values()) for network in networks)
-    return column.examples, paired, there, len(column.attacks), _place(column, protocols)
+    return column.examples, paired, there, len(column.attacks), _newest(column, protocols)
+
+
+def _newest(column: Column, protocols: Sequence[ProtocolRecord]) -> int:
+    """The number of the newest protocol that has the column's attacks; -1 if none has."""
+    return max((n for n, p in enumerate(protocols) if column.attacks.items() <= p.attacks.items()), default=-1)
 
 
 def _columns(

@@ -11,7 +11,7 @@ from harness.leaderboard.board import MEASURED, Board, Row, Selection
 from harness.leaderboard.rank_spread import competing
 from harness.leaderboard.ranking import boards
 from harness.statistics.figures import Interval
-from harness.statistics.resampled import kendall_tau, tau_interval
+from harness.statistics.resampled import kendall_tau, observed_figures, tau_interval
 from harness.store.store import Store
 
 FEWEST_ROWS = 3
@@ -22,8 +22,9 @@ class OrderComparison:
     """The rows that two boards share, in the column that ranks each board.
 
     Attributes:
-        rows: the name of each row -> its figures on both boards, in percent; the best of the first board first.
-        tau: Kendall's tau-b; None where all figures of a board are equal.
+        rows: the name of each row -> its figures on both boards, in percent, in the order of the first board: those of
+            the training and attack seeds that all of a board's rows have, which the interval is about.
+        tau: Kendall's tau-b between these; None where all figures of a board are equal.
         interval: its 95 % interval over test images and, where rows have several, training seeds; the rows are fixed.
         networks: of each row, one a training seed, on both boards.
         same_images, same_networks: whether both boards have the same, which were then drawn alike.
@@ -84,14 +85,15 @@ def compare_orders(store: Store, protocols: Sequence[str], selection: Selection)
     held = [competing(store, board) for board in boards_of_shared]
     same_images = one.dataset_fingerprint == other.dataset_fingerprint and one.images == other.images
     same_networks = held[0].checkpoints == held[1].checkpoints
-    figures = {name: (_value(mine, one), _value(yours, other)) for name, (mine, yours) in pairs.items()}
-    tau = kendall_tau(*zip(*figures.values(), strict=True))
     purpose = (one.fingerprint, other.fingerprint, one.ranked_by, other.ranked_by)
     sides = (held[0].verdicts, held[1].verdicts)
+    observed = [observed_figures(side) for side in sides]
+    tau = kendall_tau(*observed)
+    figures = dict(zip(pairs, zip(*observed, strict=True), strict=True))
     interval = tau_interval(*sides, *purpose, same_images=same_images, same_seeds=same_networks)
     networks = (len(sides[0][0]), len(sides[1][0]))
     known = interval if tau is not None else None
-    notes = tuple(_notes(one, other))
+    notes = (*_notes(one, other), *_board_figures((one, other), pairs, figures))
     return OrderComparison(one, other, figures, tau, known, networks, same_images, same_networks, left_out, notes)
 
 
@@ -127,7 +129,18 @@ def _notes(one: Board, other: Board) -> Iterator[str]:
             yield f"their {what} differ, {legible(*ours)} and {legible(*theirs)}: an order is not the protocols' alone"
 
 
-def _value(row: Row, board: Board) -> float:
-    value = row.value(board.ranked_by)
-    assert value is not None  # it has a rank
-    return value
+def _board_figures(
+    compared: Sequence[Board], pairs: Mapping[str, Sequence[Row]], figures: Mapping[str, Sequence[float]]
+) -> Iterator[str]:
+    """The figures of rows that are others on their board, where further networks or attack seeds count."""
+    for side, (letter, board) in enumerate(zip("AB", compared, strict=True)):
+        others = [
+            f"{name} {value:.2f}"
+            for name, rows in pairs.items()
+            if (value := rows[side].value(board.ranked_by)) is not None and abs(value - figures[name][side]) > 1e-6
+        ]
+        if others:
+            yield (
+                f"{letter}: the training and attack seeds that these rows have in common count; with all of their own"
+                f" the board has {listed(others)}"
+            )

@@ -64,7 +64,7 @@ def rank_intervals(rows: Sequence[Sequence[OfNetwork]], *purpose: str | int) -> 
     if len({matrix.shape[1] for matrix in held}) != 1:
         raise ValueError("verdicts on different numbers of images cannot be paired")
     examples = held[0].shape[1]
-    observed = _ranks(_over_networks(_figures(np.ones((1, examples)), held).reshape(1, len(rows), count), None))[0]
+    observed = _ranks(np.array([observed_figures(rows)]))[0]
     draws = _generator("ranks", *purpose)
     ranks = np.concatenate(
         [
@@ -79,6 +79,20 @@ def rank_intervals(rows: Sequence[Sequence[OfNetwork]], *purpose: str | int) -> 
     )
     ends = np.percentile(ranks, [100 * (1 - UPPER), 100 * UPPER], axis=0, method="inverted_cdf")
     return [RankInterval(int(rank), int(low), int(high)) for rank, low, high in zip(observed, *ends, strict=True)]
+
+
+def observed_figures(rows: Sequence[Sequence[OfNetwork]]) -> list[float]:
+    """The figure of each row without any resampling, in percent: the median over its networks.
+
+    Args:
+        rows: as ``rank_intervals`` takes them.
+    """
+    import numpy as np
+
+    held = [_matrix(network) for row in rows for network in row]
+    examples = held[0].shape[1]
+    figures = _over_networks(_figures(np.ones((1, examples)), held).reshape(1, len(rows), len(rows[0])), None)
+    return [float(figure) for figure in 100 * figures[0] / examples]
 
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None:

@@ -11,7 +11,7 @@ from harness.comparison.naming import Where, find_one
 from harness.errors import HarnessError, StoreError, UnknownName
 from harness.leaderboard.board import Selection
 from harness.statistics.paired import Crossed
-from tests.harness.comparison.kept import OTHER, PGD, SETTINGS, TRAINING, Kept, Put, run
+from tests.harness.comparison.kept import CW, OTHER, PGD, SETTINGS, TRAINING, Kept, Put, run
 from tests.stores import see_protocol
 from tests.tiny import PROTOCOL_DOCUMENT
 
@@ -154,6 +154,51 @@ class TestWhatDiffers:
             put(method, {"pgd": ["11110"]})
             put(method, {"pgd": ["11110000"]}, status="running")
         assert run(store, "sat", "lrat").column.examples == 8
+
+
+class TestTheAttackThatNobodyNamed:
+    """It is the last one of the protocol of which both rows have the most attacks."""
+
+    @pytest.fixture
+    def measured(self, store: Kept, put: Put) -> Kept:
+        for method in ("sat", "lrat"):
+            put(method, {attack: ["11110000"] for attack in SETTINGS})
+        return store
+
+    @pytest.mark.parametrize(
+        "attacks",
+        [("natural",), ("pgd",), ("cw",), ("pgd", "natural"), ("cw", "pgd")],
+        ids=" ".join,
+    )
+    def test_a_later_protocol_of_fewer_attacks_changes_nothing(self, measured: Kept, attacks: tuple[str, ...]) -> None:
+        assert run(measured, "sat", "lrat").column.name == "cw"
+        fewer = {attack: SETTINGS[attack] for attack in attacks}
+        see_protocol(measured, fewer, TRAINING, fingerprint="2" * 64, name="fewer")
+        assert run(measured, "sat", "lrat").column.name == "cw"
+
+    def test_nor_does_one_of_more_attacks_that_were_not_run(self, measured: Kept) -> None:
+        others = {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}, "cw": CW, "pgd": PGD}
+        see_protocol(measured, others, TRAINING, fingerprint="2" * 64, name="more")
+        assert run(measured, "sat", "lrat").column.name == "cw"
+
+    def test_of_equal_ones_the_newest_counts(self, measured: Kept) -> None:
+        turned = {attack: SETTINGS[attack] for attack in ("natural", "cw", "pgd")}
+        see_protocol(measured, turned, TRAINING, fingerprint="2" * 64, name="turned")
+        assert run(measured, "sat", "lrat").column.name == "pgd"
+
+    def test_an_attack_that_one_row_lacks_does_not_count(self, store: Kept, put: Put) -> None:
+        put("sat", {attack: ["11110000"] for attack in SETTINGS})
+        put("lrat", {"natural": ["11110000"], "pgd": ["11110000"]})
+        assert run(store, "sat", "lrat").column.name == "pgd"
+
+    def test_of_two_settings_of_it_those_that_were_evaluated_first(self, measured: Kept, put: Put) -> None:
+        weaker = CW | {"kappa": 1.0}
+        see_protocol(measured, SETTINGS | {"cw": weaker}, TRAINING, fingerprint="2" * 64, name="weaker")
+        for method in ("sat", "lrat"):
+            put(method, {"cw": ["11111111"]}, settings={"cw": weaker}, status="running")
+        found = run(measured, "sat", "lrat")
+        assert found.protocol is not None
+        assert (found.column.name, found.protocol.name) == ("cw", "tiny")
 
 
 class TestFamilies:

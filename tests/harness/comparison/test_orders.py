@@ -136,3 +136,30 @@ def test_rows_that_are_all_equal_have_no_order(store: Kept, put: Put) -> None:
         put(method, {"pgd": [THEIRS[method]]}, training=LONGER)
     found = compared(store)
     assert (found.tau, found.interval, order_document(found)["interval"]) == (None, None, None)
+
+
+def test_tau_and_its_interval_are_of_the_same_networks(boards: Kept, put: Put) -> None:
+    """One row has two further networks, which turn its place on the board: a tau of theirs would leave its interval."""
+    for seed in (1, 2):
+        put("mart", {"pgd": ["11111111"]}, seed)
+    found = compared(boards)
+    ours, theirs = [75, 62.5, 50, 12.5], [50, 87.5, 37.5, 0]
+    assert sorted(found.rows.values()) == sorted(zip(ours, theirs, strict=True))
+    assert found.tau == pytest.approx(stats.kendalltau(ours, theirs).statistic)
+    assert found.tau is not None
+    assert found.interval is not None
+    assert found.interval.low <= found.tau <= found.interval.high
+    assert found.notes == (
+        "A: the training and attack seeds that these rows have in common count; with all of their own the board has"
+        " mart 100.00",
+    )
+
+
+def test_attack_seeds_that_one_row_has_alone_do_not_count(store: Kept, put: Put) -> None:
+    see_protocol(store, SETTINGS, LONGER, fingerprint="2" * 64, name="longer")
+    for method in OURS:
+        put(method, {"pgd": [OURS[method], *(["00000000"] * 2 if method == "sat" else [])]})
+        put(method, {"pgd": [THEIRS[method]]}, training=LONGER)
+    found = compared(store)
+    assert found.rows["sat"] == (75.0, 50.0)
+    assert found.notes[0].endswith("the board has sat 0.00")
