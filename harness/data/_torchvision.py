@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.data._archive import take_out
 from harness.errors import DataError
 from harness.files import writable_directory
+from harness.runtime.printing import prints_to
 from harness.unfinished import unfinished_folder
 
 SILENCE_S = 60.0  # a download fails if the server sends nothing for so long; torchvision alone would wait for ever
@@ -116,7 +117,7 @@ def _download(download: Download, target: Path, wanted: Path) -> None:
     from torchvision.datasets.utils import download_url
 
     try:
-        with contextlib.redirect_stdout(sys.stderr), _network_timeout(SILENCE_S):
+        with prints_to(sys.stderr), _network_timeout(SILENCE_S):
             download_url(download.url, target.parent, target.name, download.md5)
             if _sha256(target) != download.sha256:
                 raise RuntimeError(f"File not found or corrupted: its SHA-256 is not the published {download.sha256}")

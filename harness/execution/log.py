@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from harness.events import Logged, Noted, Report
 from harness.plugin.settings import Plugin
 from harness.registry.catalogue import noun_of
 from harness.registry.shipped import ships
-from harness.trackers.guarded import TrackerThread
 
 LOG_FILE = "log.txt"
 _noted: set[Path] = set()  # logs with prints about which this process has reported
@@ -91,8 +89,6 @@ def speaker_of(plugins: Sequence[Plugin]) -> str:
 class PrintLog(io.TextIOBase):
     """In place of standard output, which is for results alone: logs each line, and sends one note at the first text.
 
-    A tracker of the user's, which is no part of the work, prints where it printed before.
-
     Args:
         speaker: who may print, in words.
         file: the run's log.
@@ -105,9 +101,6 @@ class PrintLog(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        thread = threading.current_thread()
-        if isinstance(thread, TrackerThread):
-            return thread.stdout.write(text)
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
             logging.getLogger("harness.plugins").info("printed: %s", line)

@@ -6,7 +6,6 @@ import io
 import logging
 import time
 from abc import ABC, abstractmethod
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +37,7 @@ from harness.rigour.checks import examine_model, subset
 from harness.runtime.allocator import keep_freed_memory
 from harness.runtime.determinism import deterministic
 from harness.runtime.device import device_label
+from harness.runtime.printing import prints_to
 from harness.runtime.process import process_kept
 from harness.runtime.provenance import path_of, provenance, resume_of
 from harness.runtime.seeds import generator
@@ -83,7 +83,7 @@ class Work(ABC):
         file = self.folder / LOG_FILE
         # torch's settings are put back for the next item
         keep_freed_memory()
-        with process_kept(), logging_to(file, report), quiet(), redirect_stdout(PrintLog(self.speaker, file, report)):
+        with process_kept(), logging_to(file, report), quiet(), prints_to(PrintLog(self.speaker, file, report)):
             torch.set_num_threads(self.threads)
             self._perform(report)
 
@@ -142,7 +142,7 @@ class TrainWork(Work):
             super().perform(report)
             return
         keep_freed_memory()
-        with process_kept(), quiet(), redirect_stdout(io.StringIO()):  # the first process logs and reports for all
+        with process_kept(), quiet(), prints_to(io.StringIO()):  # the first process logs and reports for all
             torch.set_num_threads(self.threads)
             self._perform(lambda _event: None)
 
@@ -164,7 +164,7 @@ class TrainWork(Work):
         trainer = Trainer(self.spec, self.run_id, *parts, **how, peers=self.peers)
         report(TrainingBegan(self.run_id, self._provenance()))
         speaker = speaker_of([method, network, *wrappers])
-        prints = redirect_stdout(PrintLog(speaker, self.folder / LOG_FILE, report))
+        prints = prints_to(PrintLog(speaker, self.folder / LOG_FILE, report))
         with prints, deterministic(self.device, wanted=self.deterministic):
             trainer.fit(report)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import torch
 from harness.errors import DataError, PluginError
 from harness.plugin.dataset import Augmentation, Dataset, DataSource, Split
 from harness.registry.faults import blaming, fault
+from harness.runtime.printing import prints_to
 from harness.runtime.process import process_kept
 
 LEAKED = 0.01  # a note is given if this share of the test images are training images, too; published sets have a few
@@ -32,7 +32,7 @@ def load(source: DataSource, data_dir: Path, *, evaluation_only: bool = False, l
         DataError: the data set is missing or corrupt, or has one class.
         PluginError: the data set breaks its contract; names the plugin and its file.
     """
-    with contextlib.redirect_stdout(sys.stderr), blaming([source]), process_kept():
+    with prints_to(sys.stderr), blaming([source]), process_kept():
         data = source.load_for_evaluation(data_dir, limit) if evaluation_only else source.load(data_dir)
     whole = not evaluation_only or type(source).load_for_evaluation is DataSource.load_for_evaluation
     problem = next(problems(data, trained=not evaluation_only, whole=whole), None)

@@ -23,6 +23,7 @@ from harness.errors import HarnessError, ModelFault, one_line
 from harness.identity import canonical_json
 from harness.plugin.network import Shape
 from harness.runtime.isolation import blaming_model
+from harness.runtime.printing import prints_to
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import derive_seed, global_seed
 from harness.targets.prepared import Prepared
@@ -187,7 +188,7 @@ def quiet() -> Iterator[None]:
     except OSError:  # standard output or error is closed
         kept = None
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with prints_to(sys.stderr):
             yield
     finally:
         if kept is not None:

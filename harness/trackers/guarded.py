@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 from harness.errors import one_line
 from harness.locations import without_secrets_in
+from harness.runtime.printing import OwnOutput, kept_stdout, release
 from harness.trackers.tracker import Tracker
 
 Tell = Callable[[str], None]
@@ -20,26 +20,13 @@ PATIENCE_S = 60.0  # at the end of a command, for one call
 PATIENCE_STOPPED_S = 10.0  # after the user stopped the command
 
 
-class TrackerThread(threading.Thread):
-    """The thread of a tracker. What it prints goes where this process printed when the command began.
-
-    A daemon, so that a call that hangs does not keep the process alive.
-
-    Attributes:
-        stdout: where that is; during the work, ``sys.stdout`` is a run's log.
-    """
-
-    def __init__(self, target: Callable[[], None], name: str, stdout: TextIO) -> None:
-        super().__init__(target=target, name=name, daemon=True)
-        self.stdout = stdout
-
-
 class GuardedTracker:
     """Calls a tracker from a thread of its own, which begins with the first call.
 
     The first failure is told, in one line. Then the tracker is off: it gets no more calls but ``close``. A tracker
     fails if a call raises an exception, if more calls wait than the queue takes, or if, at the end of the command, one
-    call takes longer than the patience. Then it is abandoned.
+    call takes longer than the patience. Then it is abandoned. What it prints goes where this process printed when the
+    command began.
 
     Args:
         note: receives where the tracker's first run can be seen.
@@ -50,8 +37,8 @@ class GuardedTracker:
     def __init__(self, tracker: Tracker, note: Tell, alert: Tell, *, queued: int = QUEUED) -> None:
         self.tracker, self._note, self._alert, self._queued = tracker, note, alert, queued
         self._calls: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | None] = queue.SimpleQueue()
-        self._thread: TrackerThread | None = None
-        self._stdout = sys.stdout
+        self._thread: OwnOutput | None = None
+        self._stdout = kept_stdout()
         self._lock, self._off, self._shown = threading.Lock(), False, False
         self._returned, self._ended = 0, threading.Event()
 
@@ -60,7 +47,7 @@ class GuardedTracker:
         if self._off:
             return
         if self._thread is None:
-            self._thread = TrackerThread(self._serve, f"tracker {self.tracker.name}", self._stdout)
+            self._thread = OwnOutput(self._serve, f"tracker {self.tracker.name}", self._stdout)
             self._thread.start()
         if self._calls.qsize() >= self._queued:
             self._fail(f"it does not keep up: {self._queued} calls wait for it")
@@ -70,6 +57,7 @@ class GuardedTracker:
     def close(self, patience_s: float = PATIENCE_S) -> None:
         """Wait until all calls are made and the tracker is closed, as long as its calls return."""
         if self._thread is None:
+            release(self._stdout)
             return
         returned = self._returned
         self._calls.put(None)
@@ -90,6 +78,7 @@ class GuardedTracker:
             if not self._off:
                 self._make(method, *arguments)
         self._make("close")
+        release(self._stdout)
         self._ended.set()
 
     def _make(self, method: str, *arguments: Any) -> None:
