@@ -43,9 +43,11 @@ def own_target(target: str, store: Store) -> OwnTarget | None:
 
 
 def _by_file(file: Path, store: Store) -> OwnTarget | None:
-    if file.suffix != ".safetensors" or not file.is_file():
+    """By its bytes, whatever its name: a copy of a run's weights is no model from elsewhere."""
+    if not file.is_file():
         return None
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    with file.open("rb") as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     known = [one for one in store.stored_weights(sha256) if one.status == "done"]
     if not known:
         return None

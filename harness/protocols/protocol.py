@@ -150,6 +150,8 @@ class Protocol(Settings):
                 document[leaf] = value
         changed = Protocol.from_document(self.name, document)
         refuse_norm_alone(self.document(), values, changed.document())
+        if "train.lr_drops" in values:
+            changed.train.refuse_drops_out_of_order()
         return changed
 
     @staticmethod
@@ -183,7 +185,9 @@ def load_protocol(name: str) -> Protocol:
             refuse_norm_alone(merged(parts[i + 1 :]), radii_of(document), merged(parts[i:]))
         except SettingError as error:
             raise SettingError(f"protocol {own!r}: {error}") from None
-    return Protocol.from_document(documents[0][0], merged(parts))
+    protocol = Protocol.from_document(documents[0][0], merged(parts))
+    protocol.train.refuse_drops_out_of_order()
+    return protocol
 
 
 def _refuse_unknown(name: str, document: Mapping[str, Any]) -> None:

@@ -105,6 +105,17 @@ class TrainProtocol(ImagesProtocol):
                 " an epoch, and would be whole in the first; give it more epochs, or a larger fraction"
             )
 
+    def refuse_drops_out_of_order(self) -> None:
+        """Refuse ``lr_drops`` that are not in their order, in what a user writes: one training would have two names.
+
+        No part of ``check``: a run that is stored under such a name keeps it.
+        """
+        if list(self.lr_drops) != sorted(self.lr_drops):
+            given, ordered = (
+                ",".join(f"{drop:g}" for drop in drops) for drops in (self.lr_drops, sorted(self.lr_drops))
+            )
+            raise SettingError(f"lr_drops={given} is refused: the fractions must be in their order; write {ordered}")
+
     def threat(self, epsilon: float) -> Threat:
         """The training attack's budget in a ball of this radius."""
         length = epsilon * self.relative_step

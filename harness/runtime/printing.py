@@ -59,7 +59,8 @@ class _Prints(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return str(self._stream().encoding)
+        """That of the stream; a log takes every character."""
+        return self._stream().encoding or "utf-8"
 
 
 _PRINTS = _Prints()

@@ -69,7 +69,8 @@ class TestRuns:
 
     def test_a_checkpoint_and_the_file_of_its_weights_name_the_run(self, harness: Harness, place: Path) -> None:
         shutil.copy(weights(place), place / "copy.safetensors")
-        for target in ("1:early", "copy.safetensors"):
+        shutil.copy(weights(place), place / "copy.pt")
+        for target in ("1:early", "copy.pt", "copy.safetensors"):
             harness(f"evaluate {target} --attacks fgsm --limit {N} --no-checks {HERE}")
         (run,), models, _, _ = store_of(place)
         assert models == []

@@ -96,8 +96,10 @@ def test_a_file_names_the_newest_attempt_that_is_done_and_has_its_bytes(store: S
     found = own_target(str(file), store)
     assert found == OwnTarget(store.run(newer), "last", file)
     assert newer != older
-    (tmp_path / "copy.pt").write_bytes(CONTENT)
-    assert own_target(str(tmp_path / "copy.pt"), store) is None  # harness writes none such
+    for name in ("copy.pt", "copy"):  # a name makes no model from elsewhere of it
+        (tmp_path / name).write_bytes(CONTENT)
+        assert own_target(str(tmp_path / name), store) == OwnTarget(store.run(newer), "last", tmp_path / name)
+    assert own_target(str(tmp_path), store) is None
 
 
 def test_its_weights_are_those_of_the_checkpoint_in_the_file_that_was_named(store: Store, tmp_path: Path) -> None:

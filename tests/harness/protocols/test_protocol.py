@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SettingError
 from harness.protocols.protocol import Protocol, load_protocol, protocol_names
 from harness.training.schedule import checkpoint_epochs, learning_rate
 from tests.harness.documents import FIELDS, PAPER, refusal
@@ -227,6 +228,23 @@ def test_with_values_changes_what_it_names_and_leaves_the_protocol_it_is_called_
     assert json.dumps(PAPER.document()) == before
     back = changed.with_values({"epsilon": PAPER.epsilon, "train.lr_drops": (0.6, 0.9), "evaluation.steps": 20})
     assert dataclasses.replace(back, attack_settings=PAPER.attack_settings) == PAPER
+
+
+def test_drops_out_of_their_order_are_refused_where_a_user_writes_them(tmp_path: Path) -> None:
+    """One training would have two identities; a stored one keeps its name."""
+    said = "lr_drops=0.9,0.5 is refused: the fractions must be in their order; write 0.5,0.9"
+    with pytest.raises(SettingError, match=said):
+        PAPER.with_values({"train.lr_drops": "0.9,0.5"})
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "paper"\n[train]\nlr_drops = [0.9, 0.5]\n')
+    with pytest.raises(SettingError, match=said):
+        load_protocol(str(file))
+    stored = PAPER.document()
+    stored["train"]["lr_drops"] = [0.9, 0.5]
+    old = Protocol.from_document("old", stored)
+    assert old.train.lr_drops == (0.9, 0.5)
+    assert old.with_values({"evaluation.steps": 3}).train.lr_drops == (0.9, 0.5)
+    assert PAPER.with_values({"train.lr_drops": "0.5,0.5"}).train.lr_drops == (0.5, 0.5)  # two drops at once
 
 
 def test_with_values_adds_to_an_attacks_settings() -> None:

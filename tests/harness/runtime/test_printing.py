@@ -54,6 +54,9 @@ def test_the_stream_in_its_place_is_like_the_one_it_writes_to() -> None:
         assert sys.stdout.buffer is (sys.__stderr__ or sys.stderr).buffer
         sys.stdout.close()  # a plugin may try: the stream stays, for the others
         assert not sys.stdout.closed
+    with prints_to(io.StringIO()):  # which has no encoding; libraries ask for one
+        assert sys.stdout.encoding == "utf-8"
+        assert not sys.stdout.isatty()
 
 
 def test_what_was_kept_of_standard_output_leads_there_while_its_descriptor_leads_elsewhere() -> None:
