@@ -47,7 +47,7 @@ def power_table(
     """What the training seeds of two entrants can tell; see ``Results.power``."""
     one, other = find_two(store, first, second, where)
     compared = compare(store, one, other, attack, "they are not asked for")
-    found = resolution(store, compared, points)
+    found = resolution(store, compared, points, where)
     noise, network = found.noise, compared.networks[0].first
     common: dict[str, Any] = dict.fromkeys(column.name for column in columns.POWER) | {
         "first": one.name,

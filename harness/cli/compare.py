@@ -130,7 +130,7 @@ def compare(
             document = document | {"equivalence": documents.alike_document(same)}
             parts = chain(parts, texts.alike_parts(result, same))
         if how.power:
-            told = resolution(store, result, points)
+            told = resolution(store, result, points, where)
             document = document | {"power": documents.resolution_document(told)}
             parts = chain(parts, texts.resolution_parts(told))
     if as_json:

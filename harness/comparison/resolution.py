@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.comparison.comparison import Comparison
+from harness.comparison.naming import Where
 from harness.errors import HarnessError
 from harness.leaderboard.columns import Column
 from harness.leaderboard.contestants import Contestant, contestants
@@ -92,11 +93,14 @@ def checked_points(points: object, said: str) -> tuple[float, ...]:
     return tuple(sorted(set(numbers)))
 
 
-def resolution(store: Store, comparison: Comparison, points: Sequence[float] = POINTS) -> Resolution:
+def resolution(
+    store: Store, comparison: Comparison, points: Sequence[float] = POINTS, where: Where | None = None
+) -> Resolution:
     """What the seeds of two compared entrants can tell, from the spread of their stored figures.
 
     Args:
         points: the differences to plan for.
+        where: which rows of the board compete; None: all.
     Raises:
         HarnessError: there are too few seeds for a deviation, or no deviation.
     """
@@ -112,7 +116,7 @@ def resolution(store: Store, comparison: Comparison, points: Sequence[float] = P
             "--power is refused: the difference is the same for all training seeds, and no deviation is"
             " known; train more seeds, or leave --power out"
         )
-    comparisons = _pairs_on_the_board(store, comparison)
+    comparisons = _pairs_on_the_board(store, comparison, where or Where())
     families = (1,) if comparisons in (None, 1) else (1, comparisons or 1)
     smallest = tuple(
         Detectable(smallest_difference(noise, sides.seeds, of_one_of(family)), sides.seeds, None, family)
@@ -156,13 +160,13 @@ def _needed(noise: SeedNoise, points: Sequence[float], families: Sequence[int]) 
             yield Detectable(difference, seeds, most, family)
 
 
-def _pairs_on_the_board(store: Store, comparison: Comparison) -> int | None:
+def _pairs_on_the_board(store: Store, comparison: Comparison, where: Where) -> int | None:
     """How many pairs the rows make that have a figure beside these two; None if the two share no board."""
     one, other = (side.networks[0] for side in (comparison.first, comparison.second))
     if one.training_sha256 is None or one.training_sha256 != other.training_sha256:
         return None
-    beside = (network for network in contestants(*store.standings()) if _stands_beside(network, one, comparison.column))
-    rows = len({network.kin for network in beside})
+    competing = filter(where.takes(where.protocols(store)), contestants(*store.standings()))
+    rows = len({network.kin for network in competing if _stands_beside(network, one, comparison.column)})
     return rows * (rows - 1) // 2
 
 

@@ -25,13 +25,13 @@ class RankSpread:
     Attributes:
         networks: of each row, one a training seed; a model from elsewhere has one, which stands for each.
         evaluations: of each network: attacks and their seeds.
-        part: whether a row has further networks, which these ranks leave out.
+        left_out: what these ranks leave out of some rows: further networks, attack seeds of these networks.
     """
 
     rows: tuple[tuple[Row, RankInterval], ...]
     networks: int
     evaluations: int
-    part: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -53,8 +53,12 @@ def rank_spread(store: Store, board: Board) -> RankSpread:
     found = competing(store, board)
     intervals = rank_intervals(found.verdicts, board.fingerprint, board.ranked_by)
     count = len(found.verdicts[0])
-    part = any(len(row.networks) > count for row in board.ranked)
-    return RankSpread(tuple(zip(board.ranked, intervals, strict=True)), count, found.evaluations, part)
+    left_out = []
+    if any(len(row.networks) > count for row in board.ranked):
+        left_out.append(f"networks beyond {count} a row")
+    if found.further_seeds:
+        left_out.append("attack seeds")
+    return RankSpread(tuple(zip(board.ranked, intervals, strict=True)), count, found.evaluations, tuple(left_out))
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,13 @@ class Competing:
         verdicts: for each row its networks, for each network its verdicts under each attack seed in common.
         checkpoints: of these networks, by their numbers in the store.
         evaluations: of each network: attacks and their seeds.
+        further_seeds: whether a network has an attack seed that another one lacks.
     """
 
     verdicts: tuple[tuple[list[bytes], ...], ...]
     checkpoints: tuple[tuple[int, ...], ...]
     evaluations: int
+    further_seeds: bool
 
 
 def competing(store: Store, board: Board) -> Competing:
@@ -85,7 +91,9 @@ def competing(store: Store, board: Board) -> Competing:
     verdicts = store.verdicts_of(used)
     held = tuple(tuple(_verdicts(network, column, seeds, verdicts) for network in of_row) for of_row in networks)
     checkpoints = tuple(tuple(network.checkpoint.id for network in of_row) for of_row in networks)
-    return Competing(held, checkpoints, sum(len(of_attack) for of_attack in seeds.values()))
+    count = sum(len(of_attack) for of_attack in seeds.values())
+    all_seeds = (sum(map(len, column.evaluations(network).values())) for of_row in networks for network in of_row)
+    return Competing(held, checkpoints, count, any(own > count for own in all_seeds))
 
 
 def with_rank_intervals(store: Store, board: Board) -> Board:
@@ -108,8 +116,8 @@ def with_rank_intervals(store: Store, board: Board) -> Board:
         return replace(board, rank_note=f"no intervals of ranks: {error}")
     held = {row.key: interval for row, interval in found.rows}
     over = f"{found.unit}, n = {board.examples}" + (f" and {found.networks}" if found.networks > 1 else "")
-    if found.part:
-        over += f"; of {found.networks} network(s) a row: the further ones of some rows have no like in the others"
+    if found.left_out:
+        over += f"; left out, since not all rows have their like: {listed(found.left_out)}"
     intervals = tuple(held.get(row.key) for row in board.rows)
     return replace(board, rank_intervals=intervals, rank_unit=found.unit, rank_note=f"95 %, over {over}")
 
@@ -125,8 +133,8 @@ def rank_line(board: Board) -> str:
 
 
 def _ranks_text(row: Row, interval: RankInterval) -> str:
-    """The row's rank; then the one of the networks that the interval is about, if that is another."""
-    return f"{row.rank}" if interval.rank == row.rank else f"{row.rank}, of these networks {interval.rank}"
+    """The row's rank; then the one that the interval is about, if what is left out makes that another."""
+    return f"{row.rank}" if interval.rank == row.rank else f"{row.rank}, without what is left out {interval.rank}"
 
 
 def _networks(board: Board, column: Column) -> list[list[Contestant]]:

@@ -26,7 +26,7 @@ from harness.leaderboard.flags import RowFlags, flags
 from harness.leaderboard.pairs import corrected
 from harness.leaderboard.places import places
 from harness.leaderboard.reported_boards import reported_boards
-from harness.leaderboard.row_notes import UNEVEN, of_earlier, of_part
+from harness.leaderboard.row_notes import UNEVEN, of_earlier, of_part, of_seeds
 from harness.leaderboard.showing import narrowed, shown_of, with_columns
 from harness.leaderboard.superseded import without_superseded
 from harness.leaderboard.tested import tested
@@ -262,7 +262,7 @@ def _row(networks: Kin, found: RowFlags, failed: FailedSeeds | None, column: Col
     drawing = [n for attack, n in fewest.items() if attack not in unseeded]
     metrics[WORST_CASE] = replace(summary, n=min(drawing, default=1)) if summary else None
     having = {**{attack: sum(bool(by[attack]) for by in held) for attack in attacks}, WORST_CASE: len(complete)}
-    notes = [*of_part(having, len(held)), *of_earlier(networks, column)]
+    notes = [*of_part(having, len(held)), *of_earlier(networks, column), *of_seeds(held, attacks)]
     notes += [UNEVEN] if any(count != fewest for count in counts) else []
     return Row(
         **{name: getattr(one, name) for name in _TRAINED},

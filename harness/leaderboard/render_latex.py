@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.errors import listed
 from harness.leaderboard.board import Board, Row
 from harness.leaderboard.cells import (
     cell_text,
     cells,
     failed_lines,
     flag_lines,
+    full_name,
     header,
     heading,
     in_words,
@@ -51,15 +53,31 @@ def render_latex(boards: Sequence[Board], *, paper: bool = False, worst_case: bo
         worst_case: show the worst case, which those tables do not have.
         bibtex: entries to add as comments, since LaTeX reads them from a file of their own.
     """
-    tables = [_table(board, _paper(board, worst_case) if paper else _ranked(board)) for board in boards]
+    tables = [
+        _table(board, _paper(board, worst_case), _counts(board)) if paper else _table(board, _ranked(board))
+        for board in boards
+    ]
     comments = ["\n".join(f"% {line}".rstrip() for line in bibtex.splitlines())] if bibtex else []
     return "\n\n".join([BEGIN, *tables, *comments, END])
 
 
-def _table(board: Board, body: Iterable[str]) -> str:
+def _table(board: Board, body: Iterable[str], counts: Iterable[str] = ()) -> str:
+    """A table with its caption and its legend.
+
+    Args:
+        counts: lines of what the body does not say.
+    """
     common = "".join(in_words(name, value, "; ") for name, value in shared(board, header(board)[:-1]).items())
     spreads = [*wilson_lines(board), *spread_lines(board)]
-    below = [answer(board), *legend([board]), *spreads, *failed_lines(board), *flag_lines(board), *unchecked(board)]
+    below = [
+        answer(board),
+        *legend([board]),
+        *counts,
+        *spreads,
+        *failed_lines(board),
+        *flag_lines(board),
+        *unchecked(board),
+    ]
     below += notes([board])
     return "\n".join(
         [
@@ -73,6 +91,18 @@ def _table(board: Board, body: Iterable[str]) -> str:
             r"\end{table}",
         ]
     )
+
+
+def _counts(board: Board) -> Iterator[str]:
+    """How many attack seeds and networks each row has, where the rows differ, for a table without these columns."""
+    names = header(board)
+    common = shared(board, names)
+    for name, title in (("n", "n, attack seeds"), ("networks", "networks a row")):
+        held: dict[str, list[str]] = {}
+        for row in board.rows:
+            held.setdefault(cells(board, row)[names.index(name)], []).append(full_name(board, row))
+        if name not in common:
+            yield f"{title}: {'; '.join(f'{count} for {listed(rows, len(rows))}' for count, rows in held.items())}"
 
 
 def _fitted(body: list[str]) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.errors import listed
 from harness.leaderboard.columns import Column, title_of
 from harness.leaderboard.contestants import Contestant
+from harness.store.standing import Evaluated
 
 UNEVEN = "worst case: its networks differ in their attack seeds, and it falls with more"
 
@@ -25,6 +26,22 @@ def of_earlier(networks: Sequence[Contestant], column: Column) -> Iterator[str]:
                 f"run {network.number} counts in place of run {number}, an earlier attempt at the same training, and"
                 f" has no figure under {listed(attacks)} yet: run the same attacks on it (without --fresh)"
             )
+
+
+def of_seeds(held: Sequence[Mapping[str, Sequence[Evaluated]]], attacks: Iterable[str]) -> Iterator[str]:
+    """Under which attacks the networks of a row have unequally many attack seeds: ``n`` is of the one with the fewest.
+
+    Args:
+        held: of each network its evaluations, by attack.
+    """
+    for attack in attacks:
+        counts = [len(by[attack]) for by in held if by[attack]]
+        if len({*counts}) > 1:
+            several = sum(count > 1 for count in counts)
+            spread = (
+                f"; ± is over the seeds of {several} of its {len(counts)} networks" if several < len(counts) else ""
+            )
+            yield f"{title_of(attack)}: its networks have {listed([*map(str, counts)])} attack seeds{spread}"
 
 
 def of_part(having: dict[str, int], networks: int) -> Iterator[str]:

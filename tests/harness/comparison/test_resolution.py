@@ -8,6 +8,7 @@ import statistics
 import pytest
 from scipy import stats
 
+from harness.comparison.naming import Where
 from harness.comparison.resolution import POINTS, points_of, resolution
 from harness.errors import HarnessError
 from harness.statistics.seed_variance import seed_variance
@@ -20,6 +21,15 @@ def put_two(put: Put, ours: list[str] = OURS, theirs: list[str] = THEIRS) -> Non
     for seed, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         put("sat", {"pgd": [one]}, seed)
         put("lrat", {"pgd": [other]}, seed)
+
+
+def test_pairs_are_those_of_the_rows_that_compete(store: Kept, put: Put) -> None:
+    put_two(put)
+    put("trades", {"pgd": ["11000000"]}, 7)
+    put("sat", {"pgd": ["11000000"]}, network="resnet18")
+    compared = run(store, "sat", "lrat", network="smallcnn")
+    for where, pairs in ((None, 6), (Where(), 6), (Where(network="smallcnn"), 3), (Where(checkpoint="last"), 6)):
+        assert resolution(store, compared, where=where).comparisons == pairs
 
 
 def test_every_number_by_hand(store: Kept, put: Put) -> None:

@@ -65,10 +65,22 @@ def test_ranks_on_the_seeds_in_common_are_told_apart(store: Store) -> None:
     board = with_rank_intervals(store, the_board(store, sort="pgd"))
     assert [(row.rank, row.label) for row in board.rows] == [(1, "more"), (2, "fewer"), (3, "last")]
     line = rank_line(board)
-    assert "more 1, of these networks 2 [" in line
-    assert "fewer 2, of these networks 1 [" in line
+    assert "more 1, without what is left out 2 [" in line
+    assert "fewer 2, without what is left out 1 [" in line
     assert "last 3 [" in line
-    assert "n = 360 and 2; of 2 network(s) a row: the further ones of some rows have no like in the others" in line
+    assert "n = 360 and 2; left out, since not all rows have their like: networks beyond 2 a row;" in line
+
+
+def test_attack_seeds_that_are_left_out_are_told_as_such(store: Store) -> None:
+    """One row alone has a second and a third attack seed, which lower its median below the other's."""
+    fill(store, {"one": (200,), "other": (190,)})
+    checkpoint = store.run(1).checkpoints[0]
+    for seed in (1, 2):
+        stores.add_evaluation(store, checkpoint, "pgd", PGD, stores.right(100, 360), seed=seed)
+    line = rank_line(with_rank_intervals(store, the_board(store, sort="pgd")))
+    assert "n = 360; left out, since not all rows have their like: attack seeds;" in line
+    assert "other 1, without what is left out 2 [" in line
+    assert "network" not in line
 
 
 def test_a_model_from_elsewhere_leaves_the_others_their_seeds(store: Store) -> None:
@@ -133,3 +145,15 @@ def test_in_order_of_cost_a_row_keeps_all_of_its_lines(store: Store) -> None:
     board = in_order(the_board(store, sort="pgd", by_seed=True), "passes", 1)
     assert [row.label for row in board.rows] == ["one"] * 3
     assert "1 of 2 rows are shown" in heading(board)
+
+
+def test_the_papers_layout_says_how_many_seeds_each_row_has(store: Store) -> None:
+    """It has no column for them; a caption says what all rows share."""
+    fill(store, {"one": (200, 201), "other": (190,)})
+    stores.add_evaluation(store, store.run(3).checkpoints[0], "pgd", PGD, stores.right(100, 360), seed=1)
+    text = render_latex([the_board(store, sort="pgd")], paper=True)
+    assert "n, attack seeds: 1 for one; 2 for other" in text
+    assert "networks a row: 2 for one; 1 for other" in text
+    ranked = render_latex([the_board(store, sort="pgd")])
+    assert "n, attack seeds:" not in ranked
+    assert " & n & " in ranked

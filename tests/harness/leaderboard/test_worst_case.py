@@ -74,7 +74,10 @@ class TestWorstCase:
         ]
         ((_, row),) = all_rows(Held(runs))
         assert row.worst_case_seeds["pgd"] == 1
-        assert row.notes == ("worst case: its networks differ in their attack seeds, and it falls with more",)
+        assert row.notes == (
+            "pgd: its networks have 1, 2 attack seeds; ± is over the seeds of 1 of its 2 networks",
+            "worst case: its networks differ in their attack seeds, and it falls with more",
+        )
 
     def test_it_ranks_where_it_is_asked_for_alone(self) -> None:
         def whole(number: int, pgd: str, autoattack: str, method: str) -> RunRecord:
