@@ -12,6 +12,7 @@ from harness.cli import completion
 from harness.cli.console import print_json, print_line, print_parts
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, PLUGINS, ImageFolder, Rows, argument, of_rows, option, place
+from harness.cli.stores import there
 from harness.errors import HarnessError
 
 MANY_PAIRS = 10_000
@@ -96,7 +97,7 @@ def compare(
     from harness.statistics.agreement import SHARE
     from harness.store.store import Store
 
-    store = Store.read(db)
+    store = Store.read(there(db))
     images = None
     if dataset is not None and to_be_read(dataset, vars(folder), store):
         images = read(dataset, vars(folder), data_dir, tuple(plugins or ()))

@@ -12,6 +12,7 @@ from harness.cli import completion, export_hub, export_verdicts
 from harness.cli.console import print_document, print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, Command, Group, argument, option
+from harness.cli.stores import there
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def robustbench(
     from harness.training.weights_place import weights_file
 
     before = _before(out)
-    store = Store.read(db)
+    store = Store.read(there(db))
     run, protocols = store.run(run_id), store.protocols()
     store.close()
     norm = made.norm_of(run)

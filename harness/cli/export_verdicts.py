@@ -13,6 +13,7 @@ from harness.cli import completion
 from harness.cli.console import print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, Rows, argument, of_output, of_rows, place
+from harness.cli.stores import there
 from harness.errors import HarnessError, UnknownName, visible
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def verdicts(
     form = _format(form, out)
     runs = tuple(run_ids) if run_ids else None
     wanted = Wanted(dataset=dataset, method=method, attack=attack, runs=runs, **vars(rows))
-    store, places, stopped = Store.read(db), ImagePlaces(data_dir), 0
+    store, places, stopped = Store.read(there(db)), ImagePlaces(data_dir), 0
 
     def complete() -> Iterator[Judged]:
         nonlocal stopped

@@ -23,6 +23,7 @@ from harness.cli.options import (
     of_rows,
     option,
 )
+from harness.cli.stores import there
 from harness.errors import HarnessError, SettingError, StoreFault
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def figures(
 
     require_matplotlib()
     refuse_unwritable(out)
-    store = Store.read(db)
+    store = Store.read(there(db))
     material = Material(
         store=store,
         selection=Selection(dataset=dataset, sort=drawn.attack, methods=tuple(drawn.methods or ()), **vars(rows)),

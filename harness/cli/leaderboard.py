@@ -14,6 +14,7 @@ from harness.cli.console import board_page, board_text, document_page, page_styl
 from harness.cli.grouped import grouped
 from harness.cli.kept_pages import kept_page
 from harness.cli.options import DB, DB_VARIABLE, DEFAULT_DB, PLUGINS, Rows, comma_separated, of_output, of_rows
+from harness.cli.stores import there
 from harness.errors import HarnessError, SettingError
 from harness.leaderboard.costs import Order
 from harness.runtime.collector import collector_paused
@@ -201,7 +202,7 @@ def _chosen(
     from harness.leaderboard.showing import no_match
     from harness.store.store import Store
 
-    store = Store.read(db)
+    store = Store.read(there(db))
     chosen = boards(store, selection)
     if not chosen:
         reason = no_match(unranked(store), selection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from harness.cli.console import print_json, print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, PLUGINS, argument, place
 from harness.errors import HarnessError, UnknownName
+from harness.runtime.printing import prints_to
 
 if TYPE_CHECKING:
     from harness.registry.catalogue import Catalogue
@@ -55,10 +57,10 @@ def new(
     print_line(f"  harness check {kind} {name} --plugin {first}")
     use = {
         "method": f"{name} --plugin {first} --dataset digits --arch smallcnn",
-        "attack": f"sat --attacks natural,{name} --plugin {first}",
-        "dataset": f"sat --dataset {name} --plugin {first}",
-        "network": f"sat --arch {name} --plugin {first}",
-        "wrapper": f"sat --wrap {name} --plugin {first}",
+        "attack": f"sat --attacks natural,{name} --plugin {first} --dataset digits --arch smallcnn",
+        "dataset": f"sat --dataset {name} --plugin {first} --arch smallcnn",
+        "network": f"sat --arch {name} --plugin {first} --dataset digits",
+        "wrapper": f"sat --wrap {name} --plugin {first} --dataset digits --arch smallcnn",
     }
     print_line(f"  harness run {use[kind]}")
 
@@ -80,10 +82,14 @@ def check(
     from harness.plugin.dataset import DataSource
 
     catalogue.refuse_broken(files)
+    front, _, rest = name.partition(":")
+    if rest and front in catalogue.found:
+        raise HarnessError(f"{name!r} is refused: write harness check {kind} {front} --argument {rest}")
     cls = catalogue.get(name)
     field = cls.argument if issubclass(cls, DataSource) else None
     made = cls.from_mapping({field: argument} if field and argument else {})
-    findings = list(run_checks(kind, made))
+    with prints_to(sys.stderr):
+        findings = list(run_checks(kind, made))
     if as_json:
         print_json({"checks": [{"check": f.check, "problem": f.problem} for f in findings]})
     else:

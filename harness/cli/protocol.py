@@ -11,6 +11,7 @@ from harness.cli import completion
 from harness.cli.console import print_json, print_line, print_parts
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, PLUGINS, Command, Group, argument
+from harness.cli.stores import there
 
 if TYPE_CHECKING:
     from harness.comparison.protocols import NamedProtocol, ProtocolDifference
@@ -41,7 +42,7 @@ def diff(
     from harness.comparison.protocols import protocol_difference
     from harness.store.store import Store
 
-    store = Store.read(db)
+    store = Store.read(there(db))
     try:
         found = protocol_difference(store, first, second, tuple(plugins or ()))
     finally:

@@ -9,6 +9,7 @@ from harness.cli.console import print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, argument, option
 from harness.cli.owners import ON, owner_of, owners_of
+from harness.cli.stores import there
 from harness.errors import HarnessError
 
 RUN = "A run's number, or the name of a model from elsewhere: see `harness runs`."
@@ -27,7 +28,7 @@ def note(
     from harness.store.store import Store
 
     written = note_of(text)
-    store = Store.read(db)
+    store = Store.read(there(db))
     owner = owner_of(store, run, dataset)
     store.close()
     database.check_writable(database.locate(db))
@@ -63,7 +64,7 @@ def tag(
         raise HarnessError(f"--add {min(both)} and --remove {min(both)} exclude each other; leave one out")
     for name in add or ():
         refuse_no_tag(name)
-    store = Store.read(db)
+    store = Store.read(there(db))
     owners = owners_of(store, runs, dataset)
     everywhere = {name for owner in owners for name in owner.tags}
     store.close()

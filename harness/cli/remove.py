@@ -15,6 +15,7 @@ from harness.cli.grouped import grouped
 from harness.cli.options import DB, RUNS_DIR, argument, option
 from harness.cli.owners import ON, owners_of
 from harness.cli.remarks import RUN
+from harness.cli.stores import there
 from harness.errors import HarnessError, StoreError, listed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def remove(
     from harness.store import database
     from harness.store.store import Store
 
-    store = Store.read(db)
+    store = Store.read(there(db))
     owners = owners_of(store, runs, dataset)
     attempts = store.attempts({owner.identity for owner in owners})
     store.close()

@@ -10,6 +10,7 @@ from harness.cli import completion
 from harness.cli.console import print_json, print_line, print_lines
 from harness.cli.grouped import grouped
 from harness.cli.options import AS_JSON, DB, of_output, of_rows
+from harness.cli.stores import there
 from harness.errors import SettingError, UnknownName
 from harness.store.run_state import State
 
@@ -72,7 +73,7 @@ def runs(*, wanted: WantedRuns, watch: bool = WATCH, db: str | None = DB, as_jso
     if watch:
         _watch(wanted, since, db, as_json=as_json)
         return
-    store = Store.read(db)
+    store = Store.read(there(db))
     everything, at_work = list(documents(store)), store.at_work()
     store.close()
     chosen = [document for document in everything if _takes(wanted, since, document)]

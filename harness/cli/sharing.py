@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli import completion
 from harness.cli.options import DB, PLUGINS, RUNS_DIR, option
+from harness.cli.stores import there
 
 if TYPE_CHECKING:
     from harness.hub.facts import CardFacts
@@ -39,7 +40,7 @@ def read_facts(run_id: int, model: Model) -> CardFacts:
     from harness.store.store import Store
 
     licence = checked_licence(model.licence)
-    store = Store.read(model.db)
+    store = Store.read(there(model.db))
     try:
         files = tuple(model.plugins or ())
         chosen = {"licence": licence, "with_note": model.with_note}

@@ -15,6 +15,7 @@ from harness.cli.grouped import grouped
 from harness.cli.meanings import KINDS, PLUGINS_OF, meaning_of
 from harness.cli.options import AS_JSON, DB, PLUGINS, argument, option
 from harness.cli.owners import ON, owner_of
+from harness.cli.stores import there
 from harness.errors import normal, of_name
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def show(
     from harness.store.store import Store
 
     files = tuple(plugins or ())
-    store = Store.read(db)
+    store = Store.read(there(db))
     try:
         meant = meaning_of(what, store, files, kind)
         if meant in ("run", "model"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.cli.console import print_line
 from harness.cli.grouped import grouped
 from harness.cli.options import DB, of_output
+from harness.cli.stores import there
 
 
 @grouped
@@ -26,7 +27,7 @@ def site(
     from harness.store.database import locate, shown
 
     check_place(out)
-    store = Snapshot.of(db)
+    store = Snapshot.of(there(db))
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     files = make_site(store, database=Path(shown(locate(db))).name, made=made)
     store.close()

@@ -76,7 +76,8 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     source = asked_source(request, run)
     if count_only:
         _refuse_downloads(request, source)
-    absent = count_only and source.outline is not None and not source.here(request.data_dir)
+    other = run is not None and run.dataset.name != source.name  # it is refused below: nothing is downloaded for it
+    absent = (count_only or other) and source.outline is not None and not source.here(request.data_dir)
     protocol = stored_protocol(run, store) if run is not None else load_protocol(request.protocol or source.protocol)
     protocol, plugins, chosen = asked_attacks(request, protocol, attacks)
     device = resolve_device(request.device, elsewhere=request.elsewhere)
@@ -92,7 +93,9 @@ def resolve_evaluate(request: EvaluateRequest, store: Store, *, count_only: bool
     refuse_shape(chosen, plugins, protocol.evaluation_threat, dataset)
     refuse_unrepeatable(plugins[name] for name in chosen)
     if run is not None and run.dataset.fingerprint != dataset.fingerprint:
-        names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
+        names = [run.dataset.name, dataset.name]
+        if names[0] == names[1]:
+            names = [f"{data.name} [{data.fingerprint[:8]}]" for data in (run.dataset, dataset)]
         repeated = ", with --channels 3" if (run.dataset.channels, dataset.shape.channels) == (3, 1) else ""
         raise SettingError(
             f"run {run.id} was trained on {names[0]}, and this is {names[1]}; give the first to --dataset{repeated}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
-from harness.errors import SettingError, listed
+from harness.errors import PluginError, SettingError, listed
+from harness.files import DIRECTORY, why_no_file
 from harness.planning.overrides import SettingNames, read_dataset, setting_names
 from harness.planning.request import RunRequest
 from harness.plugin.dataset import DataSource
@@ -59,6 +61,7 @@ def named_plugins(request: RunRequest) -> NamedPlugins:
     catalogues = {kind: discover(kind, request.plugins) for kind in KINDS}
     for catalogue in catalogues.values():
         catalogue.refuse_broken(request.plugins)
+    _refuse_empty(request.plugins, catalogues.values())
     methods = {name: catalogues["methods"].get(name) for name in dict.fromkeys(request.methods)}
     network = catalogues["networks"].get(request.network)
     source, source_values = read_dataset(catalogues["datasets"], request.dataset, vars(request))
@@ -67,6 +70,18 @@ def named_plugins(request: RunRequest) -> NamedPlugins:
     wrappers = {name: catalogues["wrappers"].get(name) for name in names}
     _refuse_two_publications(wrappers)
     return NamedPlugins(methods, wrappers, network, source, source_values, protocol, catalogues)
+
+
+def _refuse_empty(files: Sequence[Path], catalogues: Iterable[Catalogue]) -> None:
+    """Refuse a file that the user named and that has no plugin: what it was to add would be missing without a word."""
+    contracts = listed([kind.contract.replace(":", ".") for kind in KINDS.values()])
+    known = list(catalogues)
+    for file in files:
+        if why_no_file(file) != DIRECTORY and not any(catalogue.has_of(file) for catalogue in known):
+            raise PluginError(
+                f"the plugin file {file} is refused: it has no plugin, which is a class of its own, derived from one of"
+                f" {contracts}; correct it, or leave it out (`harness new` writes one)"
+            )
 
 
 def _refuse_two_publications(wrappers: Mapping[str, type[Plugin]]) -> None:

@@ -60,6 +60,8 @@ def _file(wanted: str, files: list[Path]) -> Path:
     if wanted.endswith(".toml") and file.is_file():
         return file
     unknown = UnknownName("protocol", wanted, protocol_names())
+    if not files and wanted.endswith(".toml"):
+        raise SettingError(f"there is no protocol file {wanted}; check the path, or name one of harness's protocols")
     if not files:
         raise unknown
     raise SettingError(f"protocol {files[-1].stem!r}, base: {unknown}; or give a TOML file beside {files[-1]}")

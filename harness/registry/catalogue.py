@@ -120,6 +120,10 @@ class Catalogue:
             if broken.where in named:
                 raise PluginError(f"the plugin file {broken.where} cannot be used: {broken.reason}")
 
+    def has_of(self, file: Path) -> bool:
+        """Whether a plugin of this kind comes from the file."""
+        return any(found.where == str(resolved(file)) for found in self.found.values())
+
     def get(self, name: str) -> type[Plugin]:
         """The plugin class of that name.
 

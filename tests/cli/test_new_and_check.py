@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -38,6 +39,43 @@ def test_what_is_written_passes_its_checks_and_shows_its_setting(kind: str, harn
     assert "FAIL" not in out
     (info,) = discover(f"{kind}s", (file,)).get(f"my-{kind}").describe()
     assert info.meaning
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_commands_that_are_printed_work_as_they_are(kind: str, harness: Run) -> None:
+    """Without a download, and without another option."""
+    _, out, _ = harness("new", kind, f"my-{kind}")
+    _, check, use = (shlex.split(line) for line in out.splitlines())
+    assert harness(*check[1:])[0] == 0
+    code, out, err = harness(*use[1:], "--dry-run")
+    assert (code, err) == (0, "")
+    assert "training: " in out
+
+
+def test_what_a_plugin_prints_while_it_is_checked_is_no_result(harness: Run, tmp_path: Path) -> None:
+    harness("new", "method", "loud")
+    file = tmp_path / "loud.py"
+    text = file.read_text()
+    assert text.count("        natural = ") == 1
+    file.write_text(text.replace("        natural = ", '        print("hear me")\n        natural = '))
+    code, out, err = harness("check", "method", "loud", "--plugin", "loud.py", "--json")
+    problems = [check["problem"] for check in json.loads(out)["checks"] if check["problem"]]
+    assert (code, len(problems)) == (1, 1)
+    assert "it prints ('hear me')" in problems[0]
+    assert "hear me" in err
+
+
+def test_a_named_file_without_a_plugin_is_refused(harness: Run, tmp_path: Path) -> None:
+    (tmp_path / "nothing.py").write_text("from harness.plugin.method import Method\n")
+    code, _, err = harness(
+        *shlex.split("run sat --dataset digits --arch smallcnn --plugin nothing.py --dry-run"),
+    )
+    assert code == 2
+    assert "the plugin file nothing.py is refused: it has no plugin" in err
+    assert [file.name for file in tmp_path.iterdir()] == ["nothing.py"]
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "nothing.py").rename(tmp_path / "folder" / "nothing.py")  # a folder may hold other files
+    assert harness(*shlex.split("run sat --dataset digits --arch smallcnn --plugin folder --dry-run"))[0] == 0
 
 
 @pytest.mark.slow
@@ -77,6 +115,7 @@ def test_it_works_from_the_folder_that_the_variable_names(
         (("new", "thing", "x"), "unknown kind 'thing'"),
         (("new", "method", "x", "--dir", "nowhere"), "not a directory"),
         (("check", "method", "satt"), "did you mean 'sat'"),
+        (("check", "dataset", "folder:a:b"), "write harness check dataset folder --argument a:b"),
         (("check", "method", "sat", "--plugin", "gone.py"), ""),
     ],
 )

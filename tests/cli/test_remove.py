@@ -133,8 +133,9 @@ def test_nobody_there_to_be_asked(ends: Ends, board: Path) -> None:
 def test_an_empty_database_and_one_that_cannot_be_written(
     refusal: Refused, board: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Path("none.db").touch()
     assert "there is no run 1" in refusal(f"{command} --db none.db")
-    assert not Path("none.db").exists()
+    assert Path("none.db").stat().st_size == 0
     before = board.read_bytes()
     monkeypatch.setattr("os.access", lambda _, mode: mode != os.W_OK)  # a superuser may write anything
     assert "cannot be written: it is read-only" in refusal(f"{command} --db mine.db")

@@ -64,8 +64,12 @@ class TestRuns:
         assert good == {
             "run": 1,
             "method": "lrat kappa=5.0",
+            "label": "lrat kappa=5.0",
             "network": "smallcnn",
+            "network_label": "smallcnn width=4",
+            "wrappers": [],
             "dataset": "digits",
+            "dataset_fingerprint": "f" * 64,
             "train_seed": 0,
             "attempt": 1,
             "status": "done",
@@ -89,7 +93,7 @@ class TestRuns:
         lines = harness("runs --db mine.db").splitlines()
         assert max(map(len, lines)) <= 80
         (done,) = [line.split() for line in lines if " done " in line]
-        assert done[-5:-1] == ["smallcnn", "digits", "0", "done"]
+        assert done[-6:-1] == ["smallcnn", "width=4", "digits", "0", "done"]
         assert "…" not in "".join(lines)
         shown = harness("show 1 --db mine.db").splitlines()
         assert max(map(len, shown)) <= 80

@@ -82,7 +82,7 @@ def test_a_mistake_is_one_line_for_any_command(
         ("attacks = []", "--attacks '' is refused: name at least one"),
         ("epsilon = 8", "epsilon=8 is refused"),
         ("set = ['lr']", "--set lr is refused: write --set key=value"),
-        ("protocol = 'mine.toml'", "unknown protocol"),
+        ("protocol = 'mine.toml'", "there is no protocol file"),
     ],
 )
 def test_what_an_option_refuses_is_refused_in_a_file_which_is_named(

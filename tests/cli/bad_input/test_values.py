@@ -18,7 +18,7 @@ NAMES = {  # command -> what must be in the line
     "run sat --dataset digit --arch smallcnn": ["unknown dataset 'digit'", "did you mean 'digits'", "cifar10"],
     "run sat --dataset cifar-10": ["unknown dataset 'cifar-10'", "did you mean 'cifar10'"],
     f"{RUN} --protocol digit": ["unknown protocol 'digit'", "did you mean 'digits'", "paper"],
-    f"{RUN} --protocol nowhere.toml": ["unknown protocol 'nowhere.toml'"],
+    f"{RUN} --protocol nowhere.toml": ["there is no protocol file nowhere.toml; check the path"],
     f"{RUN} --set epslion=0.1": ["unknown setting 'epslion'", "did you mean 'epsilon'"],
     f"{RUN} --set widht=4": ["unknown setting 'widht'", "did you mean 'width'"],
     f"{RUN} --set train.epoch=1": ["unknown setting 'train.epoch'", "did you mean 'train.epochs'"],
@@ -38,6 +38,9 @@ NAMES = {  # command -> what must be in the line
 }
 
 VALUES = {
+    "--set epsilon=0.1 --set epsilon=0.2": ["--set epsilon is given twice, 0.1 and 0.2; leave one out"],
+    "--wrap ema --wrap awp --wrap ema": ["--wrap ema is given twice, and a wrapper counts once; leave one out"],
+    "--set train.lr_drops=0.9,0.5": ["lr_drops=0.9,0.5 is refused", "write 0.5,0.9"],
     "--set epsilon=8": ["epsilon=8 is refused", "write 8/255 rather than 8"],
     "--set epsilon=-0.1": ["epsilon=-0.1 is refused"],
     "--set epsilon=nan": ["epsilon=nan is refused"],

@@ -11,6 +11,7 @@ from harness.planning.configuration import read_configuration
 from harness.planning.places import PLACES, read_places
 from harness.registry.catalogue import PLUGIN_FOLDER_VARIABLE
 from harness.store import database
+from harness.store.store import Store
 from tests.cli.configuration.conftest import Asked
 from tests.cli.conftest import Ends, Harness, Refused
 
@@ -118,6 +119,7 @@ class TestTwoSourcesThatDisagree:
         code, _, err = ends("leaderboard --dataset svhn")
         said = f"HARNESS_DB=variable.db holds, and not db = {elsewhere / 'file.db'} of harness.toml\n"
         assert (code, err) == (0, said)
+        Store.write("line.db").close()
         assert ends("leaderboard --dataset svhn --db line.db")[2] == ""  # neither counts
 
     @pytest.mark.parametrize("same", ["file.db", "./file.db", "one/../file.db"])

@@ -20,7 +20,7 @@ from harness.plugin.images import Images
 from harness.plugin.threat import Threat
 from harness.runtime.seeds import generator
 from harness.store.store import Store
-from tests.cli.conftest import Harness
+from tests.cli.conftest import Harness, Refused
 from tests.cli.evaluate.given import HERE, TRAIN, N, store_of, the_run, weights
 
 
@@ -76,6 +76,13 @@ class TestRuns:
         assert models == []
         found = {c.name: [e.attack for e in c.evaluations] for c in run.checkpoints}
         assert found == {"early": ["natural", "fgsm"], "last": ["natural", "pgd", "cw", "fgsm"]}
+
+    def test_another_data_set_is_refused_before_it_is_downloaded(
+        self, refusal: Refused, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("harness.data.cifar10.CIFAR10.load", lambda *_: pytest.fail("it is loaded"))
+        said = "run 1 was trained on digits, and this is cifar10; give the first to --dataset"
+        assert said in refusal(f"evaluate 1 --dataset cifar10 {HERE}")
 
     def test_of_equal_attempts_a_file_names_the_newest(self, harness: Harness, place: Path) -> None:
         harness(f"{TRAIN} --seeds 1 --no-checks --fresh --db leaderboard.db --runs-dir runs")

@@ -21,7 +21,6 @@ from tests.harness.planning.asked import job, refusal
         ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'? known: "),
         ({"dataset": "foldr:flowers"}, "unknown dataset 'foldr'; did you mean 'folder'? known: "),
         ({"protocol": "papr"}, "unknown protocol 'papr'; did you mean 'paper'? known: digits, "),
-        ({"protocol": "mine.toml"}, "unknown protocol 'mine.toml'"),
         ({"values": ("evaluation.attacks=natural,pdg",)}, "unknown attack 'pdg'; did you mean 'pgd'? known: "),
         ({"values": ("train.epoch=3",)}, "unknown setting 'train.epoch'; did you mean 'train.epochs'"),
         ({"values": ("widht=3",)}, "unknown setting 'widht'; did you mean 'width'"),

@@ -190,7 +190,7 @@ def test_what_is_neither_a_name_nor_a_file_is_refused_with_near_misses(tmp_path:
         load_protocol("papr")
     (tmp_path / "folder.toml").mkdir()
     for missing in (tmp_path / "missing.toml", tmp_path / "folder.toml"):
-        with pytest.raises(UnknownName, match="unknown protocol"):
+        with pytest.raises(SettingError, match="there is no protocol file"):
             load_protocol(str(missing))
 
 
