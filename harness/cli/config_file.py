@@ -168,17 +168,8 @@ class Given:
         return f" ({self.defaults.configuration.name} gives {', '.join(self.counted)})"
 
 
-def _refuse_two_values(typed: Mapping[str, Any]) -> None:
-    """Refuse what is typed twice on one command line: only one of both would count, without a word.
-
-    Raises:
-        SettingError: two ``--set`` give a key two values, or a wrapper is named twice.
-    """
-    said: dict[str, str] = {}
-    for text in typed.get("values") or ():
-        key, _, value = text.partition("=")
-        if said.setdefault(key.strip(), value) != value:
-            raise SettingError(f"--set {key.strip()} is given twice, {said[key.strip()]} and {value}; leave one out")
+def _refuse_wrapped_twice(typed: Mapping[str, Any]) -> None:
+    """Refuse a wrapper that is typed twice: it would count once, without a word. Of two ``--set`` the last holds."""
     wrappers = typed.get("wrap") or ()
     for name in wrappers:
         if wrappers.count(name) > 1:
@@ -194,7 +185,7 @@ def merge_defaults(context: Any, defaults: FileDefaults) -> Given:
     sources = {name: context.get_parameter_source(name) for name in context.params}
     from_line = {name for name, source in sources.items() if getattr(source, "name", "") == "COMMANDLINE"}
     typed = {name: context.params[name] for name in from_line}
-    _refuse_two_values(typed)
+    _refuse_wrapped_twice(typed)
     counted = {key: value for name, (key, value) in defaults.own.items() if name not in from_line}
     parameters = {parameter.name: parameter for parameter in context.command.params}
     if "values" in typed and "values" in defaults.own:

@@ -28,11 +28,11 @@ class OwnOutput(threading.Thread):
 class _Prints(io.TextIOBase):
     """Writes to one stream after the other, as ``prints_to`` says; what an ``OwnOutput`` writes goes to its own."""
 
-    to: Stream = sys.stderr
+    to: Stream | None = None  # standard error: somebody may have kept this stream
 
     def _stream(self) -> Any:
         thread = threading.current_thread()
-        return thread.stdout if isinstance(thread, OwnOutput) else self.to
+        return thread.stdout if isinstance(thread, OwnOutput) else self.to or sys.stderr
 
     def write(self, text: str) -> int:
         return int(self._stream().write(text))

@@ -103,7 +103,10 @@ def test_with_smoothed_labels_the_perturbation_ascends_the_smoothed_loss() -> No
 def test_with_one_update_and_no_move_it_is_natural_training(tmp_path: Path) -> None:
     one = fitted(trainer(tmp_path / "free", Free(replays=1, alpha=0.0)))
     other = fitted(trainer(tmp_path / "standard", Standard()))
-    assert {e: r.loss for e, r in one.records.items()} == {e: r.loss for e, r in other.records.items()}
+    losses, expected = ({e: r.loss for e, r in fit.records.items()} for fit in (one, other))
+    # the gradient by the images may change the routine of a layer, and with it a last bit of the others
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert len(losses) > 1
 
 
 class Stopping:

@@ -38,7 +38,6 @@ NAMES = {  # command -> what must be in the line
 }
 
 VALUES = {
-    "--set epsilon=0.1 --set epsilon=0.2": ["--set epsilon is given twice, 0.1 and 0.2; leave one out"],
     "--wrap ema --wrap awp --wrap ema": ["--wrap ema is given twice, and a wrapper counts once; leave one out"],
     "--set train.lr_drops=0.9,0.5": ["lr_drops=0.9,0.5 is refused", "write 0.5,0.9"],
     "--set epsilon=8": ["epsilon=8 is refused", "write 8/255 rather than 8"],
