@@ -29,16 +29,20 @@ def percent(found: Entry) -> str:
 
 
 def place(entries: Iterable[Entry]) -> str:
-    """Where and when it was measured: device, threads, versions, clock, the load of the machine."""
-    texts = {
-        f"{e['device']}, {e['threads']} thread{'s' if e['threads'] != 1 else ''} of {e['cores']} cores, "
-        + ", ".join(f"{name} {version}" for name, version in e["versions"].items())
-        + f"; {e['date']}"
-        for e in entries
-    }
-    loads = [e["load"] for e in entries]
+    """Where and when it was measured: device, threads, versions, clock, the load of the machine.
+
+    Where that differs, each place says which networks, or cases, were measured there.
+    """
+    held: dict[str, dict[str, None]] = {}
+    loads = []
+    for e in entries:
+        text = f"{e['device']}, {e['threads']} thread{'s' if e['threads'] != 1 else ''} of {e['cores']} cores, "
+        text += ", ".join(f"{name} {version}" for name, version in e["versions"].items()) + f"; {e['date']}"
+        held.setdefault(text, {})[e.get("network") or e.get("case") or "the rest"] = None
+        loads.append(e["load"])
+    texts = [text if len(held) == 1 else f"{text} ({', '.join(names)})" for text, names in sorted(held.items())]
     load = f"load {min(loads):.1f} to {max(loads):.1f}" if min(loads) < max(loads) else f"load {loads[0]:.1f}"
-    return f"Measured on {'; '.join(sorted(texts))}; {load}."
+    return f"Measured on {'; '.join(texts)}; {load}."
 
 
 def megabytes(value: float | list[float]) -> Any:
