@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sized
+from functools import partial
 from hashlib import sha256
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 from weakref import ref
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn.modules import module as module_hooks
 
 _DEPTH, _LONGEST = 3, 64  # how far an attribute is looked into: a history of every step is no setting
 _TENSORS = ("_parameters", "_buffers", "training")  # may change without a change of what is computed from them
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _KINDS, _MAPPINGS = frozenset(_PLAIN), frozenset((dict, OrderedDict))
+
+_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType, partial)
 
 Attributes = dict[str, Any]
 
@@ -42,19 +47,25 @@ def attributes(model: nn.Module) -> Attributes:
     """The attributes of each module by its name; equal to another such dictionary if none has changed in between.
 
     An object counts as the same if its own attributes are the same, down to a small depth; a tensor, a function, and a
-    module count by identity, a tensor also by its version. Of parameters and buffers it counts which there are, and
-    their types; modes are left out.
+    module count by identity, a tensor also by its version; a small array and a small set by what is in them. Of
+    parameters and buffers it counts which there are, their types, and their shapes; modes are left out.
     """
-    found: Attributes = {}
+    found: Attributes = {"hooks of every module": [Identity(count) for count in hooks_of_every_module()]}
     for name, module in model.named_modules(remove_duplicate=False):
         own = {key: _value(value, _DEPTH) for key, value in vars(module).items() if key not in _TENSORS}
         own[""] = [
-            (key, None if tensor is None else tensor.dtype)
+            (key, None if tensor is None else (tensor.dtype, tensor.shape))
             for tensors in (module._parameters, module._buffers)
             for key, tensor in tensors.items()
         ]
         found[name] = (Identity(id(module)), type(module), own)
     return found
+
+
+def hooks_of_every_module() -> list[int]:
+    """How many hooks of each kind torch calls for all modules of the process."""
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    return [len(getattr(module_hooks, f"_global_{kind}")) for kind in kinds]
 
 
 def plain_digest(found: Attributes) -> str:
@@ -87,14 +98,18 @@ def _value(value: Any, depth: int) -> Any:
         return value
     if isinstance(value, Tensor):
         return TensorIdentity(value)
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.size <= _LONGEST):
+        return Identity(id(value) if isinstance(value, np.ndarray) else 0), value.dtype.str, value.tobytes()
     if isinstance(value, (nn.Module, np.ndarray)) or depth == 0:
         return Identity(id(value))
+    if isinstance(value, (set, frozenset)) and len(value) <= _LONGEST:
+        return sorted(repr(_value(each, depth - 1)) for each in value)
     if isinstance(value, Mapping) and len(value) <= _LONGEST:
         return [(_value(key, depth - 1), _value(each, depth - 1)) for key, each in value.items()]
     if isinstance(value, (list, tuple)):
         return [_value(each, depth - 1) for each in value] if len(value) <= _LONGEST else _sized(value)
     inside = getattr(value, "__dict__", None)
-    if isinstance(inside, dict) and not isinstance(value, type) and not callable(value):
+    if isinstance(inside, dict) and not isinstance(value, (type, *_FUNCTIONS)):
         return type(value), _value(inside, depth - 1)
     return _sized(value)
 

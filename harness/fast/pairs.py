@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from harness.fast.attributes import attributes
+from harness.fast.attributes import attributes, hooks_of_every_module
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed
 
@@ -78,11 +78,14 @@ def pairs(model: nn.Module, x: Tensor) -> list[Run]:
     A convolution is left out if it, or its batch-norm, is used twice, has hooks, is of a subclass, or has tensors that
     something else reads too. A run ends where a block with hooks begins or ends. The list is empty for a network whose
     pass branches on values, draws random numbers, counts, or calls a function that is not known to compute with its
-    inputs alone. Copies of the network are tried, so that the network itself stays as it is.
+    inputs alone; and for one that does more than change its mode when the mode changes, such as to put other weights
+    in. Copies of the network are tried, so that the network itself stays as it is.
 
     Args:
         x: ``(batch, channels, height, width)`` images for a pass of a copy.
     """
+    if any(map(_acts_on_modes, model.modules())) or any(hooks_of_every_module()):
+        return []
     try:
         with process_kept(), global_seed(x.device, 0):
             graph = fx.Tracer().trace(copy.deepcopy(model).eval())
@@ -97,7 +100,7 @@ def pairs(model: nn.Module, x: Tensor) -> list[Run]:
 
     def alone(name: str, kind: type[nn.Module]) -> bool:
         module = modules[name]
-        plain = type(module) is kind and "." in f".{name}" and not _hooked(module) and "forward" not in vars(module)
+        plain = type(module) is kind and not _hooked(module) and not _patched(module) and _as_it_says(module)
         return plain and name != "" and uses[name] == 1 and name not in read and shared[id(module)] == 1
 
     def around(name: str) -> list[str]:
@@ -152,12 +155,21 @@ def _pure(node: fx.Node) -> bool:
     return True
 
 
+def _acts_on_modes(module: nn.Module) -> bool:
+    """Whether a module has a ``train`` or an ``eval`` of its own, which may reach for the layers that are replaced."""
+    own = any(getattr(type(module), name) is not getattr(nn.Module, name) for name in ("train", "eval"))
+    return own or not vars(module).keys().isdisjoint(("train", "eval"))
+
+
 def _leaves_something(model: nn.Module, x: Tensor) -> bool:
-    """Whether a pass changes a tensor or an attribute of the network."""
+    """Whether a pass changes a tensor or an attribute of the network, or what the next pass gives.
+
+    A pass may draw from a generator that the network holds. It may write into its images, too: it gets copies.
+    """
     before = _kept(model)
     with torch.no_grad():
-        model(x)
-    return _kept(model) != before
+        outputs = [model(x.clone()) for _ in range(2)]
+    return _kept(model) != before or not torch.equal(*outputs)
 
 
 def _kept(model: nn.Module) -> dict[str, Any]:
@@ -168,6 +180,22 @@ def _kept(model: nn.Module) -> dict[str, Any]:
 def _fixed(norm: nn.Module) -> bool:
     """Whether a batch-norm computes with running statistics in evaluation mode."""
     return norm.running_mean is not None and norm.running_var is not None
+
+
+def _patched(module: nn.Module) -> bool:
+    """Whether the module has a function in place of one of its class, such as a ``forward`` of its own."""
+    return any(callable(getattr(type(module), name, None)) for name in vars(module))
+
+
+def _as_it_says(module: Any) -> bool:
+    """Whether a layer's tensors have the shapes of its settings; one that was pruned may have others."""
+    if isinstance(module, nn.Conv2d):
+        declared = (module.out_channels, module.in_channels // module.groups, *module.kernel_size)
+        return bool(module.weight.shape == declared and (module.bias is None or module.bias.shape == declared[:1]))
+    if isinstance(module, nn.BatchNorm2d):
+        tensors = (module.weight, module.bias, module.running_mean, module.running_var)
+        return all(tensor is None or tensor.shape == (module.num_features,) for tensor in tensors)
+    return True
 
 
 def _hooked(module: nn.Module) -> bool:

@@ -108,7 +108,7 @@ class KL(Objective):
 
     def bind(self, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
         with torch.no_grad():
-            clean = model(self.x)
+            clean = model(self.x).clone()  # the network may write its next logits into the same memory
         return lambda logits, y: kl_divergence(clean, logits)
 
     def flat_at(self, x: Tensor) -> bool:

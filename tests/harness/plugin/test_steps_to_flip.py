@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.plugin.adversary import CrossEntropy, ascend
+from tests.harness.fast.networks import OneMemory
 from tests.tiny import draws, make_batch, make_threat, make_tiny_model
 
 
@@ -26,22 +27,6 @@ def test_steps_to_flip_are_those_to_the_first_flip_whatever_comes_later() -> Non
     for signs, expected in (((1, 1, -1, 1, 1, -1), 2), ((-1, 1, 1, 1, 1, 1), 0), ((1,) * 6, 6)):
         (variant,) = ascend(Scripted(*signs), x, y, [CrossEntropy()], make_threat(steps=6), draws())
         assert variant.steps_to_flip.tolist() == [expected] * 2
-
-
-class OneMemory(nn.Module):
-    """A network that writes all its logits into the same memory, as a recorded graph does."""
-
-    def __init__(self, own: nn.Module) -> None:
-        super().__init__()
-        self.own, self.memory = own, torch.empty(0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.own(x)
-        with torch.no_grad():
-            self.memory = self.memory if len(self.memory) else torch.empty_like(logits)
-            self.memory.copy_(logits)
-            logits.data = self.memory
-        return logits
 
 
 def test_steps_to_flip_are_those_of_each_iterate_if_logits_share_their_memory() -> None:
