@@ -134,6 +134,12 @@ def test_a_layer_with_a_function_in_place_of_its_class_s_keeps_it() -> None:
     assert pairs(model, images(SHAPE)) == []
 
 
+def test_a_network_with_another_forward_than_its_class_s_keeps_its_layers() -> None:
+    model = settled(Net())
+    model.forward = lambda x: -Net.forward(model, x)  # type: ignore[arg-type]
+    assert pairs(model, images(SHAPE)) == []
+
+
 def test_hooks_of_every_module_are_heeded() -> None:
     model, x, y = settled(Net()), images(SHAPE, 8), torch.arange(8)
     craft = FastCrafter()
