@@ -49,7 +49,7 @@ def answer(board: Board) -> str:
     tied = [full_name(board, row) for row in others if row.tied]
     untested = [full_name(board, row) for row in others if row.versus_best is None]
     better = [full_name(board, row) for row in others if row.beats_best]
-    parts = [f"{BEATS} but the test finds better than it: {listed(better, NAMED)} ({SHARED})"] if better else []
+    parts = [f"{BEATS} ranked below it, but better by the test: {listed(better, NAMED)} ({SHARED})"] if better else []
     parts += [f"{TIED} tied with it: {listed(tied, NAMED)}"] if tied else []
     parts += [f"not tested against it: {listed(untested, NAMED)}"] if untested else []
     if not parts:

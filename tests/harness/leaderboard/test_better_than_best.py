@@ -44,12 +44,12 @@ def test_the_ranks_and_the_test_point_to_different_rows(board: Board) -> None:
 
 
 def test_the_answer_names_the_row(board: Board) -> None:
-    said = f"; ↑ but the test finds better than it: below ({SHARED})."
+    said = f"; ↑ ranked below it, but better by the test: below ({SHARED})."
     for text in (printed([board], PIPE_WIDTH), render_markdown([board])):
         assert said in " ".join(text.split())
         assert "2 ↑" in text
         assert "no row ties" not in text
-    assert "$\\uparrow$ but the test finds better than it: below" in render_latex([board])
+    assert "$\\uparrow$ ranked below it, but better by the test: below" in render_latex([board])
     assert "74.00 $\\uparrow$" in render_latex([board], paper=True)
     assert f"↑ significantly better than the best row in the column that ranks: {SHARED}" in render_markdown([board])
     (about,) = _about_ties(board, board.rows[1])
