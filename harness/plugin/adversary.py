@@ -108,8 +108,9 @@ class KL(Objective):
 
     def bind(self, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
         with torch.no_grad():
-            clean = model(self.x).clone()  # the network may write its next logits into the same memory
-        return lambda logits, y: kl_divergence(clean, logits)
+            log_p = _log_probabilities(model(self.x))  # new memory: the network may write its next logits into its own
+            p = log_p.exp()
+        return lambda logits, y: (p * (log_p - _log_probabilities(logits))).sum(1)
 
     def flat_at(self, x: Tensor) -> bool:
         return self.x is x or torch.equal(self.x, x)
@@ -135,10 +136,12 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
 
     It is computed in float32 or better: log-probabilities of bfloat16 would leave few digits of their difference.
     """
-    log_p, log_q = (
-        F.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), 1) for logits in (p_logits, q_logits)
-    )
+    log_p, log_q = _log_probabilities(p_logits), _log_probabilities(q_logits)
     return (log_p.exp() * (log_p - log_q)).sum(1)
+
+
+def _log_probabilities(logits: Tensor) -> Tensor:
+    return F.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), 1)
 
 
 class Crafter(Protocol):

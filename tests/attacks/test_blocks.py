@@ -108,8 +108,8 @@ def test_an_evaluation_that_is_interrupted_goes_on_to_the_verdicts_of_one_that_i
         )  # from the end
         assert run(stopped) == 130
     assert "what was done is kept" in capsys.readouterr().err
-    assert calls == [30, 20]
-    assert stored(stopped)["square", 0] == ([(20, 10), (30, 5)], None)
+    assert calls == [30, 30]  # one process attacks the same images with each seed
+    assert [stored(stopped)["square", seed] for seed in (0, 1)] == [([(30, 5)], None)] * 2
 
     assert run(stopped) == 0
     assert stored(stopped) == stored(whole)
