@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from harness.fast.attributes import attributes, exchanged, plain_digest
 from harness.fast.chain import Chain
 from harness.fast.convolution import FoldedConvolution
-from harness.fast.pairs import chains, pairs
+from harness.fast.pairs import SAME, chains, pairs
 from harness.plugin.adversary import evaluation_mode
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed
 
-SAME = 1e-3  # tolerance of the logits, relative to their spread over classes; folding in float32 changes them by 1e-6
 ALIKE = 0.05  # tolerance of the gradient, relative to its norm: a ReLU at zero may open or shut
 LOOKED_AT = 4  # images of each comparison
 _LAYOUTS = (torch.channels_last, torch.contiguous_format)  # of features; the first that the network takes is used

@@ -8,7 +8,8 @@ from collections import Counter
 import torch
 from torch import Tensor, nn
 
-from harness.fast.folded import ALIKE, LOOKED_AT, SAME
+from harness.fast.folded import ALIKE, LOOKED_AT
+from harness.fast.pairs import SAME
 from harness.runtime.device import arithmetic
 from harness.runtime.process import process_kept
 from harness.runtime.seeds import global_seed

@@ -215,3 +215,20 @@ def test_the_divergence_is_from_the_clean_prediction_also_if_logits_share_their_
     threat = make_threat(epsilon=0.3, steps=8, step_size=0.02)
     own, shared = (ascend(net, x, y, [KL(x)], threat, draws(9))[0].x for net in (model, OneMemory(model)))
     assert torch.equal(own, shared)
+
+
+class OtherWithoutGradient(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = nn.BatchNorm2d(4)
+
+    def features(self, x: Tensor) -> Tensor:
+        made: Tensor = (self.norm if torch.is_grad_enabled() else self.other)(self.conv(x))
+        return made
+
+
+def test_a_network_that_takes_another_way_without_a_gradient_keeps_its_layers() -> None:
+    model, x, y = settled(OtherWithoutGradient()), images(SHAPE, 8), torch.arange(8)
+    assert pairs(model, x) == []
+    given, expected = (by(model, x, y, [KL(x)], make_threat(), draws(1))[0].x for by in (FastCrafter(), ascend))
+    assert torch.equal(given, expected)
